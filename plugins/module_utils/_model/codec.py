@@ -1,0 +1,388 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Frozen dataclasses from JSON and back, and their JSON Schema: the type hints are the only description.
+
+Understood hints: str, int, float, bool, None in unions, Literal, `tuple[T, ...]`, `Mapping[str, T]`, other dataclasses,
+and `Annotated[T, …]` with a `Bounds`, a `Pattern` or a text (the description in the schema). A field whose JSON name is a
+Python keyword carries it as `metadata={"json": name}`; one with `metadata={"omit": True}` is left out while it has its default.
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from .errors import InputError
+
+T = TypeVar("T")
+Decoder = Callable[[Any], Any]
+Encoder = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Inclusive limits of a number."""
+
+    least: float | None = None
+    most: float | None = None
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A regular expression that the whole text must match, and how to say so."""
+
+    regex: str
+    expected: str
+
+
+def decode(cls: type[T], value: object, name: str) -> T:
+    """Build a `cls` from parsed JSON; `name` starts the path in the InputError that a wrong value raises."""
+    try:
+        result: T = _decoder(cast(Any, cls))(value)
+    except InputError as error:
+        raise error.under(name) from None
+    return result
+
+
+def encode(value: object) -> Any:
+    """The parsed-JSON form of a dataclass."""
+    return _encoder(cast(Any, type(value)))(value)
+
+
+def json_name(field: Field[Any]) -> str:
+    return str(field.metadata.get("json", field.name))
+
+
+def _is_required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls, include_extras=True)
+
+
+@cache
+def _decoder(hint: Any) -> Decoder:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _checked(hint)
+    if origin in (Union, types.UnionType):
+        return _union(get_args(hint))
+    if origin is Literal:
+        return _one_of(get_args(hint))
+    if origin is tuple:
+        return _list(_decoder(get_args(hint)[0]))
+    if origin is not None and issubclass(origin, Mapping):
+        key, item = get_args(hint)
+        return _object(_decoder(key), _decoder(item))
+    if is_dataclass(hint):
+        return _dataclass(cast(type, hint))
+    return _SCALARS[hint]
+
+
+def _string(value: Any) -> Any:
+    if type(value) is str or isinstance(value, str):
+        return value
+    raise InputError("", value, "a text")
+
+
+def _integer(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise InputError("", value, "a whole number")
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return value
+    raise InputError("", value, "a finite number")
+
+
+def _boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    raise InputError("", value, "true or false")
+
+
+_SCALARS: dict[Any, Decoder] = {str: _string, int: _integer, float: _number, bool: _boolean}
+
+
+def _checked(hint: Any) -> Decoder:
+    inner_hint, *notes = get_args(hint)
+    result = _decoder(inner_hint)
+    for note in notes:
+        if isinstance(note, Bounds):
+            result = _bounded(result, note)
+        elif isinstance(note, Pattern):
+            result = _matching(result, note)
+    return result
+
+
+def _bounded(inner: Decoder, bounds: Bounds) -> Decoder:
+    least = -math.inf if bounds.least is None else bounds.least
+    most = math.inf if bounds.most is None else bounds.most
+    expected = _bounds_text(bounds)
+
+    def decoder(value: Any) -> Any:
+        number = inner(value)
+        if least <= number <= most:
+            return number
+        raise InputError("", value, expected)
+
+    return decoder
+
+
+def _bounds_text(bounds: Bounds) -> str:
+    if bounds.most is None:
+        return f"a number of at least {bounds.least:g}"
+    if bounds.least is None:
+        return f"a number of at most {bounds.most:g}"
+    return f"a number from {bounds.least:g} to {bounds.most:g}"
+
+
+def _matching(inner: Decoder, pattern: Pattern) -> Decoder:
+    match = re.compile(pattern.regex).fullmatch
+
+    def decoder(value: Any) -> Any:
+        text = inner(value)
+        if match(text):
+            return text
+        raise InputError("", value, pattern.expected)
+
+    return decoder
+
+
+def _one_of(choices: tuple[Any, ...]) -> Decoder:
+    expected = f"one of {', '.join(map(str, choices))}" if len(choices) > 1 else repr(choices[0])
+
+    def decoder(value: Any) -> Any:
+        if isinstance(value, str) and value in choices:
+            return value
+        raise InputError("", value, expected)
+
+    return decoder
+
+
+def _union(options: tuple[Any, ...]) -> Decoder:
+    others = [option for option in options if option is not type(None)]
+    nullable = len(others) < len(options)
+    if len(others) == 1:
+        inner = _decoder(others[0])
+    else:
+        inner = _first_fitting([_decoder(option) for option in others])
+    if not nullable:
+        return inner
+    return lambda value: None if value is None else inner(value)
+
+
+def _first_fitting(decoders: list[Decoder]) -> Decoder:
+    def decoder(value: Any) -> Any:
+        errors = []
+        for option in decoders:
+            try:
+                return option(value)
+            except InputError as error:
+                errors.append(error)
+        # An error from deeper inside means that the outer shape fitted: it is the one worth telling.
+        deepest = max(errors, key=lambda error: len(error.path))
+        if deepest.path:
+            raise deepest
+        raise InputError("", value, " or ".join(error.expected for error in errors))
+
+    return decoder
+
+
+def _list(inner: Decoder) -> Decoder:
+    def decoder(value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise InputError("", value, "a list")
+        result = []
+        try:
+            for item in value:
+                result.append(inner(item))
+        except InputError as error:
+            raise error.under(f"[{len(result)}]") from None
+        return tuple(result)
+
+    return decoder
+
+
+def _object(key_decoder: Decoder, inner: Decoder) -> Decoder:
+    def decoder(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise InputError("", value, "an object")
+        result = {}
+        for key, item in value.items():
+            try:
+                result[key_decoder(key)] = inner(item)
+            except InputError as error:
+                raise error.under(str(key)) from None
+        return result
+
+    return decoder
+
+
+def _dataclass(cls: type) -> Decoder:
+    hints = _hints(cls)
+    parts = {json_name(field): (field.name, _decoder(hints[field.name])) for field in fields(cls)}
+    required = {json_name(field) for field in fields(cls) if _is_required(field)}
+
+    def decoder(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise InputError("", value, "an object")
+        arguments = {}
+        key: Any = ""
+        try:
+            for key, item in value.items():
+                name, inner = parts[key]
+                arguments[name] = inner(item)
+        except InputError as error:
+            raise error.under(key) from None
+        except KeyError:
+            raise InputError(
+                str(key), value[key], f"known here; known are {', '.join(sorted(parts))}"
+            ) from None
+        if not required <= value.keys():
+            missing = min(required - value.keys())
+            raise InputError(missing, None, "there, but this field is required")
+        return cls(**arguments)
+
+    return decoder
+
+
+@cache
+def _encoder(hint: Any) -> Encoder:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _encoder(get_args(hint)[0])
+    if origin in (Union, types.UnionType):
+        return _encode_by_value
+    if origin is tuple:
+        inner = _encoder(get_args(hint)[0])
+        return list if inner is _as_is else lambda value: [inner(item) for item in value]
+    if origin is not None and origin is not Literal and issubclass(origin, Mapping):
+        inner = _encoder(get_args(hint)[1])
+        return dict if inner is _as_is else lambda value: {key: inner(item) for key, item in value.items()}
+    if is_dataclass(hint):
+        return _encode_dataclass(cast(type, hint))
+    return _as_is
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _encode_by_value(value: Any) -> Any:
+    if is_dataclass(value):
+        return _encoder(cast(Any, type(value)))(value)
+    if isinstance(value, tuple):
+        return [_encode_by_value(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _encode_by_value(item) for key, item in value.items()}
+    return value
+
+
+def _encode_dataclass(cls: type) -> Encoder:
+    hints = _hints(cls)
+    parts = [
+        (
+            field.name,
+            json_name(field),
+            _encoder(hints[field.name]),
+            _default(field) if field.metadata.get("omit") else MISSING,
+        )
+        for field in fields(cls)
+    ]
+
+    def encoder(value: Any) -> Any:
+        result = {}
+        for name, key, inner, omitted in parts:
+            item = getattr(value, name)
+            if omitted is MISSING or item != omitted:
+                result[key] = inner(item)
+        return result
+
+    return encoder
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def json_schema(cls: type, title: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a dataclass: what `decode` accepts and `encode` gives."""
+    definitions: dict[str, Any] = {}
+    root = _schema(cls, definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        **root,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+_SCALAR_SCHEMAS: dict[Any, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    type(None): {"type": "null"},
+}
+
+
+def _schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _annotated_schema(hint, definitions)
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_schema(option, definitions) for option in get_args(hint)]}
+    if origin is Literal:
+        return {"enum": list(get_args(hint))}
+    if origin is tuple:
+        return {"type": "array", "items": _schema(get_args(hint)[0], definitions)}
+    if origin is not None and issubclass(origin, Mapping):
+        key, item = get_args(hint)
+        keys = {key_: value for key_, value in _schema(key, definitions).items() if key_ != "type"}
+        result = {"type": "object", "additionalProperties": _schema(item, definitions)}
+        return {**result, "propertyNames": keys} if keys else result
+    if is_dataclass(hint):
+        return _dataclass_schema(cast(type, hint), definitions)
+    return dict(_SCALAR_SCHEMAS[hint])
+
+
+def _annotated_schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    inner, *notes = get_args(hint)
+    result = _schema(inner, definitions)
+    for note in notes:
+        if isinstance(note, Bounds):
+            limits = {"minimum": note.least, "maximum": note.most}
+            result.update({key: value for key, value in limits.items() if value is not None})
+        elif isinstance(note, Pattern):
+            result["pattern"] = f"^(?:{note.regex})$"
+        elif isinstance(note, str):
+            result["description"] = note
+    return result
+
+
+def _dataclass_schema(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
+    if cls.__name__ not in definitions:
+        definitions[cls.__name__] = {}
+        hints = _hints(cls)
+        definitions[cls.__name__] = {
+            "type": "object",
+            "description": " ".join((cls.__doc__ or "").split()),
+            "properties": {
+                json_name(field): _schema(hints[field.name], definitions) for field in fields(cls)
+            },
+            "required": [json_name(field) for field in fields(cls) if _is_required(field)],
+            "additionalProperties": False,
+        }
+    return {"$ref": f"#/$defs/{cls.__name__}"}

@@ -1,0 +1,41 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The root of every error that Even Keel raises. Private to the collection."""
+
+from __future__ import annotations
+
+
+class EvenKeelError(Exception):
+    """Something could not be done: `what` failed, `where` it happened, and a `hint` of what to do about it."""
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.hint = hint
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}. {self.hint}" if self.hint else text
+
+
+class InputError(EvenKeelError):
+    """A value from outside is not what it must be: the field's path, the value, and what was expected."""
+
+    def __init__(self, path: str, value: object, expected: str, *, hint: str = "") -> None:
+        self.path = path
+        self.value = value
+        self.expected = expected
+        super().__init__(f"{shortened(value)} is not {expected}", where=path, hint=hint)
+
+    def under(self, parent: str) -> InputError:
+        """The same error seen from one level further out."""
+        joint = "" if not self.path or self.path.startswith("[") else "."
+        return type(self)(f"{parent}{joint}{self.path}", self.value, self.expected, hint=self.hint)
+
+
+def shortened(value: object, limit: int = 60) -> str:
+    """A value as a message shows it: never longer than `limit` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

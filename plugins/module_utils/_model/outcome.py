@@ -1,0 +1,65 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What really happened to a plan, migration by migration. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal
+
+from .codec import Bounds, decode, encode
+from .errors import InputError
+from .plan import GuestRef, Step
+from .snapshot import ClusterRef, Id, Moment
+
+OUTCOME_SCHEMA: Final = "evenkeel.cluster/outcome/1"
+
+Result = Literal["migrated", "already_there", "planned", "skipped", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationOutcome:
+    """The end of one migration. `planned` is check mode's word for what would have been started."""
+
+    step: Step
+    guest: GuestRef
+    source: Id = field(metadata={"json": "from"})
+    target: Id = field(metadata={"json": "to"})
+    result: Result
+    why: Annotated[str, "why it was skipped, failed or cancelled; empty otherwise"] = ""
+    task: Annotated[str | None, "the platform's own name of the task"] = None
+    started_at: Moment | None = None
+    seconds: Annotated[float, Bounds(least=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a plan. `done`: every guest is where the plan wants it; `partial`: some are not; `planned`: check mode."""
+
+    schema: Literal["evenkeel.cluster/outcome/1"] = OUTCOME_SCHEMA
+    cluster: ClusterRef
+    status: Literal["done", "partial", "planned"]
+    started_at: Moment
+    seconds: Annotated[float, Bounds(least=0)]
+    migrations: tuple[MigrationOutcome, ...]
+
+    @classmethod
+    def from_json(cls, value: object) -> Outcome:
+        """Read parsed JSON. Raises InputError with the path of the first field that is wrong."""
+        if isinstance(value, Mapping) and value.get("schema") != OUTCOME_SCHEMA:
+            raise InputError(
+                "outcome.schema",
+                value.get("schema"),
+                repr(OUTCOME_SCHEMA),
+                hint="Is it another kind of file?",
+            )
+        return decode(cls, value, "outcome")
+
+    def to_json(self) -> dict[str, object]:
+        result: dict[str, object] = encode(self)
+        return result
+
+    def count(self, result: Result) -> int:
+        return sum(1 for migration in self.migrations if migration.result == result)

@@ -1,0 +1,154 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ordered migrations with their reasons, the cluster before and after, and what is proven. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal
+
+from .codec import Bounds, decode, encode
+from .errors import InputError
+from .policy import Policy
+from .snapshot import Bytes, ClusterRef, Id
+
+PLAN_SCHEMA: Final = "evenkeel.cluster/plan/1"
+
+MigrationKind = Literal["balance", "rule", "evacuate", "parking"]
+Step = Annotated[int, Bounds(least=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestRef:
+    """Which guest this is; the id counts, the name is for people."""
+
+    id: Id
+    name: Id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a migration takes: bytes of memory to copy, and an estimate of its seconds."""
+
+    memory: Bytes
+    seconds: Annotated[float, Bounds(least=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One guest from one host to another, once the steps in `after` have ended well."""
+
+    step: Step
+    wave: Annotated[int, Bounds(least=1), "migrations of one wave may run side by side; derived from after"]
+    guest: GuestRef
+    source: Annotated[Id, "the host that the guest leaves"] = field(metadata={"json": "from"})
+    target: Annotated[Id, "the host that the guest goes to"] = field(metadata={"json": "to"})
+    kind: MigrationKind
+    why: str
+    after: Annotated[tuple[Step, ...], "steps that must have ended well before this one starts"]
+    cost: Cost
+    storage: Annotated[Mapping[Id, Id], "datastores whose disks go along: from which to which"] = field(
+        default_factory=dict, metadata={"omit": True}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A rule that does not hold."""
+
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostState:
+    """A host in a plan: percent of its capacity in use for each metric (null when not known), and its running guests."""
+
+    used: Mapping[str, float | None]
+    guests: Annotated[int, Bounds(least=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterState:
+    """The cluster at one end of a plan: points of spread for each metric, broken rules, hosts by id."""
+
+    spread: Mapping[str, float | None]
+    violations: tuple[Violation, ...]
+    hosts: Mapping[Id, HostState]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What is known of how good a plan is: no legal plan reaches as much with fewer migrations than the bound."""
+
+    migrations_lower_bound: Annotated[int, Bounds(least=0)]
+    optimal: bool
+    spread_lower_bound: Mapping[str, float | None]
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unresolved:
+    """Something that the plan does not put in order, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Immovable:
+    """A guest on a host that is too full, or under a broken rule, that can't be migrated."""
+
+    guest: GuestRef
+    host: Id
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do to put a cluster in order. `balanced`: nothing was wrong, or nothing will be after it; `improved`: better, but
+    something stays; `unchanged`: no beneficial move; `infeasible`: what was asked for can't be had, see unresolved."""
+
+    schema: Literal["evenkeel.cluster/plan/1"] = PLAN_SCHEMA
+    cluster: ClusterRef
+    platform: Id
+    snapshot_digest: str
+    policy: Policy
+    status: Literal["balanced", "improved", "unchanged", "infeasible"]
+    migrations: tuple[Migration, ...]
+    before: ClusterState
+    after: ClusterState
+    proof: Proof
+    unresolved: tuple[Unresolved, ...] = ()
+    immovable: tuple[Immovable, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: object) -> Plan:
+        """Read parsed JSON. Raises InputError with the path of the first field that is wrong."""
+        if isinstance(value, Mapping) and value.get("schema") != PLAN_SCHEMA:
+            raise InputError(
+                "plan.schema", value.get("schema"), repr(PLAN_SCHEMA), hint="Is it another kind of file?"
+            )
+        plan = decode(cls, value, "plan")
+        waves: dict[int, int] = {}
+        for index, migration in enumerate(plan.migrations):
+            path = f"plan.migrations[{index}]"
+            if migration.step in waves:
+                raise InputError(f"{path}.step", migration.step, "unique among plan.migrations")
+            for step in migration.after:
+                if step not in waves:
+                    raise InputError(f"{path}.after", step, "a step that stands earlier in plan.migrations")
+                if waves[step] >= migration.wave:
+                    raise InputError(
+                        f"{path}.wave",
+                        migration.wave,
+                        f"later than the wave of step {step}, which it comes after",
+                    )
+            waves[migration.step] = migration.wave
+        return plan
+
+    def to_json(self) -> dict[str, object]:
+        result: dict[str, object] = encode(self)
+        return result

@@ -1,0 +1,202 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One cluster at one moment, the same shape for every platform. Private to the collection.
+
+Units: cpu in cores, memory and storage in bytes, I/O in bytes per second, pressure in percent of time stalled.
+What a platform does not report is None, never 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal
+
+from .codec import Bounds, Pattern, decode, encode
+from .errors import InputError
+
+SNAPSHOT_SCHEMA: Final = "evenkeel.cluster/snapshot/1"
+
+Id = Annotated[str, Pattern(r"(?s).+", "a text of at least one character")]
+Moment = Annotated[
+    str, Pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "a moment in UTC such as 2026-01-31T22:00:00Z")
+]
+Amount = Annotated[float, Bounds(least=0)]
+Bytes = Annotated[int, Bounds(least=0), "bytes"]
+Resource = Annotated[
+    str,
+    Pattern(
+        r"cpu|memory|network_io|disk_io|storage|x_[a-z0-9_]+",
+        "a resource: cpu, memory, network_io, disk_io, storage, or one of your own that starts with x_",
+    ),
+]
+Stall = Annotated[str, Pattern(r"cpu|memory|io", "a kind of pressure: cpu, memory or io")]
+Amounts = Mapping[Resource, Amount | None]
+Pressures = Mapping[Stall, Annotated[float, Bounds(0, 100)] | None]
+
+RuleKind = Literal["affinity", "anti_affinity", "even_spread", "host_affinity", "host_anti_affinity"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterRef:
+    """Which cluster this is."""
+
+    id: Id
+    name: Id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostDatastore:
+    """A datastore as one host sees it. A shared one is the same place on every host that lists its name."""
+
+    shared: bool
+    capacity: Bytes | None = None
+    free: Bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A hypervisor. `used` is what it measured, guests included; `reserved` is kept out of reach of guests."""
+
+    id: Id
+    name: Id
+    status: Literal["online", "offline", "unknown"]
+    maintenance: bool
+    schedulable: Annotated[bool, "false when the platform lets no guest be started or received here"]
+    capacity: Amounts
+    used: Amounts
+    reserved: Amounts = field(default_factory=dict)
+    pressure: Pressures = field(default_factory=dict)
+    max_guests: Annotated[int, Bounds(least=0)] | None = None
+    version: str | None = None
+    cpu_model: str | None = None
+    pool: str | None = None
+    dedicated: bool = False
+    address: str | None = None
+    datastores: Mapping[Id, HostDatastore] = field(default_factory=dict)
+    networks: tuple[Id, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def active(self) -> bool:
+        """Whether it may receive guests."""
+        return self.status == "online" and not self.maintenance and self.schedulable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A virtual disk and where it lies."""
+
+    datastore: Id
+    size: Bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A virtual machine or container. `blockers` say why it can't be migrated live."""
+
+    id: Id
+    name: Id
+    kind: Literal["vm", "container"]
+    host: Id
+    power: Literal["running", "stopped", "suspended", "unknown"]
+    assigned: Amounts
+    used: Amounts
+    pressure: Pressures = field(default_factory=dict)
+    disks: tuple[Disk, ...] = ()
+    networks: tuple[Id, ...] = ()
+    tags: tuple[str, ...] = ()
+    pool: str | None = None
+    priority: int = 2
+    migratable: bool
+    blockers: tuple[Id, ...] = ()
+    last_migrated_at: Moment | None = None
+    cpu_models: Annotated[tuple[str, ...] | None, "host CPU models it can run on; null when any will do"] = (
+        field(default=None, metadata={"omit": True})
+    )
+    min_version: Annotated[str | None, "least hypervisor version of a target; null when any will do"] = field(
+        default=None, metadata={"omit": True}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Guests together, apart or evenly spread; or pinned to, or banned from, hosts. Not strict: a wish with a weight."""
+
+    name: Id
+    kind: RuleKind
+    guests: tuple[Id, ...]
+    hosts: tuple[Id, ...] = ()
+    strict: bool
+    source: Annotated[
+        str, "where the rule comes from, such as drs-rule:web, ha-rule:web or policy:name_prefix"
+    ]
+    max_skew: Annotated[
+        int, Bounds(least=1), "even_spread only: by how much the counts on two hosts may differ"
+    ] = field(default=1, metadata={"omit": True})
+    weight: Annotated[float, Bounds(least=0), "of a rule that is not strict"] = field(
+        default=1, metadata={"omit": True}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A cluster at one moment: its hosts, guests and the rules that the platform itself holds."""
+
+    schema: Literal["evenkeel.cluster/snapshot/1"] = SNAPSHOT_SCHEMA
+    platform: Id
+    cluster: ClusterRef
+    taken_at: Moment
+    window_seconds: Annotated[
+        int, Bounds(least=0), "what the loads are an average over; 0 for the present value"
+    ]
+    hosts: tuple[Host, ...]
+    guests: tuple[Guest, ...]
+    rules: tuple[Rule, ...]
+    other_balancers: Annotated[tuple[str, ...], "what else moves guests in this cluster by itself"] = field(
+        default=(), metadata={"omit": True}
+    )
+
+    @classmethod
+    def from_json(cls, value: object) -> Snapshot:
+        """Read parsed JSON. Raises InputError with the path of the first field that is wrong."""
+        if isinstance(value, Mapping) and value.get("schema") != SNAPSHOT_SCHEMA:
+            raise InputError(
+                "snapshot.schema",
+                value.get("schema"),
+                repr(SNAPSHOT_SCHEMA),
+                hint="Is it another kind of file?",
+            )
+        snapshot = decode(cls, value, "snapshot")
+        _refuse_duplicates("hosts", (host.id for host in snapshot.hosts))
+        _refuse_duplicates("guests", (guest.id for guest in snapshot.guests))
+        _refuse_duplicates("rules", (rule.name for rule in snapshot.rules), what="name")
+        known = {host.id for host in snapshot.hosts}
+        for index, guest in enumerate(snapshot.guests):
+            if guest.host not in known:
+                raise InputError(
+                    f"snapshot.guests[{index}].host", guest.host, "the id of a host in snapshot.hosts"
+                )
+        return snapshot
+
+    def to_json(self) -> dict[str, object]:
+        result: dict[str, object] = encode(self)
+        return result
+
+    def digest(self) -> str:
+        """What a plan names its snapshot by: sha256 over the canonical JSON."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _refuse_duplicates(collection: str, keys: Iterable[str], what: str = "id") -> None:
+    seen: set[str] = set()
+    for index, key in enumerate(keys):
+        if key in seen:
+            raise InputError(
+                f"snapshot.{collection}[{index}].{what}", key, f"unique among snapshot.{collection}"
+            )
+        seen.add(key)

@@ -1,0 +1,52 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong between us and a platform. Private to the collection."""
+
+from __future__ import annotations
+
+from .._model.errors import EvenKeelError
+
+
+class PlatformError(EvenKeelError):
+    """The platform could not be read or told to act."""
+
+
+class MissingLibrary(PlatformError):
+    """A Python library that the platform needs is not installed."""
+
+
+class Unreachable(PlatformError):
+    """No endpoint of the platform answers."""
+
+
+class CertificateRefused(PlatformError):
+    """The platform's certificate does not verify."""
+
+
+class AuthenticationFailed(PlatformError):
+    """The platform does not accept the user, password or token."""
+
+
+class PermissionMissing(PlatformError):
+    """The account lacks a privilege; the message names it and where it is needed."""
+
+
+class NotFound(PlatformError):
+    """A cluster, host or guest of that name or id does not exist, or is not visible to the account."""
+
+
+class NotQuorate(PlatformError):
+    """The cluster has no quorum: nothing may be started."""
+
+
+class SessionLost(PlatformError):
+    """The session ended and could not be renewed."""
+
+
+class Refused(PlatformError):
+    """The platform refused or failed one call for a reason of its own."""
+
+
+class UnexpectedAnswer(PlatformError):
+    """The platform answered in a way that this adapter does not know."""

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every hypervisor adapter offers: read, look, check, start, poll, cancel. Private to the collection.
+
+An adapter raises the errors of `errors.py` and nothing else. One adapter serves one cluster, and is used by one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from .._model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationRequest:
+    """One guest from one host to another; `storage` maps datastores whose disks go along to where they go."""
+
+    guest: str
+    source: str
+    target: str
+    storage: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestNow:
+    """A guest at this moment. `busy` names the task or lock that holds it; None when it is free."""
+
+    host: str
+    power: Literal["running", "stopped", "suspended", "unknown"]
+    busy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostNow:
+    """A host at this moment: whether it may receive guests, and its memory in bytes (None when not known)."""
+
+    active: bool
+    memory_capacity: int | None
+    memory_used: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterNow:
+    """Where everything is at this moment, by id; a guest that is gone is not there."""
+
+    guests: Mapping[str, GuestNow]
+    hosts: Mapping[str, HostNow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationState:
+    """How a started migration fares. `migrated` only when the guest has been seen on its target."""
+
+    state: Literal["running", "migrated", "failed", "cancelled"]
+    percent: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacities:
+    """How many migrations the platform itself sustains at the same time, in the whole cluster and on one host."""
+
+    cluster: int
+    per_host: int
+
+
+class Platform(Protocol):
+    """One cluster of one hypervisor."""
+
+    @property
+    def capacities(self) -> Capacities:
+        """The defaults of the executor's limits."""
+
+    def read(self) -> Snapshot:
+        """The whole cluster. Never changes anything."""
+
+    def look(self, guests: Collection[str]) -> ClusterNow:
+        """The present place of these guests and the state of all hosts, in as few calls as the platform allows."""
+
+    def check(self, request: MigrationRequest) -> str | None:
+        """Ask the platform whether it would carry this out: None, or the reason why not. Changes nothing."""
+
+    def start(self, request: MigrationRequest) -> str:
+        """Start a migration; gives the platform's name of the task, which `poll` and `cancel` take."""
+
+    def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
+        """The state of every given task, in one call for all where the platform allows."""
+
+    def cancel(self, task: str) -> None:
+        """Ask the platform to stop a running migration; `poll` tells what came of it."""
+
+    def close(self) -> None:
+        """End the session. Never raises."""
