@@ -45,8 +45,10 @@ class HostNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterNow:
-    """Where everything is at this moment, by id; a guest that is gone is not there."""
+    """Where everything is at this moment, by id; a guest that is gone is not there. `cluster` is the id that a
+    snapshot of this cluster carries, so that a plan is never carried out on another cluster."""
 
+    cluster: str
     guests: Mapping[str, GuestNow]
     hosts: Mapping[str, HostNow]
 
