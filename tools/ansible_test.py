@@ -1,0 +1,52 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run ansible-test without a container engine and without anything but PyPI."""
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+from ansible_test._internal import python_requirements
+
+from .run import ROOT, Shell
+
+HOME = ROOT / ".cache" / "home"
+PIP_BOOTSTRAP = '''\
+# Stands in for the get-pip.py that ansible-test would fetch from a server of its own.
+import subprocess
+import sys
+
+subprocess.run([sys.executable, "-m", "ensurepip", "--default-pip"], check=True)
+wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
+sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", *wanted], check=False).returncode)
+'''
+
+
+def seed_pip() -> None:
+    """Put the bootstrap file where ansible-test looks before it asks the internet."""
+    versions = re.findall(r"\bpip='([\d.]+)'", inspect.getsource(python_requirements))
+    cache = HOME / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in versions:
+        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(PIP_BOOTSTRAP)
+
+
+def keep_pip_settings() -> None:
+    """Let pip find the user's own settings (a mirror, a proxy, a CA) below our home too."""
+    theirs, ours = Path.home() / ".config" / "pip", HOME / ".config" / "pip"
+    if theirs.is_dir() and theirs != ours and not ours.is_symlink():
+        ours.parent.mkdir(parents=True, exist_ok=True)
+        ours.symlink_to(theirs)
+
+
+def ansible_test(shell: Shell, copy: Path, *arguments: str) -> str:
+    """Run `ansible-test arguments` in a copy of the collection, with a home of our own below .cache."""
+    seed_pip()
+    keep_pip_settings()
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return shell.run(
+        "ansible-test", arguments[0], "--local", "--python", python, "--color", "no", *arguments[1:],
+        cwd=copy, env={"HOME": str(HOME)},
+    )

@@ -1,0 +1,44 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build docs/build/html: the guides, and a page for every module, role and plugin."""
+from __future__ import annotations
+
+import shutil
+
+from .run import ROOT, Shell, StepFailed, counted
+
+BUILD = ROOT / "docs" / "build"
+PLUGIN_KINDS = ("action", "filter", "inventory", "lookup", "test")
+
+
+def expected_pages() -> list[str]:
+    """The name of the page of every module, role and documented plugin."""
+    kinds = {"module": "modules", **{kind: kind for kind in PLUGIN_KINDS}}
+    pages = [
+        f"{file.stem}_{kind}"
+        for kind, folder in kinds.items()
+        for file in sorted((ROOT / "plugins" / folder).glob("*.py"))
+        if kind != "action"  # documented by the module of the same name
+    ]
+    return pages + [f"{role.name}_role" for role in sorted((ROOT / "roles").glob("*/"))]
+
+
+def build(shell: Shell) -> str:
+    """Pass when the docs of the code are valid, nothing lacks a page and no link leads nowhere."""
+    if not (ROOT / "plugins" / "modules").is_dir():
+        raise StepFailed("plugins/modules holds no module")
+    shell.run("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", ".")
+    source = BUILD / "source"
+    shutil.rmtree(BUILD, ignore_errors=True)
+    shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("build"))
+    reference = source / "reference"
+    reference.mkdir(mode=0o755)
+    shell.run(
+        "antsibull-docs", "--config-file", ROOT / "docs" / "antsibull-docs.cfg", "collection", "--use-current",
+        "--squash-hierarchy", "--fail-on-error", "--dest-dir", reference, "evenkeel.cluster",
+    )
+    missing = [page for page in expected_pages() if not (reference / f"{page}.rst").is_file()]
+    if missing:
+        raise StepFailed(f"no page for {', '.join(missing)}")
+    shell.run("sphinx-build", "--fail-on-warning", "--keep-going", "-q", source, BUILD / "html")
+    return counted(list((BUILD / "html").rglob("*.html")), "page") + " in docs/build/html"

