@@ -12,7 +12,7 @@ from .run import ROOT, Shell, StepFailed
 from .steps import Step, steps
 
 LOGS = ROOT / ".cache" / "check"
-SHOWN_LINES = 150
+SHOWN_LINES = 80
 
 
 def chosen(every: list[Step], names: list[str]) -> list[Step]:

@@ -27,15 +27,17 @@ def build(shell: Shell) -> str:
     """Pass when the docs of the code are valid, nothing lacks a page and no link leads nowhere."""
     if not (ROOT / "plugins" / "modules").is_dir():
         raise StepFailed("plugins/modules holds no module")
-    shell.run("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", ".")
+    shell.run(
+        "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", "."
+    )
     source = BUILD / "source"
     shutil.rmtree(BUILD, ignore_errors=True)
     shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("build"))
     reference = source / "reference"
     reference.mkdir(mode=0o755)
     shell.run(
-        "antsibull-docs", "--config-file", ROOT / "docs" / "antsibull-docs.cfg", "collection", "--use-current",
-        "--squash-hierarchy", "--fail-on-error", "--dest-dir", reference, "evenkeel.cluster",
+        "antsibull-docs", "collection", "--use-current", "--squash-hierarchy",
+        "--fail-on-error", "--dest-dir", reference, "evenkeel.cluster",
     )
     missing = [page for page in expected_pages() if not (reference / f"{page}.rst").is_file()]
     if missing:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the collection, install it into an empty directory and run its playbook by its full name from there."""
+"""Build the collection, install it into an empty directory and run its playbook from there."""
 from __future__ import annotations
 
 import shutil
@@ -20,9 +20,8 @@ def build_install_run(shell: Shell) -> str:
         with collection_copy() as copy:
             shell.run("ansible-galaxy", "collection", "build", "--output-path", temporary, cwd=copy)
         tarball = next(Path(temporary).glob("*.tar.gz"))
-        shell.run(
-            "ansible-galaxy", "collection", "install", tarball, "--offline", "-p", installed, cwd=Path(temporary)
-        )
+        install = ("ansible-galaxy", "collection", "install", "--offline", "-p", installed, tarball)
+        shell.run(*install, cwd=temporary)
         collection = installed / "ansible_collections" / "evenkeel" / "cluster"
         _balance_twice(shell, Path(temporary), collection)
         shutil.copy2(tarball, _dist())
@@ -35,7 +34,8 @@ def _balance_twice(shell: Shell, workplace: Path, collection: Path) -> None:
     inventory = workplace / "inventory.yml"
     inventory.write_text(inventory_of(cluster))
     # Only what was installed may be found: not the checkout, which the virtual environment links to.
-    env = {"ANSIBLE_COLLECTIONS_PATH": str(collection.parents[2]), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
+    paths = str(collection.parents[2])
+    env = {"ANSIBLE_COLLECTIONS_PATH": paths, "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
     play = ("ansible-playbook", "evenkeel.cluster.balance", "-i", inventory)
     shell.run(*play, cwd=workplace, env=env)
     if "changed=0 " not in shell.run(*play, cwd=workplace, env=env):

@@ -24,7 +24,11 @@ class Shell:
     log: Path
 
     def run(
-        self, *argv: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None, seconds: int = 900
+        self,
+        *argv: str | Path,
+        cwd: str | Path = ROOT,
+        env: Mapping[str, str] | None = None,
+        seconds: int = 900,
     ) -> str:
         """Run argv and return what it printed; raise StepFailed when it fails or takes longer than that."""
         command = [str(word) for word in argv]

@@ -45,7 +45,7 @@ def steps() -> list[Step]:
     ]
 
 
-def _layers(_: Shell) -> str:
+def _layers(_shell: Shell) -> str:
     found = layers.violations(ROOT)
     if found:
         raise StepFailed("\n    ".join(found))
@@ -77,7 +77,7 @@ def _units(shell: Shell) -> str:
 
 def _go_steps() -> list[Step]:
     modules = [file.parent for file in sorted(ROOT.glob("tests/simulators/*/go.mod"))]
-    return [Step(f"go:{module.name}", "vet and test the simulator", partial(_go, module)) for module in modules]
+    return [Step(f"go:{module.name}", "vet and unit tests", partial(_go, module)) for module in modules]
 
 
 def _go(module: Path, shell: Shell) -> str:
@@ -107,7 +107,7 @@ def _integration_steps() -> list[Step]:
     targets = [name for name in targets if not name.startswith(("setup_", "prepare_"))]
     if not targets:
         return [_missing("integration", "tests/integration/targets holds no target")]
-    return [Step(f"integration:{name}", "ansible-test integration", partial(_target, name)) for name in targets]
+    return [Step(f"integration:{name}", "through ansible-test", partial(_target, name)) for name in targets]
 
 
 def _target(name: str, shell: Shell) -> str:
@@ -134,7 +134,7 @@ def _recap(printed: str) -> str:
 
 
 def _missing(name: str, what: str) -> Step:
-    def run(_: Shell) -> str:
+    def run(_shell: Shell) -> str:
         raise StepFailed(what)
 
     return Step(name, "tests through Ansible", run)
