@@ -1,0 +1,364 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Generate a cluster for rehearsals, tests and benchmarks: the same shape gives the same cluster.
+
+    .venv/bin/python tests/support/generate_cluster.py --hosts 8 --guests 60 --seed 4 > cluster.json
+
+Guests come in services, as in life: the members of a service are of one size, and its kind says which rule
+they are under. A few hosts attract more guests than others, and some services ignore their rule at the start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
+    ClusterRef,
+    Disk,
+    Guest,
+    Host,
+    HostDatastore,
+    Rule,
+    RuleKind,
+    Snapshot,
+)
+
+GIB = 1024**3
+FULL = 0.92
+HOST_CPU_SHARE = 0.02
+HOST_MEMORY = 3 * GIB
+TENANTS = ("shop", "bank", "mail", "media", "wiki", "maps", "forum", "lab", "fleet", "clinic", "press")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What kind of cluster to generate."""
+
+    hosts: int = 8
+    guests: int = 60
+    seed: int = 1
+    fill: float = 0.6
+    "share of all memory that guests use"
+    cpu_fill: float = 0.4
+    "share of all cores that guests use"
+    skew: float = 3.0
+    "how many times more guests the most popular host attracts than the least popular one"
+    broken: float = 0.15
+    "share of the services that ignore their rule at the start"
+    fixed: float = 0.03
+    "share of the guests, among those under no rule, that can't be migrated"
+    mixed: bool = False
+    "hosts of three sizes"
+    maintenance: int = 0
+    "hosts in maintenance that still hold guests"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of service: how many members, of what size, under which rule."""
+
+    name: str
+    members: tuple[int, int]
+    cores: tuple[int, ...]
+    gib: tuple[int, ...]
+    rule: RuleKind | None = None
+
+
+KINDS = (
+    Kind("web", (2, 5), (2, 4), (4, 8), "anti_affinity"),
+    Kind("db", (2, 3), (4, 8, 16), (16, 32, 64), "anti_affinity"),
+    Kind("cache", (2, 2), (1, 2), (4, 8), "affinity"),
+    Kind("erp", (1, 2), (4, 8), (16, 32), "host_affinity"),
+    Kind("worker", (6, 14), (2, 4), (4, 8), "even_spread"),
+    Kind("app", (1, 4), (2, 4, 8), (4, 8, 16)),
+    Kind("batch", (1, 6), (4, 8), (8, 16)),
+    Kind("desktop", (3, 10), (1, 2), (2, 4)),
+    Kind("tool", (1, 2), (1, 2), (2, 4)),
+)
+RARITY = (5, 3, 2, 1, 1, 8, 3, 3, 6)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A guest before it has a host."""
+
+    id: str
+    name: str
+    cores: int
+    memory: int
+    used_cpu: float
+    used_memory: int
+    network_io: int
+    disk_io: int
+
+
+@dataclass(frozen=True)
+class Service:
+    """Guests of one kind, and the hosts that a pinned kind may run on."""
+
+    name: str
+    kind: Kind
+    members: tuple[Member, ...]
+    pinned: tuple[int, ...] = ()
+
+
+@dataclass
+class Room:
+    """What is left on a host while guests are placed."""
+
+    cores: float
+    memory: int
+    used_cpu: float
+    used_memory: int
+    network_io: int = 0
+    disk_io: int = 0
+
+    def fits(self, member: Member) -> bool:
+        """Whether the host stays below FULL with this guest."""
+        return (
+            self.used_cpu + member.used_cpu <= FULL * self.cores
+            and self.used_memory + member.used_memory <= FULL * self.memory
+        )
+
+    def put(self, member: Member) -> None:
+        """Add the load of a guest."""
+        self.used_cpu += member.used_cpu
+        self.used_memory += member.used_memory
+        self.network_io += member.network_io
+        self.disk_io += member.disk_io
+
+
+def generate(shape: Shape) -> Snapshot:
+    """The cluster of a shape."""
+    dice = random.Random(shape.seed)
+    services = list(_services(shape, dice))
+    members = [member for service in services for member in service.members]
+    rooms = _rooms(shape, members, dice)
+    places = _placed(shape, services, rooms, dice)
+    fixed = _fixed(shape, services, dice)
+    return Snapshot(
+        platform="rehearsal",
+        cluster=ClusterRef(id=f"generated-{shape.seed}", name=f"{shape.hosts}x{shape.guests}-{shape.seed}"),
+        taken_at="2026-01-01T00:00:00Z",
+        window_seconds=3600,
+        hosts=tuple(_host(index, room, index < shape.maintenance) for index, room in enumerate(rooms)),
+        guests=tuple(_guest(member, places[member.id], member.id in fixed) for member in members),
+        rules=tuple(_rule(service) for service in services if _is_ruled(service)),
+    )
+
+
+def _services(shape: Shape, dice: random.Random) -> Iterator[Service]:
+    left, ids, numbers = shape.guests, itertools.count(100), dict.fromkeys((kind.name for kind in KINDS), 0)
+    while left:
+        kind = dice.choices(KINDS, RARITY)[0]
+        size = min(left, dice.randint(*kind.members))
+        left -= size
+        turn, tenant = divmod(numbers[kind.name], len(TENANTS))
+        numbers[kind.name] += 1
+        name = f"{TENANTS[tenant]}-{kind.name}" + (f"{turn + 1}" if turn else "")
+        cores, memory = dice.choice(kind.cores), dice.choice(kind.gib) * GIB
+        pinned: Sequence[int] = ()
+        if kind.rule == "host_affinity":
+            pinned = sorted(dice.sample(range(shape.hosts), min(shape.hosts, max(2, shape.hosts // 4))))
+        yield Service(
+            name=name,
+            kind=kind,
+            members=tuple(
+                _member(str(next(ids)), f"{name}-{n}", cores, memory, dice) for n in range(1, size + 1)
+            ),
+            pinned=tuple(pinned),
+        )
+
+
+def _member(id_: str, name: str, cores: int, memory: int, dice: random.Random) -> Member:
+    return Member(
+        id=id_,
+        name=name,
+        cores=cores,
+        memory=memory,
+        used_cpu=round(cores * min(0.95, dice.betavariate(1.6, 4.5)), 3),
+        used_memory=int(memory * dice.uniform(0.4, 0.95)),
+        network_io=int(dice.expovariate(1 / 1.5e6)),
+        disk_io=int(dice.expovariate(1 / 3e6)),
+    )
+
+
+def _rooms(shape: Shape, members: Sequence[Member], dice: random.Random) -> list[Room]:
+    scales = [dice.choice((1.0, 1.5, 2.0)) if shape.mixed else 1.0 for _ in range(shape.hosts)]
+    cores = sum(member.used_cpu for member in members) / shape.cpu_fill / sum(scales)
+    memory = sum(member.used_memory for member in members) / shape.fill / sum(scales)
+    rooms = []
+    for scale in scales:
+        host_cores = float(max(8, 2 * math.ceil(cores * scale / 2)))
+        host_memory = math.ceil(memory * scale / (8 * GIB)) * 8 * GIB + 8 * GIB
+        rooms.append(Room(host_cores, host_memory, round(HOST_CPU_SHARE * host_cores, 3), HOST_MEMORY))
+    return rooms
+
+
+def _placed(
+    shape: Shape, services: Sequence[Service], rooms: Sequence[Room], dice: random.Random
+) -> dict[str, int]:
+    """The host of every guest: popular hosts first, where its service's rule and the room allow."""
+    ranks = list(range(shape.hosts))
+    dice.shuffle(ranks)
+    popularity = [shape.skew ** (rank / max(1, shape.hosts - 1)) for rank in ranks]
+    weights = list(
+        itertools.accumulate(w * room.memory for w, room in zip(popularity, rooms, strict=True))
+    )
+    places: dict[str, int] = {}
+    for service in services:
+        obeys = dice.random() >= shape.broken
+        taken: list[int] = []
+        for member in service.members:
+            allowed = (_keeping if obeys else _breaking)(service, taken, shape.hosts)
+            host = _host_for(member, allowed, weights, rooms, dice)
+            rooms[host].put(member)
+            taken.append(host)
+            places[member.id] = host
+    return places
+
+
+def _keeping(service: Service, taken: Sequence[int], hosts: int) -> Sequence[int]:
+    """The hosts that keep the service's rule, given where its members so far are."""
+    everywhere = range(hosts)
+    match service.kind.rule:
+        case "affinity" if taken:
+            return taken[:1]
+        case "host_affinity":
+            return service.pinned
+        case "anti_affinity" | "even_spread":
+            least = min(taken.count(host) for host in everywhere) if len(taken) >= hosts else 0
+            return [host for host in everywhere if taken.count(host) == least] if taken else everywhere
+    return everywhere
+
+
+def _breaking(service: Service, taken: Sequence[int], hosts: int) -> Sequence[int]:
+    """The hosts that break it, or any where none can."""
+    match service.kind.rule:
+        case "affinity":
+            broken = [host for host in range(hosts) if host not in taken]
+        case "host_affinity":
+            broken = [host for host in range(hosts) if host not in service.pinned]
+        case "anti_affinity" | "even_spread":
+            broken = list(taken[:1]) if len(taken) == 1 else []
+        case _:
+            broken = []
+    return broken or range(hosts)
+
+
+def _host_for(
+    member: Member,
+    allowed: Sequence[int],
+    weights: Sequence[float],
+    rooms: Sequence[Room],
+    dice: random.Random,
+) -> int:
+    """A popular one of the allowed hosts with room; else any of them with room; else the emptiest of all."""
+    welcome = set(allowed)
+    for host in dice.choices(range(len(rooms)), cum_weights=weights, k=40):
+        if host in welcome and rooms[host].fits(member):
+            return host
+    emptiest = sorted(range(len(rooms)), key=lambda host: rooms[host].used_memory / rooms[host].memory)
+    return next((host for host in emptiest if host in welcome and rooms[host].fits(member)), emptiest[0])
+
+
+def _fixed(shape: Shape, services: Sequence[Service], dice: random.Random) -> set[str]:
+    free = [member.id for service in services if service.kind.rule is None for member in service.members]
+    return set(dice.sample(free, min(len(free), round(shape.fixed * shape.guests))))
+
+
+def _host(index: int, room: Room, maintenance: bool) -> Host:
+    return Host(
+        id=_host_id(index),
+        name=_host_id(index),
+        status="online",
+        maintenance=maintenance,
+        schedulable=True,
+        capacity={
+            "cpu": room.cores,
+            "memory": room.memory,
+            "network_io": 1_250_000_000,
+            "disk_io": 4_000_000_000,
+        },
+        used={
+            "cpu": round(room.used_cpu, 3),
+            "memory": room.used_memory,
+            "network_io": room.network_io,
+            "disk_io": room.disk_io,
+        },
+        version="1.0",
+        pool="default",
+        address=f"10.{index // 62500}.{index // 250 % 250}.{index % 250 + 1}",
+        datastores={"san": HostDatastore(shared=True)},
+        networks=("lan",),
+    )
+
+
+def _guest(member: Member, host: int, fixed: bool) -> Guest:
+    return Guest(
+        id=member.id,
+        name=member.name,
+        kind="vm",
+        host=_host_id(host),
+        power="running",
+        assigned={"cpu": member.cores, "memory": member.memory},
+        used={
+            "cpu": member.used_cpu,
+            "memory": member.used_memory,
+            "network_io": member.network_io,
+            "disk_io": member.disk_io,
+        },
+        disks=(Disk(datastore="san", size=(10 + 10 * member.cores) * GIB),),
+        networks=("lan",),
+        tags=(member.name.split("-")[0],),
+        migratable=not fixed,
+        blockers=("passthrough_device",) if fixed else (),
+    )
+
+
+def _host_id(index: int) -> str:
+    return f"host{index + 1:02d}"
+
+
+def _is_ruled(service: Service) -> bool:
+    """Whether its rule can be broken at all; a single member may only be pinned."""
+    return service.kind.rule == "host_affinity" or (bool(service.kind.rule) and len(service.members) > 1)
+
+
+def _rule(service: Service) -> Rule:
+    assert service.kind.rule is not None
+    return Rule(
+        name=service.name,
+        kind=service.kind.rule,
+        guests=tuple(member.id for member in service.members),
+        hosts=tuple(_host_id(host) for host in service.pinned),
+        strict=True,
+        source=f"generated:{service.name}",
+    )
+
+
+def main() -> None:
+    """Print the cluster of the shape that the command line describes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for option in fields(Shape):
+        if isinstance(option.default, bool):
+            parser.add_argument(f"--{option.name}", action="store_true")
+        else:
+            parser.add_argument(
+                f"--{option.name.replace('_', '-')}", type=type(option.default), default=option.default
+            )
+    json.dump(generate(Shape(**vars(parser.parse_args()))).to_json(), sys.stdout, indent=1)
+    print()
+
+
+if __name__ == "__main__":
+    main()
