@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Final, Literal, get_args
 
 from .codec import Bounds, decode, encode
 from .errors import InputError
@@ -60,6 +60,20 @@ class Outcome:
     def to_json(self) -> dict[str, object]:
         result: dict[str, object] = encode(self)
         return result
+
+    def as_planned(self) -> Outcome:
+        """The same in check mode: what seemed to be migrated is only planned."""
+        migrations = tuple(
+            replace(migration, result="planned", task=None, started_at=None, seconds=None)
+            if migration.result == "migrated"
+            else migration
+            for migration in self.migrations
+        )
+        return replace(self, status="planned" if self.status == "done" else self.status, migrations=migrations)
+
+    def counts(self) -> dict[str, int]:
+        """How many migrations ended in each way."""
+        return {result: self.count(result) for result in get_args(Result)}
 
     def count(self, result: Result) -> int:
         return sum(1 for migration in self.migrations if migration.result == result)

@@ -16,7 +16,7 @@ from .snapshot import Bytes, ClusterRef, Id
 
 PLAN_SCHEMA: Final = "evenkeel.cluster/plan/1"
 
-MigrationKind = Literal["balance", "rule", "evacuate", "parking"]
+MigrationKind = Literal["balance", "rule", "evacuate", "parking", "manual"]
 Step = Annotated[int, Bounds(least=1)]
 
 
@@ -66,6 +66,7 @@ class Violation:
 class HostState:
     """A host in a plan: percent of its capacity in use for each metric (null when not known), and its running guests."""
 
+    name: Id
     used: Mapping[str, float | None]
     guests: Annotated[int, Bounds(least=0)]
 

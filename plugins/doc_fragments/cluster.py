@@ -1,0 +1,125 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation that modules share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+attributes:
+  platform:
+    description: Target OS or families that can be operated against.
+    platforms: posix
+"""
+
+    READ_ONLY = r"""
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - The module never changes a cluster. Files that it is asked to write are its result and are written in check mode too.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+"""
+
+    PLATFORM = r"""
+options:
+  platform:
+    description:
+      - What runs the cluster.
+      - V(rehearsal) is a snapshot file that behaves as a cluster. Migrations change the file.
+    type: str
+    required: true
+    choices: [vsphere, proxmox, rehearsal]
+  cluster:
+    description:
+      - Name of the cluster. On vSphere also its managed object id.
+      - May be left out on vSphere where the account sees one cluster only.
+      - On Proxmox VE and in a rehearsal there is one cluster. When given, it must have this name.
+    type: str
+  validate_certs:
+    description:
+      - Whether the platform's TLS certificate must verify. It must, unless this is V(false).
+      - Falls back to E(VMWARE_VALIDATE_CERTS) or E(PROXMOX_VALIDATE_CERTS).
+    type: bool
+  ca_path:
+    description:
+      - PEM file with the certificate authorities to trust instead of the system's.
+      - Falls back to E(PROXMOX_CA_PATH) on Proxmox VE.
+    type: path
+  api_timeout:
+    description: How many seconds the platform has to answer one call.
+    type: int
+    default: 30
+  hostname:
+    description:
+      - Name or address of the vCenter.
+      - Falls back to E(VMWARE_HOST).
+    type: str
+  port:
+    description:
+      - Port of the vCenter, 443 unless told otherwise.
+      - Falls back to E(VMWARE_PORT).
+    type: int
+  username:
+    description:
+      - User of the vCenter.
+      - Falls back to E(VMWARE_USER).
+    type: str
+  password:
+    description:
+      - Password of the vCenter user.
+      - Falls back to E(VMWARE_PASSWORD).
+    type: str
+  datacenter:
+    description: The datacenter of the vCenter, where clusters of the same name exist in several.
+    type: str
+  proxy_host:
+    description:
+      - HTTP proxy between here and the vCenter.
+      - Falls back to E(VMWARE_PROXY_HOST).
+    type: str
+  proxy_port:
+    description:
+      - Port of the HTTP proxy.
+      - Falls back to E(VMWARE_PROXY_PORT).
+    type: int
+  api_host:
+    description:
+      - Names or addresses of the nodes of a Proxmox VE cluster. The first that answers is used. When it fails, the next.
+      - Falls back to E(PROXMOX_HOST), separated by commas.
+    type: list
+    elements: str
+  api_port:
+    description:
+      - Port of the Proxmox VE API, 8006 unless told otherwise.
+      - Falls back to E(PROXMOX_PORT).
+    type: int
+  api_user:
+    description:
+      - User of the Proxmox VE API with its realm, such as V(balancer@pve).
+      - Falls back to E(PROXMOX_USER).
+    type: str
+  api_password:
+    description:
+      - Password of the Proxmox VE user.
+      - Falls back to E(PROXMOX_PASSWORD).
+    type: str
+  api_token_id:
+    description:
+      - Name of an API token of the Proxmox VE user, used instead of a password.
+      - Falls back to E(PROXMOX_TOKEN_ID).
+    type: str
+  api_token_secret:
+    description:
+      - Secret of the API token.
+      - Falls back to E(PROXMOX_TOKEN_SECRET).
+    type: str
+  rehearsal_path:
+    description: The snapshot file that plays the cluster, for O(platform=rehearsal).
+    type: path
+"""

@@ -1,0 +1,36 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that several modules share, with the names that users of vmware.vmware and community.proxmox know.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+PLATFORMS = ("vsphere", "proxmox", "rehearsal")
+
+# Environment variables are resolved in connect.py: which ones count depends on `platform`.
+PLATFORM_ARGUMENTS: dict[str, Any] = {
+    "platform": {"type": "str", "required": True, "choices": list(PLATFORMS)},
+    "cluster": {"type": "str"},
+    "validate_certs": {"type": "bool"},
+    "ca_path": {"type": "path"},
+    "api_timeout": {"type": "int", "default": 30},
+    "hostname": {"type": "str"},
+    "port": {"type": "int"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "datacenter": {"type": "str"},
+    "proxy_host": {"type": "str"},
+    "proxy_port": {"type": "int"},
+    "api_host": {"type": "list", "elements": "str"},
+    "api_port": {"type": "int"},
+    "api_user": {"type": "str"},
+    "api_password": {"type": "str", "no_log": True},
+    "api_token_id": {"type": "str", "no_log": False},
+    "api_token_secret": {"type": "str", "no_log": True},
+    "rehearsal_path": {"type": "path"},
+}

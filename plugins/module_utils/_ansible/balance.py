@@ -1,0 +1,104 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb of balance_plan: think. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._model.errors import InputError
+from .._model.plan import Plan
+from .._model.policy import Policy
+from .._model.snapshot import Snapshot
+from .._planning.planner import plan as make_plan
+from .files import read_json, write_json
+from .render import report
+
+POLICY_OPTIONS = (
+    "goal",
+    "metrics",
+    "aggressiveness",
+    "max_spread",
+    "demand",
+    "limits",
+    "max_migrations",
+    "exclude",
+    "rules",
+    "platform_rules",
+    "allow_blockers",
+    "migration_bandwidth",
+    "max_per_host",
+    "seed",
+)
+
+
+def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Plan from a snapshot and the policy options; into a file, with a summary as the result, when plan_path is given."""
+    policy = Policy.from_json(policy_of(params))
+    plan = make_plan(snapshot_of(params), policy)
+    result: dict[str, Any] = {"changed": False, "summary": summary(plan, params["plan_path"]), "report": report(plan)}
+    if params["plan_path"]:
+        write_json(params["plan_path"], plan.to_json(), "plan_path")
+    else:
+        result["plan"] = plan.to_json()
+    return result
+
+
+def snapshot_of(params: Mapping[str, Any]) -> Snapshot:
+    value = params["snapshot"] if params["snapshot_path"] is None else read_json(params["snapshot_path"], "snapshot_path")
+    return Snapshot.from_json(value)
+
+
+def policy_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The policy's JSON from the options: what was left out is left out, at every depth."""
+    policy: dict[str, Any] = {
+        option: _without_none(params[option]) for option in POLICY_OPTIONS if params[option] is not None
+    }
+    if "max_spread" in policy:
+        policy["max_spread"] = _points(policy["max_spread"])
+    return policy
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
+    return value
+
+
+def _points(value: Any) -> Any:
+    """A number, or one a metric; texts come from the command line and surveys."""
+    if isinstance(value, Mapping):
+        return {metric: _number(points, f"max_spread.{metric}") for metric, points in value.items()}
+    return _number(value, "max_spread")
+
+
+def _number(value: Any, option: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise InputError(option, value, "a number of points") from None
+
+
+def summary(plan: Plan, path: str | None) -> dict[str, Any]:
+    """A plan in a few numbers."""
+    return {
+        "cluster": {"id": plan.cluster.id, "name": plan.cluster.name},
+        "status": plan.status,
+        "plan_path": path,
+        "migrations": len(plan.migrations),
+        "migrations_lower_bound": plan.proof.migrations_lower_bound,
+        "optimal": plan.proof.optimal,
+        "waves": max((migration.wave for migration in plan.migrations), default=0),
+        "memory_bytes": sum(migration.cost.memory for migration in plan.migrations),
+        "spread_before": dict(plan.before.spread),
+        "spread_after": dict(plan.after.spread),
+        "violations_before": len(plan.before.violations),
+        "violations_after": len(plan.after.violations),
+        "unresolved": len(plan.unresolved),
+    }

@@ -1,0 +1,92 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From module options to a platform. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._model.errors import InputError
+from .._platforms.protocol import Platform
+from .._platforms.proxmox import ProxmoxConnection, ProxmoxPlatform
+from .._platforms.rehearsal import RehearsalPlatform
+from .._platforms.vsphere import VSphereConnection, VSpherePlatform
+from .environment import missing
+
+
+def open_platform(params: Mapping[str, Any], *, window: int = 0) -> Platform:
+    """The platform that the options name; loads are averaged over `window` seconds, 0 for the present value.
+
+    Raises InputError for options that do not fit together and PlatformError when it can't be reached.
+    """
+    if params["platform"] == "vsphere":
+        return _vsphere(params, window)
+    if params["platform"] == "proxmox":
+        return _proxmox(params, window)
+    if not params["rehearsal_path"]:
+        raise missing("rehearsal", "rehearsal_path")
+    return RehearsalPlatform(params["rehearsal_path"], params["cluster"])
+
+
+def _need(params: Mapping[str, Any], *options: str) -> None:
+    for option in options:
+        if not params[option]:
+            raise missing(params["platform"], option)
+
+
+def _verifies(params: Mapping[str, Any]) -> bool:
+    verify = params["validate_certs"] is not False
+    if not verify and params["ca_path"]:
+        raise InputError("ca_path", params["ca_path"], "left out, since validate_certs is false")
+    return verify
+
+
+def _vsphere(params: Mapping[str, Any], window: int) -> Platform:
+    _need(params, "hostname", "username", "password")
+    return VSpherePlatform(
+        VSphereConnection(
+            hostname=params["hostname"],
+            port=params["port"] or 443,
+            username=params["username"],
+            password=params["password"],
+            validate_certs=_verifies(params),
+            ca_path=params["ca_path"],
+            proxy_host=params["proxy_host"],
+            proxy_port=params["proxy_port"],
+            datacenter=params["datacenter"],
+            cluster=params["cluster"],
+            window_seconds=window,
+            timeout=params["api_timeout"],
+        )
+    )
+
+
+def _proxmox(params: Mapping[str, Any], window: int) -> Platform:
+    _need(params, "api_host", "api_user")
+    if params["api_token_id"] or params["api_token_secret"]:
+        _need(params, "api_token_id", "api_token_secret")
+        if params["api_password"]:
+            raise InputError("api_password", "a password", "left out, since api_token_id is given")
+    else:
+        _need(params, "api_password")
+    return ProxmoxPlatform(
+        ProxmoxConnection(
+            api_hosts=tuple(params["api_host"]),
+            api_port=params["api_port"] or 8006,
+            api_user=params["api_user"],
+            api_password=params["api_password"],
+            api_token_id=params["api_token_id"],
+            api_token_secret=params["api_token_secret"],
+            validate_certs=_verifies(params),
+            ca_path=params["ca_path"],
+            api_timeout=params["api_timeout"],
+            cluster=params["cluster"],
+            window_seconds=window,
+            restart_containers=params.get("restart_containers", False),
+            with_local_disks=params.get("with_local_disks", False),
+            target_storage=params.get("target_storage"),
+            bandwidth_limit=params.get("bandwidth_limit"),
+        )
+    )

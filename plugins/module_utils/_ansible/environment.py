@@ -1,0 +1,67 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that may come from environment variables instead, as AWX credentials inject them. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._model.errors import InputError
+
+_VSPHERE = {
+    "hostname": "VMWARE_HOST",
+    "port": "VMWARE_PORT",
+    "username": "VMWARE_USER",
+    "password": "VMWARE_PASSWORD",
+    "validate_certs": "VMWARE_VALIDATE_CERTS",
+    "proxy_host": "VMWARE_PROXY_HOST",
+    "proxy_port": "VMWARE_PROXY_PORT",
+}
+_PROXMOX = {
+    "api_host": "PROXMOX_HOST",
+    "api_port": "PROXMOX_PORT",
+    "api_user": "PROXMOX_USER",
+    "api_password": "PROXMOX_PASSWORD",
+    "api_token_id": "PROXMOX_TOKEN_ID",
+    "api_token_secret": "PROXMOX_TOKEN_SECRET",
+    "validate_certs": "PROXMOX_VALIDATE_CERTS",
+    "ca_path": "PROXMOX_CA_PATH",
+}
+VARIABLES: Mapping[str, Mapping[str, str]] = {"vsphere": _VSPHERE, "proxmox": _PROXMOX, "rehearsal": {}}
+SECRETS = frozenset({"password", "api_password", "api_token_secret"})
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+def with_environment(params: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The options, those left out taken from the environment variables of their platform."""
+    result = dict(params)
+    for option, variable in VARIABLES[params["platform"]].items():
+        text = environment.get(variable)
+        if result.get(option) in (None, []) and text:
+            result[option] = _typed(option, variable, text)
+    return result
+
+
+def missing(platform: str, option: str) -> InputError:
+    """The error for an option that is needed and was given neither way."""
+    variable = VARIABLES[platform].get(option)
+    other = f" or the environment variable {variable}" if variable else ""
+    return InputError(option, None, f"given, and platform: {platform} needs it", hint=f"Set the option {option}{other}")
+
+
+def _typed(option: str, variable: str, text: str) -> Any:
+    if option in ("port", "api_port", "proxy_port"):
+        if not text.isdigit():
+            raise InputError(f"environment variable {variable}", text, "a port number")
+        return int(text)
+    if option == "validate_certs":
+        if text.lower() not in _TRUE | _FALSE:
+            raise InputError(f"environment variable {variable}", text, "true or false")
+        return text.lower() in _TRUE
+    if option == "api_host":
+        return [host.strip() for host in text.split(",") if host.strip()]
+    return text

@@ -1,0 +1,44 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb of cluster_facts: read a cluster. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import Any
+
+from .._model.snapshot import Snapshot
+from .connect import open_platform
+from .environment import with_environment
+from .files import write_json
+
+
+def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Read the cluster into ansible_facts; into a file, with a summary as the fact, when snapshot_path is given."""
+    with closing(open_platform(with_environment(params, os.environ), window=params["window"])) as platform:
+        snapshot = platform.read()
+    facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, params["snapshot_path"])}
+    if params["snapshot_path"]:
+        write_json(params["snapshot_path"], snapshot.to_json(), "snapshot_path")
+    else:
+        facts["evenkeel_snapshot"] = snapshot.to_json()
+    return {"changed": False, "ansible_facts": facts}
+
+
+def summary(snapshot: Snapshot, path: str | None) -> dict[str, Any]:
+    """A snapshot in a few numbers."""
+    return {
+        "platform": snapshot.platform,
+        "cluster": {"id": snapshot.cluster.id, "name": snapshot.cluster.name},
+        "taken_at": snapshot.taken_at,
+        "snapshot_path": path,
+        "hosts": len(snapshot.hosts),
+        "active_hosts": sum(host.active for host in snapshot.hosts),
+        "guests": len(snapshot.guests),
+        "running_guests": sum(guest.power == "running" for guest in snapshot.guests),
+        "migratable_guests": sum(guest.migratable for guest in snapshot.guests),
+        "rules": len(snapshot.rules),
+        "other_balancers": list(snapshot.other_balancers),
+    }

@@ -1,0 +1,52 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON files that modules exchange. Private to the collection."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from .._model.errors import EvenKeelError, InputError
+
+
+class FileError(EvenKeelError):
+    """A file can't be read or written."""
+
+
+def read_json(path: str, option: str) -> object:
+    """Parsed JSON of the file that an option names."""
+    try:
+        return json.loads(Path(path).expanduser().read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise FileError(f"{path} can't be read: {error.strerror}", where=option) from None
+    except InputError as error:
+        raise FileError(f"{path} is not JSON: {error.value} is no number", where=option) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise FileError(f"{path} is not JSON: {error}", where=option) from None
+
+
+def write_json(path: str, value: object, option: str) -> None:
+    """Write a file whole or not at all; missing folders are made. Only the owner may read it."""
+    target = Path(path).expanduser()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                json.dump(value, stream, separators=(",", ":"))
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(name, target)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FileError(f"{path} can't be written: {error.strerror}", where=option) from None
+
+
+def _refuse_constant(text: str) -> object:
+    raise InputError("", text, "a number")

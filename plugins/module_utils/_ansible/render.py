@@ -1,0 +1,92 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan as people read it: hosts before and after, every migration with its reason. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .._model.plan import ClusterState, Migration, Plan
+
+GIB = 1024**3
+
+
+def report(plan: Plan) -> list[str]:
+    """The lines of the report."""
+    lines = [_headline(plan), ""]
+    lines += _hosts(plan)
+    for wave, migrations in _by_wave(plan.migrations):
+        lines += ["", f"wave {wave}", *_table([_migration(plan, migration) for migration in migrations])]
+    lines += _section("broken rules now", (f"{item.rule}: {item.detail}" for item in plan.before.violations))
+    lines += _section("broken rules left", (f"{item.rule}: {item.detail}" for item in plan.after.violations))
+    lines += _section("unresolved", (f"{item.what}: {item.why}" for item in plan.unresolved))
+    lines += _section("can't be migrated", (f"{item.guest.name} ({item.guest.id}): {item.why}" for item in plan.immovable))
+    return lines
+
+
+def _headline(plan: Plan) -> str:
+    name = f"cluster {plan.cluster.name} ({plan.platform})"
+    if not plan.migrations:
+        return f"{name}: {plan.status}, no migrations"
+    waves = max(migration.wave for migration in plan.migrations)
+    memory = sum(migration.cost.memory for migration in plan.migrations)
+    count = len(plan.migrations)
+    proof = "the fewest possible" if plan.proof.optimal else f"at least {plan.proof.migrations_lower_bound} are needed"
+    return (
+        f"{name}: {plan.status} by {count} migration{'s' if count > 1 else ''} ({proof})"
+        f" in {waves} wave{'s' if waves > 1 else ''}, {memory / GIB:.1f} GiB of memory"
+    )
+
+
+def _hosts(plan: Plan) -> list[str]:
+    metrics = list(plan.before.spread)
+    rows = [["host", *(f"{metric} %" for metric in metrics), "guests"]]
+    for host_id, before in plan.before.hosts.items():
+        after = plan.after.hosts[host_id]
+        cells = [_change(before.used.get(metric), after.used.get(metric)) for metric in metrics]
+        rows.append([before.name, *cells, _change(before.guests, after.guests, digits=0)])
+    spread = [_change(plan.before.spread.get(metric), plan.after.spread.get(metric)) for metric in metrics]
+    rows.append(["spread", *spread, ""])
+    return _table(rows)
+
+
+def _change(before: float | None, after: float | None, digits: int = 1) -> str:
+    if before is None or after is None:
+        return "unknown"
+    old, new = f"{before:.{digits}f}", f"{after:.{digits}f}"
+    return old if old == new else f"{old} → {new}"
+
+
+def _migration(plan: Plan, migration: Migration) -> list[str]:
+    after = f"after {', '.join(map(str, migration.after))}" if migration.after else ""
+    return [
+        f"{migration.step}",
+        f"{migration.guest.name} ({migration.guest.id})",
+        f"{host_name(plan.before, migration.source)} → {host_name(plan.before, migration.target)}",
+        f"{migration.cost.memory / GIB:.1f} GiB",
+        migration.kind,
+        "; ".join(part for part in (migration.why, after) if part),
+    ]
+
+
+def host_name(state: ClusterState, host_id: str) -> str:
+    host = state.hosts.get(host_id)
+    return host.name if host else host_id
+
+
+def _by_wave(migrations: Iterable[Migration]) -> list[tuple[int, list[Migration]]]:
+    waves: dict[int, list[Migration]] = {}
+    for migration in migrations:
+        waves.setdefault(migration.wave, []).append(migration)
+    return sorted(waves.items())
+
+
+def _section(title: str, entries: Iterable[str]) -> list[str]:
+    rows = [f"  {entry}" for entry in entries]
+    return ["", title, *rows] if rows else []
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,75 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking again: whether a planned migration still makes sense in the cluster as it is now. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from .._model.plan import Migration
+from .._model.policy import Limits
+from .._platforms.protocol import ClusterNow
+
+MIB = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`go`, `there` (nothing to do), `wait` for a migration under way, or `drop` it; the last two with the reason."""
+
+    answer: Literal["go", "there", "wait", "drop"]
+    why: str = ""
+
+
+GO = Verdict("go")
+THERE = Verdict("there")
+
+
+def verdict(
+    migration: Migration, now: ClusterNow, underway: Iterable[Migration], limits: Limits, later: Collection[str] = ()
+) -> Verdict:
+    """What is to be done with a migration whose turn it is; `underway` are those that run at this moment, `later` the
+    hosts that later steps take the same guest to."""
+    guest = now.guests.get(migration.guest.id)
+    if guest is None:
+        return Verdict("drop", "the guest is gone")
+    if guest.host == migration.target and guest.busy is None:
+        return THERE
+    if guest.busy is not None:
+        return Verdict("drop", f"the guest is busy: {guest.busy}")
+    if guest.host != migration.source and guest.host in later:
+        return THERE
+    if guest.host != migration.source:
+        return Verdict("drop", f"the guest is on {guest.host}, not on {migration.source} as planned")
+    if guest.power != "running":
+        return Verdict("drop", f"the guest is {guest.power}")
+    target = now.hosts.get(migration.target)
+    if target is None:
+        return Verdict("drop", f"there is no host {migration.target} any more")
+    if not target.active:
+        return Verdict("drop", f"{migration.target} takes no guests now")
+    return _room(migration, now, list(underway), limits)
+
+
+def _room(migration: Migration, now: ClusterNow, underway: list[Migration], limits: Limits) -> Verdict:
+    """Whether the target's memory, as measured, with all that is on its way to it, still has room.
+
+    What is on its way counts in full though some of it is measured already: rather wait than fill a host.
+    """
+    target = now.hosts[migration.target]
+    if target.memory_capacity is None or target.memory_used is None:
+        return GO
+    percent = limits.memory_for_rules if migration.kind == "rule" else limits.memory
+    ceiling = target.memory_capacity * percent / 100 - limits.memory_reserve
+    arriving = sum(other.cost.memory for other in underway if other.target == migration.target)
+    if target.memory_used + arriving + migration.cost.memory <= ceiling:
+        return GO
+    touching = any(migration.target in (other.source, other.target) for other in underway)
+    return Verdict(
+        "wait" if touching else "drop",
+        f"{migration.target} has no room: {(target.memory_used + arriving) / MIB:.0f} MiB in use or on the way,"
+        f" {migration.cost.memory / MIB:.0f} MiB to come, {ceiling / MIB:.0f} MiB allowed",
+    )

@@ -1,0 +1,75 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much of each resource a guest and a host stand for: the one reading of a snapshot's loads. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from .._model.snapshot import Guest, Host
+
+PRESSURES: Final = {"pressure_cpu": "cpu", "pressure_memory": "memory", "pressure_io": "io"}
+ESTIMATED_FROM_ASSIGNED: Final = ("cpu", "memory")
+
+
+def host_capacity(host: Host, metric: str) -> float | None:
+    """None where it is not known; a pressure is a percentage of time, so 100 is all there is."""
+    if metric in PRESSURES:
+        return 100.0
+    return host.capacity.get(metric) or None
+
+
+def host_used(host: Host, metric: str) -> float | None:
+    """What the hypervisor measured; None where it did not."""
+    if metric in PRESSURES:
+        return host.pressure.get(PRESSURES[metric])
+    return host.used.get(metric)
+
+
+def guest_used(guest: Guest, resource: str) -> float | None:
+    """What goes along when the guest moves. An unmeasured cpu or memory is taken to be as large as what was assigned."""
+    if resource == "storage":
+        return None
+    used = guest.used.get(resource)
+    if used is None and resource in ESTIMATED_FROM_ASSIGNED:
+        return guest.assigned.get(resource)
+    return used
+
+
+def guest_demand(guest: Guest, metric: str, demand: str) -> float | None:
+    """What the guest weighs in a metric, by the policy's idea of weight."""
+    used = guest_used(guest, metric)
+    assigned = guest.assigned.get(metric)
+    if demand == "used" or assigned is None:
+        return used
+    if demand == "assigned" or used is None:
+        return assigned
+    return max(used, assigned)
+
+
+def local_storage(guest: Guest, host: Host) -> dict[str, int | None]:
+    """Bytes of the guest's disks on datastores that only this host has, by datastore; None where a size is not known."""
+    result: dict[str, int | None] = {}
+    for disk in guest.disks:
+        place = host.datastores.get(disk.datastore)
+        if place is None or place.shared:
+            continue
+        before = result.get(disk.datastore, 0)
+        result[disk.datastore] = None if disk.size is None or before is None else before + disk.size
+    return result
+
+
+def pressure_shares(host: Host, guests: Sequence[Guest], metric: str) -> list[float | None]:
+    """How much of a host's stall each of its guests brings along: in proportion to what it uses of the resource behind it.
+
+    A stall is no sum of parts, so this is an estimate; it is linear so that the same sum is read before and after.
+    """
+    stalled = host_used(host, metric)
+    if stalled is None:
+        return [None] * len(guests)
+    resource = "disk_io" if metric == "pressure_io" else PRESSURES[metric]
+    uses = [guest_used(guest, resource) or 0.0 for guest in guests]
+    total = max(sum(uses), host.used.get(resource) or 0.0)
+    return [stalled * use / total if total > 0 else 0.0 for use in uses]

@@ -1,0 +1,226 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_facts
+short_description: Read a cluster of virtual machines into one snapshot
+version_added: 0.1.0
+author:
+  - The Even Keel Authors (@evenkeel)
+description:
+  - Reads the hosts, guests, loads, datastores, networks and rules of one cluster, in the same shape for every platform.
+  - Changes nothing.
+extends_documentation_fragment:
+  - evenkeel.cluster.cluster
+  - evenkeel.cluster.cluster.read_only
+  - evenkeel.cluster.cluster.platform
+attributes:
+  facts:
+    description: Action returns an C(ansible_facts) dictionary that will update existing host facts.
+    support: full
+options:
+  window:
+    description:
+      - Over how many seconds loads are averaged. V(0) takes the present values.
+      - On Proxmox VE this is rounded up to a period that the nodes keep, an hour or a day.
+      - A rehearsal has only the loads that its file holds.
+    type: int
+    default: 0
+  snapshot_path:
+    description:
+      - File to write the snapshot to. Then only a summary is returned, which spares large clusters a lot of time.
+      - It is written in check mode too.
+    type: path
+requirements:
+  - pyvmomi and requests, for O(platform=vsphere)
+  - proxmoxer and requests, for O(platform=proxmox)
+seealso:
+  - module: evenkeel.cluster.balance_plan
+  - module: evenkeel.cluster.vm_migrate
+"""
+
+EXAMPLES = r"""
+- name: Read a vSphere cluster, loads averaged over the last hour
+  evenkeel.cluster.cluster_facts:
+    platform: vsphere
+    hostname: vcenter.example.com
+    username: balancer@vsphere.local
+    password: "{{ vault_vcenter_password }}"
+    cluster: production
+    window: 3600
+
+- name: Read a Proxmox VE cluster into a file
+  evenkeel.cluster.cluster_facts:
+    platform: proxmox
+    api_host: [pve1.example.com, pve2.example.com]
+    api_user: balancer@pve
+    api_token_id: evenkeel
+    api_token_secret: "{{ vault_pve_token }}"
+    ca_path: /etc/pve/pve-root-ca.pem
+    snapshot_path: /var/lib/evenkeel/production.snapshot.json
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: What was read.
+  returned: success
+  type: dict
+  contains:
+    evenkeel_summary:
+      description: The cluster in a few numbers.
+      returned: success
+      type: dict
+      contains:
+        platform:
+          description: What runs the cluster.
+          returned: success
+          type: str
+          sample: proxmox
+        cluster:
+          description: Which cluster it is.
+          returned: success
+          type: dict
+          contains:
+            id:
+              description: The platform's id of the cluster.
+              returned: success
+              type: str
+              sample: domain-c8
+            name:
+              description: The name of the cluster.
+              returned: success
+              type: str
+              sample: production
+        taken_at:
+          description: When it was read, in UTC.
+          returned: success
+          type: str
+          sample: "2026-01-31T22:00:00Z"
+        snapshot_path:
+          description: The file that holds the snapshot, as it was asked for.
+          returned: success
+          type: str
+          sample: /var/lib/evenkeel/production.snapshot.json
+        hosts:
+          description: How many hosts there are.
+          returned: success
+          type: int
+          sample: 8
+        active_hosts:
+          description: How many hosts may receive guests.
+          returned: success
+          type: int
+          sample: 7
+        guests:
+          description: How many guests there are.
+          returned: success
+          type: int
+          sample: 200
+        running_guests:
+          description: How many guests run.
+          returned: success
+          type: int
+          sample: 180
+        migratable_guests:
+          description: How many guests can be migrated live.
+          returned: success
+          type: int
+          sample: 175
+        rules:
+          description: How many rules the platform holds.
+          returned: success
+          type: int
+          sample: 12
+        other_balancers:
+          description: What else moves guests in this cluster by itself.
+          returned: success
+          type: list
+          elements: str
+          sample: ["DRS (fullyAutomated)"]
+    evenkeel_snapshot:
+      description:
+        - The snapshot. Its JSON Schema is in C(docs/schemas/snapshot.json) of the collection.
+        - Units are cores, bytes, bytes per second and percent. What the platform does not report is null.
+      returned: when O(snapshot_path) is not given
+      type: dict
+      contains:
+        schema:
+          description: Name and version of this shape.
+          returned: success
+          type: str
+          sample: evenkeel.cluster/snapshot/1
+        platform:
+          description: What runs the cluster.
+          returned: success
+          type: str
+          sample: vsphere
+        cluster:
+          description: Id and name of the cluster.
+          returned: success
+          type: dict
+          sample: {"id": "domain-c8", "name": "production"}
+        taken_at:
+          description: When it was read, in UTC.
+          returned: success
+          type: str
+          sample: "2026-01-31T22:00:00Z"
+        window_seconds:
+          description: What the loads are an average over, 0 for the present value.
+          returned: success
+          type: int
+          sample: 3600
+        hosts:
+          description: The hypervisors, with capacity, load, state, datastores and networks.
+          returned: success
+          type: list
+          elements: dict
+          sample: [{"id": "host-12", "name": "esx1", "status": "online", "maintenance": false, "schedulable": true}]
+        guests:
+          description: Virtual machines and containers, with place, load, disks, networks, tags and what blocks their migration.
+          returned: success
+          type: list
+          elements: dict
+          sample: [{"id": "vm-42", "name": "web01", "kind": "vm", "host": "host-12", "power": "running", "migratable": true}]
+        rules:
+          description: Affinity, anti-affinity and pins that the platform holds.
+          returned: success
+          type: list
+          elements: dict
+          sample: [{"name": "web", "kind": "anti_affinity", "guests": ["vm-42", "vm-43"], "strict": true}]
+        other_balancers:
+          description: What else moves guests in this cluster by itself.
+          returned: when there is any
+          type: list
+          elements: str
+          sample: ["DRS (fullyAutomated)"]
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.facts import gather
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import hide_secrets, run_module
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **PLATFORM_ARGUMENTS,
+            "window": {"type": "int", "default": 0},
+            "snapshot_path": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    hide_secrets(module, os.environ)
+    run_module(module, gather)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vm_migrate
+short_description: Carry out a plan, or migrate one guest
+version_added: 0.1.0
+author:
+  - The Even Keel Authors (@evenkeel)
+description:
+  - Carries out the migrations of a plan in their order, several at a time, and tells what became of each.
+  - Looks at the cluster again right before every migration and drops what no longer makes sense.
+  - A guest that is on its target already is left alone, so a second run of the same plan changes nothing.
+extends_documentation_fragment:
+  - evenkeel.cluster.cluster
+  - evenkeel.cluster.cluster.platform
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - Does everything except the migrations themselves, the platform's own checks included.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: full
+options:
+  plan:
+    description: The plan, as M(evenkeel.cluster.balance_plan) returns it.
+    type: dict
+  plan_path:
+    description: File that holds the plan.
+    type: path
+  guest:
+    description: Id or name of one guest to migrate, instead of a plan.
+    type: str
+  target:
+    description: Id or name of the host that O(guest) goes to.
+    type: str
+  max_parallel:
+    description: Migrations under way at the same time in the whole cluster. What the platform sustains, unless told otherwise.
+    type: int
+  max_per_host:
+    description: Migrations into or out of one host at the same time. What the platform sustains, unless told otherwise.
+    type: int
+  timeout:
+    description: Seconds after which a migration is cancelled.
+    type: int
+    default: 3600
+  poll_interval:
+    description: Most seconds between two looks at the migrations under way. All are asked for in one call.
+    type: float
+    default: 2
+  restart_containers:
+    description: Whether running containers on Proxmox VE may be migrated, which restarts them.
+    type: bool
+    default: false
+  with_local_disks:
+    description: Whether guests on Proxmox VE may be migrated together with their local disks, which copies the disks.
+    type: bool
+    default: false
+  target_storage:
+    description:
+      - Where local disks go on Proxmox VE, for O(with_local_disks).
+      - The name of a storage, pairs such as V(local-lvm:fast), or V(1) for the storage of the same name.
+    type: str
+  bandwidth_limit:
+    description: KiB per second that one migration on Proxmox VE may take.
+    type: int
+  outcome_path:
+    description: File to write the outcome to. Then only a summary is returned.
+    type: path
+requirements:
+  - pyvmomi and requests, for O(platform=vsphere)
+  - proxmoxer and requests, for O(platform=proxmox)
+seealso:
+  - module: evenkeel.cluster.cluster_facts
+  - module: evenkeel.cluster.balance_plan
+"""
+
+EXAMPLES = r"""
+- name: Carry out a plan
+  evenkeel.cluster.vm_migrate:
+    platform: vsphere
+    hostname: vcenter.example.com
+    username: balancer@vsphere.local
+    password: "{{ vault_vcenter_password }}"
+    cluster: production
+    plan_path: /var/lib/evenkeel/production.plan.json
+
+- name: See what would be done
+  evenkeel.cluster.vm_migrate:
+    platform: rehearsal
+    rehearsal_path: production.snapshot.json
+    plan: "{{ balance.plan }}"
+  check_mode: true
+  diff: true
+
+- name: Migrate one guest
+  evenkeel.cluster.vm_migrate:
+    platform: proxmox
+    api_host: [pve1.example.com, pve2.example.com]
+    api_user: balancer@pve
+    api_token_id: evenkeel
+    api_token_secret: "{{ vault_pve_token }}"
+    guest: web01
+    target: pve3
+"""
+
+RETURN = r"""
+summary:
+  description: The outcome in a few numbers.
+  returned: always
+  type: dict
+  contains:
+    status:
+      description: V(done) when every guest is on its target, V(planned) in check mode, V(partial) when something is left.
+      returned: always
+      type: str
+      sample: done
+    seconds:
+      description: How long it took.
+      returned: always
+      type: float
+      sample: 83.2
+    migrated:
+      description: Guests that were migrated.
+      returned: always
+      type: int
+      sample: 9
+    already_there:
+      description: Guests that were on their target already.
+      returned: always
+      type: int
+      sample: 0
+    planned:
+      description: Guests that would have been migrated, in check mode.
+      returned: always
+      type: int
+      sample: 0
+    skipped:
+      description: Migrations that no longer made sense, or came after one that did not end well.
+      returned: always
+      type: int
+      sample: 0
+    failed:
+      description: Migrations that failed.
+      returned: always
+      type: int
+      sample: 0
+    cancelled:
+      description: Migrations that were cancelled.
+      returned: always
+      type: int
+      sample: 0
+    outcome_path:
+      description: The file that holds the outcome.
+      returned: when O(outcome_path) is given
+      type: str
+      sample: /var/lib/evenkeel/production.outcome.json
+outcome:
+  description: What became of every migration. Its JSON Schema is in C(docs/schemas/outcome.json) of the collection.
+  returned: when O(outcome_path) is not given
+  type: dict
+  contains:
+    schema:
+      description: Name and version of this shape.
+      returned: always
+      type: str
+      sample: evenkeel.cluster/outcome/1
+    cluster:
+      description: Id and name of the cluster.
+      returned: always
+      type: dict
+      sample: {"id": "domain-c8", "name": "production"}
+    status:
+      description: As in the summary.
+      returned: always
+      type: str
+      sample: done
+    started_at:
+      description: When it began, in UTC.
+      returned: always
+      type: str
+      sample: "2026-01-31T22:00:00Z"
+    seconds:
+      description: How long it took.
+      returned: always
+      type: float
+      sample: 83.2
+    migrations:
+      description: Every migration of the plan, in its order.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        step:
+          description: Its number in the plan.
+          returned: always
+          type: int
+          sample: 1
+        guest:
+          description: Id and name of the guest.
+          returned: always
+          type: dict
+          sample: {"id": "vm-42", "name": "web01"}
+        from:
+          description: Id of the host that it was to leave.
+          returned: always
+          type: str
+          sample: host-12
+        to:
+          description: Id of the host that it was to go to.
+          returned: always
+          type: str
+          sample: host-15
+        result:
+          description: V(migrated), V(already_there), V(planned), V(skipped), V(failed) or V(cancelled).
+          returned: always
+          type: str
+          sample: migrated
+        why:
+          description: Why it was skipped, failed or cancelled.
+          returned: always
+          type: str
+          sample: ""
+        task:
+          description: The platform's own name of the task.
+          returned: always
+          type: str
+          sample: task-117
+        started_at:
+          description: When it was started, in UTC.
+          returned: always
+          type: str
+          sample: "2026-01-31T22:00:01Z"
+        seconds:
+          description: How long it took.
+          returned: always
+          type: float
+          sample: 21.4
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import hide_secrets, run_module
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.migrate import act
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **PLATFORM_ARGUMENTS,
+            "plan": {"type": "dict"},
+            "plan_path": {"type": "path"},
+            "guest": {"type": "str"},
+            "target": {"type": "str"},
+            "max_parallel": {"type": "int"},
+            "max_per_host": {"type": "int"},
+            "timeout": {"type": "int", "default": 3600},
+            "poll_interval": {"type": "float", "default": 2},
+            "restart_containers": {"type": "bool", "default": False},
+            "with_local_disks": {"type": "bool", "default": False},
+            "target_storage": {"type": "str"},
+            "bandwidth_limit": {"type": "int"},
+            "outcome_path": {"type": "path"},
+        },
+        mutually_exclusive=[("plan", "plan_path", "guest")],
+        required_one_of=[("plan", "plan_path", "guest")],
+        required_together=[("guest", "target")],
+        supports_check_mode=True,
+    )
+    hide_secrets(module, os.environ)
+    run_module(module, act)
+
+
+if __name__ == "__main__":
+    main()
