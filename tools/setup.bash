@@ -84,5 +84,7 @@ isolate() {
         export HOME=$PWD/.cache/home
     fi
     [ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8
-    export PATH=$PWD/.venv/bin:$PATH ANSIBLE_HOME=$PWD/.cache/ansible ANSIBLE_CONFIG=/dev/null
+    mkdir -p .cache/ansible
+    : >.cache/ansible/ansible.cfg
+    export PATH=$PWD/.venv/bin:$PATH ANSIBLE_HOME=$PWD/.cache/ansible ANSIBLE_CONFIG=$PWD/.cache/ansible/ansible.cfg
 }
