@@ -11,6 +11,7 @@ class ModuleDocFragment:
 attributes:
   platform:
     description: Target OS or families that can be operated against.
+    support: full
     platforms: posix
 """
 
