@@ -500,7 +500,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.balance import think
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import POLICY_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import (
+    POLICY_ARGUMENTS,
+)
 
 
 def main() -> None:

@@ -206,7 +206,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.facts import gather
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import hide_secrets, run_module
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import (
+    hide_secrets,
+    run_module,
+)
 
 
 def main() -> None:

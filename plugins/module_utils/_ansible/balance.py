@@ -35,10 +35,16 @@ POLICY_OPTIONS = (
 
 
 def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
-    """Plan from a snapshot and the policy options; into a file, with a summary as the result, when plan_path is given."""
+    """Plan from a snapshot and the policy options; into a file, with a summary as the result, when plan_path
+    is given.
+    """
     policy = Policy.from_json(policy_of(params))
     plan = make_plan(snapshot_of(params), policy)
-    result: dict[str, Any] = {"changed": False, "summary": summary(plan, params["plan_path"]), "report": report(plan)}
+    result: dict[str, Any] = {
+        "changed": False,
+        "summary": summary(plan, params["plan_path"]),
+        "report": report(plan),
+    }
     if params["plan_path"]:
         write_json(params["plan_path"], plan.to_json(), "plan_path")
     else:
@@ -47,7 +53,11 @@ def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
 
 
 def snapshot_of(params: Mapping[str, Any]) -> Snapshot:
-    value = params["snapshot"] if params["snapshot_path"] is None else read_json(params["snapshot_path"], "snapshot_path")
+    value = (
+        params["snapshot"]
+        if params["snapshot_path"] is None
+        else read_json(params["snapshot_path"], "snapshot_path")
+    )
     return Snapshot.from_json(value)
 
 

@@ -1,7 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that may come from environment variables instead, as AWX credentials inject them. Private to the collection."""
+"""Options that may come from environment variables instead, as AWX credentials inject them.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,9 @@ def missing(platform: str, option: str) -> InputError:
     """The error for an option that is needed and was given neither way."""
     variable = VARIABLES[platform].get(option)
     other = f" or the environment variable {variable}" if variable else ""
-    return InputError(option, None, f"given, and platform: {platform} needs it", hint=f"Set the option {option}{other}")
+    return InputError(
+        option, None, f"given, and platform: {platform} needs it", hint=f"Set the option {option}{other}"
+    )
 
 
 def _typed(option: str, variable: str, text: str) -> Any:

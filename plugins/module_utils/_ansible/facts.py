@@ -16,7 +16,9 @@ from .files import write_json
 
 
 def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
-    """Read the cluster into ansible_facts; into a file, with a summary as the fact, when snapshot_path is given."""
+    """Read the cluster into ansible_facts; into a file, with a summary as the fact, when snapshot_path is
+    given.
+    """
     with closing(open_platform(with_environment(params, os.environ), window=params["window"])) as platform:
         snapshot = platform.read()
     facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, params["snapshot_path"])}

@@ -20,7 +20,9 @@ class FileError(EvenKeelError):
 def read_json(path: str, option: str) -> object:
     """Parsed JSON of the file that an option names."""
     try:
-        return json.loads(Path(path).expanduser().read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return json.loads(
+            Path(path).expanduser().read_text(encoding="utf-8"), parse_constant=_refuse_constant
+        )
     except OSError as error:
         raise FileError(f"{path} can't be read: {error.strerror}", where=option) from None
     except InputError as error:

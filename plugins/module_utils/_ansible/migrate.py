@@ -39,7 +39,9 @@ class _Work:
 
 
 def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Carry out a plan, or one migration, on the platform; in check mode all of it except the migrations themselves."""
+    """Carry out a plan, or one migration, on the platform; in check mode all of it except the migrations
+    themselves.
+    """
     plan = _plan_of(params)
     with closing(open_platform(with_environment(params, os.environ))) as platform:
         work = _of_plan(plan) if plan else _single(platform.read(), params)
@@ -108,7 +110,9 @@ def _execute(work: _Work, platform: Platform, params: Mapping[str, Any], check_m
     if not check_mode:
         return execute(work.migrations, work.cluster, platform, options, SystemClock())
     memory = {migration.guest.id: migration.cost.memory for migration in work.migrations}
-    return execute(work.migrations, work.cluster, DryRun(platform, memory), options, DryRunClock()).as_planned()
+    return execute(
+        work.migrations, work.cluster, DryRun(platform, memory), options, DryRunClock()
+    ).as_planned()
 
 
 class DryRunClock(SystemClock):

@@ -20,7 +20,12 @@ _SELECTOR: dict[str, Any] = {
 
 POLICY_ARGUMENTS: dict[str, Any] = {
     "goal": {"type": "str", "choices": list(get_args(Goal)), "default": "spread"},
-    "metrics": {"type": "list", "elements": "str", "choices": list(get_args(Metric)), "default": ["cpu", "memory"]},
+    "metrics": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(get_args(Metric)),
+        "default": ["cpu", "memory"],
+    },
     "aggressiveness": {"type": "int", "choices": [1, 2, 3, 4, 5], "default": 3},
     "max_spread": {"type": "raw"},
     "demand": {"type": "str", "choices": ["used", "assigned", "max"], "default": "used"},
@@ -50,7 +55,11 @@ POLICY_ARGUMENTS: dict[str, Any] = {
         "type": "list",
         "elements": "dict",
         "options": {
-            "by": {"type": "str", "required": True, "choices": ["name_prefix", "regex", "tag", "pool", "guests"]},
+            "by": {
+                "type": "str",
+                "required": True,
+                "choices": ["name_prefix", "regex", "tag", "pool", "guests"],
+            },
             "kind": {"type": "str", "required": True, "choices": list(get_args(RuleKind))},
             "pattern": {"type": "str"},
             "guests": {"type": "dict", "options": _SELECTOR},

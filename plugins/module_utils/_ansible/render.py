@@ -1,7 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan as people read it: hosts before and after, every migration with its reason. Private to the collection."""
+"""A plan as people read it: hosts before and after, every migration with its reason.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ def report(plan: Plan) -> list[str]:
     lines += _section("broken rules now", (f"{item.rule}: {item.detail}" for item in plan.before.violations))
     lines += _section("broken rules left", (f"{item.rule}: {item.detail}" for item in plan.after.violations))
     lines += _section("unresolved", (f"{item.what}: {item.why}" for item in plan.unresolved))
-    lines += _section("can't be migrated", (f"{item.guest.name} ({item.guest.id}): {item.why}" for item in plan.immovable))
+    lines += _section(
+        "can't be migrated", (f"{item.guest.name} ({item.guest.id}): {item.why}" for item in plan.immovable)
+    )
     return lines
 
 
@@ -32,7 +37,11 @@ def _headline(plan: Plan) -> str:
     waves = max(migration.wave for migration in plan.migrations)
     memory = sum(migration.cost.memory for migration in plan.migrations)
     count = len(plan.migrations)
-    proof = "the fewest possible" if plan.proof.optimal else f"at least {plan.proof.migrations_lower_bound} are needed"
+    proof = (
+        "the fewest possible"
+        if plan.proof.optimal
+        else f"at least {plan.proof.migrations_lower_bound} are needed"
+    )
     return (
         f"{name}: {plan.status} by {count} migration{'s' if count > 1 else ''} ({proof})"
         f" in {waves} wave{'s' if waves > 1 else ''}, {memory / GIB:.1f} GiB of memory"
@@ -89,4 +98,7 @@ def _section(title: str, entries: Iterable[str]) -> list[str]:
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

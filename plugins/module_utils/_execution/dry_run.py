@@ -1,7 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A platform on which migrations only seem to happen: check mode runs the same executor over it. Private to the collection."""
+"""A platform on which migrations only seem to happen: check mode runs the same executor over it.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ from .._platforms.protocol import (
 
 
 class DryRun:
-    """The Platform protocol over another platform that is only read; `memory` gives the bytes of each guest, by id."""
+    """The Platform protocol over another platform that is only read; `memory` gives the bytes of each guest,
+    by id.
+    """
 
     def __init__(self, platform: Platform, memory: Mapping[str, int]) -> None:
         self._platform = platform
@@ -52,7 +57,8 @@ class DryRun:
         return replace(state, memory_used=state.memory_used + self._gained.get(host, 0))
 
     def check(self, request: MigrationRequest) -> str | None:
-        # Where something has seemed to move, the platform would judge by a host that is not the one in question.
+        # Where something has seemed to move, the platform would judge by a host that is not the one in
+        # question.
         if request.target in self._gained or request.guest in self._places:
             return None
         return self._platform.check(request)

@@ -8,7 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .._model.errors import EvenKeelError
@@ -52,14 +52,13 @@ def execute(
     platform: Platform,
     options: ExecutionOptions,
     clock: Clock,
-    observe: Callable[[MigrationOutcome], None] = lambda outcome: None,
 ) -> Outcome:
-    """Carry migrations out and tell what became of each. `observe` is called once as each one ends.
+    """Carry migrations out and tell what became of each.
 
-    Raises WrongCluster before anything is started when the platform serves another cluster, and PlatformError when it
-    can't even be looked at.
+    Raises WrongCluster before anything is started when the platform serves another cluster, and PlatformError
+    when it can't even be looked at.
     """
-    executor = _Executor(migrations, cluster, platform, options, clock, observe)
+    executor = _Executor(migrations, cluster, platform, options, clock)
     return executor.run()
 
 
@@ -71,13 +70,11 @@ class _Executor:
         platform: Platform,
         options: ExecutionOptions,
         clock: Clock,
-        observe: Callable[[MigrationOutcome], None],
     ) -> None:
         self._cluster = cluster
         self._platform = platform
         self._options = options
         self._clock = clock
-        self._observe = observe
         self._order = [migration.step for migration in migrations]
         self._state = _Run(pending=list(migrations))
         self._later_targets = _later_targets(migrations)
@@ -111,19 +108,24 @@ class _Executor:
         now = self._platform.look({migration.guest.id for migration in self._state.pending})
         if now.cluster != self._cluster.id:
             raise WrongCluster(
-                f"the plan is for cluster {self._cluster.name!r} ({self._cluster.id}), the platform serves {now.cluster}",
+                f"the plan is for cluster {self._cluster.name!r} ({self._cluster.id}),"
+                f" the platform serves {now.cluster}",
                 where="vm_migrate",
                 hint="Nothing was started there",
             )
         return now
 
     def _pause(self, *, progressed: bool) -> None:
-        """Wait before asking again: shortly after something was started, longer and longer while nothing happens."""
+        """Wait before asking again: shortly after something was started, longer and longer while nothing
+        happens.
+        """
         self._wait = min(_FIRST_WAIT if progressed else 2 * self._wait, self._options.poll_interval)
         self._clock.sleep(self._wait)
 
     def _look_or_wait(self) -> ClusterNow | None:
-        """The cluster now. An unreachable platform is given time while migrations run; then what is pending is dropped."""
+        """The cluster now. An unreachable platform is given time while migrations run; then what is pending
+        is dropped.
+        """
         try:
             now = self._look()
         except (PlatformError, WrongCluster) as error:
@@ -150,7 +152,8 @@ class _Executor:
 
     def _start_what_may(self, now: ClusterNow) -> None:
         """Start every migration whose turn it is and that still makes sense."""
-        # A failure further up may decide about what stands further down, never the other way round: `after` points back.
+        # A failure further up may decide about what stands further down, never the other way round: `after`
+        # points back.
         for migration in list(self._state.pending):
             if not self._its_turn(migration) or not self._has_slot(migration):
                 continue
@@ -168,7 +171,9 @@ class _Executor:
         ended = self._state.ended
         for step in migration.after:
             if step in ended and ended[step].result not in _WELL:
-                self._end_pending(migration, "skipped", f"it comes after step {step}, which was {ended[step].result}")
+                self._end_pending(
+                    migration, "skipped", f"it comes after step {step}, which was {ended[step].result}"
+                )
                 return False
         return all(step in ended for step in migration.after)
 
@@ -177,16 +182,22 @@ class _Executor:
         if len(running) >= self._slots:
             return False
         for host in (migration.source, migration.target):
-            if sum(host in (other.migration.source, other.migration.target) for other in running) >= self._slots_per_host:
+            if (
+                sum(host in (other.migration.source, other.migration.target) for other in running)
+                >= self._slots_per_host
+            ):
                 return False
         return True
 
     def _start(self, migration: Migration) -> None:
         request = MigrationRequest(
-            guest=migration.guest.id, source=migration.source, target=migration.target, storage=migration.storage
+            guest=migration.guest.id,
+            source=migration.source,
+            target=migration.target,
+            storage=migration.storage,
         )
         try:
-            objection = self._platform.check(request) if self._options.check_platform else None
+            objection = self._platform.check(request)
             if objection is not None:
                 self._end_pending(migration, "skipped", f"the platform refuses: {objection}")
                 return
@@ -200,14 +211,18 @@ class _Executor:
 
     def _poll(self) -> None:
         try:
-            states = self._platform.poll({task: running.request for task, running in self._state.running.items()})
+            states = self._platform.poll(
+                {task: running.request for task, running in self._state.running.items()}
+            )
         except PlatformError as error:
             if not self._patient(error):
                 self._give_up(error)
             return
         self._state.silent_since = None
         for task, running in list(self._state.running.items()):
-            state = states.get(task, MigrationState(state="failed", why="the platform does not know the task any more"))
+            state = states.get(
+                task, MigrationState(state="failed", why="the platform does not know the task any more")
+            )
             if state.state != "running":
                 self._end_running(task, running, state.state, state.why)
             else:
@@ -220,7 +235,9 @@ class _Executor:
             try:
                 self._platform.cancel(task)
             except PlatformError as error:
-                self._end_running(task, running, "failed", f"ran out of time and could not be cancelled: {error}")
+                self._end_running(
+                    task, running, "failed", f"ran out of time and could not be cancelled: {error}"
+                )
         elif running.cancelled is not None and now - running.cancelled > CANCEL_SECONDS:
             self._end_running(task, running, "failed", "was cancelled, but the platform still runs it")
 
@@ -241,7 +258,13 @@ class _Executor:
         self._end(running.migration, result, why, task, running.started_at, seconds)
 
     def _end(
-        self, migration: Migration, result: Result, why: str, task: str | None, started_at: str | None, seconds: float | None
+        self,
+        migration: Migration,
+        result: Result,
+        why: str,
+        task: str | None,
+        started_at: str | None,
+        seconds: float | None,
     ) -> None:
         outcome = MigrationOutcome(
             step=migration.step,
@@ -255,7 +278,6 @@ class _Executor:
             seconds=seconds,
         )
         self._state.ended[migration.step] = outcome
-        self._observe(outcome)
 
 
 def _later_targets(migrations: Sequence[Migration]) -> dict[int, frozenset[str]]:

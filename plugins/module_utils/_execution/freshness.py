@@ -1,7 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looking again: whether a planned migration still makes sense in the cluster as it is now. Private to the collection."""
+"""Looking again: whether a planned migration still makes sense in the cluster as it is now.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ MIB = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`go`, `there` (nothing to do), `wait` for a migration under way, or `drop` it; the last two with the reason."""
+    """`go`, `there` (nothing to do), `wait` for a migration under way, or `drop` it; the last two with the
+    reason.
+    """
 
     answer: Literal["go", "there", "wait", "drop"]
     why: str = ""
@@ -29,10 +34,15 @@ THERE = Verdict("there")
 
 
 def verdict(
-    migration: Migration, now: ClusterNow, underway: Iterable[Migration], limits: Limits, later: Collection[str] = ()
+    migration: Migration,
+    now: ClusterNow,
+    underway: Iterable[Migration],
+    limits: Limits,
+    later: Collection[str] = (),
 ) -> Verdict:
-    """What is to be done with a migration whose turn it is; `underway` are those that run at this moment, `later` the
-    hosts that later steps take the same guest to."""
+    """What is to be done with a migration whose turn it is; `underway` are those that run at this moment,
+    `later` the hosts that later steps take the same guest to.
+    """
     guest = now.guests.get(migration.guest.id)
     if guest is None:
         return Verdict("drop", "the guest is gone")
@@ -70,6 +80,7 @@ def _room(migration: Migration, now: ClusterNow, underway: list[Migration], limi
     touching = any(migration.target in (other.source, other.target) for other in underway)
     return Verdict(
         "wait" if touching else "drop",
-        f"{migration.target} has no room: {(target.memory_used + arriving) / MIB:.0f} MiB in use or on the way,"
+        f"{migration.target} has no room:"
+        f" {(target.memory_used + arriving) / MIB:.0f} MiB in use or on the way,"
         f" {migration.cost.memory / MIB:.0f} MiB to come, {ceiling / MIB:.0f} MiB allowed",
     )

@@ -12,16 +12,18 @@ from .._model.policy import Limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionOptions:
-    """Limits of migrations under way (None: what the platform sustains), how full a target may get, and times in seconds."""
+    """Limits of migrations under way (None: what the platform sustains), how full a target may get, and times
+    in seconds.
+    """
 
     max_parallel: int | None = None
     max_per_host: int | None = None
     limits: Limits = field(default_factory=Limits)
     timeout: float = 3600.0
     poll_interval: float = 2.0
-    check_platform: bool = True
 
 
-# How long an unreachable platform is asked again before the run gives up on it, and how long a cancelled task may take to end.
+# How long an unreachable platform is asked again before the run gives up on it, and how long a cancelled task
+# may take to end.
 PATIENCE_SECONDS = 120.0
 CANCEL_SECONDS = 60.0

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Frozen dataclasses from JSON and back, and their JSON Schema: the type hints are the only description.
 
-Understood hints: str, int, float, bool, None in unions, Literal, `tuple[T, ...]`, `Mapping[str, T]`, other dataclasses,
-and `Annotated[T, …]` with a `Bounds`, a `Pattern` or a text (the description in the schema). A field whose JSON name is a
-Python keyword carries it as `metadata={"json": name}`; one with `metadata={"omit": True}` is left out while it has its default.
-Private to the collection.
+Understood hints: str, int, float, bool, None in unions, Literal, `tuple[T, ...]`, `Mapping[str, T]`, other
+dataclasses, and `Annotated[T, …]` with a `Bounds`, a `Pattern` or a text (the description in the schema). A
+field whose JSON name is a Python keyword carries it as `metadata={"json": name}`; one with `metadata={"omit":
+True}` is left out while it has its default. Private to the collection.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class EvenKeelError(Exception):
-    """Something could not be done: `what` failed, `where` it happened, and a `hint` of what to do about it."""
+    """Something could not be done: `what` failed, `where` it happened, a `hint` of what to do about it."""
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         self.what = what

@@ -12,7 +12,8 @@ from .snapshot import Snapshot
 
 
 def moved(snapshot: Snapshot, targets: Mapping[str, str]) -> Snapshot:
-    """The snapshot as it is once each guest (key) is on its target host (value): what a guest uses goes along with it.
+    """The snapshot as it is once each guest (key) is on its target host (value): what a guest uses goes along
+    with it.
 
     A load that is None, of the guest or of the host, stays as it is. Only running guests carry load.
     """

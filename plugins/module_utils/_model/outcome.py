@@ -36,7 +36,9 @@ class MigrationOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a plan. `done`: every guest is where the plan wants it; `partial`: some are not; `planned`: check mode."""
+    """What became of a plan. `done`: every guest is where the plan wants it; `partial`: some are not;
+    `planned`: check mode.
+    """
 
     schema: Literal["evenkeel.cluster/outcome/1"] = OUTCOME_SCHEMA
     cluster: ClusterRef
@@ -69,7 +71,9 @@ class Outcome:
             else migration
             for migration in self.migrations
         )
-        return replace(self, status="planned" if self.status == "done" else self.status, migrations=migrations)
+        return replace(
+            self, status="planned" if self.status == "done" else self.status, migrations=migrations
+        )
 
     def counts(self) -> dict[str, int]:
         """How many migrations ended in each way."""

@@ -1,7 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ordered migrations with their reasons, the cluster before and after, and what is proven. Private to the collection."""
+"""Ordered migrations with their reasons, the cluster before and after, and what is proven.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,9 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostState:
-    """A host in a plan: percent of its capacity in use for each metric (null when not known), and its running guests."""
+    """A host in a plan: percent of its capacity in use for each metric (null when not known), and its running
+    guests.
+    """
 
     name: Id
     used: Mapping[str, float | None]
@@ -82,7 +87,9 @@ class ClusterState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What is known of how good a plan is: no legal plan reaches as much with fewer migrations than the bound."""
+    """What is known of how good a plan is: no legal plan reaches as much with fewer migrations than the
+    bound.
+    """
 
     migrations_lower_bound: Annotated[int, Bounds(least=0)]
     optimal: bool
@@ -109,8 +116,10 @@ class Immovable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to do to put a cluster in order. `balanced`: nothing was wrong, or nothing will be after it; `improved`: better, but
-    something stays; `unchanged`: no beneficial move; `infeasible`: what was asked for can't be had, see unresolved."""
+    """What to do to put a cluster in order. `balanced`: nothing was wrong, or nothing will be after it;
+    `improved`: better, but something stays; `unchanged`: no beneficial move; `infeasible`: what was asked for
+    can't be had, see unresolved.
+    """
 
     schema: Literal["evenkeel.cluster/plan/1"] = PLAN_SCHEMA
     cluster: ClusterRef

@@ -68,10 +68,10 @@ class Limits:
 class RuleSpec:
     """Makes rules out of names, tags, pools or a list of guests.
 
-    name_prefix: guests whose names are alike but for trailing digits (web01, web12); a name of digits only stands alone.
-    regex: guests whose names match `pattern` and agree in its first group (in the whole match when it has none).
-    tag, pool: guests with the same tag or pool, for each that matches the shell pattern `pattern`.
-    guests: the guests that `guests` selects.
+    name_prefix: guests whose names are alike but for trailing digits (web01, web12); a name of digits only
+    stands alone. regex: guests whose names match `pattern` and agree in its first group (in the whole match
+    when it has none). tag, pool: guests with the same tag or pool, for each that matches the shell pattern
+    `pattern`. guests: the guests that `guests` selects.
     """
 
     by: Literal["name_prefix", "regex", "tag", "pool", "guests"]
@@ -120,7 +120,9 @@ class Policy:
 
     @classmethod
     def from_json(cls, value: object) -> Policy:
-        """Read parsed JSON. Raises InputError with the path of the first field that is wrong or contradicts another."""
+        """Read parsed JSON. Raises InputError with the path of the first field that is wrong or contradicts
+        another.
+        """
         policy = decode(cls, value, "policy")
         if not policy.metrics:
             raise InputError("policy.metrics", [], "a list of at least one metric")

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One cluster at one moment, the same shape for every platform. Private to the collection.
 
-Units: cpu in cores, memory and storage in bytes, I/O in bytes per second, pressure in percent of time stalled.
-What a platform does not report is None, never 0.
+Units: cpu in cores, memory and storage in bytes, I/O in bytes per second, pressure in percent of time
+stalled. What a platform does not report is None, never 0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .errors import InputError
 
 SNAPSHOT_SCHEMA: Final = "evenkeel.cluster/snapshot/1"
 
-Id = Annotated[str, Pattern(r"(?s).+", "a text of at least one character")]
+Id = Annotated[str, Pattern(r"[\s\S]+", "a text of at least one character")]
 Moment = Annotated[
     str, Pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "a moment in UTC such as 2026-01-31T22:00:00Z")
 ]
@@ -50,7 +50,7 @@ class ClusterRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostDatastore:
-    """A datastore as one host sees it. A shared one is the same place on every host that lists its name."""
+    """A datastore as one host sees it. A shared one is the same place on every host that has it."""
 
     shared: bool
     capacity: Bytes | None = None
@@ -124,7 +124,9 @@ class Guest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Guests together, apart or evenly spread; or pinned to, or banned from, hosts. Not strict: a wish with a weight."""
+    """Guests together, apart or evenly spread; or pinned to, or banned from, hosts. Not strict: a wish with a
+    weight.
+    """
 
     name: Id
     kind: RuleKind

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every hypervisor adapter offers: read, look, check, start, poll, cancel. Private to the collection.
 
-An adapter raises the errors of `errors.py` and nothing else. One adapter serves one cluster, and is used by one thread.
+An adapter raises the errors of `errors.py` and nothing else. One adapter serves one cluster, and is used by
+one thread.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ class HostNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterNow:
-    """Where everything is at this moment, by id; a guest that is gone is not there. `cluster` is the id that a
-    snapshot of this cluster carries, so that a plan is never carried out on another cluster."""
+    """Where everything is at this moment, by id; a guest that is gone is not there. `cluster` is the id that
+    a snapshot of this cluster carries, so that a plan is never carried out on another cluster.
+    """
 
     cluster: str
     guests: Mapping[str, GuestNow]
@@ -64,7 +66,9 @@ class MigrationState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacities:
-    """How many migrations the platform itself sustains at the same time, in the whole cluster and on one host."""
+    """How many migrations the platform itself sustains at the same time, in the whole cluster and on one
+    host.
+    """
 
     cluster: int
     per_host: int
@@ -81,7 +85,9 @@ class Platform(Protocol):
         """The whole cluster. Never changes anything."""
 
     def look(self, guests: Collection[str]) -> ClusterNow:
-        """The present place of these guests and the state of all hosts, in as few calls as the platform allows."""
+        """The present place of these guests and the state of all hosts, in as few calls as the platform
+        allows.
+        """
 
     def check(self, request: MigrationRequest) -> str | None:
         """Ask the platform whether it would carry this out: None, or the reason why not. Changes nothing."""

@@ -1,7 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A snapshot file that behaves as a cluster: a migration changes the file, atomically. Private to the collection."""
+"""A snapshot file that behaves as a cluster: a migration changes the file, atomically.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,9 @@ class RehearsalPlatform:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keeps two runs from changing the file at once. The lock is the folder's, for the file itself is replaced."""
+        """Keeps two runs from changing the file at once. The lock is the folder's, for the file itself is
+        replaced.
+        """
         try:
             descriptor = os.open(self._path.parent, os.O_RDONLY)
         except OSError as error:

@@ -1,0 +1,228 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON in and out is exact, and what is wrong is refused with the path of the field."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+
+STATE = {
+    "spread": {"cpu": 31.5, "memory": None},
+    "violations": [{"rule": "web", "detail": "2 on pve1"}],
+    "hosts": {
+        "a": {"name": "pve1", "used": {"cpu": 80.25, "memory": None}, "guests": 4},
+    },
+}
+PLAN = {
+    "schema": "evenkeel.cluster/plan/1",
+    "cluster": {"id": "c", "name": "prod"},
+    "platform": "proxmox",
+    "snapshot_digest": "sha256:00",
+    "policy": Policy().to_json(),
+    "status": "improved",
+    "migrations": [
+        {
+            "step": 1,
+            "wave": 1,
+            "guest": {"id": "101", "name": "web01"},
+            "from": "a",
+            "to": "b",
+            "kind": "balance",
+            "why": "takes a from 91 % to 78 % memory",
+            "after": [],
+            "cost": {"memory": 5, "seconds": 0.5},
+        },
+        {
+            "step": 2,
+            "wave": 2,
+            "guest": {"id": "102", "name": "web02"},
+            "from": "b",
+            "to": "a",
+            "kind": "rule",
+            "why": "web",
+            "after": [1],
+            "cost": {"memory": 7, "seconds": 1},
+            "storage": {"local": "fast"},
+        },
+    ],
+    "before": STATE,
+    "after": STATE,
+    "proof": {
+        "migrations_lower_bound": 1,
+        "optimal": False,
+        "spread_lower_bound": {"memory": 3.1},
+        "method": "none",
+    },
+    "unresolved": [{"what": "rule db", "why": "too few hosts"}],
+    "immovable": [{"guest": {"id": "7", "name": "nas"}, "host": "a", "why": "passthrough_device"}],
+}
+OUTCOME = {
+    "schema": "evenkeel.cluster/outcome/1",
+    "cluster": {"id": "c", "name": "prod"},
+    "status": "partial",
+    "started_at": "2026-01-31T22:00:00Z",
+    "seconds": 2.5,
+    "migrations": [
+        {
+            "step": 1,
+            "guest": {"id": "101", "name": "web01"},
+            "from": "a",
+            "to": "b",
+            "result": "failed",
+            "why": "it broke",
+            "task": "t1",
+            "started_at": "2026-01-31T22:00:00Z",
+            "seconds": 1.5,
+        }
+    ],
+}
+
+
+@given(
+    st.builds(
+        Shape,
+        hosts=st.integers(1, 6),
+        guests=st.integers(0, 25),
+        seed=st.integers(0, 10**6),
+        mixed=st.booleans(),
+        maintenance=st.integers(0, 1),
+    )
+)
+def test_snapshot_round_trip(shape: Shape) -> None:
+    snapshot = generate(shape)
+    document = json.loads(json.dumps(snapshot.to_json()))
+    assert Snapshot.from_json(document) == snapshot
+    assert Snapshot.from_json(document).to_json() == document
+    assert Snapshot.from_json(document).digest() == snapshot.digest()
+
+
+@pytest.mark.parametrize(("cls", "document"), [(Plan, PLAN), (Outcome, OUTCOME), (Policy, PLAN["policy"])])
+def test_other_round_trips(cls: type[Plan], document: dict[str, object]) -> None:
+    value = cls.from_json(document)
+    assert value.to_json() == document
+    assert cls.from_json(json.loads(json.dumps(value.to_json()))) == value
+
+
+def test_a_whole_number_stays_one() -> None:
+    document = generate(Shape(hosts=2, guests=2)).to_json()
+    memory = Snapshot.from_json(document).guests[0].used["memory"]
+    assert isinstance(memory, int)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": "evenkeel.cluster/plan/1"}, r"snapshot\.schema: 'evenkeel\.cluster/plan/1' is not"),
+        ({"schema": None}, r"snapshot\.schema: None is not"),
+        ({"hosts": {}}, r"snapshot\.hosts: \{\} is not a list"),
+        ({"window_seconds": 1.5}, r"snapshot\.window_seconds: 1\.5 is not a whole number"),
+        ({"window_seconds": True}, r"snapshot\.window_seconds: True is not a whole number"),
+        ({"window_seconds": -1}, r"snapshot\.window_seconds: -1 is not a number of at least 0"),
+        ({"colour": "red"}, r"snapshot\.colour: 'red' is not known here; known are cluster, guests"),
+    ],
+)
+def test_wrong_top_level(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Snapshot.from_json({**generate(Shape(hosts=2, guests=3)).to_json(), **change})
+
+
+@pytest.mark.parametrize(
+    ("collection", "field", "value", "message"),
+    [
+        (
+            "hosts",
+            "capacity",
+            {"cpu": math.nan},
+            r"snapshot\.hosts\[1\]\.capacity\.cpu: nan is not a finite number",
+        ),
+        ("hosts", "capacity", {"cpu": -4}, r"hosts\[1\]\.capacity\.cpu: -4 is not a number of at least 0"),
+        ("hosts", "used", {"cpi": 4}, r"hosts\[1\]\.used\.cpi: 'cpi' is not a resource"),
+        ("hosts", "status", "up", r"hosts\[1\]\.status: 'up' is not one of online, offline, unknown"),
+        ("guests", "host", "nowhere", r"snapshot\.guests\[1\]\.host: 'nowhere' is not the id of a host"),
+        ("guests", "used", {"memory": "8"}, r"guests\[1\]\.used\.memory: '8' is not a finite number"),
+        ("guests", "disks", [{"size": 1}], r"guests\[1\]\.disks\[0\]\.datastore: None is not there"),
+        ("guests", "name", "", r"guests\[1\]\.name: '' is not a text of at least one character"),
+    ],
+)
+def test_wrong_inside(collection: str, field: str, value: object, message: str) -> None:
+    document = copy.deepcopy(generate(Shape(hosts=2, guests=3)).to_json())
+    document[collection][1][field] = value  # type: ignore[index]
+    with pytest.raises(InputError, match=message):
+        Snapshot.from_json(document)
+
+
+def test_two_of_one_id() -> None:
+    document = generate(Shape(hosts=2, guests=3)).to_json()
+    document["guests"][2]["id"] = document["guests"][0]["id"]  # type: ignore[index]
+    with pytest.raises(
+        InputError, match=r"snapshot\.guests\[2\]\.id: .* is not unique among snapshot\.guests"
+    ):
+        Snapshot.from_json(document)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metrics": []}, r"policy\.metrics: \[\] is not a list of at least one"),
+        ({"metrics": ["cpu", "cpu"]}, r"policy\.metrics: .* is not a list without repetition"),
+        ({"metrics": ["ram"]}, r"policy\.metrics\[0\]: 'ram' is not one of cpu, memory"),
+        ({"aggressiveness": 6}, r"policy\.aggressiveness: 6 is not a number from 1 to 5"),
+        (
+            {"max_spread": {"disk_io": 5}},
+            r"policy\.max_spread\.disk_io: 'disk_io' is not among policy\.metrics",
+        ),
+        ({"max_spread": "tight"}, r"policy\.max_spread: 'tight' is not"),
+        (
+            {"limits": {"memory": 96}},
+            r"policy\.limits\.memory_for_rules: 95 is not at least policy\.limits\.memory \(96\)",
+        ),
+        ({"rules": [{"by": "regex", "kind": "affinity"}]}, r"policy\.rules\[0\]\.pattern: None is not"),
+        (
+            {"rules": [{"by": "regex", "kind": "affinity", "pattern": "("}]},
+            r"rules\[0\]\.pattern: '\(' is not a regular",
+        ),
+        (
+            {"rules": [{"by": "tag", "kind": "host_affinity"}]},
+            r"rules\[0\]\.hosts: None is not a selector of hosts",
+        ),
+        (
+            {"rules": [{"by": "tag", "kind": "affinity", "hosts": {}}]},
+            r"rules\[0\]\.hosts: .* is not left out",
+        ),
+        ({"rules": [{"by": "guests", "kind": "affinity"}]}, r"rules\[0\]\.guests: None is not a selector"),
+        ({"exclude": {"guests": {"regex": "["}}}, r"policy\.exclude\.guests\.regex: '\[' is not a regular"),
+        ({"max_migrations": -1}, r"policy\.max_migrations: -1 is not a number of at least 0"),
+    ],
+)
+def test_a_policy_that_makes_no_sense(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Policy.from_json(change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"step": 1}, r"plan\.migrations\[1\]\.step: 1 is not unique"),
+        ({"after": [3]}, r"plan\.migrations\[1\]\.after: 3 is not a step that stands earlier"),
+        ({"wave": 1}, r"plan\.migrations\[1\]\.wave: 1 is not later than the wave of step 1"),
+        ({"to": 5}, r"plan\.migrations\[1\]\.to: 5 is not a text"),
+    ],
+)
+def test_a_plan_that_makes_no_sense(change: dict[str, object], message: str) -> None:
+    document = copy.deepcopy(PLAN)
+    document["migrations"][1].update(change)  # type: ignore[index]
+    with pytest.raises(InputError, match=message):
+        Plan.from_json(document)

@@ -1,0 +1,37 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Publish the JSON Schemas of what modules exchange: docs/schemas/*.json, from the dataclasses."""
+
+from __future__ import annotations
+
+import json
+
+from ..plugins.module_utils._model.codec import json_schema
+from ..plugins.module_utils._model.outcome import Outcome
+from ..plugins.module_utils._model.plan import Plan
+from ..plugins.module_utils._model.policy import Policy
+from ..plugins.module_utils._model.snapshot import Snapshot
+from .run import ROOT
+
+FOLDER = ROOT / "docs" / "schemas"
+PUBLISHED = {"snapshot": Snapshot, "policy": Policy, "plan": Plan, "outcome": Outcome}
+
+
+def texts() -> dict[str, str]:
+    """The text of each file, by its name without suffix."""
+    return {
+        name: json.dumps(json_schema(cls, f"evenkeel.cluster {name}"), indent=2) + "\n"
+        for name, cls in PUBLISHED.items()
+    }
+
+
+def main() -> None:
+    """Write the files anew."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in texts().items():
+        (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
+        print(f"docs/schemas/{name}.json")
+
+
+if __name__ == "__main__":
+    main()
