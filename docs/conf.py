@@ -1,15 +1,37 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sphinx settings of the site that `./check docs` builds."""
+
 from __future__ import annotations
+
+from docutils import nodes
 
 project = "Even Keel"
 copyright = "2026 The Even Keel Authors"  # noqa: A001
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
-exclude_patterns = ["README.md"]
 html_theme = "alabaster"
 html_theme_options = {"page_width": "1080px", "fixed_sidebar": True, "description": "Clusters kept level"}
 html_show_sourcelink = False
 myst_heading_anchors = 3
 nitpicky = True
 pygments_style = "ansible"
+
+# The reference pages point at these of Ansible's own pages; a build asks no server where they are.
+ANSIBLE_PAGES = {
+    "common_return_values": "reference_appendices/common_return_values.html",
+    "ansible_configuration_settings": "reference_appendices/config.html",
+}
+
+
+def ansible_page(_app, _environment, reference, content):
+    """The link to a page of Ansible's documentation, or None for any other label."""
+    page = ANSIBLE_PAGES.get(reference["reftarget"])
+    if page is None:
+        return None
+    link = f"https://docs.ansible.com/ansible/latest/{page}"
+    return nodes.reference("", "", content, refuri=link, internal=False)
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("missing-reference", ansible_page)
