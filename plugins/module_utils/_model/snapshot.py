@@ -50,7 +50,7 @@ class ClusterRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostDatastore:
-    """A datastore as one host sees it. A shared one is the same place on every host that has it."""
+    """A datastore as one host sees it. A shared one is the same place on all hosts that have it."""
 
     shared: bool
     capacity: Bytes | None = None

@@ -1,0 +1,87 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is done with a migration whose turn it is, in the cluster as it is now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.freshness import verdict
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
+    ClusterNow,
+    GuestNow,
+    HostNow,
+)
+
+GIB = 1024**3
+MIGRATION = Migration(
+    step=1,
+    wave=1,
+    guest=GuestRef(id="g", name="web01"),
+    source="a",
+    target="b",
+    kind="balance",
+    why="",
+    after=(),
+    cost=Cost(memory=10 * GIB, seconds=1),
+)
+GUEST = GuestNow(host="a", power="running")
+HOST = HostNow(active=True, memory_capacity=100 * GIB, memory_used=50 * GIB)
+
+
+def now(guest: GuestNow | None = GUEST, target: HostNow | None = HOST) -> ClusterNow:
+    hosts = {"a": HOST} if target is None else {"a": HOST, "b": target}
+    return ClusterNow(cluster="c", guests={} if guest is None else {"g": guest}, hosts=hosts)
+
+
+def with_used(gib: float) -> HostNow:
+    return replace(HOST, memory_used=int(gib * GIB))
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "why"),
+    [
+        (now(), "go", ""),
+        (now(guest=None), "drop", "gone"),
+        (now(guest=replace(GUEST, host="b")), "there", ""),
+        (now(guest=replace(GUEST, host="b", busy="migrate")), "drop", "busy: migrate"),
+        (now(guest=replace(GUEST, busy="backup")), "drop", "busy: backup"),
+        (now(guest=replace(GUEST, host="x")), "drop", "on x, not on a"),
+        (now(guest=replace(GUEST, power="stopped")), "drop", "stopped"),
+        (now(target=None), "drop", "no host b"),
+        (now(target=replace(HOST, active=False)), "drop", "takes no guests"),
+        (now(target=with_used(80)), "go", ""),
+        (now(target=with_used(80.001)), "drop", "no room"),
+        (now(target=replace(HOST, memory_used=None)), "go", ""),
+    ],
+)
+def test_verdict(state: ClusterNow, answer: str, why: str) -> None:
+    judged = verdict(MIGRATION, state, [], Limits())
+    assert (judged.answer, why in judged.why) == (answer, True)
+
+
+def test_mending_a_rule_may_fill_a_host_further() -> None:
+    mending = replace(MIGRATION, kind="rule")
+    assert verdict(mending, now(target=with_used(85)), [], Limits()).answer == "go"
+    assert verdict(mending, now(target=with_used(85.1)), [], Limits()).answer == "drop"
+
+
+def test_what_is_on_its_way_counts_and_is_waited_for() -> None:
+    arriving = replace(MIGRATION, step=2, guest=GuestRef(id="h", name="h"))
+    leaving = replace(arriving, source="b", target="a")
+    assert verdict(MIGRATION, now(target=with_used(70)), [arriving], Limits()).answer == "go"
+    assert verdict(MIGRATION, now(target=with_used(75)), [arriving], Limits()).answer == "wait"
+    assert verdict(MIGRATION, now(target=with_used(85)), [leaving], Limits()).answer == "wait"
+
+
+def test_a_guest_that_was_moved_on_already_is_there() -> None:
+    state = now(guest=replace(GUEST, host="z"))
+    assert verdict(MIGRATION, state, [], Limits(), later={"z"}).answer == "there"
+
+
+def test_a_reserve_is_kept_free() -> None:
+    assert verdict(MIGRATION, now(target=with_used(70)), [], Limits(memory_reserve=11 * GIB)).answer == "drop"
