@@ -14,7 +14,8 @@ from .ansible_test import ansible_test
 from .run import ROOT, Shell, StepFailed, counted
 from .tree import collection_copy
 
-TYPED = ("plugins/module_utils", "tools", "tests/support")
+COLLECTION = "ansible_collections.evenkeel.cluster"
+TYPED = ("plugins.module_utils", "plugins.modules", "plugins.doc_fragments", "tools", "tests.support")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def _ruff(shell: Shell) -> str:
 
 
 def _mypy(shell: Shell) -> str:
-    return shell.run("mypy", *TYPED).strip().splitlines()[-1]
+    packages = [word for name in TYPED for word in ("-p", f"{COLLECTION}.{name}")]
+    return shell.run("mypy", *packages).strip().splitlines()[-1]
 
 
 def _reuse(shell: Shell) -> str:
