@@ -64,7 +64,8 @@ def step(
 def cluster(tmp_path: Path) -> Path:
     path = tmp_path / "cluster.json"
     path.write_text(json.dumps({
-        "schema": "evenkeel.cluster/snapshot/1", "platform": "rehearsal", "cluster": {"id": "c", "name": "prod"},
+        "schema": "evenkeel.cluster/snapshot/1", "platform": "rehearsal",
+        "cluster": {"id": "c", "name": "prod"},
         "taken_at": "2026-01-01T00:00:00Z", "window_seconds": 0, "rules": [],
         "hosts": [host("a", 60), host("b"), host("c", 85), host("d", maintenance=True)],
         "guests": [guest("1", "a"), guest("2", "a"), guest("3", "c"), guest("4", "a", networks=["dmz"]),
@@ -182,5 +183,5 @@ def test_a_file_that_is_no_cluster(tmp_path: Path, text: str, message: str) -> N
 def test_no_file_and_another_name(cluster: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="there is no such file"):
         RehearsalPlatform(str(tmp_path / "none.json")).read()
-    with pytest.raises(NotFound, match="there is no cluster 'test'. The file holds 'prod'"):
+    with pytest.raises(NotFound, match=r"there is no cluster 'test'\. The file holds 'prod'"):
         RehearsalPlatform(str(cluster), "test").read()
