@@ -1,0 +1,130 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""/nodes/{node}/qemu and /nodes/{node}/lxc: lists, status, configuration, history, snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..config import guest_config
+from ..params import BOOL, Param
+from ..routes import Call, Need, method
+from ..rrd import guest_points
+from ..state import Guest
+from .views import Row, guest_figures, guest_marks, guest_status
+
+AUDIT = Need("/vms/{vmid}", ("VM.Audit",))
+FRAMES = Param("string", enum=("hour", "day", "week", "month", "year")).required
+
+
+def _row(call: Call, guest: Guest, *, full: bool) -> Row:
+    """A guest in its node's list. Keys that are false are left out."""
+    world = call.world
+    figures = guest_figures(world, guest, call.now)
+    cpus = figures.pop("maxcpu", guest.maxcpu)
+    row: Row = {
+        "vmid": guest.vmid,
+        "name": guest.name,
+        "status": guest_status(guest),
+        "cpus": cpus,
+        **figures,
+    }
+    if guest.kind == "qemu" and not full:
+        row["diskread"] = row["diskwrite"] = 0
+    if guest.kind == "lxc":
+        row.update({"type": "lxc", "maxswap": 536870912, "swap": 0})
+        row.pop("memhost", None)
+    if guest.template:
+        row["template"] = 1
+    if guest.running:
+        row["pid"] = 10000 + guest.vmid % 50000
+        if guest.kind == "qemu" and full:
+            row["qmpstatus"] = "paused" if guest.power == "suspended" else "running"
+        if world.major >= 9 and world.switches.pressure:
+            for name, value in guest.pressure.items():
+                row[f"pressure{name}some"] = value
+                if name != "cpu" or guest.kind == "qemu":
+                    row[f"pressure{name}full"] = round(value / 2, 2)
+    return {**row, **guest_marks(guest)}
+
+
+def _list(call: Call, kind: str, *, full: bool) -> list[Row]:
+    return [
+        _row(call, guest, full=full)
+        for guest in call.world.guests.values()
+        if guest.kind == kind
+        and guest.node == call.node.name
+        and call.rights.has(f"/vms/{guest.vmid}", "VM.Audit")
+    ]
+
+
+@method("GET", "/nodes/{node}/qemu", params={"full": BOOL})
+def list_qemu(call: Call) -> object:
+    return _list(call, "qemu", full=call.flag("full"))
+
+
+@method("GET", "/nodes/{node}/lxc")
+def list_lxc(call: Call) -> object:
+    return _list(call, "lxc", full=True)
+
+
+def _current(call: Call, kind: str) -> object:
+    guest = call.guest(kind)
+    row = _row(call, guest, full=True)
+    resource = call.world.ha.resources.get(guest.sid)
+    ha: Row = {"managed": 0}
+    if resource is not None:
+        ha = {"managed": 1, "state": resource.crm_state}
+        if resource.group:
+            ha["group"] = resource.group
+    row["ha"] = ha
+    if kind == "qemu" and guest.running:
+        row.update({"running-machine": "pc-i440fx-9.2+pve1", "running-qemu": "9.2.0", "agent": 1})
+        row.update({"balloon": guest.maxmem, "freemem": max(guest.maxmem - (guest.load.memory or 0), 0)})
+    return row
+
+
+def _config(call: Call, kind: str) -> object:
+    return guest_config(call.guest(kind))
+
+
+def _history(call: Call, kind: str) -> object:
+    return guest_points(call.world, call.guest(kind), call.text("timeframe"), call.now)
+
+
+def _snapshots(call: Call, kind: str) -> object:
+    """The last entry is the present state."""
+    guest = call.guest(kind)
+    rows: list[Row] = []
+    for number, name in enumerate(guest.snapshots):
+        row: Row = {"name": name, "description": "", "snaptime": int(guest.started), "vmstate": 0}
+        if number:
+            row["parent"] = guest.snapshots[number - 1]
+        rows.append(row)
+    present: Row = {
+        "name": "current",
+        "description": "You are here!",
+        "digest": guest_config(guest)["digest"],
+    }
+    present["running"] = int(guest.running)
+    if guest.snapshots:
+        present["parent"] = guest.snapshots[-1]
+    return [*rows, present]
+
+
+def _declare(kind: str) -> None:
+    base = f"/nodes/{{node}}/{kind}/{{vmid}}"
+
+    def bound(handler: Callable[[Call, str], object]) -> Callable[[Call], object]:
+        return lambda call: handler(call, kind)
+
+    frames = {"timeframe": FRAMES, "cf": Param("string", enum=("AVERAGE", "MAX"))}
+    config = {"current": BOOL, "snapshot": Param("string", format="pve-configid", max_length=40)}
+    method("GET", f"{base}/status/current", AUDIT)(bound(_current))
+    method("GET", f"{base}/config", AUDIT, config)(bound(_config))
+    method("GET", f"{base}/rrddata", AUDIT, frames)(bound(_history))
+    method("GET", f"{base}/snapshot", AUDIT)(bound(_snapshots))
+
+
+_declare("qemu")
+_declare("lxc")

@@ -1,0 +1,112 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control path /_sim/: how a test looks behind the API and lets things happen. Not part of Proxmox VE."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+from .access import Access
+from .errors import SnapshotError
+from .state import Guest
+from .world import World
+
+
+def handle(world: World, access: Access, verb: str, path: str, body: bytes) -> object:
+    """Answer one control request. Raises SnapshotError for one that makes no sense."""
+    now = world.advance()
+    if verb == "GET" and path == "/_sim/state":
+        return _state(world, now)
+    if verb != "POST":
+        raise SnapshotError(f"no such control call: {verb} {path}")
+    try:
+        given = json.loads(body or b"{}")
+    except ValueError as error:
+        raise SnapshotError(f"not JSON: {error}") from error
+    if path == "/_sim/switches":
+        world.switches.merge(given)
+    elif path == "/_sim/sessions/expire":
+        access.expire()
+    elif path == "/_sim/guest":
+        _change_guest(world, given, now)
+    elif path == "/_sim/host":
+        _change_host(world, given, now)
+    else:
+        raise SnapshotError(f"no such control call: {verb} {path}")
+    return {"ok": True}
+
+
+def _state(world: World, now: float) -> dict[str, object]:
+    loads = world.node_loads(now)
+    return {
+        "guests": {
+            str(guest.vmid): {"host": guest.node, "power": guest.power, "lock": guest.lock}
+            for guest in world.guests.values()
+        },
+        "hosts": {
+            node.name: {
+                "maintenance": node.maintenance,
+                "status": node.status,
+                "used": asdict(loads[node.name]),
+            }
+            for node in world.nodes.values()
+        },
+        "calls": dict(world.calls),
+        "migrations": [
+            {
+                "guest": change.guest,
+                "from": change.source,
+                "to": change.target,
+                "state": change.state,
+                "started": change.started,
+                "ended": change.ended,
+            }
+            for change in world.changes
+        ],
+        "peak": {name: {"memory": memory} for name, memory in world.peak_memory.items()},
+        "crm_log": list(world.ha.log),
+    }
+
+
+def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
+    guest = _guest(world, given)
+    unknown = set(given) - {"id", "used", "power", "host", "lock"}
+    if unknown:
+        raise SnapshotError(f"a guest has no {sorted(unknown)[0]!r} to change")
+    if "used" in given:
+        guest.change_load(replace(guest.load, **given["used"]), now)
+    if "lock" in given:
+        guest.lock = given["lock"]
+    if "power" in given and given["power"] != guest.power:
+        guest.power = given["power"]
+        guest.started = now
+        guest.restart_counters(now)
+    if "host" in given:
+        if given["host"] not in world.nodes:
+            raise SnapshotError(f"no host {given['host']!r}")
+        if guest.vmid in world.moves:
+            raise SnapshotError(f"guest {guest.vmid} is being migrated")
+        guest.node = given["host"]
+        guest.restart_counters(now)
+    world.note_peak(guest.node)
+
+
+def _change_host(world: World, given: dict[str, Any], now: float) -> None:
+    name = str(given.get("id"))
+    if name not in world.nodes:
+        raise SnapshotError(f"no host {name!r}")
+    if "maintenance" in given:
+        world.nodes[name].maintenance = bool(given["maintenance"])
+    if "status" in given:
+        if given["status"] not in ("online", "offline", "unknown"):
+            raise SnapshotError(f"status {given['status']!r}: use online, offline or unknown")
+        world.set_node_status(name, given["status"], now)
+
+
+def _guest(world: World, given: dict[str, Any]) -> Guest:
+    name = str(given.get("id"))
+    if not name.isdigit() or int(name) not in world.guests:
+        raise SnapshotError(f"no guest {name!r}")
+    return world.guests[int(name)]

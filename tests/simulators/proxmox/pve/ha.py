@@ -1,0 +1,127 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""High availability: its resources, groups (8.x) and rules (9.x), and what they forbid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class HaResource:
+    """A guest that the cluster resource manager (CRM) looks after."""
+
+    sid: str
+    vmid: int
+    state: str
+    """The state that is asked for: started, stopped, ..."""
+    crm_state: str
+    """The state that the CRM has brought it to."""
+    group: str | None = None
+    target: str | None = None
+
+
+@dataclass(slots=True)
+class HaGroup:
+    """8.x: where resources run. `restricted`: nowhere else."""
+
+    name: str
+    nodes: dict[str, int]
+    restricted: bool
+
+
+@dataclass(slots=True)
+class HaRule:
+    """9.x: node-affinity (nodes, strict) or resource-affinity (affinity positive or negative)."""
+
+    name: str
+    type: str
+    sids: list[str]
+    nodes: dict[str, int] = field(default_factory=dict)
+    strict: bool = False
+    affinity: str | None = None
+    disabled: bool = False
+    errors: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def in_force(self) -> bool:
+        return not self.disabled and not self.errors
+
+
+@dataclass(slots=True)
+class HaState:
+    """All of it. `log` is what the CRM would write to its journal: refusals are seen nowhere else."""
+
+    resources: dict[str, HaResource] = field(default_factory=dict)
+    groups: dict[str, HaGroup] = field(default_factory=dict)
+    rules: dict[str, HaRule] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+
+    def rules_of(self, sid: str, affinity: str | None = None) -> Iterator[HaRule]:
+        """The rules in force on a resource: of this affinity, or where it is None the node-affinity ones."""
+        for rule in self.rules.values():
+            if rule.in_force and rule.affinity == affinity and sid in rule.sids:
+                yield rule
+
+    def together_with(self, sid: str) -> list[str]:
+        """The resources that positive affinity moves along."""
+        found = {sid}
+        waiting = [sid]
+        while waiting:
+            for rule in self.rules_of(waiting.pop(), "positive"):
+                fresh = [other for other in rule.sids if other not in found]
+                found.update(fresh)
+                waiting.extend(fresh)
+        return sorted(found - {sid})
+
+    def allowed_nodes(self, sid: str) -> set[str] | None:
+        """The nodes that strict rules or a restricted group leave, or None for all."""
+        strict = [set(rule.nodes) for rule in self.rules_of(sid) if rule.strict]
+        group = self.groups.get(self.resources[sid].group or "") if sid in self.resources else None
+        if group is not None and group.restricted:
+            strict.append(set(group.nodes))
+        return set.intersection(*strict) if strict else None
+
+    def blocking(self, sid: str, target: str, places: dict[str, str]) -> list[dict[str, str]]:
+        """What keeps a resource and those that move along off a node; `places` is where each resource is."""
+        along = [sid, *self.together_with(sid)]
+        found: dict[tuple[str, str], None] = {}
+        for mover in along:
+            allowed = self.allowed_nodes(mover)
+            if allowed is not None and target not in allowed:
+                found[(mover, "node-affinity")] = None
+            for rule in self.rules_of(mover, "negative"):
+                for other in rule.sids:
+                    if other != mover and (other in along or places.get(other) == target):
+                        found[(other, "resource-affinity")] = None
+        return [{"sid": other, "cause": cause} for other, cause in found]
+
+
+def check_rules(rules: dict[str, HaRule], node_count: int) -> None:
+    """Note what Proxmox VE finds wrong with the rules; such rules are shown but not followed."""
+    for rule in rules.values():
+        rule.errors = {}
+    active = [rule for rule in rules.values() if not rule.disabled]
+    placed: dict[str, list[HaRule]] = {}
+    for rule in active:
+        if rule.type == "node-affinity":
+            for sid in rule.sids:
+                placed.setdefault(sid, []).append(rule)
+        elif len(rule.sids) < 2:
+            rule.errors.setdefault("resources", []).append("rule must have at least two resources")
+        elif rule.affinity == "negative" and len(rule.sids) > node_count:
+            text = "rule defines more resources than available nodes"
+            rule.errors.setdefault("resources", []).append(text)
+    for sid, several in placed.items():
+        if len(several) > 1:
+            for rule in several:
+                text = f"resource '{sid}' is already used in another node affinity rule"
+                rule.errors.setdefault("resources", []).append(text)
+    positive = [rule for rule in active if rule.affinity == "positive"]
+    for rule in active:
+        for other in positive:
+            if rule.affinity == "negative" and len(set(rule.sids) & set(other.sids)) > 1:
+                for each in (rule, other):
+                    text = "rule shares two or more resources with a rule of the opposite affinity"
+                    each.errors.setdefault("resources", []).append(text)

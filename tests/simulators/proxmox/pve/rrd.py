@@ -1,0 +1,103 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measured history: one value for each step of a time frame.
+
+The past is flat: every point holds the present load, as if it had never been different. So the mean over any window is
+the snapshot's value, and after a migration the history is that of the new place.
+"""
+
+from __future__ import annotations
+
+from .errors import bad_parameters
+from .state import Guest, Node
+from .world import World
+
+Row = dict[str, object]
+
+FRAMES_8 = {
+    "hour": (60, 70),
+    "day": (1800, 70),
+    "week": (10800, 70),
+    "month": (43200, 70),
+    "year": (604800, 70),
+}
+FRAMES_9 = {
+    "hour": (60, 60),
+    "day": (60, 1440),
+    "week": (1800, 336),
+    "month": (1800, 1440),
+    "year": (21600, 1440),
+    "decade": (604800, 570),
+}
+"""Seconds of a step, and how many."""
+
+
+def node_points(world: World, node: Node, frame: str, now: float) -> list[Row]:
+    load = world.node_loads(now)[node.name]
+    half = None if load.network_io is None else load.network_io / 2
+    values: Row = {
+        "loadavg": load.cpu,
+        "maxcpu": node.maxcpu,
+        "cpu": None if load.cpu is None else load.cpu / node.maxcpu,
+        "iowait": 0.0,
+        "memtotal": node.maxmem,
+        "memused": load.memory,
+        "swaptotal": 8589934592,
+        "swapused": 0,
+        "roottotal": 103079215104,
+        "rootused": 12884901888,
+        "netin": half,
+        "netout": half,
+    }
+    if world.major >= 9:
+        values["memavailable"] = None if load.memory is None else max(node.maxmem - load.memory, 0)
+        values["arcsize"] = 0
+        values.update(_pressure(world, node.pressure, cpu_full=False))
+    return _points(world, values, frame, now)
+
+
+def guest_points(world: World, guest: Guest, frame: str, now: float) -> list[Row]:
+    load = guest.present_load
+    values: Row = {
+        "maxcpu": guest.maxcpu,
+        "maxmem": guest.maxmem,
+        "maxdisk": (guest.disks[0].size if guest.disks else 0) or 0,
+        "disk": 0,
+    }
+    if guest.running:
+        values["cpu"] = None if load.cpu is None else load.cpu / guest.maxcpu
+        values["mem"] = load.memory
+        for total, parts in (
+            (load.network_io, ("netin", "netout")),
+            (load.disk_io, ("diskread", "diskwrite")),
+        ):
+            values.update(dict.fromkeys(parts, None if total is None else total / 2))
+        if world.major >= 9:
+            values["memhost"] = load.memory
+            values.update(_pressure(world, guest.pressure, cpu_full=True))
+    return _points(world, values, frame, now)
+
+
+def _points(world: World, values: Row, frame: str, now: float) -> list[Row]:
+    frames = FRAMES_9 if world.major >= 9 else FRAMES_8
+    if frame not in frames:
+        raise bad_parameters(
+            timeframe=f"value '{frame}' does not have a value in the enumeration '{', '.join(frames)}'"
+        )
+    step, count = frames[frame]
+    known = {key: value for key, value in values.items() if value is not None}
+    last = int(now) // step * step
+    points: list[Row] = [{"time": last - step * back, **known} for back in range(count - 1, 0, -1)]
+    return [*points, {"time": last}]
+
+
+def _pressure(world: World, pressure: dict[str, float], *, cpu_full: bool) -> Row:
+    """Per cent of time stalled; what the snapshot does not know is left out, as on a fresh node."""
+    if not world.switches.pressure:
+        return {}
+    row: Row = {}
+    for name, value in pressure.items():
+        row[f"pressure{name}some"] = value
+        if name != "cpu" or cpu_full:
+            row[f"pressure{name}full"] = round(value / 2, 2)
+    return row

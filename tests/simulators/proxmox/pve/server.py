@@ -1,0 +1,182 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTP/1.1 over TLS: requests in, answers out, as pveproxy words them."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from . import control
+from .access import Access
+from .errors import ApiError, SnapshotError
+from .routes import Page, carry_out, find
+from .world import World
+
+BASE = "/api2/json"
+
+
+class Dropped(Exception):
+    """The connection is to be closed without an answer."""
+
+
+class Server(ThreadingHTTPServer):
+    """One cluster on one port. The TLS handshake is the connection's own thread's work."""
+
+    daemon_threads = True
+    request_queue_size = 256
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], world: World, access: Access, tls: ssl.SSLContext) -> None:
+        super().__init__(address, Handler)
+        self.world = world
+        self.access = access
+        self.tls = tls
+
+    def get_request(self) -> tuple[Any, Any]:
+        connection, address = super().get_request()
+        return self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no news."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "pve-api-daemon/3.0"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    timeout = 120
+    server: Server
+
+    def setup(self) -> None:
+        self.request.settimeout(20)
+        self.request.do_handshake()
+        super().setup()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet: tests read standard error."""
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
+        self._answer()
+
+    def do_DELETE(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        began = time.monotonic()
+        url = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            if url.path.startswith("/_sim/"):
+                with self.server.world.lock:
+                    result = control.handle(
+                        self.server.world, self.server.access, self.command, url.path, body
+                    )
+                self._send(200, "OK", json.dumps(result).encode())
+            elif url.path.startswith(BASE):
+                status, reason, content = self._api(url.path.removeprefix(BASE), url.query, body)
+                self._send(status, reason, content)
+            else:
+                raise ApiError(404, f"no such file '{url.path}'", body=False)
+        except SnapshotError as error:
+            self._send(400, "Bad Request", json.dumps({"error": str(error)}).encode())
+        except ApiError as error:
+            if error.delayed:
+                time.sleep(max(self.server.world.switches.auth_delay_seconds - (time.monotonic() - began), 0))
+            self._send(error.status, error.message, _error_body(error) if error.body else b"")
+        except Dropped:
+            self.close_connection = True
+
+    def _api(self, path: str, query: str, body: bytes) -> tuple[int, str, bytes]:
+        world, access = self.server.world, self.server.access
+        if world.switches.latency_seconds:
+            time.sleep(world.switches.latency_seconds)
+        given = self._parameters(query, body)
+        with world.lock:
+            route, names = find(self.command, path, world.major)
+            principal = None
+            if route is None or not route.world_open:
+                header = self.headers.get
+                principal = access.identify(
+                    self.command,
+                    header("Authorization", ""),
+                    self._ticket(),
+                    header("CSRFPreventionToken", ""),
+                )
+            if route is None:
+                raise ApiError(501, f"Method '{self.command} {path}' not implemented")
+            template = f"{self.command} {route.path}"
+            concrete = f"{self.command} {path.rstrip('/')}"
+            world.calls[template] += 1
+            drop = world.switches.to_drop(template, concrete)
+            if drop is not None and drop.when == "before":
+                raise Dropped
+            fault = world.switches.to_fail(template, concrete, [*names.values(), *map(str, given.values())])
+            if fault is not None:
+                raise ApiError(fault.error, fault.message)
+            result = carry_out(world, access, route, principal, names, given)
+        if drop is not None:
+            raise Dropped
+        envelope = (
+            {"data": result.rows, "total": result.total} if isinstance(result, Page) else {"data": result}
+        )
+        return 200, "OK", json.dumps(envelope, separators=(",", ":")).encode()
+
+    def _parameters(self, query: str, body: bytes) -> dict[str, object]:
+        given: dict[str, object] = dict(parse_qsl(query, keep_blank_values=True))
+        if not body:
+            return given
+        kind = (self.headers.get("Content-Type") or "").partition(";")[0].strip()
+        if kind == "application/json":
+            try:
+                parsed = json.loads(body)
+            except ValueError as error:
+                raise ApiError(400, f"bad request: {error}") from error
+            if not isinstance(parsed, dict):
+                raise ApiError(400, "bad request: an object is expected")
+            return {**given, **parsed}
+        if kind not in ("application/x-www-form-urlencoded", ""):
+            raise ApiError(501, f"upload '{kind}' not implemented")
+        return {**given, **dict(parse_qsl(body.decode(), keep_blank_values=True))}
+
+    def _ticket(self) -> str:
+        for cookie in self.headers.get("Cookie", "").split(";"):
+            name, _, value = cookie.strip().partition("=")
+            if name == "PVEAuthCookie":
+                return unquote(value.strip('"'))
+        return ""
+
+    def _send(self, status: int, reason: str, content: bytes) -> None:
+        """One write for head and body; after a refusal the connection is closed."""
+        if status >= 400:
+            self.close_connection = True
+        line = (reason.strip().splitlines() or [""])[0]
+        self.send_response(status, line.encode("latin-1", "replace").decode("latin-1"))
+        self.send_header("Cache-Control", "max-age=0")
+        self.send_header("Connection", "close" if self.close_connection else "Keep-Alive")
+        self.send_header("Content-Type", "application/json;charset=UTF-8")
+        self.send_header("Content-Length", str(len(content)))
+        head = self._headers_buffer  # type: ignore[attr-defined]
+        head.append(b"\r\n")
+        head.append(content)
+        self.flush_headers()
+
+
+def _error_body(error: ApiError) -> bytes:
+    document: dict[str, object] = {"data": None, "message": f"{error.message}\n"}
+    if error.errors:
+        document["errors"] = error.errors
+    return json.dumps(document, separators=(",", ":")).encode()

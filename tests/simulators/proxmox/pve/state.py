@@ -1,0 +1,201 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a cluster is made of. Mutable: this is the server's memory, changed only under the world's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """cpu in cores, memory in bytes, I/O in bytes per second; None is not known."""
+
+    cpu: float | None = None
+    memory: int | None = None
+    network_io: float | None = None
+    disk_io: float | None = None
+
+    def plus(self, other: Load) -> Load:
+        """The sum; what is unknown in `self` stays unknown, what is unknown in `other` adds nothing."""
+        return Load(
+            None if self.cpu is None else self.cpu + (other.cpu or 0.0),
+            None if self.memory is None else self.memory + (other.memory or 0),
+            None if self.network_io is None else self.network_io + (other.network_io or 0.0),
+            None if self.disk_io is None else self.disk_io + (other.disk_io or 0.0),
+        )
+
+    def minus(self, other: Load) -> Load:
+        return self.plus(
+            Load(
+                -(other.cpu or 0.0), -(other.memory or 0), -(other.network_io or 0.0), -(other.disk_io or 0.0)
+            )
+        )
+
+    def at_least_nothing(self) -> Load:
+        return Load(
+            None if self.cpu is None else max(round(self.cpu, 9), 0.0),
+            None if self.memory is None else max(self.memory, 0),
+            None if self.network_io is None else max(self.network_io, 0.0),
+            None if self.disk_io is None else max(self.disk_io, 0.0),
+        )
+
+
+NOTHING = Load(0.0, 0, 0.0, 0.0)
+
+
+@dataclass(slots=True)
+class Disk:
+    """A volume of a guest: `slot` is its configuration key, `volume` its name on the storage."""
+
+    slot: str
+    storage: str
+    volume: str
+    size: int | None
+
+    @property
+    def volid(self) -> str:
+        return f"{self.storage}:{self.volume}"
+
+
+@dataclass(slots=True)
+class Counters:
+    """Bytes since the guest's process started, growing at a known rate."""
+
+    since: float
+    network_io: float = 0.0
+    disk_io: float = 0.0
+    base: dict[str, int] = field(default_factory=dict)
+
+    def at(self, moment: float) -> dict[str, int]:
+        elapsed = max(moment - self.since, 0.0)
+        grown = {
+            "netin": self.network_io / 2,
+            "netout": self.network_io / 2,
+            "diskread": self.disk_io / 2,
+            "diskwrite": self.disk_io / 2,
+        }
+        return {key: self.base.get(key, 0) + int(rate * elapsed) for key, rate in grown.items()}
+
+
+@dataclass(slots=True)
+class Guest:
+    """A virtual machine or a container."""
+
+    vmid: int
+    name: str
+    kind: str
+    """qemu or lxc."""
+    node: str
+    power: str
+    """running, stopped, suspended or unknown, as in the snapshot."""
+    maxcpu: float
+    maxmem: int
+    load: Load
+    pressure: dict[str, float]
+    disks: list[Disk]
+    bridges: list[str]
+    tags: list[str]
+    pool: str | None
+    started: float
+    """Moment of the start that its uptime counts from."""
+    arrived: float
+    """Moment from which its present node has measured it."""
+    counters: Counters
+    lock: str | None = None
+    template: bool = False
+    snapshots: list[str] = field(default_factory=list)
+    passthrough: bool = False
+    iso: str | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.power in ("running", "suspended")
+
+    @property
+    def sid(self) -> str:
+        return f"{'vm' if self.kind == 'qemu' else 'ct'}:{self.vmid}"
+
+    @property
+    def present_load(self) -> Load:
+        return self.load if self.running else NOTHING
+
+    def change_load(self, load: Load, now: float) -> None:
+        self.counters = Counters(now, load.network_io or 0.0, load.disk_io or 0.0, self.counters.at(now))
+        self.load = load
+
+    def restart_counters(self, now: float) -> None:
+        self.arrived = now
+        self.counters = Counters(now, self.load.network_io or 0.0, self.load.disk_io or 0.0)
+
+
+@dataclass(slots=True)
+class Node:
+    """A host. `own` is the part of its load that no guest explains."""
+
+    name: str
+    number: int
+    address: str
+    status: str
+    """online, offline or unknown."""
+    maintenance: bool
+    maxcpu: float
+    maxmem: int
+    own: Load
+    pressure: dict[str, float]
+    bridges: list[str]
+    version: str
+    cpu_model: str | None
+    started: float
+
+    @property
+    def online(self) -> bool:
+        return self.status == "online"
+
+
+@dataclass(slots=True)
+class Space:
+    """A storage's size on one node, in bytes; None is not known."""
+
+    total: int | None
+    free: int | None
+
+
+@dataclass(slots=True)
+class Storage:
+    """A storage of the cluster and the nodes that may use it."""
+
+    name: str
+    type: str
+    shared: bool
+    content: str
+    spaces: dict[str, Space]
+    everywhere: bool
+
+    def on(self, node: str) -> bool:
+        return node in self.spaces
+
+
+@dataclass(slots=True)
+class Change:
+    """One migration, for the state that a test looks at."""
+
+    guest: str
+    source: str
+    target: str
+    state: str
+    started: float
+    ended: float | None = None
+
+
+def without(load: Load, *names: str) -> Load:
+    return replace(load, **{name: None for name in names})
+
+
+def vmids(text: str) -> Iterator[int]:
+    """The guests in a list such as "vm:100,ct:101"."""
+    for sid in text.split(","):
+        yield int(sid.partition(":")[2])

@@ -1,0 +1,93 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Worker tasks: their UPIDs, states and logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Task:
+    """A worker on a node. `user` is what started it, a token's name included."""
+
+    node: str
+    pid: int
+    pstart: int
+    started: float
+    type: str
+    id: str
+    user: str
+    lines: list[str] = field(default_factory=list)
+    ended: float | None = None
+    exitstatus: str | None = None
+    on_abort: Callable[[], None] | None = None
+
+    @property
+    def upid(self) -> str:
+        return f"UPID:{self.node}:{self.pid:08X}:{self.pstart:08X}:{int(self.started):08X}:{self.type}:{self.id}:{self.user}:"
+
+    @property
+    def running(self) -> bool:
+        return self.ended is None
+
+    @property
+    def failed(self) -> bool:
+        return (
+            self.exitstatus is not None
+            and self.exitstatus != "OK"
+            and not self.exitstatus.startswith("WARNINGS")
+        )
+
+    def owned_by(self, user: str) -> bool:
+        """A user owns the tasks of its tokens; a token only its own."""
+        return user in (self.user, self.user.partition("!")[0])
+
+    def log(self, moment: float, text: str) -> None:
+        self.lines.append(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(moment))} {text}")
+
+    def end(self, moment: float, exitstatus: str) -> None:
+        self.ended = moment
+        self.exitstatus = exitstatus
+        self.on_abort = None
+        self.lines.append("TASK OK" if exitstatus == "OK" else f"TASK ERROR: {exitstatus}")
+
+    def entry(self) -> dict[str, object]:
+        """What the lists and the status have in common."""
+        user, _, token = self.user.partition("!")
+        result: dict[str, object] = {
+            "upid": self.upid,
+            "node": self.node,
+            "pid": self.pid,
+            "pstart": self.pstart,
+            "starttime": int(self.started),
+            "type": self.type,
+            "id": self.id,
+            "user": user,
+        }
+        if token:
+            result["tokenid"] = token
+        return result
+
+
+class TaskBook:
+    """All tasks of the cluster, newest last."""
+
+    def __init__(self, booted: float) -> None:
+        self._booted = booted
+        self._next_pid = 0xABC0
+        self._tasks: dict[str, Task] = {}
+
+    def start(self, node: str, kind: str, subject: str, user: str, now: float) -> Task:
+        self._next_pid += 7
+        task = Task(node, self._next_pid, int((now - self._booted) * 100), now, kind, subject, user)
+        self._tasks[task.upid] = task
+        return task
+
+    def find(self, upid: str) -> Task | None:
+        return self._tasks.get(upid)
+
+    def newest_first(self) -> Iterator[Task]:
+        return reversed(self._tasks.values())
