@@ -1,0 +1,51 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role takes what its modules take, described alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import (
+    POLICY_ARGUMENTS,
+)
+
+ROLE = Path(__file__).parents[3] / "roles" / "balance"
+SPEC: dict[str, Any] = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+
+
+def differences(module: dict[str, Any], role: dict[str, Any], path: str) -> list[str]:
+    """Where type, elements, choices or secrecy of an option of the role are not those of the module."""
+    found = [
+        f"{path}: {key} is {role.get(key)}, in the module {module.get(key)}"
+        for key in ("type", "elements", "choices", "no_log")
+        if (role.get(key) or None) != (module.get(key) or None)
+    ]
+    for name, option in (module.get("options") or {}).items():
+        if name not in role.get("options", {}):
+            found.append(f"{path}.{name} is missing")
+        else:
+            found += differences(option, role["options"][name], f"{path}.{name}")
+    return found
+
+
+def test_the_role_takes_what_the_modules_take() -> None:
+    options = SPEC["argument_specs"]["main"]["options"]
+    found = []
+    for name, spec in {**PLATFORM_ARGUMENTS, **POLICY_ARGUMENTS}.items():
+        if f"balance_{name}" not in options:
+            found.append(f"balance_{name} is missing")
+        else:
+            found += differences(spec, options[f"balance_{name}"], f"balance_{name}")
+    assert found == []
+
+
+def test_every_variable_of_the_tasks_is_described() -> None:
+    options = SPEC["argument_specs"]["main"]["options"]
+    tasks = (ROLE / "tasks" / "main.yml").read_text(encoding="utf-8")
+    missing = [name for name in options if name not in tasks]
+    assert missing == []
