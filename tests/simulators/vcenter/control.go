@@ -1,0 +1,211 @@
+// Copyright (c) 2026 The Even Keel Authors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// counter counts calls by name.
+type counter struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (c *counter) add(name string) {
+	c.mu.Lock()
+	c.counts[name]++
+	c.mu.Unlock()
+}
+
+func (c *counter) snapshot() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	result := make(map[string]int, len(c.counts))
+	for name, count := range c.counts {
+		result[name] = count
+	}
+	return result
+}
+
+// control is the path by which a test looks behind the API and acts behind the client's back.
+type control struct {
+	*state
+	tags tagging
+}
+
+func (c *control) mux() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_sim/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, c.report(), nil) })
+	mux.HandleFunc("POST /_sim/switches", func(w http.ResponseWriter, r *http.Request) {
+		err := c.switches.merge(r.Body)
+		if err == nil {
+			c.applyDRS()
+		}
+		reply(w, map[string]any{}, err)
+	})
+	mux.HandleFunc("POST /_sim/sessions/expire", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, map[string]any{"expired": c.expireSessions()}, nil)
+	})
+	mux.HandleFunc("POST /_sim/guest", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, map[string]any{}, c.changeGuest(r))
+	})
+	mux.HandleFunc("POST /_sim/host", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, map[string]any{}, c.changeHost(r))
+	})
+	return mux
+}
+
+func reply(w http.ResponseWriter, value any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		value = map[string]string{"error": err.Error()}
+	}
+	_ = json.NewEncoder(w).Encode(value)
+}
+
+func (c *control) report() map[string]any {
+	c.world.Lock()
+	defer c.world.Unlock()
+	guests, hosts, peaks := map[string]any{}, map[string]any{}, map[string]any{}
+	for id, g := range c.world.guests {
+		guests[id] = map[string]any{"host": g.host.ID, "power": g.Power}
+	}
+	for id, h := range c.world.hosts {
+		used := map[string]float64{}
+		for _, resource := range loads {
+			used[resource] = h.load(resource)
+		}
+		hosts[id] = map[string]any{"maintenance": h.Maintenance, "status": h.Status, "used": used}
+		peaks[id] = map[string]any{"memory": h.peak}
+	}
+	migrations := make([]migration, len(c.world.migrations))
+	for i, m := range c.world.migrations {
+		migrations[i] = *m
+	}
+	return map[string]any{
+		"guests": guests, "hosts": hosts, "peak": peaks, "migrations": migrations, "calls": c.calls.snapshot(),
+	}
+}
+
+func (c *control) applyDRS() {
+	mode := c.switches.drs()
+	c.world.Lock()
+	defer c.world.Unlock()
+	for _, cluster := range c.world.clusters {
+		c.inventory.edit(cluster.ref(), func(object mo.Reference) {
+			setDRS(object.(*simulator.ClusterComputeResource).ConfigurationEx.(*types.ClusterConfigInfoEx), mode)
+		})
+	}
+}
+
+func (c *control) expireSessions() int {
+	registry := c.inventory.registry
+	ctx := &simulator.Context{
+		Context: context.Background(), Map: registry,
+		Session: &simulator.Session{Registry: simulator.NewRegistry(), Map: registry},
+	}
+	open := sessions(ctx)
+	for _, s := range open {
+		registry.SessionManager().TerminateSession(ctx, &types.TerminateSession{SessionId: []string{s.Key}})
+	}
+	c.tags.expire()
+	return len(open)
+}
+
+// changeGuest is a person or HA at work: power, load or place of a guest change without a task.
+func (c *control) changeGuest(r *http.Request) error {
+	var given struct {
+		ID    string  `json:"id"`
+		Used  amounts `json:"used"`
+		Power *string `json:"power"`
+		Host  *string `json:"host"`
+	}
+	if err := decode(r, &given); err != nil {
+		return err
+	}
+	c.world.Lock()
+	defer c.world.Unlock()
+	g := c.world.guests[given.ID]
+	if g == nil {
+		return fmt.Errorf("id: there is no guest %q", given.ID)
+	}
+	from := g.host
+	if given.Host != nil {
+		target := c.world.hosts[*given.Host]
+		if target == nil || target.cluster != g.host.cluster {
+			return fmt.Errorf("host: there is no host %q in the cluster of guest %q", *given.Host, given.ID)
+		}
+		g.place(target)
+	}
+	if given.Used != nil {
+		// another goroutine may be reading the old one
+		next := amounts{}
+		for resource, amount := range g.Used {
+			next[resource] = amount
+		}
+		for resource, amount := range given.Used {
+			next[resource] = amount
+		}
+		g.Used = next
+	}
+	if given.Power != nil {
+		g.Power = *given.Power
+	}
+	g.host.notePeak()
+	if g.host != from {
+		c.inventory.showMove(g, from)
+		return nil
+	}
+	c.inventory.showGuest(g)
+	c.inventory.showHost(g.host)
+	return nil
+}
+
+func (c *control) changeHost(r *http.Request) error {
+	var given struct {
+		ID          string  `json:"id"`
+		Maintenance *bool   `json:"maintenance"`
+		Status      *string `json:"status"`
+	}
+	if err := decode(r, &given); err != nil {
+		return err
+	}
+	c.world.Lock()
+	defer c.world.Unlock()
+	h := c.world.hosts[given.ID]
+	if h == nil {
+		return fmt.Errorf("id: there is no host %q", given.ID)
+	}
+	if given.Status != nil {
+		if *given.Status != "online" && *given.Status != "offline" {
+			return fmt.Errorf("status: %q is neither online nor offline", *given.Status)
+		}
+		h.Status = *given.Status
+	}
+	if given.Maintenance != nil {
+		h.Maintenance = *given.Maintenance
+	}
+	c.inventory.showHost(h)
+	c.inventory.summarize(h.cluster)
+	for _, g := range h.guests {
+		c.inventory.showGuest(g)
+	}
+	return nil
+}
+
+func decode(r *http.Request, value any) error {
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(value)
+}

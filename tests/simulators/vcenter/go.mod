@@ -1,0 +1,13 @@
+// Copyright (c) 2026 The Even Keel Authors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+module evenkeel.cluster/tests/simulators/vcenter
+
+go 1.25.0
+
+require github.com/vmware/govmomi v0.56.0
+
+require (
+	github.com/google/uuid v1.6.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
+)

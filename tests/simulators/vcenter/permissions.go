@@ -1,0 +1,144 @@
+// Copyright (c) 2026 The Even Keel Authors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"slices"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// changing are the privileges that a user without permission lacks.
+var changing = []string{
+	"Resource.HotMigrate", "Resource.ColdMigrate", "Resource.AssignVMToPool", "Host.Config.Maintenance",
+	"Host.Inventory.EditCluster",
+}
+
+// privilege is what the call needs, "" when reading is enough.
+func (d *dispatcher) privilege(method *simulator.Method) string {
+	switch method.Name {
+	case "RelocateVM_Task", "MigrateVM_Task":
+		d.world.Lock()
+		defer d.world.Unlock()
+		if g := d.world.guests[method.This.Value]; g != nil && g.running() {
+			return "Resource.HotMigrate"
+		}
+		return "Resource.ColdMigrate"
+	case "EnterMaintenanceMode_Task", "ExitMaintenanceMode_Task":
+		return "Host.Config.Maintenance"
+	case "ReconfigureComputeResource_Task":
+		return "Host.Inventory.EditCluster"
+	}
+	return ""
+}
+
+// forbiddenTo looks at the object of the call and, for a migration, at the target too.
+func (d *dispatcher) forbiddenTo(user string, method *simulator.Method) bool {
+	objects := []string{method.This.Value}
+	switch body := method.Body.(type) {
+	case *types.RelocateVM_Task:
+		if body.Spec.Host != nil {
+			objects = append(objects, body.Spec.Host.Value)
+		}
+	case *types.MigrateVM_Task:
+		if body.Host != nil {
+			objects = append(objects, body.Host.Value)
+		}
+	}
+	return slices.ContainsFunc(objects, func(id string) bool { return d.switches.forbidden(user, id) })
+}
+
+// authorization tells who may do what.
+type authorization struct {
+	service
+	*state
+}
+
+func (a *authorization) privileges(user string, entity types.ManagedObjectReference) []string {
+	result := []string{"System.Anonymous", "System.View", "System.Read"}
+	if user != "" && user == a.switches.readOnlyUser() {
+		return result
+	}
+	for _, p := range a.manager().PrivilegeList {
+		if slices.Contains(result, p.PrivId) || slices.Contains(changing, p.PrivId) {
+			continue
+		}
+		result = append(result, p.PrivId)
+	}
+	if !a.switches.forbidden(user, entity.Value) {
+		result = append(result, changing...)
+	}
+	return result
+}
+
+func (a *authorization) manager() *simulator.AuthorizationManager {
+	ref := reference("AuthorizationManager", "AuthorizationManager")
+	return a.inventory.registry.Get(ref).(*simulator.AuthorizationManager)
+}
+
+func (a *authorization) availability(user string, entity types.ManagedObjectReference, ids []string) []types.PrivilegeAvailability {
+	held := a.privileges(user, entity)
+	result := make([]types.PrivilegeAvailability, len(ids))
+	for i, id := range ids {
+		result[i] = types.PrivilegeAvailability{PrivId: id, IsGranted: slices.Contains(held, id)}
+	}
+	return result
+}
+
+// user finds who has the session; another one than the caller's may be asked for.
+func (a *authorization) user(ctx *simulator.Context, session string) string {
+	for _, s := range sessions(ctx) {
+		if s.Key == session {
+			return s.UserName
+		}
+	}
+	return ctx.Session.UserName
+}
+
+// sessions are all that are open. The simulator lists them only on the way of a session.
+func sessions(ctx *simulator.Context) []types.UserSession {
+	return ctx.Session.Get(ctx.Map.SessionManager().Self).(*simulator.SessionManager).SessionList
+}
+
+func (a *authorization) HasPrivilegeOnEntities(ctx *simulator.Context, req *types.HasPrivilegeOnEntities) soap.HasFault {
+	user := a.user(ctx, req.SessionId)
+	res := &types.HasPrivilegeOnEntitiesResponse{}
+	for _, entity := range req.Entity {
+		res.Returnval = append(res.Returnval, types.EntityPrivilege{
+			Entity: entity, PrivAvailability: a.availability(user, entity, req.PrivId),
+		})
+	}
+	return &methods.HasPrivilegeOnEntitiesBody{Res: res}
+}
+
+func (a *authorization) HasPrivilegeOnEntity(ctx *simulator.Context, req *types.HasPrivilegeOnEntity) soap.HasFault {
+	res := &types.HasPrivilegeOnEntityResponse{}
+	for _, p := range a.availability(a.user(ctx, req.SessionId), req.Entity, req.PrivId) {
+		res.Returnval = append(res.Returnval, p.IsGranted)
+	}
+	return &methods.HasPrivilegeOnEntityBody{Res: res}
+}
+
+func (a *authorization) HasUserPrivilegeOnEntities(req *types.HasUserPrivilegeOnEntities) soap.HasFault {
+	res := &types.HasUserPrivilegeOnEntitiesResponse{}
+	for _, entity := range req.Entities {
+		res.Returnval = append(res.Returnval, types.EntityPrivilege{
+			Entity: entity, PrivAvailability: a.availability(req.UserName, entity, req.PrivId),
+		})
+	}
+	return &methods.HasUserPrivilegeOnEntitiesBody{Res: res}
+}
+
+func (a *authorization) FetchUserPrivilegeOnEntities(req *types.FetchUserPrivilegeOnEntities) soap.HasFault {
+	res := &types.FetchUserPrivilegeOnEntitiesResponse{}
+	for _, entity := range req.Entities {
+		res.Returnval = append(res.Returnval, types.UserPrivilegeResult{
+			Entity: entity, Privileges: a.privileges(req.UserName, entity),
+		})
+	}
+	return &methods.FetchUserPrivilegeOnEntitiesBody{Res: res}
+}

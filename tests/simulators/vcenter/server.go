@@ -1,0 +1,173 @@
+// Copyright (c) 2026 The Even Keel Authors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"crypto/tls"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/simulator/vpx"
+	vapi "github.com/vmware/govmomi/vapi/simulator"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// The release that the simulator claims to be.
+const (
+	version    = "8.0.3"
+	apiVersion = "8.0.3.0"
+)
+
+type options struct {
+	snapshots        []string
+	listen           string
+	certificate, key string
+	user, password   string
+	migrationSeconds float64
+	switchesFile     string
+}
+
+// vcenter is a running simulator.
+type vcenter struct {
+	*state
+	listener net.Listener
+	http     *http.Server
+}
+
+// newVcenter reads the snapshots, fills the inventory and listens; serve starts to answer.
+func newVcenter(o options) (*vcenter, error) {
+	content := vpx.ServiceContent
+	content.About.Version, content.About.ApiVersion = version, apiVersion
+	content.About.FullName = "VMware vCenter Server " + version + " (simulated)"
+	ctx, instance := simulator.NewServiceInstance(simulator.NewContext(), content, vpx.RootFolder)
+	service := simulator.New(ctx, instance)
+
+	s := &state{
+		world: newWorld(), inventory: newInventory(ctx), switches: newSwitches(o.migrationSeconds),
+		calls: &counter{counts: map[string]int{}},
+	}
+	if o.switchesFile != "" {
+		if err := s.switches.read(o.switchesFile); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range o.snapshots {
+		snapshot, err := readSnapshot(file)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.inventory.add(s.world, snapshot, s.switches.datacenterOf(snapshot.Cluster.ID)); err != nil {
+			return nil, err
+		}
+	}
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return nil, err
+	}
+	v := &vcenter{state: s, listener: listener}
+	if err := v.mount(service, o); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return v, nil
+}
+
+// mount puts the SOAP and REST services and the control path behind one TLS port. The simulator's own
+// server is not used: it leaves no place in front of it.
+func (v *vcenter) mount(service *simulator.Service, o options) error {
+	certificate, err := tls.LoadX509KeyPair(o.certificate, o.key)
+	if err != nil {
+		return err
+	}
+	registry := service.Context.Map
+	address := v.listener.Addr().String()
+	service.Listen = &url.URL{Scheme: "https", Host: address, Path: "/sdk", User: url.UserPassword(o.user, o.password)}
+	service.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}}
+	manager := registry.SessionManager()
+	manager.ServiceHostName = address
+	manager.TLS = func() *tls.Config { return service.TLS }
+	manager.ValidLogin = func(login *types.Login) bool {
+		known := login.UserName == o.user || login.UserName != "" && login.UserName == v.switches.readOnlyUser()
+		return known && login.Password == o.password
+	}
+
+	service.RegisterSDK(registry, "/sdk/vimService")
+	service.ServeMux.HandleFunc("/sdk/vimServiceVersions.xml", service.ServiceVersions)
+	patterns, handler := vapi.New(service.Listen, registry)
+	tags := tagging{handler}
+	for _, pattern := range patterns {
+		service.Handle(pattern, tags.Handler)
+	}
+	if err := tags.fill(o.user, o.password, v.world); err != nil {
+		return err
+	}
+	ctl := &control{state: v.state, tags: tags}
+	ctl.applyDRS()
+	registry.Handler = newDispatcher(v.state).handle
+
+	front := http.NewServeMux()
+	front.Handle("/_sim/", loopbackOnly(ctl.mux()))
+	front.Handle("/", v.troubled(service.ServeMux))
+	v.http = &http.Server{
+		Handler: front, TLSConfig: service.TLS, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute,
+	}
+	return nil
+}
+
+func (v *vcenter) serve() error {
+	return v.http.ServeTLS(v.listener, "", "")
+}
+
+// troubled delays every call and makes REST calls fail; SOAP calls are known by name only later.
+func (v *vcenter) troubled(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(v.switches.latency())
+		if strings.HasPrefix(r.URL.Path, "/sdk") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		call := r.Method + " " + withoutIDs(r.URL.Path)
+		v.calls.add(call)
+		if v.switches.drops(call) {
+			panic(http.ErrAbortHandler)
+		}
+		if f := v.switches.failureOfCall(call, ""); f != nil {
+			status, ok := f.Error.(float64)
+			if !ok {
+				status = http.StatusInternalServerError
+			}
+			http.Error(w, f.Message, int(status))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// withoutIDs makes one pattern of the paths that differ in an identifier only.
+func withoutIDs(path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if strings.HasPrefix(part, "id:") {
+			parts[i] = "{id}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func loopbackOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil || !net.ParseIP(host).IsLoopback() {
+			http.Error(w, "loopback only", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,139 @@
+// Copyright (c) 2026 The Even Keel Authors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+const snapshotSchema = "evenkeel.cluster/snapshot/1"
+
+// amounts holds quantities by resource; a nil value was not reported.
+type amounts map[string]*float64
+
+func (a amounts) of(resource string) float64 {
+	if v := a[resource]; v != nil {
+		return *v
+	}
+	return 0
+}
+
+type snapshotDatastore struct {
+	Shared   bool   `json:"shared"`
+	Capacity *int64 `json:"capacity"`
+	Free     *int64 `json:"free"`
+}
+
+type snapshotHost struct {
+	ID          string                       `json:"id"`
+	Name        string                       `json:"name"`
+	Status      string                       `json:"status"`
+	Maintenance bool                         `json:"maintenance"`
+	Schedulable *bool                        `json:"schedulable"`
+	Capacity    amounts                      `json:"capacity"`
+	Used        amounts                      `json:"used"`
+	Pressure    amounts                      `json:"pressure"`
+	Version     string                       `json:"version"`
+	CPUModel    string                       `json:"cpu_model"`
+	Address     string                       `json:"address"`
+	Datastores  map[string]snapshotDatastore `json:"datastores"`
+	Networks    []string                     `json:"networks"`
+}
+
+type snapshotDisk struct {
+	Datastore string `json:"datastore"`
+	Size      *int64 `json:"size"`
+}
+
+type snapshotGuest struct {
+	ID        string         `json:"id"`
+	Name      string         `json:"name"`
+	Host      string         `json:"host"`
+	Power     string         `json:"power"`
+	Assigned  amounts        `json:"assigned"`
+	Used      amounts        `json:"used"`
+	Pressure  amounts        `json:"pressure"`
+	Disks     []snapshotDisk `json:"disks"`
+	Networks  []string       `json:"networks"`
+	Tags      []string       `json:"tags"`
+	Pool      string         `json:"pool"`
+	Blockers  []string       `json:"blockers"`
+	CPUModels []string       `json:"cpu_models"`
+}
+
+type snapshotRule struct {
+	Name   string   `json:"name"`
+	Kind   string   `json:"kind"`
+	Guests []string `json:"guests"`
+	Hosts  []string `json:"hosts"`
+	Strict bool     `json:"strict"`
+}
+
+// snapshot is the part of a cluster snapshot that vSphere can express.
+type snapshot struct {
+	Schema  string `json:"schema"`
+	Cluster struct {
+		ID   string `json:"id"`
+		Name string `json:"name"`
+	} `json:"cluster"`
+	Hosts  []snapshotHost  `json:"hosts"`
+	Guests []snapshotGuest `json:"guests"`
+	Rules  []snapshotRule  `json:"rules"`
+}
+
+func readSnapshot(file string) (*snapshot, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	s := new(snapshot)
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return s, nil
+}
+
+func (s *snapshot) check() error {
+	if s.Schema != snapshotSchema {
+		return fmt.Errorf("schema is %q, expected %q", s.Schema, snapshotSchema)
+	}
+	if s.Cluster.ID == "" || s.Cluster.Name == "" {
+		return fmt.Errorf("cluster.id and cluster.name must not be empty")
+	}
+	hosts := map[string]bool{}
+	for i, h := range s.Hosts {
+		if h.ID == "" || h.Name == "" || hosts[h.ID] {
+			return fmt.Errorf("hosts[%d]: id %q and name %q must not be empty, and the id unique", i, h.ID, h.Name)
+		}
+		hosts[h.ID] = true
+	}
+	guests := map[string]bool{}
+	for i, g := range s.Guests {
+		if g.ID == "" || g.Name == "" || guests[g.ID] {
+			return fmt.Errorf("guests[%d]: id %q and name %q must not be empty, and the id unique", i, g.ID, g.Name)
+		}
+		if !hosts[g.Host] {
+			return fmt.Errorf("guests[%d].host: %q is not the id of a host", i, g.Host)
+		}
+		guests[g.ID] = true
+	}
+	for i, r := range s.Rules {
+		for _, id := range r.Guests {
+			if !guests[id] {
+				return fmt.Errorf("rules[%d].guests: %q is not the id of a guest", i, id)
+			}
+		}
+		for _, id := range r.Hosts {
+			if !hosts[id] {
+				return fmt.Errorf("rules[%d].hosts: %q is not the id of a host", i, id)
+			}
+		}
+	}
+	return nil
+}

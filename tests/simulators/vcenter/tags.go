@@ -1,0 +1,97 @@
+// Copyright (c) 2026 The Even Keel Authors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"sync"
+
+	"github.com/vmware/govmomi/vapi/rest"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// tagging is the simulator's REST service for tags, filled through its own interface.
+type tagging struct {
+	http.Handler
+}
+
+const tagCategory = "Even Keel"
+
+// fill makes a tag for each name in use and attaches it to its guests.
+func (t tagging) fill(user, password string, w *world) error {
+	ids := map[string]string{}
+	session := ""
+	post := func(path string, body any) (string, error) {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return "", err
+		}
+		req, err := http.NewRequest(http.MethodPost, rest.Path+"/com/vmware/cis"+path, bytes.NewReader(data))
+		if err != nil {
+			return "", err
+		}
+		req.SetBasicAuth(user, password)
+		req.Header.Set("vmware-api-session-id", session)
+		res := &answer{status: http.StatusOK, header: http.Header{}}
+		t.ServeHTTP(res, req)
+		value := struct{ Value string }{}
+		if res.status != http.StatusOK || json.Unmarshal(res.body.Bytes(), &value) != nil {
+			return "", fmt.Errorf("POST %s: %d %s", path, res.status, res.body.String())
+		}
+		return value.Value, nil
+	}
+	var err error
+	if session, err = post("/session", nil); err != nil {
+		return err
+	}
+	category, err := post("/tagging/category", map[string]any{"create_spec": map[string]any{
+		"name": tagCategory, "description": "Tags of the snapshot", "cardinality": "MULTIPLE",
+		"associable_types": []string{"VirtualMachine"},
+	}})
+	if err != nil {
+		return err
+	}
+	attacher := t.Handler.(interface {
+		AttachTag(types.ManagedObjectReference, string) types.BaseMethodFault
+	})
+	for _, g := range w.guests {
+		for _, name := range g.Tags {
+			if ids[name] == "" {
+				ids[name], err = post("/tagging/tag", map[string]any{"create_spec": map[string]any{
+					"name": name, "description": "", "category_id": category,
+				}})
+				if err != nil {
+					return err
+				}
+			}
+			if fault := attacher.AttachTag(g.ref(), ids[name]); fault != nil {
+				return fmt.Errorf("tag %q of guest %q: %s", name, g.ID, faultName(fault))
+			}
+		}
+	}
+	return nil
+}
+
+// expire ends every session. The service has no call for that; its map of sessions is exported, its type is not.
+func (t tagging) expire() {
+	lock := t.Handler.(sync.Locker)
+	lock.Lock()
+	defer lock.Unlock()
+	clear(reflect.ValueOf(t.Handler).Elem().FieldByName("Session").Interface().(map[string]*rest.Session))
+}
+
+// answer keeps a response in memory.
+type answer struct {
+	status int
+	header http.Header
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header                { return a.header }
+func (a *answer) WriteHeader(status int)             { a.status = status }
+func (a *answer) Write(data []byte) (n int, e error) { return a.body.Write(data) }
