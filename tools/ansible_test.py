@@ -33,8 +33,11 @@ def seed_pip() -> None:
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(PIP_BOOTSTRAP)
 
 
-def keep_pip_settings() -> None:
-    """Let pip find the user's own settings (a mirror, a proxy, a CA) below our home too."""
+def set_up_pip() -> None:
+    """Keep pip quiet, and let it find the user's own settings (a mirror, a CA) below our home too."""
+    legacy = HOME / ".pip" / "pip.conf"
+    legacy.parent.mkdir(parents=True, exist_ok=True)
+    legacy.write_text("[global]\nquiet = 2\n")
     theirs, ours = Path.home() / ".config" / "pip", HOME / ".config" / "pip"
     if theirs.is_dir() and theirs != ours and not ours.is_symlink():
         ours.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +47,7 @@ def keep_pip_settings() -> None:
 def ansible_test(shell: Shell, copy: Path, *arguments: str) -> str:
     """Run `ansible-test arguments` in a copy of the collection, with a home of our own below .cache."""
     seed_pip()
-    keep_pip_settings()
+    set_up_pip()
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return shell.run(
         "ansible-test", arguments[0], "--local", "--python", python, "--color", "no", *arguments[1:],

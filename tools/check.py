@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import time
@@ -24,6 +25,13 @@ def chosen(every: list[Step], names: list[str]) -> list[Step]:
     return [step for step in every if not names or {step.name, step.name.partition(":")[0]} & set(names)]
 
 
+def telling_lines(shell: Shell, pattern: str) -> list[str]:
+    """The last lines of a log that match, without the path through which Ansible finds the checkout."""
+    text = shell.log.read_text(errors="replace") if shell.log.exists() else ""
+    lines = re.sub(r"\S*/ansible_collections/evenkeel/cluster/", "", text).splitlines()
+    return [line for line in lines if re.match(pattern, line)][-SHOWN_LINES:]
+
+
 def passes(step: Step, number: str) -> bool:
     """Run one step and print how it went."""
     print(f"[{number}] {step.name}: {step.does} … ", end="", flush=True)
@@ -34,9 +42,9 @@ def passes(step: Step, number: str) -> bool:
         result = step.run(shell)
     except StepFailed as failure:
         print(f"FAILED in {time.monotonic() - start:.1f} s", flush=True)
-        lines = shell.log.read_text(errors="replace").splitlines() if shell.log.exists() else []
-        print("\n".join(f"    | {line}" for line in lines[-SHOWN_LINES:]))
-        print(f"    {failure}" + (f"\n    all of it: {shell.log.relative_to(ROOT)}" if lines else ""))
+        for line in telling_lines(shell, step.telling):
+            print(f"    | {line}")
+        print(f"    {failure}\n    the log: {shell.log.relative_to(ROOT)}")
         return False
     print(f"ok in {time.monotonic() - start:.1f} s ({result})", flush=True)
     return True

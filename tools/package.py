@@ -5,27 +5,41 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .run import ROOT, Shell, StepFailed, counted
 from .tree import collection_copy
 
+DIST = ROOT / "dist"
 EXAMPLE = Path("playbooks", "files", "example-cluster.json")
+
+
+def only_from(folder: str | Path) -> dict[str, str]:
+    """Settings that let Ansible find no collection elsewhere: not the checkout, which .venv links to."""
+    return {"ANSIBLE_COLLECTIONS_PATH": str(folder), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
+
+
+@contextmanager
+def installed(shell: Shell) -> Iterator[Path]:
+    """The collection as its users get it: built, and installed into an empty directory, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="evenkeel-installed-") as temporary:
+        with collection_copy() as copy:
+            shell.run("ansible-galaxy", "collection", "build", "--output-path", temporary, cwd=copy)
+        tarball = next(Path(temporary).glob("*.tar.gz"))
+        install = ("ansible-galaxy", "collection", "install", "--offline", "-p", temporary, tarball)
+        shell.run(*install, cwd=temporary, env=only_from(temporary))
+        DIST.mkdir(exist_ok=True)
+        shutil.copy2(tarball, DIST)
+        yield Path(temporary, "ansible_collections", "evenkeel", "cluster")
 
 
 def build_install_run(shell: Shell) -> str:
     """Pass when the installed playbook levels the example cluster and then finds nothing to do."""
-    with tempfile.TemporaryDirectory(prefix="evenkeel-installed-") as temporary:
-        installed = Path(temporary, "collections")
-        with collection_copy() as copy:
-            shell.run("ansible-galaxy", "collection", "build", "--output-path", temporary, cwd=copy)
-        tarball = next(Path(temporary).glob("*.tar.gz"))
-        install = ("ansible-galaxy", "collection", "install", "--offline", "-p", installed, tarball)
-        shell.run(*install, cwd=temporary)
-        collection = installed / "ansible_collections" / "evenkeel" / "cluster"
-        _balance_twice(shell, Path(temporary), collection)
-        shutil.copy2(tarball, _dist())
-        return f"{tarball.name}, {counted([f for f in collection.rglob('*') if f.is_file()], 'file')}"
+    with installed(shell) as collection, tempfile.TemporaryDirectory(prefix="evenkeel-run-") as workplace:
+        _balance_twice(shell, Path(workplace), collection)
+        return counted([file for file in collection.rglob("*") if file.is_file()], "file") + " installed"
 
 
 def _balance_twice(shell: Shell, workplace: Path, collection: Path) -> None:
@@ -33,9 +47,7 @@ def _balance_twice(shell: Shell, workplace: Path, collection: Path) -> None:
     shutil.copy2(collection / EXAMPLE, cluster)
     inventory = workplace / "inventory.yml"
     inventory.write_text(inventory_of(cluster))
-    # Only what was installed may be found: not the checkout, which the virtual environment links to.
-    paths = str(collection.parents[2])
-    env = {"ANSIBLE_COLLECTIONS_PATH": paths, "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
+    env = only_from(collection.parents[2])
     play = ("ansible-playbook", "evenkeel.cluster.balance", "-i", inventory)
     shell.run(*play, cwd=workplace, env=env)
     if "changed=0 " not in shell.run(*play, cwd=workplace, env=env):
@@ -53,9 +65,3 @@ clusters:
       balance_platform: rehearsal
       balance_rehearsal_path: {cluster}
 """
-
-
-def _dist() -> Path:
-    dist = ROOT / "dist"
-    dist.mkdir(exist_ok=True)
-    return dist

@@ -43,6 +43,8 @@ class Shell:
                 ).returncode
             except subprocess.TimeoutExpired:
                 raise StepFailed(f"{shlex.join(command)} was ended after {seconds} s") from None
+            except OSError as error:
+                raise StepFailed(f"{command[0]} does not start: {error}") from None
             log.seek(start)
             printed = log.read().decode(errors="replace")
         if code != 0:

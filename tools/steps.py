@@ -25,6 +25,8 @@ class Step:
     name: str
     does: str
     run: Callable[[Shell], str]
+    telling: str = ""
+    "a pattern of the lines that tell what failed; all of them do where there is none"
 
 
 def steps() -> list[Step]:
@@ -37,7 +39,7 @@ def steps() -> list[Step]:
         Step("changelog", "changelog fragments", _changelog),
         Step("units", "unit tests, simulators, properties", _units),
         *_go_steps(),
-        Step("sanity", "ansible-test sanity, nothing ignored", _sanity),
+        Step("sanity", "ansible-test sanity, nothing ignored", _sanity, telling=r"ERROR|FATAL"),
         Step("lint", "ansible-lint, production profile", _lint),
         Step("docs", "a page for every module, role and guide", docs.build),
         Step("package", "built, installed elsewhere, run by its full name", package.build_install_run),
@@ -83,7 +85,8 @@ def _go_steps() -> list[Step]:
 
 
 def _go(module: Path, shell: Shell) -> str:
-    unformatted = shell.run("gofmt", "-l", ".", cwd=module).split()
+    gofmt = Path(shell.run("go", "env", "GOROOT", cwd=module).strip(), "bin", "gofmt")
+    unformatted = shell.run(gofmt, "-l", ".", cwd=module).split()
     if unformatted:
         raise StepFailed(f"gofmt would change {', '.join(unformatted)}")
     shell.run("go", "vet", "./...", cwd=module)
@@ -94,8 +97,8 @@ def _sanity(shell: Shell) -> str:
     ignored = sorted((ROOT / "tests" / "sanity").glob("ignore-*.txt"))
     if any(file.read_text().strip() for file in ignored):
         raise StepFailed(f"ignore entries in {', '.join(file.name for file in ignored)}")
-    with collection_copy() as copy:
-        printed = ansible_test(shell, copy, "sanity")
+    with package.installed(shell) as collection:
+        printed = ansible_test(shell, collection, "sanity")
     return counted(re.findall(r"(?m)^Running sanity test", printed), "test")
 
 
