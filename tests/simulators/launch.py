@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Start and stop the simulators, for tests, benchmarks and playbooks.
 
-    launch.py start {vcenter|proxmox} --snapshot FILE --workdir DIR [--detach] [-- OPTION OF THE SIMULATOR...]
+    launch.py start {vcenter|proxmox} --snapshot FILE --workdir DIR [--detach] [-- SIMULATOR OPTION...]
     launch.py stop --workdir DIR
 
 `start` makes a certificate authority and a server certificate, starts the simulator, and writes
-DIR/connection.json when it is ready: platform, host, port, user, password, ca_path, pid. All it makes is in DIR.
+DIR/connection.json when it is ready: platform, host, port, user, password, ca_path, pid.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def _ready_line(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
 
 
 def _hold(options: argparse.Namespace) -> int:
-    """Start in the foreground, say where in connection.json, and stop at a signal or when the time is over."""
+    """Start in the foreground, say where in connection.json; stop at a signal or when the time is over."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise SystemExit(0)
@@ -231,17 +231,18 @@ def _hold(options: argparse.Namespace) -> int:
         signal.signal(number, end)
     signal.alarm(options.lifetime_seconds)
     target = options.workdir / "connection.json"
-    own = options.options[1:] if options.options[:1] == ["--"] else options.options
     secrets = {"user": options.user, "password": options.password}
-    with start(options.platform, options.snapshot, options.workdir, options=own, **secrets) as simulator:
-        draft = options.workdir / "connection.json.new"
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps({**asdict(simulator.connection), "pid": os.getpid()}))
-        draft.rename(target)
-        try:
+    try:
+        with start(
+            options.platform, options.snapshot, options.workdir, options=options.options, **secrets
+        ) as simulator:
+            draft = options.workdir / "connection.json.new"
+            draft.touch(mode=0o600)
+            draft.write_text(json.dumps({**asdict(simulator.connection), "pid": os.getpid()}))
+            draft.rename(target)
             return simulator.wait()
-        finally:
-            target.unlink(missing_ok=True)
+    finally:
+        target.unlink(missing_ok=True)
 
 
 def _detach(options: argparse.Namespace) -> int:
@@ -272,17 +273,23 @@ def _stop(options: argparse.Namespace) -> int:
     if not target.exists():
         return 0
     pid = json.loads(target.read_text())["pid"]
-    try:
+    if _alive(pid):
         os.kill(pid, signal.SIGTERM)
-    except ProcessLookupError:
-        target.unlink()
-        return 0
     alarm = time.monotonic() + 15
-    while target.exists():
+    while target.exists() and _alive(pid):
         if time.monotonic() > alarm:
             raise LaunchError(f"process {pid} did not stop")
         time.sleep(0.02)
+    target.unlink(missing_ok=True)
     return 0
+
+
+def _alive(pid: int) -> bool:
+    """Whether it runs: one that has ended but that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def main() -> int:
@@ -299,14 +306,14 @@ def main() -> int:
     starting.add_argument("--password", default="secret")
     starting.add_argument("--lifetime-seconds", type=int, default=3600, help="stop by itself after so long")
     starting.add_argument("--detach", action="store_true", help="return when ready, and leave it running")
-    starting.add_argument(
-        "options", nargs=argparse.REMAINDER, help="after --: options of the simulator itself"
-    )
     starting.set_defaults(run=lambda options: _detach(options) if options.detach else _hold(options))
     stopping = commands.add_parser("stop")
     stopping.add_argument("--workdir", required=True, type=Path)
     stopping.set_defaults(run=_stop)
-    options = parser.parse_args()
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    options = parser.parse_args(words[:end])
+    options.options = words[end + 1 :]
     try:
         code: int = options.run(options)
     except LaunchError as error:

@@ -28,14 +28,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         server = _server(options)
-    except SnapshotError as error:
+    except (SnapshotError, OSError) as error:
         print(f"serve.py: {error}", file=sys.stderr)
         return 2
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     if options.exit_with_stdin:
-        threading.Thread(target=lambda: (sys.stdin.buffer.read(), over.set()), daemon=True).start()
+        threading.Thread(target=_wait_for_closed_stdin, args=(over,), daemon=True).start()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
     host, port = server.server_address[:2]
     print(json.dumps({"ready": True, "host": host, "port": port}), flush=True)
@@ -45,6 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _wait_for_closed_stdin(over: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    over.set()
+
+
 def _server(options: argparse.Namespace) -> Server:
     assert PARTS
     switches = Switches(options.migration_seconds)
@@ -52,7 +57,7 @@ def _server(options: argparse.Namespace) -> Server:
         switches.merge(json.loads(Path(options.switches).read_text()))
     if len(options.snapshot) != 1:
         raise SnapshotError(
-            "a Proxmox VE server belongs to one cluster: give one --snapshot, start another server for another"
+            "one Proxmox VE server is one cluster: start another server for another --snapshot"
         )
     try:
         snapshot = json.loads(Path(options.snapshot[0]).read_text())

@@ -13,14 +13,37 @@ from dataclasses import dataclass, field
 from .errors import ApiError
 from .faults import Switches
 
-PRIVILEGES = frozenset(
-    """Datastore.Allocate Datastore.AllocateSpace Datastore.AllocateTemplate Datastore.Audit Group.Allocate Mapping.Audit
-    Mapping.Modify Mapping.Use Permissions.Modify Pool.Allocate Pool.Audit Realm.Allocate Realm.AllocateUser SDN.Allocate
-    SDN.Audit SDN.Use Sys.AccessNetwork Sys.Audit Sys.Console Sys.Incoming Sys.Modify Sys.PowerMgmt Sys.Syslog User.Modify
-    VM.Allocate VM.Audit VM.Backup VM.Clone VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit VM.Config.Disk
-    VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options VM.Console VM.Migrate VM.PowerMgmt VM.Snapshot
-    VM.Snapshot.Rollback""".split()
-)
+_NAMES = {
+    "Datastore": ("Allocate", "AllocateSpace", "AllocateTemplate", "Audit"),
+    "Group": ("Allocate",),
+    "Mapping": ("Audit", "Modify", "Use"),
+    "Permissions": ("Modify",),
+    "Pool": ("Allocate", "Audit"),
+    "Realm": ("Allocate", "AllocateUser"),
+    "SDN": ("Allocate", "Audit", "Use"),
+    "Sys": ("AccessNetwork", "Audit", "Console", "Incoming", "Modify", "PowerMgmt", "Syslog"),
+    "User": ("Modify",),
+    "VM": (
+        "Allocate",
+        "Audit",
+        "Backup",
+        "Clone",
+        "Config.CDROM",
+        "Config.CPU",
+        "Config.Cloudinit",
+        "Config.Disk",
+        "Config.HWType",
+        "Config.Memory",
+        "Config.Network",
+        "Config.Options",
+        "Console",
+        "Migrate",
+        "PowerMgmt",
+        "Snapshot",
+        "Snapshot.Rollback",
+    ),
+}
+PRIVILEGES = frozenset(f"{group}.{name}" for group, names in _NAMES.items() for name in names)
 
 Lists = Mapping[str, Mapping[str, list[str]]]
 """Principal -> path -> privileges. A principal that is not named has no list of its own."""
@@ -112,8 +135,8 @@ class Access:
 class Rights:
     """What one principal may do.
 
-    A user without a list may do everything; a token without a list may do what its user may; a token with one is separated
-    ("privsep"): only what both its own list and its user's allow.
+    A user without a list may do everything; a token without a list may do what its user may; a token with one is
+    separated ("privsep"): only what both its own list and its user's allow.
     """
 
     def __init__(self, principal: Principal, lists: Lists, pools: Mapping[str, str]) -> None:

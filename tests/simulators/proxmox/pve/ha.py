@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -98,30 +98,29 @@ class HaState:
         return [{"sid": other, "cause": cause} for other, cause in found]
 
 
-def check_rules(rules: dict[str, HaRule], node_count: int) -> None:
+def check_rules(rules: Mapping[str, HaRule], node_count: int) -> None:
     """Note what Proxmox VE finds wrong with the rules; such rules are shown but not followed."""
+    active = [rule for rule in rules.values() if not rule.disabled]
     for rule in rules.values():
         rule.errors = {}
-    active = [rule for rule in rules.values() if not rule.disabled]
-    placed: dict[str, list[HaRule]] = {}
-    for rule in active:
-        if rule.type == "node-affinity":
-            for sid in rule.sids:
-                placed.setdefault(sid, []).append(rule)
-        elif len(rule.sids) < 2:
-            rule.errors.setdefault("resources", []).append("rule must have at least two resources")
-        elif rule.affinity == "negative" and len(rule.sids) > node_count:
-            text = "rule defines more resources than available nodes"
-            rule.errors.setdefault("resources", []).append(text)
-    for sid, several in placed.items():
-        if len(several) > 1:
-            for rule in several:
-                text = f"resource '{sid}' is already used in another node affinity rule"
-                rule.errors.setdefault("resources", []).append(text)
+    placed = [rule for rule in active if rule.type == "node-affinity"]
+    for rule in placed:
+        others = {sid for other in placed if other is not rule for sid in other.sids}
+        for sid in sorted(others & set(rule.sids)):
+            _blame(rule, f"resource '{sid}' is already used in another node affinity rule")
+    negative = [rule for rule in active if rule.affinity == "negative"]
     positive = [rule for rule in active if rule.affinity == "positive"]
-    for rule in active:
+    for rule in (*negative, *positive):
+        if len(rule.sids) < 2:
+            _blame(rule, "rule must have at least two resources")
+    for rule in negative:
+        if len(rule.sids) > node_count:
+            _blame(rule, "rule defines more resources than available nodes")
         for other in positive:
-            if rule.affinity == "negative" and len(set(rule.sids) & set(other.sids)) > 1:
+            if len(set(rule.sids) & set(other.sids)) > 1:
                 for each in (rule, other):
-                    text = "rule shares two or more resources with a rule of the opposite affinity"
-                    each.errors.setdefault("resources", []).append(text)
+                    _blame(each, "rule shares two or more resources with a rule of the opposite affinity")
+
+
+def _blame(rule: HaRule, text: str) -> None:
+    rule.errors.setdefault("resources", []).append(text)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of a snapshot's rules become high-availability rules (9.x) or groups (8.x), and which guests HA looks after."""
+"""Which of a snapshot's rules become HA rules (9.x) or groups (8.x), and which guests HA looks after."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def _guest(entry: Mapping[str, Any], storages: Mapping[str, Storage], now: float
     blockers = set(entry.get("blockers", ()))
     template = "template" in blockers
     load = _load(entry["used"])
-    guest = Guest(
+    return Guest(
         vmid=int(name),
         name=entry["name"],
         kind=kind,
@@ -160,7 +160,6 @@ def _guest(entry: Mapping[str, Any], storages: Mapping[str, Storage], now: float
         passthrough="passthrough_device" in blockers,
         iso="local:iso/debian-12.iso" if "iso_mounted" in blockers and kind == "qemu" else None,
     )
-    return guest
 
 
 def _disks(

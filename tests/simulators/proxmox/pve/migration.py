@@ -1,11 +1,12 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worker that moves a guest: what it refuses, how long it takes, what it writes, what it leaves behind."""
+"""The worker that moves a guest: what it refuses, how long it takes, what it writes and leaves behind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from .state import MIB, Change, Guest
 from .tasks import Task
@@ -17,7 +18,7 @@ STEPS = 10
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the caller asked for. `storages` maps a storage to the one on the target; "" stands for all others."""
+    """What the caller asked for. `storages` maps a storage to the one on the target; "" is all others."""
 
     target: str
     online: bool = False
@@ -92,9 +93,7 @@ class _Worker:
             task.log(now, "start remote tunnel")
             task.log(now, f"starting online/live migration on unix:/run/qemu-server/{guest.vmid}.migrate")
             for step in range(1, STEPS):
-                world.at(
-                    now + seconds * step / STEPS, lambda moment, part=step: self.report(moment, part, seconds)
-                )
+                world.at(now + seconds * step / STEPS, partial(self.report, step=step, seconds=seconds))
         elif guest.kind == "lxc" and guest.running:
             task.log(now, f"shutdown CT {guest.vmid}")
             guest.power = "stopped"
@@ -114,15 +113,14 @@ class _Worker:
         return not self.task.running
 
     def report(self, moment: float, step: int, seconds: float) -> None:
+        """Write how far it is; `step` of STEPS."""
         if self.over:
             return
         total = self.guest.maxmem
         done = total * step / STEPS
         speed = done / max(seconds * step / STEPS, 0.001)
-        self.task.log(
-            moment,
-            f"migration active, transferred {done / GIB:.1f} GiB of {total / GIB:.1f} GiB VM-state, {speed / MIB:.1f} MiB/s",
-        )
+        sizes = f"{done / GIB:.1f} GiB of {total / GIB:.1f} GiB"
+        self.task.log(moment, f"migration active, transferred {sizes} VM-state, {speed / MIB:.1f} MiB/s")
 
     def finish(self, moment: float) -> None:
         if self.over:

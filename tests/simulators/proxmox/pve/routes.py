@@ -71,7 +71,7 @@ Handler = Callable[[Call], object]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of the API. `world_open`: needs no credentials; `since`: the first major version that has it."""
+    """One method of the API. `world_open`: needs no credentials; `since`: the first major version."""
 
     method: str
     path: str
@@ -180,9 +180,8 @@ def carry_out(
 def _demand_reachable(world: World, name: str) -> None:
     node = world.nodes.get(name)
     if node is None:
-        raise died(
-            f"hostname lookup '{name}' failed - failed to get address info for: {name}: Name or service not known"
-        )
+        reason = f"failed to get address info for: {name}: Name or service not known"
+        raise died(f"hostname lookup '{name}' failed - {reason}")
     if not node.online:
         status, reason = world.switches.offline_status
         raise ApiError(int(status), str(reason), body=False)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measured history: one value for each step of a time frame.
 
-The past is flat: every point holds the present load, as if it had never been different. So the mean over any window is
-the snapshot's value, and after a migration the history is that of the new place.
+The past is flat: every point holds the present load, as if it had never been different. So the mean over any
+window is the snapshot's value, and after a migration the history is that of the new place.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
 
@@ -189,13 +188,3 @@ class Change:
     state: str
     started: float
     ended: float | None = None
-
-
-def without(load: Load, *names: str) -> Load:
-    return replace(load, **{name: None for name in names})
-
-
-def vmids(text: str) -> Iterator[int]:
-    """The guests in a list such as "vm:100,ct:101"."""
-    for sid in text.split(","):
-        yield int(sid.partition(":")[2])

@@ -27,7 +27,8 @@ class Task:
 
     @property
     def upid(self) -> str:
-        return f"UPID:{self.node}:{self.pid:08X}:{self.pstart:08X}:{int(self.started):08X}:{self.type}:{self.id}:{self.user}:"
+        process = f"{self.pid:08X}:{self.pstart:08X}:{int(self.started):08X}"
+        return f"UPID:{self.node}:{process}:{self.type}:{self.id}:{self.user}:"
 
     @property
     def running(self) -> bool:

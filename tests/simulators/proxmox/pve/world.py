@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The cluster in memory, its clock, and what is due to happen.
 
-Nothing runs in the background: events wait in a heap, and every request first lets those happen that are due, in their
-order and at their own moments. Who looks can't tell the difference, and a test can bring its own clock.
+Nothing runs in the background: events wait in a heap, and every request first lets those happen that are due, in
+their order and at their own moments. Who looks can't tell the difference, and a test can bring its own clock.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import heapq
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .errors import died
@@ -60,7 +60,7 @@ class World:
     calls: Counter[str] = field(default_factory=Counter)
     peak_memory: dict[str, int] = field(default_factory=dict)
     _events: list[tuple[float, int, Action]] = field(default_factory=list)
-    _sequence: Iterable[int] = field(default_factory=itertools.count)
+    _sequence: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def major(self) -> int:
@@ -82,7 +82,7 @@ class World:
         return self.switches.quorate and online * 2 > len(self.nodes)
 
     def at(self, moment: float, action: Action) -> None:
-        heapq.heappush(self._events, (moment, next(iter(self._sequence)), action))
+        heapq.heappush(self._events, (moment, next(self._sequence), action))
 
     def advance(self) -> float:
         """Let happen what is due, and return the present moment."""
@@ -110,7 +110,7 @@ class World:
         return self.nodes[name]
 
     def node_loads(self, now: float) -> dict[str, Load]:
-        """The load of every node: its own, its guests', and what has arrived of the guests on their way to it."""
+        """The load of every node: its own, its guests', and what has arrived of those on their way to it."""
         sums = {name: [0.0, 0, 0.0, 0.0] for name in self.nodes}
         for guest in self.guests.values():
             if guest.running:
@@ -130,7 +130,7 @@ class World:
         }
 
     def note_peak(self, *names: str) -> None:
-        """Remember the most memory that these nodes ever held, a migrating guest counted in full at both ends."""
+        """Remember the most memory these nodes ever held, a migrating guest counted in full at both ends."""
         held = {name: self.nodes[name].own.memory or 0 for name in names}
         for guest in self.guests.values():
             if guest.node in held:

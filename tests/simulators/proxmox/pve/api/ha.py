@@ -123,14 +123,14 @@ def status(call: Call) -> object:
             {"id": f"lrm:{node.name}", "type": "lrm", "node": node.name, "status": text, "timestamp": stamp}
         )
     for item in world.ha.resources.values():
-        node = world.guests[item.vmid].node
+        place = world.guests[item.vmid].node
         rows.append(
             {
                 "id": f"service:{item.sid}",
                 "type": "service",
                 "sid": item.sid,
-                "node": node,
-                "status": f"{item.sid} ({node}, {item.crm_state})",
+                "node": place,
+                "status": f"{item.sid} ({place}, {item.crm_state})",
                 "crm_state": item.crm_state,
                 "request_state": item.state,
                 "state": item.crm_state,

@@ -126,10 +126,8 @@ def _begin(call: Call, guest: Guest, storages: dict[str, str]) -> str:
     world, target = call.world, call.text("target")
     if guest.sid in world.ha.resources:
         task = world.tasks.start(guest.node, "hamigrate", str(guest.vmid), call.user, call.now)
-        task.log(
-            call.now,
-            f"Requesting HA migration for {'VM' if guest.kind == 'qemu' else 'CT'} {guest.vmid} to node {target}",
-        )
+        what = "VM" if guest.kind == "qemu" else "CT"
+        task.log(call.now, f"Requesting HA migration for {what} {guest.vmid} to node {target}")
         request_migration(world, guest.sid, target, call.now)
         task.end(call.now, "OK")
         return task.upid
@@ -149,7 +147,7 @@ def _demand_unlocked(guest: Guest) -> None:
 
 
 def _storage_map(call: Call, name: str) -> dict[str, str]:
-    """ "1" keeps the names, "x" takes all to x, "a:x,b:y" takes a to x and b to y."""
+    """Of a text such as "1" (keep the names), "x" (all to x) or "a:x,b:y" (a to x, b to y)."""
     result: dict[str, str] = {}
     if name not in call.params:
         return result
