@@ -38,9 +38,10 @@ def built(module: Path) -> Path:
         if not program.exists():
             draft = program.with_suffix(".new")
             _build(go, module, draft)
-            for old in cache.glob(f"{module.name}-*"):
-                old.unlink()
             draft.rename(program)
+            for old in cache.glob(f"{module.name}-*"):
+                if old != program:
+                    old.unlink()
     return program
 
 
