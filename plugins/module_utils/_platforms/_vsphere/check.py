@@ -1,0 +1,73 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking vCenter whether it would carry a migration out. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import Refused
+from .collector import properties, retrieve
+from .faults import Unsupported, localized
+from .library import vim
+from .session import Session
+from .soap import returned
+from .values import descendants, text
+
+_FIRST_WAIT = 0.02
+_LONGEST_WAIT = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How to wait for a short task: what sleeps, what tells the time, and for how many seconds at most."""
+
+    sleep: Callable[[float], None]
+    monotonic: Callable[[], float]
+    seconds: float
+
+
+def objections(session: Session, guest: str, target: str, spec: Any, patience: Patience) -> list[str]:
+    """All that vCenter's own checks have against it. A server without one of them is asked the other."""
+    checker = session.manager("vmProvisioningChecker")
+    vm, host = vim.VirtualMachine(guest), vim.HostSystem(target)
+    calls = (
+        ("CheckRelocate_Task", (vm, spec, None)),
+        ("CheckMigrate_Task", (vm, host, None, None, None)),
+    )
+    found: list[str] = []
+    for method, arguments in calls:
+        # CheckMigrate knows of no disks that go along, and would take them for an obstacle.
+        if method == "CheckMigrate_Task" and spec.disk:
+            continue
+        try:
+            task = text(returned(session.call(checker, method, *arguments))) or ""
+        except Unsupported:
+            continue
+        found.extend(error for error in _errors(session, task, method, patience) if error not in found)
+    return found
+
+
+def _errors(session: Session, task: str, method: str, patience: Patience) -> list[str]:
+    wait, deadline = _FIRST_WAIT, patience.monotonic() + patience.seconds
+    while True:
+        found = retrieve(
+            session,
+            [vim.Task(task)],
+            [properties(vim.Task, "info.state", "info.error", "info.result")],
+        )
+        state = found[0].text("info.state") if found else None
+        if state == "success":
+            result = found[0].values.get("info.result")
+            return [] if result is None else [localized(error) for error in descendants(result, "error")]
+        if state == "error":
+            return [localized(found[0].values.get("info.error"))]
+        if state is None or patience.monotonic() >= deadline:
+            raise Refused(
+                f"{method} did not end within {patience.seconds:g} seconds", where=f"{session.where}, {task}"
+            )
+        patience.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT)

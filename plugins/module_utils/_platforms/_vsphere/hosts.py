@@ -1,0 +1,141 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts as the snapshot has them. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from ..._model.snapshot import Host, HostDatastore
+from .clusters import plain
+from .collector import Found
+from .inventory import Inventory
+from .loads import CPU, CPU_READY, DISK_IO, MEMORY, NETWORK_IO
+from .tags import Tags
+from .values import text, whole
+
+MIB = 1024**2
+KIB = 1024
+
+_BITS_PER_MEGABIT = 1_000_000
+
+
+def host_of(found: Found, inventory: Inventory, averages: Mapping[str, float], tags: Tags) -> Host:
+    """A host; `averages` are its loads by counter, and take the place of its present ones."""
+    return Host(
+        id=found.id,
+        name=plain(found.text("name")) or found.id,
+        status=status(found),
+        maintenance=found.flag("runtime.inMaintenanceMode") or False,
+        schedulable=schedulable(found),
+        capacity={
+            "cpu": cores(found),
+            "memory": found.whole("summary.hardware.memorySize"),
+            "network_io": _network_speed(found),
+            # vSphere does not know what a host's disks and paths to storage can carry.
+            "disk_io": None,
+        },
+        used={
+            "cpu": cpu_cores(
+                averages.get(CPU, found.whole("summary.quickStats.overallCpuUsage")), mhz(found)
+            ),
+            "memory": memory_bytes(averages, found.whole("summary.quickStats.overallMemoryUsage")),
+            "network_io": io_bytes(averages.get(NETWORK_IO)),
+            "disk_io": io_bytes(averages.get(DISK_IO)),
+        },
+        pressure=pressure(averages),
+        version=found.text("summary.config.product.version"),
+        cpu_model=cpu_model(found),
+        address=_address(found),
+        datastores={
+            inventory.datastore_names[identity]: _datastore(inventory.datastores[identity], inventory.shared)
+            for identity in found.items("datastore")
+            if identity in inventory.datastores
+            and inventory.datastores[identity].flag("summary.accessible") is not False
+        },
+        networks=networks(found, inventory),
+        labels=tags.labels(found.id),
+    )
+
+
+def status(found: Found) -> Literal["online", "offline", "unknown"]:
+    if found.text("runtime.connectionState") != "connected":
+        return "offline"
+    # A host in standby is connected, and switched off.
+    power = found.text("runtime.powerState")
+    return "online" if power == "poweredOn" else "unknown" if power in (None, "unknown") else "offline"
+
+
+def schedulable(found: Found) -> bool:
+    """Whether it can receive guests by vMotion at all, and vCenter holds its hardware for sound."""
+    return found.flag("summary.config.vmotionEnabled") is not False and not found.flag(
+        "runtime.inQuarantineMode"
+    )
+
+
+def mhz(found: Found) -> int | None:
+    """Of one core."""
+    return found.whole("summary.hardware.cpuMhz") or None
+
+
+def cores(found: Found) -> float | None:
+    number = found.whole("summary.hardware.numCpuCores")
+    return None if number is None else float(number)
+
+
+def cpu_model(found: Found) -> str | None:
+    """The EVC mode that it shows to guests; without EVC, the newest that it could."""
+    return found.text("summary.currentEVCModeKey") or found.text("summary.maxEVCModeKey")
+
+
+def cpu_cores(megahertz: float | None, per_core: int | None) -> float | None:
+    return None if megahertz is None or per_core is None else megahertz / per_core
+
+
+def memory_bytes(averages: Mapping[str, float], present_mebibytes: int | None) -> int | None:
+    """The average in KiB where there is one, otherwise the present value in MiB."""
+    if MEMORY in averages:
+        return round(averages[MEMORY] * KIB)
+    return None if present_mebibytes is None else present_mebibytes * MIB
+
+
+def io_bytes(kibibytes: float | None) -> float | None:
+    return None if kibibytes is None else kibibytes * KIB
+
+
+def pressure(averages: Mapping[str, float]) -> dict[str, float | None]:
+    """The share of time in which a processor was wanted and not to be had, from hundredths of percent."""
+    return {"cpu": min(100.0, averages[CPU_READY] / 100)} if CPU_READY in averages else {}
+
+
+def _network_speed(found: Found) -> float | None:
+    """Bytes a second that the physical cards with a link carry together, one way."""
+    cards = found.values.get("config.network.pnic")
+    speeds = [whole(card, "linkSpeed/speedMb") or 0 for card in (cards if cards is not None else ())]
+    return sum(speeds) * _BITS_PER_MEGABIT / 8 if any(speeds) else None
+
+
+def _address(found: Found) -> str | None:
+    """Of the first VMkernel adapter, which is the management one unless somebody made another."""
+    adapters = found.values.get("config.network.vnic")
+    for adapter in adapters if adapters is not None else ():
+        address = text(adapter, "spec/ip/ipAddress")
+        if address:
+            return address
+    return None
+
+
+def _datastore(found: Found, shared: frozenset[str]) -> HostDatastore:
+    return HostDatastore(
+        shared=found.id in shared,
+        capacity=found.whole("summary.capacity"),
+        free=found.whole("summary.freeSpace"),
+    )
+
+
+def networks(found: Found, inventory: Inventory) -> tuple[str, ...]:
+    """Of a host or a guest."""
+    names = inventory.network_names
+    return tuple(names[identity] for identity in found.items("network") if identity in names)

@@ -1,0 +1,74 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting and stopping a migration, so that it is never started twice. Private to the collection."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..errors import Refused, Unreachable
+from ..protocol import MigrationRequest
+from .collector import properties, retrieve, step
+from .faults import Gone
+from .https import AnswerLost
+from .library import vim
+from .session import Session
+from .soap import returned
+from .values import text
+
+_MOVING = re.compile("relocate|migrate", re.IGNORECASE)
+
+
+def start(session: Session, request: MigrationRequest, spec: Any) -> str:
+    """Start it and give its task. When the answer is lost, the task that came of it is looked for."""
+    try:
+        response = session.call(
+            vim.VirtualMachine(request.guest), "RelocateVM_Task", spec, "defaultPriority", repeatable=False
+        )
+    except AnswerLost as lost:
+        return _adopted(session, request, lost)
+    return text(returned(response)) or ""
+
+
+def _adopted(session: Session, request: MigrationRequest, lost: AnswerLost) -> str:
+    """The task of a start whose answer was lost; raises Unreachable when nothing came of it."""
+    found = session.renewing(
+        lambda: retrieve(
+            session,
+            [vim.VirtualMachine(request.guest)],
+            [
+                properties(vim.VirtualMachine, "runtime.host"),
+                properties(vim.Task, "info.state", "info.descriptionId"),
+            ],
+            step(vim.VirtualMachine, "recentTask"),
+        )
+    )
+    moves = [
+        task
+        for task in found
+        if task.kind == "Task" and _MOVING.search(task.text("info.descriptionId") or "")
+    ]
+    for task in moves:
+        if task.text("info.state") in ("queued", "running"):
+            return task.id
+    guest = next((item for item in found if item.kind == "VirtualMachine"), None)
+    if guest is not None and guest.text("runtime.host") == request.target and moves:
+        return moves[-1].id
+    raise Unreachable(
+        f"the start was sent and its answer was lost ({lost.what}); no migration of the guest is under way",
+        where=f"{session.where}, guest {request.guest}",
+        hint="It may be started again",
+    )
+
+
+def cancel(session: Session, task: str) -> None:
+    """Ask for it. A task that is over already needs none: what came of it is told by its state."""
+    try:
+        session.call(vim.Task(task), "CancelTask", repeatable=False)
+    except Gone:
+        pass
+    except Refused as refusal:
+        if "InvalidState" not in refusal.what:
+            raise

@@ -1,0 +1,177 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster of a vCenter. Private to the collection."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from .._model.errors import InputError
+from .._model.snapshot import Snapshot
+from ._vsphere.check import Patience, objections
+from ._vsphere.clusters import ClusterPlace, find_cluster
+from ._vsphere.https import Endpoint
+from ._vsphere.inventory import Inventory, read_inventory
+from ._vsphere.library import require, vim
+from ._vsphere.loads import read_loads
+from ._vsphere.present import look
+from ._vsphere.privileges import READ, require_privileges
+from ._vsphere.relocation import relocation
+from ._vsphere.rest import Rest
+from ._vsphere.session import Session
+from ._vsphere.snapshot import snapshot_of
+from ._vsphere.start import cancel, start
+from ._vsphere.tags import Tags, read_tags
+from ._vsphere.tasks import poll
+from .errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
+from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VSphereConnection:
+    """Where a vCenter is, who asks, which of its clusters is meant, and over how long loads are averaged.
+
+    `timeout`: seconds that the server may stay silent. `window_seconds`: 0 for the present loads.
+    """
+
+    hostname: str
+    username: str
+    password: str = field(repr=False)
+    port: int = 443
+    validate_certs: bool = True
+    ca_path: str | None = None
+    proxy_host: str | None = None
+    proxy_port: int | None = None
+    datacenter: str | None = None
+    cluster: str | None = None
+    window_seconds: int = 0
+    timeout: float = 30.0
+
+
+class VSpherePlatform:
+    """The Platform protocol over the vSphere API. Connects when it is made.
+
+    `notices` says what the last read could not find out and went on without.
+    """
+
+    # vSphere's "Limits on Simultaneous Migrations": a host takes part in at most 4 vMotions over a network of
+    # 1 GbE and 8 over 10 GbE, and vCenter queues what is more. Four fit both.
+    capacities = Capacities(cluster=16, per_host=4)
+
+    def __init__(
+        self,
+        connection: VSphereConnection,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        require()
+        self.notices: tuple[str, ...] = ()
+        self._connection = connection
+        self._now = now
+        self._patience = Patience(sleep=sleep, monotonic=monotonic, seconds=max(60.0, connection.timeout))
+        self._session = Session(_endpoint(connection), connection.username, connection.password)
+        self._found: ClusterPlace | None = None
+
+    def read(self) -> Snapshot:
+        taken_at = self._now()
+        inventory, loads = self._session.renewing(self._read)
+        tags = self._tags(inventory)
+        return snapshot_of(self._place(), inventory, loads, tags, taken_at, self._connection.window_seconds)
+
+    def look(self, guests: Collection[str]) -> ClusterNow:
+        return self._session.renewing(lambda: look(self._session, self._place(), guests))
+
+    def check(self, request: MigrationRequest) -> str | None:
+        found = self._session.renewing(lambda: self._objections(request))
+        return "; ".join(found) or None
+
+    def start(self, request: MigrationRequest) -> str:
+        spec = self._session.renewing(lambda: relocation(self._session, request))
+        return start(self._session, request, spec)
+
+    def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
+        return self._session.renewing(lambda: poll(self._session, tasks)) if tasks else {}
+
+    def cancel(self, task: str) -> None:
+        cancel(self._session, task)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _place(self) -> ClusterPlace:
+        if self._found is None:
+            self._found = find_cluster(self._session, self._connection.cluster, self._connection.datacenter)
+        return self._found
+
+    def _read(self) -> tuple[Inventory, Mapping[str, Mapping[str, float]]]:
+        inventory = read_inventory(self._session, self._place())
+        hosts = {identity: vim.HostSystem(identity) for identity, found in inventory.hosts.items()}
+        require_privileges(
+            self._session, [vim.ClusterComputeResource(self._place().id), *hosts.values()], READ
+        )
+        measured = [
+            hosts[identity]
+            for identity, found in inventory.hosts.items()
+            if found.text("runtime.connectionState") == "connected"
+        ] + [
+            vim.VirtualMachine(identity)
+            for identity, found in inventory.guests.items()
+            if found.text("runtime.powerState") == "poweredOn"
+            and found.text("runtime.connectionState") == "connected"
+        ]
+        return inventory, read_loads(self._session, measured, self._connection.window_seconds)
+
+    def _tags(self, inventory: Inventory) -> Tags:
+        """The tags, or none and a notice: a cluster can be balanced without them."""
+        try:
+            rest = Rest(self._session.https, *self._session.credentials)
+            return read_tags(
+                rest,
+                [("HostSystem", host) for host in inventory.hosts]
+                + [("VirtualMachine", guest) for guest in inventory.guests],
+            )
+        except (AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
+            self.notices = (f"tags were not read, and rules by tag find no guests: {error}",)
+            return Tags()
+
+    def _objections(self, request: MigrationRequest) -> list[str]:
+        guest = vim.VirtualMachine(request.guest)
+        require_privileges(self._session, [guest], ("Resource.HotMigrate",))
+        spec = relocation(self._session, request)
+        return objections(self._session, request.guest, request.target, spec, self._patience)
+
+
+def _endpoint(connection: VSphereConnection) -> Endpoint:
+    proxy = None
+    if connection.proxy_host:
+        proxy = (connection.proxy_host, connection.proxy_port or 8080)
+    elif connection.proxy_port:
+        raise InputError("proxy_host", None, "given, since proxy_port is")
+    return Endpoint(
+        hostname=connection.hostname.strip("[]"),
+        port=connection.port,
+        context=_context(connection),
+        timeout=connection.timeout,
+        proxy=proxy,
+    )
+
+
+def _context(connection: VSphereConnection) -> ssl.SSLContext:
+    """Always our own: libraries trust anyone when they are asked to connect to the local machine."""
+    try:
+        context = ssl.create_default_context(cafile=connection.ca_path)
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(
+            "ca_path", connection.ca_path, f"a readable file of PEM certificates ({error})"
+        ) from None
+    if not connection.validate_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
