@@ -10,9 +10,8 @@ from pathlib import Path
 
 from ansible_test._internal import python_requirements
 
-from .run import ROOT, Shell
+from .run import HOME, Shell
 
-HOME = ROOT / ".cache" / "home"
 PIP_BOOTSTRAP = '''\
 # Stands in for the get-pip.py that ansible-test would fetch from a server of its own.
 import subprocess

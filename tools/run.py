@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".cache" / "home"
+"of tools that would write to the user's"
 
 
 class StepFailed(Exception):
