@@ -32,21 +32,22 @@ def seed_pip() -> None:
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(PIP_BOOTSTRAP)
 
 
-def set_up_pip() -> None:
-    """Keep pip quiet, and let it find the user's own settings (a mirror, a CA) below our home too."""
-    legacy = HOME / ".pip" / "pip.conf"
-    legacy.parent.mkdir(parents=True, exist_ok=True)
-    legacy.write_text("[global]\nquiet = 2\n")
-    theirs, ours = Path.home() / ".config" / "pip", HOME / ".config" / "pip"
-    if theirs.is_dir() and theirs != ours and not ours.is_symlink():
-        ours.parent.mkdir(parents=True, exist_ok=True)
-        ours.symlink_to(theirs)
+def furnish_home() -> None:
+    """Keep pip quiet, and lead to the user's own settings and caches; no environment variable would."""
+    quiet = HOME / ".pip" / "pip.conf"
+    quiet.parent.mkdir(parents=True, exist_ok=True)
+    quiet.write_text("[global]\nquiet = 2\n")
+    for name in (".config/pip", ".cache/pip", ".cache/go-build", "go"):
+        theirs, ours = Path.home() / name, HOME / name
+        if theirs.is_dir() and not ours.exists():
+            ours.parent.mkdir(parents=True, exist_ok=True)
+            ours.symlink_to(theirs)
 
 
 def ansible_test(shell: Shell, copy: Path, *arguments: str) -> str:
-    """Run `ansible-test arguments` in a copy of the collection, with a home of our own below .cache."""
+    """Run ansible-test in a copy of the collection, with a home of ours, for it writes there."""
     seed_pip()
-    set_up_pip()
+    furnish_home()
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return shell.run(
         "ansible-test", arguments[0], "--local", "--python", python, "--color", "no", *arguments[1:],
