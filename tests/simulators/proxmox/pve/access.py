@@ -135,8 +135,8 @@ class Access:
 class Rights:
     """What one principal may do.
 
-    A user without a list may do everything; a token without a list may do what its user may; a token with one is
-    separated ("privsep"): only what both its own list and its user's allow.
+    A user without a list may do everything, a token without a list what its user may. A token with one is
+    separated ("privsep"): it may do what both lists allow, its own and its user's.
     """
 
     def __init__(self, principal: Principal, lists: Lists, pools: Mapping[str, str]) -> None:
@@ -164,9 +164,9 @@ class Rights:
             else all(name in granted for name in privileges)
         )
 
-    def demand(self, path: str, *privileges: str, some: bool = False) -> None:
+    def demand(self, path: str, *privileges: str) -> None:
         """Raises ApiError 403."""
-        if not self.has(path, *privileges, some=some):
+        if not self.has(path, *privileges):
             raise ApiError(403, f"Permission check failed ({path}, {'|'.join(privileges)})")
 
     def paths(self) -> Iterator[str]:

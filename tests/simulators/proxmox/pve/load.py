@@ -43,9 +43,6 @@ def load_world(
             entry, number, version, now, [guest for guest in guests.values() if guest.node == entry["id"]]
         )
         nodes[node.name] = node
-    for guest in guests.values():
-        if not nodes[guest.node].online:
-            guest.power = "unknown" if guest.power != "stopped" else guest.power
     world = World(
         name=snapshot["cluster"]["name"],
         version=version,

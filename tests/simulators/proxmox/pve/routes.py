@@ -19,11 +19,10 @@ PATH_PARAMS = {"node": NODE.required, "vmid": VMID.required}
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """The privileges that a method asks for; `some`: one of them is enough."""
+    """The privileges that a method asks for, all of them."""
 
     path: str
     privileges: tuple[str, ...]
-    some: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ def carry_out(
     if names.get("node") == "localhost":
         names["node"] = world.local_node
     if route.need is not None:
-        rights.demand(route.need.path.format(**names), *route.need.privileges, some=route.need.some)
+        rights.demand(route.need.path.format(**names), *route.need.privileges)
     if "node" in names:
         _demand_reachable(world, names["node"])
     params = check(route.all_params, {**given, **names}, world.major)

@@ -108,8 +108,8 @@ class Handler(BaseHTTPRequestHandler):
         with world.lock:
             route, names = find(self.command, path, world.major)
             principal = None
-            if route is None or not route.world_open:
-                header = self.headers.get
+            header = self.headers.get
+            if route is None or not route.world_open or header("Authorization"):
                 principal = access.identify(
                     self.command,
                     header("Authorization", ""),

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The cluster in memory, its clock, and what is due to happen.
 
-Nothing runs in the background: events wait in a heap, and every request first lets those happen that are due, in
-their order and at their own moments. Who looks can't tell the difference, and a test can bring its own clock.
+Nothing runs in the background: events wait in a heap, and every request first lets those happen that are due,
+in their order and at their own moments. Nobody can tell the difference, and a test can bring its own clock.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def _guests(call: Call) -> list[Row]:
             "vmid": guest.vmid,
             "node": guest.node,
             "name": guest.name,
-            "status": guest_status(guest),
+            "status": guest_status(world, guest),
             "template": int(guest.template),
             **guest_figures(world, guest, call.now),
             **guest_marks(guest),

@@ -25,7 +25,7 @@ def _row(call: Call, guest: Guest, *, full: bool) -> Row:
     row: Row = {
         "vmid": guest.vmid,
         "name": guest.name,
-        "status": guest_status(guest),
+        "status": guest_status(world, guest),
         "cpus": cpus,
         **figures,
     }

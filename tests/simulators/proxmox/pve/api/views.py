@@ -17,7 +17,7 @@ def whole(value: float) -> int | float:
 
 def guest_figures(world: World, guest: Guest, now: float) -> Row:
     """What the status daemon last measured; empty for a guest that it does not see."""
-    if guest.power == "unknown":
+    if guest_status(world, guest) == "unknown":
         return {}
     first = guest.disks[0].size if guest.disks else 0
     row: Row = {
@@ -50,7 +50,10 @@ def guest_figures(world: World, guest: Guest, now: float) -> Row:
     return {key: value for key, value in row.items() if value is not None}
 
 
-def guest_status(guest: Guest) -> str:
+def guest_status(world: World, guest: Guest) -> str:
+    """Running, stopped, or unknown while its node is away."""
+    if not world.nodes[guest.node].online:
+        return "unknown"
     return "running" if guest.power == "suspended" else guest.power
 
 
