@@ -1,7 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of each resource a guest and a host stand for: the one reading of a snapshot's loads. Private to the collection."""
+"""How much of each resource a guest and a host stand for: the one reading of a snapshot's loads.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ def host_used(host: Host, metric: str) -> float | None:
 
 
 def guest_used(guest: Guest, resource: str) -> float | None:
-    """What goes along when the guest moves. An unmeasured cpu or memory is taken to be as large as what was assigned."""
+    """What goes along when the guest moves. An unmeasured cpu or memory is taken to be as large as what was
+    assigned.
+    """
     if resource == "storage":
         return None
     used = guest.used.get(resource)
@@ -50,7 +55,9 @@ def guest_demand(guest: Guest, metric: str, demand: str) -> float | None:
 
 
 def local_storage(guest: Guest, host: Host) -> dict[str, int | None]:
-    """Bytes of the guest's disks on datastores that only this host has, by datastore; None where a size is not known."""
+    """Bytes of the guest's disks on datastores that only this host has, by datastore; None where a size is
+    not known.
+    """
     result: dict[str, int | None] = {}
     for disk in guest.disks:
         place = host.datastores.get(disk.datastore)
@@ -62,7 +69,8 @@ def local_storage(guest: Guest, host: Host) -> dict[str, int | None]:
 
 
 def pressure_shares(host: Host, guests: Sequence[Guest], metric: str) -> list[float | None]:
-    """How much of a host's stall each of its guests brings along: in proportion to what it uses of the resource behind it.
+    """How much of a host's stall each of its guests brings along: in proportion to what it uses of the
+    resource behind it.
 
     A stall is no sum of parts, so this is an estimate; it is linear so that the same sum is read before and after.
     """

@@ -1,7 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules that count: the platform's and those that the policy makes of names, tags, pools and lists. Private to the collection."""
+"""The rules that count: the platform's and those that the policy makes of names, tags, pools and lists.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ PINS = ("host_affinity", "host_anti_affinity")
 
 
 def resolve(snapshot: Snapshot, policy: Policy) -> tuple[tuple[Rule, ...], tuple[Unresolved, ...]]:
-    """Every rule with the ids of guests and hosts that exist, uniquely named, and what could not be made sense of."""
+    """Every rule with the ids of guests and hosts that exist, uniquely named, and what could not be made
+    sense of.
+    """
     unresolved: list[Unresolved] = []
     rules: list[Rule] = []
     if policy.platform_rules:

@@ -1,0 +1,91 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many members of one rule are on each host, and how far the rule is from holding.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from .problem import Group
+
+
+class Counts:
+    """`amount` is 0 when the rule holds, else about how many of its guests would have to move."""
+
+    def __init__(self, group: Group, at: dict[int, int]) -> None:
+        self.group = group
+        self.at = at
+        # How many hosts of the domain have 0, 1, 2 … members: least and most are read off it without a pass
+        # over hosts.
+        self.levels = [0] * (len(group.guests) + 2)
+        for host in group.domain if group.kind == "even" else ():
+            self.levels[at.get(host, 0)] += 1
+        self.amount = self._amount()
+
+    @property
+    def weighted(self) -> float:
+        return self.group.weight * self.amount
+
+    def add(self, host: int, many: int) -> None:
+        before = self.at.get(host, 0)
+        after = before + many
+        if after:
+            self.at[host] = after
+        else:
+            self.at.pop(host, None)
+        kind = self.group.kind
+        if kind == "apart":
+            self.amount += max(0, after - 1) - max(0, before - 1)
+        elif kind == "even":
+            if host in self.group.domain:
+                self.levels[before] -= 1
+                self.levels[after] += 1
+                self.amount = self._amount()
+        else:
+            self.amount = self._amount()
+
+    def allows(self, host: int, many: int) -> bool:
+        """Whether `many` members that are nowhere now may go there without keeping or making the rule broken."""
+        group = self.group
+        if not group.strict:
+            return True
+        if group.kind == "apart":
+            return host not in self.at
+        return host not in group.domain or self.at.get(host, 0) + many <= self._floor(host, many) + group.skew
+
+    def _floor(self, host: int, many: int) -> int:
+        """The least count of a host once `many` have come to this one."""
+        here = self.at.get(host, 0)
+        level = 0
+        while not self.levels[level]:
+            level += 1
+        if level == here and self.levels[level] == 1:
+            level += 1
+            while level < here + many and not self.levels[level]:
+                level += 1
+        return level
+
+    def _amount(self) -> int:
+        group = self.group
+        if group.kind == "even":
+            return self._moves_to_even()
+        if group.kind == "apart":
+            return sum(max(0, many - 1) for many in self.at.values())
+        if group.kind == "together":
+            return len(group.guests) - max(self.at.values(), default=0)
+        return sum(many for host, many in self.at.items() if host in group.domain)
+
+    def _moves_to_even(self) -> int:
+        levels, skew = self.levels, self.group.skew
+        used = [level for level, hosts in enumerate(levels) if hosts]
+        if not used or used[-1] - used[0] <= skew:
+            return 0
+        return min(
+            max(
+                sum((level - floor - skew) * levels[level] for level in used if level > floor + skew),
+                sum((floor - level) * levels[level] for level in used if level < floor),
+            )
+            for floor in range(used[0], used[-1] + 1)
+        )

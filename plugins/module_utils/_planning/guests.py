@@ -1,0 +1,98 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which guests may move, and to which hosts. Private to the collection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .._model.policy import Policy
+from .._model.snapshot import Guest, Host, Snapshot
+from .hosts import Roles
+from .loads import guest_used, local_storage
+from .select import select_guests
+
+NUMBERS = re.compile(r"[0-9]+")
+
+
+def stays_because(snapshot: Snapshot, policy: Policy, roles: Roles) -> list[str | None]:
+    """By guest index: why it stays where it is, whatever the plan; None for a guest that may move."""
+    excluded = select_guests(snapshot.guests, policy.exclude.guests)
+    at = {host.id: index for index, host in enumerate(snapshot.hosts)}
+    allowed = frozenset(policy.allow_blockers)
+    return [
+        _stays(
+            guest, snapshot.hosts[at[guest.host]], roles.gives[at[guest.host]], guest.id in excluded, allowed
+        )
+        for guest in snapshot.guests
+    ]
+
+
+def _stays(guest: Guest, host: Host, gives: bool, excluded: bool, allowed: frozenset[str]) -> str | None:
+    blockers = [blocker for blocker in guest.blockers if blocker not in allowed]
+    if guest.power != "running":
+        return f"it is {guest.power if guest.power != 'unknown' else 'in an unknown state'}"
+    if not guest.migratable and blockers:
+        return f"it can't be migrated: {', '.join(blockers)}"
+    if not guest.migratable and not guest.blockers:
+        return "the platform says that it can't be migrated"
+    if excluded:
+        return "the policy excludes it"
+    if not gives:
+        return (
+            f"the policy lets nothing leave {host.name}"
+            if host.status == "online"
+            else f"{host.name} is {host.status}"
+        )
+    unknown = [name for name in ("cpu", "memory") if guest_used(guest, name) is None]
+    if unknown:
+        return f"its {' and '.join(unknown)} is not known, so no host can be said to have room for it"
+    if None in local_storage(guest, host).values():
+        return "the size of its local disks is not known"
+    return None
+
+
+def reachable(guest: Guest, home: Host, hosts: Sequence[Host], roles: Roles) -> int:
+    """Bit mask of the hosts that could run it: receiving, with its datastores, networks, CPU model and
+    version.
+    """
+    mask = 0
+    shared = [d.datastore for d in guest.disks if d.datastore not in local_storage(guest, home)]
+    local = [name for name, size in local_storage(guest, home).items() if size]
+    for index, host in enumerate(hosts):
+        if (
+            roles.receives[index]
+            and host.dedicated == home.dedicated
+            and all(name in host.datastores for name in shared)
+            and all(name in host.datastores and not host.datastores[name].shared for name in local)
+            and set(guest.networks) <= set(host.networks)
+            and (guest.cpu_models is None or host.cpu_model is None or host.cpu_model in guest.cpu_models)
+            and not _older(host.version, guest.min_version)
+        ):
+            mask |= 1 << index
+    return mask
+
+
+def shape(guest: Guest, home: Host) -> tuple[object, ...]:
+    """Guests of one shape can reach the same hosts."""
+    return (
+        frozenset(d.datastore for d in guest.disks),
+        frozenset(local_storage(guest, home)),
+        frozenset(guest.networks),
+        guest.cpu_models,
+        guest.min_version,
+        home.dedicated,
+    )
+
+
+def _older(version: str | None, least: str | None) -> bool:
+    """Whether a version is certainly below another by its leading numbers; unknown ones are not."""
+    if version is None or least is None:
+        return False
+    have, want = ([int(part) for part in NUMBERS.findall(text)] for text in (version, least))
+    if not have or not want:
+        return False
+    length = max(len(have), len(want))
+    return have + [0] * (length - len(have)) < want + [0] * (length - len(want))

@@ -1,0 +1,163 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hosts take part, what they carry by themselves and how full they may become.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._model.plan import Unresolved
+from .._model.policy import Limits, Policy
+from .._model.snapshot import Guest, Host, Snapshot
+from .loads import guest_used, host_capacity, host_used, local_storage
+from .select import select_hosts
+
+ROUNDING = 1e-9
+
+Vector = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """By host index: which may receive, which may give, which count in the spread, and which must be emptied."""
+
+    receives: tuple[bool, ...]
+    gives: tuple[bool, ...]
+    counts: tuple[bool, ...]
+    leaving: tuple[bool, ...]
+
+
+def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> Roles:
+    """Reads exclusions, maintenance and the gaps in what a host reports. Raises PlanningError for an unknown
+    host name.
+    """
+    sources = select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
+    targets = select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names")
+    receives, gives, counts, leaving = [], [], [], []
+    for host in snapshot.hosts:
+        known = _limits_known(host, unresolved) if host.active else False
+        receives.append(host.active and known and host.id not in targets)
+        # A dead or unreachable host can give nothing: a live migration needs both ends.
+        gives.append(host.status == "online" and host.id not in sources)
+        counts.append(host.active and not (host.id in sources and host.id in targets))
+        leaving.append(host.status == "online" and host.maintenance and host.id not in sources)
+    return Roles(receives=tuple(receives), gives=tuple(gives), counts=tuple(counts), leaving=tuple(leaving))
+
+
+def _limits_known(host: Host, unresolved: list[Unresolved]) -> bool:
+    missing = [
+        f"{name} {what}"
+        for name in ("cpu", "memory")
+        for what, value in (("capacity", host_capacity(host, name)), ("use", host_used(host, name)))
+        if value is None
+    ]
+    if missing:
+        unresolved.append(
+            Unresolved(
+                what=f"host {host.name}",
+                why=f"its {' and '.join(missing)} is not known or 0, so nothing is sent there",
+            )
+        )
+    return not missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What may run out on a host: the resources in a fixed order, each host's use and ceilings, each guest's
+    part.
+
+    ceiling: for migrations that level; ceiling_for_rules: for those that mend a rule or empty a host in maintenance.
+    Neither is below what the host already carries: too full is no reason to call the present state impossible.
+    """
+
+    names: tuple[str, ...]
+    used: tuple[tuple[float, ...], ...]
+    ceiling: tuple[tuple[float, ...], ...]
+    ceiling_for_rules: tuple[tuple[float, ...], ...]
+    guest: tuple[tuple[float, ...], ...]
+
+
+def needs(snapshot: Snapshot, policy: Policy) -> Needs:
+    limits = policy.limits
+    at = {host.id: index for index, host in enumerate(snapshot.hosts)}
+    locals_ = [local_storage(guest, snapshot.hosts[at[guest.host]]) for guest in snapshot.guests]
+    datastores = sorted({name for local in locals_ for name in local})
+    names = ["cpu", "memory"]
+    names += ["assigned cpu"] if limits.cpu_overcommit is not None else []
+    names += ["assigned memory"] if limits.memory_overcommit is not None else []
+    if limits.max_guests is not None or any(host.max_guests is not None for host in snapshot.hosts):
+        names.append("guests")
+    names += [f"datastore {name}" for name in datastores]
+    guest = tuple(
+        tuple(_part(resource, guest, local) for resource in names)
+        for guest, local in zip(snapshot.guests, locals_, strict=True)
+    )
+    carried = [[0.0] * len(names) for _ in snapshot.hosts]
+    for item, parts in zip(snapshot.guests, guest, strict=True):
+        if item.power == "running":
+            carried[at[item.host]] = [a + b for a, b in zip(carried[at[item.host]], parts, strict=True)]
+    used: list[Vector] = []
+    plain: list[Vector] = []
+    mending: list[Vector] = []
+    for host, sums in zip(snapshot.hosts, carried, strict=True):
+        present = [
+            (host_used(host, name) or 0.0) if name in ("cpu", "memory") else total
+            for name, total in zip(names, sums, strict=True)
+        ]
+        used.append(tuple(present))
+        for ceilings, rules in ((plain, False), (mending, True)):
+            ceilings.append(
+                tuple(
+                    max(_ceiling(name, host, limits, total, rules=rules), now) * (1 + ROUNDING)
+                    for name, now, total in zip(names, present, sums, strict=True)
+                )
+            )
+    return Needs(
+        names=tuple(names),
+        used=tuple(used),
+        ceiling=tuple(plain),
+        ceiling_for_rules=tuple(mending),
+        guest=guest,
+    )
+
+
+def _part(resource: str, guest: Guest, local: dict[str, int | None]) -> float:
+    if resource in ("cpu", "memory"):
+        return guest_used(guest, resource) or 0.0
+    if resource.startswith("assigned "):
+        return guest.assigned.get(resource.removeprefix("assigned ")) or 0.0
+    if resource == "guests":
+        return 1.0
+    return float(local.get(resource.removeprefix("datastore "), 0) or 0)
+
+
+def _ceiling(resource: str, host: Host, limits: Limits, carried: float, *, rules: bool) -> float:
+    """`carried`: the sum over the guests that run on the host."""
+    if resource == "guests":
+        known = [limit for limit in (limits.max_guests, host.max_guests) if limit is not None]
+        return float(min(known, default=1 << 40))
+    if resource.startswith("datastore "):
+        place = host.datastores.get(resource.removeprefix("datastore "))
+        return carried + (0 if place is None or place.shared else place.free or 0)
+    name = resource.removeprefix("assigned ")
+    free = max(0.0, (host_capacity(host, name) or 0.0) - (host.reserved.get(name) or 0.0))
+    if resource != name:
+        ratio = limits.cpu_overcommit if name == "cpu" else limits.memory_overcommit
+        return free * (ratio or 0.0)
+    percent = _percent(limits, name, rules=rules)
+    return free * percent / 100 - (limits.memory_reserve if name == "memory" else 0)
+
+
+def _percent(limits: Limits, name: str, *, rules: bool) -> float:
+    if name == "cpu":
+        return limits.cpu_for_rules if rules else limits.cpu
+    return limits.memory_for_rules if rules else limits.memory
+
+
+def indexed(names: Sequence[str]) -> dict[str, int]:
+    return {name: index for index, name in enumerate(names)}

@@ -1,0 +1,228 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts migrations into an order in which any interleaving is safe. Private to the collection.
+
+Every arrival pays for its room with what is free at the start or with what named departures have given back;
+those departures become its `after`. A coin is spent once, so whatever runs at the same time, there is room.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .problem import Problem
+
+EPSILON = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One guest from one host to another."""
+
+    guest: int
+    source: int
+    target: int
+    parking: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Placed:
+    """A hop in its order; `after` are positions in the list of placed hops."""
+
+    hop: Hop
+    after: list[int]
+    starts: float
+    ends: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What could be ordered, and the hops for which no safe moment was found."""
+
+    placed: list[Placed] = field(default_factory=list)
+    left: list[Hop] = field(default_factory=list)
+
+
+def order(problem: Problem, hops: Sequence[tuple[Hop, ...]], ceilings: Sequence[Sequence[float]]) -> Order:
+    """`hops`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need."""
+    return _Scheduler(problem, hops, ceilings).run()
+
+
+class _Scheduler:
+    """An event-driven simulation: at every moment start what is safe, largest first, then let the next one
+    end.
+    """
+
+    def __init__(
+        self, problem: Problem, hops: Sequence[tuple[Hop, ...]], ceilings: Sequence[Sequence[float]]
+    ) -> None:
+        self.problem = problem
+        self.waiting = sorted(hops, key=lambda job: (-self._seconds(job[0]), job[0].guest))
+        used = problem.needs.used
+        self.free = [
+            [top - have for top, have in zip(tops, now, strict=True)]
+            for tops, now in zip(ceilings, used, strict=True)
+        ]
+        # By host and need: (position of the departure, what is left of what it gave back).
+        self.coins: list[list[list[list[float]]]] = [[[] for _ in problem.needs.names] for _ in problem.hosts]
+        self.placed: list[Placed] = []
+        self.ancestors: list[int] = []
+        self.running: list[tuple[float, int]] = []
+        self.ended: set[int] = set()
+        self.busy = [0] * len(problem.hosts)
+        self.now = 0.0
+        self.groups_of: dict[int, list[int]] = {}
+        for number, group in enumerate(problem.groups):
+            if group.strict:
+                for guest in group.guests:
+                    self.groups_of.setdefault(guest, []).append(number)
+        self.at: dict[int, dict[int, int]] = {}
+        self.left_by: dict[tuple[int, int], list[int]] = {}
+        self.last_of_group: dict[int, list[int]] = {}
+        for number in {number for numbers in self.groups_of.values() for number in numbers}:
+            counts: dict[int, int] = {}
+            for guest in problem.groups[number].guests:
+                counts[problem.home[guest]] = counts.get(problem.home[guest], 0) + 1
+            self.at[number] = counts
+
+    def run(self) -> Order:
+        while self.waiting or self.running:
+            started = self._start_what_is_safe()
+            if not self.running:
+                if started:
+                    continue
+                break
+            self.now, position = heapq.heappop(self.running)
+            self._end(position)
+        return Order(placed=self.placed, left=[hop for job in self.waiting for hop in job])
+
+    def _seconds(self, hop: Hop) -> float:
+        memory = self.problem.needs.guest[hop.guest][1]
+        return 1.0 + memory / self.problem.policy.migration_bandwidth
+
+    def _start_what_is_safe(self) -> bool:
+        still, any_started = [], False
+        for job in self.waiting:
+            if self._has_slots(job) and self._obeys_rules(job) and self._has_room(job):
+                self._start(job)
+                any_started = True
+            else:
+                still.append(job)
+        self.waiting = still
+        return any_started
+
+    def _has_slots(self, job: tuple[Hop, ...]) -> bool:
+        most = self.problem.policy.max_per_host
+        return all(self.busy[hop.source] < most and self.busy[hop.target] < most for hop in job[:1])
+
+    def _has_room(self, job: tuple[Hop, ...]) -> bool:
+        host = job[0].target
+        for need, free in enumerate(self.free[host]):
+            wanted = sum(self.problem.needs.guest[hop.guest][need] for hop in job)
+            if wanted > free + sum(coin[1] for coin in self.coins[host][need]):
+                return False
+        return True
+
+    def _obeys_rules(self, job: tuple[Hop, ...]) -> bool:
+        for hop in job:
+            for number in self.groups_of.get(hop.guest, ()):
+                group, counts = self.problem.groups[number], self.at[number]
+                if group.kind == "apart":
+                    if counts.get(hop.target, 0):
+                        return False
+                elif self._group_is_moving(number) or not self._stays_even(number, job):
+                    return False
+        return True
+
+    def _group_is_moving(self, number: int) -> bool:
+        return any(position not in self.ended for position in self.last_of_group.get(number, ()))
+
+    def _stays_even(self, number: int, job: tuple[Hop, ...]) -> bool:
+        group = self.problem.groups[number]
+        counts = self.at[number]
+        before = [counts.get(host, 0) for host in group.domain]
+        after = dict(counts)
+        for hop in job:
+            if number in self.groups_of.get(hop.guest, ()):
+                after[hop.source] = after.get(hop.source, 0) - 1
+                after[hop.target] = after.get(hop.target, 0) + 1
+        now = [after.get(host, 0) for host in group.domain]
+        return max(now) - min(now) <= max(group.skew, max(before) - min(before))
+
+    def _start(self, job: tuple[Hop, ...]) -> None:
+        host = job[0].target
+        after: set[int] = set()
+        for need in range(len(self.free[host])):
+            wanted = sum(self.problem.needs.guest[hop.guest][need] for hop in job)
+            after |= self._pay(host, need, wanted)
+        for hop in job:
+            for number in self.groups_of.get(hop.guest, ()):
+                if self.problem.groups[number].kind == "apart":
+                    after.update(self.left_by.get((number, host), ()))
+                else:
+                    after.update(self.last_of_group.get(number, ()))
+            after.update(p for p, placed in enumerate(self.placed) if placed.hop.guest == hop.guest)
+        kept = self._without_implied(after)
+        first = len(self.placed)
+        for hop in job:
+            self._place(hop, kept)
+        for hop in job:
+            for number in self.groups_of.get(hop.guest, ()):
+                if self.problem.groups[number].kind == "even":
+                    self.last_of_group[number] = list(range(first, len(self.placed)))
+
+    def _place(self, hop: Hop, after: list[int]) -> None:
+        position = len(self.placed)
+        ends = self.now + self._seconds(hop)
+        self.placed.append(Placed(hop=hop, after=list(after), starts=self.now, ends=ends))
+        mask = 0
+        for step in after:
+            mask |= self.ancestors[step] | 1 << step
+        self.ancestors.append(mask)
+        for number in self.groups_of.get(hop.guest, ()):
+            counts = self.at[number]
+            counts[hop.target] = counts.get(hop.target, 0) + 1
+        self.busy[hop.source] += 1
+        self.busy[hop.target] += 1
+        heapq.heappush(self.running, (ends, position))
+
+    def _pay(self, host: int, need: int, wanted: float) -> set[int]:
+        """Spend what is free first, then what departures gave back, the earliest first; gives those
+        departures.
+        """
+        taken = min(wanted, max(0.0, self.free[host][need]))
+        self.free[host][need] -= taken
+        wanted -= taken
+        debts = set()
+        for coin in self.coins[host][need]:
+            if wanted <= EPSILON:
+                break
+            part = min(wanted, coin[1])
+            coin[1] -= part
+            wanted -= part
+            if part > EPSILON:
+                debts.add(int(coin[0]))
+        self.coins[host][need] = [coin for coin in self.coins[host][need] if coin[1] > EPSILON]
+        return debts
+
+    def _without_implied(self, after: set[int]) -> list[int]:
+        implied = 0
+        for step in after:
+            implied |= self.ancestors[step]
+        return sorted(step for step in after if not implied >> step & 1)
+
+    def _end(self, position: int) -> None:
+        hop = self.placed[position].hop
+        self.ended.add(position)
+        self.busy[hop.source] -= 1
+        self.busy[hop.target] -= 1
+        for need, amount in enumerate(self.problem.needs.guest[hop.guest]):
+            if amount > EPSILON:
+                self.coins[hop.source][need].append([float(position), amount])
+        for number in self.groups_of.get(hop.guest, ()):
+            counts = self.at[number]
+            counts[hop.source] -= 1
+            self.left_by.setdefault((number, hop.source), []).append(position)

@@ -1,0 +1,215 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where every unit is, and what that costs, kept up to date move by move. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .counts import Counts
+from .problem import Problem, Vector
+
+NOWHERE = -2
+APART_AT_HOME = -1
+
+
+class State:
+    """A placement of all units. Costs follow each `take` and `put`; nothing is ever searched for here.
+
+    where: the host of each unit, APART_AT_HOME for a split affinity group that is not united, NOWHERE while taken.
+    excess: points by which each host is outside the band, summed over the metrics.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        hosts, units = problem.size
+        self.problem = problem
+        self.where = [NOWHERE] * units
+        self.on: list[dict[int, None]] = [{} for _ in range(hosts)]
+        self.load = [list(vector) for vector in problem.fixed_load]
+        self.need = [list(vector) for vector in problem.fixed_need]
+        self.counts = [
+            Counts(group, dict(fixed))
+            for group, fixed in zip(problem.groups, problem.fixed_groups, strict=True)
+        ]
+        self.low: list[Vector] = [(-1e300,) * len(problem.metrics.names)] * hosts
+        self.high: list[Vector] = [(1e300,) * len(problem.metrics.names)] * hosts
+        self.excess = [0.0] * hosts
+        self.total_excess = 0.0
+        self.moves = 0
+        self.bytes = 0
+        for unit in range(units):
+            self.put(unit, problem.unit_home[unit])
+
+    def set_band(self, floor: Sequence[float]) -> None:
+        """Ask for every metric between floor and floor + its limit, in percent."""
+        metrics = self.problem.metrics
+        for host, scale in enumerate(metrics.scale):
+            self.low[host] = tuple(
+                bottom / s if s else -1e300 for bottom, s in zip(floor, scale, strict=True)
+            )
+            self.high[host] = tuple(
+                (bottom + limit) / s if s else 1e300
+                for bottom, limit, s in zip(floor, metrics.limits, scale, strict=True)
+            )
+        for host in range(len(self.excess)):
+            self.excess[host] = self._excess(host)
+        self.total_excess = sum(self.excess)
+
+    def _excess(self, host: int) -> float:
+        total = 0.0
+        for load, low, high, scale in zip(
+            self.load[host], self.low[host], self.high[host], self.problem.metrics.scale[host], strict=True
+        ):
+            if load > high:
+                total += (load - high) * scale
+            elif load < low:
+                total += (low - load) * scale
+        return total
+
+    def excess_with(self, host: int, vector: Vector) -> float:
+        """The host's excess once `vector` has arrived."""
+        total = 0.0
+        for load, more, low, high, scale in zip(
+            self.load[host], vector, self.low[host], self.high[host], self.problem.metrics.scale[host]
+        ):
+            load += more
+            if load > high:
+                total += (load - high) * scale
+            elif load < low:
+                total += (low - load) * scale
+        return total
+
+    def excess_without(self, host: int, vector: Vector) -> float:
+        """The host's excess once `vector` has left."""
+        total = 0.0
+        for load, less, low, high, scale in zip(
+            self.load[host], vector, self.low[host], self.high[host], self.problem.metrics.scale[host]
+        ):
+            load -= less
+            if load > high:
+                total += (load - high) * scale
+            elif load < low:
+                total += (low - load) * scale
+        return total
+
+    def guests_moved(self, unit: int, host: int) -> int:
+        """How many of the unit's guests are away from home when it is on this host."""
+        problem = self.problem
+        if host == problem.unit_home[unit] or host == APART_AT_HOME:
+            return 0
+        if problem.unit_home[unit] >= 0:
+            return len(problem.members[unit])
+        return sum(problem.home[guest] != host for guest in problem.members[unit])
+
+    def bytes_moved(self, unit: int, host: int) -> int:
+        problem = self.problem
+        if host == problem.unit_home[unit] or host == APART_AT_HOME:
+            return 0
+        if problem.unit_home[unit] >= 0:
+            return problem.unit_bytes[unit]
+        memory = problem.needs.names.index("memory")
+        return int(
+            sum(
+                problem.needs.guest[guest][memory]
+                for guest in problem.members[unit]
+                if problem.home[guest] != host
+            )
+        )
+
+    def put(self, unit: int, host: int) -> None:
+        if host == APART_AT_HOME:
+            for guest in self.problem.members[unit]:
+                self._change_guest(guest, self.problem.home[guest], 1)
+        else:
+            self._change(host, unit, 1)
+            self.on[host][unit] = None
+        self.where[unit] = host
+        self.moves += self.guests_moved(unit, host)
+        self.bytes += self.bytes_moved(unit, host)
+
+    def take(self, unit: int) -> int:
+        """Remove a unit from where it is; gives that place."""
+        host = self.where[unit]
+        if host == APART_AT_HOME:
+            for guest in self.problem.members[unit]:
+                self._change_guest(guest, self.problem.home[guest], -1)
+        else:
+            self._change(host, unit, -1)
+            del self.on[host][unit]
+        self.where[unit] = NOWHERE
+        self.moves -= self.guests_moved(unit, host)
+        self.bytes -= self.bytes_moved(unit, host)
+        return host
+
+    def move(self, unit: int, host: int) -> None:
+        self.take(unit)
+        self.put(unit, host)
+
+    def _change(self, host: int, unit: int, sign: int) -> None:
+        problem = self.problem
+        load, need = self.load[host], self.need[host]
+        for index, value in enumerate(problem.unit_load[unit]):
+            load[index] += sign * value
+        for index, value in enumerate(problem.unit_need[unit]):
+            need[index] += sign * value
+        self._refresh(host)
+        for group, many in problem.unit_groups[unit]:
+            self.counts[group].add(host, sign * many)
+
+    def _change_guest(self, guest: int, host: int, sign: int) -> None:
+        problem = self.problem
+        load, need = self.load[host], self.need[host]
+        for index, value in enumerate(problem.metrics.guest[guest]):
+            load[index] += sign * value
+        for index, value in enumerate(problem.needs.guest[guest]):
+            need[index] += sign * value
+        self._refresh(host)
+        for group, counts in enumerate(self.counts):
+            if guest in problem.groups[group].guests:
+                counts.add(host, sign)
+
+    def _refresh(self, host: int) -> None:
+        excess = self._excess(host)
+        self.total_excess += excess - self.excess[host]
+        self.excess[host] = excess
+
+    def fits(self, unit: int, host: int) -> bool:
+        """Whether a taken unit may be put there: its mask, the host's ceilings and every strict rule."""
+        problem = self.problem
+        if not problem.unit_mask[unit] >> host & 1:
+            return False
+        ceiling = problem.needs.ceiling[host]
+        if host != problem.unit_home[unit] and self.must_move(unit):
+            ceiling = problem.needs.ceiling_for_rules[host]
+        for have, more, top in zip(self.need[host], problem.unit_need[unit], ceiling):
+            if have + more > top:
+                return False
+        for group, many in problem.unit_groups[unit]:
+            if not self.counts[group].allows(host, many):
+                return False
+        return True
+
+    def must_move(self, unit: int) -> bool:
+        """Whether staying breaks a rule or keeps a host in maintenance from being emptied."""
+        problem = self.problem
+        home = problem.unit_home[unit]
+        return home < 0 or not problem.unit_mask[unit] >> home & 1 or unit in problem.crowded
+
+    @property
+    def soft_cost(self) -> float:
+        return sum(counts.weighted for counts in self.counts if not counts.group.strict)
+
+    @property
+    def broken(self) -> int:
+        """How far the strict rules over several guests are from holding, in guests that would have to move."""
+        return sum(counts.amount for counts in self.counts if counts.group.strict)
+
+    def spread(self) -> list[float]:
+        """Points between the fullest and the emptiest host, by metric."""
+        metrics = self.problem.metrics
+        result = []
+        for index, counted in enumerate(metrics.counted):
+            points = [self.load[host][index] * metrics.scale[host][index] for host in counted]
+            result.append(max(points) - min(points))
+        return result

@@ -1,0 +1,333 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks a finished plan against its snapshot, knowing nothing of how it was made. Private to the collection.
+
+The reading of order is the most hostile one: a migration may start as soon as its `after` steps have ended, so at
+any moment everything not ordered against everything else may be done, under way, or not begun. Waves respect
+`after`, so what holds for every such interleaving holds wave by wave too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .._model.plan import Migration, Plan
+from .._model.policy import Policy
+from .._model.snapshot import Guest, Host, Rule, Snapshot
+
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barred:
+    """Ids that the policy's exclusions name."""
+
+    sources: frozenset[str] = field(default_factory=frozenset)
+    targets: frozenset[str] = field(default_factory=frozenset)
+    guests: frozenset[str] = field(default_factory=frozenset)
+
+
+def verify(
+    snapshot: Snapshot, policy: Policy, rules: Sequence[Rule], plan: Plan, barred: Barred
+) -> tuple[str, ...]:
+    """Everything that is wrong with the plan, in sentences; empty for a legal one."""
+    defects = list(_order_defects(plan.migrations))
+    if not defects:
+        defects += _step_defects(snapshot, policy, plan.migrations, barred)
+    if defects:
+        return tuple(defects)
+    replay = _Replay(snapshot, policy, plan.migrations)
+    return (*replay.capacity_defects(), *(text for rule in rules for text in replay.rule_defects(rule)))
+
+
+def _order_defects(migrations: Sequence[Migration]) -> Iterable[str]:
+    waves: dict[int, int] = {}
+    for migration in migrations:
+        for step in migration.after:
+            if step not in waves:
+                yield f"step {migration.step} comes after step {step}, which does not stand before it"
+            elif waves[step] >= migration.wave:
+                yield f"step {migration.step} is in no later wave than step {step}, which it comes after"
+        waves[migration.step] = migration.wave
+
+
+def _step_defects(
+    snapshot: Snapshot, policy: Policy, migrations: Sequence[Migration], barred: Barred
+) -> Iterable[str]:
+    hosts = {host.id: host for host in snapshot.hosts}
+    guests = {guest.id: guest for guest in snapshot.guests}
+    before: dict[str, tuple[int, str]] = {}
+    earlier: dict[int, set[int]] = {}
+    for migration in migrations:
+        label = f"step {migration.step}, {migration.guest.id} from {migration.source} to {migration.target}"
+        earlier[migration.step] = set(migration.after).union(*(earlier[s] for s in migration.after))
+        guest, target = guests.get(migration.guest.id), hosts.get(migration.target)
+        if guest is None or target is None or migration.source not in hosts:
+            yield f"{label}: no such guest or host"
+            continue
+        last, where = before.get(guest.id, (0, guest.host))
+        if where != migration.source or migration.source == migration.target:
+            yield f"{label}: the guest is on {where}"
+        if last and last not in earlier[migration.step]:
+            yield f"{label}: it is not ordered after step {last}, which moves the same guest"
+        before[guest.id] = (migration.step, migration.target)
+        why = _may_not_move(guest, hosts[guest.host], policy, barred) or _may_not_arrive(
+            guest, hosts[guest.host], target, barred
+        )
+        if why:
+            yield f"{label}: {why}"
+
+
+def _may_not_move(guest: Guest, host: Host, policy: Policy, barred: Barred) -> str:
+    if guest.power != "running" or guest.id in barred.guests:
+        return "the guest may not move"
+    if not guest.migratable and not (guest.blockers and set(guest.blockers) <= set(policy.allow_blockers)):
+        return "the guest can't be migrated"
+    if host.status != "online" or host.id in barred.sources:
+        return "nothing may leave its host"
+    return ""
+
+
+def _may_not_arrive(guest: Guest, home: Host, target: Host, barred: Barred) -> str:
+    if not target.active or target.id in barred.targets:
+        return "the target takes no guests"
+    for disk in guest.disks:
+        there, here = target.datastores.get(disk.datastore), home.datastores.get(disk.datastore)
+        if there is None or (here is not None and here.shared != there.shared):
+            return f"the target lacks datastore {disk.datastore}"
+    if not set(guest.networks) <= set(target.networks):
+        return "the target lacks a network"
+    if guest.cpu_models is not None and target.cpu_model and target.cpu_model not in guest.cpu_models:
+        return f"the target's CPU model is {target.cpu_model}"
+    if guest.min_version and target.version and _numbers(target.version) < _numbers(guest.min_version):
+        return f"the target's version is {target.version}"
+    return ""
+
+
+def _numbers(version: str) -> list[int]:
+    parts = [int(part) for part in re.findall("[0-9]+", version)]
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return parts
+
+
+class _Replay:
+    """What the hosts can come to carry in the worst interleaving."""
+
+    def __init__(self, snapshot: Snapshot, policy: Policy, migrations: Sequence[Migration]) -> None:
+        self.snapshot, self.policy, self.migrations = snapshot, policy, migrations
+        self.hosts = {host.id: host for host in snapshot.hosts}
+        self.guests = {guest.id: guest for guest in snapshot.guests}
+        position = {migration.step: index for index, migration in enumerate(migrations)}
+        self.ancestors: list[int] = []
+        for migration in migrations:
+            mask = 0
+            for step in migration.after:
+                mask |= self.ancestors[position[step]] | 1 << position[step]
+            self.ancestors.append(mask)
+        self.arrivals: dict[str, list[int]] = {}
+        self.departures: dict[str, list[int]] = {}
+        self.hops: dict[str, list[int]] = {}
+        for index, migration in enumerate(migrations):
+            self.arrivals.setdefault(migration.target, []).append(index)
+            self.departures.setdefault(migration.source, []).append(index)
+            self.hops.setdefault(migration.guest.id, []).append(index)
+
+    def worst(self, gains: Mapping[int, float], reliefs: Mapping[int, float]) -> float:
+        """The largest sum over all interleavings: gains count once begun, reliefs only once ended.
+
+        To begin something, all its ancestors have ended; so this is a maximum closure, found as a minimum cut.
+        """
+        room = dict(reliefs)
+        paid: dict[int, dict[int, float]] = {gain: {} for gain in gains}
+        total = 0.0
+        for gain, weight in gains.items():
+            while weight > TOLERANCE * 1e-3:
+                path = self._path(gain, room, paid)
+                if path is None:
+                    break
+                amount = min(
+                    [weight, room[path[-1][1]]]
+                    + [paid[g][r] for (_, r), (g, _) in zip(path, path[1:], strict=False)]
+                )
+                for index, (giver, relief) in enumerate(path):
+                    paid[giver][relief] = paid[giver].get(relief, 0.0) + amount
+                    if index + 1 < len(path):
+                        paid[path[index + 1][0]][relief] -= amount
+                room[path[-1][1]] -= amount
+                weight -= amount
+            total += weight
+        return total
+
+    def _path(
+        self, gain: int, room: Mapping[int, float], paid: Mapping[int, Mapping[int, float]]
+    ) -> list[tuple[int, int]] | None:
+        """Shortest way to relief that is left, over gains that could be relieved by something else instead."""
+        queue: list[tuple[int, list[tuple[int, int]]]] = [(gain, [])]
+        seen = {gain}
+        for giver, path in queue:
+            for relief, left in room.items():
+                if not self.ancestors[giver] >> relief & 1:
+                    continue
+                if left > TOLERANCE * 1e-3:
+                    return [*path, (giver, relief)]
+                for other, parts in paid.items():
+                    if other not in seen and parts.get(relief, 0.0) > TOLERANCE * 1e-3:
+                        seen.add(other)
+                        queue.append((other, [*path, (giver, relief)]))
+        return None
+
+    def capacity_defects(self) -> Iterable[str]:
+        for host_id in self.arrivals:
+            host = self.hosts[host_id]
+            here = [guest for guest in self.snapshot.guests if guest.host == host_id]
+            for need, now, ceiling in self._ceilings(host, here):
+                gains = {index: self._size(index, need) for index in self.arrivals[host_id]}
+                if now + sum(gains.values()) <= ceiling * (1 + TOLERANCE):
+                    continue
+                scale = max(ceiling, now, 1e-12)
+                gains = {index: size / scale for index, size in gains.items()}
+                reliefs = {i: self._size(i, need) / scale for i in self.departures.get(host_id, ())}
+                most = now + self.worst(gains, reliefs) * scale
+                if most > ceiling * (1 + TOLERANCE) + TOLERANCE:
+                    yield f"{host_id} can come to {most:g} of {need}, and {ceiling:g} is its limit"
+
+    def _size(self, index: int, need: str) -> float:
+        return _size_of(self.guests[self.migrations[index].guest.id], need, self.hosts)
+
+    def _ceilings(self, host: Host, here: Sequence[Guest]) -> Iterable[tuple[str, float, float]]:
+        limits = self.policy.limits
+        # Mending a rule or emptying a host may fill further than levelling.
+        mends = any(self.migrations[i].kind in ("rule", "evacuate") for i in self.arrivals[host.id])
+        percents = {
+            "cpu": limits.cpu_for_rules if mends else limits.cpu,
+            "memory": limits.memory_for_rules if mends else limits.memory,
+        }
+        ratios = {"cpu": limits.cpu_overcommit, "memory": limits.memory_overcommit}
+        for name, percent in percents.items():
+            usable = max(0.0, (host.capacity.get(name) or 0.0) - (host.reserved.get(name) or 0.0))
+            kept = limits.memory_reserve if name == "memory" else 0
+            now = host.used.get(name) or 0.0
+            yield name, now, max(usable * percent / 100 - kept, now)
+            ratio = ratios[name]
+            if ratio is not None:
+                given = sum(_size_of(guest, f"assigned {name}", self.hosts) for guest in here)
+                yield f"assigned {name}", given, max(usable * ratio, given)
+        counts = [most for most in (limits.max_guests, host.max_guests) if most is not None]
+        running = sum(guest.power == "running" for guest in here)
+        if counts:
+            yield "guests", running, max(min(counts), running)
+        for name, place in host.datastores.items():
+            if not place.shared:
+                yield f"datastore {name}", 0.0, float(place.free or 0)
+
+    def rule_defects(self, rule: Rule) -> Iterable[str]:
+        if not rule.strict:
+            return
+        members = [guest for guest in rule.guests if guest in self.guests]
+        moving = [index for guest in members for index in self.hops.get(guest, ())]
+        if not moving:
+            return
+        if rule.kind in ("host_affinity", "host_anti_affinity"):
+            inside = rule.kind == "host_affinity"
+            for index in moving:
+                if (self.migrations[index].target in rule.hosts) != inside:
+                    yield f"rule {rule.name}: step {self.migrations[index].step} breaks it"
+        elif rule.kind == "anti_affinity":
+            yield from self._apart_defects(rule, members)
+        elif rule.kind == "even_spread":
+            yield from self._even_defects(rule, members, moving)
+        else:
+            yield from self._affinity_defects(rule, members)
+
+    def _apart_defects(self, rule: Rule, members: Sequence[str]) -> Iterable[str]:
+        """Two guests are never on, or on their way to or from, one host at the same time, unless they were at
+        first.
+        """
+        stays: dict[str, list[tuple[str, int | None, int | None]]] = {}
+        for guest in members:
+            place, came = self.guests[guest].host, None
+            for index in self.hops.get(guest, ()):
+                stays.setdefault(place, []).append((guest, came, index))
+                place, came = self.migrations[index].target, index
+            stays.setdefault(place, []).append((guest, came, None))
+        for host, visits in stays.items():
+            for number, (one, came, left) in enumerate(visits):
+                for other, other_came, other_left in visits[:number]:
+                    if one == other or (came is None and other_came is None):
+                        continue
+                    if not self._precedes(left, other_came) and not self._precedes(other_left, came):
+                        yield f"rule {rule.name}: {one} and {other} can meet on {host}"
+
+    def _precedes(self, first: int | None, second: int | None) -> bool:
+        return first is not None and second is not None and bool(self.ancestors[second] >> first & 1)
+
+    def _even_defects(self, rule: Rule, members: Sequence[str], moving: Sequence[int]) -> Iterable[str]:
+        """The counts on two hosts never differ by more than the skew, or than they did at first."""
+        touched = {self.migrations[i].target for i in moving} | {self.migrations[i].source for i in moving}
+        counts = {host.id: 0 for host in self.snapshot.hosts if host.active}
+        for guest in members:
+            if self.guests[guest].host in counts:
+                counts[self.guests[guest].host] += 1
+        # Hosts that never hold a member, now or in this plan, may be closed to all of them: they can't count
+        # as empty.
+        hosts = sorted(host for host in counts)
+        reachable = {host for host in hosts if counts[host] or host in touched}
+        if not reachable:
+            return
+        allowed = max(rule.max_skew, max(counts[h] for h in reachable) - min(counts[h] for h in reachable))
+        for high in sorted(reachable & touched):
+            for low in sorted(reachable - {high}):
+                gains, reliefs = self._shifts(moving, high, low)
+                if counts[high] - counts[low] + sum(gains.values()) <= allowed:
+                    continue
+                difference = counts[high] - counts[low] + self.worst(gains, reliefs)
+                if difference > allowed + TOLERANCE:
+                    yield f"rule {rule.name}: {high} can come to hold {difference:g} more than {low}"
+
+    def _shifts(
+        self, moving: Sequence[int], high: str, low: str
+    ) -> tuple[dict[int, float], dict[int, float]]:
+        gains: dict[int, float] = {}
+        reliefs: dict[int, float] = {}
+        for index in moving:
+            move = self.migrations[index]
+            value = (
+                (move.target == high) - (move.source == high) + (move.source == low) - (move.target == low)
+            )
+            if value:
+                (gains if value > 0 else reliefs)[index] = float(abs(value))
+        return gains, reliefs
+
+    def _affinity_defects(self, rule: Rule, members: Sequence[str]) -> Iterable[str]:
+        """Partners that were together may be parted only on their way from one host to one other."""
+        first = [self.guests[guest].host for guest in members]
+        last = [
+            self.migrations[self.hops[guest][-1]].target if guest in self.hops else self.guests[guest].host
+            for guest in members
+        ]
+        apart_before = len(first) - max(first.count(host) for host in first)
+        apart_after = len(last) - max(last.count(host) for host in last)
+        if apart_after > apart_before:
+            yield f"rule {rule.name}: its guests end up further apart"
+        elif apart_before == 0 and any(len(self.hops.get(guest, ())) != 1 for guest in members):
+            yield f"rule {rule.name}: its guests take different ways"
+
+
+def _size_of(guest: Guest, need: str, hosts: Mapping[str, Host]) -> float:
+    if guest.power != "running":
+        return 0.0
+    if need == "guests":
+        return 1.0
+    kind, _, name = need.rpartition(" ")
+    if kind == "assigned":
+        return guest.assigned.get(name) or 0.0
+    if kind == "datastore":
+        place = hosts[guest.host].datastores.get(name)
+        own = place is not None and not place.shared
+        return float(sum(disk.size or 0 for disk in guest.disks if disk.datastore == name)) if own else 0.0
+    used = guest.used.get(need)
+    return (guest.assigned.get(need) if used is None else used) or 0.0
