@@ -51,6 +51,6 @@ func (c *checker) check(ctx *simulator.Context, name string, ref types.ManagedOb
 		result.Error = append(result.Error, *localized(obstacle))
 	}
 	results := types.ArrayOfCheckResult{CheckResult: []types.CheckResult{result}}
-	task := startJob(ctx, name, g.ref(), g.Name, func(*job) (types.AnyType, types.BaseMethodFault) { return results, nil })
+	task := c.inventory.startJob(ctx, name, g.ref(), g.Name, func(*job) (types.AnyType, types.BaseMethodFault) { return results, nil })
 	return task.ref(), nil
 }

@@ -146,6 +146,9 @@ func (c *control) changeGuest(r *http.Request) error {
 		if target == nil || target.cluster != g.host.cluster {
 			return fmt.Errorf("host: there is no host %q in the cluster of guest %q", *given.Host, given.ID)
 		}
+		if g.task != nil {
+			return fmt.Errorf("host: guest %q is being migrated", given.ID)
+		}
 		g.place(target)
 	}
 	if given.Used != nil {
@@ -188,8 +191,8 @@ func (c *control) changeHost(r *http.Request) error {
 		return fmt.Errorf("id: there is no host %q", given.ID)
 	}
 	if given.Status != nil {
-		if *given.Status != "online" && *given.Status != "offline" {
-			return fmt.Errorf("status: %q is neither online nor offline", *given.Status)
+		if !contains([]string{"online", "offline", "unknown"}, *given.Status) {
+			return fmt.Errorf("status: %q is not online, offline or unknown", *given.Status)
 		}
 		h.Status = *given.Status
 	}

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"net/http"
 	"reflect"
 	"strings"
 
@@ -54,25 +53,16 @@ func newDispatcher(s *state) *dispatcher {
 	route(&performance{named("performance"), s}, "QueryPerf", "QueryAvailablePerfMetric")
 	route(&authorization{named("authorization"), s}, "HasPrivilegeOnEntities", "HasPrivilegeOnEntity",
 		"HasUserPrivilegeOnEntities", "FetchUserPrivilegeOnEntities")
-	route(&reader{named("reader"), s}, "CreateContainerView", "RetrieveProperties", "RetrievePropertiesEx")
+	route(&reader{named("reader"), s}, "CreateContainerView", "RetrieveProperties",
+		"RetrievePropertiesEx", "ContinueRetrievePropertiesEx")
 	route(&refuser{named("refuser")}, "Refuse")
 	return d
 }
 
 // handle is the simulator's hook: it may change the method that is about to be called.
 func (d *dispatcher) handle(ctx *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
-	d.calls.add(method.Name)
-	if d.switches.drops(method.Name) {
-		panic(http.ErrAbortHandler) // net/http closes the connection without an answer
-	}
-	if f := d.switches.failureOfCall(method.Name, subject(method).Value); f != nil {
-		if name, ok := f.Error.(string); ok {
-			fault, err := newFault(name, subject(method))
-			if err != nil {
-				panic(err) // names are checked when switches are set
-			}
-			return d.refuse(ctx, method, f.Message, fault)
-		}
+	if f := d.switches.failureOfSOAP(method.Name, subject(method).Value); f != nil {
+		return d.refuse(ctx, method, f.Message, f.fault(subject(method)))
 	}
 	if ctx.Session == nil {
 		return nil, withoutSession(method)

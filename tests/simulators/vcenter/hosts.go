@@ -23,7 +23,7 @@ func (inv *inventory) putHost(dc *simulator.Datacenter, owner *simulator.Cluster
 	}
 	object.Runtime = types.HostRuntimeInfo{
 		ConnectionState: connectionState(h), PowerState: types.HostSystemPowerStatePoweredOn, StandbyMode: "none",
-		InMaintenanceMode: h.Maintenance, InQuarantineMode: pointer(h.Schedulable != nil && !*h.Schedulable),
+		InMaintenanceMode: h.Maintenance, InQuarantineMode: pointer(h.quarantined()),
 		BootTime: &booted,
 	}
 	object.Summary = types.HostListSummary{
@@ -51,10 +51,13 @@ func (inv *inventory) putHost(dc *simulator.Datacenter, owner *simulator.Cluster
 }
 
 func connectionState(h *host) types.HostSystemConnectionState {
-	if h.connected() {
+	switch h.Status {
+	case "online":
 		return types.HostSystemConnectionStateConnected
+	case "offline":
+		return types.HostSystemConnectionStateNotResponding
 	}
-	return types.HostSystemConnectionStateNotResponding
+	return types.HostSystemConnectionStateDisconnected
 }
 
 // hostNetwork tells the link speed and the address of the host.

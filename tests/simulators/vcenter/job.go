@@ -43,8 +43,8 @@ type unlocked struct{}
 func (unlocked) Lock()   {}
 func (unlocked) Unlock() {}
 
-// startJob runs work beside the caller and returns the task to watch it by.
-func startJob(ctx *simulator.Context, name string, entity types.ManagedObjectReference, entityName string,
+// startJob runs work beside the caller and returns the task to watch it by. The world's lock is held.
+func (inv *inventory) startJob(ctx *simulator.Context, name string, entity types.ManagedObjectReference, entityName string,
 	work func(*job) (types.AnyType, types.BaseMethodFault)) *job {
 	key := fmt.Sprintf("task-%d", taskNumber.Add(1))
 	now := time.Now()
@@ -55,6 +55,7 @@ func startJob(ctx *simulator.Context, name string, entity types.ManagedObjectRef
 		QueueTime: now, StartTime: &now, Reason: &types.TaskReasonUser{UserName: ctx.Session.UserName},
 	}
 	j.publish()
+	inv.showTask(entity, j.ref())
 	go func() {
 		result, fault := work(j)
 		j.finish(result, fault)

@@ -44,9 +44,7 @@ func (inv *inventory) newMachine(dc *simulator.Datacenter, g *guest, pool *simul
 		RecordReplayState:   types.VirtualMachineRecordReplayStateInactive,
 		MaxCpuUsage:         cores * mhzPerCore, MaxMemoryUsage: memory,
 	}
-	if len(g.CPUModels) > 0 {
-		vm.Runtime.MinRequiredEVCModeKey = g.CPUModels[0]
-	}
+	vm.Runtime.MinRequiredEVCModeKey = g.requiredModel()
 	storage := int64(0)
 	usage := map[types.ManagedObjectReference]int64{}
 	for _, d := range g.disks {
@@ -83,6 +81,20 @@ func (inv *inventory) newMachine(dc *simulator.Datacenter, g *guest, pool *simul
 	object := inv.registry.Get(g.host.ref()).(*simulator.HostSystem)
 	object.Vm = append(object.Vm, vm.Self)
 	return vm
+}
+
+// requiredModel is the one mode by which vSphere tells what a VM needs: of those that it can run on the
+// first that is not its host's, since it runs there in any case.
+func (g *guest) requiredModel() string {
+	for _, model := range g.CPUModels {
+		if model != g.host.CPUModel {
+			return model
+		}
+	}
+	if len(g.CPUModels) > 0 {
+		return g.CPUModels[0]
+	}
+	return ""
 }
 
 // home is the name of the datastore with the VM's own files.

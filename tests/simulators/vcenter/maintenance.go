@@ -31,7 +31,7 @@ func (m *maintenance) EnterMaintenanceModeTask(ctx *simulator.Context, req *type
 	}
 	h.entering = true
 	all := isTrue(req.EvacuatePoweredOffVms)
-	task := startJob(ctx, "EnterMaintenanceMode_Task", h.ref(), h.Name, func(j *job) (types.AnyType, types.BaseMethodFault) {
+	task := m.inventory.startJob(ctx, "EnterMaintenanceMode_Task", h.ref(), h.Name, func(j *job) (types.AnyType, types.BaseMethodFault) {
 		return nil, m.enter(j, h, time.Duration(req.Timeout)*time.Second, all)
 	})
 	return &methods.EnterMaintenanceMode_TaskBody{Res: &types.EnterMaintenanceMode_TaskResponse{Returnval: task.ref()}}
@@ -107,7 +107,7 @@ func (m *maintenance) ExitMaintenanceModeTask(ctx *simulator.Context, req *types
 	h.Maintenance = false
 	m.inventory.showHost(h)
 	m.inventory.summarize(h.cluster)
-	task := startJob(ctx, "ExitMaintenanceMode_Task", h.ref(), h.Name,
+	task := m.inventory.startJob(ctx, "ExitMaintenanceMode_Task", h.ref(), h.Name,
 		func(*job) (types.AnyType, types.BaseMethodFault) { return nil, nil })
 	return &methods.ExitMaintenanceMode_TaskBody{Res: &types.ExitMaintenanceMode_TaskResponse{Returnval: task.ref()}}
 }

@@ -60,7 +60,7 @@ func (m *mover) start(ctx *simulator.Context, name string, ref types.ManagedObje
 	if fault != nil {
 		return ref, simulator.Fault(localized(fault).LocalizedMessage, fault)
 	}
-	g.task = startJob(ctx, name, g.ref(), g.Name, func(j *job) (types.AnyType, types.BaseMethodFault) {
+	g.task = m.inventory.startJob(ctx, name, g.ref(), g.Name, func(j *job) (types.AnyType, types.BaseMethodFault) {
 		return nil, m.migrate(j, g, t)
 	})
 	return g.task.ref(), nil
@@ -89,7 +89,7 @@ func (m *mover) begin(g *guest, t target) (*migration, types.BaseMethodFault) {
 	defer m.world.Unlock()
 	record := m.world.record(g, t.host)
 	if obstacles := m.inventory.obstacles(g, t); len(obstacles) > 0 {
-		record.end("error", obstacles[0])
+		record.end("failed", obstacles[0])
 		g.task = nil
 		return record, obstacles[0]
 	}
@@ -106,8 +106,8 @@ func (m *mover) transfer(j *job, failure *failMigration) types.BaseMethodFault {
 	steps := min(20, max(1, int(duration/(50*time.Millisecond))))
 	for step := 0; ; step++ {
 		percent := 100 * step / steps
-		if failure != nil && percent >= failure.AtPercent {
-			return explained(failure.fault(j.entity()), "The migration failed at %d %%", failure.AtPercent)
+		if failure != nil && float64(percent) >= failure.AtPercent {
+			return explained(failure.fault(j.entity()), "The migration failed at %g %%", failure.AtPercent)
 		}
 		if step == steps {
 			return nil
@@ -137,7 +137,7 @@ func (m *mover) end(record *migration, g *guest, t target, fault types.BaseMetho
 		fault = explained(new(types.HostNotConnected), "The host %s does not respond", t.host.Name)
 	}
 	if fault != nil {
-		state := "error"
+		state := "failed"
 		if _, ok := fault.(*types.RequestCanceled); ok {
 			state = "cancelled"
 		}
@@ -145,7 +145,7 @@ func (m *mover) end(record *migration, g *guest, t target, fault types.BaseMetho
 		return fault
 	}
 	m.commit(g, t)
-	record.end("success", nil)
+	record.end("done", nil)
 	return nil
 }
 

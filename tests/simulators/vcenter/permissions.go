@@ -12,6 +12,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
+var reading = []string{"System.Anonymous", "System.View", "System.Read"}
+
 // changing are the privileges that a user without permission lacks.
 var changing = []string{
 	"Resource.HotMigrate", "Resource.ColdMigrate", "Resource.AssignVMToPool", "Host.Config.Maintenance",
@@ -58,21 +60,25 @@ type authorization struct {
 	*state
 }
 
-func (a *authorization) privileges(user string, entity types.ManagedObjectReference) []string {
-	result := []string{"System.Anonymous", "System.View", "System.Read"}
+// granted tells whether the user holds a privilege on an object: all of them unless switches say otherwise.
+func (a *authorization) granted(user string, entity types.ManagedObjectReference, privilege string) bool {
+	if slices.Contains(reading, privilege) {
+		return !a.switches.hides(entity.Value)
+	}
 	if user != "" && user == a.switches.readOnlyUser() {
-		return result
+		return false
 	}
+	return !slices.Contains(changing, privilege) || !a.switches.forbidden(user, entity.Value)
+}
+
+func (a *authorization) privileges(user string, entity types.ManagedObjectReference) []string {
+	all := append(append([]string{}, reading...), changing...)
 	for _, p := range a.manager().PrivilegeList {
-		if slices.Contains(result, p.PrivId) || slices.Contains(changing, p.PrivId) {
-			continue
+		if !slices.Contains(all, p.PrivId) {
+			all = append(all, p.PrivId)
 		}
-		result = append(result, p.PrivId)
 	}
-	if !a.switches.forbidden(user, entity.Value) {
-		result = append(result, changing...)
-	}
-	return result
+	return slices.DeleteFunc(all, func(p string) bool { return !a.granted(user, entity, p) })
 }
 
 func (a *authorization) manager() *simulator.AuthorizationManager {
@@ -81,10 +87,9 @@ func (a *authorization) manager() *simulator.AuthorizationManager {
 }
 
 func (a *authorization) availability(user string, entity types.ManagedObjectReference, ids []string) []types.PrivilegeAvailability {
-	held := a.privileges(user, entity)
 	result := make([]types.PrivilegeAvailability, len(ids))
 	for i, id := range ids {
-		result[i] = types.PrivilegeAvailability{PrivId: id, IsGranted: slices.Contains(held, id)}
+		result[i] = types.PrivilegeAvailability{PrivId: id, IsGranted: a.granted(user, entity, id)}
 	}
 	return result
 }

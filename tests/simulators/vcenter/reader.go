@@ -4,6 +4,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/soap"
@@ -31,7 +33,11 @@ func (r *reader) RetrieveProperties(ctx *simulator.Context, req *types.RetrieveP
 	}
 	r.inventory.RLock()
 	defer r.inventory.RUnlock()
-	return collector.RetrieveProperties(ctx, req)
+	body := collector.RetrieveProperties(ctx, req).(*methods.RetrievePropertiesBody)
+	if body.Res != nil {
+		body.Res.Returnval = r.visible(body.Res.Returnval)
+	}
+	return body
 }
 
 func (r *reader) RetrievePropertiesEx(ctx *simulator.Context, req *types.RetrievePropertiesEx) soap.HasFault {
@@ -41,5 +47,26 @@ func (r *reader) RetrievePropertiesEx(ctx *simulator.Context, req *types.Retriev
 	}
 	r.inventory.RLock()
 	defer r.inventory.RUnlock()
-	return collector.RetrievePropertiesEx(ctx, req)
+	body := collector.RetrievePropertiesEx(ctx, req).(*methods.RetrievePropertiesExBody)
+	if body.Res != nil {
+		body.Res.Returnval.Objects = r.visible(body.Res.Returnval.Objects)
+	}
+	return body
+}
+
+func (r *reader) ContinueRetrievePropertiesEx(ctx *simulator.Context, req *types.ContinueRetrievePropertiesEx) soap.HasFault {
+	collector, ok := ctx.Session.Get(req.This).(*simulator.PropertyCollector)
+	if !ok {
+		return &methods.ContinueRetrievePropertiesExBody{Fault_: notFound(req.This)}
+	}
+	body := collector.ContinueRetrievePropertiesEx(ctx, req).(*methods.ContinueRetrievePropertiesExBody)
+	if body.Res != nil {
+		body.Res.Returnval.Objects = r.visible(body.Res.Returnval.Objects)
+	}
+	return body
+}
+
+// visible leaves out the objects that the user may not see, as vCenter does, without a word.
+func (r *reader) visible(objects []types.ObjectContent) []types.ObjectContent {
+	return slices.DeleteFunc(objects, func(o types.ObjectContent) bool { return r.switches.hides(o.Obj.Value) })
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
@@ -114,7 +113,7 @@ func (v *vcenter) mount(service *simulator.Service, o options) error {
 
 	front := http.NewServeMux()
 	front.Handle("/_sim/", loopbackOnly(ctl.mux()))
-	front.Handle("/", v.troubled(service.ServeMux))
+	front.Handle("/", troubled{v.state, newAPI(service.ServeMux)})
 	v.http = &http.Server{
 		Handler: front, TLSConfig: service.TLS, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute,
 	}
@@ -123,42 +122,6 @@ func (v *vcenter) mount(service *simulator.Service, o options) error {
 
 func (v *vcenter) serve() error {
 	return v.http.ServeTLS(v.listener, "", "")
-}
-
-// troubled delays every call and makes REST calls fail; SOAP calls are known by name only later.
-func (v *vcenter) troubled(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(v.switches.latency())
-		if strings.HasPrefix(r.URL.Path, "/sdk") {
-			next.ServeHTTP(w, r)
-			return
-		}
-		call := r.Method + " " + withoutIDs(r.URL.Path)
-		v.calls.add(call)
-		if v.switches.drops(call) {
-			panic(http.ErrAbortHandler)
-		}
-		if f := v.switches.failureOfCall(call, ""); f != nil {
-			status, ok := f.Error.(float64)
-			if !ok {
-				status = http.StatusInternalServerError
-			}
-			http.Error(w, f.Message, int(status))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// withoutIDs makes one pattern of the paths that differ in an identifier only.
-func withoutIDs(path string) string {
-	parts := strings.Split(path, "/")
-	for i, part := range parts {
-		if strings.HasPrefix(part, "id:") {
-			parts[i] = "{id}"
-		}
-	}
-	return strings.Join(parts, "/")
 }
 
 func loopbackOnly(next http.Handler) http.Handler {

@@ -113,6 +113,25 @@ func (inv *inventory) showDisks(g *guest, from []types.ManagedObjectReference) {
 	})
 }
 
+// recentTasks is how many tasks an object remembers; vCenter forgets them by age.
+const recentTasks = 20
+
+// showTask is called when a task on an entity has started.
+func (inv *inventory) showTask(entity, task types.ManagedObjectReference) {
+	for _, ref := range []types.ManagedObjectReference{entity, reference("TaskManager", "TaskManager")} {
+		var tasks []types.ManagedObjectReference
+		inv.edit(ref, func(object mo.Reference) {
+			if manager, ok := object.(*simulator.TaskManager); ok {
+				tasks = manager.RecentTask
+			} else {
+				tasks = object.(mo.Entity).Entity().RecentTask
+			}
+		})
+		tasks = with(tasks[max(0, len(tasks)-recentTasks+1):], task)
+		inv.update(ref, change("recentTask", tasks))
+	}
+}
+
 // edit writes to an object while nobody reads it.
 func (inv *inventory) edit(ref types.ManagedObjectReference, write func(mo.Reference)) {
 	object := inv.registry.Get(ref)

@@ -10,61 +10,23 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/vmware/govmomi/vim25/types"
 )
 
-// failCall makes calls fail: SOAP methods by name with a vim fault, REST calls ("GET /path") with a status.
-type failCall struct {
-	Call        string   `json:"call"`
-	Object      string   `json:"object"`
-	Error       any      `json:"error"`
-	Message     string   `json:"message"`
-	Skip        int      `json:"skip"`
-	Count       *int     `json:"count"`
-	Probability *float64 `json:"probability"`
-}
-
-type failMigration struct {
-	Guest     string `json:"guest"`
-	AtPercent int    `json:"at_percent"`
-	Error     string `json:"error"`
-	Count     *int   `json:"count"`
-}
-
-type dropConnection struct {
-	Call  string `json:"call"`
-	Count *int   `json:"count"`
-}
-
-// settings are what can be switched; a setting that is given again replaces the old one.
-type settings struct {
-	LatencySeconds   float64           `json:"latency_seconds"`
-	MigrationSeconds float64           `json:"migration_seconds"`
-	Seed             uint64            `json:"seed"`
-	DRS              string            `json:"drs"`
-	Datacenters      map[string]string `json:"datacenters"`
-	ReadOnlyUser     string            `json:"read_only_user"`
-	NoPermissionOn   []string          `json:"no_permission_on"`
-	FailCalls        []failCall        `json:"fail_calls"`
-	FailMigrations   []failMigration   `json:"fail_migrations"`
-	DropConnections  []dropConnection  `json:"drop_connection"`
-}
-
-// switches are the settings and what is left of their counts.
+// switches are the settings in force and what is left of their counts.
 type switches struct {
-	mu sync.Mutex
-	settings
-	random *rand.Rand
+	mu       sync.Mutex
+	settings settings
+	random   *rand.Rand
 }
 
 func newSwitches(migrationSeconds float64) *switches {
-	s := &switches{settings: settings{MigrationSeconds: migrationSeconds, DRS: "manual"}}
-	s.random = rand.New(rand.NewPCG(s.Seed, 0))
-	return s
+	return &switches{
+		settings: settings{MigrationSeconds: migrationSeconds, DRS: "manual"}, random: rand.New(rand.NewPCG(0, 0)),
+	}
 }
 
 func (s *switches) read(file string) error {
@@ -80,19 +42,14 @@ func (s *switches) read(file string) error {
 
 // merge takes over the settings that the JSON names, or none when one of them is wrong.
 func (s *switches) merge(data io.Reader) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	given := map[string]json.RawMessage{}
 	if err := json.NewDecoder(data).Decode(&given); err != nil {
 		return err
 	}
-	next := s.settings
-	for name, value := range given {
-		if err := next.set(name, value); err != nil {
-			return err
-		}
-	}
-	if err := next.check(); err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next, err := s.settings.merged(given)
+	if err != nil {
 		return err
 	}
 	if _, ok := given["seed"]; ok {
@@ -102,104 +59,75 @@ func (s *switches) merge(data io.Reader) error {
 	return nil
 }
 
-// set replaces one setting as a whole, so that nothing of an old list shines through.
-func (s *settings) set(name string, value json.RawMessage) error {
-	fields := map[string]any{
-		"latency_seconds": &s.LatencySeconds, "migration_seconds": &s.MigrationSeconds, "seed": &s.Seed,
-		"drs": &s.DRS, "datacenters": &s.Datacenters, "read_only_user": &s.ReadOnlyUser,
-		"no_permission_on": &s.NoPermissionOn, "fail_calls": &s.FailCalls,
-		"fail_migrations": &s.FailMigrations, "drop_connection": &s.DropConnections,
-	}
-	field, ok := fields[name]
-	if !ok {
-		return fmt.Errorf("switch %q is not known", name)
-	}
-	switch name {
-	case "datacenters":
-		s.Datacenters = nil
-	case "no_permission_on":
-		s.NoPermissionOn = nil
-	case "fail_calls":
-		s.FailCalls = nil
-	case "fail_migrations":
-		s.FailMigrations = nil
-	case "drop_connection":
-		s.DropConnections = nil
-	}
-	decoder := json.NewDecoder(bytes.NewReader(value))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(field); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
-}
-
-func (s *settings) check() error {
-	for i, f := range s.FailCalls {
-		if name, ok := f.Error.(string); ok {
-			if _, err := newFault(name, types.ManagedObjectReference{}); err != nil {
-				return fmt.Errorf("fail_calls[%d].error: %w", i, err)
-			}
-		} else if _, ok := f.Error.(float64); !ok {
-			return fmt.Errorf("fail_calls[%d].error: expected the name of a fault or an HTTP status", i)
-		}
-	}
-	for i, f := range s.FailMigrations {
-		if _, err := newFault(f.Error, types.ManagedObjectReference{}); err != nil {
-			return fmt.Errorf("fail_migrations[%d].error: %w", i, err)
-		}
-	}
-	return checkDRS(s.DRS)
+// now are the settings in force; their lists are not written to except by counting.
+func (s *switches) now() settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settings
 }
 
 func (s *switches) latency() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Duration(s.LatencySeconds * float64(time.Second))
+	return time.Duration(s.now().LatencySeconds * float64(time.Second))
 }
 
 func (s *switches) migrationTime() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Duration(s.MigrationSeconds * float64(time.Second))
+	return time.Duration(s.now().MigrationSeconds * float64(time.Second))
 }
 
-func (s *switches) drs() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.DRS
-}
+func (s *switches) drs() string { return s.now().DRS }
+
+func (s *switches) readOnlyUser() string { return s.now().ReadOnlyUser }
+
+// hides tells whether the object is out of sight.
+func (s *switches) hides(object string) bool { return contains(s.now().Hidden, object) }
 
 // forbidden tells whether the user may not change the object.
 func (s *switches) forbidden(user, object string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return user == s.ReadOnlyUser && user != "" || contains(s.NoPermissionOn, object) || contains(s.NoPermissionOn, "*")
+	now := s.now()
+	return user != "" && user == now.ReadOnlyUser || contains(now.NoPermissionOn, object) || contains(now.NoPermissionOn, "*")
 }
 
-func (s *switches) readOnlyUser() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ReadOnlyUser
+// datacenterOf is where the cluster belongs, by its id.
+func (s *switches) datacenterOf(cluster string) string {
+	if name := s.now().Datacenters[cluster]; name != "" {
+		return name
+	}
+	return "dc0"
 }
 
-// failureOfCall is the rule that makes this call fail, if there is one.
-func (s *switches) failureOfCall(call, object string) *failCall {
+// failureOfSOAP is the rule that answers this method with a fault.
+func (s *switches) failureOfSOAP(method, object string) *failCall {
+	return s.failure(func(f *failCall) bool {
+		_, named := f.Error.(string)
+		return named && matches(f.Call, method) && (f.Object == "" || f.Object == object)
+	})
+}
+
+// statusOfCall is the HTTP status that the call is answered with, 0 for none.
+func (s *switches) statusOfCall(call string) (int, string) {
+	f := s.failure(func(f *failCall) bool {
+		_, named := f.Error.(string)
+		return !named && matches(f.Call, call)
+	})
+	if f == nil {
+		return 0, ""
+	}
+	return int(f.Error.(float64)), f.Message
+}
+
+func (s *switches) failure(applies func(*failCall) bool) *failCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.FailCalls {
-		f := &s.FailCalls[i]
-		if !matches(f.Call, call) || f.Object != "" && f.Object != object {
-			continue
-		}
-		if f.Probability != nil && s.random.Float64() >= *f.Probability {
+	for i := range s.settings.FailCalls {
+		f := &s.settings.FailCalls[i]
+		if !applies(f) || f.Probability != nil && s.random.Float64() >= *f.Probability {
 			continue
 		}
 		if f.Skip > 0 {
 			f.Skip--
 			continue
 		}
-		if taken(&f.Count) {
+		if used(f.Count) {
 			found := *f
 			return &found
 		}
@@ -210,9 +138,9 @@ func (s *switches) failureOfCall(call, object string) *failCall {
 func (s *switches) failureOf(guest string) *failMigration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.FailMigrations {
-		f := &s.FailMigrations[i]
-		if (f.Guest == "*" || f.Guest == guest) && taken(&f.Count) {
+	for i := range s.settings.FailMigrations {
+		f := &s.settings.FailMigrations[i]
+		if (f.Guest == "*" || f.Guest == guest) && used(f.Count) {
 			found := *f
 			return &found
 		}
@@ -220,49 +148,32 @@ func (s *switches) failureOf(guest string) *failMigration {
 	return nil
 }
 
-func (s *switches) drops(call string) bool {
+// drop tells when the connection of this call is closed: "before" it, "after" it, or "" for not at all.
+func (s *switches) drop(call string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.DropConnections {
-		if d := &s.DropConnections[i]; matches(d.Call, call) && taken(&d.Count) {
-			return true
+	for i := range s.settings.DropConnections {
+		if d := &s.settings.DropConnections[i]; matches(d.Call, call) && used(d.Count) {
+			return d.When
 		}
 	}
-	return false
+	return ""
 }
 
-// taken uses up one of a count; without a count there is no end.
-func taken(count **int) bool {
-	if *count == nil {
+// used takes one of a count, if one is left; without a count there is no end.
+func used(count *int) bool {
+	if count == nil {
 		return true
 	}
-	if **count <= 0 {
-		return false
-	}
-	*count = pointer(**count - 1)
-	return true
+	*count--
+	return *count >= 0
 }
 
-// matches takes * for any text without a slash.
+// matches takes * for any text.
 func matches(pattern, call string) bool {
-	ok, err := path.Match(pattern, call)
-	return ok && err == nil || pattern == "*"
-}
-
-func (f *failMigration) fault(object types.ManagedObjectReference) types.BaseMethodFault {
-	fault, err := newFault(f.Error, object)
-	if err != nil {
-		panic(err) // names are checked when switches are set
+	if !strings.Contains(pattern, "*") {
+		return pattern == call
 	}
-	return fault
-}
-
-// datacenterOf is where the cluster belongs, by its id.
-func (s *switches) datacenterOf(cluster string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if name := s.Datacenters[cluster]; name != "" {
-		return name
-	}
-	return "dc0"
+	expression := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
+	return regexp.MustCompile("^" + expression + "$").MatchString(call)
 }

@@ -37,7 +37,7 @@ func (t tagging) fill(user, password string, w *world) error {
 		}
 		req.SetBasicAuth(user, password)
 		req.Header.Set("vmware-api-session-id", session)
-		res := &answer{status: http.StatusOK, header: http.Header{}}
+		res := newAnswer()
 		t.ServeHTTP(res, req)
 		value := struct{ Value string }{}
 		if res.status != http.StatusOK || json.Unmarshal(res.body.Bytes(), &value) != nil {
@@ -84,14 +84,3 @@ func (t tagging) expire() {
 	defer lock.Unlock()
 	clear(reflect.ValueOf(t.Handler).Elem().FieldByName("Session").Interface().(map[string]*rest.Session))
 }
-
-// answer keeps a response in memory.
-type answer struct {
-	status int
-	header http.Header
-	body   bytes.Buffer
-}
-
-func (a *answer) Header() http.Header                { return a.header }
-func (a *answer) WriteHeader(status int)             { a.status = status }
-func (a *answer) Write(data []byte) (n int, e error) { return a.body.Write(data) }

@@ -124,6 +124,8 @@ func (h *host) notePeak() {
 
 func (h *host) connected() bool { return h.Status == "online" }
 
+func (h *host) quarantined() bool { return h.Schedulable != nil && !*h.Schedulable }
+
 // place puts the guest on the host; the loads of both hosts follow.
 func (g *guest) place(target *host) {
 	if g.host != nil {
