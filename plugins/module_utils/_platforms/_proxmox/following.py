@@ -1,0 +1,145 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Following migrations to their end, and stopping them. Private to the collection.
+
+A task of type hamigrate only hands the request to HA and ends at once: HA then migrates in its own time, or
+drops the request without a word. It is followed by where the guest is and by what state HA has it in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..errors import NotFound
+from ..protocol import MigrationRequest, MigrationState
+from .answers import Row, Upid, row, rows, succeeded
+from .guests import id_of
+from .ha import BUSY
+from .refusals import NodeSilent
+from .session import Session
+from .starting import HA_REQUEST, newest_task
+
+# HA looks at requests every 10 s or so; one that it has not begun after this time it has dropped.
+HA_PATIENCE_SECONDS = 90.0
+RUNNING = MigrationState(state="running")
+
+
+@dataclass(slots=True)
+class _HaRequest:
+    """A request in HA's hands: since when we wait, and whether it was seen to be carried out."""
+
+    since: float
+    seen_moving: bool = False
+
+
+class Follower:
+    """Remembers what `poll` can't see again: for how long HA has been silent, and what was cancelled."""
+
+    def __init__(
+        self,
+        session: Session,
+        monotonic: Callable[[], float],
+        explain: Callable[[MigrationRequest], str | None],
+    ) -> None:
+        self._session = session
+        self._monotonic = monotonic
+        self._explain = explain
+        self._ha: dict[str, _HaRequest] = {}
+        self._partners: dict[str, tuple[str, ...]] = {}
+        self._cancelled: set[str] = set()
+
+    def began(self, task: str, partners: tuple[str, ...]) -> None:
+        """`partners` are the HA resources that come along."""
+        self._partners[task] = partners
+        if Upid.parse(task).type == HA_REQUEST:
+            self._ha[task] = _HaRequest(self._monotonic())
+
+    def poll(self, tasks: Mapping[str, MigrationRequest]) -> dict[str, MigrationState]:
+        """One call for all that are under way, one more for all that have ended or that HA has."""
+        with_ha = {task for task in tasks if Upid.parse(task).type == HA_REQUEST}
+        ends = self._ends({task for task in tasks if task not in with_ha})
+        states = {task: RUNNING for task, end in ends.items() if end is None}
+        if len(states) == len(tasks):
+            return states
+        entries = rows(self._session.get("cluster/resources", type="vm"), "cluster/resources")
+        places = {id_of(entry): entry for entry in entries}
+        for task, request in tasks.items():
+            entry = places.get(request.guest)
+            if task in states:
+                continue
+            if entry is None:
+                states[task] = MigrationState(state="failed", why="the guest is gone")
+            elif task in with_ha:
+                states[task] = self._ha_state(task, request, entry)
+            else:
+                states[task] = self._state(task, request, entry, ends[task] or "")
+        return states
+
+    def cancel(self, task: str) -> None:
+        self._cancelled.add(task)
+        upid = Upid.parse(task)
+        real: str | None = task
+        if upid.type == HA_REQUEST:
+            request = MigrationRequest(guest=upid.id, source=upid.node, target="")
+            real = newest_task(self._session, request, active=True)
+        if real is not None:
+            self._session.delete(f"nodes/{upid.node}/tasks/{real}")
+
+    def _ends(self, wanted: set[str]) -> dict[str, str | None]:
+        """How each task ended, None for one under way. The list is short: what it lacks is asked for."""
+        if not wanted:
+            return {}
+        listed = {
+            str(task.get("upid")): str(task.get("status") or "unknown") if task.get("endtime") else None
+            for task in rows(self._session.get("cluster/tasks"), "cluster/tasks")
+        }
+        return {task: listed[task] if task in listed else self._end(task) for task in wanted}
+
+    def _end(self, task: str) -> str | None:
+        path = f"nodes/{Upid.parse(task).node}/tasks/{task}/status"
+        try:
+            status = row(self._session.get(path), path)
+        except NodeSilent:
+            return "the node that ran it does not answer"
+        except NotFound:
+            return "the node that ran it does not know it any more"
+        return None if status.get("status") == "running" else str(status.get("exitstatus") or "unknown")
+
+    def _state(self, task: str, request: MigrationRequest, entry: Row, end: str) -> MigrationState:
+        """Of a task that has ended. What counts is where the guest is."""
+        locked = entry.get("lock") == "migrate"
+        if entry.get("node") == request.target:
+            # It arrives a moment before its lock is taken off.
+            return RUNNING if locked else MigrationState(state="migrated", percent=100)
+        why = f"the task says {end}, but the guest is on {entry.get('node')}" if succeeded(end) else end
+        if locked:
+            why += "; it is still locked (migrate): see to it on its node, then unlock it"
+        cancelled = task in self._cancelled or "interrupted by signal" in end
+        return MigrationState(state="cancelled" if cancelled else "failed", why=why)
+
+    def _ha_state(self, task: str, request: MigrationRequest, entry: Row) -> MigrationState:
+        partners = self._partners.get(task, ())
+        along = f"HA moves along: {', '.join(partners)}" if partners else ""
+        followed = self._ha.setdefault(task, _HaRequest(self._monotonic()))
+        if entry.get("hastate") in BUSY:
+            followed.seen_moving = True
+            return MigrationState(state="running", why=along)
+        if entry.get("node") == request.target and entry.get("lock") != "migrate":
+            return MigrationState(state="migrated", percent=100, why=along)
+        waited = self._monotonic() - followed.since
+        if not followed.seen_moving and waited < HA_PATIENCE_SECONDS:
+            return MigrationState(state="running", why=along)
+        return MigrationState(
+            state="cancelled" if task in self._cancelled else "failed",
+            why=f"the guest is on {entry.get('node')}: {self._ha_reason(task, request)}",
+        )
+
+    def _ha_reason(self, task: str, request: MigrationRequest) -> str:
+        real = newest_task(self._session, request, active=False, since=Upid.parse(task).started)
+        end = self._end(real) if real else None
+        if end is not None:
+            return f"HA's migration ended with: {end}"
+        objection = self._explain(request)
+        return f"HA dropped the request{': ' + objection if objection else ' without a word'}"

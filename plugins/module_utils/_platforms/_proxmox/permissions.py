@@ -1,0 +1,60 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the account sees and may do what is needed. Private to the collection.
+
+Proxmox VE leaves out what an account may not see instead of failing: facts would be partial without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .answers import Row, flag
+from .refusals import permission_missing
+
+# Where the privilege must hold, and on everything below.
+TO_READ = (
+    ("/", "Sys.Audit"),
+    ("/nodes", "Sys.Audit"),
+    ("/vms", "VM.Audit"),
+    ("/storage", "Datastore.Audit"),
+)
+TO_MIGRATE = "VM.Migrate"
+
+
+class Privileges:
+    """The account's effective privileges, by path: 1 when they hold for what is below too, else 0."""
+
+    def __init__(self, answer: Row) -> None:
+        self._paths: dict[str, Mapping[str, object]] = {
+            path: privileges for path, privileges in answer.items() if isinstance(privileges, Mapping)
+        }
+
+    def demand_reading(self) -> None:
+        """Raises PermissionMissing for the first privilege that a full reading lacks."""
+        for path, privilege in TO_READ:
+            self._demand(path, privilege)
+            if path != "/":
+                for below in sorted(self._paths):
+                    if below.startswith(f"{path}/"):
+                        self._demand(below, privilege)
+
+    def demand_migrating(self, guest: str) -> None:
+        self._demand(f"/vms/{guest}", TO_MIGRATE)
+
+    def _demand(self, path: str, privilege: str) -> None:
+        if not self._has(path, privilege):
+            raise permission_missing(privilege, path, "GET access/permissions")
+
+    def _has(self, path: str, privilege: str) -> bool:
+        if path in self._paths:
+            # Value 0: good for the path itself alone, enough for one guest but not for all of them.
+            alone = path.count("/") > 1 or path == "/"
+            return privilege in self._paths[path] and (alone or flag(self._paths[path][privilege]))
+        parent = path
+        while parent != "/":
+            parent = parent.rpartition("/")[0] or "/"
+            if parent in self._paths:
+                return flag(self._paths[parent].get(privilege, 0))
+        return False

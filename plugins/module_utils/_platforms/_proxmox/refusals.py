@@ -1,0 +1,71 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a refusal means: Proxmox VE tells by status and reason phrase. Private to the collection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..errors import (
+    NotFound,
+    NotQuorate,
+    PermissionMissing,
+    PlatformError,
+    Refused,
+    UnexpectedAnswer,
+    Unreachable,
+)
+
+# The host that we talk to could not pass the call on to the node that it is for.
+PROXY_ERRORS = range(595, 600)
+
+_PERMISSION = re.compile(r"Permission check failed \((?P<path>/[^,]*), (?P<privilege>[^)]+)\)")
+_GONE = re.compile(r"Configuration file .* does not exist|no such cluster node|no such task")
+
+
+class NodeSilent(Unreachable):
+    """The API answers, but one node of the cluster does not."""
+
+
+class Unanswered(Unreachable):
+    """A call that changes something got no answer: it may or may not have been carried out."""
+
+
+def refusal(status: int, reason: str, errors: object, call: str) -> PlatformError:
+    """The error for an answer with a status of 400 or more, other than 401 and those of the proxy."""
+    text = reason.strip() or f"status {status} without a reason"
+    if status == 403:
+        return _forbidden(text, call)
+    if status == 501:
+        return UnexpectedAnswer(text, where=call, hint="Is it a Proxmox VE of version 8 or 9?")
+    if "no quorum" in text:
+        return NotQuorate(text, where=call)
+    details = _details(errors)
+    text = f"{text.rstrip('.')}: {details}" if details else text
+    if _GONE.search(text):
+        return NotFound(text, where=call)
+    return Refused(text, where=call)
+
+
+def _forbidden(text: str, call: str) -> PermissionMissing:
+    found = _PERMISSION.search(text)
+    if found is None:
+        return PermissionMissing(text, where=call)
+    return permission_missing(found["privilege"], found["path"], call)
+
+
+def permission_missing(privilege: str, path: str, call: str) -> PermissionMissing:
+    return PermissionMissing(
+        f"the account lacks the privilege {privilege} on {path}",
+        where=call,
+        hint=f"Give it a role with {privilege} on {path}, propagated (an API token with privilege separation"
+        " needs the role itself)",
+    )
+
+
+def _details(errors: object) -> str:
+    if not isinstance(errors, Mapping):
+        return ""
+    return ", ".join(f"{name}: {str(why).strip()}" for name, why in errors.items() if isinstance(why, str))

@@ -1,0 +1,138 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proxmox VE 8 and 9 as a platform. Private to the collection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+
+from .._model.snapshot import Snapshot
+from ._proxmox.answers import Row, row, rows, whole
+from ._proxmox.checking import Preconditions, preconditions
+from ._proxmox.cluster import Membership, Resources
+from ._proxmox.connection import ProxmoxConnection
+from ._proxmox.following import Follower
+from ._proxmox.guests import id_of
+from ._proxmox.looking import look
+from ._proxmox.permissions import Privileges
+from ._proxmox.reading import read_snapshot
+from ._proxmox.session import Session
+from ._proxmox.starting import start
+from ._proxmox.storages import Storage, storages
+from .errors import NotFound, Refused
+from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState
+
+# Proxmox VE's default of max_workers in the datacenter's options.
+DEFAULT_WORKERS = 4
+# The nodes themselves have no limit; two streams fill a migration network of 10 Gbit/s.
+PER_HOST = 2
+# How long what was seen counts as present for a check; the API itself looks again before it starts anything.
+PRESENT_SECONDS = 5.0
+
+_Key = tuple[str, str, str, tuple[tuple[str, str], ...]]
+
+
+class ProxmoxPlatform:
+    """The Platform protocol over one cluster (or a single node). A task's name is its UPID."""
+
+    def __init__(
+        self,
+        connection: ProxmoxConnection,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._session = Session(connection)
+        self._follower = Follower(
+            self._session, monotonic, lambda request: self._preconditions(request).objection
+        )
+        self._monotonic = monotonic
+        self._seen: tuple[float, Resources] | None = None
+        self._storages: Mapping[str, Storage] | None = None
+        self._privileges: Privileges | None = None
+        self._capacities: Capacities | None = None
+        self._checked: dict[_Key, Preconditions] = {}
+
+    @property
+    def capacities(self) -> Capacities:
+        if self._capacities is None:
+            options = row(self._session.get("cluster/options"), "cluster/options")
+            workers = whole(options.get("max_workers")) or DEFAULT_WORKERS
+            self._capacities = Capacities(cluster=workers, per_host=PER_HOST)
+        return self._capacities
+
+    def read(self) -> Snapshot:
+        return read_snapshot(self._session, self._connection, self._clock())
+
+    def look(self, guests: Collection[str]) -> ClusterNow:
+        membership = Membership.read(self._session)
+        membership.demand(self._connection.cluster)
+        now, resources = look(self._session, membership, guests)
+        self._seen = self._monotonic(), resources
+        return now
+
+    def check(self, request: MigrationRequest) -> str | None:
+        self._demand_right(request)
+        found = self._preconditions(request)
+        self._checked[_key(request)] = found
+        return found.objection
+
+    def start(self, request: MigrationRequest) -> str:
+        self._demand_right(request)
+        found = self._checked.pop(_key(request), None) or self._preconditions(request)
+        if found.objection is not None:
+            raise Refused(found.objection, where=f"guest {request.guest}")
+        task = start(self._session, self._connection, request, self._entry(request.guest), found)
+        self._follower.began(task, found.partners)
+        return task
+
+    def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
+        states = self._follower.poll(tasks)
+        if any(state.state != "running" for state in states.values()):
+            self._seen = None
+        return states
+
+    def cancel(self, task: str) -> None:
+        self._follower.cancel(task)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _preconditions(self, request: MigrationRequest) -> Preconditions:
+        entry = self._entry(request.guest)
+        return preconditions(self._session, self._connection, request, entry, self._known_storages())
+
+    def _demand_right(self, request: MigrationRequest) -> None:
+        if self._privileges is None:
+            path = "access/permissions"
+            self._privileges = Privileges(row(self._session.get(path), path))
+        self._privileges.demand_migrating(request.guest)
+
+    def _entry(self, guest: str) -> Row:
+        """The guest's line in /cluster/resources, as it was a moment ago."""
+        entry = next((entry for entry in self._present().guests if id_of(entry) == guest), None)
+        if entry is None:
+            raise NotFound(
+                f"there is no guest {guest} in this cluster, or the account does not see it",
+                where="GET cluster/resources",
+            )
+        return entry
+
+    def _present(self) -> Resources:
+        if self._seen is None or self._monotonic() - self._seen[0] > PRESENT_SECONDS:
+            self._seen = self._monotonic(), Resources.read(self._session)
+        return self._seen[1]
+
+    def _known_storages(self) -> Mapping[str, Storage]:
+        if self._storages is None:
+            entries = rows(self._session.get("storage"), "storage")
+            self._storages = storages(entries, self._present().storages)
+        return self._storages
+
+
+def _key(request: MigrationRequest) -> _Key:
+    return request.guest, request.source, request.target, tuple(sorted(request.storage.items()))
