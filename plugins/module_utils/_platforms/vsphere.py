@@ -113,9 +113,10 @@ class VSpherePlatform:
     def _read(self) -> tuple[Inventory, Mapping[str, Mapping[str, float]]]:
         inventory = read_inventory(self._session, self._place())
         hosts = {identity: vim.HostSystem(identity) for identity, found in inventory.hosts.items()}
-        require_privileges(
-            self._session, [vim.ClusterComputeResource(self._place().id), *hosts.values()], READ
-        )
+        kinds = {"HostSystem": vim.HostSystem, "VirtualMachine": vim.VirtualMachine}
+        unseen = [kinds[kind](identity) for kind, identity in inventory.unseen]
+        cluster = vim.ClusterComputeResource(self._place().id)
+        require_privileges(self._session, [cluster, *hosts.values(), *unseen], READ)
         measured = [
             hosts[identity]
             for identity, found in inventory.hosts.items()

@@ -33,6 +33,7 @@ HOST_PATHS = (
     "summary.maxEVCModeKey",
     "config.network.pnic",
     "config.network.vnic",
+    "vm",
     "datastore",
     "network",
 )
@@ -74,7 +75,10 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What the property collector found, by reference. `config` is the cluster's ClusterConfigInfoEx."""
+    """What the property collector found, by reference. `config` is the cluster's ClusterConfigInfoEx.
+
+    `unseen` are hosts and guests that others refer to and that were not found.
+    """
 
     config: Element | None
     hosts: Mapping[str, Found]
@@ -84,6 +88,7 @@ class Inventory:
     datastore_names: Mapping[str, str]
     network_names: Mapping[str, str]
     pool_names: Mapping[str, str]
+    unseen: tuple[tuple[str, str], ...]
 
 
 def read_inventory(session: Session, place: ClusterPlace) -> Inventory:
@@ -94,6 +99,7 @@ def read_inventory(session: Session, place: ClusterPlace) -> Inventory:
     cluster = kinds.get("ClusterComputeResource", {}).get(place.id)
     if cluster is None:
         raise NotFound(f"the cluster {place} is gone", where=session.where)
+    guests = kinds.get("VirtualMachine", {})
     hosts, datastores = kinds.get("HostSystem", {}), kinds.get("Datastore", {})
     pools = {
         identity: pool
@@ -104,16 +110,21 @@ def read_inventory(session: Session, place: ClusterPlace) -> Inventory:
     return Inventory(
         config=cluster.values.get("configurationEx"),
         hosts=hosts,
-        guests={
-            identity: guest
-            for identity, guest in kinds.get("VirtualMachine", {}).items()
-            if guest.text("runtime.host") in hosts
-        },
+        guests={identity: guest for identity, guest in guests.items() if guest.text("runtime.host") in hosts},
         datastores=datastores,
         shared=_shared(hosts.values(), datastores),
         datastore_names=_names(datastores),
         network_names=_names(kinds.get("Network", {})),
         pool_names=_names(pools),
+        unseen=(
+            *(("HostSystem", host) for host in cluster.items("host") if host not in hosts),
+            *(
+                ("VirtualMachine", guest)
+                for host in hosts.values()
+                for guest in host.items("vm")
+                if guest not in guests
+            ),
+        ),
     )
 
 
@@ -122,7 +133,7 @@ def _read(session: Session, place: ClusterPlace) -> list[Found]:
         session,
         [vim.ClusterComputeResource(place.id)],
         [
-            properties(vim.ClusterComputeResource, "name", "resourcePool", "configurationEx"),
+            properties(vim.ClusterComputeResource, "host", "resourcePool", "configurationEx"),
             properties(vim.HostSystem, *HOST_PATHS),
             properties(vim.VirtualMachine, *GUEST_PATHS),
             properties(vim.Datastore, *DATASTORE_PATHS),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import PermissionMissing
-from .faults import Unsupported
+from .faults import Gone, Unsupported
 from .session import Session
 from .values import find_all, flag, text
 
@@ -19,7 +19,8 @@ READ = ("System.View", "System.Read")
 def require_privileges(session: Session, entities: Sequence[Any], privileges: Sequence[str]) -> None:
     """Raises PermissionMissing when the account lacks a privilege on an object. One call for all.
 
-    A server that can't tell is believed to grant them: it will refuse by itself what it does not.
+    A server that can't tell is believed to grant them: it will refuse by itself what it does not. Objects
+    that are gone since they were found do not matter.
     """
     manager = session.manager("authorizationManager")
     try:
@@ -27,6 +28,11 @@ def require_privileges(session: Session, entities: Sequence[Any], privileges: Se
             manager, "HasPrivilegeOnEntities", list(entities), session.key, list(privileges)
         )
     except Unsupported:
+        return
+    except Gone as gone:
+        rest = [entity for entity in entities if entity._GetMoId() != gone.id]
+        if rest and len(rest) < len(entities):
+            require_privileges(session, rest, privileges)
         return
     lacking = [
         (text(availability, "privId") or "", text(answer, "entity") or "")

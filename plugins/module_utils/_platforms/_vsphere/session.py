@@ -104,5 +104,6 @@ class Session:
 
     def _log_in(self) -> str:
         manager = self.manager("sessionManager")
+        self._soap.forget()
         response = self._soap.call(manager, "Login", self._username, self._password, None, repeatable=False)
         return text(returned(response), "key") or ""

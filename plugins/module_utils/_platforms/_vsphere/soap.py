@@ -47,6 +47,10 @@ class Soap:
         fault = detail[0] if detail is not None and len(detail) else None
         raise error_of(fault, message, f"{self._where}, {method}")
 
+    def forget(self) -> None:
+        """Be nobody again: a server does not let somebody log in who is logged in."""
+        self._cookie = ""
+
     def _parsed(self, answer: Answer) -> Element:
         if answer.status in (200, 500):
             try:
