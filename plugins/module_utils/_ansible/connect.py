@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._model.errors import InputError
+from .._platforms._proxmox.connection import ProxmoxConnection
 from .._platforms.protocol import Platform
-from .._platforms.proxmox import ProxmoxConnection, ProxmoxPlatform
+from .._platforms.proxmox import ProxmoxPlatform
 from .._platforms.rehearsal import RehearsalPlatform
 from .._platforms.vsphere import VSphereConnection, VSpherePlatform
 from .environment import missing
@@ -39,7 +40,7 @@ def _need(params: Mapping[str, Any], *options: str) -> None:
 def _verifies(params: Mapping[str, Any]) -> bool:
     verify = params["validate_certs"] is not False
     if not verify and params["ca_path"]:
-        raise InputError("ca_path", params["ca_path"], "left out, since validate_certs is false")
+        raise InputError("ca_path", params["ca_path"], "wanted, since validate_certs is false")
     return verify
 
 
@@ -68,7 +69,7 @@ def _proxmox(params: Mapping[str, Any], window: int) -> Platform:
     if params["api_token_id"] or params["api_token_secret"]:
         _need(params, "api_token_id", "api_token_secret")
         if params["api_password"]:
-            raise InputError("api_password", "a password", "left out, since api_token_id is given")
+            raise InputError("api_password", "a password", "wanted, since api_token_id is given")
     else:
         _need(params, "api_password")
     return ProxmoxPlatform(

@@ -54,7 +54,7 @@ def missing(platform: str, option: str) -> InputError:
     variable = VARIABLES[platform].get(option)
     other = f" or the environment variable {variable}" if variable else ""
     return InputError(
-        option, None, f"given, and platform: {platform} needs it", hint=f"Set the option {option}{other}"
+        option, None, f"a value, which platform: {platform} needs", hint=f"Set the option {option}{other}"
     )
 
 

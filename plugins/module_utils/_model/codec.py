@@ -247,12 +247,10 @@ def _dataclass(cls: type) -> Decoder:
         except InputError as error:
             raise error.under(key) from None
         except KeyError:
-            raise InputError(
-                str(key), value[key], f"known here; known are {', '.join(sorted(parts))}"
-            ) from None
+            raise InputError(str(key), key, f"a known field; known are {', '.join(sorted(parts))}") from None
         if not required <= value.keys():
             missing = min(required - value.keys())
-            raise InputError(missing, None, "there, but this field is required")
+            raise InputError(missing, None, "a value, which is required")
         return cls(**arguments)
 
     return decoder

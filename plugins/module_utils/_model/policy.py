@@ -169,16 +169,14 @@ def _check_rule_spec(spec: RuleSpec, path: str) -> None:
     if spec.by == "guests" and spec.guests is None:
         raise InputError(f"{path}.guests", None, "a selector, which by: guests needs")
     if spec.by == "name_prefix" and spec.pattern is not None:
-        raise InputError(f"{path}.pattern", spec.pattern, "left out, since by: name_prefix needs none")
+        raise InputError(f"{path}.pattern", spec.pattern, "wanted, since by: name_prefix needs none")
     if spec.by != "guests" and spec.guests is not None:
-        raise InputError(
-            f"{path}.guests", "a selector", f"left out, since by: {spec.by} finds its own guests"
-        )
+        raise InputError(f"{path}.guests", "a selector", f"wanted, since by: {spec.by} finds its own guests")
     if spec.kind in ("host_affinity", "host_anti_affinity"):
         if spec.hosts is None:
             raise InputError(f"{path}.hosts", None, f"a selector of hosts, which kind: {spec.kind} needs")
     elif spec.hosts is not None:
-        raise InputError(f"{path}.hosts", "a selector", f"left out, since kind: {spec.kind} names no hosts")
+        raise InputError(f"{path}.hosts", "a selector", f"wanted, since kind: {spec.kind} names no hosts")
     if spec.by == "regex":
         _check_regex(spec.pattern, f"{path}.pattern")
     for name, selector in (("guests", spec.guests), ("hosts", spec.hosts)):

@@ -42,7 +42,7 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"platform": "vsphere"}, r"hostname: None is not given.*VMWARE_HOST"),
+        ({"platform": "vsphere"}, r"hostname: None is not a value.*VMWARE_HOST"),
         ({"platform": "vsphere", "hostname": "h", "username": "u"}, r"^password: .*VMWARE_PASSWORD"),
         ({"platform": "proxmox", "api_host": ["h"], "api_user": "u"}, r"^api_password: .*PROXMOX_PASSWORD"),
         (
@@ -55,7 +55,7 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
                 "platform": "vsphere", "hostname": "h", "username": "u", "password": "p",
                 "validate_certs": False, "ca_path": "/ca.pem",
             },
-            r"^ca_path: '/ca\.pem' is not left out, since validate_certs is false",
+            r"^ca_path: '/ca\.pem' is not wanted, since validate_certs is false",
         ),
     ],
 )  # fmt: skip

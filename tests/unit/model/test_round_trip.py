@@ -131,7 +131,7 @@ def test_a_whole_number_stays_one() -> None:
         ({"window_seconds": 1.5}, r"snapshot\.window_seconds: 1\.5 is not a whole number"),
         ({"window_seconds": True}, r"snapshot\.window_seconds: True is not a whole number"),
         ({"window_seconds": -1}, r"snapshot\.window_seconds: -1 is not a number of at least 0"),
-        ({"colour": "red"}, r"snapshot\.colour: 'red' is not known here; known are cluster, guests"),
+        ({"colour": "red"}, r"snapshot\.colour: 'colour' is not a known field; known are cluster, guests"),
     ],
 )
 def test_wrong_top_level(change: dict[str, object], message: str) -> None:
@@ -153,7 +153,7 @@ def test_wrong_top_level(change: dict[str, object], message: str) -> None:
         ("hosts", "status", "up", r"hosts\[1\]\.status: 'up' is not one of online, offline, unknown"),
         ("guests", "host", "nowhere", r"snapshot\.guests\[1\]\.host: 'nowhere' is not the id of a host"),
         ("guests", "used", {"memory": "8"}, r"guests\[1\]\.used\.memory: '8' is not a finite number"),
-        ("guests", "disks", [{"size": 1}], r"guests\[1\]\.disks\[0\]\.datastore: None is not there"),
+        ("guests", "disks", [{"size": 1}], r"guests\[1\]\.disks\[0\]\.datastore: None is not a value, which is required"),
         ("guests", "name", "", r"guests\[1\]\.name: '' is not a text of at least one character"),
     ],
 )
@@ -200,7 +200,7 @@ def test_two_of_one_id() -> None:
         ),
         (
             {"rules": [{"by": "tag", "kind": "affinity", "hosts": {}}]},
-            r"rules\[0\]\.hosts: .* is not left out",
+            r"rules\[0\]\.hosts: .* is not wanted",
         ),
         ({"rules": [{"by": "guests", "kind": "affinity"}]}, r"rules\[0\]\.guests: None is not a selector"),
         ({"exclude": {"guests": {"regex": "["}}}, r"policy\.exclude\.guests\.regex: '\[' is not a regular"),
