@@ -117,7 +117,14 @@ def test_results_are_of_the_published_types(route: Route) -> None:
     world = load_world(snapshot(), "9.2", switches, HaChoice(), lambda: NOON)
     access = Access(switches, {"root@pam": "secret"}, {}, lambda: NOON, b"key")
     task = world.tasks.start("pve1", "qmigrate", "110", "root@pam", NOON)
-    names = {"node": "pve1", "vmid": "111", "sid": "vm:100", "rule": "web", "upid": task.upid}
+    names = {
+        "node": "pve1",
+        "vmid": "111",
+        "sid": "vm:100",
+        "rule": "web",
+        "upid": task.upid,
+        "poolid": "shop",
+    }
     if "/lxc/" in route.path:
         names.update(node="pve2", vmid="112")
     given = dict(ARGUMENTS.get(route.path, {}))

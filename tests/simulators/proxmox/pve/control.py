@@ -91,6 +91,7 @@ def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
         guest.node = given["host"]
         guest.restart_counters(now)
     world.note_peak(guest.node)
+    world.remember(now)
 
 
 def _change_host(world: World, given: dict[str, Any], now: float) -> None:

@@ -65,6 +65,7 @@ class Switches:
         self.sample_seconds = 0.0
         self.quorate = True
         self.pressure = True
+        self.history_remembers = False
         self.grants: dict[str, dict[str, list[str]]] = {}
         self.options: dict[str, Any] = {}
         self.offline_status: list[Any] = [595, "No route to host"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from .errors import SnapshotError
@@ -54,8 +55,21 @@ def load_world(
         clock=clock,
         tasks=TaskBook(now - NODE_UPTIME),
     )
+    _add_past_migrations(world, snapshot)
     world.note_peak(*nodes)
+    world.remember(0.0)
     return world
+
+
+def _add_past_migrations(world: World, snapshot: Mapping[str, Any]) -> None:
+    """A guest's last migration is a task in the archive of the node that it came from."""
+    moved = [entry for entry in snapshot["guests"] if entry.get("last_migrated_at")]
+    for entry in sorted(moved, key=lambda each: str(each["last_migrated_at"])):
+        guest = world.guests[int(entry["id"])]
+        came_from = next((name for name in world.nodes if name != guest.node), guest.node)
+        ended = datetime.fromisoformat(entry["last_migrated_at"]).timestamp()
+        kind = "qmigrate" if guest.kind == "qemu" else "vzmigrate"
+        world.tasks.start(came_from, kind, entry["id"], "root@pam", ended - 30).end(ended, "OK")
 
 
 def _load(used: Mapping[str, Any]) -> Load:

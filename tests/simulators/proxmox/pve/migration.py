@@ -145,6 +145,7 @@ class _Worker:
         self.task.end(moment, "OK")
         self._close(moment, "done")
         world.note_peak(self.change.source, target)
+        world.remember(moment)
         self.on_end(moment, True)
 
     def fail(self, moment: float, text: str, exitstatus: str) -> None:

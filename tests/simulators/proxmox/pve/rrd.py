@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measured history: one value for each step of a time frame.
 
-The past is flat: every point holds the present load, as if it had never been different. So the mean over any
-window is the snapshot's value, and after a migration the history is that of the new place.
+By default the past is flat: every point holds the present load, as if it had never been different, so that
+the mean over any window is the snapshot's value. With the switch history_remembers a node's points hold the
+load that it had then.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Callable
+
 from .errors import bad_parameters
-from .state import Guest, Node
+from .state import Guest, Load, Node
 from .world import World
 
 Row = dict[str, object]
@@ -33,7 +37,14 @@ FRAMES_9 = {
 
 
 def node_points(world: World, node: Node, frame: str, now: float) -> list[Row]:
-    load = world.node_loads(now)[node.name]
+    present = world.node_loads(now)[node.name]
+    remembered = world.node_history[node.name] if world.switches.history_remembers else [(0.0, present)]
+    since = [moment for moment, _ in remembered]
+    known = [_node_values(world, node, load) for _, load in remembered]
+    return _points(world, lambda moment: known[bisect_right(since, moment) - 1], frame, now)
+
+
+def _node_values(world: World, node: Node, load: Load) -> Row:
     half = None if load.network_io is None else load.network_io / 2
     values: Row = {
         "loadavg": load.cpu,
@@ -53,7 +64,7 @@ def node_points(world: World, node: Node, frame: str, now: float) -> list[Row]:
         values["memavailable"] = None if load.memory is None else max(node.maxmem - load.memory, 0)
         values["arcsize"] = 0
         values.update(_pressure(world, node.pressure, cpu_full=False))
-    return _points(world, values, frame, now)
+    return _known(values)
 
 
 def guest_points(world: World, guest: Guest, frame: str, now: float) -> list[Row]:
@@ -75,20 +86,24 @@ def guest_points(world: World, guest: Guest, frame: str, now: float) -> list[Row
         if world.major >= 9:
             values["memhost"] = load.memory
             values.update(_pressure(world, guest.pressure, cpu_full=True))
-    return _points(world, values, frame, now)
+    known = _known(values)
+    return _points(world, lambda moment: known, frame, now)
 
 
-def _points(world: World, values: Row, frame: str, now: float) -> list[Row]:
+def _points(world: World, values: Callable[[float], Row], frame: str, now: float) -> list[Row]:
     frames = FRAMES_9 if world.major >= 9 else FRAMES_8
     if frame not in frames:
         raise bad_parameters(
             timeframe=f"value '{frame}' does not have a value in the enumeration '{', '.join(frames)}'"
         )
     step, count = frames[frame]
-    known = {key: value for key, value in values.items() if value is not None}
     last = int(now) // step * step
-    points: list[Row] = [{"time": last - step * back, **known} for back in range(count - 1, 0, -1)]
-    return [*points, {"time": last}]
+    times = range(last - step * (count - 1), last, step)
+    return [*({"time": moment, **values(moment)} for moment in times), {"time": last}]
+
+
+def _known(values: Row) -> Row:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _pressure(world: World, pressure: dict[str, float], *, cpu_full: bool) -> Row:

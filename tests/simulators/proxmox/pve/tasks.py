@@ -83,7 +83,7 @@ class TaskBook:
 
     def start(self, node: str, kind: str, subject: str, user: str, now: float) -> Task:
         self._next_pid += 7
-        task = Task(node, self._next_pid, int((now - self._booted) * 100), now, kind, subject, user)
+        task = Task(node, self._next_pid, max(int((now - self._booted) * 100), 0), now, kind, subject, user)
         self._tasks[task.upid] = task
         return task
 

@@ -59,6 +59,8 @@ class World:
     changes: list[Change] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     peak_memory: dict[str, int] = field(default_factory=dict)
+    node_history: dict[str, list[tuple[float, Load]]] = field(default_factory=dict)
+    """Since when a node has had which load, oldest first."""
     _events: list[tuple[float, int, Action]] = field(default_factory=list)
     _sequence: Iterator[int] = field(default_factory=itertools.count)
 
@@ -140,6 +142,11 @@ class World:
                 held[move.target] += move.guest.present_load.memory or 0
         for name, memory in held.items():
             self.peak_memory[name] = max(self.peak_memory.get(name, 0), memory)
+
+    def remember(self, now: float) -> None:
+        """Note what every node's load is from now on."""
+        for name, load in self.node_loads(now).items():
+            self.node_history.setdefault(name, []).append((now, load))
 
     def set_node_status(self, name: str, status: str, now: float) -> None:
         """A node goes or comes; migrations from or to a node that goes fail."""

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from ..errors import bad_parameters
+from collections import Counter
+
+from ..errors import bad_parameters, died
 from ..params import VMID, Param
 from ..routes import Call, Need, method
 from .views import (
@@ -18,6 +20,7 @@ from .views import (
 )
 
 AUDIT = Need("/", ("Sys.Audit",))
+TOLD_TASKS = 25
 
 
 @method("GET", "/cluster/status", AUDIT)
@@ -190,14 +193,19 @@ def next_id(call: Call) -> object:
 
 @method("GET", "/cluster/tasks")
 def cluster_tasks(call: Call) -> object:
+    """What every node tells the others: its running tasks and the last of the finished ones."""
     rows = []
+    finished: Counter[str] = Counter()
     for task in call.world.tasks.newest_first():
+        finished[task.node] += not task.running
+        if not task.running and finished[task.node] > TOLD_TASKS:
+            continue
         if task.owned_by(call.user) or call.rights.has(f"/nodes/{task.node}", "Sys.Audit"):
             row = {**task.entry(), "saved": "0" if task.running else "1"}
             if task.ended is not None:
                 row.update({"endtime": int(task.ended), "status": task.exitstatus})
             rows.append(row)
-    return rows[:25]
+    return rows
 
 
 @method("GET", "/cluster/replication")
@@ -220,8 +228,22 @@ def pools(call: Call) -> object:
     if wanted is None:
         return [{"poolid": name} for name in names if call.rights.has(f"/pool/{name}", "Pool.Audit")]
     call.rights.demand(f"/pool/{wanted}", "Pool.Audit")
-    if wanted not in names:
-        raise bad_parameters(poolid=f"pool '{wanted}' does not exist")
+    return [{"poolid": wanted, **_pool(call, str(wanted))}]
+
+
+@method(
+    "GET",
+    "/pools/{poolid}",
+    Need("/pool/{poolid}", ("Pool.Audit",)),
+    {"type": Param("string", enum=("qemu", "lxc", "storage"))},
+)
+def pool(call: Call) -> object:
+    return _pool(call, call.text("poolid"))
+
+
+def _pool(call: Call, name: str) -> Row:
+    if not any(guest.pool == name for guest in call.world.guests.values()):
+        raise died(f"pool '{name}' does not exist")
     members = [
         {
             "id": f"{guest.kind}/{guest.vmid}",
@@ -231,6 +253,6 @@ def pools(call: Call) -> object:
             "name": guest.name,
         }
         for guest in call.world.guests.values()
-        if guest.pool == wanted and call.params.get("type") in (None, guest.kind)
+        if guest.pool == name and call.params.get("type") in (None, guest.kind)
     ]
-    return [{"poolid": wanted, "members": members}]
+    return {"members": members}
