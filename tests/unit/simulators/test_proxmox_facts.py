@@ -175,3 +175,5 @@ def test_an_unknown_switch_is_refused(start_proxmox: StartProxmox) -> None:
     simulator = start_proxmox()
     with pytest.raises(LaunchError, match="unknown switch 'latency'"):
         simulator.switches(latency=1)
+    with pytest.raises(LaunchError, match="a guest uses no 'ram'"):
+        simulator.change_guest("110", used={"ram": 1})

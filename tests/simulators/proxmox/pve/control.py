@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from .access import Access
 from .errors import SnapshotError
-from .state import Guest
+from .state import Guest, Load
 from .world import World
 
 
@@ -76,6 +76,9 @@ def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
     if unknown:
         raise SnapshotError(f"a guest has no {sorted(unknown)[0]!r} to change")
     if "used" in given:
+        wrong = set(given["used"]) - {entry.name for entry in fields(Load)}
+        if wrong:
+            raise SnapshotError(f"a guest uses no {sorted(wrong)[0]!r}")
         guest.change_load(replace(guest.load, **given["used"]), now)
     if "lock" in given:
         guest.lock = given["lock"]

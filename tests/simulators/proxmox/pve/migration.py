@@ -152,7 +152,7 @@ class _Worker:
         if self.over:
             return
         self._release()
-        if self.guest.power == "stopped":
+        if self.guest.kind == "lxc":
             self.guest.power = self.power_before
         duration = _duration(moment - self.task.started)
         self.task.log(moment, f"ERROR: {text}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,6 +19,7 @@ from .routes import Page, carry_out, find
 from .world import World
 
 BASE = "/api2/json"
+WITHOUT_BODY = (401, 595, 596, 599)
 
 
 class Dropped(Exception):
@@ -42,7 +44,9 @@ class Server(ThreadingHTTPServer):
         return self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news."""
+        """A client that goes away is no news; anything else is a mistake of ours."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -126,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise Dropped
             fault = world.switches.to_fail(template, concrete, [*names.values(), *map(str, given.values())])
             if fault is not None:
-                raise ApiError(fault.error, fault.message)
+                raise ApiError(fault.error, fault.message, body=fault.error not in WITHOUT_BODY)
             result = carry_out(world, access, route, principal, names, given)
         if drop is not None:
             raise Dropped
@@ -150,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
             return {**given, **parsed}
         if kind not in ("application/x-www-form-urlencoded", ""):
             raise ApiError(501, f"upload '{kind}' not implemented")
-        return {**given, **dict(parse_qsl(body.decode(), keep_blank_values=True))}
+        return {**given, **dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))}
 
     def _ticket(self) -> str:
         for cookie in self.headers.get("Cookie", "").split(";"):
