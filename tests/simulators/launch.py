@@ -276,7 +276,7 @@ def _stop(options: argparse.Namespace) -> int:
     if _alive(pid):
         os.kill(pid, signal.SIGTERM)
     alarm = time.monotonic() + 15
-    while target.exists() and _alive(pid):
+    while _alive(pid):
         if time.monotonic() > alarm:
             raise LaunchError(f"process {pid} did not stop")
         time.sleep(0.02)
