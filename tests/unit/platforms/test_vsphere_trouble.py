@@ -55,10 +55,8 @@ def closed() -> int:
     return port
 
 
-def somewhere(port: int, hostname: str = "127.0.0.1", **changes: object) -> VSphereConnection:
-    return VSphereConnection(
-        hostname=hostname, port=port, username="u", password=SECRET, timeout=0.3, **changes
-    )  # type: ignore[arg-type]
+def somewhere(port: int, hostname: str = "127.0.0.1") -> VSphereConnection:
+    return VSphereConnection(hostname=hostname, port=port, username="u", password=SECRET, timeout=0.3)
 
 
 def failure(connection: VSphereConnection) -> EvenKeelError:

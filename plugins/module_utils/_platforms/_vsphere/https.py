@@ -9,6 +9,7 @@ import gzip
 import http.client
 import socket
 import ssl
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -105,13 +106,13 @@ class Https:
             connection.request(method, path, body, {"Accept-Encoding": "gzip", **(headers or {})})
             response = connection.getresponse()
             content = response.read()
-        except (OSError, http.client.HTTPException) as error:
+            if response.getheader("Content-Encoding") == "gzip":
+                content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error, http.client.HTTPException) as error:
             self.close()
             raise AnswerLost(
                 f"the answer did not come: {_reason(error, self.endpoint)}", where=str(self.endpoint)
             ) from error
-        if response.getheader("Content-Encoding") == "gzip":
-            content = gzip.decompress(content)
         return Answer(response.status, response.reason, content, response.getheader("Set-Cookie"))
 
 

@@ -25,7 +25,7 @@ class Rest:
         basic = base64.b64encode(f"{username}:{password}".encode()).decode()
         self._new = True
         answer = self._send("POST", "/api/session", None, {"Authorization": f"Basic {basic}"})
-        if answer.status in (404, 405, 501):
+        if answer.status in (400, 404, 405, 501):
             self._new = False
             answer = self._send("POST", f"/rest/{_CIS}/session", None, {"Authorization": f"Basic {basic}"})
         self._headers = {"vmware-api-session-id": str(self._value(answer))}
