@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyVmomi
 from pyVim.connect import SmartConnect
-from pyVmomi import vim, vmodl
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.collector import PAGE
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.inventory import (
@@ -37,6 +37,9 @@ from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 DEVICES = "config.hardware.device"
+
+_library: Any = pyVmomi
+vim, vmodl = _library.vim, _library.vmodl
 
 
 def main() -> None:

@@ -116,6 +116,24 @@ class Policy:
         "bytes per second that one migration copies; only estimates of time rest on it",
     ] = 1_000_000_000 / 8
     max_per_host: Annotated[int, Bounds(least=1), "migrations into or out of one host at the same time"] = 2
+    min_gain: Annotated[
+        float,
+        Bounds(least=0),
+        "points outside the band that a migration must take away to pay, where the band itself can't be reached",
+    ] = 0.5
+    effort: Annotated[
+        int,
+        Bounds(least=0),
+        "how long to look for fewer migrations, in search steps for each guest; the same effort, the same plan",
+    ] = 100
+    time_limit: (
+        Annotated[
+            float,
+            Bounds(least=0),
+            "seconds after which the search stops early with the best plan so far; null for none",
+        ]
+        | None
+    ) = None
     seed: int = 1
 
     @classmethod

@@ -16,12 +16,13 @@ from .state import State
 def best_floor(state: State) -> list[float]:
     """By metric, the lower edge of the band that leaves the fewest points outside.
 
-    The mean over the hosts, weighted by capacity, does not change when guests move, so the band must contain it.
+    The mean over the hosts, weighted by capacity, does not change when guests move, so the band must contain
+    it.
     """
     metrics = state.problem.metrics
     return [
         _floor(
-            [state.load[host][index] * metrics.scale[host][index] for host in counted],
+            [state.points[host][index] for host in counted],
             [1.0 / metrics.scale[host][index] for host in counted],
             limit,
         )
@@ -38,6 +39,6 @@ def _floor(points: Sequence[float], capacity: Sequence[float], limit: float) -> 
     def outside(floor: float) -> float:
         return sum(max(0.0, p - floor - limit) + max(0.0, floor - p) for p in points)
 
-    # The sum is convex and piecewise linear with its corners at p and p − limit.
+    # The sum is convex and piecewise linear with its corners at p and p - limit.
     corners = {mean - limit, mean} | {c for p in points for c in (p, p - limit) if mean - limit < c < mean}
     return min(sorted(corners), key=outside)

@@ -12,7 +12,7 @@ def migrations_bound(problem: Problem) -> int:
     """Guests that can't stay where they are, whatever else is moved."""
     forced = 0
     for unit, home in enumerate(problem.unit_home):
-        if home >= 0 and not problem.unit_mask[unit] >> home & 1:
-            if problem.policy.goal == "spread" or not problem.roles.leaving[home]:
-                forced += len(problem.members[unit])
+        misplaced = home >= 0 and not problem.unit_mask[unit] >> home & 1
+        if misplaced and (problem.policy.goal == "spread" or not problem.roles.leaving[home]):
+            forced += len(problem.members[unit])
     return forced

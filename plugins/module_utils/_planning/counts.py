@@ -47,7 +47,8 @@ class Counts:
             self.amount = self._amount()
 
     def allows(self, host: int, many: int) -> bool:
-        """Whether `many` members that are nowhere now may go there without keeping or making the rule broken."""
+        """Whether `many` members that are nowhere now may go there without keeping or making the rule
+        broken."""
         group = self.group
         if not group.strict:
             return True

@@ -27,6 +27,10 @@ def kind_of(state: State, unit: int) -> MigrationKind:
     state.put(unit, home)
     mends = state.broken > broken or (state.total_excess <= excess + 1e-9 and state.soft_cost > wishes + 1e-9)
     state.move(unit, here)
+    if not mends and unit in problem.crowded:
+        ceiling = problem.needs.ceiling[here]
+        # It left where a broken rule wanted fewer, and was let in up to the ceiling that such a guest has.
+        mends = any(have > top for have, top in zip(state.need[here], ceiling, strict=True))
     return "rule" if mends else "balance"
 
 
@@ -41,8 +45,11 @@ def reason(
 ) -> str:
     """One sentence with numbers."""
     hosts = problem.hosts
+    if kind == "parking":
+        return f"waits on {hosts[target].name} for room where it goes, and leaves room on {hosts[source].name}"
     if kind == "evacuate":
-        return f"{hosts[source].name} is in maintenance; {hosts[target].name} ends at {_use(after, hosts[target].id)}"
+        ends = _use(after, hosts[target].id)
+        return f"{hosts[source].name} is in maintenance; {hosts[target].name} ends at {ends}"
     if kind == "rule":
         text = _rule_reason(problem, guest, source, before, after)
         if text:
@@ -114,8 +121,8 @@ def out_of_band(problem: Problem, after: ClusterState) -> list[Unresolved]:
         found.append(
             Unresolved(
                 what=f"spread of {label(name)}",
-                why=f"{spread:.1f} points where {limit:g} are allowed: {high} is at {used[high]:.1f} % and {low} at "
-                f"{used[low]:.1f} %",
+                why=f"{spread:.1f} points where {limit:g} are allowed: {high} is at {used[high]:.1f} % "
+                f"and {low} at {used[low]:.1f} %",
             )
         )
     return found
@@ -139,7 +146,8 @@ def broken_rules(
         ]
         why = violation.detail
         if rule.kind == "anti_affinity" and len(rule.guests) > sum(problem.roles.receives):
-            why += f"; {len(rule.guests)} guests can't be apart on {sum(problem.roles.receives)} hosts (even_spread can)"
+            hosts = sum(problem.roles.receives)
+            why += f"; {len(rule.guests)} guests can't be apart on {hosts} hosts (even_spread can)"
         elif fixed:
             why += "; " + "; ".join(fixed[:3])
         else:
@@ -159,7 +167,7 @@ def stranded(problem: Problem, places: Sequence[int]) -> list[Unresolved]:
         ]
         if left:
             texts = [
-                f"{problem.guests[g].name} ({problem.stays[g] or 'no other host has room and keeps its rules'})"
+                f"{problem.guests[g].name} ({problem.stays[g] or 'no other host has room or keeps its rules'})"
                 for g in left
             ]
             more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""

@@ -24,7 +24,8 @@ Vector = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """By host index: which may receive, which may give, which count in the spread, and which must be emptied."""
+    """By host index: which may receive, which may give, which count in the spread, and which must be
+    emptied."""
 
     receives: tuple[bool, ...]
     gives: tuple[bool, ...]
@@ -71,8 +72,10 @@ class Needs:
     """What may run out on a host: the resources in a fixed order, each host's use and ceilings, each guest's
     part.
 
-    ceiling: for migrations that level; ceiling_for_rules: for those that mend a rule or empty a host in maintenance.
-    Neither is below what the host already carries: too full is no reason to call the present state impossible.
+    ceiling: for migrations that level; ceiling_for_rules: for those that mend a rule or empty a host in
+    maintenance.
+    Neither is below what the host already carries: too full is no reason to call the present state
+    impossible.
     """
 
     names: tuple[str, ...]

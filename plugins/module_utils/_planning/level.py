@@ -61,32 +61,32 @@ def _better(
 
 def _leavers(state: State, host: int) -> list[int]:
     """Units whose leaving helps the host most."""
-    loads, now = state.problem.unit_load, state.excess[host]
-    gains = [(state.excess_without(host, loads[unit]) - now, unit) for unit in state.on[host]]
+    now = state.excess[host]
+    gains = [(state.excess_without(host, state.points_of(unit, host)) - now, unit) for unit in state.on[host]]
     return [unit for gain, unit in heapq.nsmallest(LEAVERS, gains) if gain < -SETTLED]
 
 
 def _arrivals(state: State, host: int) -> list[int]:
-    """Units elsewhere whose coming would help the host, from the hosts that are fullest where it is emptiest."""
-    metrics = state.problem.metrics
+    """Units elsewhere whose coming would help the host, from the hosts that are fullest where it is
+    emptiest."""
     lacking = [
         index
-        for index, (load, low) in enumerate(zip(state.load[host], state.low[host], strict=True))
-        if load < low
+        for index, (points, low) in enumerate(zip(state.points[host], state.low, strict=True))
+        if points < low
     ]
     if not lacking:
         return []
-    loads, now = state.problem.unit_load, state.excess[host]
+    now = state.excess[host]
 
     def fullness(other: int) -> float:
-        return sum(state.load[other][index] * metrics.scale[other][index] for index in lacking)
+        return sum(state.points[other][index] for index in lacking)
 
     sources = heapq.nlargest(SOURCES, (h for h in range(len(state.on)) if h != host), key=fullness)
     gains = [
         (
-            state.excess_with(host, loads[unit])
+            state.excess_with(host, state.points_of(unit, host))
             - now
-            + state.excess_without(source, loads[unit])
+            + state.excess_without(source, state.points_of(unit, source))
             - state.excess[source],
             unit,
         )
@@ -100,7 +100,7 @@ def _try(state: State, unit: int, host: int, budget: int) -> tuple[float, int, i
     before = state.take(unit)
     gained = state.total_excess
     result = None
-    base = gained - state.excess[before] + state.excess_with(before, state.problem.unit_load[unit])
+    base = gained - state.excess[before] + state.excess_with(before, state.points_of(unit, before))
     if state.fits(unit, host):
         change = gained + cost_at(state, unit, host) - base
         moved = state.guests_moved(unit, host) - state.guests_moved(unit, before)
@@ -111,16 +111,15 @@ def _try(state: State, unit: int, host: int, budget: int) -> tuple[float, int, i
 
 
 def _best_target(state: State, unit: int, budget: int) -> tuple[float, int, int] | None:
-    problem = state.problem
     before = state.take(unit)
-    base = state.excess_with(before, problem.unit_load[unit]) - state.excess[before]
+    base = state.excess_with(before, state.points_of(unit, before)) - state.excess[before]
     left = state.guests_moved(unit, before)
     best: tuple[float, int, int] | None = None
     for host in targets(state, unit):
         if host == before:
             continue
         moved = state.guests_moved(unit, host)
-        change = state.excess_with(host, problem.unit_load[unit]) - state.excess[host] - base
+        change = state.excess_with(host, state.points_of(unit, host)) - state.excess[host] - base
         if change >= -SETTLED or state.moves + moved > budget:
             continue
         rank = change / (1 + max(0, moved - left))
@@ -132,30 +131,27 @@ def _best_target(state: State, unit: int, budget: int) -> tuple[float, int, int]
 
 def _exchange(state: State, host: int, budget: int) -> bool:
     """Swap one unit of this host with one of another where both together help although neither does alone."""
-    problem = state.problem
-    loads = problem.unit_load
     best: tuple[float, int, int] | None = None
-    here = sorted(state.on[host])[:40]
+    mine = [(unit, state.points_of(unit, host)) for unit in list(state.on[host])[:40]]
     for other in _partners(state, host):
-        both = state.excess[host] + state.excess[other]
-        for mine in here:
-            for theirs in list(state.on[other])[:40]:
-                change = tuple(b - a for a, b in zip(loads[mine], loads[theirs], strict=True))
-                after = state.excess_with(host, change) + state.excess_without(other, change)
-                if after < both - SETTLED and (best is None or after - both < best[0]):
-                    best = (after - both, mine, theirs)
+        both = state.excess[host] + state.excess[other] - SETTLED
+        for theirs in list(state.on[other])[:40]:
+            coming, leaving = state.points_of(theirs, host), state.points_of(theirs, other)
+            for unit, points in mine:
+                here = tuple(b - a for a, b in zip(points, coming, strict=True))
+                there = tuple(a - b for a, b in zip(state.points_of(unit, other), leaving, strict=True))
+                after = state.excess_with(host, here) + state.excess_with(other, there)
+                if after < both and (best is None or after - both < best[0]):
+                    best = (after - both, unit, theirs)
     return best is not None and _swap(state, best[1], best[2], budget)
 
 
 def _partners(state: State, host: int) -> list[int]:
     """Hosts that differ most from this one."""
-    scale = state.problem.metrics.scale
+    mine = state.points[host]
 
     def difference(other: int) -> float:
-        return sum(
-            abs(a * s - b * t)
-            for a, s, b, t in zip(state.load[host], scale[host], state.load[other], scale[other], strict=True)
-        )
+        return sum(abs(a - b) for a, b in zip(mine, state.points[other], strict=True))
 
     return heapq.nlargest(4, (h for h in range(len(state.on)) if h != host and state.on[h]), key=difference)
 
@@ -176,7 +172,8 @@ def _swap(state: State, first: int, second: int, budget: int) -> bool:
 
 
 def trim(state: State, floor_free: bool = False) -> bool:
-    """Send units home whose migration turned out not to be needed, the largest first. Gives whether one was."""
+    """Send units home whose migration turned out not to be needed, the largest first. Gives whether one
+    was."""
     problem = state.problem
     away = sorted(
         (unit for unit, host in enumerate(state.where) if host != problem.unit_home[unit] and host >= 0),

@@ -72,7 +72,8 @@ def pressure_shares(host: Host, guests: Sequence[Guest], metric: str) -> list[fl
     """How much of a host's stall each of its guests brings along: in proportion to what it uses of the
     resource behind it.
 
-    A stall is no sum of parts, so this is an estimate; it is linear so that the same sum is read before and after.
+    A stall is no sum of parts, so this is an estimate; it is linear so that the same sum is read before and
+    after.
     """
     stalled = host_used(host, metric)
     if stalled is None:

@@ -8,9 +8,13 @@ Private to the collection.
 
 from __future__ import annotations
 
+from random import Random
+
 from .counts import Counts
-from .moves import NEVER, best_place, go_home, place_with_room, undo_all
-from .state import APART_AT_HOME, State
+from .moves import NEVER, best_place, place_with_room, targets, undo_all
+from .state import APART_AT_HOME, NOWHERE, State
+
+TRIES = 120
 
 
 def mend(state: State, *, budget: int, empty_hosts: bool) -> None:
@@ -106,12 +110,56 @@ def unplaced(state: State) -> list[int]:
     return [unit for unit, host in enumerate(state.where) if _misplaced(state, unit, host)]
 
 
-def restore(state: State, where: list[int]) -> None:
-    """Bring a state to another placement of the same problem."""
-    for unit, host in enumerate(where):
-        if state.where[unit] != host:
-            state.take(unit)
-            if host == APART_AT_HOME:
-                go_home(state, unit)
-            else:
-                state.put(unit, host)
+def squeeze(state: State, dice: Random, *, budget: int, empty_hosts: bool) -> None:
+    """For what is still broken: empty a part of one host at random, put the guest in question there,
+    refill."""
+    for unit in unplaced(state):
+        home = state.problem.unit_home[unit]
+        if empty_hosts or home < 0 or not state.problem.roles.leaving[home]:
+            _squeeze_in(state, unit, dice, budget)
+    for counts in state.strict:
+        stuck = 0
+        while counts.amount and stuck < TRIES // 10:
+            crowded = _crowded(state, counts)
+            if not crowded or not _squeeze_in(state, crowded[stuck % len(crowded)], dice, budget):
+                stuck += 1
+
+
+def _squeeze_in(state: State, unit: int, dice: Random, budget: int) -> bool:
+    hosts = [host for host in targets(state, unit) if host != state.where[unit]]
+    if not hosts:
+        return False
+    before = wrong_guests(state)
+    for attempt in range(TRIES):
+        host = hosts[attempt % len(hosts)]
+        many = 1 + int(dice.random() * min(6, 1 + attempt // len(hosts)))
+        here = list(state.on[host])
+        out = dice.sample(here, min(many, len(here)))
+        was = [(other, state.take(other)) for other in (unit, *out)]
+        done = _refill(state, unit, host, out)
+        if done and wrong_guests(state) < before and state.moves <= budget:
+            return True
+        for other, _ in was:
+            if state.where[other] != NOWHERE:
+                state.take(other)
+        for other, place in was:
+            state.put(other, place)
+    return False
+
+
+def _refill(state: State, unit: int, host: int, out: list[int]) -> bool:
+    if not state.fits(unit, host):
+        return False
+    state.put(unit, host)
+    # The largest is the hardest to place.
+    for other in sorted(out, key=lambda other: (-state.problem.unit_bytes[other], other)):
+        found = best_place(state, other)
+        if found is None:
+            return False
+        state.put(other, found[1])
+    return True
+
+
+def wrong_guests(state: State) -> int:
+    """How many guests are where a strict rule or maintenance does not want them."""
+    return state.broken + sum(len(state.problem.members[unit]) for unit in unplaced(state))

@@ -16,10 +16,10 @@ NEVER = float("inf")
 
 
 def cost_at(state: State, unit: int, host: int) -> float:
-    """What a taken unit adds when put there: points outside the band, then a touch of crowding, then wishes."""
+    """What a taken unit adds when put there: points outside the band, then a touch of crowding, then
+    wishes."""
     problem = state.problem
-    load = problem.unit_load[unit]
-    cost = state.excess_with(host, load) - state.excess[host]
+    cost = state.excess_with(host, state.points_of(unit, host)) - state.excess[host]
     cost += 1e-3 * crowding(state, unit, host)
     for group, many in problem.unit_groups[unit]:
         counts = state.counts[group]
@@ -52,10 +52,8 @@ def crowding(state: State, unit: int, host: int) -> float:
     ):
         if more and top:
             total += have / top * more / top
-    for load, more, scale in zip(
-        state.load[host], problem.unit_load[unit], problem.metrics.scale[host], strict=True
-    ):
-        total += load * scale * more * scale / 1e4
+    for points, more in zip(state.points[host], state.points_of(unit, host), strict=True):
+        total += points * more / 1e4
     return total
 
 

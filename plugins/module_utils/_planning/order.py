@@ -72,6 +72,12 @@ class _Scheduler:
         self.ancestors: list[int] = []
         self.running: list[tuple[float, int]] = []
         self.ended: set[int] = set()
+        self.parked: set[int] = set()
+        self.masks = {
+            guests[0]: problem.unit_mask[unit]
+            for unit, guests in enumerate(problem.members)
+            if len(guests) == 1
+        }
         self.busy = [0] * len(problem.hosts)
         self.now = 0.0
         self.groups_of: dict[int, list[int]] = {}
@@ -92,12 +98,37 @@ class _Scheduler:
         while self.waiting or self.running:
             started = self._start_what_is_safe()
             if not self.running:
-                if started:
+                if started or self._park():
                     continue
                 break
             self.now, position = heapq.heappop(self.running)
             self._end(position)
         return Order(placed=self.placed, left=[hop for job in self.waiting for hop in job])
+
+    def _park(self) -> bool:
+        """Nothing can start: send one guest to a third host first, so that the ring opens. Once for each
+        guest."""
+        for number, job in enumerate(self.waiting):
+            hop = job[0]
+            if len(job) > 1 or hop.guest in self.parked or not self._is_in_the_way(hop):
+                continue
+            for host in self._refuges(hop):
+                detour = Hop(guest=hop.guest, source=hop.source, target=host, parking=True)
+                if self._obeys_rules((detour,)) and self._has_room((detour,)):
+                    self.parked.add(hop.guest)
+                    self.waiting[number] = (Hop(guest=hop.guest, source=host, target=hop.target),)
+                    self._start((detour,))
+                    return True
+        return False
+
+    def _is_in_the_way(self, hop: Hop) -> bool:
+        return any(job[0].target == hop.source for job in self.waiting)
+
+    def _refuges(self, hop: Hop) -> list[int]:
+        """Hosts that may run the guest, those with the most free memory first."""
+        mask = self.masks.get(hop.guest, 0)
+        hosts = [h for h in range(len(self.free)) if mask >> h & 1 and h not in (hop.source, hop.target)]
+        return sorted(hosts, key=lambda host: (-self.free[host][1], host))
 
     def _seconds(self, hop: Hop) -> float:
         memory = self.problem.needs.guest[hop.guest][1]
@@ -106,13 +137,25 @@ class _Scheduler:
     def _start_what_is_safe(self) -> bool:
         still, any_started = [], False
         for job in self.waiting:
-            if self._has_slots(job) and self._obeys_rules(job) and self._has_room(job):
+            if (
+                self._has_arrived(job[0])
+                and self._has_slots(job)
+                and self._obeys_rules(job)
+                and self._has_room(job)
+            ):
                 self._start(job)
                 any_started = True
             else:
                 still.append(job)
         self.waiting = still
         return any_started
+
+    def _has_arrived(self, hop: Hop) -> bool:
+        return hop.guest not in self.parked or all(
+            position in self.ended
+            for position, placed in enumerate(self.placed)
+            if placed.hop.guest == hop.guest
+        )
 
     def _has_slots(self, job: tuple[Hop, ...]) -> bool:
         most = self.problem.policy.max_per_host
@@ -164,7 +207,8 @@ class _Scheduler:
                     after.update(self.left_by.get((number, host), ()))
                 else:
                     after.update(self.last_of_group.get(number, ()))
-            after.update(p for p, placed in enumerate(self.placed) if placed.hop.guest == hop.guest)
+            if hop.guest in self.parked:
+                after.update(p for p, placed in enumerate(self.placed) if placed.hop.guest == hop.guest)
         kept = self._without_implied(after)
         first = len(self.placed)
         for hop in job:

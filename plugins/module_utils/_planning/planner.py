@@ -5,41 +5,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from .._model.plan import Cost, GuestRef, Migration, MigrationKind, Plan, Proof, Unresolved
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
+from .apply import apply_plan
 from .bounds import migrations_bound
 from .errors import UnsafePlan
 from .explain import broken_rules, immovable, kind_of, out_of_band, reason, stranded
 from .judge import cluster_state
+from .moves import go_home
 from .order import Hop, Order, order
 from .problem import Problem, build
-from .search import solve
+from .search import place_like, solve
 from .select import select_guests, select_hosts
 from .state import State
 from .verify import Barred, verify
 
-
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
+MOST_LOOKS = 4
+MOST_DETOURS = 3
 
 
-def plan(snapshot: Snapshot, policy: Policy) -> Plan:
+def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.monotonic) -> Plan:
     """Raises PlanningError when there is nothing to plan with, UnsafePlan when the planner itself is at
     fault.
+
+    `clock` is read for the policy's time_limit only.
     """
+    started = clock()
+
+    def expired() -> bool:
+        return policy.time_limit is not None and clock() - started >= policy.time_limit
+
     problem = build(snapshot, policy)
-    state = solve(problem)
-    kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
-    ordered = _order(state, kinds)
-    left = {hop.guest for hop in ordered.left}
-    if left:
-        for unit in _moved(state):
-            if left & set(problem.members[unit]):
-                state.move(unit, problem.unit_home[unit])
-    result = _plan(state, kinds, ordered)
+    result, places = _reachable(problem, solve(problem, expired), expired)
+    if policy.max_migrations is None:
+        result, places = _stable(problem, result, places, expired)
+    _check(problem, result)
+    return result
+
+
+def _stable(
+    problem: Problem, result: Plan, places: list[int], expired: Callable[[], bool]
+) -> tuple[Plan, list[int]]:
+    """Plan again from where the plan ends, and take that way at once, until nothing is left to want.
+
+    Only where something stays undone can a second look see more than the first.
+    """
+    for _ in range(MOST_LOOKS):
+        if result.status == "balanced":
+            break
+        later = build(apply_plan(problem.snapshot, result), problem.policy)
+        further, ends = _reachable(later, solve(later, expired), expired)
+        if not further.migrations:
+            break
+        composed, reached = _reachable(problem, place_like(problem, ends), expired)
+        if reached != ends:
+            break
+        result, places = composed, reached
+    return result, places
+
+
+def _reachable(problem: Problem, state: State, expired: Callable[[], bool]) -> tuple[Plan, list[int]]:
+    """The plan to that placement, or to the nearest one that there is a safe way to."""
+    forbidden: set[tuple[int, int]] = set()
+    left: list[Hop] = []
+    for _ in range(MOST_DETOURS):
+        kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
+        ordered = _order(state, kinds)
+        if not ordered.left:
+            break
+        left = ordered.left
+        stuck = {hop.guest for hop in left}
+        forbidden |= {(unit, state.where[unit]) for unit in kinds if stuck & set(problem.members[unit])}
+        state = solve(problem, expired, frozenset(forbidden))
+    while True:
+        kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
+        ordered = _order(state, kinds)
+        if not ordered.left:
+            break
+        left = ordered.left
+        stuck = {hop.guest for hop in left}
+        for unit in kinds:
+            if stuck & set(problem.members[unit]):
+                state.take(unit)
+                go_home(state, unit)
+    return _plan(state, kinds, ordered, left), _places(state)
+
+
+def _check(problem: Problem, result: Plan) -> None:
+    snapshot, policy = problem.snapshot, problem.policy
     barred = Barred(
         sources=select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
         targets=select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
@@ -52,7 +111,6 @@ def plan(snapshot: Snapshot, policy: Policy) -> Plan:
             where="planner",
             hint="This is a defect of Even Keel; please report it with the snapshot and the policy.",
         )
-    return result
 
 
 def _moved(state: State) -> list[int]:
@@ -86,7 +144,7 @@ def _order(state: State, kinds: dict[int, MigrationKind]) -> Order:
     return order(problem, jobs, ceilings)
 
 
-def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order) -> Plan:
+def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Sequence[Hop]) -> Plan:
     problem = state.problem
     places = _places(state)
     before, after = cluster_state(problem, problem.home), cluster_state(problem, places)
@@ -97,7 +155,7 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order) -> Plan
         hop = placed.hop
         guest = problem.guests[hop.guest]
         waves.append(1 + max((waves[step] for step in placed.after), default=0))
-        kind = kinds[unit_of[hop.guest]]
+        kind = "parking" if hop.parking else kinds[unit_of[hop.guest]]
         memory = int(problem.needs.guest[hop.guest][1])
         migrations.append(
             Migration(
@@ -113,7 +171,7 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order) -> Plan
                 storage=_storage(problem, hop),
             )
         )
-    unresolved = _unresolved(state, places, ordered)
+    unresolved = _unresolved(state, places, left)
     bound = migrations_bound(problem)
     return Plan(
         cluster=problem.snapshot.cluster,
@@ -141,7 +199,7 @@ def _storage(problem: Problem, hop: Hop) -> dict[str, str]:
     return {name: name for name in names if name in places and not places[name].shared}
 
 
-def _unresolved(state: State, places: Sequence[int], ordered: Order) -> list[Unresolved]:
+def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> list[Unresolved]:
     problem = state.problem
     after = cluster_state(problem, places)
     found = list(problem.unresolved)
@@ -156,8 +214,8 @@ def _unresolved(state: State, places: Sequence[int], ordered: Order) -> list[Unr
     if problem.policy.goal == "spread":
         found += stranded(problem, places)
         found += out_of_band(problem, after)
-    if ordered.left:
-        names = ", ".join(problem.guests[hop.guest].name for hop in ordered.left[:10])
+    if left and found:
+        names = ", ".join(problem.guests[hop.guest].name for hop in left[:10])
         found.append(
             Unresolved(what="order of migrations", why=f"there is no safe moment to migrate {names}")
         )

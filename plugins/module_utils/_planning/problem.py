@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A snapshot and a policy as flat lists of numbers, made once and never changed. Private to the collection.
 
-Hosts, guests, metrics, needs and rules are indices here. A unit is what moves as one: a guest, or the guests of a
+Hosts, guests, metrics, needs and rules are indices here. A unit is what moves as one: a guest, or the guests
+of a
 strict affinity rule.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from .._model.plan import Unresolved
 from .._model.policy import Policy
@@ -63,9 +65,13 @@ class Group:
     domain: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Everything that the search needs, by index."""
+    """Everything that the search needs, by index.
+
+    Loads are points: percent of a host's capacity. Hosts of one kind have the same capacities, so unit_points
+    is by kind and unit. crowded: units that stand where a broken rule wants fewer.
+    """
 
     snapshot: Snapshot
     policy: Policy
@@ -81,11 +87,12 @@ class Problem:
     members: tuple[tuple[int, ...], ...]
     unit_home: tuple[int, ...]
     unit_mask: tuple[int, ...]
-    unit_load: tuple[Vector, ...]
+    host_kind: tuple[int, ...]
+    unit_points: tuple[tuple[Vector, ...], ...]
     unit_need: tuple[Vector, ...]
     unit_bytes: tuple[int, ...]
     unit_groups: tuple[tuple[tuple[int, int], ...], ...]
-    fixed_load: tuple[Vector, ...]
+    fixed_points: tuple[Vector, ...]
     fixed_need: tuple[Vector, ...]
     fixed_groups: tuple[dict[int, int], ...]
     crowded: frozenset[int]
@@ -95,6 +102,17 @@ class Problem:
         """In the units of the loads; None where the host does not tell how much it is using or has."""
         name = self.metrics.names[metric]
         return None if host_used(self.hosts[host], name) is None else host_capacity(self.hosts[host], name)
+
+    @cached_property
+    def mean_points(self) -> Vector:
+        """By metric, the use of all counted hosts as if they were one: no migration between them changes
+        it."""
+        metrics = self.metrics
+        return tuple(
+            sum(metrics.host[host][index] for host in counted)
+            / sum(1.0 / metrics.scale[host][index] for host in counted)
+            for index, counted in enumerate(metrics.counted)
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -246,11 +264,12 @@ class _Builder:
         if not mask:
             return f"no host may run all of {', '.join(names[:10])}"
         total = [sum(parts) for parts in zip(*(self.needs.guest[member] for member in members), strict=True)]
-        for index, host in enumerate(self.hosts):
+        for index in range(len(self.hosts)):
             if mask >> index & 1 and self._could_hold(index, members, total):
                 return None
         memory = self.needs.names.index("memory")
-        return f"no host has room for {', '.join(names[:10])} together ({total[memory] / 2**30:.1f} GiB of memory)"
+        size = f"{total[memory] / 2**30:.1f} GiB of memory"
+        return f"no host has room for {', '.join(names[:10])} together ({size})"
 
     def _could_hold(self, host: int, members: Sequence[int], total: Sequence[float]) -> bool:
         """Whether they fit on the host with every other guest that may leave it gone."""
@@ -337,6 +356,9 @@ class _Builder:
                     counts = fixed_groups[number]
                     counts[self.home[guest]] = counts.get(self.home[guest], 0) + 1
         memory = self.needs.names.index("memory")
+        kinds: dict[Vector, int] = {}
+        for scale in self.metrics.scale:
+            kinds.setdefault(scale, len(kinds))
         crowded = {guest for group_ in self.groups for guest in self._crowded(group_)}
         return Problem(
             snapshot=self.snapshot,
@@ -356,11 +378,18 @@ class _Builder:
                 for guests in members
             ),
             unit_mask=tuple(masks),
-            unit_load=tuple(unit_load),
+            host_kind=tuple(kinds[scale] for scale in self.metrics.scale),
+            unit_points=tuple(
+                tuple(tuple(a * b for a, b in zip(load, scale, strict=True)) for load in unit_load)
+                for scale in kinds
+            ),
             unit_need=tuple(unit_need),
             unit_bytes=tuple(int(need[memory]) for need in unit_need),
             unit_groups=tuple(tuple(counts.items()) for counts in unit_groups),
-            fixed_load=tuple(tuple(vector) for vector in fixed_load),
+            fixed_points=tuple(
+                tuple(a * b for a, b in zip(load, scale, strict=True))
+                for load, scale in zip(fixed_load, self.metrics.scale, strict=True)
+            ),
             fixed_need=tuple(tuple(vector) for vector in fixed_need),
             fixed_groups=tuple(fixed_groups),
             crowded=frozenset(

@@ -45,7 +45,8 @@ def _without_unknown(rule: Rule, snapshot: Snapshot, unresolved: list[Unresolved
             unresolved.append(
                 Unresolved(
                     what=f"rule {rule.name}",
-                    why=f"it names {what} that this cluster does not have: {', '.join(unknown[:10])}; it counts for the rest",
+                    why=f"it names {what} that this cluster does not have: {', '.join(unknown[:10])}; "
+                    "it counts for the rest",
                 )
             )
     return replace(

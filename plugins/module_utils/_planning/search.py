@@ -5,27 +5,110 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from random import Random
+
+from .anneal import SETTLED, Annealer, Schedule
 from .band import best_floor
+from .bounds import migrations_bound
 from .level import level, trim
-from .mend import mend
+from .mend import mend, squeeze, unplaced
+from .moves import go_home
 from .problem import Problem
-from .state import State
+from .state import APART_AT_HOME, State
 
 UNLIMITED = 1 << 60
+LEAST_STEPS = 20_000
 
 
-def solve(problem: Problem) -> State:
-    """The best placement found: rules mended, then every metric inside its band, with few migrations."""
+def solve(
+    problem: Problem, expired: Callable[[], bool], forbidden: frozenset[tuple[int, int]] = frozenset()
+) -> State:
+    """The best placement found: rules mended, then every metric inside its band, with few migrations.
+
+    `forbidden`: units and hosts between which there was no safe way.
+    """
     policy = problem.policy
+    dice = Random(policy.seed)
     budget = UNLIMITED if policy.max_migrations is None else policy.max_migrations
     state = State(problem)
-    levels = policy.goal == "spread" and problem.metrics.names and any(problem.roles.receives)
+    state.forbidden = set(forbidden)
+    levels = policy.goal == "spread" and bool(problem.metrics.names) and any(problem.roles.receives)
     if levels:
         state.set_band(best_floor(state))
+    if needs_nothing(state):
+        return state
     mend(state, budget=budget, empty_hosts=policy.goal == "spread")
+    squeeze(state, dice, budget=budget, empty_hosts=policy.goal == "spread")
     if levels:
+        _level(state, dice, budget, expired)
+    _settle(state)
+    return state
+
+
+def needs_nothing(state: State) -> bool:
+    return (
+        state.total_excess <= SETTLED
+        and not state.broken
+        and not unplaced(state)
+        and state.soft_cost <= SETTLED
+    )
+
+
+def _level(state: State, dice: Random, budget: int, expired: Callable[[], bool]) -> None:
+    problem = state.problem
+    state.set_band(best_floor(state))
+    level(state, budget, steps=4 * len(problem.members) + 100)
+    while trim(state):
+        pass
+    if state.total_excess <= SETTLED and state.moves <= migrations_bound(problem):
+        return
+    steps = (LEAST_STEPS + problem.policy.effort * len(problem.members)) if problem.policy.effort else 0
+    Annealer(state, dice, budget, expired, Schedule()).run(steps)
+    if state.total_excess > SETTLED:
+        level(state, budget, steps=len(problem.members) + 100)
+    while trim(state):
+        pass
+
+
+def _settle(state: State) -> None:
+    """Where the band can't be reached, keep only the migrations that pay, and none when they pay too
+    little."""
+    problem, gain = state.problem, state.problem.policy.min_gain
+    if state.total_excess <= SETTLED:
+        return
+    for unit in sorted(
+        (u for u, h in enumerate(state.where) if h >= 0 and h != problem.unit_home[u]),
+        key=lambda u: (problem.unit_bytes[u], u),
+    ):
+        home = problem.unit_home[unit]
+        if home < 0:
+            continue
+        excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
+        here = state.take(unit)
+        if state.fits(unit, home):
+            state.put(unit, home)
+            cheap = state.total_excess - excess < gain * len(problem.members[unit])
+            if cheap and state.broken <= broken and state.soft_cost <= wishes + SETTLED:
+                continue
+            state.take(unit)
+        state.put(unit, here)
+
+
+def place_like(problem: Problem, places: list[int]) -> State:
+    """The state in which every guest is on the host of this index."""
+    state = State(problem)
+    if problem.policy.goal == "spread" and problem.metrics.names:
         state.set_band(best_floor(state))
-        level(state, budget, steps=4 * len(problem.members) + 100)
-        while trim(state):
-            pass
+    for unit, guests in enumerate(problem.members):
+        hosts = {places[guest] for guest in guests}
+        target = hosts.pop() if len(hosts) == 1 else APART_AT_HOME
+        if target != state.where[unit]:
+            state.take(unit)
+            if target == APART_AT_HOME:
+                go_home(state, unit)
+            else:
+                state.put(unit, target)
+    if problem.policy.goal == "spread" and problem.metrics.names:
+        state.set_band(best_floor(state))
     return state

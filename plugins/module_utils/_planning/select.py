@@ -43,7 +43,8 @@ def select_hosts(hosts: Iterable[Host], selector: Selector, field: str) -> froze
 
 
 def select_guests(guests: Iterable[Guest], selector: Selector) -> frozenset[str]:
-    """Ids of the guests that match any part; guests come and go, so a name that no guest has selects nothing."""
+    """Ids of the guests that match any part; guests come and go, so a name that no guest has selects
+    nothing."""
     return frozenset(
         guest.id
         for guest in guests

@@ -12,12 +12,14 @@ from .problem import Problem, Vector
 
 NOWHERE = -2
 APART_AT_HOME = -1
+WIDE = 1e300
 
 
 class State:
     """A placement of all units. Costs follow each `take` and `put`; nothing is ever searched for here.
 
-    where: the host of each unit, APART_AT_HOME for a split affinity group that is not united, NOWHERE while taken.
+    where: the host of each unit, APART_AT_HOME for a split affinity group that is not united, NOWHERE while
+    taken.
     excess: points by which each host is outside the band, summed over the metrics.
     """
 
@@ -26,72 +28,73 @@ class State:
         self.problem = problem
         self.where = [NOWHERE] * units
         self.on: list[dict[int, None]] = [{} for _ in range(hosts)]
-        self.load = [list(vector) for vector in problem.fixed_load]
+        self.points = [list(vector) for vector in problem.fixed_points]
         self.need = [list(vector) for vector in problem.fixed_need]
         self.counts = [
             Counts(group, dict(fixed))
             for group, fixed in zip(problem.groups, problem.fixed_groups, strict=True)
         ]
-        self.low: list[Vector] = [(-1e300,) * len(problem.metrics.names)] * hosts
-        self.high: list[Vector] = [(1e300,) * len(problem.metrics.names)] * hosts
+        metrics = len(problem.metrics.names)
+        self.low: Vector = (-WIDE,) * metrics
+        self.high: Vector = (WIDE,) * metrics
         self.excess = [0.0] * hosts
         self.total_excess = 0.0
         self.moves = 0
         self.bytes = 0
+        # Places that turned out to have no safe way there.
+        self.forbidden: set[tuple[int, int]] = set()
+        self.strict = tuple(counts for counts in self.counts if counts.group.strict)
+        self.broken_count = sum(counts.amount for counts in self.strict)
         for unit in range(units):
             self.put(unit, problem.unit_home[unit])
 
     def set_band(self, floor: Sequence[float]) -> None:
         """Ask for every metric between floor and floor + its limit, in percent."""
         metrics = self.problem.metrics
-        for host, scale in enumerate(metrics.scale):
-            self.low[host] = tuple(
-                bottom / s if s else -1e300 for bottom, s in zip(floor, scale, strict=True)
-            )
-            self.high[host] = tuple(
-                (bottom + limit) / s if s else 1e300
-                for bottom, limit, s in zip(floor, metrics.limits, scale, strict=True)
-            )
+        self.low = tuple(floor)
+        self.high = tuple(bottom + limit for bottom, limit in zip(floor, metrics.limits, strict=True))
+        for index, counted in enumerate(metrics.counted):
+            for host in set(range(len(self.points))).difference(counted):
+                # Nothing changes a metric where its scale is 0: inside the band, it never counts.
+                self.points[host][index] = floor[index]
         for host in range(len(self.excess)):
             self.excess[host] = self._excess(host)
         self.total_excess = sum(self.excess)
 
     def _excess(self, host: int) -> float:
         total = 0.0
-        for load, low, high, scale in zip(
-            self.load[host], self.low[host], self.high[host], self.problem.metrics.scale[host], strict=True
-        ):
-            if load > high:
-                total += (load - high) * scale
-            elif load < low:
-                total += (low - load) * scale
+        for points, low, high in zip(self.points[host], self.low, self.high, strict=True):
+            if points > high:
+                total += points - high
+            elif points < low:
+                total += low - points
         return total
 
     def excess_with(self, host: int, vector: Vector) -> float:
         """The host's excess once `vector` has arrived."""
         total = 0.0
-        for load, more, low, high, scale in zip(
-            self.load[host], vector, self.low[host], self.high[host], self.problem.metrics.scale[host]
-        ):
-            load += more
-            if load > high:
-                total += (load - high) * scale
-            elif load < low:
-                total += (low - load) * scale
+        for points, more, low, high in zip(self.points[host], vector, self.low, self.high, strict=True):
+            points += more
+            if points > high:
+                total += points - high
+            elif points < low:
+                total += low - points
         return total
 
     def excess_without(self, host: int, vector: Vector) -> float:
         """The host's excess once `vector` has left."""
         total = 0.0
-        for load, less, low, high, scale in zip(
-            self.load[host], vector, self.low[host], self.high[host], self.problem.metrics.scale[host]
-        ):
-            load -= less
-            if load > high:
-                total += (load - high) * scale
-            elif load < low:
-                total += (low - load) * scale
+        for points, less, low, high in zip(self.points[host], vector, self.low, self.high, strict=True):
+            points -= less
+            if points > high:
+                total += points - high
+            elif points < low:
+                total += low - points
         return total
+
+    def points_of(self, unit: int, host: int) -> Vector:
+        """What the unit makes on that host."""
+        return self.problem.unit_points[self.problem.host_kind[host]][unit]
 
     def guests_moved(self, unit: int, host: int) -> int:
         """How many of the unit's guests are away from home when it is on this host."""
@@ -148,26 +151,33 @@ class State:
 
     def _change(self, host: int, unit: int, sign: int) -> None:
         problem = self.problem
-        load, need = self.load[host], self.need[host]
-        for index, value in enumerate(problem.unit_load[unit]):
-            load[index] += sign * value
+        points, need = self.points[host], self.need[host]
+        for index, value in enumerate(self.points_of(unit, host)):
+            points[index] += sign * value
         for index, value in enumerate(problem.unit_need[unit]):
             need[index] += sign * value
         self._refresh(host)
         for group, many in problem.unit_groups[unit]:
-            self.counts[group].add(host, sign * many)
+            counts = self.counts[group]
+            before = counts.amount
+            counts.add(host, sign * many)
+            if counts.group.strict:
+                self.broken_count += counts.amount - before
 
     def _change_guest(self, guest: int, host: int, sign: int) -> None:
         problem = self.problem
-        load, need = self.load[host], self.need[host]
+        points, need = self.points[host], self.need[host]
         for index, value in enumerate(problem.metrics.guest[guest]):
-            load[index] += sign * value
+            points[index] += sign * value * problem.metrics.scale[host][index]
         for index, value in enumerate(problem.needs.guest[guest]):
             need[index] += sign * value
         self._refresh(host)
         for group, counts in enumerate(self.counts):
             if guest in problem.groups[group].guests:
+                before = counts.amount
                 counts.add(host, sign)
+                if counts.group.strict:
+                    self.broken_count += counts.amount - before
 
     def _refresh(self, host: int) -> None:
         excess = self._excess(host)
@@ -177,7 +187,7 @@ class State:
     def fits(self, unit: int, host: int) -> bool:
         """Whether a taken unit may be put there: its mask, the host's ceilings and every strict rule."""
         problem = self.problem
-        if not problem.unit_mask[unit] >> host & 1:
+        if not problem.unit_mask[unit] >> host & 1 or (unit, host) in self.forbidden:
             return False
         ceiling = problem.needs.ceiling[host]
         if host != problem.unit_home[unit] and self.must_move(unit):
@@ -202,14 +212,15 @@ class State:
 
     @property
     def broken(self) -> int:
-        """How far the strict rules over several guests are from holding, in guests that would have to move."""
-        return sum(counts.amount for counts in self.counts if counts.group.strict)
+        """How far the strict rules over several guests are from holding, in guests that would have to
+        move."""
+        return self.broken_count
 
     def spread(self) -> list[float]:
         """Points between the fullest and the emptiest host, by metric."""
         metrics = self.problem.metrics
         result = []
         for index, counted in enumerate(metrics.counted):
-            points = [self.load[host][index] * metrics.scale[host][index] for host in counted]
+            points = [self.points[host][index] for host in counted]
             result.append(max(points) - min(points))
         return result

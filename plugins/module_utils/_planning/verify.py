@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks a finished plan against its snapshot, knowing nothing of how it was made. Private to the collection.
 
-The reading of order is the most hostile one: a migration may start as soon as its `after` steps have ended, so at
+The reading of order is the most hostile one: a migration may start as soon as its `after` steps have ended,
+so at
 any moment everything not ordered against everything else may be done, under way, or not begun. Waves respect
 `after`, so what holds for every such interleaving holds wave by wave too.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .._model.plan import Migration, Plan
 from .._model.policy import Policy
@@ -139,7 +141,8 @@ class _Replay:
     def worst(self, gains: Mapping[int, float], reliefs: Mapping[int, float]) -> float:
         """The largest sum over all interleavings: gains count once begun, reliefs only once ended.
 
-        To begin something, all its ancestors have ended; so this is a maximum closure, found as a minimum cut.
+        To begin something, all its ancestors have ended; so this is a maximum closure, found as a minimum
+        cut.
         """
         room = dict(reliefs)
         paid: dict[int, dict[int, float]] = {gain: {} for gain in gains}
@@ -149,10 +152,7 @@ class _Replay:
                 path = self._path(gain, room, paid)
                 if path is None:
                     break
-                amount = min(
-                    [weight, room[path[-1][1]]]
-                    + [paid[g][r] for (_, r), (g, _) in zip(path, path[1:], strict=False)]
-                )
+                amount = min([weight, room[path[-1][1]]] + [paid[g][r] for (_, r), (g, _) in pairwise(path)])
                 for index, (giver, relief) in enumerate(path):
                     paid[giver][relief] = paid[giver].get(relief, 0.0) + amount
                     if index + 1 < len(path):
@@ -165,7 +165,8 @@ class _Replay:
     def _path(
         self, gain: int, room: Mapping[int, float], paid: Mapping[int, Mapping[int, float]]
     ) -> list[tuple[int, int]] | None:
-        """Shortest way to relief that is left, over gains that could be relieved by something else instead."""
+        """Shortest way to relief that is left, over gains that could be relieved by something else
+        instead."""
         queue: list[tuple[int, list[tuple[int, int]]]] = [(gain, [])]
         seen = {gain}
         for giver, path in queue:

@@ -1,0 +1,264 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks for a placement with fewer migrations by simulated annealing over the set of guests that are away.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from .moves import targets
+from .problem import Vector
+from .state import State
+
+SETTLED = 1e-6
+Trial = list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How the search cools. weight: migrations that one point outside the band is worth, from first to
+    last."""
+
+    hot: float = 0.7
+    cold: float = 0.12
+    weight_first: float = 1.0
+    weight_last: float = 6.0
+    shift_every: int = 400
+
+
+Score = tuple[int, float, int, int]
+
+
+def score(state: State) -> Score:
+    """Lower is better: rules, points outside the band, guests moved, bytes moved."""
+    excess = state.total_excess if state.total_excess > SETTLED else 0.0
+    return state.broken, round(excess, 6), state.moves, state.bytes
+
+
+class Annealer:
+    """One run over a state, which ends as the best placement that the run has seen."""
+
+    def __init__(
+        self, state: State, dice: Random, budget: int, expired: Callable[[], bool], schedule: Schedule
+    ) -> None:
+        problem = state.problem
+        self.state, self.dice, self.budget, self.expired, self.schedule = (
+            state,
+            dice,
+            budget,
+            expired,
+            schedule,
+        )
+        self.home = problem.unit_home
+        self.size = [len(members) for members in problem.members]
+        mean = max(1.0, sum(problem.unit_bytes) / max(1, len(problem.unit_bytes)))
+        # Bytes decide only between plans of equally many migrations, so they weigh little here.
+        self.price = [
+            size + 0.02 * bytes_ / mean for size, bytes_ in zip(self.size, problem.unit_bytes, strict=True)
+        ]
+        self.choices: dict[int, tuple[int, ...]] = {}
+        self.away = [unit for unit, host in enumerate(state.where) if host >= 0 and host != self.home[unit]]
+        self.slot = {unit: index for index, unit in enumerate(self.away)}
+        self.hosts = [host for host in range(len(problem.hosts)) if state.on[host]]
+        self.weight = schedule.weight_first
+        self.soft = any(not group.strict for group in problem.groups)
+
+    def run(self, steps: int) -> None:
+        state, schedule, dice = self.state, self.schedule, self.dice
+        best = score(state)
+        kept = self._placement()
+        if not self.hosts:
+            return
+        for step in range(steps):
+            if step % schedule.shift_every == 0:
+                if self.expired():
+                    break
+                part = step / steps
+                temperature = schedule.hot * (schedule.cold / schedule.hot) ** part
+                self.weight = schedule.weight_first * (schedule.weight_last / schedule.weight_first) ** part
+                self._shift(temperature)
+            trial = self._propose()
+            if not trial:
+                continue
+            change = self._change(trial)
+            if change > 0 and dice.random() >= math.exp(-change / temperature):
+                continue
+            if self._carry_out(trial) and state.total_excess <= best[1] + SETTLED:
+                now = score(state)
+                if now < best:
+                    best, kept = now, self._placement()
+        self._restore(kept)
+
+    def _propose(self) -> Trial:
+        draw = self.dice.random()
+        if self.away and draw < 0.72:
+            unit = self.away[int(self.dice.random() * len(self.away))]
+            if draw < 0.18:
+                return [(unit, self.home[unit])] if self.home[unit] >= 0 else []
+            if draw < 0.48:
+                return self._replace(unit)
+            if draw < 0.60:
+                return self._redirect(unit)
+            return self._trade(unit)
+        return self._send()
+
+    def _replace(self, unit: int) -> Trial:
+        """Another guest goes in its place: one of the same host, or of any."""
+        source, target = self.home[unit], self.state.where[unit]
+        if source < 0:
+            return []
+        host = source if self.dice.random() < 0.7 else self._host()
+        other = self._one_on(host)
+        if other is None or other == unit or self.state.where[other] == target:
+            return []
+        return [(unit, source), (other, target)]
+
+    def _redirect(self, unit: int) -> Trial:
+        target = self._target(unit)
+        return [(unit, target)] if target != self.state.where[unit] else []
+
+    def _trade(self, unit: int) -> Trial:
+        other = self.away[int(self.dice.random() * len(self.away))]
+        mine, theirs = self.state.where[unit], self.state.where[other]
+        return [(unit, theirs), (other, mine)] if mine != theirs else []
+
+    def _send(self) -> Trial:
+        """One more guest away, mostly from or to a host that is outside the band."""
+        state, dice = self.state, self.dice
+        host = self._host()
+        if state.total_excess > SETTLED:
+            # A tournament finds a host outside the band without keeping a list of them.
+            for _ in range(4):
+                rival = self._host()
+                if state.excess[rival] > state.excess[host]:
+                    host = rival
+        if (
+            any(points < low for points, low in zip(state.points[host], state.low, strict=True))
+            and dice.random() < 0.7
+        ):
+            unit = self._one_on(self._host())
+            return [(unit, host)] if unit is not None and state.where[unit] != host else []
+        unit = self._one_on(host)
+        if unit is None:
+            return []
+        best, gain = -1, math.inf
+        for _ in range(3):
+            target = self._target(unit)
+            if target != host:
+                change = state.excess_with(target, state.points_of(unit, target)) - state.excess[target]
+                if change < gain:
+                    best, gain = target, change
+        return [(unit, best)] if best >= 0 else []
+
+    def _host(self) -> int:
+        return self.hosts[int(self.dice.random() * len(self.hosts))]
+
+    def _one_on(self, host: int) -> int | None:
+        here = list(self.state.on[host])
+        return here[int(self.dice.random() * len(here))] if here else None
+
+    def _target(self, unit: int) -> int:
+        mask = self.state.problem.unit_mask[unit]
+        hosts = self.choices.get(mask)
+        if hosts is None:
+            hosts = self.choices[mask] = tuple(targets(self.state, unit))
+        return hosts[int(self.dice.random() * len(hosts))]
+
+    def _change(self, trial: Trial) -> float:
+        """What the trial adds to the cost: points outside the band and migrations, each at its price."""
+        state, price, home = self.state, self.price, self.home
+        deltas: dict[int, Vector] = {}
+        cost = 0.0
+        for unit, target in trial:
+            source = state.where[unit]
+            if home[unit] == target:
+                cost -= price[unit]
+            elif home[unit] == source:
+                cost += price[unit]
+            leaving = state.points_of(unit, source)
+            before = deltas.get(source)
+            deltas[source] = (
+                tuple([-a for a in leaving])
+                if before is None
+                else tuple([b - a for a, b in zip(leaving, before, strict=True)])
+            )
+            coming = state.points_of(unit, target)
+            before = deltas.get(target)
+            deltas[target] = (
+                coming if before is None else tuple([a + b for a, b in zip(coming, before, strict=True)])
+            )
+        for host, delta in deltas.items():
+            cost += self.weight * (state.excess_with(host, delta) - state.excess[host])
+        return cost
+
+    def _carry_out(self, trial: Trial) -> bool:
+        """Do it unless a limit or a rule forbids; gives whether it was done."""
+        state = self.state
+        broken, wishes = state.broken_count, state.soft_cost if self.soft else 0.0
+        before = [(unit, state.take(unit)) for unit, _ in trial]
+        placed = 0
+        for unit, target in trial:
+            if not state.fits(unit, target):
+                break
+            state.put(unit, target)
+            placed += 1
+        refused = placed < len(trial) or state.moves > self.budget or state.broken_count > broken
+        if not refused and self.soft:
+            refused = state.soft_cost > wishes + 1e-9
+        if refused:
+            for unit, _ in trial[:placed]:
+                state.take(unit)
+            for unit, host in before:
+                state.put(unit, host)
+            return False
+        for unit, host in before:
+            self._note(unit, host)
+        return True
+
+    def _note(self, unit: int, before: int) -> None:
+        now = self.state.where[unit]
+        if (before != self.home[unit]) == (now != self.home[unit]):
+            return
+        if now != self.home[unit]:
+            self.slot[unit] = len(self.away)
+            self.away.append(unit)
+        else:
+            index, last = self.slot.pop(unit), self.away.pop()
+            if last != unit:
+                self.away[index] = last
+                self.slot[last] = index
+
+    def _shift(self, temperature: float) -> None:
+        """Try the band a little higher or lower in one metric."""
+        state, dice = self.state, self.dice
+        limits = state.problem.metrics.limits
+        floor = list(state.low)
+        metric = int(dice.random() * len(floor))
+        before, excess = floor[metric], state.total_excess
+        mean = state.problem.mean_points[metric]
+        floor[metric] = min(mean, max(mean - limits[metric], before + dice.gauss(0.0, 0.1 * limits[metric])))
+        state.set_band(floor)
+        change = self.weight * (state.total_excess - excess)
+        if change > 0 and dice.random() >= math.exp(-change / temperature):
+            floor[metric] = before
+            state.set_band(floor)
+
+    def _placement(self) -> tuple[dict[int, int], Sequence[float]]:
+        return {unit: self.state.where[unit] for unit in self.away}, self.state.low
+
+    def _restore(self, kept: tuple[dict[int, int], Sequence[float]]) -> None:
+        places, floor = kept
+        for unit in list(self.away):
+            if unit not in places:
+                self.state.move(unit, self.home[unit])
+        for unit, host in places.items():
+            if self.state.where[unit] != host:
+                self.state.move(unit, host)
+        self.state.set_band(floor)
