@@ -59,7 +59,8 @@ def main() -> None:
 
 def measure(served: launch.Simulator, repeat: int) -> None:
     context = ssl.create_default_context(cafile=served.ca_path)
-    instance = SmartConnect(
+    connect: Any = SmartConnect
+    instance = connect(
         host=served.host, port=served.port, user=served.user, pwd=served.password, sslContext=context
     )
     slim = tuple(path for path in GUEST_PATHS if path != DEVICES)

@@ -81,6 +81,7 @@ class VSpherePlatform:
 
     def read(self) -> Snapshot:
         taken_at = self._now()
+        self.notices = ()
         inventory, loads = self._session.renewing(self._read)
         tags = self._tags(inventory)
         return snapshot_of(self._place(), inventory, loads, tags, taken_at, self._connection.window_seconds)
@@ -133,11 +134,7 @@ class VSpherePlatform:
         """The tags, or none and a notice: a cluster can be balanced without them."""
         try:
             rest = Rest(self._session.https, *self._session.credentials)
-            return read_tags(
-                rest,
-                [("HostSystem", host) for host in inventory.hosts]
-                + [("VirtualMachine", guest) for guest in inventory.guests],
-            )
+            return read_tags(rest, list(inventory.hosts), list(inventory.guests))
         except (AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
             self.notices = (f"tags were not read, and rules by tag find no guests: {error}",)
             return Tags()
@@ -151,8 +148,10 @@ class VSpherePlatform:
 
 def _endpoint(connection: VSphereConnection) -> Endpoint:
     proxy = None
-    if connection.proxy_host:
-        proxy = (connection.proxy_host, connection.proxy_port or 8080)
+    if connection.proxy_host and connection.proxy_port:
+        proxy = (connection.proxy_host, connection.proxy_port)
+    elif connection.proxy_host:
+        raise InputError("proxy_port", None, "given, since proxy_host is")
     elif connection.proxy_port:
         raise InputError("proxy_host", None, "given, since proxy_port is")
     return Endpoint(

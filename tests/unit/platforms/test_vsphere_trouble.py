@@ -129,6 +129,15 @@ def test_a_proxy_that_is_not_there_is_named(served: launch.Simulator, closed: in
     assert f"through the proxy 127.0.0.1:{closed}" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("half", "missing"), [({"proxy_host": "p"}, "proxy_port"), ({"proxy_port": 8080}, "proxy_host")]
+)
+def test_half_a_proxy_is_refused(half: dict[str, object], missing: str, served: launch.Simulator) -> None:
+    error = failure(clusters.connection(served, **half))
+    assert isinstance(error, InputError)
+    assert error.path == missing
+
+
 def test_a_way_through_a_proxy(served: launch.Simulator) -> None:
     with Tunnel() as proxy:
         platform = clusters.connect(served, proxy_host="127.0.0.1", proxy_port=proxy.port)

@@ -59,7 +59,7 @@ def guest_of(
         pressure=pressure(averages),
         disks=disks(devices, inventory.datastore_names),
         networks=networks(found, inventory),
-        tags=tags.names(found.id),
+        tags=tags.guests.get(found.id, ()),
         pool=inventory.pool_names.get(found.text("resourcePool") or ""),
         migratable=not blockers,
         blockers=tuple(blockers),

@@ -56,7 +56,7 @@ def host_of(found: Found, inventory: Inventory, averages: Mapping[str, float], t
             and inventory.datastores[identity].flag("summary.accessible") is not False
         },
         networks=networks(found, inventory),
-        labels=tags.labels(found.id),
+        labels=tags.hosts.get(found.id, {}),
     )
 
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 
 from .rest import Rest
 
@@ -15,58 +16,55 @@ _OBJECTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
-    name: str
-    category: str
-
-
-@dataclass(frozen=True, slots=True)
 class Tags:
-    """Tags by the reference of the object that they are attached to."""
+    """Names of tags by guest; and by host, by category, several of one category joined by commas."""
 
-    attached: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)
-
-    def names(self, identity: str) -> tuple[str, ...]:
-        return tuple(sorted({tag.name for tag in self.attached.get(identity, ())}))
-
-    def labels(self, identity: str) -> dict[str, str]:
-        """Names by category; several of one category are joined by commas."""
-        labels: dict[str, list[str]] = {}
-        for tag in self.attached.get(identity, ()):
-            labels.setdefault(tag.category, []).append(tag.name)
-        return {category: ",".join(sorted(names)) for category, names in sorted(labels.items())}
+    guests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hosts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def read_tags(rest: Rest, objects: Sequence[tuple[str, str]]) -> Tags:
-    """The tags of objects, given as type and reference: a call a thousand objects, one a tag and category."""
+def read_tags(rest: Rest, hosts: Sequence[str], guests: Sequence[str]) -> Tags:
+    """The tags of hosts and guests: a call a thousand objects, one a tag, one a category on hosts."""
     with closing(rest):
-        attached: dict[str, list[str]] = {}
-        for start in range(0, len(objects), _OBJECTS):
-            body = {
-                "object_ids": [{"type": kind, "id": item} for kind, item in objects[start : start + _OBJECTS]]
-            }
-            for entry in rest.objects("tagging/tag-association", "list-attached-tags-on-objects", body):
-                attached[entry["object_id"]["id"]] = entry["tag_ids"] or []
-        known = _known(rest, sorted({tag for tags in attached.values() for tag in tags}))
-    return Tags(
-        {
-            identity: tuple(known[tag] for tag in tags if tag in known)
-            for identity, tags in attached.items()
-            if tags
+        attached = _attached(
+            rest, [("HostSystem", host) for host in hosts] + [("VirtualMachine", guest) for guest in guests]
+        )
+        known = {tag: rest.object("tagging/tag", tag) for tag in sorted({*chain(*attached.values())})}
+        # A tag that was deleted meanwhile is not there any more.
+        tags = {identity: tag for identity, tag in known.items() if tag is not None}
+        on_hosts = {
+            tags[tag]["category_id"] for host in hosts for tag in attached.get(host, ()) if tag in tags
         }
+        categories = {
+            identity: (rest.object("tagging/category", identity) or {}).get("name", identity)
+            for identity in sorted(on_hosts)
+        }
+    return Tags(
+        guests={
+            guest: tuple(sorted({tags[tag]["name"] for tag in attached.get(guest, ()) if tag in tags}))
+            for guest in guests
+        },
+        hosts={
+            host: _labels((tags[tag] for tag in attached.get(host, ()) if tag in tags), categories)
+            for host in hosts
+        },
     )
 
 
-def _known(rest: Rest, identities: Sequence[str]) -> dict[str, Tag]:
-    known = {}
-    categories: dict[str, str] = {}
-    for identity in identities:
-        tag = rest.object("tagging/tag", identity)
-        if tag is None:
-            continue
-        category = tag["category_id"]
-        if category not in categories:
-            found = rest.object("tagging/category", category)
-            categories[category] = category if found is None else found["name"]
-        known[identity] = Tag(tag["name"], categories[category])
-    return known
+def _attached(rest: Rest, objects: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Identities of tags by the reference of the object."""
+    attached: dict[str, list[str]] = {}
+    for start in range(0, len(objects), _OBJECTS):
+        body = {
+            "object_ids": [{"type": kind, "id": item} for kind, item in objects[start : start + _OBJECTS]]
+        }
+        for entry in rest.objects("tagging/tag-association", "list-attached-tags-on-objects", body):
+            attached[entry["object_id"]["id"]] = entry["tag_ids"] or []
+    return attached
+
+
+def _labels(tags: Iterable[Mapping[str, str]], categories: Mapping[str, str]) -> dict[str, str]:
+    names: dict[str, list[str]] = {}
+    for tag in tags:
+        names.setdefault(categories[tag["category_id"]], []).append(tag["name"])
+    return {category: ",".join(sorted(names[category])) for category in sorted(names)}

@@ -1,0 +1,304 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the vSphere adapter makes of single answers, such as no simulator gives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.clusters import plain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.evc import fitting_models
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.faults import (
+    Gone,
+    error_of,
+    localized,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.hardware import (
+    device_blockers,
+    disks,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.loads import (
+    average,
+    window,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.rules import (
+    balancing_disabled,
+    drs_rules,
+    other_balancers,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
+    PermissionMissing,
+    Refused,
+)
+
+NOW = datetime(2026, 11, 20, 22, 0, 0, tzinfo=UTC)
+
+
+def answer(inside: str) -> Element:
+    """An element as vCenter would send it."""
+    return ElementTree.fromstring(
+        '<a xmlns="urn:vim25" xmlns:vim25="urn:vim25"'
+        f' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">{inside}</a>'
+    )
+
+
+def device(kind: str, inside: str) -> Element:
+    return answer(f'<VirtualDevice xsi:type="{kind}"><key>1</key>{inside}</VirtualDevice>')
+
+
+@pytest.mark.parametrize(
+    ("series", "mean"),
+    [
+        ("1,2,3", 2.0),
+        ("5", 5.0),
+        ("-1,4,-1,6", 5.0),
+        ("-1,-1", None),
+        ("", None),
+        ("0,0", 0.0),
+    ],
+)
+def test_an_average_leaves_out_what_is_no_sample(series: str, mean: float | None) -> None:
+    assert average(series) == mean
+
+
+@pytest.mark.parametrize(
+    ("seconds", "interval", "samples"),
+    [
+        (0, 20, 1),
+        (30, 20, 2),
+        (3600, 20, 180),
+        (3601, 300, None),
+        (86400, 300, None),
+        (7 * 86400, 1800, None),
+        (30 * 86400, 7200, None),
+        (365 * 86400, 86400, None),
+        (999 * 86400, 86400, None),
+    ],
+)
+def test_a_window_takes_the_finest_samples_that_are_kept_so_long(
+    seconds: int, interval: int, samples: int | None
+) -> None:
+    asked = window(seconds, NOW)
+    assert (asked.interval, asked.samples) == (interval, samples)
+    assert asked.since == (None if samples else NOW - timedelta(seconds=seconds))
+
+
+def test_the_database_is_asked_for_no_more_series_than_it_gives() -> None:
+    asked = window(86400, NOW)
+    assert asked.batch * len(asked.counters) <= 64
+
+
+ALL = ("intel-broadwell", "intel-skylake", "intel-icelake", "amd-zen3")
+
+
+@pytest.mark.parametrize(
+    ("required", "present", "models", "fitting"),
+    [
+        (None, "intel-skylake", ALL, None),
+        ("intel-broadwell", "intel-skylake", ALL[:3], None),
+        ("intel-skylake", "intel-skylake", ALL, ("intel-icelake", "intel-skylake")),
+        ("amd-zen2", "amd-zen3", ALL, ("amd-zen3",)),
+        ("intel-tomorrow", "intel-tomorrow", (*ALL, "intel-tomorrow"), ("intel-tomorrow",)),
+        ("intel-tomorrow", "intel-skylake", ALL, ("intel-skylake",)),
+        ("intel-skylake", None, (), None),
+    ],
+)
+def test_a_guest_runs_on_its_evc_mode_and_on_newer_ones_of_the_same_make(
+    required: str | None, present: str | None, models: tuple[str, ...], fitting: tuple[str, ...] | None
+) -> None:
+    assert fitting_models(required, present, models) == fitting
+
+
+@pytest.mark.parametrize(
+    ("kept", "name"),
+    [("web01", "web01"), ("on%2foff", "on/off"), ("100%25", "100%"), ("a%5Cb%252f", "a\\b%2f"), (None, "")],
+)
+def test_a_name_is_as_people_know_it(kept: str | None, name: str) -> None:
+    assert plain(kept) == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "inside", "blockers"),
+    [
+        ("VirtualVmxnet3", "<connectable><connected>true</connected></connectable>", set()),
+        ("VirtualSriovEthernetCard", "", {"passthrough_device"}),
+        (
+            "VirtualPCIPassthrough",
+            '<backing xsi:type="VirtualPCIPassthroughVmiopBackingInfo"><vgpu>grid</vgpu></backing>',
+            {"passthrough_device"},
+        ),
+        (
+            "VirtualPCIPassthrough",
+            '<backing xsi:type="VirtualPCIPassthroughVmiopBackingInfo">'
+            "<migrateSupported>true</migrateSupported></backing>",
+            set(),
+        ),
+        (
+            "VirtualCdrom",
+            '<backing xsi:type="VirtualCdromIsoBackingInfo"/>'
+            "<connectable><connected>true</connected></connectable>",
+            {"iso_mounted"},
+        ),
+        (
+            "VirtualCdrom",
+            '<backing xsi:type="VirtualCdromIsoBackingInfo"/>'
+            "<connectable><startConnected>true</startConnected><connected>false</connected></connectable>",
+            set(),
+        ),
+        (
+            "VirtualCdrom",
+            '<backing xsi:type="VirtualCdromAtapiBackingInfo"/>'
+            "<connectable><connected>true</connected></connectable>",
+            {"host_device"},
+        ),
+        (
+            "VirtualSerialPort",
+            '<backing xsi:type="VirtualSerialPortURIBackingInfo"/>'
+            "<connectable><connected>true</connected></connectable>",
+            set(),
+        ),
+        ("VirtualDisk", "<backing><datastore>ds-1</datastore></backing>", set()),
+        ("VirtualDisk", "<backing><datastore>ds-2</datastore></backing>", {"local_disk"}),
+    ],
+)
+def test_a_device_keeps_its_guest_only_when_it_is_bound_to_the_host(
+    kind: str, inside: str, blockers: set[str]
+) -> None:
+    assert device_blockers(device(kind, inside), {"ds-1"}) == blockers
+
+
+def test_the_size_of_a_disk_is_told_in_either_unit_or_not_at_all() -> None:
+    def place(size: str) -> Element:
+        return device("VirtualDisk", f"{size}<backing><datastore>ds-1</datastore></backing>")
+
+    for size, wanted in (
+        ("<capacityInKB>8</capacityInKB><capacityInBytes>8193</capacityInBytes>", 8193),
+        ("<capacityInKB>8</capacityInKB>", 8192),
+        ("", None),
+    ):
+        assert disks(place(size), {"ds-1": "san"}) == (Disk(datastore="san", size=wanted),)
+    assert disks(None, {}) == ()
+
+
+def vm_rule(name: str, enabled: str = "true", *guests: str) -> str:
+    members = "".join(f"<vm>{guest}</vm>" for guest in guests)
+    return (
+        f'<rule xsi:type="ClusterAntiAffinityRuleSpec"><key>7</key><name>{name}</name>'
+        f"<enabled>{enabled}</enabled><mandatory>false</mandatory>{members}</rule>"
+    )
+
+
+def test_rules_among_guests_are_strict_and_disabled_ones_are_left_out() -> None:
+    config = answer(
+        vm_rule("web", "true", "vm-1", "vm-2", "vm-gone")
+        + vm_rule("web", "true", "vm-2", "vm-3")
+        + vm_rule("off", "false", "vm-1", "vm-2")
+        + vm_rule("empty", "true", "vm-gone")
+        + '<rule xsi:type="ClusterDependencyRuleInfo"><name>order</name><enabled>true</enabled></rule>'
+    )
+    rules = drs_rules(config, {"vm-1", "vm-2", "vm-3"})
+    assert [(rule.name, rule.guests, rule.strict, rule.source) for rule in rules] == [
+        ("web", ("vm-1", "vm-2"), True, "drs-rule:web"),
+        ("web (7)", ("vm-2", "vm-3"), True, "drs-rule:web"),
+    ]
+
+
+def test_a_rule_about_hosts_without_hosts_says_nothing() -> None:
+    config = answer(
+        '<group xsi:type="ClusterVmGroup"><name>guests</name><vm>vm-1</vm></group>'
+        '<rule xsi:type="ClusterVmHostRuleInfo"><name>pin</name><enabled>true</enabled>'
+        "<vmGroupName>guests</vmGroupName><affineHostGroupName>none</affineHostGroupName></rule>"
+    )
+    assert drs_rules(config, {"vm-1"}) == ()
+    assert drs_rules(None, {"vm-1"}) == ()
+
+
+def override(guest: str, inside: str) -> str:
+    return f"<drsVmConfig><key>{guest}</key>{inside}</drsVmConfig>"
+
+
+@pytest.mark.parametrize(
+    ("default", "overrides_count", "told"),
+    [
+        ("manual", "true", ("DRS (fullyAutomated for 1 guests)",)),
+        ("manual", "false", ()),
+        ("fullyAutomated", "true", ("DRS (fullyAutomated)",)),
+    ],
+)
+def test_overrides_hand_single_guests_to_drs_or_take_them_from_it(
+    default: str, overrides_count: str, told: tuple[str, ...]
+) -> None:
+    config = answer(
+        "<drsConfig><enabled>true</enabled>"
+        f"<enableVmBehaviorOverrides>{overrides_count}</enableVmBehaviorOverrides>"
+        f"<defaultVmBehavior>{default}</defaultVmBehavior></drsConfig>"
+        + override("vm-1", "<enabled>false</enabled>")
+        + override("vm-2", "<behavior>fullyAutomated</behavior>")
+        + override("vm-3", "<enabled>true</enabled><behavior>manual</behavior>")
+    )
+    assert other_balancers(config) == told
+    assert balancing_disabled(config) == ({"vm-1"} if overrides_count == "true" else set())
+
+
+def fault(kind: str, inside: str = "") -> Element:
+    return answer(f'<f xsi:type="vim25:{kind}">{inside}</f>')[0]
+
+
+def test_a_missing_privilege_names_itself_and_the_object() -> None:
+    error = error_of(
+        fault(
+            "NoPermission", '<object type="HostSystem">host-7</object><privilegeId>System.Read</privilegeId>'
+        ),
+        "Permission to perform this operation was denied.",
+        "vc:443, QueryPerf",
+    )
+    assert isinstance(error, PermissionMissing)
+    assert "vc:443, QueryPerf: the account lacks System.Read on HostSystem host-7" in str(error)
+
+
+def test_a_fault_that_names_an_empty_task_is_told_all_the_same() -> None:
+    error = error_of(fault("TaskInProgress", '<task type="Task"></task>'), "In progress.", "vc:443")
+    assert isinstance(error, Refused)
+    assert str(error) == "vc:443: In progress (TaskInProgress)"
+
+
+def test_a_fault_without_detail_is_told_in_the_servers_words() -> None:
+    assert str(error_of(None, "Something broke", "vc:443")) == "vc:443: Something broke (Fault)"
+
+
+def test_what_is_gone_is_known_by_its_reference() -> None:
+    error = error_of(fault("ManagedObjectNotFound", '<obj type="VirtualMachine">vm-9</obj>'), "", "vc:443")
+    assert isinstance(error, Gone)
+    assert error.id == "vm-9"
+
+
+def test_an_error_of_a_task_is_one_line() -> None:
+    error = answer('<fault xsi:type="MigrationFault"/><localizedMessage>It \n failed.</localizedMessage>')
+    assert localized(error) == "It failed (MigrationFault)"
+    assert localized(answer('<fault xsi:type="Timedout"/>')) == "Timedout"
+
+
+def test_without_pyvmomi_its_name_for_pip_is_told() -> None:
+    program = """
+import sys
+sys.modules["pyVmomi"] = None
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import MissingLibrary
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import (
+    VSphereConnection, VSpherePlatform,
+)
+try:
+    VSpherePlatform(VSphereConnection(hostname="h", username="u", password="p"))
+except MissingLibrary as error:
+    print(error)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "pip install pyvmomi" in told.stdout
