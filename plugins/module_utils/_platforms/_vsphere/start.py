@@ -59,7 +59,7 @@ def _adopted(session: Session, request: MigrationRequest, lost: AnswerLost) -> s
     raise Unreachable(
         f"the start was sent and its answer was lost ({lost.what}); no migration of the guest is under way",
         where=f"{session.where}, guest {request.guest}",
-        hint="It may be started again",
+        hint="Read the cluster again before it is started again",
     )
 
 
