@@ -17,6 +17,7 @@ _VM_DRIVE = re.compile(r"(ide|sata|scsi|virtio)\d+|efidisk0|tpmstate0|unused\d+"
 _CT_VOLUME = re.compile(r"rootfs|mp\d+|unused\d+")
 _NETWORK = re.compile(r"net\d+")
 _VM_DEVICE = re.compile(r"(hostpci|usb|serial|parallel|virtiofs)\d+|ivshmem")
+_VIRTUAL = ("spice", "socket")
 _CT_DEVICE = re.compile(r"dev\d+")
 
 
@@ -40,7 +41,7 @@ def vm_config(config: Row, storages: Mapping[str, Storage]) -> GuestConfig:
             disk, blocker = _drive(text, storages)
             disks += [disk] if disk else []
             blockers += [blocker] if blocker else []
-        elif _VM_DEVICE.fullmatch(key) and text not in ("spice", "host=spice", "socket"):
+        elif _VM_DEVICE.fullmatch(key) and options(text, "host").get("host") not in _VIRTUAL:
             blockers.append("passthrough_device")
         elif key in ("amd-sev", "intel-tdx"):
             blockers.append("encrypted_memory")

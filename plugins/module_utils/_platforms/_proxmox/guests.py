@@ -120,9 +120,7 @@ def _blockers(
     power = power_of(entry)
     if is_template(entry):
         found.append("template")
-    elif power in ("stopped", "suspended"):
-        found.append("not_running")
-    elif config is None:
+    elif config is None and power in ("running", "unknown"):
         found.append("not_readable")
     if entry.get("lock") or entry.get("hastate") in BUSY:
         found.append("locked")

@@ -140,7 +140,7 @@ class Session:
     def _call(self, api: Any, method: Method, path: str, params: Mapping[str, object]) -> Any:
         call = f"{method.upper()} {path}"
         try:
-            return getattr(api(path), method)(**params)
+            answer = getattr(api(path), method)(**params)
         except ResourceException as error:
             if error.status_code == 401:
                 raise _Expired from None
@@ -152,10 +152,12 @@ class Session:
             raise _Expired from None
         except requests.exceptions.RequestException as error:
             raise self._silence(error) from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnexpectedAnswer(
-                f"the answer is not that of a Proxmox VE API ({type(error).__name__})", where=call
-            ) from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise _not_proxmox(call) from None
+        # What is no JSON the library hands on under this name.
+        if isinstance(answer, dict) and isinstance(answer.get("errors"), bytes):
+            raise _not_proxmox(call)
+        return answer
 
     def _replace(self, link: _Link, start: int) -> None:
         """Open a new link in place of this one, unless another thread has done so already."""
@@ -189,17 +191,14 @@ class Session:
             )
         except AuthenticationError as error:
             raise self._login_error(str(error)) from None
+        except (requests.exceptions.JSONDecodeError, KeyError, TypeError):
+            raise _not_proxmox(f"login at {host}") from None
         except requests.exceptions.RequestException as error:
             raise self._silence(error) from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnexpectedAnswer(
-                f"the answer to the login is not that of a Proxmox VE API ({type(error).__name__})",
-                where=host,
-            ) from None
         try:
             version = str(row(self._call(api, "get", "version", {}), "version").get("version", ""))
         except _Expired:
-            raise self._not_accepted(renewed=False) from None
+            raise self._not_accepted(renewed=not connection.api_token_id) from None
         if not re.match(r"\d+\.\d", version):
             raise UnexpectedAnswer(
                 f"version {version!r}: expected one such as 9.2.3", where=f"{host}, GET version"
@@ -243,7 +242,7 @@ class Session:
     def _silence(self, error: requests.exceptions.RequestException) -> _Silence | CertificateRefused:
         if isinstance(error, requests.exceptions.Timeout):
             return _Silence(f"no answer within {self._connection.api_timeout:g} s")
-        text = str(getattr(error.args[0], "reason", error.args[0])) if error.args else type(error).__name__
+        text = _innermost(error)
         if isinstance(error, requests.exceptions.SSLError) and "certificate" in text.lower():
             return CertificateRefused(
                 f"the certificate does not verify: {_last_part(text)}",
@@ -251,6 +250,12 @@ class Session:
                 hint="Name the CA that signed it with ca_path (on a node: /etc/pve/pve-root-ca.pem)",
             )
         return _Silence(_last_part(text))
+
+
+def _not_proxmox(where: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(
+        "the answer is not that of a Proxmox VE API", where=where, hint="Check api_host and api_port"
+    )
 
 
 def _check_ca(connection: ProxmoxConnection) -> None:
@@ -274,6 +279,16 @@ def _gave_up(path: str, silent: Mapping[str, str], *, proxied: bool) -> Unreacha
         where="platform proxmox",
         hint="Check api_host and api_port",
     )
+
+
+def _innermost(error: BaseException) -> str:
+    """The text of the error that others are wrapped around."""
+    while True:
+        inner = [getattr(error, "reason", None), *error.args]
+        found = next((item for item in inner if isinstance(item, BaseException)), None)
+        if found is None:
+            return str(error) or type(error).__name__
+        error = found
 
 
 def _last_part(text: str) -> str:

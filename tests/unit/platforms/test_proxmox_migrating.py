@@ -1,0 +1,369 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Migrations are checked, started once, followed to where the guest is, and stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
+    NotFound,
+    PermissionMissing,
+    Refused,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
+    Capacities,
+    MigrationRequest,
+    MigrationState,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.unit.platforms import proxmox_clusters as clusters
+from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
+from ansible_collections.evenkeel.cluster.tests.unit.platforms.proxmox_clusters import GIB, RELEASES, request
+
+DEADLINE_SECONDS = 20
+
+
+def follow(
+    platform: ProxmoxPlatform, tasks: dict[str, MigrationRequest], until: Callable[[], bool] = lambda: False
+) -> dict[str, MigrationState]:
+    """Poll until all have ended."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < end:
+        states = dict(platform.poll(tasks))
+        if until() or all(state.state != "running" for state in states.values()):
+            return states
+        time.sleep(0.02)
+    raise AssertionError(f"still running after {DEADLINE_SECONDS} s: {states}")
+
+
+def migrate(platform: ProxmoxPlatform, wanted: MigrationRequest) -> MigrationState:
+    assert platform.check(wanted) is None
+    task = platform.start(wanted)
+    return follow(platform, {task: wanted})[task]
+
+
+class Hands:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_running_machine_is_migrated_and_seen_on_its_target(release: str, simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), options=("--version", release))
+    platform = clusters.connect(served)
+    assert migrate(platform, request(100, "pve1", "pve2")) == MigrationState(state="migrated", percent=100)
+    assert clusters.place(served, 100) == "pve2"
+
+
+def test_a_stopped_machine_is_migrated_too(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small())
+    served.change_guest("100", power="stopped")
+    assert migrate(clusters.connect(served), request(100, "pve1", "pve2")).state == "migrated"
+
+
+def test_one_that_fails_on_its_way_says_why(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), fail_migrations=[{"guest": "100", "at_percent": 50}])
+    assert migrate(clusters.connect(served), request(100, "pve1", "pve2")) == MigrationState(
+        state="failed", why="migration problems"
+    )
+    assert clusters.place(served, 100) == "pve1"
+
+
+def test_a_task_that_says_ok_with_the_guest_elsewhere_has_failed(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small())
+    platform = clusters.connect(served)
+    wanted = request(100, "pve1", "pve2")
+    task = platform.start(wanted)
+    follow(platform, {task: wanted})
+    served.change_guest("100", host="pve3")
+    assert platform.poll({task: wanted})[task] == MigrationState(
+        state="failed", why="the task says OK, but the guest is on pve3"
+    )
+
+
+def test_a_lock_that_stays_behind_is_named(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), fail_migrations=[{"guest": "100"}])
+    platform = clusters.connect(served)
+    wanted = request(100, "pve1", "pve2")
+    task = platform.start(wanted)
+    follow(platform, {task: wanted})
+    served.change_guest("100", lock="migrate")
+    state = platform.poll({task: wanted})[task]
+    assert state.state == "failed"
+    assert "it is still locked (migrate)" in state.why
+
+
+def test_all_running_tasks_are_asked_about_in_one_call(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), migration_seconds=30)
+    platform = clusters.connect(served)
+    wanted = [request(100, "pve1", "pve2"), request(101, "pve1", "pve3"), request(102, "pve2", "pve3")]
+    tasks = {platform.start(each): each for each in wanted}
+    before = sum(clusters.calls(served).values())
+    states = platform.poll(tasks)
+    assert sum(clusters.calls(served).values()) - before == 1
+    assert [state.state for state in states.values()] == ["running"] * 3
+
+
+def test_a_task_that_the_short_list_lacks_is_asked_for(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), migration_seconds=0)
+    platform = clusters.connect(served)
+    wanted = request(100, "pve1", "pve2")
+    task = platform.start(wanted)
+    for _ in range(30):
+        platform.start(request(101, "pve1", "pve2"))
+        served.change_guest("101", host="pve1")
+    assert platform.poll({task: wanted})[task].state == "migrated"
+    assert clusters.calls(served)["GET /nodes/{node}/tasks/{upid}/status"] == 1
+
+
+def test_cancelled_on_request(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), migration_seconds=30)
+    platform = clusters.connect(served)
+    wanted = request(100, "pve1", "pve2")
+    task = platform.start(wanted)
+    assert platform.poll({task: wanted})[task].state == "running"
+    platform.cancel(task)
+    state = follow(platform, {task: wanted})[task]
+    assert (state.state, state.why) == ("cancelled", "interrupted by signal")
+    assert clusters.place(served, 100) == "pve1"
+
+
+def test_a_guest_that_is_gone_has_failed(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), migration_seconds=0)
+    platform = clusters.connect(served)
+    task = platform.start(request(100, "pve1", "pve2"))
+    lost = request(999, "pve1", "pve2")
+    assert platform.poll({task: lost})[task] == MigrationState(state="failed", why="the guest is gone")
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        (120, "CD image"),
+        (121, "device"),
+        (122, "with_local_disks"),
+        (124, "locked (backup)"),
+        (110, "restart_containers"),
+    ],
+)
+def test_what_stands_in_the_way_is_said_before_and_refused_at_the_start(
+    release: str, number: int, why: str, simulator: Simulate
+) -> None:
+    served = simulator("proxmox", clusters.mixed(release), options=("--version", release))
+    platform = clusters.connect(served)
+    wanted = request(number, "pve1", "pve2")
+    objection = platform.check(wanted)
+    assert objection is not None
+    assert why in objection
+    with pytest.raises(Refused, match=f"guest {number}"):
+        platform.start(wanted)
+    with pytest.raises(Refused):
+        platform.start(wanted)
+    assert served.state()["migrations"] == []
+
+
+def test_a_wrong_source_and_an_unknown_guest_are_named(simulator: Simulate) -> None:
+    platform = clusters.connect(simulator("proxmox", clusters.small()))
+    assert platform.check(request(100, "pve2", "pve3")) == "the guest is on pve1, not on pve2"
+    with pytest.raises(NotFound, match="no guest 999"):
+        platform.check(request(999, "pve1", "pve2"))
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_storage_that_the_target_lacks_is_named(release: str, simulator: Simulate) -> None:
+    san = {"san": HostDatastore(shared=True, capacity=GIB, free=GIB), "ceph": clusters.CEPH}
+    cluster = clusters.cluster(
+        (clusters.host("pve1", release, datastores=san), clusters.host("pve2", release)),
+        (
+            clusters.guest(100, "pve1", release, disks=(Disk(datastore="san", size=GIB),)),
+            clusters.container(101, "pve1", release, disks=(Disk(datastore="san", size=GIB),)),
+        ),
+    )
+    served = simulator("proxmox", cluster, options=("--version", release))
+    platform = clusters.connect(served, restart_containers=True)
+    assert platform.check(request(100, "pve1", "pve2")) == "pve2 lacks storage san"
+    assert "pve2 lacks storage san" in str(platform.check(request(101, "pve1", "pve2")))
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_containers_are_restarted_where_that_is_allowed(release: str, simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), options=("--version", release))
+    platform = clusters.connect(served, restart_containers=True)
+    assert migrate(platform, request(103, "pve1", "pve2")).state == "migrated"
+    assert served.state()["guests"]["103"] == {"host": "pve2", "power": "running", "lock": None}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("kind", ["vm", "container"])
+def test_local_disks_go_along_where_that_is_allowed(release: str, kind: str, simulator: Simulate) -> None:
+    other = {"fast": clusters.LOCAL, "ceph": clusters.CEPH, "local-lvm": clusters.LOCAL}
+    hosts = (clusters.host("pve1", release), clusters.host("pve2", release, datastores=other))
+    disks = (Disk(datastore="local-lvm", size=GIB), Disk(datastore="ceph", size=GIB))
+    make = clusters.guest if kind == "vm" else clusters.container
+    guests = (make(100, "pve1", release, disks=disks), make(101, "pve1", release, disks=disks))
+    served = simulator("proxmox", clusters.cluster(hosts, guests), options=("--version", release))
+    refusing = clusters.connect(served, restart_containers=True)
+    assert "with_local_disks" in str(refusing.check(request(100, "pve1", "pve2")))
+    assert migrate(refusing, request(100, "pve1", "pve2", **{"local-lvm": "fast"})).state == "migrated"
+    assert [disk.datastore for disk in refusing.read().guests[0].disks] == ["fast", "ceph"]
+    same = clusters.connect(served, restart_containers=True, with_local_disks=True, bandwidth_limit=100_000)
+    assert migrate(same, request(101, "pve1", "pve2")).state == "migrated"
+    assert [disk.datastore for disk in same.read().guests[1].disks] == ["local-lvm", "ceph"]
+
+
+def test_local_disks_go_nowhere_that_the_target_lacks(simulator: Simulate) -> None:
+    platform = clusters.connect(
+        simulator("proxmox", clusters.small()), with_local_disks=True, target_storage={"local-lvm": "fast"}
+    )
+    assert platform.check(request(104, "pve1", "pve2")) == "pve2 lacks storage fast"
+    elsewhere = clusters.connect(
+        simulator("proxmox", clusters.small()), with_local_disks=True, target_storage="ceph"
+    )
+    assert migrate(elsewhere, request(104, "pve1", "pve2")).state == "migrated"
+    assert [disk.datastore for disk in elsewhere.read().guests[4].disks] == ["ceph"]
+
+
+def under_ha(
+    simulator: Simulate, *numbers: int, release: str = "9.2", **switches: object
+) -> launch.Simulator:
+    options = ["--version", release]
+    for number in numbers:
+        options += ["--ha-guest", str(number)]
+    return simulator("proxmox", clusters.small(), options=options, **switches)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_guest_of_ha_is_followed_to_its_end(release: str, simulator: Simulate) -> None:
+    served = under_ha(simulator, 100, release=release, ha_delay_seconds=0.4, migration_seconds=0.4)
+    platform = clusters.connect(served)
+    wanted = request(100, "pve1", "pve2")
+    assert platform.check(wanted) is None
+    task = platform.start(wanted)
+    assert ":hamigrate:" in task
+    assert platform.poll({task: wanted})[task].state == "running"
+    time.sleep(0.1)
+    # The task has ended well, and nothing has moved.
+    assert platform.poll({task: wanted})[task].state == "running"
+    assert clusters.place(served, 100) == "pve1"
+    assert follow(platform, {task: wanted})[task].state == "migrated"
+    assert clusters.place(served, 100) == "pve2"
+
+
+def test_a_migration_of_ha_that_fails_says_why(simulator: Simulate) -> None:
+    failing = [{"guest": "100", "at_percent": 50}]
+    served = under_ha(simulator, 100, ha_delay_seconds=0.1, migration_seconds=0.6, fail_migrations=failing)
+    state = migrate(clusters.connect(served), request(100, "pve1", "pve2"))
+    assert (state.state, state.why) == (
+        "failed",
+        "the guest is on pve1: HA's migration ended with: migration problems",
+    )
+
+
+def test_a_request_that_ha_drops_without_a_word_fails_after_a_while(simulator: Simulate) -> None:
+    served = under_ha(simulator, 100, ha_refuse=["100"])
+    hands = Hands()
+    platform = ProxmoxPlatform(clusters.connection(served), monotonic=hands)
+    wanted = request(100, "pve1", "pve2")
+    task = platform.start(wanted)
+    time.sleep(0.5)
+    hands.seconds = 89
+    assert platform.poll({task: wanted})[task].state == "running"
+    hands.seconds = 91
+    assert platform.poll({task: wanted})[task] == MigrationState(
+        state="failed", why="the guest is on pve1: HA dropped the request without a word"
+    )
+
+
+def test_what_ha_objects_to_is_said_before_or_found_out_afterwards(simulator: Simulate) -> None:
+    cluster = clusters.small()
+    rules = (clusters.rule("web", "anti_affinity", 100, 102), clusters.rule("pair", "affinity", 100, 101))
+    served = simulator("proxmox", clusters.cluster(cluster.hosts, cluster.guests, rules))
+    hands = Hands()
+    platform = ProxmoxPlatform(clusters.connection(served), monotonic=hands)
+    objection = platform.check(request(100, "pve1", "pve2"))
+    assert objection == "HA rules forbid it: resource-affinity with vm:102"
+    wanted = request(100, "pve1", "pve3")
+    assert platform.check(wanted) is None
+    served.change_guest("102", host="pve3")
+    task = platform.start(wanted)
+    time.sleep(0.5)
+    hands.seconds = 91
+    assert platform.poll({task: wanted})[task].why == (
+        "the guest is on pve1: HA dropped the request: HA rules forbid it: resource-affinity with vm:102"
+    )
+
+
+def test_partners_that_ha_moves_along_are_named(simulator: Simulate) -> None:
+    cluster = clusters.small()
+    rules = (clusters.rule("pair", "affinity", 100, 101),)
+    served = simulator("proxmox", clusters.cluster(cluster.hosts, cluster.guests, rules))
+    state = migrate(clusters.connect(served), request(100, "pve1", "pve2"))
+    assert state == MigrationState(state="migrated", percent=100, why="HA moves along: vm:101")
+    assert clusters.place(served, 101) == "pve2"
+
+
+def test_a_migration_of_ha_is_cancelled_by_its_real_task(simulator: Simulate) -> None:
+    served = under_ha(simulator, 100, ha_delay_seconds=0.05, migration_seconds=30)
+    platform = clusters.connect(served)
+    wanted = request(100, "pve1", "pve2")
+    task = platform.start(wanted)
+    follow(platform, {task: wanted}, until=lambda: bool(served.state()["migrations"]))
+    platform.cancel(task)
+    state = follow(platform, {task: wanted})[task]
+    assert (state.state, clusters.place(served, 100)) == ("cancelled", "pve1")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("managed", [False, True])
+def test_a_start_whose_answer_is_lost_is_not_done_twice(
+    when: str, managed: bool, simulator: Simulate
+) -> None:
+    served = under_ha(simulator, *([100] if managed else []), migration_seconds=0.5)
+    platform = clusters.connect(served)
+    wanted = request(100, "pve1", "pve2")
+    assert platform.check(wanted) is None
+    served.switches(drop_connection=[{"call": "POST /nodes/{node}/qemu/{vmid}/migrate", "when": when}])
+    task = platform.start(wanted)
+    assert follow(platform, {task: wanted})[task].state == "migrated"
+    assert [change["guest"] for change in served.state()["migrations"]] == ["100"]
+
+
+def test_a_start_whose_answer_is_lost_is_found_even_when_it_is_over(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), migration_seconds=0)
+    platform = clusters.connect(served)
+    lost = [{"call": "POST /nodes/{node}/qemu/{vmid}/migrate", "when": "after"}]
+    served.switches(drop_connection=lost)
+    wanted = request(100, "pve1", "pve2")
+    task = platform.start(wanted)
+    assert platform.poll({task: wanted})[task].state == "migrated"
+
+
+def test_the_right_to_migrate_is_looked_for_before_anything_is_started(simulator: Simulate) -> None:
+    audit = ["Sys.Audit", "VM.Audit", "Datastore.Audit", "SDN.Audit"]
+    served = simulator("proxmox", clusters.small(), grants={"root@pam": {"/": audit}})
+    platform = clusters.connect(served)
+    assert len(platform.read().guests) == 5
+    with pytest.raises(PermissionMissing, match=r"VM\.Migrate on /vms/100"):
+        platform.check(request(100, "pve1", "pve2"))
+    with pytest.raises(PermissionMissing, match=r"VM\.Migrate on /vms/100"):
+        platform.start(request(100, "pve1", "pve2"))
+    assert not any(call.startswith("POST /nodes") for call in clusters.calls(served))
+
+
+def test_capacities_follow_the_options_of_the_datacenter(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small())
+    assert clusters.connect(served).capacities == Capacities(cluster=4, per_host=2)
+    served.switches(options={"max_workers": 9})
+    assert clusters.connect(served).capacities == Capacities(cluster=9, per_host=2)
