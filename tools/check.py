@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import sys
 import time
 
@@ -61,8 +60,7 @@ def main() -> int:
         print("\n".join(f"{step.name:<28} {step.does}" for step in every))
         return 0
     wanted = chosen(every, arguments.steps)
-    shutil.rmtree(LOGS, ignore_errors=True)
-    LOGS.mkdir(parents=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     results = [passes(step, f"{number}/{len(wanted)}") for number, step in enumerate(wanted, start=1)]
     failed = [step.name for step, passed in zip(wanted, results, strict=True) if not passed]
