@@ -37,7 +37,7 @@ options:
       - It is written in check mode too.
     type: path
 requirements:
-  - pyvmomi and requests, for O(platform=vsphere)
+  - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
 seealso:
   - module: evenkeel.cluster.balance_plan

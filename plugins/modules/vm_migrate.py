@@ -75,7 +75,7 @@ options:
     description: File to write the outcome to. Then only a summary is returned.
     type: path
 requirements:
-  - pyvmomi and requests, for O(platform=vsphere)
+  - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
 seealso:
   - module: evenkeel.cluster.cluster_facts

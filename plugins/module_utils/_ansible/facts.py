@@ -21,12 +21,13 @@ def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """
     with closing(open_platform(with_environment(params, os.environ), window=params["window"])) as platform:
         snapshot = platform.read()
+        notices = list(platform.notices)
     facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, params["snapshot_path"])}
     if params["snapshot_path"]:
         write_json(params["snapshot_path"], snapshot.to_json(), "snapshot_path")
     else:
         facts["evenkeel_snapshot"] = snapshot.to_json()
-    return {"changed": False, "ansible_facts": facts}
+    return {"changed": False, "ansible_facts": facts, "warnings": notices}
 
 
 def summary(snapshot: Snapshot, path: str | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -25,7 +25,7 @@ def run_module(module: AnsibleModule, verb: Callable[[dict[str, Any], bool], dic
     module.exit_json(**result)
 
 
-def hide_secrets(module: AnsibleModule, environment: dict[str, str]) -> None:
+def hide_secrets(module: AnsibleModule, environment: Mapping[str, str]) -> None:
     """Secrets that come from the environment are as secret as options with no_log."""
     for variables in VARIABLES.values():
         for option, variable in variables.items():

@@ -8,7 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from .._model.snapshot import Snapshot
@@ -36,6 +36,10 @@ class DryRun:
     @property
     def capacities(self) -> Capacities:
         return self._platform.capacities
+
+    @property
+    def notices(self) -> Sequence[str]:
+        return self._platform.notices
 
     def read(self) -> Snapshot:
         return self._platform.read()

@@ -9,7 +9,7 @@ one thread.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -80,6 +80,10 @@ class Platform(Protocol):
     @property
     def capacities(self) -> Capacities:
         """The defaults of the executor's limits."""
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What the last read could not find out and went on without."""
 
     def read(self) -> Snapshot:
         """The whole cluster. Never changes anything."""

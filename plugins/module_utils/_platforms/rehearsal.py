@@ -27,6 +27,7 @@ class RehearsalPlatform:
     """The Platform protocol over a snapshot file. A migration takes no time."""
 
     capacities = Capacities(cluster=8, per_host=4)
+    notices: tuple[str, ...] = ()
 
     def __init__(self, path: str, cluster: str | None = None) -> None:
         self._path = Path(path)

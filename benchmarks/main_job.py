@@ -1,0 +1,112 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Time the main job by playbook: dry run, run, second run, on each simulator.
+
+    .venv/bin/python benchmarks/main_job.py [--platform vcenter --platform proxmox] [--size 8x200 --size 64x3000]
+
+A migration on a simulator takes --migration-seconds. Prints a line for each run: seconds, and what became of the
+migrations; the second run must find nothing to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator, start
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+
+PLAYBOOK = Path(__file__).parents[1] / "playbooks" / "balance.yml"
+RUNS = {"dry run": ["--check", "--diff"], "run": [], "second run": []}
+
+
+def inventory(simulator: Simulator, folder: Path) -> dict[str, object]:
+    """One cluster, with files for what the modules exchange."""
+    if simulator.connection.platform == "vcenter":
+        connection = {
+            "balance_platform": "vsphere",
+            "balance_hostname": simulator.host,
+            "balance_port": simulator.port,
+            "balance_username": simulator.user,
+            "balance_password": simulator.password,
+        }
+    else:
+        connection = {
+            "balance_platform": "proxmox",
+            "balance_api_host": [simulator.host],
+            "balance_api_port": simulator.port,
+            "balance_api_user": simulator.user,
+            "balance_api_password": simulator.password,
+        }
+    files = {f"balance_{name}_path": str(folder / f"{name}.json") for name in ("snapshot", "plan", "outcome")}
+    host = {**connection, **files, "balance_ca_path": str(simulator.ca_path)}
+    return {"clusters": {"hosts": {"bench": host}}}
+
+
+def run(folder: Path, options: list[str]) -> float:
+    """Seconds of one run of the playbook."""
+    begun = time.monotonic()
+    ended = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            PLAYBOOK,
+            "-i",
+            folder / "clusters.json",
+            *options,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ, ANSIBLE_NOCOLOR="1"),
+    )
+    if ended.returncode != 0:
+        raise SystemExit(ended.stdout[-3000:] + ended.stderr[-3000:])
+    return time.monotonic() - begun
+
+
+def measure(platform: str, size: str, migration_seconds: float) -> None:
+    """Print the three runs on one simulator."""
+    hosts, guests = map(int, size.split("x"))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cluster = folder / "cluster.json"
+        cluster.write_text(json.dumps(generate(Shape(hosts=hosts, guests=guests, seed=5)).to_json()))
+        options = ["--migration-seconds", str(migration_seconds)]
+        with start(platform, [cluster], folder / "simulator", options=options) as simulator:
+            (folder / "clusters.json").write_text(json.dumps(inventory(simulator, folder)))
+            for what, more in RUNS.items():
+                seconds = run(folder, more)
+                outcome = json.loads((folder / "outcome.json").read_text())
+                results = [migration["result"] for migration in outcome["migrations"]]
+                counts = (
+                    ", ".join(f"{results.count(result)} {result}" for result in sorted(set(results)))
+                    or "nothing to do"
+                )
+                print(
+                    f"{platform:<8} {size:<8} {what:<11} {seconds:7.1f} s  {outcome['status']:<8} {counts}",
+                    flush=True,
+                )
+
+
+def main() -> None:
+    """Every platform and size that the command line names, or all."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--platform", action="append", choices=["vcenter", "proxmox"])
+    parser.add_argument("--size", action="append", metavar="HOSTSxGUESTS")
+    parser.add_argument("--migration-seconds", type=float, default=0.2)
+    arguments = parser.parse_args()
+    for platform in arguments.platform or ["vcenter", "proxmox"]:
+        for size in arguments.size or ["8x200", "64x3000"]:
+            measure(platform, size, arguments.migration_seconds)
+
+
+if __name__ == "__main__":
+    main()
