@@ -60,4 +60,4 @@ def test_rules_hold_at_the_start_unless_asked_otherwise() -> None:
 
 def test_the_example_cluster_is_the_one_that_is_generated() -> None:
     example = json.loads((ROOT / "playbooks" / "files" / "example-cluster.json").read_text())
-    assert Snapshot.from_json(example) == generate(Shape(seed=5, skew=5, broken=0.3))
+    assert Snapshot.from_json(example) == generate(Shape(seed=20, skew=5, broken=0.3))
