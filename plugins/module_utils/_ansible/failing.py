@@ -20,6 +20,8 @@ def run_module(module: AnsibleModule, verb: Callable[[dict[str, Any], bool], dic
         result = verb(module.params, module.check_mode)
     except EvenKeelError as error:
         module.fail_json(msg=str(error), error=type(error).__name__)
+    for notice in result.pop("warnings", ()):
+        module.warn(notice)
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
