@@ -89,7 +89,7 @@ def _decoder(hint: Any) -> Decoder:
 
 
 def _string(value: Any) -> Any:
-    if type(value) is str or isinstance(value, str):
+    if isinstance(value, str):
         return value
     raise InputError("", value, "a text")
 

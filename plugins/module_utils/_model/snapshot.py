@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Optional
 
 from .codec import Bounds, Pattern, decode, encode
 from .errors import InputError
@@ -34,8 +34,8 @@ Resource = Annotated[
     ),
 ]
 Stall = Annotated[str, Pattern(r"cpu|memory|io", "a kind of pressure: cpu, memory or io")]
-Amounts = Mapping[Resource, Amount | None]
-Pressures = Mapping[Stall, Annotated[float, Bounds(0, 100)] | None]
+Amounts = Mapping[Resource, Optional[Amount]]
+Pressures = Mapping[Stall, Optional[Annotated[float, Bounds(0, 100)]]]
 
 RuleKind = Literal["affinity", "anti_affinity", "even_spread", "host_affinity", "host_anti_affinity"]
 
