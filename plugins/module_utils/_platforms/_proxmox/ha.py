@@ -16,9 +16,7 @@ from .answers import Row, flag, names, row, rows, whole
 from .session import Session
 
 # States in which a guest is in HA's hands, and takes no request of ours.
-BUSY = frozenset(
-    {"migrate", "relocate", "request_start", "request_start_balance", "request_stop", "freeze", "gone"}
-)
+BUSY = frozenset({"migrate", "relocate", "request_start", "request_start_balance", "request_stop", "freeze"})
 BROKEN = frozenset({"error", "fence", "recovery"})
 _KINDS: Mapping[str, RuleKind] = {"positive": "affinity", "negative": "anti_affinity"}
 
@@ -91,7 +89,7 @@ def _pin(
     """
     priorities = {
         node: whole(priority) or 0
-        for node, _, priority in (text.partition(":") for text in names(entry.get("nodes")))
+        for node, _colon, priority in (text.partition(":") for text in names(entry.get("nodes")))
     }
     up = [priority for node, priority in priorities.items() if node in active]
     hosts = tuple(priorities)

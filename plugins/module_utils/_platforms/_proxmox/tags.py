@@ -40,9 +40,9 @@ def tag_rules(tags_of: Mapping[str, Sequence[str]], nodes: Iterable[str]) -> Ite
         if pinned:
             pins.setdefault(pinned, []).append(guest)
     for tag, guests in groups.items():
-        kind = next(kind for prefix, kind in _GROUPS.items() if tag.startswith(prefix))
-        if len(guests) > 1:
-            yield Rule(name=tag, kind=kind, guests=tuple(guests), strict=True, source=f"tag:{tag}")
+        for prefix, kind in _GROUPS.items():
+            if tag.startswith(prefix) and len(guests) > 1:
+                yield Rule(name=tag, kind=kind, guests=tuple(guests), strict=True, source=f"tag:{tag}")
     # Tags are lower case unless the datacenter says otherwise, names of nodes need not be.
     spelling = {node.lower(): node for node in nodes}
     for tags, guests in pins.items():

@@ -42,8 +42,8 @@ def require_privileges(session: Session, entities: Sequence[Any], privileges: Se
     ]
     if lacking:
         raise PermissionMissing(
-            f"the account lacks {', '.join(sorted({privilege for privilege, _ in lacking}))}"
-            f" on {_listed(sorted({entity for _, entity in lacking}))}",
+            f"the account lacks {', '.join(sorted({privilege for privilege, _entity in lacking}))}"
+            f" on {_listed(sorted({entity for _privilege, entity in lacking}))}",
             where=session.where,
             hint="Give it a role with this there; what it can't see would be missing from the plan",
         )
