@@ -43,8 +43,8 @@ def test_a_command_that_fails_fails_the_step(shell: Shell, argv: tuple[str, ...]
 def test_steps_are_chosen_by_name_or_family() -> None:
     every = [Step(name, "", lambda shell: "") for name in ("units", "molecule:proxmox", "molecule:vsphere")]
     assert check.chosen(every, []) == every
-    assert [step.name for step in check.chosen(every, ["molecule"])] == ["molecule:proxmox", "molecule:vsphere"]
-    assert [step.name for step in check.chosen(every, ["molecule:vsphere"])] == ["molecule:vsphere"]
+    assert check.chosen(every, ["molecule"]) == every[1:]
+    assert check.chosen(every, ["molecule:vsphere"]) == every[2:]
     with pytest.raises(SystemExit, match="no step unit;"):
         check.chosen(every, ["unit"])
 
