@@ -32,6 +32,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxm
     History,
     timeframe,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.loads import (
+    Loads,
+    node_mean,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.permissions import (
     Privileges,
 )
@@ -277,7 +281,7 @@ def test_the_balancer_of_proxmox_itself_is_noticed(
 def test_history_is_averaged_over_the_window_and_gaps_are_no_zeros() -> None:
     points: list[dict[str, Any]] = [
         {"time": 0, "cpu": 0.9},
-        {"time": 3540, "cpu": 0.2, "netin": 10, "netout": 30},
+        {"time": 3590, "cpu": 0.2, "netin": 10, "netout": 30},
         {"time": 3600},
         {"time": 3660, "cpu": "0.4", "netin": 20},
         {"time": 3720},
@@ -286,12 +290,32 @@ def test_history_is_averaged_over_the_window_and_gaps_are_no_zeros() -> None:
     assert window.mean("cpu") == pytest.approx(0.3)
     assert window.mean("netin", "netout") == 40
     assert window.mean("diskread", "diskwrite") is None
-    present = History(points, 0)
-    assert present.mean("cpu") == 0.4
-    assert present.pressure() == {"cpu": None, "memory": None, "io": None}
+    assert window.latest("cpu") == 0.4
+    assert window.latest("netin", "netout") == 40
+    assert window.present_pressure() == {"cpu": None, "memory": None, "io": None}
     assert History([], 600).mean("cpu") is None
-    stale = History([{"time": 0, "cpu": 0.9}, {"time": 600}], 0)
-    assert stale.mean("cpu") is None
+    assert History([{"time": 0, "cpu": 0.9}, {"time": 600}], 0).latest("cpu") is None
+
+
+def test_history_from_before_a_change_does_not_count() -> None:
+    points: list[dict[str, Any]] = [{"time": 60 * number, "cpu": number} for number in range(10)]
+    assert History(points, 3600, since=410).mean("cpu") == 8.5
+    assert History(points, 3600, since=410).latest("cpu") == 9
+    assert History(points, 3600, since=500).mean("cpu") is None
+
+
+def test_a_node_over_a_window_is_its_own_share_and_what_its_guests_take_over_it() -> None:
+    present: Loads = {"cpu": 5.0, "memory": 100, "network_io": None, "disk_io": None}
+    calm: Loads = {"cpu": 1.0, "memory": 40, "network_io": 7, "disk_io": None}
+    busy: Loads = {"cpu": 3.0, "memory": 50, "network_io": 9, "disk_io": None}
+    unmeasured: Loads = {"cpu": None, "memory": 20, "network_io": None, "disk_io": None}
+    assert node_mean(present, [(calm, busy), (unmeasured, busy)]) == {
+        "cpu": 7.0,
+        "memory": 40 + 50 + 50,
+        "network_io": 9,
+        "disk_io": None,
+    }
+    assert node_mean(present, []) == {"cpu": 5.0, "memory": 100, "network_io": 0, "disk_io": 0}
 
 
 def test_the_history_is_the_finest_that_reaches_back_far_enough() -> None:

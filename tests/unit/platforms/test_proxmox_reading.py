@@ -77,7 +77,7 @@ def test_one_call_a_guest_three_a_node_and_a_dozen_besides(simulator: Simulate) 
 def test_without_a_window_rates_and_pressure_of_guests_are_unknown_not_nothing(simulator: Simulate) -> None:
     found = read(clusters.connect(simulator("proxmox", clusters.small())))
     guest = found.guests[0]
-    assert guest.used == {"cpu": 1.25, "memory": 4 * GIB, "network_io": None, "disk_io": None}
+    assert guest.used == {"cpu": 0.25, "memory": 4 * GIB, "network_io": None, "disk_io": None}
     assert guest.pressure == {}
     assert found.hosts[0].used["network_io"] == 1_000_000
     assert found.hosts[0].pressure == {"cpu": 3.5, "memory": 0.0, "io": 1.25}
@@ -95,7 +95,7 @@ def test_the_first_sample_after_a_start_is_no_measurement(simulator: Simulate) -
     found = read(clusters.connect(served))
     assert found.guests[0].used["cpu"] is None
     assert found.guests[0].used["memory"] == 4 * GIB
-    assert found.guests[1].used["cpu"] == 1.25
+    assert found.guests[1].used["cpu"] == 0.25
 
 
 def test_the_first_sample_after_an_arrival_is_no_measurement(simulator: Simulate) -> None:
@@ -169,3 +169,21 @@ def test_a_finished_migration_is_remembered(simulator: Simulate) -> None:
     assert replace(moved, last_migrated_at=None, used={}) == replace(
         clusters.guest(100, "pve2"), used={}, pressure={}
     )
+
+
+@pytest.mark.parametrize("window", [0, 3600])
+def test_after_a_migration_hosts_use_what_is_on_them_now_whatever_their_history_holds(
+    window: int, simulator: Simulate
+) -> None:
+    served = simulator("proxmox", clusters.small(), migration_seconds=0, history_remembers=True)
+    platform = clusters.connect(served, window_seconds=window)
+    before = {host.id: host.used for host in platform.read().hosts}
+    platform.start(clusters.request(100, "pve1", "pve2"))
+    after = platform.read()
+    for host in after.hosts:
+        change = {"pve1": -1, "pve2": 1, "pve3": 0}[host.id]
+        assert host.used["cpu"] == pytest.approx((before[host.id]["cpu"] or 0) + 0.25 * change)
+        assert host.used["memory"] == (before[host.id]["memory"] or 0) + 4 * GIB * change
+        if change:
+            # What it was while others were there says nothing of now.
+            assert host.pressure == clusters.NO_PRESSURE

@@ -19,7 +19,9 @@ _MIGRATIONS = frozenset({"qmigrate", "vzmigrate"})
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """`replicated` are guests with replication jobs; `migrated_at` is when guests were last migrated."""
+    """`replicated` are guests with replication jobs; `migrated_at` says when guests were last migrated,
+    `changed_at` (seconds since 1970) when nodes last gave or received one.
+    """
 
     membership: Membership
     resources: Resources
@@ -29,11 +31,13 @@ class ClusterFacts:
     options: Row
     replicated: frozenset[str]
     migrated_at: Mapping[str, str]
+    changed_at: Mapping[str, float]
 
     @classmethod
     def read(cls, session: Session, membership: Membership) -> ClusterFacts:
         resources = Resources.read(session)
         replication = rows(session.get("cluster/replication"), "cluster/replication")
+        migrations = _migrations(rows(session.get("cluster/tasks"), "cluster/tasks"))
         return cls(
             membership=membership,
             resources=resources,
@@ -42,16 +46,37 @@ class ClusterFacts:
             node_states=NodeStates.read(session),
             options=row(session.get("cluster/options"), "cluster/options"),
             replicated=frozenset(str(job.get("guest")) for job in replication),
-            migrated_at=_migrations(rows(session.get("cluster/tasks"), "cluster/tasks")),
+            migrated_at={migration.guest: moment(migration.end) for migration in migrations},
+            changed_at=_changes(migrations, resources),
         )
 
 
-def _migrations(tasks: Iterable[Row]) -> dict[str, str]:
-    """When guests were last migrated, as far back as the nodes' lists of recent tasks go."""
-    ends: dict[str, float] = {}
-    for task in tasks:
-        end = amount(task.get("endtime"))
-        if task.get("type") in _MIGRATIONS and end and succeeded(task.get("status")):
-            guest = str(task.get("id"))
-            ends[guest] = max(end, ends.get(guest, 0.0))
-    return {guest: moment(end) for guest, end in ends.items()}
+@dataclass(frozen=True, slots=True)
+class _Migration:
+    """One that went well."""
+
+    guest: str
+    source: str
+    end: float
+
+
+def _migrations(tasks: Iterable[Row]) -> list[_Migration]:
+    """As far back as the nodes' lists of recent tasks go; the last one comes last."""
+    found = [
+        _Migration(str(task.get("id")), str(task.get("node")), end)
+        for task in tasks
+        if task.get("type") in _MIGRATIONS
+        and succeeded(task.get("status"))
+        and (end := amount(task.get("endtime")))
+    ]
+    return sorted(found, key=lambda migration: migration.end)
+
+
+def _changes(migrations: Iterable[_Migration], resources: Resources) -> dict[str, float]:
+    """When nodes last gave or received a guest. Where one went is known of the last time: it is there."""
+    result: dict[str, float] = {}
+    places = {str(entry.get("vmid")): str(entry.get("node")) for entry in resources.guests}
+    for migration in migrations:
+        result[migration.source] = migration.end
+        result[places.get(migration.guest, migration.source)] = migration.end
+    return result

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..._model.snapshot import Guest
-from .answers import Row, amount, flag, names, number, whole
+from .answers import Row, amount, flag, names, whole
 from .cluster_facts import ClusterFacts
 from .guest_config import GuestConfig
 from .ha import BROKEN, BUSY
-from .history import History
+from .history import History, Pressure
+from .loads import NOTHING, UNKNOWN, Loads, guest_mean, guest_present
 from .nodes import NodeFacts
 from .tags import is_ignored
 
-# The status daemon measures every 10 s; the first value after a start or an arrival is always 0.
-FIRST_SAMPLES_SECONDS = 20
-_COUNTERS = ("netin", "netout", "diskread", "diskwrite")
 _ASLEEP = frozenset({"suspended", "suspending"})
 
 Power = Literal["running", "stopped", "suspended", "unknown"]
@@ -27,10 +25,21 @@ Power = Literal["running", "stopped", "suspended", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class GuestFacts:
-    """Of one guest: `config` is None where it is not known, `history` where it was not asked for."""
+    """Of one running guest; `mean` is None without a window."""
 
-    config: GuestConfig | None = None
-    history: History | None = None
+    config: GuestConfig
+    present: Loads
+    mean: Loads | None
+    pressure: Pressure
+
+    @classmethod
+    def of(cls, entry: Row, config: GuestConfig, history: History | None) -> GuestFacts:
+        return cls(
+            config=config,
+            present=guest_present(entry, history),
+            mean=guest_mean(entry, history) if history else None,
+            pressure=history.pressure() if history else {},
+        )
 
 
 def id_of(entry: Row) -> str:
@@ -53,9 +62,9 @@ def power_of(entry: Row) -> Power:
     return "running" if status == "running" else "unknown"
 
 
-def guest_of(entry: Row, facts: GuestFacts, node: NodeFacts | None, cluster: ClusterFacts) -> Guest:
-    """`node` is the one that the guest is on, None when it does not answer."""
-    config, power = facts.config, power_of(entry)
+def guest_of(entry: Row, facts: GuestFacts | None, node: NodeFacts | None, cluster: ClusterFacts) -> Guest:
+    """`facts` is None for one that does not run or could not be read, `node` for one that does not answer."""
+    config, power = facts.config if facts else None, power_of(entry)
     kind: Literal["vm", "container"] = "vm" if entry.get("type") == "qemu" else "container"
     tags = names(entry.get("tags"))
     blockers = tuple(dict.fromkeys(_blockers(entry, config, tags, cluster.replicated)))
@@ -69,8 +78,8 @@ def guest_of(entry: Row, facts: GuestFacts, node: NodeFacts | None, cluster: Clu
         host=str(entry.get("node")),
         power=power,
         assigned={"cpu": amount(entry.get("maxcpu")), "memory": whole(entry.get("maxmem"))},
-        used=_used(entry, power, facts.history),
-        pressure=facts.history.pressure() if facts.history else {},
+        used=_used(entry, power, facts),
+        pressure=facts.pressure if facts else {},
         disks=config.disks if config else (),
         networks=config.networks if config else (),
         tags=tags,
@@ -84,33 +93,14 @@ def guest_of(entry: Row, facts: GuestFacts, node: NodeFacts | None, cluster: Clu
     )
 
 
-def _used(entry: Row, power: Power, history: History | None) -> dict[str, float | None]:
+def _used(entry: Row, power: Power, facts: GuestFacts | None) -> Loads:
     if power == "unknown":
-        return {"cpu": None, "memory": None, "network_io": None, "disk_io": None}
+        return UNKNOWN
     if power != "running":
-        return {"cpu": 0.0, "memory": 0, "network_io": 0, "disk_io": 0}
-    share = None if _not_yet_measured(entry) else amount(entry.get("cpu"))
-    memory = whole(entry.get("memhost")) or whole(entry.get("mem"))
-    network = disk = None
-    if history is not None:
-        mean = history.mean("cpu")
-        share = share if mean is None else mean
-        memory = _rounded(history.first_mean(("memhost", "mem"))) or memory
-        network = _rounded(history.mean("netin", "netout"))
-        disk = _rounded(history.mean("diskread", "diskwrite"))
-    cores = amount(entry.get("maxcpu"))
-    return {
-        "cpu": None if share is None or cores is None else round(share * cores, 6),
-        "memory": memory,
-        "network_io": network,
-        "disk_io": disk,
-    }
-
-
-def _not_yet_measured(entry: Row) -> bool:
-    if (number(entry.get("uptime")) or 0) < FIRST_SAMPLES_SECONDS:
-        return True
-    return not any(number(entry.get(key)) for key in ("cpu", *_COUNTERS))
+        return NOTHING
+    if facts is None:
+        return guest_present(entry, None)
+    return facts.mean or facts.present
 
 
 def _blockers(
@@ -139,7 +129,3 @@ def _blockers(
 
 def _release(version: str) -> str:
     return ".".join(version.split(".")[:2])
-
-
-def _rounded(value: float | None) -> int | None:
-    return None if value is None else round(value)

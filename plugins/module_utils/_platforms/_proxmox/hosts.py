@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Collection
 from typing import Literal
 
 from ..._model.snapshot import Host
 from .answers import Row, amount, whole
 from .cluster_facts import ClusterFacts
+from .guests import GuestFacts
 from .ha import NodeStates
-from .history import History
+from .history import NO_PRESSURE, History, Pressure
+from .loads import Loads, node_mean, node_present
 from .nodes import NodeFacts
 from .storages import datastores
 
@@ -29,9 +31,9 @@ def in_maintenance(entry: Row, states: NodeStates) -> bool:
 
 
 def host_of(
-    entry: Row, cluster: ClusterFacts, facts: NodeFacts | None, used_bridges: Set[str], window: int
+    entry: Row, cluster: ClusterFacts, facts: NodeFacts | None, residents: Collection[GuestFacts], window: int
 ) -> Host:
-    """`facts` is None for a node that does not answer."""
+    """`facts` is None for a node that does not answer; `residents` are the guests that run on it."""
     name = str(entry.get("node"))
     status = status_of(entry)
     if status == "online" and facts is None:
@@ -49,29 +51,30 @@ def host_of(
             "network_io": None,
             "disk_io": None,
         },
-        used=_used(entry, history, window),
-        pressure=history.pressure() if history else {"cpu": None, "memory": None, "io": None},
+        used=_used(entry, history, residents, window),
+        pressure=_pressure(history, window),
         version=facts.version if facts else None,
         cpu_model=facts.cpu_model if facts else None,
         address=cluster.membership.addresses.get(name),
         datastores=datastores(name, status == "online", cluster.storages, cluster.resources.storages),
         # An account that does not see all bridges still sees which ones the guests are on.
-        networks=tuple(sorted({*(facts.bridges if facts else ()), *used_bridges})),
+        networks=tuple(sorted({*(facts.bridges if facts else ()), *bridges_of(residents)})),
     )
 
 
-def _used(entry: Row, history: History | None, window: int) -> dict[str, float | None]:
-    cores, share, memory = amount(entry.get("maxcpu")), amount(entry.get("cpu")), whole(entry.get("mem"))
-    network: float | None = None
-    if history:
-        network = history.mean("netin", "netout")
-    if history and window:
-        mean_share, mean_memory = history.mean("cpu"), history.mean("memused")
-        share = share if mean_share is None else mean_share
-        memory = memory if mean_memory is None else round(mean_memory)
-    return {
-        "cpu": None if cores is None or share is None else round(cores * share, 6),
-        "memory": memory,
-        "network_io": None if network is None else round(network),
-        "disk_io": None,
-    }
+def bridges_of(residents: Collection[GuestFacts]) -> set[str]:
+    """Those that guests are on."""
+    return {bridge for guest in residents for bridge in guest.config.networks}
+
+
+def _used(entry: Row, history: History | None, residents: Collection[GuestFacts], window: int) -> Loads:
+    present = node_present(entry, history)
+    if not window or history is None:
+        return present
+    return node_mean(present, ((guest.present, guest.mean) for guest in residents if guest.mean))
+
+
+def _pressure(history: History | None, window: int) -> Pressure:
+    if history is None:
+        return NO_PRESSURE
+    return history.pressure() if window else history.present_pressure()

@@ -24,18 +24,15 @@ class NodeFacts:
     history: History | None
 
 
-def read_node(session: Session, node: str, window_seconds: int) -> NodeFacts | None:
-    """None for a node that does not answer."""
+def read_node(session: Session, node: str, window_seconds: int, since: float) -> NodeFacts | None:
+    """None for a node that does not answer. What its history holds from before `since` does not count."""
     status_path, network_path = f"nodes/{node}/status", f"nodes/{node}/network"
     try:
         status = row(session.get(status_path), status_path)
         network = rows(session.get(network_path, type="any_bridge"), network_path)
         # The kernel's pressure figures are in the history of 9.x and nowhere else.
-        history = (
-            read_history(session, f"nodes/{node}", window_seconds)
-            if window_seconds or session.major >= 9
-            else None
-        )
+        wanted = window_seconds or session.major >= 9
+        history = read_history(session, f"nodes/{node}", window_seconds, since) if wanted else None
     except NodeSilent:
         return None
     version = re.match(r"pve-manager/([^/]+)", str(status.get("pveversion", "")))
@@ -49,8 +46,8 @@ def read_node(session: Session, node: str, window_seconds: int) -> NodeFacts | N
     )
 
 
-def read_history(session: Session, of: str, window_seconds: int) -> History:
+def read_history(session: Session, of: str, window_seconds: int, since: float = 0.0) -> History:
     """`of` is the path of a node or guest."""
     path = f"{of}/rrddata"
     points = rows(session.get(path, timeframe=timeframe(window_seconds), cf="AVERAGE"), path)
-    return History(points, window_seconds)
+    return History(points, window_seconds, since)

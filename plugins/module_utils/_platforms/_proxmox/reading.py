@@ -8,18 +8,18 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..._model.snapshot import ClusterRef, Rule, Snapshot
 from ..errors import NotFound, Refused
 from .answers import Row, amount, moment, names, row
-from .cluster import Membership, Resources, other_balancers
+from .cluster import Membership, other_balancers
 from .cluster_facts import ClusterFacts
 from .connection import ProxmoxConnection
 from .guest_config import container_config, vm_config
 from .guests import GuestFacts, guest_of, id_of, is_template, path_of, power_of
-from .hosts import host_of
+from .hosts import bridges_of, host_of
 from .nodes import NodeFacts, read_history, read_node
 from .permissions import Privileges
 from .refusals import NodeSilent, permission_missing
@@ -36,12 +36,12 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
     membership = Membership.read(session)
     membership.demand(connection.cluster)
     cluster = ClusterFacts.read(session, membership)
-    nodes = _read_nodes(session, cluster.resources, window)
+    nodes = _read_nodes(session, cluster, window)
     facts = _read_guests(session, cluster, nodes, window)
-    used_bridges = _bridges_in_use(cluster.resources.guests, facts)
-    _demand_bridges(nodes, used_bridges)
+    residents = _residents(cluster.resources.guests, facts)
+    _demand_bridges(nodes.values(), residents.values())
     hosts = tuple(
-        host_of(entry, cluster, nodes.get(name), used_bridges.get(name, frozenset()), window)
+        host_of(entry, cluster, nodes.get(name), residents.get(name, []), window)
         for name, entry in sorted((str(entry.get("node")), entry) for entry in cluster.resources.nodes)
     )
     return Snapshot(
@@ -53,7 +53,7 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
         guests=tuple(
             guest_of(
                 entry,
-                facts.get(id_of(entry), GuestFacts()),
+                facts.get(id_of(entry)),
                 nodes.get(str(entry.get("node"))),
                 cluster,
             )
@@ -64,10 +64,12 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
     )
 
 
-def _read_nodes(session: Session, resources: Resources, window: int) -> dict[str, NodeFacts | None]:
+def _read_nodes(session: Session, cluster: ClusterFacts, window: int) -> dict[str, NodeFacts | None]:
     """Of the nodes that are up; None for one that does not answer all the same."""
-    online = [str(entry.get("node")) for entry in resources.nodes if entry.get("status") == "online"]
-    facts = session.concurrently(lambda node: read_node(session, node, window), online)
+    online = [str(entry.get("node")) for entry in cluster.resources.nodes if entry.get("status") == "online"]
+    facts = session.concurrently(
+        lambda node: read_node(session, node, window, cluster.changed_at.get(node, 0.0)), online
+    )
     return dict(zip(online, facts, strict=True))
 
 
@@ -81,35 +83,33 @@ def _read_guests(
         if power_of(entry) == "running" and not is_template(entry) and nodes.get(str(entry.get("node")))
     ]
     facts = session.concurrently(lambda entry: _read_guest(session, entry, cluster.storages, window), wanted)
-    return {id_of(entry): fact for entry, fact in zip(wanted, facts, strict=True)}
+    return {id_of(entry): fact for entry, fact in zip(wanted, facts, strict=True) if fact}
 
 
-def _read_guest(session: Session, entry: Row, known: Mapping[str, Storage], window: int) -> GuestFacts:
+def _read_guest(session: Session, entry: Row, known: Mapping[str, Storage], window: int) -> GuestFacts | None:
     path = path_of(entry)
     try:
         config = row(session.get(f"{path}/config"), f"{path}/config")
         history = read_history(session, path, window) if window else None
     except (NotFound, Refused, NodeSilent):
         # It went elsewhere, or away, since the list was made: it is shown where it was, and left alone.
-        return GuestFacts()
+        return None
     parse = vm_config if entry.get("type") == "qemu" else container_config
-    return GuestFacts(config=parse(config, known), history=history)
+    return GuestFacts.of(entry, parse(config, known), history)
 
 
-def _bridges_in_use(guests: Iterable[Row], facts: Mapping[str, GuestFacts]) -> dict[str, Set[str]]:
+def _residents(guests: Iterable[Row], facts: Mapping[str, GuestFacts]) -> dict[str, list[GuestFacts]]:
     """By node."""
-    result: dict[str, Set[str]] = {}
+    result: dict[str, list[GuestFacts]] = {}
     for entry in guests:
-        config = facts.get(id_of(entry), GuestFacts()).config
-        if config:
-            node = str(entry.get("node"))
-            result[node] = result.get(node, frozenset()) | set(config.networks)
+        if id_of(entry) in facts:
+            result.setdefault(str(entry.get("node")), []).append(facts[id_of(entry)])
     return result
 
 
-def _demand_bridges(nodes: Mapping[str, NodeFacts | None], used: Mapping[str, Set[str]]) -> None:
+def _demand_bridges(nodes: Iterable[NodeFacts | None], residents: Iterable[list[GuestFacts]]) -> None:
     """Without the right to see them bridges are left out: no node would seem fit for any guest."""
-    if any(used.values()) and not any(node.bridges for node in nodes.values() if node):
+    if any(map(bridges_of, residents)) and not any(node.bridges for node in nodes if node):
         raise permission_missing("SDN.Audit", "/sdn/zones", "GET nodes/{node}/network")
 
 
