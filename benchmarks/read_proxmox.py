@@ -5,10 +5,10 @@
     .venv/bin/python -m ansible_collections.evenkeel.cluster.benchmarks.read_proxmox --hosts 64 --guests 3000
 
 "full" is ProxmoxPlatform.read(), for present values (0 s) and for means over an hour. "naive" asks for each
-guest, one after the other, its configuration, its status, and its history once for each figure that is taken
-from it (cpu, memory and disk, of each the mean and the pressure as some, full and peak): 14 calls. It is measured
-on a sample and scaled up. `--latency` seconds are what the server waits before it answers a call, as a network
-and a busy node would. The simulator shares the machine.
+guest, one after the other, its configuration, its status, and its history once for each figure that is
+taken from it (cpu, memory and disk, of each the mean and the pressure as some, full and peak): 14 calls. It
+is measured on a sample and scaled up. `--latency` seconds are what the server waits before it answers a call,
+as a network and a busy node would. The simulator shares the machine.
 """
 
 from __future__ import annotations
