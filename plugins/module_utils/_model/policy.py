@@ -14,7 +14,7 @@ from .codec import Bounds, decode, encode
 from .errors import InputError
 from .snapshot import Id, RuleKind
 
-Goal = Literal["spread", "rules"]
+Goal = Literal["spread", "rules", "evacuate"]
 Metric = Literal[
     "cpu", "memory", "disk_io", "network_io", "storage", "pressure_cpu", "pressure_memory", "pressure_io"
 ]
@@ -91,6 +91,9 @@ class Policy:
     """What counts as in order, and what may be done to get there."""
 
     goal: Goal = "spread"
+    evacuate: Annotated[
+        Selector | None, "hosts that are to be emptied and take no guests; goal evacuate needs it"
+    ] = None
     metrics: tuple[Metric, ...] = ("cpu", "memory")
     aggressiveness: Annotated[int, Bounds(1, 5), "1 to 5 stand for 25, 20, 15, 10 and 5 points of spread"] = 3
     max_spread: Annotated[
@@ -124,7 +127,7 @@ class Policy:
     effort: Annotated[
         int,
         Bounds(least=0),
-        "how long to look for fewer migrations, in search steps for each guest; the same effort, the same plan",
+        "how long to look for fewer migrations, in search steps for each guest (400 guests at least); the same effort, the same plan",
     ] = 100
     time_limit: (
         Annotated[
@@ -146,6 +149,7 @@ class Policy:
             raise InputError("policy.metrics", [], "a list of at least one metric")
         if len(set(policy.metrics)) < len(policy.metrics):
             raise InputError("policy.metrics", list(policy.metrics), "a list without repetition")
+        _check_evacuate(policy)
         if isinstance(policy.max_spread, Mapping):
             for metric in policy.max_spread:
                 if metric not in policy.metrics:
@@ -179,6 +183,17 @@ class Policy:
         if self.max_spread is not None:
             return self.max_spread
         return SPREAD_BY_AGGRESSIVENESS[self.aggressiveness]
+
+
+def _check_evacuate(policy: Policy) -> None:
+    selector = policy.evacuate
+    if policy.goal != "evacuate":
+        if selector is not None:
+            raise InputError("policy.evacuate", "a selector", f"wanted, since policy.goal is {policy.goal}")
+        return
+    if selector is None or selector == Selector():
+        raise InputError("policy.evacuate", None, "a selector of hosts, which goal: evacuate needs")
+    _check_regex(selector.regex, "policy.evacuate.regex")
 
 
 def _check_rule_spec(spec: RuleSpec, path: str) -> None:

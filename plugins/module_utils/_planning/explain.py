@@ -46,10 +46,14 @@ def reason(
     """One sentence with numbers."""
     hosts = problem.hosts
     if kind == "parking":
-        return f"waits on {hosts[target].name} for room where it goes, and leaves room on {hosts[source].name}"
+        return (
+            f"waits on {hosts[target].name} for room where it goes, and leaves room on {hosts[source].name}"
+        )
     if kind == "evacuate":
         ends = _use(after, hosts[target].id)
-        return f"{hosts[source].name} is in maintenance; {hosts[target].name} ends at {ends}"
+        empties = problem.policy.goal == "evacuate"
+        cause = f"empties {hosts[source].name}" if empties else f"{hosts[source].name} is in maintenance"
+        return f"{cause}; {hosts[target].name} ends at {ends}"
     if kind == "rule":
         text = _rule_reason(problem, guest, source, before, after)
         if text:
@@ -157,31 +161,52 @@ def broken_rules(
 
 
 def stranded(problem: Problem, places: Sequence[int]) -> list[Unresolved]:
-    """Hosts in maintenance that still run guests."""
+    """Hosts in maintenance, or to be emptied, that still run guests."""
     found = []
+    state = "to be emptied" if problem.policy.goal == "evacuate" else "in maintenance"
     for host, leaving in enumerate(problem.roles.leaving):
-        left = [
-            guest
-            for guest, place in enumerate(places)
-            if leaving and place == host and problem.guests[guest].power == "running"
-        ]
+        left = left_on(problem, places, host) if leaving else []
         if left:
-            texts = [
-                f"{problem.guests[g].name} ({problem.stays[g] or 'no other host has room or keeps its rules'})"
-                for g in left
-            ]
+            texts = [f"{problem.guests[g].name} ({_why_left(problem, g)})" for g in left]
             more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
             found.append(
                 Unresolved(
-                    what=f"host {problem.hosts[host].name} in maintenance",
+                    what=f"host {problem.hosts[host].name} {state}",
                     why=f"it still runs {', '.join(texts[:5])}{more}",
                 )
             )
     return found
 
 
+def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
+    """The running guests of a host."""
+    return [
+        guest
+        for guest, place in enumerate(places)
+        if place == host and problem.guests[guest].power == "running"
+    ]
+
+
+def _why_left(problem: Problem, guest: int) -> str:
+    limited = ", or the plan may have no more migrations" if problem.policy.max_migrations is not None else ""
+    return problem.stays[guest] or f"no other host has room or keeps its rules{limited}"
+
+
 def immovable(problem: Problem, places: Sequence[int], after: ClusterState) -> tuple[Immovable, ...]:
-    """Guests that can't be moved although their host stays too full or their rule broken."""
+    """Guests that can't be moved although their host stays too full, or is to be emptied, or their rule
+    broken.
+    """
+    emptied = problem.policy.goal == "evacuate"
+    if emptied:
+        return tuple(
+            Immovable(
+                guest=GuestRef(id=problem.guests[guest].id, name=problem.guests[guest].name),
+                host=problem.hosts[host].id,
+                why=_why_left(problem, guest),
+            )
+            for host, leaving in enumerate(problem.roles.leaving)
+            for guest in (left_on(problem, places, host) if leaving else ())
+        )
     broken = {violation.rule for violation in after.violations}
     concerned = {
         guest for rule in problem.rules if rule.name in broken and rule.strict for guest in rule.guests

@@ -17,17 +17,25 @@ from .select import select_guests
 NUMBERS = re.compile(r"[0-9]+")
 
 
-def stays_because(snapshot: Snapshot, policy: Policy, roles: Roles) -> list[str | None]:
-    """By guest index: why it stays where it is, whatever the plan; None for a guest that may move."""
+def stays_because(snapshot: Snapshot, policy: Policy, roles: Roles, *, others_stay: bool) -> list[str | None]:
+    """By guest index: why it stays where it is, whatever the plan; None for a guest that may move.
+
+    others_stay: whether goal evacuate moves no guest of any other host.
+    """
     excluded = select_guests(snapshot.guests, policy.exclude.guests)
     at = {host.id: index for index, host in enumerate(snapshot.hosts)}
     allowed = frozenset(policy.allow_blockers)
-    return [
+    stays = [
         _stays(
             guest, snapshot.hosts[at[guest.host]], roles.gives[at[guest.host]], guest.id in excluded, allowed
         )
         for guest in snapshot.guests
     ]
+    if policy.goal == "evacuate" and others_stay:
+        for index, guest in enumerate(snapshot.guests):
+            if stays[index] is None and not roles.leaving[at[guest.host]]:
+                stays[index] = "only other hosts are being emptied"
+    return stays
 
 
 def _stays(guest: Guest, host: Host, gives: bool, excluded: bool, allowed: frozenset[str]) -> str | None:

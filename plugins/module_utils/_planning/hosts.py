@@ -9,11 +9,12 @@ Private to the collection.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._model.plan import Unresolved
 from .._model.policy import Limits, Policy
 from .._model.snapshot import Guest, Host, Snapshot
+from .errors import PlanningError
 from .loads import guest_used, host_capacity, host_used, local_storage
 from .select import select_hosts
 
@@ -39,6 +40,7 @@ def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> R
     """
     sources = select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
     targets = select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names")
+    emptied = to_be_emptied(snapshot, policy)
     receives, gives, counts, leaving = [], [], [], []
     for host in snapshot.hosts:
         known = _limits_known(host, unresolved) if host.active else False
@@ -46,8 +48,38 @@ def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> R
         # A dead or unreachable host can give nothing: a live migration needs both ends.
         gives.append(host.status == "online" and host.id not in sources)
         counts.append(host.active and not (host.id in sources and host.id in targets))
-        leaving.append(host.status == "online" and host.maintenance and host.id not in sources)
+        wanted = host.maintenance if emptied is None else host.id in emptied
+        leaving.append(host.status == "online" and wanted and host.id not in sources)
     return Roles(receives=tuple(receives), gives=tuple(gives), counts=tuple(counts), leaving=tuple(leaving))
+
+
+def to_be_emptied(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
+    """Ids of the hosts that goal evacuate names; None with another goal. Raises PlanningError where none can
+    be emptied.
+    """
+    if policy.evacuate is None:
+        return None
+    emptied = select_hosts(snapshot.hosts, policy.evacuate, "policy.evacuate.names")
+    if not emptied:
+        raise PlanningError("it selects no host of this cluster", where="policy.evacuate")
+    kept = emptied & select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
+    if kept:
+        names = ", ".join(sorted(host.name for host in snapshot.hosts if host.id in kept))
+        raise PlanningError(
+            f"{names} can't be emptied",
+            where="policy.evacuate",
+            hint="policy.exclude.sources lets nothing leave there",
+        )
+    return emptied
+
+
+def closed(snapshot: Snapshot, policy: Policy) -> Snapshot:
+    """The snapshot as it is to be planned with: hosts that are to be emptied take no more part in it."""
+    emptied = to_be_emptied(snapshot, policy)
+    if emptied is None:
+        return snapshot
+    hosts = (replace(host, maintenance=True) if host.id in emptied else host for host in snapshot.hosts)
+    return replace(snapshot, hosts=tuple(hosts))
 
 
 def _limits_known(host: Host, unresolved: list[Unresolved]) -> bool:

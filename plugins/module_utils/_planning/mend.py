@@ -38,6 +38,25 @@ def mend(state: State, *, budget: int, empty_hosts: bool) -> None:
                 pass
 
 
+def clear(state: State, dice: Random, *, budget: int) -> None:
+    """Empty the hosts that are to be emptied, and move guests of others only to make room."""
+    size = state.problem.unit_bytes
+    for unit in sorted(_leaving(state), key=lambda unit: (-size[unit], unit)):
+        _relocate(state, unit, budget)
+    for unit in _leaving(state):
+        _squeeze_in(state, unit, dice, budget)
+
+
+def _leaving(state: State) -> list[int]:
+    """Units that a host which is to be emptied still has a guest of."""
+    problem = state.problem
+    return [
+        unit
+        for unit in unplaced(state)
+        if any(problem.roles.leaving[problem.home[guest]] for guest in problem.members[unit])
+    ]
+
+
 def _misplaced(state: State, unit: int, host: int) -> bool:
     return host == APART_AT_HOME or not state.problem.unit_mask[unit] >> host & 1
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from .._model.plan import Cost, GuestRef, Migration, MigrationKind, Plan, Proof, Unresolved
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
+from .anneal import SETTLED
 from .apply import apply_plan
-from .bounds import migrations_bound
+from .bounds import migrations_bound, spread_bound
 from .errors import UnsafePlan
-from .explain import broken_rules, immovable, kind_of, out_of_band, reason, stranded
+from .explain import broken_rules, immovable, kind_of, left_on, out_of_band, reason, stranded
+from .hosts import closed
 from .judge import cluster_state
 from .moves import go_home
 from .order import Hop, Order, order
@@ -41,12 +44,18 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     def expired() -> bool:
         return policy.time_limit is not None and clock() - started >= policy.time_limit
 
-    problem = build(snapshot, policy)
+    open_hosts = closed(snapshot, policy)
+    problem = build(open_hosts, policy)
     result, places = _reachable(problem, solve(problem, expired), expired)
+    if policy.goal == "evacuate" and result.immovable:
+        roomy = build(open_hosts, policy, makes_room=True)
+        other, ends = _reachable(roomy, solve(roomy, expired), expired)
+        if len(other.immovable) < len(result.immovable):
+            problem, result, places = roomy, other, ends
     if policy.max_migrations is None:
         result, places = _stable(problem, result, places, expired)
     _check(problem, result)
-    return result
+    return replace(result, snapshot_digest=snapshot.digest())
 
 
 def _stable(
@@ -59,7 +68,7 @@ def _stable(
     for _ in range(MOST_LOOKS):
         if result.status == "balanced":
             break
-        later = build(apply_plan(problem.snapshot, result), problem.policy)
+        later = build(apply_plan(problem.snapshot, result), problem.policy, makes_room=problem.makes_room)
         further, ends = _reachable(later, solve(later, expired), expired)
         if not further.migrations:
             break
@@ -94,7 +103,30 @@ def _reachable(problem: Problem, state: State, expired: Callable[[], bool]) -> t
             if stuck & set(problem.members[unit]):
                 state.take(unit)
                 go_home(state, unit)
+    if any(placed.hop.parking for placed in ordered.placed) and _stay_where_parked(state, ordered):
+        return _reachable(problem, state, expired)
     return _plan(state, kinds, ordered, left), _places(state)
+
+
+def _stay_where_parked(state: State, ordered: Order) -> bool:
+    """Let a guest stay on the host where it would only wait, if that is as good. Gives whether one does."""
+    unit_of = {guests[0]: unit for unit, guests in enumerate(state.problem.members)}
+    changed = False
+    for placed in ordered.placed:
+        if not placed.hop.parking:
+            continue
+        unit = unit_of[placed.hop.guest]
+        excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
+        target = state.take(unit)
+        if state.fits(unit, placed.hop.target):
+            state.put(unit, placed.hop.target)
+            good = state.total_excess <= excess + SETTLED and state.broken <= broken
+            if good and state.soft_cost <= wishes + SETTLED:
+                changed = True
+                continue
+            state.take(unit)
+        state.put(unit, target)
+    return changed
 
 
 def _check(problem: Problem, result: Plan) -> None:
@@ -172,25 +204,46 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: S
             )
         )
     unresolved = _unresolved(state, places, left)
-    bound = migrations_bound(problem)
+    wrong = [item for item in unresolved if not item.what.startswith("metric ")]
     return Plan(
         cluster=problem.snapshot.cluster,
         platform=problem.snapshot.platform,
         snapshot_digest=problem.snapshot.digest(),
         policy=problem.policy,
-        status=_status(migrations, unresolved),
+        status=_status(problem, migrations, unresolved),
         migrations=tuple(migrations),
         before=before,
         after=after,
-        proof=Proof(
-            migrations_lower_bound=min(bound, len(migrations)),
-            optimal=len(migrations) == bound and not unresolved,
-            spread_lower_bound=dict.fromkeys(problem.policy.metrics),
-            method="departure bound",
-        ),
+        proof=_proof(problem, len(migrations), complete=not wrong),
         unresolved=tuple(unresolved),
         immovable=immovable(problem, places, after) if unresolved else (),
     )
+
+
+def _proof(problem: Problem, migrations: int, *, complete: bool) -> Proof:
+    """The bound holds for plans that put everything in order, so an incomplete plan has none but 0."""
+    banded = problem.policy.goal == "spread"
+    if problem.policy.goal == "evacuate":
+        bound = sum(len(_to_leave(problem, host)) for host in range(len(problem.hosts))) if complete else 0
+        method = "every running guest of the hosts that are to be emptied has to leave"
+    else:
+        bound = migrations_bound(problem, banded=banded) if complete else 0
+        method = (
+            "fewest departures and arrivals that bring every host into the band, rules included"
+            if banded
+            else "fewest departures that mend every rule"
+        )
+    spreads = dict(zip(problem.metrics.names, spread_bound(problem), strict=True))
+    return Proof(
+        migrations_lower_bound=bound,
+        optimal=complete and migrations == bound,
+        spread_lower_bound={name: spreads.get(name) for name in problem.policy.metrics},
+        method=method,
+    )
+
+
+def _to_leave(problem: Problem, host: int) -> list[int]:
+    return left_on(problem, problem.home, host) if problem.roles.leaving[host] else []
 
 
 def _storage(problem: Problem, hop: Hop) -> dict[str, str]:
@@ -210,6 +263,9 @@ def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> lis
                 why="no host may receive guests: each is in maintenance, offline, closed or excluded",
             )
         )
+    if problem.policy.goal == "evacuate":
+        left_behind = stranded(problem, places)
+        return [*left_behind, *found] if left_behind else []
     found += broken_rules(problem, places, after, {item.what for item in found})
     if problem.policy.goal == "spread":
         found += stranded(problem, places)
@@ -222,7 +278,23 @@ def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> lis
     return found
 
 
-def _status(migrations: Sequence[Migration], unresolved: Sequence[Unresolved]) -> Status:
+def _status(problem: Problem, migrations: Sequence[Migration], unresolved: Sequence[Unresolved]) -> Status:
     if not unresolved:
         return "balanced"
-    return "improved" if migrations else "unchanged"
+    if migrations:
+        return "improved"
+    return "infeasible" if _is_hopeless(problem) else "unchanged"
+
+
+def _is_hopeless(problem: Problem) -> bool:
+    """Whether it is proven that what was asked for can't be had."""
+    if problem.policy.goal == "evacuate":
+        left = [guest for host in range(len(problem.hosts)) for guest in _to_leave(problem, host)]
+        return not any(problem.roles.receives) or all(problem.stays[guest] for guest in left)
+    if not any(problem.roles.receives) or problem.contradictions:
+        return True
+    banded = problem.policy.goal == "spread"
+    return banded and any(
+        bound is not None and bound > limit + 1e-6
+        for bound, limit in zip(spread_bound(problem), problem.metrics.limits, strict=True)
+    )

@@ -70,7 +70,8 @@ class Problem:
     """Everything that the search needs, by index.
 
     Loads are points: percent of a host's capacity. Hosts of one kind have the same capacities, so unit_points
-    is by kind and unit. crowded: units that stand where a broken rule wants fewer.
+    is by kind and unit. crowded: units that stand where a broken rule wants fewer. makes_room: with goal
+    evacuate, whether guests of other hosts may move as well; no more than it takes then.
     """
 
     snapshot: Snapshot
@@ -97,6 +98,7 @@ class Problem:
     fixed_groups: tuple[dict[int, int], ...]
     crowded: frozenset[int]
     unresolved: tuple[Unresolved, ...]
+    makes_room: bool
 
     def capacity(self, host: int, metric: int) -> float | None:
         """In the units of the loads; None where the host does not tell how much it is using or has."""
@@ -115,11 +117,23 @@ class Problem:
         )
 
     @property
+    def contradictions(self) -> bool:
+        """Whether a strict rule can't hold, whatever moves: found while the problem was built, or by
+        counting."""
+        hosts = sum(self.roles.receives)
+        return any(
+            item.what.startswith("rule ") and "it counts for the rest" not in item.why
+            for item in self.unresolved
+        ) or any(
+            group.strict and group.kind == "apart" and len(group.guests) > hosts for group in self.groups
+        )
+
+    @property
     def size(self) -> tuple[int, int]:
         return len(self.hosts), len(self.members)
 
 
-def build(snapshot: Snapshot, policy: Policy) -> Problem:
+def build(snapshot: Snapshot, policy: Policy, *, makes_room: bool = False) -> Problem:
     """Raises PlanningError when there is nothing to plan with."""
     if not snapshot.hosts:
         raise PlanningError(
@@ -130,15 +144,22 @@ def build(snapshot: Snapshot, policy: Policy) -> Problem:
     unresolved: list[Unresolved] = []
     rules, unknown = resolve(snapshot, policy)
     unresolved += unknown
-    return _Builder(snapshot, policy, rules, unresolved).problem()
+    return _Builder(snapshot, policy, rules, unresolved, makes_room=makes_room).problem()
 
 
 class _Builder:
     """Reads a snapshot step by step; each step needs what the ones before it found."""
 
     def __init__(
-        self, snapshot: Snapshot, policy: Policy, rules: Sequence[Rule], unresolved: list[Unresolved]
+        self,
+        snapshot: Snapshot,
+        policy: Policy,
+        rules: Sequence[Rule],
+        unresolved: list[Unresolved],
+        *,
+        makes_room: bool,
     ) -> None:
+        self.makes_room = makes_room
         self.snapshot, self.policy, self.rules, self.unresolved = snapshot, policy, tuple(rules), unresolved
         self.hosts, self.guests = snapshot.hosts, snapshot.guests
         self.host_index = {host.id: index for index, host in enumerate(self.hosts)}
@@ -146,7 +167,7 @@ class _Builder:
         self.home = [self.host_index[guest.host] for guest in self.guests]
         self.roles = roles(snapshot, policy, unresolved)
         self.needs = needs(snapshot, policy)
-        self.stays = stays_because(snapshot, policy, self.roles)
+        self.stays = stays_because(snapshot, policy, self.roles, others_stay=not makes_room)
         self.metrics = _metrics(snapshot, policy, self.roles, self.home, unresolved)
         self.mask = self._masks()
         self.groups = self._groups()
@@ -194,8 +215,8 @@ class _Builder:
             self.unresolved.append(
                 Unresolved(
                     what=f"rule {rule.name}",
-                    why=f"it {verb} {hosts} for {names}, and no host that can run {'them' if len(stuck) > 1 else 'it'} "
-                    "is left once the other host rules are kept",
+                    why=f"it {verb} {hosts} for {names}, and once the other host rules are kept no host is left "
+                    "that could run " + ("them" if len(stuck) > 1 else "it"),
                 )
             )
 
@@ -396,6 +417,7 @@ class _Builder:
                 unit for unit, guests in enumerate(members) if any(guest in crowded for guest in guests)
             ),
             unresolved=tuple(self.unresolved),
+            makes_room=self.makes_room,
         )
 
 

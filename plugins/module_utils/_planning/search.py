@@ -12,13 +12,13 @@ from .anneal import SETTLED, Annealer, Schedule
 from .band import best_floor
 from .bounds import migrations_bound
 from .level import level, trim
-from .mend import mend, squeeze, unplaced
+from .mend import clear, mend, squeeze, unplaced
 from .moves import go_home
 from .problem import Problem
 from .state import APART_AT_HOME, State
 
 UNLIMITED = 1 << 60
-LEAST_STEPS = 20_000
+FEWEST = 400
 
 
 def solve(
@@ -33,13 +33,18 @@ def solve(
     budget = UNLIMITED if policy.max_migrations is None else policy.max_migrations
     state = State(problem)
     state.forbidden = set(forbidden)
-    levels = policy.goal == "spread" and bool(problem.metrics.names) and any(problem.roles.receives)
+    levels = policy.goal != "rules" and bool(problem.metrics.names) and any(problem.roles.receives)
     if levels:
         state.set_band(best_floor(state))
+    if problem.makes_room:
+        clear(state, dice, budget=budget)
+        while trim(state, floor_free=True):
+            pass
+        return state
     if needs_nothing(state):
         return state
-    mend(state, budget=budget, empty_hosts=policy.goal == "spread")
-    squeeze(state, dice, budget=budget, empty_hosts=policy.goal == "spread")
+    mend(state, budget=budget, empty_hosts=policy.goal != "rules")
+    squeeze(state, dice, budget=budget, empty_hosts=policy.goal != "rules")
     if levels:
         _level(state, dice, budget, expired)
     _settle(state)
@@ -61,9 +66,9 @@ def _level(state: State, dice: Random, budget: int, expired: Callable[[], bool])
     level(state, budget, steps=4 * len(problem.members) + 100)
     while trim(state):
         pass
-    if state.total_excess <= SETTLED and state.moves <= migrations_bound(problem):
+    if state.total_excess <= SETTLED and state.moves <= migrations_bound(problem, banded=True):
         return
-    steps = (LEAST_STEPS + problem.policy.effort * len(problem.members)) if problem.policy.effort else 0
+    steps = problem.policy.effort * max(FEWEST, len(problem.members))
     Annealer(state, dice, budget, expired, Schedule()).run(steps)
     if state.total_excess > SETTLED:
         level(state, budget, steps=len(problem.members) + 100)
@@ -98,7 +103,7 @@ def _settle(state: State) -> None:
 def place_like(problem: Problem, places: list[int]) -> State:
     """The state in which every guest is on the host of this index."""
     state = State(problem)
-    if problem.policy.goal == "spread" and problem.metrics.names:
+    if problem.policy.goal != "rules" and problem.metrics.names:
         state.set_band(best_floor(state))
     for unit, guests in enumerate(problem.members):
         hosts = {places[guest] for guest in guests}
@@ -109,6 +114,6 @@ def place_like(problem: Problem, places: list[int]) -> State:
                 go_home(state, unit)
             else:
                 state.put(unit, target)
-    if problem.policy.goal == "spread" and problem.metrics.names:
+    if problem.policy.goal != "rules" and problem.metrics.names:
         state.set_band(best_floor(state))
     return state
