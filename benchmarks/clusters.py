@@ -18,10 +18,13 @@ CAPACITY = {"cpu": 64.0, "memory": 512 * GIB, "disk_io": 4_000_000_000, "network
 METRICS = tuple(CAPACITY)
 
 
-def equal_hosts(hosts: int, guests: int, seed: int, fill: float = 0.5) -> Snapshot:
-    """Each guest's share of each resource is drawn on its own from a long-tailed mix; guests lie at random."""
+def equal_hosts(hosts: int, guests: int, seed: int, fill: float = 0.5, tail: float = 1.0) -> Snapshot:
+    """Each guest's share of each resource is drawn on its own from a long-tailed mix; guests lie at random.
+
+    tail: sigma of the log-normal sizes; at 1.0 the largest of a thousand guests is some twenty times the median.
+    """
     dice = random.Random(seed)
-    shares = [[dice.lognormvariate(0.0, 0.7) for _ in METRICS] for _ in range(guests)]
+    shares = [[dice.lognormvariate(0.0, tail) for _ in METRICS] for _ in range(guests)]
     total = [sum(column) for column in zip(*shares, strict=True)]
     loads = [
         {

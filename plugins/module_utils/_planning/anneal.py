@@ -18,19 +18,22 @@ from .problem import Vector
 from .state import State
 
 SETTLED = 1e-6
+LIGHTEST, HEAVIEST = 0.05, 50.0
 Trial = list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How the search cools. weight: migrations that one point outside the band is worth, from first to
-    last."""
+    """How the search cools, in migrations. yields: by how much a point outside the band gains or loses weight
+    each time that the search looks whether it is outside or inside; so it walks along the edge of what is
+    legal.
+    """
 
-    hot: float = 0.7
-    cold: float = 0.12
-    weight_first: float = 1.0
-    weight_last: float = 6.0
-    shift_every: int = 400
+    hot: float = 0.8
+    cold: float = 0.1
+    weight: float = 1.0
+    yields: float = 1.03
+    look_every: int = 50
 
 
 Score = tuple[int, float, int, int]
@@ -67,7 +70,13 @@ class Annealer:
         self.away = [unit for unit, host in enumerate(state.where) if host >= 0 and host != self.home[unit]]
         self.slot = {unit: index for index, unit in enumerate(self.away)}
         self.hosts = [host for host in range(len(problem.hosts)) if state.on[host]]
-        self.weight = schedule.weight_first
+        self.weight = schedule.weight
+        # Guests that left a host in maintenance have raised the mean since the snapshot.
+        self.mean = [
+            sum(state.points[host][index] / problem.metrics.scale[host][index] for host in counted)
+            / sum(1.0 / problem.metrics.scale[host][index] for host in counted)
+            for index, counted in enumerate(problem.metrics.counted)
+        ]
         self.soft = any(not group.strict for group in problem.groups)
 
     def run(self, steps: int) -> None:
@@ -77,12 +86,11 @@ class Annealer:
         if not self.hosts:
             return
         for step in range(steps):
-            if step % schedule.shift_every == 0:
+            if step % schedule.look_every == 0:
                 if self.expired():
                     break
-                part = step / steps
-                temperature = schedule.hot * (schedule.cold / schedule.hot) ** part
-                self.weight = schedule.weight_first * (schedule.weight_last / schedule.weight_first) ** part
+                temperature = schedule.hot * (schedule.cold / schedule.hot) ** (step / steps)
+                self._weigh()
                 self._shift(temperature)
             trial = self._propose()
             if not trial:
@@ -95,6 +103,11 @@ class Annealer:
                 if now < best:
                     best, kept = now, self._placement()
         self._restore(kept)
+
+    def _weigh(self) -> None:
+        factor = self.schedule.yields
+        self.weight *= factor if self.state.total_excess > SETTLED else 1.0 / factor
+        self.weight = min(HEAVIEST, max(LIGHTEST, self.weight))
 
     def _propose(self) -> Trial:
         draw = self.dice.random()
@@ -242,7 +255,7 @@ class Annealer:
         floor = list(state.low)
         metric = int(dice.random() * len(floor))
         before, excess = floor[metric], state.total_excess
-        mean = state.problem.mean_points[metric]
+        mean = self.mean[metric]
         floor[metric] = min(mean, max(mean - limits[metric], before + dice.gauss(0.0, 0.1 * limits[metric])))
         state.set_band(floor)
         change = self.weight * (state.total_excess - excess)

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .._model.plan import ClusterState, HostState, Violation
-from .._model.snapshot import Rule
-from .problem import Problem
+from .._model.policy import Policy
+from .._model.snapshot import Rule, Snapshot
+from .problem import Problem, build
 
 Places = Sequence[int]
 
@@ -39,6 +40,12 @@ def cluster_state(problem: Problem, places: Places) -> ClusterState:
             for index, host in enumerate(problem.hosts)
         },
     )
+
+
+def present_state(snapshot: Snapshot, policy: Policy) -> ClusterState:
+    """The state of a cluster as it is."""
+    problem = build(snapshot, policy)
+    return cluster_state(problem, problem.home)
 
 
 def _percent(problem: Problem, load: Sequence[float], host: int, name: str) -> float | None:
