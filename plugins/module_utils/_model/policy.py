@@ -20,6 +20,8 @@ Metric = Literal[
 ]
 Percent = Annotated[float, Bounds(0, 100)]
 
+YEAR = 366 * 86_400.0
+
 # FDRS: five degrees of aggressiveness, in percentage points between the fullest and the emptiest host.
 SPREAD_BY_AGGRESSIVENESS: Mapping[int, float] = {1: 25.0, 2: 20.0, 3: 15.0, 4: 10.0, 5: 5.0}
 
@@ -137,6 +139,16 @@ class Policy:
         ]
         | None
     ) = None
+    cool_down: Annotated[
+        float,
+        Bounds(0, YEAR),
+        "seconds after its last migration for which a guest stays, unless a strict rule that it is under is broken or its host is emptied",
+    ] = 0
+    retry_after: Annotated[
+        float,
+        Bounds(0, YEAR),
+        "seconds after a migration of it failed for which a guest stays, unless its host is emptied",
+    ] = 3600
     seed: int = 1
 
     @classmethod

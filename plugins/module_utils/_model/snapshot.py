@@ -46,6 +46,9 @@ class ClusterRef:
 
     id: Id
     name: Id
+    instance: Annotated[
+        str | None, "the vCenter that it belongs to, since every vCenter counts its ids from the same start"
+    ] = field(default=None, metadata={"omit": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,8 @@ class HostDatastore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A hypervisor. `used` is what it measured, guests included; `reserved` is kept out of reach of guests."""
+    """A hypervisor. `used` is what it measured, guests included; `reserved` is kept out of reach of guests.
+    """
 
     id: Id
     name: Id
@@ -114,6 +118,9 @@ class Guest:
     migratable: bool
     blockers: tuple[Id, ...] = ()
     last_migrated_at: Moment | None = None
+    last_failed_at: Annotated[Moment | None, "when a migration of it last failed"] = field(
+        default=None, metadata={"omit": True}
+    )
     cpu_models: Annotated[tuple[str, ...] | None, "host CPU models it can run on; null when any will do"] = (
         field(default=None, metadata={"omit": True})
     )

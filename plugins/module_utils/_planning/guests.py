@@ -9,15 +9,18 @@ import re
 from collections.abc import Sequence
 
 from .._model.policy import Policy
-from .._model.snapshot import Guest, Host, Snapshot
+from .._model.snapshot import Guest, Host, Rule, Snapshot
 from .hosts import Roles
 from .loads import guest_used, local_storage
+from .rest import rests_because
 from .select import select_guests
 
 NUMBERS = re.compile(r"[0-9]+")
 
 
-def stays_because(snapshot: Snapshot, policy: Policy, roles: Roles, *, others_stay: bool) -> list[str | None]:
+def stays_because(
+    snapshot: Snapshot, policy: Policy, roles: Roles, rules: Sequence[Rule], *, others_stay: bool
+) -> list[str | None]:
     """By guest index: why it stays where it is, whatever the plan; None for a guest that may move.
 
     others_stay: whether goal evacuate moves no guest of any other host.
@@ -29,7 +32,8 @@ def stays_because(snapshot: Snapshot, policy: Policy, roles: Roles, *, others_st
         _stays(
             guest, snapshot.hosts[at[guest.host]], roles.gives[at[guest.host]], guest.id in excluded, allowed
         )
-        for guest in snapshot.guests
+        or rests
+        for guest, rests in zip(snapshot.guests, rests_because(snapshot, policy, roles, rules), strict=True)
     ]
     if policy.goal == "evacuate" and others_stay:
         for index, guest in enumerate(snapshot.guests):

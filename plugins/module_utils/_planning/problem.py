@@ -167,7 +167,7 @@ class _Builder:
         self.home = [self.host_index[guest.host] for guest in self.guests]
         self.roles = roles(snapshot, policy, unresolved)
         self.needs = needs(snapshot, policy)
-        self.stays = stays_because(snapshot, policy, self.roles, others_stay=not makes_room)
+        self.stays = stays_because(snapshot, policy, self.roles, self.rules, others_stay=not makes_room)
         self.metrics = _metrics(snapshot, policy, self.roles, self.home, unresolved)
         self.mask = self._masks()
         self.groups = self._groups()

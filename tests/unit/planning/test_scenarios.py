@@ -29,6 +29,7 @@ EXPECTED = {
     "unresolved",
     "why",
     "empty",
+    "immovable",
 }
 
 
@@ -60,6 +61,9 @@ def check(result: Plan, snapshot: Snapshot, expect: Mapping[str, Any]) -> None:
         assert host not in places.values()
     for text in expect.get("unresolved", []):
         assert any(text in f"{item.what}: {item.why}" for item in result.unresolved), result.unresolved
+    immovable = {item.guest.name: item.why for item in result.immovable}
+    for guest, text in expect.get("immovable", {}).items():
+        assert text in immovable.get(guest, ""), result.immovable
     for guest, text in expect.get("why", {}).items():
         assert any(text in m.why for m in result.migrations if m.guest.name == guest), result.migrations
 

@@ -1,0 +1,28 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reckoning with moments as snapshots write them: UTC, whole seconds, in the order of their text.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from .errors import InputError
+
+_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def written(when: datetime) -> str:
+    """A moment as a snapshot writes it."""
+    return when.astimezone(UTC).strftime(_FORMAT)
+
+
+def later(moment: str, seconds: float) -> str:
+    """The moment so many seconds later, or earlier when negative. Raises InputError for a day that is none."""
+    try:
+        return written(datetime.strptime(moment, _FORMAT).replace(tzinfo=UTC) + timedelta(seconds=seconds))
+    except (ValueError, OverflowError):
+        raise InputError("", moment, "a moment in UTC such as 2026-01-31T22:00:00Z") from None

@@ -1,0 +1,77 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guests that rest: moved a short while ago, or failed to. Private to the collection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from .._model.errors import InputError
+from .._model.moments import later
+from .._model.policy import Policy
+from .._model.snapshot import Guest, Rule, Snapshot
+from .hosts import Roles
+
+
+def rests_because(
+    snapshot: Snapshot, policy: Policy, roles: Roles, rules: Sequence[Rule]
+) -> list[str | None]:
+    """By guest index: why it is not moved yet, None for one that rests no more or never did.
+
+    "Now" is the moment of the snapshot. A guest whose host is to be emptied never rests, and one that only
+    cools down is moved when a strict rule that it is under is broken.
+    """
+    if not policy.cool_down and not policy.retry_after:
+        return [None] * len(snapshot.guests)
+    try:
+        warm_since = later(snapshot.taken_at, -policy.cool_down)
+        failed_since = later(snapshot.taken_at, -policy.retry_after)
+    except InputError as error:
+        raise error.under("snapshot.taken_at") from None
+    leaving = {host.id for host, leaves in zip(snapshot.hosts, roles.leaving, strict=True) if leaves}
+    needed = _under_broken_rules(snapshot, rules)
+    found: list[str | None] = []
+    for guest in snapshot.guests:
+        why = None
+        if guest.host not in leaving:
+            why = _failed(guest, failed_since, policy.retry_after)
+            if why is None and guest.id not in needed:
+                why = _warm(guest, warm_since, policy.cool_down)
+        found.append(why)
+    return found
+
+
+def _failed(guest: Guest, since: str, seconds: float) -> str | None:
+    at = guest.last_failed_at
+    if at is None or at <= since or at < (guest.last_migrated_at or ""):
+        return None
+    return f"its migration failed at {at}, and retry_after is {seconds:g} s"
+
+
+def _warm(guest: Guest, since: str, seconds: float) -> str | None:
+    at = guest.last_migrated_at
+    if at is None or at <= since:
+        return None
+    return f"it was migrated at {at}, and cool_down is {seconds:g} s"
+
+
+def _under_broken_rules(snapshot: Snapshot, rules: Sequence[Rule]) -> set[str]:
+    """The guests of every strict rule that does not hold as things are."""
+    at = {guest.id: guest.host for guest in snapshot.guests}
+    active = [host.id for host in snapshot.hosts if host.active]
+    return {guest for rule in rules if rule.strict and _broken(rule, at, active) for guest in rule.guests}
+
+
+def _broken(rule: Rule, at: dict[str, str], active: Sequence[str]) -> bool:
+    counts = Counter(at[guest] for guest in rule.guests)
+    if rule.kind == "affinity":
+        return len(counts) > 1
+    if rule.kind == "anti_affinity":
+        return len(counts) < len(rule.guests)
+    if rule.kind == "even_spread":
+        # Perhaps not every active host is one that they could be spread over: better to let them move in vain.
+        most = max(counts.values(), default=0)
+        return most - min((counts[host] for host in active), default=most) > rule.max_skew
+    return any((host in rule.hosts) != (rule.kind == "host_affinity") for host in counts)
