@@ -15,9 +15,12 @@ from .session import Session
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlace:
+    """`instance` is the vCenter's own id."""
+
     id: str
     name: str
     datacenter: str
+    instance: str | None = None
 
     def __str__(self) -> str:
         return f"{self.datacenter}/{self.name}"
@@ -78,7 +81,7 @@ def clusters(session: Session) -> list[ClusterPlace]:
         )
     }
     return [
-        ClusterPlace(item.id, plain(item.text("name")), _datacenter(item, found))
+        ClusterPlace(item.id, plain(item.text("name")), _datacenter(item, found), session.instance)
         for item in found.values()
         if item.kind == "ClusterComputeResource"
     ]

@@ -33,6 +33,7 @@ class Session:
             self._managers: dict[str, str] = {}
             for manager in content if content is not None else ():
                 self._managers[manager.tag.rpartition("}")[2]] = manager.text or ""
+            self.instance = text(content, "about/instanceUuid")
             self.key = self._log_in()
         except PlatformError:
             self.https.close()

@@ -38,7 +38,7 @@ def snapshot_of(
     ]
     return Snapshot(
         platform="vsphere",
-        cluster=ClusterRef(id=place.id, name=place.name),
+        cluster=ClusterRef(id=place.id, name=place.name, instance=place.instance),
         taken_at=taken_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         window_seconds=window_seconds,
         hosts=tuple(sorted(hosts, key=lambda host: (host.name, host.id))),
