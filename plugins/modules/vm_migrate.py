@@ -47,10 +47,48 @@ options:
   max_per_host:
     description: Migrations into or out of one host at the same time. What the platform sustains, unless told otherwise.
     type: int
+  max_per_datastore:
+    description: Migrations that take disks along, from or to one datastore, at the same time. As O(max_per_host), unless told otherwise.
+    type: int
+  max_memory_in_flight:
+    description: Bytes of memory that all migrations under way may have together. A guest that is larger than this goes alone.
+    type: int
   timeout:
     description: Seconds after which a migration is cancelled.
-    type: int
+    type: float
     default: 3600
+  on_failure:
+    description:
+      - What happens when more migrations than O(max_failures) have failed.
+      - V(continue) goes on with what does not rest on them, V(stop) starts nothing new.
+      - V(rollback) starts nothing new and then undoes what was done, in reverse, with the same care.
+    type: str
+    choices: [continue, stop, rollback]
+    default: continue
+  max_failures:
+    description: How many migrations may fail, a number or a share such as V(10%).
+    type: str
+    default: "0"
+  on_stop:
+    description: Whether migrations under way are left to finish or are cancelled, when the run is stopped by a signal, the stop file or its time.
+    type: str
+    choices: [finish, cancel]
+    default: finish
+  stop_file:
+    description: While this file exists, nothing new is started.
+    type: path
+  journal_path:
+    description:
+      - File to keep what was begun in, so that a run that was killed is finished by the same command.
+      - Migrations that still run are followed, none is started twice, none is lost from the result. It is gone when the run has ended.
+      - Without it the live cluster alone decides, which is safe too, and the result tells only of the later part.
+    type: path
+  progress_path:
+    description: File to write the progress to while the module runs, as JSON lines.
+    type: path
+  run_timeout:
+    description: Seconds after which nothing new is started.
+    type: float
   poll_interval:
     description: Most seconds between two looks at the migrations under way. All are asked for in one call.
     type: float
@@ -118,7 +156,9 @@ summary:
   type: dict
   contains:
     status:
-      description: V(done) when every guest is on its target, V(planned) in check mode, V(partial) when something is left.
+      description:
+        - V(done) when every guest is on its target, V(planned) in check mode, V(partial) when something is left.
+        - V(stopped) when nothing new was started from some moment on, V(rolled_back) when what was done is undone.
       returned: always
       type: str
       sample: done
@@ -157,6 +197,16 @@ summary:
       returned: always
       type: int
       sample: 0
+    spread_before:
+      description: Points between the fullest and the emptiest host, measured before anything was started.
+      returned: always
+      type: dict
+      sample: {"cpu": 31.0, "memory": 44.2}
+    spread_after:
+      description: The same, measured again at the end.
+      returned: always
+      type: dict
+      sample: {"cpu": 14.2, "memory": 12.8}
     outcome_path:
       description: The file that holds the outcome.
       returned: when O(outcome_path) is given
@@ -267,7 +317,16 @@ def main() -> None:
             "target": {"type": "str"},
             "max_parallel": {"type": "int"},
             "max_per_host": {"type": "int"},
-            "timeout": {"type": "int", "default": 3600},
+            "max_per_datastore": {"type": "int"},
+            "max_memory_in_flight": {"type": "int"},
+            "timeout": {"type": "float", "default": 3600},
+            "run_timeout": {"type": "float"},
+            "on_failure": {"type": "str", "choices": ["continue", "stop", "rollback"], "default": "continue"},
+            "max_failures": {"type": "str", "default": "0"},
+            "on_stop": {"type": "str", "choices": ["finish", "cancel"], "default": "finish"},
+            "stop_file": {"type": "path"},
+            "journal_path": {"type": "path"},
+            "progress_path": {"type": "path"},
             "poll_interval": {"type": "float", "default": 2},
             "restart_containers": {"type": "bool", "default": False},
             "with_local_disks": {"type": "bool", "default": False},

@@ -6,49 +6,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
-from .._execution.clock import SystemClock
-from .._execution.dry_run import DryRun
-from .._execution.executor import execute
-from .._execution.options import ExecutionOptions
-from .._model.errors import InputError
+from .._execution.clock import Clock, SystemClock
+from .._execution.dry_run import DryRun, DryRunClock
+from .._execution.executor import Executor
+from .._execution.journal import Journal
+from .._execution.stopping import StopSignal
+from .._execution.work import Work
 from .._model.outcome import Outcome
-from .._model.plan import Cost, GuestRef, Migration, Plan
-from .._model.policy import Limits
-from .._model.snapshot import ClusterRef, Guest, Snapshot
-from .._platforms.errors import NotFound
+from .._model.plan import ClusterState, Plan
+from .._model.policy import Policy
+from .._model.snapshot import Snapshot
+from .._planning.judge import present_state
+from .._planning.rules import resolve
 from .._platforms.protocol import Platform
+from .conduct import conduct_of, slots_of, stop_signal
 from .connect import open_platform
 from .environment import with_environment
 from .files import read_json, write_json
-from .render import report
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What is to be carried out, and how to show it."""
-
-    cluster: ClusterRef
-    migrations: Sequence[Migration]
-    limits: Limits
-    lines: Sequence[str]
+from .progress import ProgressFile
+from .render import host_name, report
+from .single import single
 
 
 def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Carry out a plan, or one migration, on the platform; in check mode all of it except the migrations
     themselves.
     """
+    clock = SystemClock()
+    conduct_of(params)
+    stop = stop_signal(params, clock)
     plan = _plan_of(params)
+    policy = plan.policy if plan else Policy()
     with closing(open_platform(with_environment(params, os.environ))) as platform:
-        work = _of_plan(plan) if plan else _single(platform.read(), params)
-        outcome = _execute(work, platform, params, check_mode)
+        before = platform.read()
+        work = _of_plan(plan, before) if plan else single(before, params["guest"], params["target"])
+        outcome = _carry_out(work, platform, params, stop, clock, check_mode=check_mode)
+        after = platform.read() if outcome.count("migrated") and not check_mode else before
     if params["outcome_path"]:
         write_json(params["outcome_path"], outcome.to_json(), "outcome_path")
-    return _result(work, outcome, params)
+    states = present_state(before, policy), present_state(after, policy)
+    return _result(outcome, states, params, _lines(plan, work, states[0]))
 
 
 def _plan_of(params: Mapping[str, Any]) -> Plan | None:
@@ -57,89 +58,90 @@ def _plan_of(params: Mapping[str, Any]) -> Plan | None:
     return None if params["plan"] is None else Plan.from_json(params["plan"])
 
 
-def _of_plan(plan: Plan) -> _Work:
-    return _Work(plan.cluster, plan.migrations, plan.policy.limits, report(plan))
+def _of_plan(plan: Plan, snapshot: Snapshot) -> Work:
+    """The rules are those of the cluster as it is now: guests that came since count."""
+    rules, _unresolved = resolve(snapshot, plan.policy)
+    return Work(cluster=plan.cluster, migrations=plan.migrations, rules=rules, limits=plan.policy.limits)
 
 
-def _single(snapshot: Snapshot, params: Mapping[str, Any]) -> _Work:
-    """One migration that the user names. The host may be filled as far as mending a rule may fill it."""
-    guest = _find_guest(snapshot, params["guest"])
-    hosts = [host for host in snapshot.hosts if params["target"] in (host.id, host.name)]
-    if not hosts:
-        names = ", ".join(sorted(host.name for host in snapshot.hosts))
-        raise NotFound(f"there is no host {params['target']!r}", where="target", hint=f"There are {names}")
-    source = next(host for host in snapshot.hosts if host.id == guest.host)
-    migration = Migration(
-        step=1,
-        wave=1,
-        guest=GuestRef(id=guest.id, name=guest.name),
-        source=guest.host,
-        target=hosts[0].id,
-        kind="manual",
-        why="asked for",
-        after=(),
-        cost=Cost(memory=int(guest.used.get("memory") or guest.assigned.get("memory") or 0), seconds=0),
-    )
-    limits = Limits()
-    line = f"  {guest.name} ({guest.id})  {source.name} → {hosts[0].name}"
-    return _Work(snapshot.cluster, [migration], Limits(memory=limits.memory_for_rules), [line])
+def _lines(plan: Plan | None, work: Work, before: ClusterState) -> list[str]:
+    if plan is not None:
+        return report(plan)
+    return [
+        f"  {migration.guest.name} ({migration.guest.id})"
+        f"  {host_name(before, migration.source)} → {host_name(before, migration.target)}"
+        for migration in work.migrations
+    ]
 
 
-def _find_guest(snapshot: Snapshot, wanted: str) -> Guest:
-    by_id = [guest for guest in snapshot.guests if guest.id == wanted]
-    found = by_id or [guest for guest in snapshot.guests if guest.name == wanted]
-    if not found:
-        raise NotFound(f"there is no guest {wanted!r} in cluster {snapshot.cluster.name!r}", where="guest")
-    if len(found) > 1:
-        ids = ", ".join(guest.id for guest in found)
-        raise InputError("guest", wanted, "the name of one guest only", hint=f"Give an id, one of {ids}")
-    return found[0]
+def _carry_out(
+    work: Work,
+    platform: Platform,
+    params: Mapping[str, Any],
+    stop: StopSignal,
+    clock: Clock,
+    *,
+    check_mode: bool,
+) -> Outcome:
+    slots, conduct = slots_of(params, platform.capacities), conduct_of(params)
+    if check_mode:
+        memory = {migration.guest.id: migration.cost.memory for migration in work.migrations}
+        planned = Executor(
+            work,
+            DryRun(platform, memory),
+            slots=slots,
+            conduct=conduct,
+            journal=Journal(None, work.digest()),
+            stop=stop,
+            clock=DryRunClock(),
+            observe=lambda _progress: None,
+        )
+        return planned.run().as_planned()
+    with closing(ProgressFile(params["progress_path"])) as progress:
+        return Executor(
+            work,
+            platform,
+            slots=slots,
+            conduct=conduct,
+            journal=Journal(params["journal_path"], work.digest()),
+            stop=stop,
+            clock=clock,
+            observe=progress.write,
+        ).run()
 
 
-def _execute(work: _Work, platform: Platform, params: Mapping[str, Any], check_mode: bool) -> Outcome:
-    options = ExecutionOptions(
-        max_parallel=params["max_parallel"],
-        max_per_host=params["max_per_host"],
-        limits=work.limits,
-        timeout=params["timeout"],
-        poll_interval=params["poll_interval"],
-    )
-    for name in ("max_parallel", "max_per_host"):
-        if params[name] is not None and params[name] < 1:
-            raise InputError(name, params[name], "a number of at least 1")
-    if not check_mode:
-        return execute(work.migrations, work.cluster, platform, options, SystemClock())
-    memory = {migration.guest.id: migration.cost.memory for migration in work.migrations}
-    return execute(
-        work.migrations, work.cluster, DryRun(platform, memory), options, DryRunClock()
-    ).as_planned()
-
-
-class DryRunClock(SystemClock):
-    """What only seems to happen takes no time."""
-
-    def sleep(self, seconds: float) -> None:
-        pass
-
-
-def _result(work: _Work, outcome: Outcome, params: Mapping[str, Any]) -> dict[str, Any]:
+def _result(
+    outcome: Outcome, states: tuple[ClusterState, ClusterState], params: Mapping[str, Any], lines: list[str]
+) -> dict[str, Any]:
     changed = bool(outcome.count("migrated") + outcome.count("planned"))
+    before, after = states
     result: dict[str, Any] = {
         "changed": changed,
-        "summary": {"status": outcome.status, "seconds": outcome.seconds, **outcome.counts()},
+        "summary": {
+            "status": outcome.status,
+            "seconds": outcome.seconds,
+            **outcome.counts(),
+            "spread_before": dict(before.spread),
+            "spread_after": dict(after.spread),
+        },
     }
     if params["outcome_path"]:
         result["summary"]["outcome_path"] = params["outcome_path"]
     else:
         result["outcome"] = outcome.to_json()
     if changed:
-        result["diff"] = {"prepared": "\n".join(work.lines) + "\n"}
+        result["diff"] = {"prepared": "\n".join(lines) + "\n"}
     failed = [migration for migration in outcome.migrations if migration.result in ("failed", "cancelled")]
     if failed:
         first = failed[0]
         result["failed"] = True
         result["msg"] = (
             f"{len(failed)} of {len(outcome.migrations)} migrations failed; the first: step {first.step},"
-            f" {first.guest.name} ({first.guest.id}) from {first.source} to {first.target}: {first.why}"
+            f" {first.guest.name} ({first.guest.id}) from {host_name(before, first.source)}"
+            f" to {host_name(before, first.target)}: {first.why}"
         )
+    elif outcome.status == "stopped":
+        result["failed"] = True
+        skipped = next(migration for migration in outcome.migrations if migration.result == "skipped")
+        result["msg"] = f"stopped with {outcome.count('skipped')} migrations not begun: {skipped.why}"
     return result

@@ -20,6 +20,7 @@ from .._platforms.protocol import (
     MigrationState,
     Platform,
 )
+from .clock import SystemClock
 
 
 class DryRun:
@@ -74,6 +75,9 @@ class DryRun:
         self._gained[request.target] = self._gained.get(request.target, 0) + memory
         return f"dry-run:{request.guest}:{request.target}"
 
+    def find(self, request: MigrationRequest) -> str | None:
+        return self._platform.find(request)
+
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
         return {task: MigrationState(state="migrated", percent=100) for task in tasks}
 
@@ -82,3 +86,16 @@ class DryRun:
 
     def close(self) -> None:
         self._platform.close()
+
+
+class DryRunClock(SystemClock):
+    """What only seems to happen takes no time, though it seems to."""
+
+    def __init__(self) -> None:
+        self._slept = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._slept
+
+    def sleep(self, seconds: float) -> None:
+        self._slept += seconds

@@ -12,5 +12,9 @@ class ExecutionError(EvenKeelError):
     """A plan can't be carried out."""
 
 
+class JournalError(ExecutionError):
+    """The journal can't be read or written: without it nothing is started."""
+
+
 class WrongCluster(ExecutionError):
     """The plan is for another cluster than the platform serves."""

@@ -1,293 +1,217 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plan + platform → outcome: starts each migration as soon as it may, looks again before, polls all at once.
-
-Private to the collection.
-"""
+"""Work + platform → outcome: one run, with everything that can come between. Private to the collection."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
 from .._model.errors import EvenKeelError
-from .._model.outcome import MigrationOutcome, Outcome, Result
-from .._model.plan import Migration
-from .._model.snapshot import ClusterRef
+from .._model.outcome import Outcome
 from .._platforms.errors import AuthenticationFailed, NotQuorate, PermissionMissing, PlatformError
-from .._platforms.protocol import ClusterNow, MigrationRequest, MigrationState, Platform
+from .._platforms.protocol import ClusterNow, Platform
 from .clock import Clock
-from .errors import WrongCluster
-from .freshness import verdict
-from .options import CANCEL_SECONDS, PATIENCE_SECONDS, ExecutionOptions
+from .errors import JournalError, WrongCluster
+from .journal import Journal
+from .ledger import WELL, Ledger
+from .progress import Progress, progress
+from .rollback import way_home
+from .slots import Slots
+from .starter import Starter
+from .stopping import StopSignal
+from .watcher import Watcher
+from .work import PATIENCE_SECONDS, Conduct, Work
 
 # What no repetition can mend.
 _FINAL = (AuthenticationFailed, PermissionMissing, NotQuorate, WrongCluster)
 _FIRST_WAIT = 0.1
 
 
-@dataclass(slots=True)
-class _Running:
-    migration: Migration
-    request: MigrationRequest
-    started: float
-    started_at: str
-    cancelled: float | None = None
+class Executor:
+    """One run of one piece of work. `observe` is told after every round how far it is."""
 
-
-@dataclass(slots=True)
-class _Run:
-    """The state of one execution: every step is in exactly one of pending, running (by task) and ended."""
-
-    pending: list[Migration]
-    running: dict[str, _Running] = field(default_factory=dict)
-    ended: dict[int, MigrationOutcome] = field(default_factory=dict)
-    silent_since: float | None = None
-
-
-def execute(
-    migrations: Sequence[Migration],
-    cluster: ClusterRef,
-    platform: Platform,
-    options: ExecutionOptions,
-    clock: Clock,
-) -> Outcome:
-    """Carry migrations out and tell what became of each.
-
-    Raises WrongCluster before anything is started when the platform serves another cluster, and PlatformError
-    when it can't even be looked at.
-    """
-    executor = _Executor(migrations, cluster, platform, options, clock)
-    return executor.run()
-
-
-class _Executor:
     def __init__(
         self,
-        migrations: Sequence[Migration],
-        cluster: ClusterRef,
+        work: Work,
         platform: Platform,
-        options: ExecutionOptions,
+        *,
+        slots: Slots,
+        conduct: Conduct,
+        journal: Journal,
+        stop: StopSignal,
         clock: Clock,
+        observe: Callable[[Progress], None],
     ) -> None:
-        self._cluster = cluster
+        self._work = work
         self._platform = platform
-        self._options = options
+        self._conduct = conduct
+        self._journal = journal
+        self._stop = stop
         self._clock = clock
-        self._order = [migration.step for migration in migrations]
-        self._state = _Run(pending=list(migrations))
-        self._later_targets = _later_targets(migrations)
+        self._observe = observe
+        self._ledger = Ledger(work.migrations, journal, clock)
+        self._starter = Starter(work, platform, slots, self._ledger, journal.past, clock)
+        self._watcher = Watcher(platform, self._ledger, clock, conduct.timeout)
+        self._halted: str | None = None
+        self._silent_since: float | None = None
         self._wait = _FIRST_WAIT
-        self._slots = options.max_parallel or platform.capacities.cluster
-        self._slots_per_host = options.max_per_host or platform.capacities.per_host
+        self._began = clock.monotonic()
 
     def run(self) -> Outcome:
-        started, started_at = self._clock.monotonic(), self._clock.now()
-        state = self._state
-        now: ClusterNow | None = self._look()
-        while state.pending or state.running:
-            open_before = len(state.pending)
-            if now is not None:
-                self._start_what_may(now)
-            if state.running:
-                self._pause(progressed=len(state.pending) < open_before)
-                self._poll()
-            elif now is not None and len(state.pending) == open_before:
-                self._drop_stuck()
-            now = self._look_or_wait() if state.pending else None
+        """Carry the work out and tell what became of each migration.
+
+        Raises WrongCluster before anything is started when the platform serves another cluster, PlatformError
+        when it can't even be looked at, and JournalError when nothing could be kept of what would be started.
+        """
+        self._began, started_at = self._clock.monotonic(), self._clock.now()
+        now = self._look()
+        self._starter.take_up()
+        if self._journal.past.going_home:
+            self._starter.take_over()
+            self._halted = "an earlier part of this run was undoing what it had done"
+        self._carry_on(now)
+        rolled_back = self._journal.past.going_home or self._must_go_home()
+        if rolled_back:
+            self._go_home()
+        self._settle()
+        self._journal.finish()
         return Outcome(
-            cluster=self._cluster,
-            status="done" if all(outcome.result in _WELL for outcome in state.ended.values()) else "partial",
+            cluster=self._work.cluster,
+            status=self._status(rolled_back=rolled_back),
             started_at=started_at,
-            seconds=round(self._clock.monotonic() - started, 3),
-            migrations=tuple(state.ended[step] for step in self._order),
+            seconds=round(self._clock.monotonic() - self._began, 3),
+            migrations=self._ledger.outcomes(),
         )
 
+    def _carry_on(self, now: ClusterNow | None) -> None:
+        ledger = self._ledger
+        while ledger.open:
+            open_before = len(ledger.pending)
+            self._heed()
+            if now is not None and self._halted is None:
+                self._begin_what_may(now)
+            self._report()
+            if ledger.running:
+                self._pause(progressed=len(ledger.pending) < open_before)
+                self._poll()
+            elif now is not None and len(ledger.pending) == open_before:
+                self._pause(progressed=False)
+            now = self._look_again() if ledger.pending else None
+        self._report()
+
+    def _heed(self) -> None:
+        """Look whether nothing new may start: told to stop, too many failures, or a journal that can't be
+        kept.
+        """
+        stopped = self._stop.why(self._clock.monotonic())
+        if stopped is not None and self._conduct.on_stop == "cancel":
+            self._watcher.cancel_all(stopped)
+        why = stopped or self._journal.broken or self._too_many_failures()
+        if self._halted is None:
+            self._halted = why
+        if self._halted is not None:
+            for migration in self._ledger.pending:
+                self._ledger.end_pending(migration, "skipped", self._halted)
+
+    def _too_many_failures(self) -> str | None:
+        failures = self._ledger.failures
+        if self._conduct.on_failure == "continue" or failures <= self._conduct.tolerated(
+            len(self._work.migrations)
+        ):
+            return None
+        return f"{failures} migration{'s' if failures > 1 else ''} failed"
+
+    def _begin_what_may(self, now: ClusterNow) -> None:
+        try:
+            self._starter.start_what_may(now)
+        except JournalError as error:
+            self._halted = str(error)
+
     def _look(self) -> ClusterNow:
-        now = self._platform.look({migration.guest.id for migration in self._state.pending})
-        if now.cluster != self._cluster.id:
+        now = self._platform.look(self._starter.watched())
+        if now.cluster != self._work.cluster.id:
             raise WrongCluster(
-                f"the plan is for cluster {self._cluster.name!r} ({self._cluster.id}),"
+                f"the plan is for cluster {self._work.cluster.name!r} ({self._work.cluster.id}),"
                 f" the platform serves {now.cluster}",
                 where="vm_migrate",
                 hint="Nothing was started there",
             )
         return now
 
+    def _look_again(self) -> ClusterNow | None:
+        try:
+            now = self._look()
+        except (PlatformError, WrongCluster) as error:
+            if not self._ledger.running:
+                self._pause(progressed=False)
+            self._bear(error)
+            return None
+        self._silent_since = None
+        return now
+
+    def _poll(self) -> None:
+        try:
+            self._watcher.poll()
+        except PlatformError as error:
+            self._bear(error)
+        else:
+            self._silent_since = None
+
+    def _bear(self, error: EvenKeelError) -> None:
+        """Give a platform that does not answer some time; then, or when no time will help, give up."""
+        now = self._clock.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+        if isinstance(error, _FINAL) or now - self._silent_since >= PATIENCE_SECONDS:
+            self._halted = self._halted or str(error)
+            self._watcher.lose_sight(str(error))
+
     def _pause(self, *, progressed: bool) -> None:
         """Wait before asking again: shortly after something was started, longer and longer while nothing
         happens.
         """
-        self._wait = min(_FIRST_WAIT if progressed else 2 * self._wait, self._options.poll_interval)
+        self._wait = min(_FIRST_WAIT if progressed else 2 * self._wait, self._conduct.poll_interval)
         self._clock.sleep(self._wait)
 
-    def _look_or_wait(self) -> ClusterNow | None:
-        """The cluster now. An unreachable platform is given time while migrations run; then what is pending
-        is dropped.
-        """
-        try:
-            now = self._look()
-        except (PlatformError, WrongCluster) as error:
-            if not self._patient(error):
-                self._give_up(error)
-            elif not self._state.running:
-                self._pause(progressed=False)
-            return None
-        self._state.silent_since = None
-        return now
+    def _report(self) -> None:
+        self._observe(progress(self._ledger, self._watcher.percent, self._clock, self._began))
 
-    def _patient(self, error: EvenKeelError) -> bool:
-        if isinstance(error, _FINAL):
-            return False
-        if self._state.silent_since is None:
-            self._state.silent_since = self._clock.monotonic()
-        return self._clock.monotonic() - self._state.silent_since < PATIENCE_SECONDS
+    def _must_go_home(self) -> bool:
+        return self._conduct.on_failure == "rollback" and self._too_many_failures() is not None
 
-    def _give_up(self, error: EvenKeelError) -> None:
-        for task, running in list(self._state.running.items()):
-            self._end_running(task, running, "failed", f"lost sight of it, it may go on: {error}")
-        for migration in list(self._state.pending):
-            self._end_pending(migration, "skipped", str(error))
+    def _go_home(self) -> None:
+        """Undo what this run has done, with the same care; failures on the way do not stop it."""
+        if not self._journal.past.going_home:
+            self._journal.goes_home()
+        back = way_home(self._work.migrations, self._ledger.outcomes())
+        self._ledger.add(back)
+        self._starter.take_up()
+        self._halted = None
+        self._conduct = replace(self._conduct, on_failure="continue")
+        self._carry_on(self._look_again())
 
-    def _start_what_may(self, now: ClusterNow) -> None:
-        """Start every migration whose turn it is and that still makes sense."""
-        # A failure further up may decide about what stands further down, never the other way round: `after`
-        # points back.
-        for migration in list(self._state.pending):
-            if not self._its_turn(migration) or not self._has_slot(migration):
-                continue
-            underway = [running.migration for running in self._state.running.values()]
-            later = self._later_targets[migration.step]
-            judged = verdict(migration, now, underway, self._options.limits, later)
-            if judged.answer == "there":
-                self._end_pending(migration, "already_there", "")
-            elif judged.answer == "drop":
-                self._end_pending(migration, "skipped", judged.why)
-            elif judged.answer == "go":
-                self._start(migration)
-
-    def _its_turn(self, migration: Migration) -> bool:
-        ended = self._state.ended
-        for step in migration.after:
-            if step in ended and ended[step].result not in _WELL:
-                self._end_pending(
-                    migration, "skipped", f"it comes after step {step}, which was {ended[step].result}"
-                )
-                return False
-        return all(step in ended for step in migration.after)
-
-    def _has_slot(self, migration: Migration) -> bool:
-        running = self._state.running.values()
-        if len(running) >= self._slots:
-            return False
-        for host in (migration.source, migration.target):
-            if (
-                sum(host in (other.migration.source, other.migration.target) for other in running)
-                >= self._slots_per_host
-            ):
-                return False
-        return True
-
-    def _start(self, migration: Migration) -> None:
-        request = MigrationRequest(
-            guest=migration.guest.id,
-            source=migration.source,
-            target=migration.target,
-            storage=migration.storage,
-        )
-        try:
-            objection = self._platform.check(request)
-            if objection is not None:
-                self._end_pending(migration, "skipped", f"the platform refuses: {objection}")
-                return
-            started_at = self._clock.now()
-            task = self._platform.start(request)
-        except PlatformError as error:
-            self._end_pending(migration, "failed", str(error))
+    def _settle(self) -> None:
+        doubtful = {
+            outcome.guest.id
+            for outcome in self._ledger.outcomes()
+            if outcome.result in ("failed", "cancelled")
+        }
+        if not doubtful:
             return
-        self._state.pending.remove(migration)
-        self._state.running[task] = _Running(migration, request, self._clock.monotonic(), started_at)
-
-    def _poll(self) -> None:
         try:
-            states = self._platform.poll(
-                {task: running.request for task, running in self._state.running.items()}
-            )
-        except PlatformError as error:
-            if not self._patient(error):
-                self._give_up(error)
+            self._watcher.settle(self._platform.look(doubtful))
+        except PlatformError:
+            # They stay what they were called.
             return
-        self._state.silent_since = None
-        for task, running in list(self._state.running.items()):
-            state = states.get(
-                task, MigrationState(state="failed", why="the platform does not know the task any more")
-            )
-            if state.state != "running":
-                self._end_running(task, running, state.state, state.why)
-            else:
-                self._watch_time(task, running)
 
-    def _watch_time(self, task: str, running: _Running) -> None:
-        now = self._clock.monotonic()
-        if running.cancelled is None and now - running.started > self._options.timeout:
-            running.cancelled = now
-            try:
-                self._platform.cancel(task)
-            except PlatformError as error:
-                self._end_running(
-                    task, running, "failed", f"ran out of time and could not be cancelled: {error}"
-                )
-        elif running.cancelled is not None and now - running.cancelled > CANCEL_SECONDS:
-            self._end_running(task, running, "failed", "was cancelled, but the platform still runs it")
-
-    def _drop_stuck(self) -> None:
-        """Nothing runs and nothing may start: what waits, waits for something that does not come."""
-        for migration in list(self._state.pending):
-            self._end_pending(migration, "skipped", "it waits for room that no migration under way will make")
-
-    def _end_pending(self, migration: Migration, result: Result, why: str) -> None:
-        self._state.pending.remove(migration)
-        self._end(migration, result, why, None, None, None)
-
-    def _end_running(self, task: str, running: _Running, result: Result, why: str) -> None:
-        del self._state.running[task]
-        if running.cancelled is not None and result == "cancelled":
-            why = f"ran out of its {self._options.timeout:g} seconds"
-        seconds = round(self._clock.monotonic() - running.started, 3)
-        self._end(running.migration, result, why, task, running.started_at, seconds)
-
-    def _end(
-        self,
-        migration: Migration,
-        result: Result,
-        why: str,
-        task: str | None,
-        started_at: str | None,
-        seconds: float | None,
-    ) -> None:
-        outcome = MigrationOutcome(
-            step=migration.step,
-            guest=migration.guest,
-            source=migration.source,
-            target=migration.target,
-            result=result,
-            why=why,
-            task=task,
-            started_at=started_at,
-            seconds=seconds,
-        )
-        self._state.ended[migration.step] = outcome
-
-
-def _later_targets(migrations: Sequence[Migration]) -> dict[int, frozenset[str]]:
-    """For each step, where later steps take the same guest: found there, it has been moved on already."""
-    seen: dict[str, frozenset[str]] = {}
-    result = {}
-    for migration in reversed(migrations):
-        result[migration.step] = seen.get(migration.guest.id, frozenset())
-        seen[migration.guest.id] = result[migration.step] | {migration.target}
-    return result
-
-
-_WELL: frozenset[Result] = frozenset({"migrated", "already_there"})
+    def _status(self, *, rolled_back: bool) -> Literal["done", "partial", "stopped", "rolled_back"]:
+        outcomes = self._ledger.outcomes()
+        if rolled_back:
+            home = outcomes[len(self._work.migrations) :]
+            return "rolled_back" if all(outcome.result in WELL for outcome in home) else "partial"
+        if all(outcome.result in WELL for outcome in outcomes):
+            return "done"
+        return "partial" if self._halted is None else "stopped"

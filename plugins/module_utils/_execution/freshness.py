@@ -8,7 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,11 +21,11 @@ MIB = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`go`, `there` (nothing to do), `wait` for a migration under way, or `drop` it; the last two with the
-    reason.
+    """`go`, `there` (nothing to do), `busy`, `wait` for a migration under way, or `drop` it; the last three
+    with the reason.
     """
 
-    answer: Literal["go", "there", "wait", "drop"]
+    answer: Literal["go", "there", "busy", "wait", "drop"]
     why: str = ""
 
 
@@ -36,7 +36,7 @@ THERE = Verdict("there")
 def verdict(
     migration: Migration,
     now: ClusterNow,
-    underway: Iterable[Migration],
+    underway: Sequence[Migration],
     limits: Limits,
     later: Collection[str] = (),
 ) -> Verdict:
@@ -49,7 +49,7 @@ def verdict(
     if guest.host == migration.target and guest.busy is None:
         return THERE
     if guest.busy is not None:
-        return Verdict("drop", f"the guest is busy: {guest.busy}")
+        return Verdict("busy", f"the guest is busy: {guest.busy}")
     if guest.host != migration.source and guest.host in later:
         return THERE
     if guest.host != migration.source:
@@ -61,10 +61,10 @@ def verdict(
         return Verdict("drop", f"there is no host {migration.target} any more")
     if not target.active:
         return Verdict("drop", f"{migration.target} takes no guests now")
-    return _room(migration, now, list(underway), limits)
+    return _room(migration, now, underway, limits)
 
 
-def _room(migration: Migration, now: ClusterNow, underway: list[Migration], limits: Limits) -> Verdict:
+def _room(migration: Migration, now: ClusterNow, underway: Sequence[Migration], limits: Limits) -> Verdict:
     """Whether the target's memory, as measured, with all that is on its way to it, still has room.
 
     What is on its way counts in full though some of it is measured already: rather wait than fill a host.
@@ -72,7 +72,7 @@ def _room(migration: Migration, now: ClusterNow, underway: list[Migration], limi
     target = now.hosts[migration.target]
     if target.memory_capacity is None or target.memory_used is None:
         return GO
-    percent = limits.memory_for_rules if migration.kind == "rule" else limits.memory
+    percent = limits.memory_for_rules if migration.kind in ("rule", "rollback") else limits.memory
     ceiling = target.memory_capacity * percent / 100 - limits.memory_reserve
     arriving = sum(other.cost.memory for other in underway if other.target == migration.target)
     if target.memory_used + arriving + migration.cost.memory <= ceiling:

@@ -37,12 +37,13 @@ class MigrationOutcome:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of a plan. `done`: every guest is where the plan wants it; `partial`: some are not;
-    `planned`: check mode.
+    `planned`: check mode; `stopped`: nothing new was started from some moment on; `rolled_back`: what was
+    done is undone.
     """
 
     schema: Literal["evenkeel.cluster/outcome/1"] = OUTCOME_SCHEMA
     cluster: ClusterRef
-    status: Literal["done", "partial", "planned"]
+    status: Literal["done", "partial", "planned", "stopped", "rolled_back"]
     started_at: Moment
     seconds: Annotated[float, Bounds(least=0)]
     migrations: tuple[MigrationOutcome, ...]

@@ -66,12 +66,13 @@ class MigrationState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacities:
-    """How many migrations the platform itself sustains at the same time, in the whole cluster and on one
-    host.
+    """How many migrations the platform itself sustains at the same time, in the whole cluster and on one host,
+    and how old, in seconds, the memory may be that it reports of a host.
     """
 
     cluster: int
     per_host: int
+    settling_seconds: float = 0.0
 
 
 class Platform(Protocol):
@@ -98,6 +99,11 @@ class Platform(Protocol):
 
     def start(self, request: MigrationRequest) -> str:
         """Start a migration; gives the platform's name of the task, which `poll` and `cancel` take."""
+
+    def find(self, request: MigrationRequest) -> str | None:
+        """The task of a migration of this guest that is under way, whoever started it; None when there is
+        none.
+        """
 
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
         """The state of every given task, in one call for all where the platform allows."""

@@ -16,10 +16,11 @@ from ._proxmox.connection import ProxmoxConnection
 from ._proxmox.following import Follower
 from ._proxmox.guests import id_of
 from ._proxmox.looking import look
+from ._proxmox.maintenance import await_maintenance, in_maintenance
 from ._proxmox.permissions import Privileges
 from ._proxmox.reading import read_snapshot
 from ._proxmox.session import Session
-from ._proxmox.starting import start
+from ._proxmox.starting import start, under_way
 from ._proxmox.storages import Storage, storages
 from .errors import NotFound, Refused
 from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState
@@ -28,6 +29,8 @@ from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState
 DEFAULT_WORKERS = 4
 # The nodes themselves have no limit; two streams fill a migration network of 10 Gbit/s.
 PER_HOST = 2
+# pvestatd measures every 10 s.
+SETTLING_SECONDS = 10.0
 # How long what was seen counts as present for a check; the API itself looks again before it starts anything.
 PRESENT_SECONDS = 5.0
 
@@ -45,9 +48,11 @@ class ProxmoxPlatform:
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connection = connection
         self._clock = clock
+        self._sleep = sleep
         self._session = Session(connection)
         self._follower = Follower(
             self._session, monotonic, lambda request: self._preconditions(request).objection
@@ -64,7 +69,9 @@ class ProxmoxPlatform:
         if self._capacities is None:
             options = row(self._session.get("cluster/options"), "cluster/options")
             workers = whole(options.get("max_workers")) or DEFAULT_WORKERS
-            self._capacities = Capacities(cluster=workers, per_host=PER_HOST)
+            self._capacities = Capacities(
+                cluster=workers, per_host=PER_HOST, settling_seconds=SETTLING_SECONDS
+            )
         return self._capacities
 
     def read(self) -> Snapshot:
@@ -92,6 +99,9 @@ class ProxmoxPlatform:
         self._follower.began(task, found.partners)
         return task
 
+    def find(self, request: MigrationRequest) -> str | None:
+        return under_way(self._session, request, self._entry(request.guest))
+
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
         states = self._follower.poll(tasks)
         if any(state.state != "running" for state in states.values()):
@@ -100,6 +110,14 @@ class ProxmoxPlatform:
 
     def cancel(self, task: str) -> None:
         self._follower.cancel(task)
+
+    def in_maintenance(self, host: str) -> bool:
+        return in_maintenance(self._session, host)
+
+    def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
+        await_maintenance(
+            self._session, host, on=on, timeout=timeout, sleep=self._sleep, monotonic=self._monotonic
+        )
 
     def close(self) -> None:
         self._session.close()

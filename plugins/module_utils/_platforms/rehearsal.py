@@ -14,6 +14,7 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from .._model.errors import InputError
@@ -66,6 +67,10 @@ class RehearsalPlatform:
             self._store(moved(snapshot, {request.guest: request.target}))
         return f"rehearsal:{request.guest}:{request.target}"
 
+    def find(self, request: MigrationRequest) -> str | None:
+        """A migration here is over as soon as it has started: none is ever found under way."""
+        return None
+
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
         places = {guest.id: guest.host for guest in self.read().guests}
         return {
@@ -77,6 +82,17 @@ class RehearsalPlatform:
 
     def cancel(self, task: str) -> None:
         """A migration here is over as soon as it has started: there is nothing to stop."""
+
+    def in_maintenance(self, host: str) -> bool:
+        return any(entry.maintenance for entry in self.read().hosts if entry.id == host)
+
+    def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:  # noqa: ARG002
+        with self._locked():
+            snapshot = self.read()
+            hosts = (
+                replace(entry, maintenance=on) if entry.id == host else entry for entry in snapshot.hosts
+            )
+            self._store(replace(snapshot, hosts=tuple(hosts)))
 
     def close(self) -> None:
         """There is no session."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from .._model.errors import InputError
@@ -19,13 +19,14 @@ from ._vsphere.https import Endpoint
 from ._vsphere.inventory import Inventory, read_inventory
 from ._vsphere.library import require, vim
 from ._vsphere.loads import read_loads
+from ._vsphere.maintenance import in_maintenance, set_maintenance
 from ._vsphere.present import look
 from ._vsphere.privileges import READ, require_privileges
 from ._vsphere.relocation import relocation
 from ._vsphere.rest import Rest
 from ._vsphere.session import Session
 from ._vsphere.snapshot import snapshot_of
-from ._vsphere.start import cancel, start
+from ._vsphere.start import cancel, start, under_way
 from ._vsphere.tags import Tags, read_tags
 from ._vsphere.tasks import poll
 from .errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
@@ -61,7 +62,8 @@ class VSpherePlatform:
 
     # vSphere's "Limits on Simultaneous Migrations": a host takes part in at most 4 vMotions over a network of
     # 1 GbE and 8 over 10 GbE, and vCenter queues what is more. Four fit both.
-    capacities = Capacities(cluster=16, per_host=4)
+    # A host's statistics are of its last 20 s.
+    capacities = Capacities(cluster=16, per_host=4, settling_seconds=20.0)
 
     def __init__(
         self,
@@ -97,11 +99,20 @@ class VSpherePlatform:
         spec = self._session.renewing(lambda: relocation(self._session, request))
         return start(self._session, request, spec)
 
+    def find(self, request: MigrationRequest) -> str | None:
+        return self._session.renewing(lambda: under_way(self._session, request))
+
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
         return self._session.renewing(lambda: poll(self._session, tasks)) if tasks else {}
 
     def cancel(self, task: str) -> None:
         cancel(self._session, task)
+
+    def in_maintenance(self, host: str) -> bool:
+        return in_maintenance(self._session, host)
+
+    def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
+        set_maintenance(self._session, host, on=on, patience=replace(self._patience, seconds=timeout))
 
     def close(self) -> None:
         self._session.close()

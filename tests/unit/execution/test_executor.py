@@ -10,29 +10,26 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRun
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRun, DryRunClock
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.errors import WrongCluster
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import execute
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.options import ExecutionOptions
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef, Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     NotFound,
     PlatformError,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform
 
 GIB = 1024**3
 CLUSTER = ClusterRef(id="c", name="prod")
-
-
-class Hurry(SystemClock):
-    """Waiting takes no time: a rehearsal has nothing to wait for."""
-
-    def sleep(self, seconds: float) -> None:
-        pass
 
 
 def host(name: str, used: int = 20, **more: object) -> dict[str, object]:
@@ -74,12 +71,33 @@ def cluster(tmp_path: Path) -> Path:
     return path
 
 
-def run(path: Path, migrations: Sequence[Migration], dry: bool = False) -> Outcome:
-    platform = RehearsalPlatform(str(path))
+def run(
+    path: Path,
+    migrations: Sequence[Migration],
+    dry: bool = False,
+    *,
+    rules: Sequence[Rule] = (),
+    conduct: Conduct = Conduct(),  # noqa: B008
+    stop_file: Path | None = None,
+    journal_path: Path | None = None,
+    cluster: ClusterRef = CLUSTER,
+) -> Outcome:
+    platform: Platform = RehearsalPlatform(str(path))
     if dry:
         sizes = {migration.guest.id: migration.cost.memory for migration in migrations}
-        return execute(migrations, CLUSTER, DryRun(platform, sizes), ExecutionOptions(), Hurry()).as_planned()
-    return execute(migrations, CLUSTER, platform, ExecutionOptions(), Hurry())
+        platform = DryRun(platform, sizes)
+    work = Work(cluster=cluster, migrations=migrations, rules=rules, limits=Limits())
+    outcome = Executor(
+        work,
+        platform,
+        slots=Slots(cluster=8, per_host=2, per_datastore=2),
+        conduct=conduct,
+        journal=Journal(str(journal_path) if journal_path else None, work.digest()),
+        stop=StopSignal(file=str(stop_file) if stop_file else None),
+        clock=DryRunClock(),
+        observe=lambda _progress: None,
+    ).run()
+    return outcome.as_planned() if dry else outcome
 
 
 def places(path: Path) -> dict[str, str]:
@@ -155,13 +173,7 @@ def test_a_guest_that_goes_two_ways_is_found_at_the_end(cluster: Path) -> None:
 
 def test_a_plan_for_another_cluster_starts_nothing(cluster: Path) -> None:
     with pytest.raises(WrongCluster, match=r"cluster .prod. \(other\), the platform serves c"):
-        execute(
-            [step(1, "1", "a", "b")],
-            ClusterRef(id="other", name="prod"),
-            RehearsalPlatform(str(cluster)),
-            ExecutionOptions(),
-            Hurry(),
-        )
+        run(cluster, [step(1, "1", "a", "b")], cluster=ClusterRef(id="other", name="prod"))
     assert places(cluster)["1"] == "a"
 
 
@@ -185,3 +197,32 @@ def test_no_file_and_another_name(cluster: Path, tmp_path: Path) -> None:
         RehearsalPlatform(str(tmp_path / "none.json")).read()
     with pytest.raises(NotFound, match=r"there is no cluster 'test'\. The file holds 'prod'"):
         RehearsalPlatform(str(cluster), "test").read()
+
+
+def test_a_rule_that_would_break_now_keeps_a_migration_back(cluster: Path) -> None:
+    apart = Rule(name="web", kind="anti_affinity", guests=("1", "3"), strict=True, source="test")
+    outcome = run(cluster, [step(1, "1", "a", "b"), step(2, "3", "c", "b")], rules=[apart])
+    assert [migration.result for migration in outcome.migrations] == ["migrated", "skipped"]
+    assert outcome.migrations[1].why == "it would break rule web: guest 1 is on b"
+
+
+def test_partners_are_not_torn_apart(cluster: Path) -> None:
+    together = Rule(name="pair", kind="affinity", guests=("1", "2"), strict=True, source="test")
+    alone = run(cluster, [step(1, "1", "a", "b")], rules=[together]).migrations[0]
+    assert (alone.result, "others of it stay on a" in alone.why) == ("skipped", True)
+    assert run(cluster, [step(1, "1", "a", "b"), step(2, "2", "a", "b")], rules=[together]).status == "done"
+
+
+def test_guests_stay_evenly_spread(cluster: Path) -> None:
+    even = Rule(name="web", kind="even_spread", guests=("1", "2", "3"), strict=True, source="test")
+    assert run(cluster, [step(1, "1", "a", "b")], rules=[even]).status == "done"
+    outcome = run(cluster, [step(1, "3", "c", "b")], rules=[even])
+    assert outcome.migrations[0].why == "it would break rule web: its guests on two hosts would differ by 2"
+
+
+def test_a_stop_file_lets_nothing_start(cluster: Path, tmp_path: Path) -> None:
+    (tmp_path / "stop").touch()
+    outcome = run(cluster, [step(1, "1", "a", "b")], stop_file=tmp_path / "stop")
+    assert (outcome.status, outcome.migrations[0].result) == ("stopped", "skipped")
+    assert "stop file" in outcome.migrations[0].why
+    assert places(cluster)["1"] == "a"

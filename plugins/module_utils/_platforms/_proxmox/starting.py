@@ -11,6 +11,7 @@ from .answers import Row, Upid, rows, whole
 from .checking import Preconditions, storage_for
 from .connection import ProxmoxConnection
 from .guests import id_of, path_of, power_of
+from .ha import BUSY
 from .refusals import Unanswered
 from .session import Session
 
@@ -38,14 +39,28 @@ def start(
     return task or _upid(session.post(path, parameters), path)
 
 
-def newest_task(session: Session, request: MigrationRequest, *, active: bool, since: int = 0) -> str | None:
+def under_way(session: Session, request: MigrationRequest, entry: Row) -> str | None:
+    """The migration of this guest that has not ended: a task, or a request that HA has in its hands."""
+    if entry.get("hastate") in BUSY:
+        return newest_task(session, request, active=False, types=frozenset({HA_REQUEST}))
+    return newest_task(session, request, active=True)
+
+
+def newest_task(
+    session: Session,
+    request: MigrationRequest,
+    *,
+    active: bool,
+    since: int = 0,
+    types: frozenset[str] = MIGRATIONS,
+) -> str | None:
     """The newest migration of this guest off its source, of those under way or of all."""
     path = f"nodes/{request.source}/tasks"
     source = "active" if active else "all"
     tasks = [
         task
         for task in rows(session.get(path, vmid=request.guest, source=source), path)
-        if task.get("type") in MIGRATIONS and (whole(task.get("starttime")) or 0) >= since
+        if task.get("type") in types and (whole(task.get("starttime")) or 0) >= since
     ]
     newest = max(tasks, key=lambda task: whole(task.get("starttime")) or 0, default=None)
     return str(newest["upid"]) if newest else None

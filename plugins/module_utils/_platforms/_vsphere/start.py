@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import Refused, Unreachable
 from ..protocol import MigrationRequest
-from .collector import properties, retrieve, step
+from .collector import Found, properties, retrieve, step
 from .faults import Gone
 from .https import AnswerLost
 from .library import vim
@@ -32,10 +32,14 @@ def start(session: Session, request: MigrationRequest, spec: Any) -> str:
     return text(returned(response)) or ""
 
 
-def _adopted(session: Session, request: MigrationRequest, lost: AnswerLost) -> str:
-    """The task of a start whose answer was lost; raises Unreachable when nothing came of it."""
-    found = session.renewing(
-        lambda: retrieve(
+def under_way(session: Session, request: MigrationRequest) -> str | None:
+    """The task of a migration of this guest that has not ended."""
+    return _running(_moves(_recent(session, request)))
+
+
+def _recent(session: Session, request: MigrationRequest) -> list[Found]:
+    return list(
+        retrieve(
             session,
             [vim.VirtualMachine(request.guest)],
             [
@@ -45,14 +49,27 @@ def _adopted(session: Session, request: MigrationRequest, lost: AnswerLost) -> s
             step(vim.VirtualMachine, "recentTask"),
         )
     )
-    moves = [
+
+
+def _moves(found: list[Found]) -> list[Found]:
+    return [
         task
         for task in found
         if task.kind == "Task" and _MOVING.search(task.text("info.descriptionId") or "")
     ]
-    for task in moves:
-        if task.text("info.state") in ("queued", "running"):
-            return task.id
+
+
+def _running(moves: list[Found]) -> str | None:
+    return next((task.id for task in moves if task.text("info.state") in ("queued", "running")), None)
+
+
+def _adopted(session: Session, request: MigrationRequest, lost: AnswerLost) -> str:
+    """The task of a start whose answer was lost; raises Unreachable when nothing came of it."""
+    found = session.renewing(lambda: _recent(session, request))
+    moves = _moves(found)
+    running = _running(moves)
+    if running is not None:
+        return running
     guest = next((item for item in found if item.kind == "VirtualMachine"), None)
     if guest is not None and guest.text("runtime.host") == request.target and moves:
         return moves[-1].id

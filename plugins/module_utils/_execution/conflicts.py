@@ -1,0 +1,124 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a migration would break a strict rule in the cluster as it is now. Private to the collection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from .._model.plan import Migration
+from .._model.snapshot import Rule
+from .._platforms.protocol import ClusterNow
+
+
+class Conflicts:
+    """The strict rules of a cluster, by guest."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._by_guest: dict[str, list[Rule]] = {}
+        for rule in rules:
+            if rule.strict:
+                for guest in rule.guests:
+                    self._by_guest.setdefault(guest, []).append(rule)
+
+    def members(self, migrations: Iterable[Migration]) -> set[str]:
+        """Every guest whose place decides about these migrations."""
+        return {
+            guest
+            for migration in migrations
+            for rule in self._by_guest.get(migration.guest.id, ())
+            for guest in rule.guests
+        } | {migration.guest.id for migration in migrations}
+
+    def with_migration(
+        self,
+        migration: Migration,
+        now: ClusterNow,
+        underway: Sequence[Migration],
+        pending: Sequence[Migration],
+    ) -> str | None:
+        """The rule that held and that this migration would break, or None. A guest that is under way counts
+        on both of its hosts; what keeps guests together or even is judged by where everything ends.
+        """
+        for rule in self._by_guest.get(migration.guest.id, ()):
+            why = _broken(rule, migration, now, underway, pending)
+            if why is not None:
+                return f"it would break rule {rule.name}: {why}"
+        return None
+
+
+def _broken(
+    rule: Rule,
+    migration: Migration,
+    now: ClusterNow,
+    underway: Sequence[Migration],
+    pending: Sequence[Migration],
+) -> str | None:
+    if rule.kind == "anti_affinity":
+        return _together(rule, migration, now, underway)
+    if rule.kind == "host_affinity":
+        inside = migration.source in rule.hosts
+        return (
+            f"{migration.target} is none of its hosts"
+            if inside and migration.target not in rule.hosts
+            else None
+        )
+    if rule.kind == "host_anti_affinity":
+        outside = migration.source not in rule.hosts
+        return (
+            f"{migration.target} is one of its hosts" if outside and migration.target in rule.hosts else None
+        )
+    ends = _ends(rule, now, [*underway, *pending])
+    if rule.kind == "affinity":
+        apart = sorted(
+            host
+            for guest, host in ends.items()
+            if guest != migration.guest.id and host != ends.get(migration.guest.id)
+        )
+        whole = len({now.guests[guest].host for guest in rule.guests if guest in now.guests}) <= 1
+        return f"others of it stay on {apart[0]}" if apart and whole else None
+    return _uneven(rule, now, ends)
+
+
+def _together(rule: Rule, migration: Migration, now: ClusterNow, underway: Sequence[Migration]) -> str | None:
+    def there(host: str) -> str | None:
+        for guest in rule.guests:
+            if guest == migration.guest.id or guest not in now.guests:
+                continue
+            hosts = {now.guests[guest].host}
+            hosts.update(
+                end for other in underway if other.guest.id == guest for end in (other.source, other.target)
+            )
+            if host in hosts:
+                return guest
+        return None
+
+    sibling = there(migration.target)
+    if sibling is None or there(migration.source) is not None:
+        # Where it was broken before, it is not this migration that breaks it.
+        return None
+    return f"guest {sibling} is on {migration.target}"
+
+
+def _ends(rule: Rule, now: ClusterNow, planned: Sequence[Migration]) -> Mapping[str, str]:
+    """Where the members will be once all that is planned has happened."""
+    places = {guest: now.guests[guest].host for guest in rule.guests if guest in now.guests}
+    places.update({other.guest.id: other.target for other in planned if other.guest.id in places})
+    return places
+
+
+def _uneven(rule: Rule, now: ClusterNow, ends: Mapping[str, str]) -> str | None:
+    hosts = [host for host, state in now.hosts.items() if state.active]
+    skew = _skew(ends.values(), hosts)
+    present = _skew((now.guests[guest].host for guest in rule.guests if guest in now.guests), hosts)
+    if skew <= max(rule.max_skew, present):
+        return None
+    return f"its guests on two hosts would differ by {skew}"
+
+
+def _skew(places: Iterable[str], hosts: Sequence[str]) -> int:
+    counts = Counter(places)
+    numbers = [counts[host] for host in hosts]
+    return max(numbers, default=0) - min(numbers, default=0)

@@ -1,0 +1,172 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where every migration of a run stands: pending, running or ended, each in exactly one.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .._model.outcome import MigrationOutcome, Result
+from .._model.plan import Migration
+from .._platforms.protocol import MigrationRequest
+from .clock import Clock
+from .journal import Journal
+
+WELL: frozenset[Result] = frozenset({"migrated", "already_there"})
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A migration that the platform carries out; `since` is on the clock's own scale."""
+
+    migration: Migration
+    since: float
+    at: str
+
+    @property
+    def request(self) -> MigrationRequest:
+        return request_for(self.migration)
+
+
+def request_for(migration: Migration) -> MigrationRequest:
+    return MigrationRequest(
+        guest=migration.guest.id,
+        source=migration.source,
+        target=migration.target,
+        storage=migration.storage,
+    )
+
+
+class Ledger:
+    """The books of one run. Every change goes to the journal before it counts."""
+
+    def __init__(self, migrations: Sequence[Migration], journal: Journal, clock: Clock) -> None:
+        self._order = [migration.step for migration in migrations]
+        self._pending = {migration.step: migration for migration in migrations}
+        self._ended: dict[int, MigrationOutcome] = {}
+        self._journal = journal
+        self._clock = clock
+        self._arrived: list[tuple[float, Migration]] = []
+        self.running: dict[str, Begun] = {}
+        self.memory = {migration.step: migration.cost.memory for migration in migrations}
+        self.later_targets: Mapping[int, frozenset[str]] = _later_targets(migrations)
+
+    @property
+    def pending(self) -> Sequence[Migration]:
+        return tuple(self._pending.values())
+
+    @property
+    def underway(self) -> Sequence[Migration]:
+        return tuple(begun.migration for begun in self.running.values())
+
+    def settling(self, seconds: float) -> Sequence[Migration]:
+        """Those that arrived no longer ago: the platform may not count them on their host yet."""
+        now = self._clock.monotonic()
+        return tuple(migration for at, migration in self._arrived if now - at < seconds)
+
+    @property
+    def open(self) -> bool:
+        return bool(self._pending or self.running)
+
+    def outcomes(self) -> tuple[MigrationOutcome, ...]:
+        """What became of each that has ended, in the order of the plan."""
+        return tuple(self._ended[step] for step in self._order if step in self._ended)
+
+    def counts(self) -> Mapping[str, int]:
+        """How many migrations have ended in each way."""
+        return Counter(outcome.result for outcome in self._ended.values())
+
+    @property
+    def failures(self) -> int:
+        counts = self.counts()
+        return counts.get("failed", 0) + counts.get("cancelled", 0)
+
+    def hindrance(self, migration: Migration) -> MigrationOutcome | None:
+        """An earlier step that did not end well, on which this one rests."""
+        for step in migration.after:
+            if step in self._ended and self._ended[step].result not in WELL:
+                return self._ended[step]
+        return None
+
+    def its_turn(self, migration: Migration) -> bool:
+        return all(step in self._ended for step in migration.after)
+
+    def begin(self, migration: Migration) -> str:
+        """A migration is about to be started; gives the moment."""
+        at = self._clock.now()
+        self._journal.begin(migration.step, at)
+        return at
+
+    def started(self, migration: Migration, task: str, at: str) -> None:
+        """The platform carries it out, started by this run or found under way."""
+        self._journal.started(migration.step, task)
+        del self._pending[migration.step]
+        self.running[task] = Begun(migration, self._clock.monotonic(), at)
+
+    def end_pending(self, migration: Migration, result: Result, why: str = "") -> None:
+        """The end of a migration that was not started by this run."""
+        del self._pending[migration.step]
+        self._end(migration, result, why)
+
+    def end_running(self, task: str, result: Result, why: str = "") -> None:
+        begun = self.running.pop(task)
+        seconds = round(self._clock.monotonic() - begun.since, 3)
+        if result == "migrated":
+            self._arrived.append((self._clock.monotonic(), begun.migration))
+        self._end(begun.migration, result, why, task, begun.at, seconds)
+
+    def _end(
+        self,
+        migration: Migration,
+        result: Result,
+        why: str,
+        task: str | None = None,
+        started_at: str | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        outcome = MigrationOutcome(
+            step=migration.step,
+            guest=migration.guest,
+            source=migration.source,
+            target=migration.target,
+            result=result,
+            why=why,
+            task=task,
+            started_at=started_at,
+            seconds=seconds,
+        )
+        self._ended[migration.step] = outcome
+        self._journal.ended(outcome)
+
+    def correct(self, step: int, why: str) -> None:
+        """It turned out later that the guest arrived after all."""
+        self._ended[step] = replace(self._ended[step], result="migrated", why=why)
+        self._journal.ended(self._ended[step])
+
+    def add(self, migrations: Sequence[Migration]) -> None:
+        """More to do: the way home."""
+        self._order += [migration.step for migration in migrations]
+        self._pending.update({migration.step: migration for migration in migrations})
+        self.memory.update({migration.step: migration.cost.memory for migration in migrations})
+        self.later_targets = {**self.later_targets, **_later_targets(migrations)}
+
+    def take_over(self, outcome: MigrationOutcome) -> None:
+        """What an earlier part of this run has done, and is still true."""
+        del self._pending[outcome.step]
+        self._ended[outcome.step] = outcome
+
+
+def _later_targets(migrations: Sequence[Migration]) -> Mapping[int, frozenset[str]]:
+    """For each step, where later steps take the same guest: found there, it has been moved on already."""
+    seen: dict[str, frozenset[str]] = {}
+    result = {}
+    for migration in reversed(migrations):
+        result[migration.step] = seen.get(migration.guest.id, frozenset())
+        seen[migration.guest.id] = result[migration.step] | {migration.target}
+    return result

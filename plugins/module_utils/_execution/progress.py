@@ -1,0 +1,62 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a run is. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .._model.snapshot import Bytes
+from .clock import Clock
+from .ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """A migration under way; `percent` where the platform tells."""
+
+    step: int
+    guest: str
+    source: str
+    target: str
+    seconds: float
+    percent: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A run at one moment. `seconds_left` is estimated from the bytes moved so far; None at first."""
+
+    at: str
+    moving: tuple[Moving, ...]
+    ended: Mapping[str, int]
+    left: int
+    memory_moved: Bytes
+    seconds_left: float | None
+
+
+def progress(ledger: Ledger, percent: Mapping[str, float | None], clock: Clock, since: float) -> Progress:
+    """The state of the ledger; `percent` by task, `since` when the run began on the clock's scale."""
+    now = clock.monotonic()
+    moved = sum(ledger.memory[outcome.step] for outcome in ledger.outcomes() if outcome.result == "migrated")
+    left = sum(migration.cost.memory for migration in [*ledger.pending, *ledger.underway])
+    return Progress(
+        at=clock.now(),
+        moving=tuple(
+            Moving(
+                step=begun.migration.step,
+                guest=begun.migration.guest.name,
+                source=begun.migration.source,
+                target=begun.migration.target,
+                seconds=round(now - begun.since, 1),
+                percent=percent.get(task),
+            )
+            for task, begun in ledger.running.items()
+        ),
+        ended=ledger.counts(),
+        left=len(ledger.pending),
+        memory_moved=moved,
+        seconds_left=round((now - since) * left / moved, 1) if moved else None,
+    )

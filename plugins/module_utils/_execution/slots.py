@@ -1,0 +1,42 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much may be under way at the same time. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from .._model.plan import Migration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slots:
+    """Migrations at the same time in the whole cluster, into and out of one host, and between datastores that
+    take disks along; and bytes of memory in flight (None: no limit).
+    """
+
+    cluster: int
+    per_host: int
+    per_datastore: int
+    memory: int | None = None
+
+    def free_for(self, migration: Migration, underway: Collection[Migration]) -> bool:
+        """Whether a migration may start beside those under way."""
+        if len(underway) >= self.cluster:
+            return False
+        for host in (migration.source, migration.target):
+            if sum(host in (other.source, other.target) for other in underway) >= self.per_host:
+                return False
+        for datastore in _datastores(migration.storage):
+            if sum(datastore in _datastores(other.storage) for other in underway) >= self.per_datastore:
+                return False
+        if self.memory is None or not underway:
+            # A guest that is larger than the limit on its own must be able to go alone.
+            return True
+        return sum(other.cost.memory for other in underway) + migration.cost.memory <= self.memory
+
+
+def _datastores(storage: Mapping[str, str]) -> set[str]:
+    return {*storage.keys(), *storage.values()}

@@ -1,0 +1,136 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting each migration as soon as it may, after looking at the cluster again.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from .._model.plan import Migration
+from .._platforms.errors import PlatformError, SessionLost, Unreachable
+from .._platforms.protocol import ClusterNow, Platform
+from .clock import Clock
+from .conflicts import Conflicts
+from .freshness import Verdict, verdict
+from .journal import Past
+from .ledger import WELL, Ledger, request_for
+from .slots import Slots
+from .work import BUSY_SECONDS, START_ATTEMPTS, Work
+
+# Errors that leave open whether the platform has heard of a start.
+_UNHEARD = (Unreachable, SessionLost)
+
+
+class Starter:
+    """Decides, step by step in the order of the plan, what starts now and what never will."""
+
+    def __init__(
+        self, work: Work, platform: Platform, slots: Slots, ledger: Ledger, past: Past, clock: Clock
+    ) -> None:
+        self._limits = work.limits
+        self._platform = platform
+        self._slots = slots
+        self._ledger = ledger
+        self._past = past
+        self._conflicts = Conflicts(work.rules)
+        self._clock = clock
+        self._attempts: dict[int, int] = {}
+        self._busy: dict[int, float] = {}
+
+    def watched(self) -> set[str]:
+        """The guests whose places decide about what is pending."""
+        return self._conflicts.members(self._ledger.pending)
+
+    def take_over(self) -> None:
+        """Count what an earlier part of this run has done as done by this one."""
+        for migration in self._ledger.pending:
+            past = self._past.ended.get(migration.step)
+            if past is not None and past.result == "migrated":
+                self._ledger.take_over(past)
+
+    def take_up(self) -> None:
+        """Follow the migrations that an earlier part of this run has started and not seen the end of."""
+        for migration in self._ledger.pending:
+            at = self._past.begun.get(migration.step)
+            if at is None or migration.step in self._past.ended:
+                continue
+            task = self._past.tasks.get(migration.step) or self._platform.find(request_for(migration))
+            if task is not None:
+                self._ledger.started(migration, task, at)
+
+    def start_what_may(self, now: ClusterNow) -> None:
+        """Start every migration whose turn it is, that has a slot and still makes sense."""
+        for migration in self._ledger.pending:
+            hindrance = self._ledger.hindrance(migration)
+            if hindrance is not None:
+                why = f"it comes after step {hindrance.step}, which was {hindrance.result}"
+                self._ledger.end_pending(migration, "skipped", why)
+            elif self._ledger.its_turn(migration):
+                self._consider(migration, now)
+
+    def _consider(self, migration: Migration, now: ClusterNow) -> None:
+        ledger = self._ledger
+        underway = ledger.underway
+        room_for = [*underway, *ledger.settling(self._platform.capacities.settling_seconds)]
+        judged = verdict(migration, now, room_for, self._limits, ledger.later_targets[migration.step])
+        if judged.answer == "there":
+            self._arrived(migration)
+        elif judged.answer == "busy":
+            self._follow_or_drop(migration, judged)
+        elif judged.answer == "drop":
+            ledger.end_pending(migration, "skipped", judged.why)
+        elif judged.answer == "go" and self._slots.free_for(migration, underway):
+            others = [other for other in ledger.pending if other is not migration]
+            conflict = self._conflicts.with_migration(migration, now, underway, [*others, migration])
+            if conflict is None:
+                self._start(migration)
+            else:
+                ledger.end_pending(migration, "skipped", conflict)
+
+    def _arrived(self, migration: Migration) -> None:
+        """On its target already: by an earlier part of this run, or by anybody."""
+        past = self._past.ended.get(migration.step)
+        if past is not None and past.result in WELL:
+            self._ledger.take_over(past)
+        elif migration.step in self._past.begun or migration.step in self._attempts:
+            self._ledger.end_pending(migration, "migrated", "it ended while nobody was watching")
+        else:
+            self._ledger.end_pending(migration, "already_there")
+
+    def _follow_or_drop(self, migration: Migration, judged: Verdict) -> None:
+        """A guest that is being migrated already, by a run that was killed perhaps, is not started again;
+        what else holds it may be over in a moment.
+        """
+        try:
+            task = self._platform.find(request_for(migration))
+        except PlatformError as error:
+            self._ledger.end_pending(migration, "skipped", f"{judged.why}; {error}")
+            return
+        if task is not None and task not in self._ledger.running:
+            self._ledger.started(migration, task, self._ledger.begin(migration))
+        elif (
+            self._clock.monotonic() - self._busy.setdefault(migration.step, self._clock.monotonic())
+            >= BUSY_SECONDS
+        ):
+            self._ledger.end_pending(migration, "skipped", judged.why)
+
+    def _start(self, migration: Migration) -> None:
+        request = request_for(migration)
+        try:
+            objection = self._platform.check(request)
+            if objection is not None:
+                self._ledger.end_pending(migration, "skipped", f"the platform refuses: {objection}")
+                return
+            at = self._ledger.begin(migration)
+            task = self._platform.start(request)
+        except _UNHEARD as error:
+            # The next look tells whether it runs, has arrived, or has to be started again.
+            self._attempts[migration.step] = self._attempts.get(migration.step, 0) + 1
+            if self._attempts[migration.step] >= START_ATTEMPTS:
+                self._ledger.end_pending(migration, "failed", str(error))
+        except PlatformError as error:
+            self._ledger.end_pending(migration, "failed", str(error))
+        else:
+            self._ledger.started(migration, task, at)

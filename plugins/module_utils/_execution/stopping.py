@@ -1,0 +1,30 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Being told to stop: by a signal, by a file, or by time running out. Private to the collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class StopSignal:
+    """Says why nothing new may start. A signal handler calls `request`."""
+
+    def __init__(self, *, file: str | None = None, deadline: float | None = None) -> None:
+        self._file = Path(file).expanduser() if file else None
+        self._deadline = deadline
+        self._requested: str | None = None
+
+    def request(self, why: str) -> None:
+        self._requested = why
+
+    def why(self, now: float) -> str | None:
+        """The reason, or None; `now` is on the scale of the deadline."""
+        if self._requested is not None:
+            return self._requested
+        if self._file is not None and self._file.exists():
+            return f"the stop file {self._file} is there"
+        if self._deadline is not None and now >= self._deadline:
+            return "the time for the whole run is over"
+        return None

@@ -1,0 +1,85 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Following what runs to its end, and stopping it where it must be. Private to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .._platforms.errors import PlatformError
+from .._platforms.protocol import ClusterNow, MigrationState, Platform
+from .clock import Clock
+from .ledger import Begun, Ledger
+from .work import CANCEL_SECONDS
+
+_UNKNOWN = MigrationState(state="failed", why="the platform does not know the task any more")
+
+
+@dataclass(frozen=True, slots=True)
+class _Cancelling:
+    since: float
+    why: str
+
+
+class Watcher:
+    """Asks for all running migrations in one call. `percent` is what the platform last told, by task."""
+
+    def __init__(self, platform: Platform, ledger: Ledger, clock: Clock, timeout: float) -> None:
+        self._platform = platform
+        self._ledger = ledger
+        self._clock = clock
+        self._timeout = timeout
+        self._cancelling: dict[str, _Cancelling] = {}
+        self.percent: dict[str, float | None] = {}
+
+    def poll(self) -> None:
+        """Take note of what has ended, and cancel what takes too long. Raises PlatformError."""
+        states = self._platform.poll({task: begun.request for task, begun in self._ledger.running.items()})
+        for task, begun in list(self._ledger.running.items()):
+            state = states.get(task, _UNKNOWN)
+            self.percent[task] = state.percent
+            if state.state != "running":
+                cancelling = self._cancelling.get(task)
+                why = cancelling.why if cancelling and state.state == "cancelled" else state.why
+                self._ledger.end_running(task, state.state, why)
+            else:
+                self._watch_time(task, begun)
+
+    def cancel_all(self, why: str) -> None:
+        """Ask the platform to stop everything that runs; `poll` tells what came of it."""
+        for task in list(self._ledger.running):
+            self._cancel(task, why)
+
+    def lose_sight(self, why: str) -> None:
+        """The platform can't be asked any more."""
+        for task in list(self._ledger.running):
+            self._ledger.end_running(task, "failed", f"lost sight of it, it may go on: {why}")
+
+    def settle(self, now: ClusterNow) -> None:
+        """Correct what turned out otherwise: a task that was cancelled or called failed may go on."""
+        for outcome in self._ledger.outcomes():
+            guest = now.guests.get(outcome.guest.id)
+            if (
+                outcome.result in ("failed", "cancelled")
+                and guest is not None
+                and guest.host == outcome.target
+            ):
+                self._ledger.correct(outcome.step, f"it arrived after all, though: {outcome.why}")
+
+    def _watch_time(self, task: str, begun: Begun) -> None:
+        now = self._clock.monotonic()
+        cancelling = self._cancelling.get(task)
+        if cancelling is None and now - begun.since > self._timeout:
+            self._cancel(task, f"ran out of its {self._timeout:g} seconds")
+        elif cancelling is not None and now - cancelling.since > CANCEL_SECONDS:
+            self._ledger.end_running(task, "failed", f"{cancelling.why}; cancelled, but it still runs")
+
+    def _cancel(self, task: str, why: str) -> None:
+        if task in self._cancelling:
+            return
+        self._cancelling[task] = _Cancelling(self._clock.monotonic(), why)
+        try:
+            self._platform.cancel(task)
+        except PlatformError as error:
+            self._cancelling[task] = _Cancelling(self._clock.monotonic(), f"{why}; not cancelled: {error}")

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be carried out, and under which conditions. Private to the collection."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .._model.codec import encode
+from .._model.plan import Migration
+from .._model.policy import Limits
+from .._model.snapshot import ClusterRef, Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Migrations of one cluster in a safe order; the rules that must hold and how full a target may get."""
+
+    cluster: ClusterRef
+    migrations: Sequence[Migration]
+    rules: Sequence[Rule]
+    limits: Limits
+
+    def digest(self) -> str:
+        """What a journal names this work by."""
+        text = json.dumps([encode(self.cluster), [encode(migration) for migration in self.migrations]])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """How to behave when something goes wrong or somebody wants it to stop; times in seconds.
+
+    `max_failures` may be a number, or a share of all migrations when it is below 1; more failures than that
+    make `on_failure` happen. `on_stop` is for what runs when the run is stopped from outside.
+    """
+
+    timeout: float = 3600.0
+    run_timeout: float | None = None
+    poll_interval: float = 2.0
+    on_failure: Literal["continue", "stop", "rollback"] = "continue"
+    max_failures: float = 0
+    on_stop: Literal["finish", "cancel"] = "finish"
+
+    def tolerated(self, migrations: int) -> int:
+        """Failures that do not count yet."""
+        share = self.max_failures if self.max_failures >= 1 else self.max_failures * migrations
+        return int(share)
+
+
+# How long an unreachable platform is asked again before the run gives up on it, how long a cancelled task may
+# take to end, and how often a start is repeated whose fate is unknown and of which nothing came.
+PATIENCE_SECONDS = 120.0
+CANCEL_SECONDS = 60.0
+# How long a guest may be busy with something else before its migration is dropped.
+BUSY_SECONDS = 60.0
+START_ATTEMPTS = 3

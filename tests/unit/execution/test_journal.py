@@ -1,0 +1,92 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an unfinished run leaves on disk, and what the next one makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.errors import JournalError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal, Past
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
+
+AT = "2026-01-31T22:00:00Z"
+ENDED = MigrationOutcome(
+    step=1,
+    guest=GuestRef(id="1", name="web"),
+    source="a",
+    target="b",
+    result="migrated",
+    task="t1",
+    started_at=AT,
+    seconds=2.5,
+)
+
+
+def killed(journal: Journal) -> None:
+    """As SIGKILL leaves it: nothing is written any more, the lock is gone."""
+    journal._stream.close()  # type: ignore[union-attr]
+
+
+def begun(path: Path) -> Journal:
+    journal = Journal(str(path), "plan")
+    journal.begin(1, AT)
+    journal.started(1, "t1")
+    journal.ended(ENDED)
+    journal.begin(2, AT)
+    journal.started(2, "t2")
+    journal.begin(3, AT)
+    return journal
+
+
+def test_an_unfinished_run_is_read_back(tmp_path: Path) -> None:
+    killed(begun(tmp_path / "deep" / "journal"))
+    past = Journal(str(tmp_path / "deep" / "journal"), "plan").past
+    assert past == Past({1: AT, 2: AT, 3: AT}, {1: "t1", 2: "t2"}, {1: ENDED})
+
+
+def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    killed(begun(path))
+    whole = path.read_bytes()
+    for length in range(len(whole) - 30, len(whole)):
+        path.write_bytes(whole[:length])
+        journal = Journal(str(path), "plan")
+        assert set(journal.past.begun) >= {1, 2}
+        journal.begin(4, AT)
+        killed(journal)
+        assert 4 in Journal(str(path), "plan").past.begun
+
+
+def test_another_plan_begins_anew(tmp_path: Path) -> None:
+    killed(begun(tmp_path / "journal"))
+    journal = Journal(str(tmp_path / "journal"), "other")
+    assert journal.past == Past()
+    killed(journal)
+    assert Journal(str(tmp_path / "journal"), "plan").past == Past()
+
+
+def test_a_finished_run_leaves_nothing(tmp_path: Path) -> None:
+    begun(tmp_path / "journal").finish()
+    assert not (tmp_path / "journal").exists()
+
+
+def test_two_runs_at_once(tmp_path: Path) -> None:
+    first = begun(tmp_path / "journal")
+    with pytest.raises(JournalError, match="another run holds"):
+        Journal(str(tmp_path / "journal"), "plan")
+    first.finish()
+    assert Journal(str(tmp_path / "journal"), "plan").past == Past()
+
+
+def test_a_place_where_nothing_can_be_kept() -> None:
+    with pytest.raises(JournalError, match=r"^journal_path: /proc/none/journal can't be written"):
+        Journal("/proc/none/journal", "plan")
+
+
+def test_garbage_is_no_past(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_bytes(b'\xff\x00{"event": 5}\n[]\n{"event": "begin"}\nnull\n')
+    assert Journal(str(tmp_path / "journal"), "plan").past == Past()

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much may be under way at the same time, and the way home."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rollback import way_home
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
+
+
+def migration(
+    step: int,
+    source: str,
+    target: str,
+    after: Sequence[int] = (),
+    memory: int = 1,
+    storage: Mapping[str, str] | None = None,
+) -> Migration:
+    return Migration(
+        step=step,
+        wave=1 + len(after),
+        guest=GuestRef(id=str(step), name=str(step)),
+        source=source,
+        target=target,
+        kind="balance",
+        why="",
+        after=tuple(after),
+        cost=Cost(memory=memory, seconds=1),
+        storage=storage or {},
+    )
+
+
+@pytest.mark.parametrize(
+    ("slots", "underway", "free"),
+    [
+        (Slots(cluster=1, per_host=9, per_datastore=9), [], True),
+        (Slots(cluster=1, per_host=9, per_datastore=9), [migration(2, "c", "d")], False),
+        (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "c", "d")], True),
+        (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "a", "d")], False),
+        (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "c", "a")], False),
+        (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "b", "d")], False),
+        (Slots(cluster=9, per_host=9, per_datastore=1), [migration(2, "c", "d", storage={"x": "s"})], False),
+        (Slots(cluster=9, per_host=9, per_datastore=1), [migration(2, "c", "d", storage={"x": "y"})], True),
+        (Slots(cluster=9, per_host=9, per_datastore=9, memory=8), [migration(2, "c", "d", memory=3)], True),
+        (Slots(cluster=9, per_host=9, per_datastore=9, memory=7), [migration(2, "c", "d", memory=3)], False),
+        (Slots(cluster=9, per_host=9, per_datastore=9, memory=1), [], True),
+    ],
+)
+def test_slots(slots: Slots, underway: Sequence[Migration], free: bool) -> None:
+    assert slots.free_for(migration(1, "a", "b", memory=5, storage={"s": "t"}), underway) is free
+
+
+def done(step: int, result: str = "migrated") -> MigrationOutcome:
+    return MigrationOutcome(
+        step=step,
+        guest=GuestRef(id=str(step), name=str(step)),
+        source="",
+        target="",
+        result=result,  # type: ignore[arg-type]
+    )
+
+
+def test_the_way_home_is_the_way_out_backwards() -> None:
+    plan = [
+        migration(1, "a", "b", storage={"s": "t"}),
+        migration(2, "c", "a", after=[1]),
+        migration(3, "b", "c"),
+        migration(4, "d", "c", after=[2, 3]),
+    ]
+    back = way_home(plan, [done(1), done(2), done(3, "failed"), done(4)])
+    assert [(way.step, way.source, way.target, way.after, way.wave) for way in back] == [
+        (5, "c", "d", (), 1),
+        (6, "a", "c", (5,), 2),
+        (7, "b", "a", (6,), 3),
+    ]
+    assert back[-1].storage == {"t": "s"}
+    assert way_home(plan, [done(1, "already_there")]) == []
