@@ -21,7 +21,7 @@ def written(when: datetime) -> str:
 
 
 def later(moment: str, seconds: float) -> str:
-    """The moment so many seconds later, or earlier when negative. Raises InputError for a day that is none."""
+    """The moment so many seconds later, or earlier when negative. Raises InputError for what is no moment."""
     try:
         return written(datetime.strptime(moment, _FORMAT).replace(tzinfo=UTC) + timedelta(seconds=seconds))
     except (ValueError, OverflowError):

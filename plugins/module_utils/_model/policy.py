@@ -142,12 +142,12 @@ class Policy:
     cool_down: Annotated[
         float,
         Bounds(0, YEAR),
-        "seconds after its last migration for which a guest stays, unless a strict rule that it is under is broken or its host is emptied",
+        "seconds for which a migrated guest stays, unless its strict rule is broken or its host is emptied",
     ] = 0
     retry_after: Annotated[
         float,
         Bounds(0, YEAR),
-        "seconds after a migration of it failed for which a guest stays, unless its host is emptied",
+        "seconds for which a guest stays that failed to be migrated, unless its host is emptied",
     ] = 3600
     seed: int = 1
 

@@ -71,7 +71,7 @@ def _broken(rule: Rule, at: dict[str, str], active: Sequence[str]) -> bool:
     if rule.kind == "anti_affinity":
         return len(counts) < len(rule.guests)
     if rule.kind == "even_spread":
-        # Perhaps not every active host is one that they could be spread over: better to let them move in vain.
+        # Perhaps not every active host is one that they could be spread over: better to let them move.
         most = max(counts.values(), default=0)
         return most - min((counts[host] for host in active), default=most) > rule.max_skew
     return any((host in rule.hosts) != (rule.kind == "host_affinity") for host in counts)
