@@ -25,7 +25,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         f"{UTILS}/_platforms/protocol.py",
         f"{UTILS}/_platforms/errors.py",
     ),
-    f"{UTILS}/_capacity": (f"{UTILS}/_model",),
+    f"{UTILS}/_state": (f"{UTILS}/_model",),
+    f"{UTILS}/_capacity": (f"{UTILS}/_model", f"{UTILS}/_state"),
     f"{UTILS}/_ansible": (UTILS,),
     "plugins/modules": (UTILS,),
     "plugins/action": (UTILS,),
@@ -35,7 +36,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 }
 # Only _ansible/ and the plugins proper may know Ansible.
 ANSIBLE_FREE = tuple(
-    f"{UTILS}/{name}" for name in ("_model", "_planning", "_platforms", "_execution", "_capacity")
+    f"{UTILS}/{name}" for name in ("_model", "_planning", "_platforms", "_execution", "_state", "_capacity")
 )
 
 

@@ -73,6 +73,9 @@ prepare() {
         .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements/go.txt
         go_fits || die "the Go of requirements/go.txt does not start"
     fi
+    if [ "$wanted" = dev ] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
+        apt_install postgresql "a PostgreSQL server is needed (initdb is neither on PATH nor below /usr/lib/postgresql)"
+    fi
     say "set up in $((SECONDS - started)) s"
 }
 

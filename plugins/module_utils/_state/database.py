@@ -1,0 +1,123 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The database that keeps what outlives a run: a SQLite file, or PostgreSQL where controllers share it.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .engines import engine_for
+from .errors import StateBusy, StateError, StateUnavailable
+from .library import require, sa
+from .migrations import upgrade
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+T = TypeVar("T")
+
+# PostgreSQL: serialization failure, deadlock, lock not available; two who insert the same row, or make the
+# same table.
+_COLLISIONS = frozenset({"40001", "40P01", "55P03", "23505", "42P07"})
+# SQLite: busy, locked.
+_SQLITE_COLLISIONS = frozenset({5, 6})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often a transaction that collided with another is tried, and the pauses between: random, up to a
+    limit that doubles.
+    """
+
+    attempts: int = 12
+    first_seconds: float = 0.01
+    most_seconds: float = 1.0
+    sleep: Callable[[float], None] = time.sleep
+    dice: Callable[[], float] = random.random
+
+    def pause(self, attempt: int) -> None:
+        self.sleep(self.dice() * min(self.most_seconds, self.first_seconds * 2.0**attempt))
+
+
+class Database:
+    """An open database whose tables are of the newest version. Use it in `with`, or close it."""
+
+    def __init__(self, engine: Engine, where: str, retry: Retry) -> None:
+        self._engine = engine
+        self._where = where
+        self._retry = retry
+        self.transaction(upgrade)
+
+    def transaction(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns. It runs as if it were alone in the database, and again from its start when
+        that was not so: it must do nothing but queries.
+
+        Raises StateBusy when it collided each time, StateUnavailable when the database does not answer.
+        """
+        attempt = 0
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    return work(connection)
+            except sa.exc.DBAPIError as error:
+                attempt += 1
+                if not _may_pass(error) or (error.connection_invalidated and attempt == self._retry.attempts):
+                    raise self._unavailable(error) from None
+            if attempt == self._retry.attempts:
+                raise StateBusy(
+                    f"others got in the way {attempt} times", where=self._where, hint="Try again later"
+                )
+            self._retry.pause(attempt)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _unavailable(self, error: Any) -> StateError:
+        said = str(error.orig).strip().splitlines()
+        return StateUnavailable(said[0] if said else type(error.orig).__name__, where=self._where)
+
+
+def open_database(url: str, retry: Retry | None = None) -> Database:
+    """Open the database at `sqlite:///PATH` or `postgresql+psycopg://USER@HOST/NAME`; missing tables, and on
+    SQLite the file and its folders, are made. `sqlite://` alone is kept in memory and forgotten.
+
+    Raises StateLibraryMissing, StateUnavailable, StateTooNew, and StateError for a URL that is none of these.
+    """
+    require()
+    engine, where = engine_for(url)
+    return Database(engine, where, retry or Retry())
+
+
+def now(connection: Connection) -> float:
+    """Seconds since 1970 on the clock that all who share the database share."""
+    if connection.dialect.name == "postgresql":
+        statement = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
+    else:
+        statement = "SELECT (julianday('now') - 2440587.5) * 86400.0"
+    return float(connection.execute(sa.text(statement)).scalar_one())
+
+
+def _may_pass(error: Any) -> bool:
+    """Whether the same transaction may succeed when it is tried again. All that we do may be done twice."""
+    if error.connection_invalidated:
+        return True
+    if getattr(error.orig, "sqlstate", None) in _COLLISIONS:
+        return True
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_COLLISIONS

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a URL to an engine, set up so that transactions are serialised. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import StateError, StateLibraryMissing, StateUnavailable
+from .library import sa
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Engine
+
+# How long SQLite waits for another process to finish its transaction.
+_SQLITE_PATIENCE_SECONDS = 10
+_CONNECT_SECONDS = 10
+_PSYCOPG = "postgresql+psycopg"
+_SQLITE = ("sqlite", "sqlite+pysqlite")
+
+
+def engine_for(url: str) -> tuple[Engine, str]:
+    """The engine, and the URL without its password. Nothing is connected yet; on SQLite the file is made.
+
+    Raises StateError for a URL that is of no use, StateLibraryMissing, and StateUnavailable for a file that
+    can't be made.
+    """
+    parsed = _parsed(url)
+    engine = _sqlite(parsed) if parsed.drivername in _SQLITE else _postgresql(parsed)
+    return engine, parsed.render_as_string(hide_password=True)
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file that a URL names; None for one in memory and for other databases."""
+    scheme, _, path = url.partition(":///")
+    if scheme not in _SQLITE or path in ("", ":memory:"):
+        return None
+    return Path(path.partition("?")[0]).expanduser()
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed: URL = sa.engine.make_url(url)
+    except sa.exc.ArgumentError:
+        # Not shown: it may hold a password.
+        raise StateError(
+            "what was given is no URL",
+            where="state_url",
+            hint=f"Write sqlite:///PATH or {_PSYCOPG}://USER:PASSWORD@HOST/DATABASE",
+        ) from None
+    if parsed.drivername == "postgresql":
+        return parsed.set(drivername=_PSYCOPG)
+    if parsed.drivername not in (*_SQLITE, _PSYCOPG):
+        raise StateError(
+            f"databases of the kind {parsed.drivername} are not supported",
+            where="state_url",
+            hint=f"Use sqlite or {_PSYCOPG}",
+        )
+    return parsed
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database not in (None, "", ":memory:"):
+        path = Path(url.database or "").expanduser()
+        url = url.set(database=str(path))
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise StateUnavailable(
+                f"{path} can't be opened: {error.strerror}",
+                where="state_url",
+                hint="Name another place, such as sqlite:////var/lib/evenkeel/state.db",
+            ) from None
+    engine: Engine = sa.create_engine(url, connect_args={"timeout": _SQLITE_PATIENCE_SECONDS})
+    sa.event.listen(engine, "connect", _sqlite_connected)
+    sa.event.listen(engine, "begin", _sqlite_begun)
+    return engine
+
+
+def _sqlite_connected(connection: Any, _record: object) -> None:
+    # The driver's own notion of transactions would begin them too late, after the first read.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _sqlite_begun(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        engine: Engine = sa.create_engine(
+            url,
+            isolation_level="SERIALIZABLE",
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "evenkeel"},
+        )
+    except ImportError:
+        raise StateLibraryMissing(
+            "the Python library psycopg is not installed",
+            where="state_url",
+            hint="Run `pip install 'psycopg[binary]'` for the Python that Ansible uses",
+        ) from None
+    sa.event.listen(engine, "connect", _postgresql_connected)
+    return engine
+
+
+def _postgresql_connected(connection: Any, _record: object) -> None:
+    # A controller that vanishes in the middle of a transaction must not keep the others waiting.
+    with connection.cursor() as cursor:
+        cursor.execute("SET idle_in_transaction_session_timeout = '30s'")
+        cursor.execute("SET lock_timeout = '10s'")
+    connection.commit()

@@ -1,0 +1,105 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was migrated, and what failed, in earlier runs. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .._model.moments import later
+from .._model.outcome import MigrationOutcome, Result
+from .._model.snapshot import Guest, Snapshot
+from .database import Database
+from .library import sa
+from .tables import HISTORY
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+# What was tried on the platform; the rest was never begun.
+_TRIED: frozenset[Result] = frozenset({"migrated", "failed", "cancelled"})
+# Longer than any cool-down can be.
+_KEEP_SECONDS = 400 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """When a guest was last migrated, and when a migration of it last failed."""
+
+    migrated_at: str | None
+    failed_at: str | None
+
+
+def record(database: Database, cluster: str, outcomes: Iterable[MigrationOutcome], now: str) -> None:
+    """Keep the end of migrations; those that were never begun are left out. An end that is recorded again
+    changes nothing. `now` stands for the end of one that does not tell when it was.
+
+    What is very old is thrown away.
+    """
+    rows = [_row(cluster, outcome, now) for outcome in outcomes if outcome.result in _TRIED]
+    if not rows:
+        return
+
+    def write(connection: Connection) -> None:
+        for row in rows:
+            known = sa.and_(*(column == row[column.name] for column in HISTORY.primary_key))
+            if connection.execute(sa.select(HISTORY.c.guest).where(known)).first() is None:
+                connection.execute(sa.insert(HISTORY).values(**row))
+        old = (HISTORY.c.cluster == cluster) & (HISTORY.c.ended_at < later(now, -_KEEP_SECONDS))
+        connection.execute(sa.delete(HISTORY).where(old))
+
+    database.transaction(write)
+
+
+def recall(database: Database, cluster: str) -> Mapping[str, Past]:
+    """The past of every guest that has one, by id."""
+    newest = (
+        sa.select(HISTORY.c.guest, HISTORY.c.result, sa.func.max(HISTORY.c.ended_at).label("ended_at"))
+        .where(HISTORY.c.cluster == cluster)
+        .group_by(HISTORY.c.guest, HISTORY.c.result)
+    )
+    found: dict[str, dict[str, str]] = {}
+    for row in database.transaction(lambda connection: connection.execute(newest).all()):
+        found.setdefault(row.guest, {})[row.result] = row.ended_at
+    return {
+        guest: Past(migrated_at=ends.get("migrated"), failed_at=ends.get("failed"))
+        for guest, ends in found.items()
+    }
+
+
+def with_past(snapshot: Snapshot, past: Mapping[str, Past]) -> Snapshot:
+    """The snapshot with what was remembered; where the platform remembers too, the newer moment counts."""
+    return replace(snapshot, guests=tuple(_with_past(guest, past.get(guest.id)) for guest in snapshot.guests))
+
+
+def _with_past(guest: Guest, past: Past | None) -> Guest:
+    if past is None:
+        return guest
+    return replace(
+        guest,
+        last_migrated_at=_newer(guest.last_migrated_at, past.migrated_at),
+        last_failed_at=_newer(guest.last_failed_at, past.failed_at),
+    )
+
+
+def _newer(one: str | None, other: str | None) -> str | None:
+    return max((moment for moment in (one, other) if moment is not None), default=None)
+
+
+def _row(cluster: str, outcome: MigrationOutcome, now: str) -> dict[str, str | None]:
+    ended_at = now
+    if outcome.started_at is not None and outcome.seconds is not None:
+        ended_at = later(outcome.started_at, outcome.seconds)
+    return {
+        "cluster": cluster,
+        "guest": outcome.guest.id,
+        "ended_at": ended_at,
+        "source": outcome.source,
+        "target": outcome.target,
+        "result": outcome.result,
+        "why": outcome.why,
+        "started_at": outcome.started_at,
+    }

@@ -1,0 +1,195 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One at a time on a cluster: a lock with an owner and an end. Private to the collection."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from .._model.moments import written
+from .database import Database, now
+from .errors import LockHeld, LockLost, StateBusy, StateError, StateUnavailable
+from .library import sa
+from .owner import Owner, is_gone
+from .tables import LOCKS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+LOCK_SECONDS = 120.0
+# Between two tries to get a lock that someone else holds.
+_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """Who has a lock, in seconds since 1970: since when, and until when unless it is renewed."""
+
+    owner: Owner
+    since: float
+    until: float
+
+    def __str__(self) -> str:
+        since, until = (written(datetime.fromtimestamp(at, UTC)) for at in (self.since, self.until))
+        return f"{self.owner}, since {since}, until {until} unless it goes on"
+
+
+class Lock:
+    """A lock that is held. What holds it calls `keep` often, and before everything that must not be done by
+    two.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cluster: str,
+        owner: Owner,
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.cluster = cluster
+        self.owner = owner
+        self._database = database
+        self._seconds = seconds
+        self._monotonic = monotonic
+        # Read before the transaction: the lock never ends earlier than we believe.
+        self._renewed = monotonic()
+
+    def acquire(self) -> Holding | None:
+        """Take the lock if it is free, has run out, or its owner has ended; else who holds it."""
+        begun = self._monotonic()
+        holding = self._database.transaction(self._take)
+        if holding is None:
+            self._renewed = begun
+        return holding
+
+    def keep(self) -> None:
+        """Renew it when a third of its time is over; nearly free otherwise.
+
+        Raises LockLost when someone else has it, and when the database has been out of reach for so long that
+        someone else may have it.
+        """
+        if self._monotonic() - self._renewed < self._seconds / 3:
+            return
+        try:
+            self.renew()
+        except (StateBusy, StateUnavailable) as error:
+            # Some time is left to try again; the last sixth of it is for the clocks.
+            if self._monotonic() - self._renewed >= self._seconds * 5 / 6:
+                raise LockLost(
+                    f"it could not be renewed in time: {error}", where=f"lock of {self.cluster}"
+                ) from None
+
+    def renew(self) -> None:
+        """Hold it for its whole time from now on. Raises LockLost when someone else has it."""
+        begun = self._monotonic()
+        other = self._database.transaction(self._prolong)
+        if other is not None:
+            raise LockLost(f"taken over by {other}", where=f"lock of {self.cluster}")
+        self._renewed = begun
+
+    def release(self) -> None:
+        """Give it back; one that was lost is left alone."""
+        mine = (LOCKS.c.cluster == self.cluster) & (LOCKS.c.token == self.owner.token)
+        self._database.transaction(lambda connection: connection.execute(sa.delete(LOCKS).where(mine)))
+
+    def _take(self, connection: Connection) -> Holding | None:
+        moment = now(connection)
+        found = _holding(connection, self.cluster)
+        if found is None:
+            connection.execute(sa.insert(LOCKS).values(cluster=self.cluster, **self._row(moment, moment)))
+        elif found.owner.token == self.owner.token:
+            self._write(connection, found, self._row(found.since, moment))
+        elif found.until <= moment or is_gone(found.owner):
+            self._write(connection, found, self._row(moment, moment))
+        else:
+            return found
+        return None
+
+    def _prolong(self, connection: Connection) -> Holding | str | None:
+        found = _holding(connection, self.cluster)
+        if found is None:
+            return "someone who has given it back since"
+        if found.owner.token != self.owner.token:
+            return found
+        # One that has run out, and that nobody took meanwhile, goes on.
+        self._write(connection, found, self._row(found.since, now(connection)))
+        return None
+
+    def _row(self, since: float, moment: float) -> dict[str, Any]:
+        owner = self.owner
+        return {
+            "token": owner.token,
+            "host": owner.host,
+            "pid": owner.pid,
+            "born": owner.born,
+            "place": owner.place,
+            "since": since,
+            "until": moment + self._seconds,
+        }
+
+    def _write(self, connection: Connection, found: Holding, row: dict[str, Any]) -> None:
+        this = (LOCKS.c.cluster == self.cluster) & (LOCKS.c.token == found.owner.token)
+        connection.execute(sa.update(LOCKS).where(this).values(**row))
+
+
+@contextmanager
+def cluster_lock(
+    database: Database,
+    cluster: str,
+    owner: Owner,
+    *,
+    seconds: float = LOCK_SECONDS,
+    wait: float = 0.0,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+    dice: Callable[[], float] = random.random,
+) -> Iterator[Lock]:
+    """Hold the lock of a cluster; it ends `seconds` after it was last renewed. Waits up to `wait` seconds for
+    whoever has it.
+
+    Raises LockHeld, which says who has it, since when and until when.
+    """
+    lock = Lock(database, cluster, owner, seconds, monotonic)
+    until = monotonic() + wait
+    while (holding := lock.acquire()) is not None:
+        if monotonic() >= until:
+            raise LockHeld(
+                f"another run works on it: {holding}",
+                where=f"cluster {cluster}",
+                hint="Run again when it is done, or set lock_wait to wait for it",
+            )
+        sleep(min(_PAUSE_SECONDS * (0.5 + dice()), max(0.0, until - monotonic())))
+    try:
+        yield lock
+    finally:
+        # Where that fails, it ends by itself; what has been done must not look like a failure.
+        with suppress(StateError):
+            lock.release()
+
+
+def holder(database: Database, cluster: str) -> Holding | None:
+    """Who works on a cluster now; None when nobody does. Takes nothing."""
+
+    def look(connection: Connection) -> Holding | None:
+        found = _holding(connection, cluster)
+        if found is None or found.until <= now(connection) or is_gone(found.owner):
+            return None
+        return found
+
+    return database.transaction(look)
+
+
+def _holding(connection: Connection, cluster: str) -> Holding | None:
+    row = connection.execute(sa.select(LOCKS).where(LOCKS.c.cluster == cluster)).one_or_none()
+    if row is None:
+        return None
+    owner = Owner(host=row.host, pid=row.pid, born=row.born, place=row.place, token=row.token)
+    return Holding(owner=owner, since=row.since, until=row.until)

@@ -1,0 +1,73 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables through the versions. Private to the collection.
+
+A version is a list of statements that every database understands. It is never changed once it was released:
+what comes later is a version of its own, appended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import StateTooNew
+from .library import sa
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+VERSIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE migration_history (
+            cluster TEXT NOT NULL,
+            guest TEXT NOT NULL,
+            ended_at TEXT NOT NULL,
+            source TEXT NOT NULL,
+            target TEXT NOT NULL,
+            result TEXT NOT NULL,
+            why TEXT NOT NULL,
+            started_at TEXT,
+            PRIMARY KEY (cluster, guest, ended_at, source, target)
+        )""",
+        """CREATE TABLE cluster_lock (
+            cluster TEXT NOT NULL PRIMARY KEY,
+            token TEXT NOT NULL,
+            host TEXT NOT NULL,
+            pid BIGINT NOT NULL,
+            born TEXT NOT NULL,
+            place TEXT NOT NULL,
+            since DOUBLE PRECISION NOT NULL,
+            until DOUBLE PRECISION NOT NULL
+        )""",
+    ),
+)
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the tables to the newest version, in the transaction of this connection. Of several at once all
+    but one collide, and find the work done when they try again.
+
+    Raises StateTooNew when they are newer than this code.
+    """
+    found = None
+    if sa.inspect(connection).has_table("evenkeel_schema"):
+        found = connection.execute(sa.text("SELECT version FROM evenkeel_schema")).scalar()
+    else:
+        connection.execute(sa.text("CREATE TABLE evenkeel_schema (version INTEGER NOT NULL)"))
+    version = int(found or 0)
+    if version > len(VERSIONS):
+        raise StateTooNew(
+            f"its tables have version {version}, this collection knows {len(VERSIONS)}",
+            where="state_url",
+            hint="Use the newest evenkeel.cluster on every controller that shares the database",
+        )
+    if version == len(VERSIONS):
+        return
+    for statements in VERSIONS[version:]:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+    write = "INSERT INTO evenkeel_schema VALUES (:new)"
+    if found is not None:
+        write = "UPDATE evenkeel_schema SET version = :new"
+    connection.execute(sa.text(write), {"new": len(VERSIONS)})
