@@ -81,12 +81,13 @@ class Annealer:
 
     def run(self, steps: int) -> None:
         state, schedule, dice = self.state, self.schedule, self.dice
+        look_every = max(schedule.look_every, len(self.hosts))
         best = score(state)
         kept = self._placement()
         if not self.hosts:
             return
         for step in range(steps):
-            if step % schedule.look_every == 0:
+            if step % look_every == 0:
                 if self.expired():
                     break
                 temperature = schedule.hot * (schedule.cold / schedule.hot) ** (step / steps)

@@ -44,27 +44,25 @@ def _spread_bound(problem: Problem, metric: int, counted: frozenset[int]) -> flo
         return max(0.0, (points - mean) * whole / (whole - capacity[host]))
 
     bound = max(forced(host, problem.fixed_points[host][metric]) for host in counted)
-    by_mask: dict[int, list[int]] = {}
-    for host in counted:
-        for mask in set(problem.unit_mask):
-            if mask >> host & 1:
-                by_mask.setdefault(mask, []).append(host)
+    best = _emptiest(problem, metric, counted)
     for unit, mask in enumerate(problem.unit_mask):
-        points = problem.unit_points
-        hosts = by_mask[mask]
-        # Only a guest that is larger than the mean of its host can matter.
-        if points[problem.host_kind[hosts[0]]][unit][metric] <= bound / 2:
-            continue
         bound = max(
             bound,
             min(
-                forced(
-                    host, problem.fixed_points[host][metric] + points[problem.host_kind[host]][unit][metric]
-                )
-                for host in hosts
+                forced(host, problem.fixed_points[host][metric] + problem.unit_points[kind][unit][metric])
+                for kind, host in best[mask].items()
             ),
         )
     return bound
+
+
+def _emptiest(problem: Problem, metric: int, counted: frozenset[int]) -> dict[int, dict[int, int]]:
+    """By mask and kind of host, the host on which a guest makes the least: all of a kind have the same capacity."""
+    best: dict[int, dict[int, int]] = {}
+    for mask in set(problem.unit_mask):
+        hosts = sorted(counted, key=lambda host: (-problem.fixed_points[host][metric], host))
+        best[mask] = {problem.host_kind[host]: host for host in hosts if mask >> host & 1}
+    return best
 
 
 def is_closed(problem: Problem, counted: frozenset[int]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._model.plan import ClusterState, GuestRef, Immovable, MigrationKind, Unresolved
+from .._model.plan import ClusterState, GuestRef, Immovable, MigrationKind, Unresolved, Violation
 from .problem import Problem
 from .state import State
 
@@ -34,68 +34,62 @@ def kind_of(state: State, unit: int) -> MigrationKind:
     return "rule" if mends else "balance"
 
 
-def reason(
-    problem: Problem,
-    kind: MigrationKind,
-    guest: int,
-    source: int,
-    target: int,
-    before: ClusterState,
-    after: ClusterState,
-) -> str:
-    """One sentence with numbers."""
-    hosts = problem.hosts
-    if kind == "parking":
+class Reasons:
+    """Says in one sentence with numbers why a migration is in the plan from one state to another."""
+
+    def __init__(self, problem: Problem, before: ClusterState, after: ClusterState) -> None:
+        self.problem, self.before, self.after = problem, before, after
+        self.still = {violation.rule for violation in after.violations}
+        detail = {violation.rule: violation for violation in before.violations}
+        self.broken: dict[str, list[Violation]] = {}
+        for rule in problem.rules:
+            for guest in rule.guests if rule.name in detail else ():
+                self.broken.setdefault(guest, []).append(detail[rule.name])
+        self.middle = {}
+        for name in problem.metrics.names:
+            values = [value for state in before.hosts.values() if (value := state.used[name]) is not None]
+            self.middle[name] = (max(values) + min(values)) / 2
+
+    def of(self, kind: MigrationKind, guest: int, source: int, target: int) -> str:
+        leaves, enters = self.problem.hosts[source].name, self.problem.hosts[target].name
+        if kind == "parking":
+            return f"waits on {enters} for room where it goes, and leaves room on {leaves}"
+        if kind == "evacuate":
+            ends = _use(self.after, self.problem.hosts[target].id)
+            empties = self.problem.policy.goal == "evacuate"
+            cause = f"empties {leaves}" if empties else f"{leaves} is in maintenance"
+            return f"{cause}; {enters} ends at {ends}"
+        text = self._rule(guest, leaves) if kind == "rule" else ""
         return (
-            f"waits on {hosts[target].name} for room where it goes, and leaves room on {hosts[source].name}"
+            text or self._main_change(source, target) or f"leaves room on {leaves} that other migrations need"
         )
-    if kind == "evacuate":
-        ends = _use(after, hosts[target].id)
-        empties = problem.policy.goal == "evacuate"
-        cause = f"empties {hosts[source].name}" if empties else f"{hosts[source].name} is in maintenance"
-        return f"{cause}; {hosts[target].name} ends at {ends}"
-    if kind == "rule":
-        text = _rule_reason(problem, guest, source, before, after)
-        if text:
-            return text
-    metric, change = _main_change(problem, source, target, before, after)
-    if metric is None:
-        return f"leaves room on {hosts[source].name} that other migrations need"
-    return change
 
+    def _rule(self, guest: int, source: str) -> str:
+        # Of several broken rules the one that the plan mends is the reason.
+        broken = sorted(
+            self.broken.get(self.problem.guests[guest].id, ()),
+            key=lambda violation: (violation.rule in self.still, source not in violation.detail),
+        )
+        if not broken:
+            return ""
+        verb = "eases" if broken[0].rule in self.still else "mends"
+        return f"{verb} rule {broken[0].rule}: {broken[0].detail}"
 
-def _rule_reason(problem: Problem, guest: int, source: int, before: ClusterState, after: ClusterState) -> str:
-    still = {violation.rule for violation in after.violations}
-    mine = {rule.name for rule in problem.rules if problem.guests[guest].id in rule.guests}
-    broken = [violation for violation in before.violations if violation.rule in mine]
-    # Of several broken rules the one that the plan mends is the reason.
-    broken.sort(
-        key=lambda violation: (violation.rule in still, problem.hosts[source].name not in violation.detail)
-    )
-    if not broken:
-        return ""
-    verb = "eases" if broken[0].rule in still else "mends"
-    return f"{verb} rule {broken[0].rule}: {broken[0].detail}"
-
-
-def _main_change(
-    problem: Problem, source: int, target: int, before: ClusterState, after: ClusterState
-) -> tuple[str | None, str]:
-    """The metric in which one of the two hosts comes nearest to the others, and the sentence that says so."""
-    best: tuple[float, str | None, str] = (0.0, None, "")
-    for name in problem.metrics.names:
-        values = [state.used[name] for state in before.hosts.values() if state.used[name] is not None]
-        middle = (max(v or 0.0 for v in values) + min(v or 0.0 for v in values)) / 2
-        for host, verb in ((source, "takes"), (target, "brings")):
-            id_ = problem.hosts[host].id
-            was, will = before.hosts[id_].used[name], after.hosts[id_].used[name]
-            if was is None or will is None:
-                continue
-            gain = abs(was - middle) - abs(will - middle)
-            if gain > best[0] and (will < was) == (host == source):
-                text = f"{verb} {problem.hosts[host].name} from {was:.0f} % to {will:.0f} % {label(name)}"
-                best = (gain, name, text)
-    return best[1], best[2]
+    def _main_change(self, source: int, target: int) -> str:
+        """The metric in which one of the two hosts comes nearest to the others."""
+        best, text = 0.0, ""
+        for name, middle in self.middle.items():
+            for host, verb in ((source, "takes"), (target, "brings")):
+                id_ = self.problem.hosts[host].id
+                was, will = self.before.hosts[id_].used[name], self.after.hosts[id_].used[name]
+                if was is None or will is None:
+                    continue
+                gain = abs(was - middle) - abs(will - middle)
+                if gain > best and (will < was) == (host == source):
+                    best = gain
+                    change = f"from {was:.0f} % to {will:.0f} % {label(name)}"
+                    text = f"{verb} {self.problem.hosts[host].name} {change}"
+        return text
 
 
 def label(metric: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from .._model.plan import ClusterState, HostState, Violation
 from .._model.policy import Policy
 from .._model.snapshot import Rule, Snapshot
-from .problem import Problem, build
+from .problem import Group, Problem, build
 
 Places = Sequence[int]
 
@@ -68,14 +68,17 @@ def violations(problem: Problem, places: Places) -> list[Violation]:
     """Every rule that does not hold; the ones that are only wishes say so."""
     index = {guest.id: number for number, guest in enumerate(problem.guests)}
     found = []
+    groups = {group.name: group for group in problem.groups}
     for rule in problem.rules:
-        detail = _detail(problem, rule, [index[guest] for guest in rule.guests], places)
+        detail = _detail(
+            problem, groups.get(rule.name), rule, [index[guest] for guest in rule.guests], places
+        )
         if detail:
             found.append(Violation(rule=rule.name, detail=detail if rule.strict else f"wish: {detail}"))
     return found
 
 
-def _detail(problem: Problem, rule: Rule, guests: Sequence[int], places: Places) -> str:
+def _detail(problem: Problem, group: Group | None, rule: Rule, guests: Sequence[int], places: Places) -> str:
     if not guests:
         return ""
     at: dict[int, list[int]] = {}
@@ -90,7 +93,7 @@ def _detail(problem: Problem, rule: Rule, guests: Sequence[int], places: Places)
     if rule.kind == "affinity":
         return _listed(problem, at) if len(at) > 1 else ""
     if rule.kind == "even_spread":
-        return _uneven(problem, rule, at)
+        return _uneven(problem, group, rule, at)
     inside = rule.kind == "host_affinity"
     wanted = set(rule.hosts)
     wrong = [
@@ -101,8 +104,7 @@ def _detail(problem: Problem, rule: Rule, guests: Sequence[int], places: Places)
     return "; ".join(wrong[:10])
 
 
-def _uneven(problem: Problem, rule: Rule, at: dict[int, list[int]]) -> str:
-    group = next((group for group in problem.groups if group.name == rule.name), None)
+def _uneven(problem: Problem, group: Group | None, rule: Rule, at: dict[int, list[int]]) -> str:
     if group is None or not group.domain:
         return ""
     counts = {host: len(at.get(host, ())) for host in sorted(group.domain)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 
-from .moves import cost_at, targets
+from .moves import ENOUGH, cost_at
 from .state import State
 
 SETTLED = 1e-6
@@ -115,9 +115,13 @@ def _best_target(state: State, unit: int, budget: int) -> tuple[float, int, int]
     base = state.excess_with(before, state.points_of(unit, before)) - state.excess[before]
     left = state.guests_moved(unit, before)
     best: tuple[float, int, int] | None = None
-    for host in targets(state, unit):
-        if host == before:
+    mask, looked = state.problem.unit_mask[unit], 0
+    for host in state.by_room():
+        if host == before or not mask >> host & 1:
             continue
+        looked += 1
+        if looked > ENOUGH:
+            break
         moved = state.guests_moved(unit, host)
         change = state.excess_with(host, state.points_of(unit, host)) - state.excess[host] - base
         if change >= -SETTLED or state.moves + moved > budget:

@@ -12,9 +12,10 @@ from random import Random
 
 from .counts import Counts
 from .moves import NEVER, best_place, place_with_room, targets, undo_all
-from .state import APART_AT_HOME, NOWHERE, State
+from .state import NOWHERE, State
 
 TRIES = 120
+CANDIDATES = 24
 
 
 def mend(state: State, *, budget: int, empty_hosts: bool) -> None:
@@ -58,7 +59,7 @@ def _leaving(state: State) -> list[int]:
 
 
 def _misplaced(state: State, unit: int, host: int) -> bool:
-    return host == APART_AT_HOME or not state.problem.unit_mask[unit] >> host & 1
+    return not state.is_placed(unit, host)
 
 
 def _relocate(state: State, unit: int, budget: int) -> bool:
@@ -78,7 +79,7 @@ def _loosen(state: State, counts: Counts, budget: int) -> bool:
     """One step towards a rule that holds: the cheapest guest to leave a crowded host."""
     amount = counts.amount
     best = (NEVER, -1, -1)
-    for unit in _crowded(state, counts):
+    for unit in _crowded(state, counts)[:CANDIDATES]:
         host = state.take(unit)
         found = best_place(state, unit, frozenset((host,)))
         if found is not None:
@@ -91,7 +92,7 @@ def _loosen(state: State, counts: Counts, budget: int) -> bool:
     if best[1] >= 0:
         state.move(best[1], best[2])
         return True
-    return any(_force(state, counts, unit, budget) for unit in _crowded(state, counts))
+    return any(_force(state, counts, unit, budget) for unit in _crowded(state, counts)[:CANDIDATES])
 
 
 def _force(state: State, counts: Counts, unit: int, budget: int) -> bool:
@@ -112,7 +113,8 @@ def _crowded(state: State, counts: Counts) -> list[int]:
     group = counts.group
     most = 1
     if group.kind == "even":
-        most = min(counts.at.get(host, 0) for host in group.domain)
+        # The fullest hosts first; those a step below follow once these have given.
+        most = max((many for host, many in counts.at.items() if host in group.domain), default=1) - 1
     hosts = {host for host, many in counts.at.items() if many > most}
     members = set(group.guests)
     units = [
@@ -181,4 +183,4 @@ def _refill(state: State, unit: int, host: int, out: list[int]) -> bool:
 
 def wrong_guests(state: State) -> int:
     """How many guests are where a strict rule or maintenance does not want them."""
-    return state.broken + sum(len(state.problem.members[unit]) for unit in unplaced(state))
+    return state.broken + state.misplaced

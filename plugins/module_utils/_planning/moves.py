@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from .state import APART_AT_HOME, State
 
 NEVER = float("inf")
+# So many hosts with room are looked at, the emptiest first: more than any but the largest clusters have.
+ENOUGH = 100
 
 
 def cost_at(state: State, unit: int, host: int) -> float:
@@ -71,9 +73,13 @@ def targets(state: State, unit: int) -> Iterable[int]:
 def best_place(state: State, unit: int, banned: frozenset[int] = frozenset()) -> tuple[float, int] | None:
     """The cheapest host for a taken unit, or None when it fits nowhere."""
     best = None
-    for host in targets(state, unit):
-        if host in banned or not state.fits(unit, host):
+    mask, looked = state.problem.unit_mask[unit], 0
+    for host in state.by_room():
+        if not mask >> host & 1 or host in banned or not state.fits(unit, host):
             continue
+        looked += 1
+        if looked > ENOUGH:
+            break
         cost = cost_at(state, unit, host) + 1e-4 * state.guests_moved(unit, host)
         if best is None or cost < best[0] - 1e-12:
             best = (cost, host)

@@ -10,7 +10,7 @@ those departures become its `after`. A coin is spent once, so whatever runs at t
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .problem import Problem
@@ -60,7 +60,10 @@ class _Scheduler:
         self, problem: Problem, hops: Sequence[tuple[Hop, ...]], ceilings: Sequence[Sequence[float]]
     ) -> None:
         self.problem = problem
-        self.waiting = sorted(hops, key=lambda job: (-self._seconds(job[0]), job[0].guest))
+        self.jobs = sorted(hops, key=lambda job: (-self._seconds(job[0]), job[0].guest))
+        self.waiting = set(range(len(self.jobs)))
+        self.touching: dict[int, list[int]] = {}
+        self.in_group: dict[int, list[int]] = {}
         used = problem.needs.used
         self.free = [
             [top - have for top, have in zip(tops, now, strict=True)]
@@ -85,6 +88,11 @@ class _Scheduler:
             if group.strict:
                 for guest in group.guests:
                     self.groups_of.setdefault(guest, []).append(number)
+        for job, parts in enumerate(self.jobs):
+            for host in {host for hop in parts for host in (hop.source, hop.target)}:
+                self.touching.setdefault(host, []).append(job)
+            for number in {number for hop in parts for number in self.groups_of.get(hop.guest, ())}:
+                self.in_group.setdefault(number, []).append(job)
         self.at: dict[int, dict[int, int]] = {}
         self.left_by: dict[tuple[int, int], list[int]] = {}
         self.last_of_group: dict[int, list[int]] = {}
@@ -95,20 +103,29 @@ class _Scheduler:
             self.at[number] = counts
 
     def run(self) -> Order:
-        while self.waiting or self.running:
-            started = self._start_what_is_safe()
+        self._start_what_is_safe(range(len(self.jobs)))
+        while self.waiting:
             if not self.running:
-                if started or self._park():
-                    continue
-                break
+                if not self._start_what_is_safe(sorted(self.waiting)) and not self._park():
+                    break
+                continue
             self.now, position = heapq.heappop(self.running)
             self._end(position)
-        return Order(placed=self.placed, left=[hop for job in self.waiting for hop in job])
+            self._start_what_is_safe(self._concerned(self.placed[position].hop))
+        return Order(placed=self.placed, left=[hop for job in sorted(self.waiting) for hop in self.jobs[job]])
+
+    def _concerned(self, hop: Hop) -> list[int]:
+        """Waiting jobs that the end of this hop may have made safe: of its hosts, its guest and its rules."""
+        jobs = set(self.touching.get(hop.source, ())) | set(self.touching.get(hop.target, ()))
+        for number in self.groups_of.get(hop.guest, ()):
+            jobs.update(self.in_group.get(number, ()))
+        return sorted(jobs & self.waiting)
 
     def _park(self) -> bool:
         """Nothing can start: send one guest to a third host first, so that the ring opens. Once for each
         guest."""
-        for number, job in enumerate(self.waiting):
+        for number in sorted(self.waiting):
+            job = self.jobs[number]
             hop = job[0]
             if len(job) > 1 or hop.guest in self.parked or not self._is_in_the_way(hop):
                 continue
@@ -116,13 +133,14 @@ class _Scheduler:
                 detour = Hop(guest=hop.guest, source=hop.source, target=host, parking=True)
                 if self._obeys_rules((detour,)) and self._has_room((detour,)):
                     self.parked.add(hop.guest)
-                    self.waiting[number] = (Hop(guest=hop.guest, source=host, target=hop.target),)
+                    self.jobs[number] = (Hop(guest=hop.guest, source=host, target=hop.target),)
+                    self.touching.setdefault(host, []).append(number)
                     self._start((detour,))
                     return True
         return False
 
     def _is_in_the_way(self, hop: Hop) -> bool:
-        return any(job[0].target == hop.source for job in self.waiting)
+        return any(self.jobs[number][0].target == hop.source for number in self.waiting)
 
     def _refuges(self, hop: Hop) -> list[int]:
         """Hosts that may run the guest, those with the most free memory first."""
@@ -134,20 +152,19 @@ class _Scheduler:
         memory = self.problem.needs.guest[hop.guest][1]
         return 1.0 + memory / self.problem.policy.migration_bandwidth
 
-    def _start_what_is_safe(self) -> bool:
-        still, any_started = [], False
-        for job in self.waiting:
+    def _start_what_is_safe(self, jobs: Iterable[int]) -> bool:
+        any_started = False
+        for number in jobs:
+            job = self.jobs[number]
             if (
                 self._has_arrived(job[0])
                 and self._has_slots(job)
                 and self._obeys_rules(job)
                 and self._has_room(job)
             ):
+                self.waiting.discard(number)
                 self._start(job)
                 any_started = True
-            else:
-                still.append(job)
-        self.waiting = still
         return any_started
 
     def _has_arrived(self, hop: Hop) -> bool:

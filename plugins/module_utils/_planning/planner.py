@@ -17,7 +17,7 @@ from .anneal import SETTLED
 from .apply import apply_plan
 from .bounds import migrations_bound, spread_bound
 from .errors import UnsafePlan
-from .explain import broken_rules, immovable, kind_of, left_on, out_of_band, reason, stranded
+from .explain import Reasons, broken_rules, immovable, kind_of, left_on, out_of_band, stranded
 from .hosts import closed
 from .judge import cluster_state
 from .moves import go_home
@@ -181,6 +181,7 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: S
     places = _places(state)
     before, after = cluster_state(problem, problem.home), cluster_state(problem, places)
     unit_of = {guest: unit for unit in kinds for guest in problem.members[unit]}
+    reasons = Reasons(problem, before, after)
     waves: list[int] = []
     migrations = []
     for position, placed in enumerate(ordered.placed):
@@ -197,7 +198,7 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: S
                 source=problem.hosts[hop.source].id,
                 target=problem.hosts[hop.target].id,
                 kind=kind,
-                why=reason(problem, kind, hop.guest, hop.source, hop.target, before, after),
+                why=reasons.of(kind, hop.guest, hop.source, hop.target),
                 after=tuple(step + 1 for step in placed.after),
                 cost=Cost(memory=memory, seconds=round(placed.ends - placed.starts, 1)),
                 storage=_storage(problem, hop),

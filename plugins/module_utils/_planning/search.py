@@ -18,7 +18,7 @@ from .problem import Problem
 from .state import APART_AT_HOME, State
 
 UNLIMITED = 1 << 60
-FEWEST = 400
+FEWEST, MOST = 400, 8000
 
 
 def solve(
@@ -68,7 +68,7 @@ def _level(state: State, dice: Random, budget: int, expired: Callable[[], bool])
         pass
     if state.total_excess <= SETTLED and state.moves <= migrations_bound(problem, banded=True):
         return
-    steps = problem.policy.effort * max(FEWEST, len(problem.members))
+    steps = problem.policy.effort * min(MOST, max(FEWEST, len(problem.members)))
     Annealer(state, dice, budget, expired, Schedule()).run(steps)
     if state.total_excess > SETTLED:
         level(state, budget, steps=len(problem.members) + 100)

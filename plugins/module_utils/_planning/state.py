@@ -13,6 +13,7 @@ from .problem import Problem, Vector
 NOWHERE = -2
 APART_AT_HOME = -1
 WIDE = 1e300
+STALE = 60
 
 
 class State:
@@ -43,6 +44,10 @@ class State:
         self.bytes = 0
         # Places that turned out to have no safe way there.
         self.forbidden: set[tuple[int, int]] = set()
+        self.misplaced = 0
+        self._by_room: list[int] = []
+        self._by_room_until = 0
+        self._changes = 0
         self.strict = tuple(counts for counts in self.counts if counts.group.strict)
         self.broken_count = sum(counts.amount for counts in self.strict)
         for unit in range(units):
@@ -128,6 +133,9 @@ class State:
             self._change(host, unit, 1)
             self.on[host][unit] = None
         self.where[unit] = host
+        self._changes += 1
+        if not self.is_placed(unit, host):
+            self.misplaced += len(self.problem.members[unit])
         self.moves += self.guests_moved(unit, host)
         self.bytes += self.bytes_moved(unit, host)
 
@@ -141,9 +149,22 @@ class State:
             self._change(host, unit, -1)
             del self.on[host][unit]
         self.where[unit] = NOWHERE
+        if not self.is_placed(unit, host):
+            self.misplaced -= len(self.problem.members[unit])
         self.moves -= self.guests_moved(unit, host)
         self.bytes -= self.bytes_moved(unit, host)
         return host
+
+    def is_placed(self, unit: int, host: int) -> bool:
+        """Whether no host rule and no maintenance wants the unit elsewhere."""
+        return host >= 0 and bool(self.problem.unit_mask[unit] >> host & 1)
+
+    def by_room(self) -> Sequence[int]:
+        """Hosts from the emptiest to the fullest, as they were not long ago: an order to try them in."""
+        if self._changes >= self._by_room_until:
+            self._by_room_until = self._changes + STALE
+            self._by_room = sorted(range(len(self.points)), key=lambda host: (sum(self.points[host]), host))
+        return self._by_room
 
     def move(self, unit: int, host: int) -> None:
         self.take(unit)

@@ -182,9 +182,12 @@ class _Replay:
         return None
 
     def capacity_defects(self) -> Iterable[str]:
+        residents: dict[str, list[Guest]] = {}
+        for guest in self.snapshot.guests:
+            residents.setdefault(guest.host, []).append(guest)
         for host_id in self.arrivals:
             host = self.hosts[host_id]
-            here = [guest for guest in self.snapshot.guests if guest.host == host_id]
+            here = residents.get(host_id, [])
             for need, now, ceiling in self._ceilings(host, here):
                 gains = {index: self._size(index, need) for index in self.arrivals[host_id]}
                 if now + sum(gains.values()) <= ceiling * (1 + TOLERANCE):
