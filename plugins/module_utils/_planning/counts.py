@@ -53,7 +53,7 @@ class Counts:
         if not group.strict:
             return True
         if group.kind == "apart":
-            return host not in self.at
+            return many == 1 and host not in self.at
         return host not in group.domain or self.at.get(host, 0) + many <= self._floor(host, many) + group.skew
 
     def _floor(self, host: int, many: int) -> int:
