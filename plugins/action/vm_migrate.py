@@ -1,0 +1,39 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the module of the same name and shows its progress meanwhile."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.watching import Watch
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Nothing is shown in check mode, where nothing takes time, nor of a module that runs elsewhere."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if (
+            self._task.check_mode
+            or self._connection.transport != "local"
+            or self._task.args.get("progress_path")
+        ):
+            result.update(self._execute_module(task_vars=task_vars))
+            return result
+        host = (task_vars or {}).get("inventory_hostname", "")
+        with tempfile.TemporaryDirectory(prefix="evenkeel-") as folder:
+            path = Path(folder, "progress.jsonl")
+            path.touch()
+            arguments = {**self._task.args, "progress_path": str(path)}
+            with Watch(path, lambda line: Display().display(f"{host}: {line}")):
+                result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+        return result

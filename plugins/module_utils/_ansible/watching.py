@@ -1,0 +1,83 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person who watches a run sees: a line now and then. Private to the collection."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+# A line of progress for each change would flood the log of a long run.
+SECONDS_BETWEEN_LINES = 10.0
+NAMED = 4
+
+
+def line_of(progress: Mapping[str, Any]) -> str:
+    """One line: what is done, what is under way with its percent, what is left, when the end is expected."""
+    ended: Mapping[str, int] = progress["ended"]
+    moving = progress["moving"]
+    total = sum(ended.values()) + len(moving) + progress["left"]
+    parts = [f"{sum(ended.values())} of {total} done"]
+    parts += [f"{ended[bad]} {bad}" for bad in ("failed", "cancelled", "skipped") if ended.get(bad)]
+    if moving:
+        names = ", ".join(_moving(entry) for entry in moving[:NAMED])
+        more = f" and {len(moving) - NAMED} more" if len(moving) > NAMED else ""
+        parts.append(f"under way: {names}{more}")
+    if progress["seconds_left"] and (moving or progress["left"]):
+        parts.append(f"about {_duration(progress['seconds_left'])} left")
+    return "; ".join(parts)
+
+
+def _moving(entry: Mapping[str, Any]) -> str:
+    percent = "" if entry["percent"] is None else f" {entry['percent']:.0f} %"
+    return f"{entry['guest']} to {entry['target']}{percent}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class Watch:
+    """Shows the lines of a progress file, in a thread of its own, until it is left."""
+
+    def __init__(self, path: Path, show: Callable[[str], None]) -> None:
+        self._path = path
+        self._show = show
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        shown = ""
+        with self._path.open(encoding="utf-8") as stream:
+            while not self._over.wait(SECONDS_BETWEEN_LINES):
+                line = _newest(stream)
+                if line is not None and line != shown:
+                    shown = line
+                    self._show(line)
+
+
+def _newest(stream: TextIOWrapper) -> str | None:
+    """The newest whole line that has come since the last call, as people read it."""
+    newest = None
+    while True:
+        place = stream.tell()
+        text = stream.readline()
+        if not text.endswith("\n"):
+            stream.seek(place)
+            return None if newest is None else line_of(json.loads(newest))
+        newest = text
