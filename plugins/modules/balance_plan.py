@@ -38,9 +38,36 @@ options:
     description:
       - V(spread) mends rules and brings the fullest and the emptiest host within O(max_spread) points of each other, for each metric.
       - V(rules) mends rules only.
+      - >-
+        V(evacuate) empties the hosts of O(evacuate), with targets chosen so that the other hosts stay level. Other guests
+        move only where a guest finds no room without, and rules that are broken elsewhere stay as they are.
     type: str
-    choices: [spread, rules]
+    choices: [spread, rules, evacuate]
     default: spread
+  evacuate:
+    description:
+      - Hosts that every running guest is to leave and that no guest goes to, for O(goal=evacuate) only.
+      - Guests that can't leave are in RV(plan.immovable) with the reason, and RV(summary.status) is not V(balanced) then.
+    type: dict
+    suboptions:
+      names:
+        description: Ids, names or shell patterns of names, such as V(web*).
+        type: list
+        elements: str
+      regex:
+        description: Regular expression that a name matches from its start.
+        type: str
+      tags:
+        description: Shell patterns of tags. Hosts have none.
+        type: list
+        elements: str
+      pools:
+        description: Names or shell patterns of pools.
+        type: list
+        elements: str
+      labels:
+        description: Labels and their values, all of which must be there. Guests have none.
+        type: dict
   metrics:
     description: What is balanced, all of it together.
     type: list
@@ -258,6 +285,13 @@ options:
   max_per_host:
     description: Migrations into or out of one host at the same time, which the waves are made for. 2 unless told otherwise.
     type: int
+  other_balancers:
+    description:
+      - What to do where something else moves guests by itself, such as DRS or the balancer of Proxmox VE.
+      - V(respect) plans nothing and says who is in charge, except for the goal V(evacuate). V(ignore) plans all the same.
+    type: str
+    choices: [respect, ignore]
+    default: respect
   seed:
     description: Another seed may find another plan that is as good.
     type: int
@@ -286,6 +320,13 @@ EXAMPLES = r"""
     rules:
       - by: name_prefix
         kind: even_spread
+
+- name: Empty two hosts
+  evenkeel.cluster.balance_plan:
+    snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
+    goal: evacuate
+    evacuate:
+      names: [esx3.example.com, esx4.example.com]
 
 - name: At most 20 migrations, memory tighter than cpu, the licence server stays
   evenkeel.cluster.balance_plan:
@@ -380,6 +421,12 @@ report:
   type: list
   elements: str
   sample: ["cluster production (vsphere): balanced by 9 migrations in 3 waves"]
+unresolved:
+  description: What the plan does not put in order and why, a line each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["host esx3 to be emptied: it still runs gpu01 (it can't be migrated: passthrough_device)"]
 plan:
   description: The plan. Its JSON Schema is in C(docs/schemas/plan.json) of the collection.
   returned: when O(plan_path) is not given

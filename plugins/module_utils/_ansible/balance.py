@@ -18,6 +18,7 @@ from .render import report
 
 POLICY_OPTIONS = (
     "goal",
+    "evacuate",
     "metrics",
     "aggressiveness",
     "max_spread",
@@ -30,6 +31,7 @@ POLICY_OPTIONS = (
     "allow_blockers",
     "migration_bandwidth",
     "max_per_host",
+    "other_balancers",
     "seed",
 )
 
@@ -44,6 +46,7 @@ def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         "changed": False,
         "summary": summary(plan, params["plan_path"]),
         "report": report(plan),
+        "unresolved": [f"{item.what}: {item.why}" for item in plan.unresolved],
     }
     if params["plan_path"]:
         write_json(params["plan_path"], plan.to_json(), "plan_path")

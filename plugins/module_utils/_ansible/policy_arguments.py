@@ -20,6 +20,7 @@ _SELECTOR: dict[str, Any] = {
 
 POLICY_ARGUMENTS: dict[str, Any] = {
     "goal": {"type": "str", "choices": list(get_args(Goal)), "default": "spread"},
+    "evacuate": {"type": "dict", "options": _SELECTOR},
     "metrics": {
         "type": "list",
         "elements": "str",
@@ -75,5 +76,6 @@ POLICY_ARGUMENTS: dict[str, Any] = {
     "allow_blockers": {"type": "list", "elements": "str"},
     "migration_bandwidth": {"type": "float"},
     "max_per_host": {"type": "int"},
+    "other_balancers": {"type": "str", "choices": ["respect", "ignore"], "default": "respect"},
     "seed": {"type": "int", "default": 1},
 }

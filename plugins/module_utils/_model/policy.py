@@ -124,13 +124,18 @@ class Policy:
     min_gain: Annotated[
         float,
         Bounds(least=0),
-        "points outside the band that a migration must take away to pay, where the band itself can't be reached",
+        "points outside the band that a migration must take away to pay, where the band can't be reached",
     ] = 0.5
     effort: Annotated[
         int,
         Bounds(least=0),
-        "how long to look for fewer migrations, in search steps for each guest (400 guests at least); the same effort, the same plan",
+        "how long to look for fewer migrations, in search steps for each guest (of 400 to 8000 guests); "
+        "the same effort, the same plan",
     ] = 100
+    engine: Annotated[
+        Literal["search", "exact"],
+        "exact: prove the fewest migrations with HiGHS, for clusters of up to about 10 hosts and 100 guests",
+    ] = "search"
     time_limit: (
         Annotated[
             float,
@@ -149,6 +154,10 @@ class Policy:
         Bounds(0, YEAR),
         "seconds for which a guest stays that failed to be migrated, unless its host is emptied",
     ] = 3600
+    other_balancers: Annotated[
+        Literal["respect", "ignore"],
+        "what to do where something else moves guests by itself: plan nothing, or plan all the same",
+    ] = "respect"
     seed: int = 1
 
     @classmethod

@@ -22,6 +22,7 @@ from .hosts import closed
 from .judge import cluster_state
 from .moves import go_home
 from .order import Hop, Order, order
+from .others import defers, left_to_others
 from .problem import Problem, build
 from .search import place_like, solve
 from .select import select_guests, select_hosts
@@ -44,6 +45,8 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     def expired() -> bool:
         return policy.time_limit is not None and clock() - started >= policy.time_limit
 
+    if defers(snapshot, policy):
+        return left_to_others(snapshot, policy)
     open_hosts = closed(snapshot, policy)
     problem = build(open_hosts, policy)
     result, places = _reachable(problem, solve(problem, expired), expired)
@@ -215,13 +218,13 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: S
         migrations=tuple(migrations),
         before=before,
         after=after,
-        proof=_proof(problem, len(migrations), complete=not wrong),
+        proof=_proof(problem, len(migrations), state.proven, complete=not wrong),
         unresolved=tuple(unresolved),
         immovable=immovable(problem, places, after) if unresolved else (),
     )
 
 
-def _proof(problem: Problem, migrations: int, *, complete: bool) -> Proof:
+def _proof(problem: Problem, migrations: int, proven: int | None, *, complete: bool) -> Proof:
     """The bound holds for plans that put everything in order, so an incomplete plan has none but 0."""
     banded = problem.policy.goal == "spread"
     if problem.policy.goal == "evacuate":
@@ -234,6 +237,8 @@ def _proof(problem: Problem, migrations: int, *, complete: bool) -> Proof:
             if banded
             else "fewest departures that mend every rule"
         )
+    if complete and proven is not None and proven >= bound:
+        bound, method = proven, "integer program over guests and hosts, solved by HiGHS"
     spreads = dict(zip(problem.metrics.names, spread_bound(problem), strict=True))
     return Proof(
         migrations_lower_bound=bound,
