@@ -32,6 +32,12 @@ def seed_pip() -> None:
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(PIP_BOOTSTRAP)
 
 
+def seed_keys() -> None:
+    """Put files where ansible-test looks for its SSH key, before it calls a program that may not be there."""
+    for name in ("id_rsa", "id_rsa.pub"):
+        (HOME / ".ansible" / "test" / name).write_text("No key: tests on this machine itself use none.\n")
+
+
 def furnish_home() -> None:
     """Keep pip quiet, and lead to the user's own settings and caches; no environment variable would."""
     quiet = HOME / ".pip" / "pip.conf"
@@ -47,6 +53,7 @@ def furnish_home() -> None:
 def ansible_test(shell: Shell, copy: Path, *arguments: str) -> str:
     """Run ansible-test in a copy of the collection, with a home of ours, for it writes there."""
     seed_pip()
+    seed_keys()
     furnish_home()
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return shell.run(

@@ -13,6 +13,7 @@ from .steps import Step, steps
 
 LOGS = ROOT / ".cache" / "check"
 SHOWN_LINES = 80
+SHOWN_COLUMNS = 400
 
 
 def chosen(every: list[Step], names: list[str]) -> list[Step]:
@@ -28,7 +29,7 @@ def telling_lines(shell: Shell, pattern: str) -> list[str]:
     """The last lines of a log that match, without the path through which Ansible finds the checkout."""
     text = shell.log.read_text(errors="replace") if shell.log.exists() else ""
     lines = re.sub(r"\S*/ansible_collections/evenkeel/cluster/", "", text).splitlines()
-    return [line for line in lines if re.match(pattern, line)][-SHOWN_LINES:]
+    return [line[:SHOWN_COLUMNS] for line in lines if re.match(pattern, line)][-SHOWN_LINES:]
 
 
 def passes(step: Step, number: str) -> bool:

@@ -89,5 +89,7 @@ isolate() {
     [ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8
     mkdir -p .cache/ansible
     : >.cache/ansible/ansible.cfg
-    export PATH=$PWD/.venv/bin:$PATH GOTOOLCHAIN=local ANSIBLE_HOME=$PWD/.cache/ansible ANSIBLE_CONFIG=$PWD/.cache/ansible/ansible.cfg
+    export PATH=$PWD/.venv/bin:$PATH GOTOOLCHAIN=local
+    export ANSIBLE_HOME=$PWD/.cache/ansible ANSIBLE_REMOTE_TMP=$PWD/.cache/ansible/tmp
+    export ANSIBLE_CONFIG=$PWD/.cache/ansible/ansible.cfg
 }
