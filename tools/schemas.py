@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import json
 
-from ..plugins.module_utils._model.codec import json_schema
 from ..plugins.module_utils._model.outcome import Outcome
 from ..plugins.module_utils._model.plan import Plan
 from ..plugins.module_utils._model.policy import Policy
+from ..plugins.module_utils._model.schema import json_schema
 from ..plugins.module_utils._model.snapshot import Snapshot
 from .run import ROOT
 

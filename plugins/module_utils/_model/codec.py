@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frozen dataclasses from JSON and back, and their JSON Schema: the type hints are the only description.
+"""Frozen dataclasses from JSON and back: the type hints are the only description.
 
 Understood hints: str, int, float, bool, None in unions, Literal, `tuple[T, ...]`, `Mapping[str, T]`, other
 dataclasses, and `Annotated[T, …]` with a `Bounds`, a `Pattern` or a text (the description in the schema). A
@@ -60,12 +60,12 @@ def json_name(field: Field[Any]) -> str:
     return str(field.metadata.get("json", field.name))
 
 
-def _is_required(field: Field[Any]) -> bool:
+def is_required(field: Field[Any]) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
 @cache
-def _hints(cls: type) -> dict[str, Any]:
+def hints_of(cls: type) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)
 
 
@@ -231,9 +231,9 @@ def _object(key_decoder: Decoder, inner: Decoder) -> Decoder:
 
 
 def _dataclass(cls: type) -> Decoder:
-    hints = _hints(cls)
+    hints = hints_of(cls)
     parts = {json_name(field): (field.name, _decoder(hints[field.name])) for field in fields(cls)}
-    required = {json_name(field) for field in fields(cls) if _is_required(field)}
+    required = {json_name(field) for field in fields(cls) if is_required(field)}
 
     def decoder(value: Any) -> Any:
         if not isinstance(value, Mapping):
@@ -289,7 +289,7 @@ def _encode_by_value(value: Any) -> Any:
 
 
 def _encode_dataclass(cls: type) -> Encoder:
-    hints = _hints(cls)
+    hints = hints_of(cls)
     parts = [
         (
             field.name,
@@ -313,74 +313,3 @@ def _encode_dataclass(cls: type) -> Encoder:
 
 def _default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
-
-
-def json_schema(cls: type, title: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a dataclass: what `decode` accepts and `encode` gives."""
-    definitions: dict[str, Any] = {}
-    root = _schema(cls, definitions)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": title,
-        **root,
-        "$defs": dict(sorted(definitions.items())),
-    }
-
-
-_SCALAR_SCHEMAS: dict[Any, dict[str, Any]] = {
-    str: {"type": "string"},
-    int: {"type": "integer"},
-    float: {"type": "number"},
-    bool: {"type": "boolean"},
-    type(None): {"type": "null"},
-}
-
-
-def _schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    origin = get_origin(hint)
-    if origin is Annotated:
-        return _annotated_schema(hint, definitions)
-    if origin in (Union, types.UnionType):
-        return {"anyOf": [_schema(option, definitions) for option in get_args(hint)]}
-    if origin is Literal:
-        return {"enum": list(get_args(hint))}
-    if origin is tuple:
-        return {"type": "array", "items": _schema(get_args(hint)[0], definitions)}
-    if origin is not None and issubclass(origin, Mapping):
-        key, item = get_args(hint)
-        keys = {key_: value for key_, value in _schema(key, definitions).items() if key_ != "type"}
-        result = {"type": "object", "additionalProperties": _schema(item, definitions)}
-        return {**result, "propertyNames": keys} if keys else result
-    if is_dataclass(hint):
-        return _dataclass_schema(cast(type, hint), definitions)
-    return dict(_SCALAR_SCHEMAS[hint])
-
-
-def _annotated_schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    inner, *notes = get_args(hint)
-    result = _schema(inner, definitions)
-    for note in notes:
-        if isinstance(note, Bounds):
-            limits = {"minimum": note.least, "maximum": note.most}
-            result.update({key: value for key, value in limits.items() if value is not None})
-        elif isinstance(note, Pattern):
-            result["pattern"] = f"^(?:{note.regex})$"
-        elif isinstance(note, str):
-            result["description"] = note
-    return result
-
-
-def _dataclass_schema(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
-    if cls.__name__ not in definitions:
-        definitions[cls.__name__] = {}
-        hints = _hints(cls)
-        definitions[cls.__name__] = {
-            "type": "object",
-            "description": " ".join((cls.__doc__ or "").split()),
-            "properties": {
-                json_name(field): _schema(hints[field.name], definitions) for field in fields(cls)
-            },
-            "required": [json_name(field) for field in fields(cls) if _is_required(field)],
-            "additionalProperties": False,
-        }
-    return {"$ref": f"#/$defs/{cls.__name__}"}
