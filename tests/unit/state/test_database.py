@@ -1,0 +1,198 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The database is made once, brought to the newest version, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state import library
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import (
+    Database,
+    Retry,
+    open_database,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.engines import sqlite_file
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import (
+    StateBusy,
+    StateError,
+    StateLibraryMissing,
+    StateTooNew,
+    StateUnavailable,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.migrations import VERSIONS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import METADATA
+from ansible_collections.evenkeel.cluster.tests.support.postgresql import PASSWORD, PostgreSQL
+
+IN_PROCESSES = """
+import os, sys, sqlalchemy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Retry, open_database
+
+def work():
+    with open_database(sys.argv[1], Retry(attempts=100, most_seconds=0.2)) as database:
+        for _ in range(int(sys.argv[3])):
+            database.transaction(count)
+
+def count(connection):
+    pid = connection.execute(sqlalchemy.text("SELECT pid FROM cluster_lock")).scalar_one()
+    connection.execute(sqlalchemy.text("UPDATE cluster_lock SET pid = :pid"), {"pid": pid + 1})
+
+for _ in range(int(sys.argv[2])):
+    if os.fork() == 0:
+        work()
+        os._exit(0)
+sys.exit(any([os.wait()[1] for _ in range(int(sys.argv[2]))]))
+"""
+
+
+def in_processes(url: str, processes: int, transactions: int) -> None:
+    """Each opens the database and adds one so many times, all at once."""
+    done = subprocess.run(
+        [sys.executable, "-c", IN_PROCESSES, url, str(processes), str(transactions)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def columns(connection: sqlalchemy.Connection) -> dict[str, set[tuple[str, bool]]]:
+    """By table: its columns and whether each may be null."""
+    seen = sqlalchemy.inspect(connection)
+    return {
+        table: {(column["name"], column["nullable"]) for column in seen.get_columns(table)}
+        for table in seen.get_table_names()
+        if table != "evenkeel_schema"
+    }
+
+
+def test_the_migrations_make_the_tables_that_the_queries_expect(database: Database) -> None:
+    assert database.transaction(columns) == {
+        table.name: {(column.name, bool(column.nullable)) for column in table.columns}
+        for table in METADATA.tables.values()
+    }
+
+
+def test_opened_again_everything_is_still_there(url: str) -> None:
+    for expected in (0, 1):
+        with open_database(url) as database:
+            count = sqlalchemy.text("SELECT count(*) FROM cluster_lock")
+            assert database.transaction(lambda c: c.execute(count).scalar()) == expected  # noqa: B023
+            insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES (:c, '', '', 1, '', '', 0, 0)")
+            database.transaction(lambda c: c.execute(insert, {"c": f"c{expected}"}))  # noqa: B023
+
+
+def test_many_that_open_it_first_at_the_same_time(url: str) -> None:
+    in_processes(url, 12, 0)
+
+
+def test_tables_of_a_newer_collection_are_left_alone(url: str) -> None:
+    with open_database(url) as database:
+        raise_it = sqlalchemy.text("UPDATE evenkeel_schema SET version = 99")
+        database.transaction(lambda connection: connection.execute(raise_it))
+    with pytest.raises(StateTooNew, match=f"have version 99, this collection knows {len(VERSIONS)}"):
+        open_database(url)
+
+
+def test_a_transaction_that_always_collides_ends_with_an_error(postgresql: PostgreSQL) -> None:
+    # On SQLite a transaction begins only when no other is under way.
+    url = postgresql.new_database()
+    naps: list[float] = []
+    retry = Retry(attempts=4, first_seconds=1, most_seconds=3, sleep=naps.append, dice=lambda: 0.5)
+
+    def read_then_collide(connection: sqlalchemy.Connection) -> None:
+        connection.execute(sqlalchemy.text("SELECT pid FROM cluster_lock")).all()
+        write = sqlalchemy.text("UPDATE cluster_lock SET pid = pid + 1")
+        with open_database(url, Retry(attempts=1)) as other:
+            other.transaction(lambda connection: connection.execute(write))
+        connection.execute(write)
+
+    with open_database(url, retry) as database:
+        insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES ('c', '', '', 1, '', '', 0, 0)")
+        database.transaction(lambda connection: connection.execute(insert))
+        with pytest.raises(StateBusy, match="others got in the way 4 times"):
+            database.transaction(read_then_collide)
+        assert naps == [1.0, 1.5, 1.5]
+
+
+def test_transactions_of_many_processes_are_serialised(url: str) -> None:
+    with open_database(url) as database:
+        insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES ('c', '', '', 0, '', '', 0, 0)")
+        database.transaction(lambda connection: connection.execute(insert))
+        in_processes(url, 8, 25)
+        select = sqlalchemy.text("SELECT pid FROM cluster_lock")
+        assert database.transaction(lambda connection: connection.execute(select).scalar()) == 200
+
+
+def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
+    open_database(f"sqlite:///{tmp_path}/new/state.db").close()
+    assert stat.S_IMODE((tmp_path / "new" / "state.db").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+def test_one_in_memory_leaves_nothing() -> None:
+    with open_database("sqlite://") as database:
+        assert database.transaction(columns).keys() == METADATA.tables.keys()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("state.db", "state_url: what was given is no URL. Write sqlite:///PATH or postgresql"),
+        ("mysql://u:s3cret@h/d", "state_url: databases of the kind mysql are not supported. Use sqlite or"),
+        ("postgresql+psycopg2://u:s3cret@h/d", "databases of the kind postgresql[+]psycopg2 are not"),
+    ],
+)
+def test_a_url_of_no_use(url: str, message: str) -> None:
+    with pytest.raises(StateError, match=message) as refused:
+        open_database(url)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_file_that_can_not_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateUnavailable, match="state.db can't be opened: .*Name another place"):
+        open_database(f"sqlite:///{tmp_path}/file/state.db")
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_text("plain text, and plenty of it: " * 40)
+    with pytest.raises(StateUnavailable, match="state.db: file is not a database"):
+        open_database(f"sqlite:///{tmp_path}/state.db")
+
+
+def test_a_server_that_is_not_there() -> None:
+    with pytest.raises(StateUnavailable, match=r"postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/d: .*refused"):
+        open_database("postgresql+psycopg://me:s3cret@127.0.0.1:1/d")
+
+
+def test_a_wrong_password_is_not_shown(postgresql: PostgreSQL) -> None:
+    wrong = postgresql.new_database().replace(PASSWORD.replace("/", "%2F"), "s3cret")
+    with pytest.raises(StateUnavailable, match="password authentication failed") as refused:
+        open_database(wrong)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_without_the_library_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "sa", None)
+    with pytest.raises(StateLibraryMissing, match="SQLAlchemy is not installed. Run `pip install"):
+        open_database("sqlite://")
+
+
+def test_without_the_driver_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StateLibraryMissing, match="psycopg is not installed. Run `pip install"):
+        open_database("postgresql://u@127.0.0.1:1/d")
+
+
+def test_which_file_a_url_names() -> None:
+    assert sqlite_file("sqlite:////var/lib/state.db") == Path("/var/lib/state.db")
+    assert sqlite_file("sqlite:///~/state.db") == Path.home() / "state.db"
+    assert [sqlite_file(url) for url in ("sqlite://", "sqlite:///:memory:", "postgresql://h/d")] == [None] * 3

@@ -1,0 +1,107 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What earlier runs did is found again, and joins what the platform itself remembers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Result
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import (
+    Past,
+    recall,
+    record,
+    with_past,
+)
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+
+NOW = "2026-11-20T22:30:00Z"
+
+
+def outcome(
+    guest: str, result: Result, started_at: str | None = "2026-11-20T22:00:00Z", seconds: float | None = 21.4
+) -> MigrationOutcome:
+    return MigrationOutcome(
+        step=1,
+        guest=GuestRef(id=guest, name=f"name of {guest}"),
+        source="a",
+        target="b",
+        result=result,
+        why="" if result == "migrated" else "no space left",
+        started_at=started_at,
+        seconds=seconds,
+    )
+
+
+def test_the_newest_end_of_each_kind_is_recalled(database: Database) -> None:
+    record(
+        database,
+        "c",
+        [
+            outcome("1", "failed"),
+            outcome("1", "migrated", "2026-11-20T22:10:00Z"),
+            outcome("1", "migrated", "2026-11-20T21:00:00Z"),
+            outcome("2", "failed", None, None),
+            outcome("3", "cancelled"),
+        ],
+        NOW,
+    )
+    assert recall(database, "c") == {
+        "1": Past(migrated_at="2026-11-20T22:10:21Z", failed_at="2026-11-20T22:00:21Z"),
+        "2": Past(migrated_at=None, failed_at=NOW),
+        "3": Past(migrated_at=None, failed_at=None),
+    }
+
+
+def test_what_was_never_begun_is_not_kept(database: Database) -> None:
+    record(
+        database, "c", [outcome("1", "skipped"), outcome("2", "already_there"), outcome("3", "planned")], NOW
+    )
+    assert recall(database, "c") == {}
+
+
+def test_an_end_that_is_recorded_again_changes_nothing(database: Database) -> None:
+    for _ in range(2):
+        record(database, "c", [outcome("1", "migrated"), outcome("1", "migrated")], NOW)
+    assert recall(database, "c") == {"1": Past(migrated_at="2026-11-20T22:00:21Z", failed_at=None)}
+
+
+def test_clusters_do_not_share_their_past(database: Database) -> None:
+    record(database, "c", [outcome("1", "migrated")], NOW)
+    assert recall(database, "d") == {}
+
+
+def test_what_is_very_old_is_thrown_away(database: Database) -> None:
+    record(database, "c", [outcome("1", "migrated")], NOW)
+    record(database, "d", [outcome("1", "migrated")], NOW)
+    record(database, "c", [outcome("2", "migrated", "2028-01-01T00:00:00Z")], "2028-01-01T00:00:00Z")
+    assert recall(database, "c").keys() == {"2"}
+    assert recall(database, "d").keys() == {"1"}
+
+
+def test_a_snapshot_takes_the_newer_of_both_memories() -> None:
+    snapshot = generate(Shape(hosts=2, guests=4))
+    known = replace(
+        snapshot,
+        guests=tuple(replace(guest, last_migrated_at="2026-11-20T22:00:00Z") for guest in snapshot.guests),
+    )
+    one, two, three, four = (guest.id for guest in snapshot.guests)
+    merged = with_past(
+        known,
+        {
+            one: Past(migrated_at="2026-11-20T23:00:00Z", failed_at=None),
+            two: Past(migrated_at="2026-11-20T21:00:00Z", failed_at="2026-11-20T20:00:00Z"),
+            three: Past(migrated_at=None, failed_at=None),
+            "gone": Past(migrated_at="2026-11-20T23:00:00Z", failed_at=None),
+        },
+    )
+    assert [(guest.last_migrated_at, guest.last_failed_at) for guest in merged.guests] == [
+        ("2026-11-20T23:00:00Z", None),
+        ("2026-11-20T22:00:00Z", "2026-11-20T20:00:00Z"),
+        ("2026-11-20T22:00:00Z", None),
+        ("2026-11-20T22:00:00Z", None),
+    ]
+    assert four not in {one, two, three}
+    assert with_past(snapshot, {}) == snapshot

@@ -1,0 +1,194 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Never two at once on a cluster, and never nobody for long: with real processes on real databases."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import (
+    Database,
+    Retry,
+    open_database,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import LockHeld, LockLost
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.locks import (
+    Lock,
+    cluster_lock,
+    holder,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import is_gone, this_process
+from ansible_collections.evenkeel.cluster.tests.support.postgresql import PostgreSQL
+
+PACKAGE = "ansible_collections.evenkeel.cluster"
+HOLD = f"""
+import sys, time
+from {PACKAGE}.plugins.module_utils._state.database import open_database
+from {PACKAGE}.plugins.module_utils._state.locks import cluster_lock
+from {PACKAGE}.plugins.module_utils._state.owner import this_process
+from dataclasses import replace
+owner = replace(this_process(), place=sys.argv[2]) if sys.argv[2] else this_process()
+with open_database(sys.argv[1]) as database, cluster_lock(database, "c", owner, seconds=float(sys.argv[3])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def holding(url: str, *, place: str = "", seconds: float = 60) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the lock; it says that it runs at another place when one is given."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, url, place, str(seconds)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("killed", [0, 4])
+def test_of_twenty_that_fight_never_two_have_it(url: str, killed: int, tmp_path: Path) -> None:
+    folder = tmp_path / "fight"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", f"{PACKAGE}.tests.unit.state.contenders", url, folder, "20", "3", str(killed)],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.stderr == ""
+    result = json.loads(done.stdout)
+    assert result["two_at_once"] == []
+    assert result["codes"] == [-9] * killed + [0] * (20 - killed)
+    assert result["turns"] == [3] * (20 - killed)
+
+
+def test_whoever_is_refused_learns_who_has_it_and_until_when(url: str, database: Database) -> None:
+    with holding(url) as process:
+        with pytest.raises(LockHeld) as refused, cluster_lock(database, "c", this_process()):
+            pass
+        now = holder(database, "c")
+    assert now is not None
+    assert now.owner.pid == process.pid
+    assert f"process {process.pid} on {now.owner.host}, since 20" in str(refused.value)
+    assert 0 < now.until - time.time() <= 60
+
+
+def test_clusters_have_locks_of_their_own(url: str, database: Database) -> None:
+    with holding(url), cluster_lock(database, "d", this_process()):
+        assert holder(database, "d") is not None
+
+
+def test_it_is_free_when_given_back(database: Database) -> None:
+    for _ in range(2):
+        with cluster_lock(database, "c", this_process()):
+            assert holder(database, "c") is not None
+        assert holder(database, "c") is None
+
+
+def test_whoever_waits_gets_it_when_it_is_given_back(url: str, database: Database) -> None:
+    with ExitStack() as held:
+        other = held.enter_context(open_database(url))
+        held.enter_context(cluster_lock(other, "c", this_process()))
+        naps: list[float] = []
+
+        def nap(seconds: float) -> None:
+            naps.append(seconds)
+            held.close()
+
+        with cluster_lock(database, "c", this_process(), wait=30, sleep=nap):
+            assert len(naps) == 1
+
+
+def test_of_a_killed_process_here_it_is_taken_at_once(url: str, database: Database) -> None:
+    with holding(url, seconds=3600) as process:
+        process.kill()
+        process.wait()
+        with cluster_lock(database, "c", this_process()):
+            pass
+
+
+def test_of_a_killed_process_elsewhere_it_is_taken_when_it_has_run_out(url: str, database: Database) -> None:
+    with holding(url, place="another machine", seconds=2) as process:
+        process.kill()
+        process.wait()
+        with pytest.raises(LockHeld), cluster_lock(database, "c", this_process()):
+            pass
+        begun = time.monotonic()
+        with cluster_lock(database, "c", this_process(), wait=20, sleep=lambda s: time.sleep(s / 10)):
+            assert time.monotonic() - begun < 4
+
+
+def test_a_living_process_elsewhere_keeps_what_it_renews(database: Database) -> None:
+    owner = replace(this_process(), place="another machine", pid=1)
+    with cluster_lock(database, "c", owner, seconds=0.6) as lock:
+        for _ in range(8):
+            time.sleep(0.1)
+            lock.keep()
+            with pytest.raises(LockHeld), cluster_lock(database, "c", this_process()):
+                pass
+
+
+def test_whoever_overslept_is_told_and_takes_nothing_back(url: str, database: Database) -> None:
+    late = Lock(database, "c", replace(this_process(), place="another machine"), seconds=0.2)
+    assert late.acquire() is None
+    time.sleep(0.3)
+    with open_database(url) as other, cluster_lock(other, "c", this_process()) as lock:
+        with pytest.raises(LockLost, match=f"taken over by process {lock.owner.pid} on"):
+            late.keep()
+        late.release()
+        now = holder(other, "c")
+        assert now is not None
+        assert now.owner == lock.owner
+
+
+def test_what_has_run_out_and_was_not_taken_goes_on(database: Database) -> None:
+    with cluster_lock(database, "c", this_process(), seconds=0.2) as lock:
+        time.sleep(0.3)
+        assert holder(database, "c") is None
+        lock.keep()
+        assert holder(database, "c") is not None
+
+
+def test_a_database_that_is_away_for_a_while_costs_nothing_but_one_that_stays_away_the_lock(
+    postgresql: PostgreSQL,
+) -> None:
+    hours = [0.0]
+    url = postgresql.new_database()
+    with open_database(url, Retry(attempts=2, most_seconds=0.1)) as database:
+        lock = Lock(database, "c", this_process(), seconds=60, monotonic=lambda: hours[0])
+        assert lock.acquire() is None
+        postgresql.stop()
+        try:
+            hours[0] = 30.0
+            lock.keep()
+            hours[0] = 50.0
+            with pytest.raises(LockLost, match="could not be renewed in time"):
+                lock.keep()
+        finally:
+            postgresql.start()
+        hours[0] = 55.0
+        lock.keep()
+        lock.release()
+
+
+def test_a_pid_that_another_process_has_now_is_no_sign_of_life() -> None:
+    me = this_process()
+    assert not is_gone(me)
+    assert is_gone(replace(me, born="1"))
+    assert is_gone(replace(me, pid=2**22 + 1))
+    assert not is_gone(replace(me, pid=2**22 + 1, place="another machine"))
+    assert not is_gone(replace(me, pid=2**22 + 1, place=""))
