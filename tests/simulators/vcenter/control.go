@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -130,6 +131,7 @@ func (c *control) changeGuest(r *http.Request) error {
 		Used  amounts `json:"used"`
 		Power *string `json:"power"`
 		Host  *string `json:"host"`
+		Busy  float64 `json:"busy_seconds"`
 	}
 	if err := decode(r, &given); err != nil {
 		return err
@@ -139,6 +141,12 @@ func (c *control) changeGuest(r *http.Request) error {
 	g := c.world.guests[given.ID]
 	if g == nil {
 		return fmt.Errorf("id: there is no guest %q", given.ID)
+	}
+	if given.Busy > 0 {
+		if g.task != nil {
+			return fmt.Errorf("busy_seconds: guest %q is busy already", given.ID)
+		}
+		c.occupy(g, time.Duration(given.Busy*float64(time.Second)))
 	}
 	from := g.host
 	if given.Host != nil {
@@ -173,6 +181,22 @@ func (c *control) changeGuest(r *http.Request) error {
 	c.inventory.showGuest(g)
 	c.inventory.showHost(g.host)
 	return nil
+}
+
+// occupy keeps a guest busy with somebody's task. The world's lock is held.
+func (c *control) occupy(g *guest, duration time.Duration) {
+	registry := c.inventory.registry
+	ctx := &simulator.Context{
+		Context: context.Background(), Map: registry,
+		Session: &simulator.Session{Registry: simulator.NewRegistry(), Map: registry},
+	}
+	g.task = c.inventory.startJob(ctx, "CreateSnapshot_Task", g.ref(), g.Name, func(*job) (types.AnyType, types.BaseMethodFault) {
+		time.Sleep(duration)
+		c.world.Lock()
+		defer c.world.Unlock()
+		g.task = nil
+		return nil, nil
+	})
 }
 
 func (c *control) changeHost(r *http.Request) error {

@@ -94,7 +94,7 @@ func (j *job) finish(result types.AnyType, fault types.BaseMethodFault) {
 		j.info.State = types.TaskInfoStateError
 		j.info.Error = localized(fault)
 	} else {
-		j.info.State, j.info.Result, j.info.Progress = types.TaskInfoStateSuccess, result, 100
+		j.info.State, j.info.Error, j.info.Result, j.info.Progress = types.TaskInfoStateSuccess, nil, result, 100
 	}
 	changes := []types.PropertyChange{
 		{Name: "info.completeTime", Val: now}, {Name: "info.state", Val: j.info.State},
@@ -106,6 +106,14 @@ func (j *job) finish(result types.AnyType, fault types.BaseMethodFault) {
 		changes = append(changes, types.PropertyChange{Name: "info.result", Val: result})
 	}
 	j.publish(changes...)
+}
+
+// seemCancelled shows a job as cancelled that goes on all the same.
+func (j *job) seemCancelled() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.info.State, j.info.Error = types.TaskInfoStateError, localized(new(types.RequestCanceled))
+	j.publish(types.PropertyChange{Name: "info.state", Val: j.info.State}, types.PropertyChange{Name: "info.error", Val: *j.info.Error})
 }
 
 // CancelTask asks the job to stop; it ends in error RequestCanceled unless it was done before it heard.

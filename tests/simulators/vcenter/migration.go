@@ -77,10 +77,12 @@ func (m *mover) migrate(j *job, g *guest, t target) types.BaseMethodFault {
 	if fault != nil {
 		return fault
 	}
+	var failure *failMigration
 	if !g.at(t) {
-		fault = m.transfer(j, m.switches.failureOf(g.ID))
+		failure = m.switches.failureOf(g.ID)
+		fault = m.transfer(j, failure)
 	}
-	return m.end(record, g, t, fault)
+	return m.end(record, g, t, fault, failure.pretends())
 }
 
 // begin checks the way and lets both hosts hold the memory of the guest from now on.
@@ -104,16 +106,26 @@ func (m *mover) begin(g *guest, t target) (*migration, types.BaseMethodFault) {
 func (m *mover) transfer(j *job, failure *failMigration) types.BaseMethodFault {
 	duration := m.switches.migrationTime()
 	steps := min(20, max(1, int(duration/(50*time.Millisecond))))
+	cancelled := j.cancelled
 	for step := 0; ; step++ {
 		percent := 100 * step / steps
 		if failure != nil && float64(percent) >= failure.AtPercent {
+			if failure.pretends() {
+				return nil
+			}
 			return explained(failure.fault(j.entity()), "The migration failed at %g %%", failure.AtPercent)
 		}
 		if step == steps {
 			return nil
 		}
 		select {
-		case <-j.cancelled:
+		case <-cancelled:
+			if m.switches.lateCancels() {
+				cancelled = nil
+				step--
+				j.seemCancelled()
+				continue
+			}
 			return explained(new(types.RequestCanceled), "The task was canceled by a user")
 		case <-time.After(duration / time.Duration(steps)):
 			j.progress(int32(min(95, 100*(step+1)/steps)))
@@ -121,8 +133,8 @@ func (m *mover) transfer(j *job, failure *failMigration) types.BaseMethodFault {
 	}
 }
 
-// end moves the guest unless the transfer failed or its ground was cut away meanwhile.
-func (m *mover) end(record *migration, g *guest, t target, fault types.BaseMethodFault) types.BaseMethodFault {
+// end moves the guest unless the transfer failed, only pretends, or its ground was cut away meanwhile.
+func (m *mover) end(record *migration, g *guest, t target, fault types.BaseMethodFault, pretends bool) types.BaseMethodFault {
 	m.world.Lock()
 	defer m.world.Unlock()
 	g.task = nil
@@ -143,6 +155,10 @@ func (m *mover) end(record *migration, g *guest, t target, fault types.BaseMetho
 		}
 		record.end(state, fault)
 		return fault
+	}
+	if pretends {
+		record.end("failed", new(types.MigrationFault))
+		return nil
 	}
 	m.commit(g, t)
 	record.end("done", nil)

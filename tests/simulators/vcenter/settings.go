@@ -48,6 +48,7 @@ type settings struct {
 	ReadOnlyUser     string            `json:"read_only_user"`
 	NoPermissionOn   []string          `json:"no_permission_on"`
 	Hidden           []string          `json:"hidden"`
+	LateCancels      bool              `json:"late_cancels"`
 	FailCalls        []failCall        `json:"fail_calls"`
 	FailMigrations   []failMigration   `json:"fail_migrations"`
 	DropConnections  []dropConnection  `json:"drop_connection"`
@@ -84,6 +85,8 @@ func (s *settings) replace(name string, value json.RawMessage) error {
 		return decodeNew(value, &s.NoPermissionOn)
 	case "hidden":
 		return decodeNew(value, &s.Hidden)
+	case "late_cancels":
+		return decodeNew(value, &s.LateCancels)
 	case "fail_calls":
 		return decodeNew(value, &s.FailCalls)
 	case "fail_migrations":
@@ -130,7 +133,7 @@ func (s *settings) complete() error {
 		if f.Error == "" {
 			f.Error = "MigrationFault"
 		}
-		if _, err := newFault(f.Error, types.ManagedObjectReference{}); err != nil {
+		if _, err := newFault(f.Error, types.ManagedObjectReference{}); err != nil && !f.pretends() {
 			return fmt.Errorf("fail_migrations[%d].error: %w", i, err)
 		}
 	}
@@ -153,7 +156,13 @@ func (f *failCall) fault(object types.ManagedObjectReference) types.BaseMethodFa
 	return knownFault(f.Error.(string), object)
 }
 
+// pretends tells whether the task is to end well although the VM stays where it was.
+func (f *failMigration) pretends() bool { return f != nil && f.Error == "OK" }
+
 func (f *failMigration) fault(object types.ManagedObjectReference) types.BaseMethodFault {
+	if f.pretends() {
+		return nil
+	}
 	return knownFault(f.Error, object)
 }
 

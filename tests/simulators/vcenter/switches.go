@@ -76,6 +76,8 @@ func (s *switches) migrationTime() time.Duration {
 
 func (s *switches) drs() string { return s.now().DRS }
 
+func (s *switches) lateCancels() bool { return s.now().LateCancels }
+
 func (s *switches) readOnlyUser() string { return s.now().ReadOnlyUser }
 
 // hides tells whether the object is out of sight.

@@ -72,7 +72,7 @@ def _state(world: World, now: float) -> dict[str, object]:
 
 def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
     guest = _guest(world, given)
-    unknown = set(given) - {"id", "used", "power", "host", "lock"}
+    unknown = set(given) - {"id", "used", "power", "host", "lock", "busy_seconds"}
     if unknown:
         raise SnapshotError(f"a guest has no {sorted(unknown)[0]!r} to change")
     if "used" in given:
@@ -82,6 +82,8 @@ def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
         guest.change_load(replace(guest.load, **given["used"]), now)
     if "lock" in given:
         guest.lock = given["lock"]
+    if "busy_seconds" in given:
+        _keep_busy(world, guest, now + given["busy_seconds"])
     if "power" in given and given["power"] != guest.power:
         guest.power = given["power"]
         guest.started = now
@@ -95,6 +97,17 @@ def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
         guest.restart_counters(now)
     world.note_peak(guest.node)
     world.remember(now)
+
+
+def _keep_busy(world: World, guest: Guest, until: float) -> None:
+    if guest.lock is not None:
+        raise SnapshotError(f"guest {guest.vmid} is busy already ({guest.lock})")
+    guest.lock = "backup"
+
+    def release(_moment: float) -> None:
+        guest.lock = None
+
+    world.at(until, release)
 
 
 def _change_host(world: World, given: dict[str, Any], now: float) -> None:

@@ -64,6 +64,7 @@ class Switches:
         self.ha_refuse: list[str] = []
         self.sample_seconds = 0.0
         self.quorate = True
+        self.late_cancels = False
         self.pressure = True
         self.history_remembers = False
         self.grants: dict[str, dict[str, list[str]]] = {}

@@ -79,6 +79,7 @@ class _Worker:
         self.change = change
         self.on_end = on_end
         self.power_before = guest.power
+        self.over = False
 
     def begin(self, now: float) -> None:
         world, guest, task = self.world, self.guest, self.task
@@ -105,12 +106,15 @@ class _Worker:
             error = fault.error or ("migration problems" if live else "migration aborted")
             text = f"{'online migrate failure - ' if live else ''}aborting at {fault.at_percent:g} %"
             world.at(now + seconds * fault.at_percent / 100, lambda moment: self.fail(moment, text, error))
-        task.on_abort = lambda: self.fail(world.clock(), "received interrupt", "interrupted by signal")
+        task.on_abort = self.abort
         world.at(move.ends, self.finish)
 
-    @property
-    def over(self) -> bool:
-        return not self.task.running
+    def abort(self) -> None:
+        now = self.world.clock()
+        if self.world.switches.late_cancels:
+            self.task.end(now, "interrupted by signal")
+        else:
+            self.fail(now, "received interrupt", "interrupted by signal")
 
     def report(self, moment: float, step: int, seconds: float) -> None:
         """Write how far it is; `step` of STEPS."""
@@ -142,7 +146,8 @@ class _Worker:
         self.task.log(
             moment, f"migration finished successfully (duration {_duration(moment - self.task.started)})"
         )
-        self.task.end(moment, "OK")
+        if self.task.running:
+            self.task.end(moment, "OK")
         self._close(moment, "done")
         world.note_peak(self.change.source, target)
         world.remember(moment)
@@ -158,11 +163,13 @@ class _Worker:
         self.task.log(moment, f"ERROR: {text}")
         self.task.log(moment, "aborting phase 2 - cleanup resources")
         self.task.log(moment, f"ERROR: migration finished with problems (duration {duration})")
-        self.task.end(moment, exitstatus)
+        if self.task.running:
+            self.task.end(moment, exitstatus)
         self._close(moment, "cancelled" if exitstatus == "interrupted by signal" else "failed")
         self.on_end(moment, False)
 
     def _release(self) -> None:
+        self.over = True
         self.world.moves.pop(self.guest.vmid, None)
         self.guest.lock = None
 
