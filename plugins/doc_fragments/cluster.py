@@ -124,3 +124,29 @@ options:
     description: The snapshot file that plays the cluster, for O(platform=rehearsal).
     type: path
 """
+
+    STATE = r"""
+options:
+  state_url:
+    description:
+      - The database that remembers earlier runs, as V(sqlite:///PATH) or V(postgresql+psycopg://USER:PASSWORD@HOST/DATABASE).
+      - Controllers that share clusters should share a PostgreSQL database.
+      - Falls back to E(EVENKEEL_STATE_URL), then to the file C(evenkeel/state.db) below E(XDG_STATE_HOME) or C(~/.local/state).
+        When that file can't be used, there is a warning and the run goes on without. A database that was asked for must work.
+      - V(sqlite://) keeps everything in memory and forgets it at the end.
+    type: str
+"""
+
+    LOCK = r"""
+options:
+  lock:
+    description:
+      - Whether to hold the lock of the cluster in the database of O(state_url), so that two runs never act on it at once.
+      - The lock of a run that was killed is taken over, at once on the same machine and after two minutes elsewhere.
+    type: bool
+    default: true
+  lock_wait:
+    description: Seconds to wait for another run that holds the lock. Then it is an error that names that run.
+    type: float
+    default: 0
+"""

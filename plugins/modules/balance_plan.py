@@ -292,6 +292,19 @@ options:
     type: str
     choices: [respect, ignore]
     default: respect
+  cool_down:
+    description:
+      - Seconds for which a guest that was migrated stays where it is, unless a strict rule that it is under is broken or its host is emptied.
+      - Counted until the moment of the snapshot, which says when each guest was last migrated as far as the platform or O(evenkeel.cluster.cluster_facts#module:state_url) remembers.
+      - V(0) lets every guest move again at once. Playbooks that run on a schedule do well with V(3600).
+    type: float
+    default: 0
+  retry_after:
+    description:
+      - Seconds for which a guest stays that failed to be migrated, unless its host is emptied or it has been migrated since.
+      - V(0) tries it again at once.
+    type: float
+    default: 3600
   seed:
     description: Another seed may find another plan that is as good.
     type: int

@@ -14,11 +14,13 @@ author:
   - The Even Keel Authors (@evenkeel)
 description:
   - Reads the hosts, guests, loads, datastores, networks and rules of one cluster, in the same shape for every platform.
+  - Says of each guest when it was last migrated and when that last failed, as far as the platform or O(state_url) remembers.
   - Changes nothing.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.read_only
   - evenkeel.cluster.cluster.platform
+  - evenkeel.cluster.cluster.state
 attributes:
   facts:
     description: Action returns an C(ansible_facts) dictionary that will update existing host facts.
@@ -39,6 +41,8 @@ options:
 requirements:
   - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
+  - SQLAlchemy 2, where earlier runs are remembered
+  - psycopg 3, for a O(state_url) on PostgreSQL
 seealso:
   - module: evenkeel.cluster.balance_plan
   - module: evenkeel.cluster.vm_migrate
@@ -210,12 +214,14 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing 
     hide_secrets,
     run_module,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import STATE_ARGUMENTS
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **PLATFORM_ARGUMENTS,
+            **STATE_ARGUMENTS,
             "window": {"type": "int", "default": 0},
             "snapshot_path": {"type": "path"},
         },

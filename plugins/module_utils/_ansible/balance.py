@@ -32,6 +32,8 @@ POLICY_OPTIONS = (
     "migration_bandwidth",
     "max_per_host",
     "other_balancers",
+    "cool_down",
+    "retry_after",
     "seed",
 )
 

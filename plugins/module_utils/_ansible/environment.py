@@ -33,6 +33,8 @@ _PROXMOX = {
     "ca_path": "PROXMOX_CA_PATH",
 }
 VARIABLES: Mapping[str, Mapping[str, str]] = {"vsphere": _VSPHERE, "proxmox": _PROXMOX, "rehearsal": {}}
+# The database may want a password, and its URL holds it.
+STATE_VARIABLE = "EVENKEEL_STATE_URL"
 SECRETS = frozenset({"password", "api_password", "api_token_secret"})
 
 _TRUE = frozenset({"1", "true", "yes", "on"})

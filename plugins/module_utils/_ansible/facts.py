@@ -13,6 +13,7 @@ from .._model.snapshot import Snapshot
 from .connect import open_platform
 from .environment import with_environment
 from .files import write_json
+from .state import remembering
 
 
 def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
@@ -22,12 +23,13 @@ def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     with closing(open_platform(with_environment(params, os.environ), window=params["window"])) as platform:
         snapshot = platform.read()
         notices = list(platform.notices)
+    snapshot, unknown = remembering(snapshot, params, os.environ)
     facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, params["snapshot_path"])}
     if params["snapshot_path"]:
         write_json(params["snapshot_path"], snapshot.to_json(), "snapshot_path")
     else:
         facts["evenkeel_snapshot"] = snapshot.to_json()
-    return {"changed": False, "ansible_facts": facts, "warnings": notices}
+    return {"changed": False, "ansible_facts": facts, "warnings": [*notices, *unknown]}
 
 
 def summary(snapshot: Snapshot, path: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .._model.errors import EvenKeelError
-from .environment import SECRETS, VARIABLES
+from .environment import SECRETS, STATE_VARIABLE, VARIABLES
 
 
 def run_module(module: AnsibleModule, verb: Callable[[dict[str, Any], bool], dict[str, Any]]) -> None:
@@ -29,6 +29,8 @@ def run_module(module: AnsibleModule, verb: Callable[[dict[str, Any], bool], dic
 
 def hide_secrets(module: AnsibleModule, environment: Mapping[str, str]) -> None:
     """Secrets that come from the environment are as secret as options with no_log."""
+    if environment.get(STATE_VARIABLE):
+        module.no_log_values.add(environment[STATE_VARIABLE])
     for variables in VARIABLES.values():
         for option, variable in variables.items():
             if option in SECRETS and environment.get(variable):

@@ -77,5 +77,7 @@ POLICY_ARGUMENTS: dict[str, Any] = {
     "migration_bandwidth": {"type": "float"},
     "max_per_host": {"type": "int"},
     "other_balancers": {"type": "str", "choices": ["respect", "ignore"], "default": "respect"},
+    "cool_down": {"type": "float", "default": 0},
+    "retry_after": {"type": "float", "default": 3600},
     "seed": {"type": "int", "default": 1},
 }

@@ -35,7 +35,7 @@ def engine_for(url: str) -> tuple[Engine, str]:
 
 def sqlite_file(url: str) -> Path | None:
     """The file that a URL names; None for one in memory and for other databases."""
-    scheme, _, path = url.partition(":///")
+    scheme, _separator, path = url.partition(":///")
     if scheme not in _SQLITE or path in ("", ":memory:"):
         return None
     return Path(path.partition("?")[0]).expanduser()

@@ -146,6 +146,7 @@ def cluster_lock(
     cluster: str,
     owner: Owner,
     *,
+    name: str = "",
     seconds: float = LOCK_SECONDS,
     wait: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
@@ -153,7 +154,7 @@ def cluster_lock(
     dice: Callable[[], float] = random.random,
 ) -> Iterator[Lock]:
     """Hold the lock of a cluster; it ends `seconds` after it was last renewed. Waits up to `wait` seconds for
-    whoever has it.
+    whoever has it. `name` is the cluster's in messages.
 
     Raises LockHeld, which says who has it, since when and until when.
     """
@@ -163,7 +164,7 @@ def cluster_lock(
         if monotonic() >= until:
             raise LockHeld(
                 f"another run works on it: {holding}",
-                where=f"cluster {cluster}",
+                where=f"cluster {name or cluster}",
                 hint="Run again when it is done, or set lock_wait to wait for it",
             )
         sleep(min(_PAUSE_SECONDS * (0.5 + dice()), max(0.0, until - monotonic())))

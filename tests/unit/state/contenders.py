@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Processes that fight for one lock. Prints how often each had it, and each time that two had it at once.
 
-python -m …contenders URL FOLDER PROCESSES TURNS KILLED: the first KILLED of them kill themselves while they have it.
+python -m …contenders URL FOLDER PROCESSES TURNS KILLED: the first KILLED of them kill themselves in between.
 """
 
 from __future__ import annotations

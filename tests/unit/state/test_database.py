@@ -158,13 +158,13 @@ def test_a_url_of_no_use(url: str, message: str) -> None:
 
 def test_a_file_that_can_not_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateUnavailable, match="state.db can't be opened: .*Name another place"):
+    with pytest.raises(StateUnavailable, match=r"state.db can't be opened: .*Name another place"):
         open_database(f"sqlite:///{tmp_path}/file/state.db")
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_text("plain text, and plenty of it: " * 40)
-    with pytest.raises(StateUnavailable, match="state.db: file is not a database"):
+    with pytest.raises(StateUnavailable, match=r"state.db: file is not a database"):
         open_database(f"sqlite:///{tmp_path}/state.db")
 
 
@@ -182,13 +182,13 @@ def test_a_wrong_password_is_not_shown(postgresql: PostgreSQL) -> None:
 
 def test_without_the_library_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "sa", None)
-    with pytest.raises(StateLibraryMissing, match="SQLAlchemy is not installed. Run `pip install"):
+    with pytest.raises(StateLibraryMissing, match=r"SQLAlchemy is not installed. Run `pip install"):
         open_database("sqlite://")
 
 
 def test_without_the_driver_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(StateLibraryMissing, match="psycopg is not installed. Run `pip install"):
+    with pytest.raises(StateLibraryMissing, match=r"psycopg is not installed. Run `pip install"):
         open_database("postgresql://u@127.0.0.1:1/d")
 
 

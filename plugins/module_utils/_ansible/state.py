@@ -1,0 +1,165 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What outlives a run: from options to the state database, and what the verbs ask of it.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from .._execution.stopping import StopSignal
+from .._model.errors import InputError
+from .._model.outcome import MigrationOutcome
+from .._model.snapshot import ClusterRef, Snapshot
+from .._state.database import Database, open_database
+from .._state.engines import sqlite_file
+from .._state.errors import LockLost, StateError
+from .._state.history import recall, record, with_past
+from .._state.locks import Lock, cluster_lock, holder
+from .._state.owner import this_process
+from .environment import STATE_VARIABLE
+
+STATE_ARGUMENTS: dict[str, Any] = {"state_url": {"type": "str", "no_log": True}}
+LOCK_ARGUMENTS: dict[str, Any] = {
+    "lock": {"type": "bool", "default": True},
+    "lock_wait": {"type": "float", "default": 0},
+}
+
+
+class Kept:
+    """What a run that acts has of the state database; nothing of it may fail what is under way."""
+
+    def __init__(
+        self, database: Database | None, cluster: str, lock: Lock | None, notices: list[str]
+    ) -> None:
+        self._database = database
+        self._cluster = cluster
+        self._lock = lock
+        self._notices = notices
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What could not be kept, and why."""
+        return tuple(dict.fromkeys(self._notices))
+
+    def guard(self, stop: StopSignal) -> StopSignal:
+        """The same signal, which also tells to stop when the lock is lost; asking it renews the lock."""
+        return stop if self._lock is None else _Guard(stop, self._lock)
+
+    def record(self, outcomes: Sequence[MigrationOutcome], now: str) -> None:
+        """Remember how migrations ended; those that are known already stay as they are."""
+        if self._database is None:
+            return
+        try:
+            record(self._database, self._cluster, outcomes, now)
+        except StateError as error:
+            self._notices.append(f"what was migrated is not remembered: {error}")
+
+
+class _Guard(StopSignal):
+    def __init__(self, stop: StopSignal, lock: Lock) -> None:
+        super().__init__()
+        self._wrapped = stop
+        self._lock = lock
+
+    def request(self, why: str) -> None:
+        self._wrapped.request(why)
+
+    def why(self, now: float) -> str | None:
+        try:
+            self._lock.keep()
+        except LockLost as error:
+            self._wrapped.request(str(error))
+        return self._wrapped.why(now)
+
+
+@contextmanager
+def keeping(
+    params: Mapping[str, Any], cluster: ClusterRef, environment: Mapping[str, str], *, check_mode: bool
+) -> Iterator[Kept]:
+    """The state database of a run that acts on a cluster, whose lock is held meanwhile if `lock` is set. In
+    check mode nothing is kept, and who holds the lock is only a notice.
+
+    Raises LockHeld, and StateError when a database was asked for that can't be used.
+    """
+    if params["lock_wait"] < 0:
+        raise InputError("lock_wait", params["lock_wait"], "a number of at least 0")
+    key = cluster_key(params, cluster)
+    notices: list[str] = []
+    with ExitStack() as stack:
+        database = _open(params, environment, notices, make=not check_mode)
+        lock = None
+        if database is not None:
+            stack.enter_context(database)
+        if database is not None and check_mode:
+            other = holder(database, key)
+            if other is not None and params["lock"]:
+                notices.append(f"another run works on cluster {cluster.name}: {other}")
+            database = None
+        elif database is not None and params["lock"]:
+            held = cluster_lock(database, key, this_process(), name=cluster.name, wait=params["lock_wait"])
+            lock = stack.enter_context(held)
+        yield Kept(database, key, lock, notices)
+
+
+def remembering(
+    snapshot: Snapshot, params: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[Snapshot, Sequence[str]]:
+    """The snapshot with what earlier runs did, and what could not be found out.
+
+    Raises StateError when a database was asked for that can't be used.
+    """
+    notices: list[str] = []
+    database = _open(params, environment, notices, make=False)
+    if database is None:
+        return snapshot, notices
+    with database:
+        return with_past(snapshot, recall(database, cluster_key(params, snapshot.cluster))), notices
+
+
+def cluster_key(params: Mapping[str, Any], cluster: ClusterRef) -> str:
+    """What the database knows a cluster by: the same from every controller, different for every cluster."""
+    if params["platform"] == "rehearsal":
+        # A copy of a real cluster's snapshot carries its id, and must not be taken for it.
+        return f"rehearsal:{Path(params['rehearsal_path']).resolve()}"
+    parts = (params["platform"], cluster.instance, cluster.id)
+    return ":".join(part for part in parts if part)
+
+
+def _open(
+    params: Mapping[str, Any], environment: Mapping[str, str], notices: list[str], *, make: bool
+) -> Database | None:
+    """The database that was asked for, or else the one that there is by default, whose absence is only worth
+    a notice. Without `make` a SQLite file that is not there is left so.
+    """
+    asked = params["state_url"] or environment.get(STATE_VARIABLE)
+    url = asked or _default_url(environment)
+    if url is None:
+        notices.append("nothing is remembered of this run: there is no home folder to keep it in")
+        return None
+    file = sqlite_file(url)
+    if file is not None and not make and not file.exists():
+        return None
+    try:
+        return open_database(url)
+    except StateError as error:
+        if asked:
+            raise
+        notices.append(f"nothing is remembered of earlier runs or of this one: {error}")
+        return None
+
+
+def _default_url(environment: Mapping[str, str]) -> str | None:
+    """As the XDG Base Directory Specification has it."""
+    folder = environment.get("XDG_STATE_HOME") or ""
+    if not folder.startswith("/"):
+        if not environment.get("HOME"):
+            return None
+        folder = f"{environment['HOME']}/.local/state"
+    return f"sqlite:///{folder}/evenkeel/state.db"
