@@ -21,7 +21,7 @@ from .._state.database import Database, open_database
 from .._state.engines import sqlite_file
 from .._state.errors import LockLost, StateError
 from .._state.history import recall, record, with_past
-from .._state.locks import Lock, cluster_lock, holder
+from .._state.locks import LOCK_SECONDS, Lock, cluster_lock, holder
 from .._state.owner import this_process
 from .environment import STATE_VARIABLE
 
@@ -81,10 +81,16 @@ class _Guard(StopSignal):
 
 @contextmanager
 def keeping(
-    params: Mapping[str, Any], cluster: ClusterRef, environment: Mapping[str, str], *, check_mode: bool
+    params: Mapping[str, Any],
+    cluster: ClusterRef,
+    environment: Mapping[str, str],
+    *,
+    check_mode: bool,
+    seconds: float = LOCK_SECONDS,
 ) -> Iterator[Kept]:
-    """The state database of a run that acts on a cluster, whose lock is held meanwhile if `lock` is set. In
-    check mode nothing is kept, and who holds the lock is only a notice.
+    """The state database of a run that acts on a cluster, whose lock is held meanwhile if `lock` is set, and
+    runs out so many seconds after it was last renewed. In check mode nothing is kept, and who holds the lock
+    is only a notice.
 
     Raises LockHeld, and StateError when a database was asked for that can't be used.
     """
@@ -103,8 +109,16 @@ def keeping(
                 notices.append(f"another run works on cluster {cluster.name}: {other}")
             database = None
         elif database is not None and params["lock"]:
-            held = cluster_lock(database, key, this_process(), name=cluster.name, wait=params["lock_wait"])
-            lock = stack.enter_context(held)
+            lock = stack.enter_context(
+                cluster_lock(
+                    database,
+                    key,
+                    this_process(),
+                    name=cluster.name,
+                    seconds=seconds,
+                    wait=params["lock_wait"],
+                )
+            )
         yield Kept(database, key, lock, notices)
 
 

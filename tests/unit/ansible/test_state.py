@@ -1,0 +1,165 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which database a module uses, what it takes from there, and what it leaves there."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import (
+    cluster_key,
+    keeping,
+    remembering,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state import library
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import (
+    LockHeld,
+    StateLibraryMissing,
+    StateUnavailable,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import HISTORY, LOCKS
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+
+SNAPSHOT = generate(Shape(hosts=2, guests=3))
+CLUSTER = SNAPSHOT.cluster
+GUEST = SNAPSHOT.guests[0].id
+NOW = "2026-11-20T22:30:00Z"
+FAILED = MigrationOutcome(
+    step=1, guest=GuestRef(id=GUEST, name="x"), source="a", target="b", result="failed", why="no"
+)
+
+
+def options(**given: object) -> dict[str, Any]:
+    return {
+        "platform": "proxmox", "rehearsal_path": None, "state_url": None, "lock": True, "lock_wait": 0,
+    } | given  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    return {"HOME": str(tmp_path)}
+
+
+def test_by_default_the_home_folder_remembers(home: dict[str, str], tmp_path: Path) -> None:
+    with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+        kept.record([FAILED], NOW)
+    assert kept.notices == ()
+    assert (tmp_path / ".local" / "state" / "evenkeel" / "state.db").is_file()
+    found, notices = remembering(SNAPSHOT, options(), home)
+    assert [guest.last_failed_at for guest in found.guests] == [NOW, None, None]
+    assert notices == []
+
+
+def test_the_option_wins_over_the_variable_and_that_over_the_default(tmp_path: Path) -> None:
+    environment = {
+        "HOME": str(tmp_path / "home"),
+        "XDG_STATE_HOME": str(tmp_path / "xdg"),
+        "EVENKEEL_STATE_URL": f"sqlite:///{tmp_path}/variable.db",
+    }
+    made = []
+    for given in ({"state_url": f"sqlite:///{tmp_path}/option.db"}, {}):
+        with keeping(options(**given), CLUSTER, environment, check_mode=False):
+            made.append(sorted(file.name for file in tmp_path.glob("**/*.db")))
+    del environment["EVENKEEL_STATE_URL"]
+    with keeping(options(), CLUSTER, environment, check_mode=False):
+        assert (tmp_path / "xdg" / "evenkeel" / "state.db").is_file()
+    assert made == [["option.db"], ["option.db", "variable.db"]]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_reading_and_check_mode_make_no_file(asked: bool, home: dict[str, str], tmp_path: Path) -> None:
+    params = options(state_url=f"sqlite:///{tmp_path}/new/state.db" if asked else None)
+    assert remembering(SNAPSHOT, params, home) == (SNAPSHOT, [])
+    with keeping(params, CLUSTER, home, check_mode=True) as kept:
+        kept.record([FAILED], NOW)
+    assert kept.notices == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_is_refused_and_check_mode_only_tells(home: dict[str, str]) -> None:
+    with keeping(options(), CLUSTER, home, check_mode=False):
+        with (
+            pytest.raises(LockHeld, match=f"^cluster {CLUSTER.name}: another run works on it: process"),
+            keeping(options(), CLUSTER, home, check_mode=False),
+        ):
+            pass
+        with keeping(options(lock=False), CLUSTER, home, check_mode=False):
+            pass
+        with keeping(options(), CLUSTER, home, check_mode=True) as kept:
+            assert "another run works on cluster" in kept.notices[0]
+        with keeping(options(), ClusterRef(id="other", name="other"), home, check_mode=False):
+            pass
+
+
+def test_whoever_loses_the_lock_is_told_to_stop(home: dict[str, str], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    stop = StopSignal()
+    with keeping(options(state_url=url), CLUSTER, home, check_mode=False, seconds=0.3) as kept:
+        guarded = kept.guard(stop)
+        assert guarded.why(0) is None
+        with open_database(url) as database:
+            steal = LOCKS.update().values(token="thief", pid=1, host="elsewhere", place="far")
+            database.transaction(lambda connection: connection.execute(steal))
+        time.sleep(0.15)
+        assert "taken over by process 1 on elsewhere" in (guarded.why(0) or "")
+    assert "taken over" in (stop.why(0) or "")
+
+
+def test_without_a_lock_the_signal_is_the_same(home: dict[str, str]) -> None:
+    stop = StopSignal()
+    with keeping(options(lock=False), CLUSTER, home, check_mode=False) as kept:
+        assert kept.guard(stop) is stop
+
+
+def test_a_default_that_does_not_work_is_a_notice_and_one_that_was_asked_for_an_error(
+    home: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".local").write_text("no folder")
+    with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+        kept.record([FAILED], NOW)
+    assert "can't be opened" in kept.notices[0]
+    asked = options(state_url=f"sqlite:///{tmp_path}/.local/state.db")
+    with pytest.raises(StateUnavailable), keeping(asked, CLUSTER, home, check_mode=False):
+        pass
+    monkeypatch.setattr(library, "sa", None)
+    with pytest.raises(StateLibraryMissing):
+        remembering(SNAPSHOT, options(state_url="sqlite://"), home)
+    with keeping(options(), CLUSTER, {}, check_mode=False) as kept:
+        assert "no home folder" in kept.notices[0]
+
+
+def test_what_can_not_be_remembered_fails_no_migration(home: dict[str, str], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    with keeping(options(state_url=url, lock=False), CLUSTER, home, check_mode=False) as kept:
+        with open_database(url) as database:
+            database.transaction(HISTORY.drop)
+        for _ in range(2):
+            kept.record([FAILED], NOW)
+    assert len(kept.notices) == 1
+    assert kept.notices[0].startswith("what was migrated is not remembered: ")
+
+
+def test_a_wait_that_makes_no_sense(home: dict[str, str]) -> None:
+    with (
+        pytest.raises(InputError, match="lock_wait: -1 is not a number of at least 0"),
+        keeping(options(lock_wait=-1), CLUSTER, home, check_mode=False),
+    ):
+        pass
+
+
+def test_no_two_clusters_have_the_same_key(tmp_path: Path) -> None:
+    copy = options(platform="rehearsal", rehearsal_path=str(tmp_path / "a" / ".." / "copy.json"))
+    one = ClusterRef(id="domain-c8", name="prod", instance="1ff2782c")
+    assert cluster_key(options(platform="vsphere"), one) == "vsphere:1ff2782c:domain-c8"
+    assert cluster_key(options(), ClusterRef(id="prod", name="prod")) == "proxmox:prod"
+    assert cluster_key(copy, one) == f"rehearsal:{tmp_path}/copy.json"
