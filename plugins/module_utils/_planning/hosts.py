@@ -132,7 +132,7 @@ def needs(snapshot: Snapshot, policy: Policy) -> Needs:
         tuple(_part(resource, guest, local) for resource in names)
         for guest, local in zip(snapshot.guests, locals_, strict=True)
     )
-    carried = [[0.0] * len(names) for _ in snapshot.hosts]
+    carried = [[0.0] * len(names) for _host in snapshot.hosts]
     for item, parts in zip(snapshot.guests, guest, strict=True):
         if item.power == "running":
             carried[at[item.host]] = [a + b for a, b in zip(carried[at[item.host]], parts, strict=True)]

@@ -160,7 +160,7 @@ def _squeeze_in(state: State, unit: int, dice: Random, budget: int) -> bool:
         done = _refill(state, unit, host, out)
         if done and wrong_guests(state) < before and state.moves <= budget:
             return True
-        for other, _ in was:
+        for other, _place in was:
             if state.where[other] != NOWHERE:
                 state.take(other)
         for other, place in was:

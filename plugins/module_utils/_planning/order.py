@@ -70,7 +70,9 @@ class _Scheduler:
             for tops, now in zip(ceilings, used, strict=True)
         ]
         # By host and need: (position of the departure, what is left of what it gave back).
-        self.coins: list[list[list[list[float]]]] = [[[] for _ in problem.needs.names] for _ in problem.hosts]
+        self.coins: list[list[list[list[float]]]] = [
+            [[] for _name in problem.needs.names] for _host in problem.hosts
+        ]
         self.placed: list[Placed] = []
         self.ancestors: list[int] = []
         self.running: list[tuple[float, int]] = []

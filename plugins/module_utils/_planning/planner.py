@@ -68,7 +68,7 @@ def _stable(
 
     Only where something stays undone can a second look see more than the first.
     """
-    for _ in range(MOST_LOOKS):
+    for _look in range(MOST_LOOKS):
         if result.status == "balanced":
             break
         later = build(apply_plan(problem.snapshot, result), problem.policy, makes_room=problem.makes_room)
@@ -86,7 +86,7 @@ def _reachable(problem: Problem, state: State, expired: Callable[[], bool]) -> t
     """The plan to that placement, or to the nearest one that there is a safe way to."""
     forbidden: set[tuple[int, int]] = set()
     left: list[Hop] = []
-    for _ in range(MOST_DETOURS):
+    for _detour in range(MOST_DETOURS):
         kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
         ordered = _order(state, kinds)
         if not ordered.left:

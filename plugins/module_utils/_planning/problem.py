@@ -366,8 +366,8 @@ class _Builder:
                 home = self.home[guest]
                 fixed_load[home] = [a - b for a, b in zip(fixed_load[home], loads[guest], strict=True)]
                 fixed_need[home] = [a - b for a, b in zip(fixed_need[home], wants[guest], strict=True)]
-        unit_groups: list[dict[int, int]] = [{} for _ in members]
-        fixed_groups: list[dict[int, int]] = [{} for _ in self.groups]
+        unit_groups: list[dict[int, int]] = [{} for _member in members]
+        fixed_groups: list[dict[int, int]] = [{} for _group in self.groups]
         for number, group_ in enumerate(self.groups):
             for guest in group_.guests:
                 if guest in unit_of:
@@ -468,12 +468,14 @@ def _metrics(
     return Metrics(
         names=tuple(names),
         limits=tuple(policy.spread_limit(name) for name in names),
-        scale=tuple(zip(*scales, strict=True)) if scales else tuple(() for _ in snapshot.hosts),
+        scale=tuple(zip(*scales, strict=True)) if scales else tuple(() for _host in snapshot.hosts),
         counted=tuple(counted),
-        host=tuple(zip(*host_columns, strict=True)) if host_columns else tuple(() for _ in snapshot.hosts),
+        host=tuple(zip(*host_columns, strict=True))
+        if host_columns
+        else tuple(() for _host in snapshot.hosts),
         guest=tuple(zip(*guest_columns, strict=True))
         if guest_columns
-        else tuple(() for _ in snapshot.guests),
+        else tuple(() for _guest in snapshot.guests),
     )
 
 

@@ -48,7 +48,7 @@ def number(value: object) -> float | None:
 
 def amount(value: object) -> float | None:
     """A number that can't be below 0."""
-    if type(value) is float and 0 <= value < math.inf:
+    if isinstance(value, float) and 0 <= value < math.inf:
         return value
     result = number(value)
     return None if result is None else max(result, 0.0)

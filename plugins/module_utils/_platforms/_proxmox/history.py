@@ -9,6 +9,7 @@ Points are `{time, cpu, …}`, oldest first; what was not measured is left out. 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 from .answers import Row, amount
 
@@ -17,7 +18,7 @@ _SECONDS_OF = {"hour": 3600, "day": 86_400, "week": 604_800, "month": 2_592_000,
 _PRESENT_SECONDS = 180
 _PRESSURES = {"cpu": "pressurecpusome", "memory": "pressurememorysome", "io": "pressureiosome"}
 
-Pressure = dict[str, float | None]
+Pressure = dict[str, Optional[float]]
 NO_PRESSURE: Pressure = dict.fromkeys(_PRESSURES)
 
 

@@ -10,6 +10,7 @@ holds of network and disk are counters since the start.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Optional
 
 from .answers import Row, amount, number, whole
 from .history import History
@@ -18,7 +19,7 @@ from .history import History
 FIRST_SAMPLES_SECONDS = 20
 _COUNTERS = ("netin", "netout", "diskread", "diskwrite")
 
-Loads = dict[str, float | None]
+Loads = dict[str, Optional[float]]
 UNKNOWN: Loads = {"cpu": None, "memory": None, "network_io": None, "disk_io": None}
 NOTHING: Loads = {"cpu": 0.0, "memory": 0, "network_io": 0, "disk_io": 0}
 
@@ -77,8 +78,8 @@ def _node_mean(measured: float | None, guests: list[tuple[float | None, float | 
     known = [(now, mean) for now, mean in guests if now is not None and mean is not None]
     if guests and not known:
         return measured
-    own = max((measured or 0) - sum(now for now, _ in known), 0)
-    return round(own + sum(mean for _, mean in known), 6)
+    own = max((measured or 0) - sum(now for now, _mean in known), 0)
+    return round(own + sum(mean for _now, mean in known), 6)
 
 
 def _not_yet_measured(entry: Row) -> bool:
