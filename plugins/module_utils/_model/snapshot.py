@@ -62,7 +62,7 @@ class HostDatastore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A hypervisor. `used` is what it measured, guests included; `reserved` is kept out of reach of guests."""
+    """A hypervisor. `used` is what it measured, guests included; `reserved` is out of their reach."""
 
     id: Id
     name: Id
