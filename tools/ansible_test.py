@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -39,7 +40,10 @@ def seed_keys() -> None:
 
 
 def furnish_home() -> None:
-    """Keep pip quiet, and lead to the user's own settings and caches; no environment variable would."""
+    """Keep pip quiet, lead to the user's own settings and caches, and forget what an earlier run remembers;
+    no environment variable would.
+    """
+    shutil.rmtree(HOME / ".local" / "state" / "evenkeel", ignore_errors=True)
     quiet = HOME / ".pip" / "pip.conf"
     quiet.parent.mkdir(parents=True, exist_ok=True)
     quiet.write_text("[global]\nquiet = 2\n")

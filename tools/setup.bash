@@ -96,12 +96,15 @@ prepare() {
 
 # The same run whatever the caller's environment: no settings of theirs, no files of ours in their home.
 isolate() {
-    unset "${!ANSIBLE_@}" "${!MOLECULE_@}" "${!VMWARE_@}" "${!PROXMOX_@}" PYTHONPATH PYTHONHOME
+    unset "${!ANSIBLE_@}" "${!MOLECULE_@}" "${!VMWARE_@}" "${!PROXMOX_@}" "${!EVENKEEL_@}" PYTHONPATH PYTHONHOME
     if [ ! -d "${HOME:-}" ] || [ ! -w "$HOME" ]; then
         mkdir -p .cache/home
         export HOME=$PWD/.cache/home
     fi
     [ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8
+    # What an earlier run remembers must not change this one.
+    rm -rf .cache/state
+    export XDG_STATE_HOME=$PWD/.cache/state
     mkdir -p .cache/ansible
     : >.cache/ansible/ansible.cfg
     export PATH=$PWD/.venv/bin:$PATH GOTOOLCHAIN=local
