@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .library import sa
+
+# Modules that keep no state import this without SQLAlchemy.
+METADATA: Any = None
+HISTORY: Any = None
+LOCKS: Any = None
 
 if sa is not None:
     METADATA = sa.MetaData()
