@@ -10,14 +10,14 @@ from typing import Any
 
 from .._model.errors import InputError
 from .._platforms._proxmox.connection import ProxmoxConnection
-from .._platforms.protocol import Platform
+from .._platforms.maintenance import MaintainedPlatform
 from .._platforms.proxmox import ProxmoxPlatform
 from .._platforms.rehearsal import RehearsalPlatform
 from .._platforms.vsphere import VSphereConnection, VSpherePlatform
 from .environment import missing
 
 
-def open_platform(params: Mapping[str, Any], *, window: int = 0) -> Platform:
+def open_platform(params: Mapping[str, Any], *, window: int = 0) -> MaintainedPlatform:
     """The platform that the options name; loads are averaged over `window` seconds, 0 for the present value.
 
     Raises InputError for options that do not fit together and PlatformError when it can't be reached.
@@ -44,7 +44,7 @@ def _verifies(params: Mapping[str, Any]) -> bool:
     return verify
 
 
-def _vsphere(params: Mapping[str, Any], window: int) -> Platform:
+def _vsphere(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
     _need(params, "hostname", "username", "password")
     return VSpherePlatform(
         VSphereConnection(
@@ -64,7 +64,7 @@ def _vsphere(params: Mapping[str, Any], window: int) -> Platform:
     )
 
 
-def _proxmox(params: Mapping[str, Any], window: int) -> Platform:
+def _proxmox(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
     _need(params, "api_host", "api_user")
     if params["api_token_id"] or params["api_token_secret"]:
         _need(params, "api_token_id", "api_token_secret")

@@ -1,0 +1,84 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb of host_maintenance: take a host out of service, or back. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from .._model.errors import EvenKeelError, InputError
+from .._model.snapshot import Guest, Host, Snapshot
+from .._platforms.errors import NotFound
+from .connect import open_platform
+from .environment import with_environment
+
+MOST_NAMES = 20
+
+
+class GuestsOnHost(EvenKeelError):
+    """Guests still run on a host that is to go into maintenance."""
+
+
+def maintain(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Switch maintenance mode of one host, unless it is as wanted already."""
+    wanted = params["state"] == "present"
+    if params["timeout"] < 1:
+        raise InputError("timeout", params["timeout"], "a number of at least 1")
+    with closing(open_platform(with_environment(params, os.environ))) as platform:
+        snapshot = platform.read()
+        host = _find(snapshot, params["host"])
+        running = [
+            guest
+            for guest in snapshot.guests
+            if guest.host == host.id and guest.power in ("running", "unknown")
+        ]
+        before = platform.in_maintenance(host.id)
+        if wanted and not before and running and not params["allow_running_guests"]:
+            raise GuestsOnHost(
+                f"{_listed(running)} still run there",
+                where=f"host {host.name}",
+                hint="Evacuate it first, or set allow_running_guests",
+            )
+        if before != wanted and not check_mode:
+            platform.set_maintenance(host.id, on=wanted, timeout=params["timeout"])
+    return _result(host, running, before, wanted)
+
+
+def _find(snapshot: Snapshot, wanted: str) -> Host:
+    for host in snapshot.hosts:
+        if wanted == host.id:
+            return host
+    found = [host for host in snapshot.hosts if wanted == host.name]
+    if len(found) != 1:
+        names = ", ".join(sorted(host.name for host in snapshot.hosts)[:MOST_NAMES])
+        raise NotFound(
+            f"there is {'more than one' if found else 'no'} host {wanted!r}",
+            where=f"cluster {snapshot.cluster.name}",
+            hint=f"There are {names}",
+        )
+    return found[0]
+
+
+def _listed(guests: Sequence[Guest]) -> str:
+    names = ", ".join(f"{guest.name} ({guest.id})" for guest in guests[:MOST_NAMES])
+    return names if len(guests) <= MOST_NAMES else f"{names} and {len(guests) - MOST_NAMES} more"
+
+
+def _result(host: Host, running: Sequence[Guest], before: bool, wanted: bool) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "changed": before != wanted,
+        "host": {"id": host.id, "name": host.name},
+        "maintenance": wanted,
+        "running_guests": [{"id": guest.id, "name": guest.name} for guest in running],
+    }
+    if before != wanted:
+        result["diff"] = {"before": _shown(host, before), "after": _shown(host, wanted)}
+    return result
+
+
+def _shown(host: Host, maintenance: bool) -> Mapping[str, Any]:
+    return {"host": host.name, "maintenance": maintenance}

@@ -1,0 +1,28 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an adapter offers besides migrations: maintenance mode of its hosts. Private to the collection."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .protocol import Platform
+
+
+class Maintenance(Protocol):
+    """Maintenance mode of hosts, by id."""
+
+    def in_maintenance(self, host: str) -> bool:
+        """Whether the platform has the host in maintenance mode at this moment."""
+
+    def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
+        """Switch it, and return when the platform has it so. Never moves or stops a guest.
+
+        Where the platform has no call for it, only wait for what someone else has asked for. Raises Refused
+        after `timeout` seconds.
+        """
+
+
+class MaintainedPlatform(Platform, Maintenance, Protocol):
+    """One cluster of one hypervisor, its hosts included."""

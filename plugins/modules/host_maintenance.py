@@ -1,0 +1,169 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_maintenance
+short_description: Take a host out of service for maintenance, or back
+version_added: 0.1.0
+author:
+  - The Even Keel Authors (@evenkeel)
+description:
+  - Switches the maintenance mode of one host and waits until the platform has it so.
+  - Refuses to take a host out of service that still runs guests, and names them. It never stops a guest, nor migrates one.
+  - On vSphere the host enters maintenance mode by the API, without moving guests that are powered off.
+  - >-
+    The API of Proxmox VE shows maintenance mode and has no call to switch it. There this module only waits for what
+    C(ha-manager crm-command node-maintenance enable|disable NODE) has asked for on a node. The role
+    P(evenkeel.cluster.evacuate#role) runs that command over SSH. Check mode tells whether it is needed.
+extends_documentation_fragment:
+  - evenkeel.cluster.cluster
+  - evenkeel.cluster.cluster.platform
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - Does everything except the switching itself. Guests that still run on the host are refused in check mode too.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: full
+options:
+  host:
+    description: Id or name of the host.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) takes the host out of service.
+      - V(absent) takes it back into service.
+    type: str
+    choices: [present, absent]
+    default: present
+  allow_running_guests:
+    description:
+      - Whether the host may be taken out of service although guests run on it.
+      - vSphere then waits until something has moved them, up to O(timeout). Proxmox VE migrates those that its HA manager looks after.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds after which waiting is given up. On vSphere the host is then back in service.
+    type: int
+    default: 600
+requirements:
+  - pyvmomi, for O(platform=vsphere)
+  - proxmoxer and requests, for O(platform=proxmox)
+seealso:
+  - module: evenkeel.cluster.balance_plan
+  - module: evenkeel.cluster.vm_migrate
+"""
+
+EXAMPLES = r"""
+- name: Take an empty host out of service
+  evenkeel.cluster.host_maintenance:
+    platform: vsphere
+    hostname: vcenter.example.com
+    username: balancer@vsphere.local
+    password: "{{ vault_vcenter_password }}"
+    cluster: production
+    host: esx3.example.com
+
+- name: Take it back
+  evenkeel.cluster.host_maintenance:
+    platform: vsphere
+    hostname: vcenter.example.com
+    username: balancer@vsphere.local
+    password: "{{ vault_vcenter_password }}"
+    cluster: production
+    host: esx3.example.com
+    state: absent
+
+- name: Ask the HA manager of Proxmox VE, which has no API for it
+  ansible.builtin.command:
+    argv: [ha-manager, crm-command, node-maintenance, enable, pve3]
+  changed_when: true
+  delegate_to: pve1.example.com
+
+- name: Wait until it has the node in maintenance
+  evenkeel.cluster.host_maintenance:
+    platform: proxmox
+    api_host: [pve1.example.com, pve2.example.com]
+    api_user: balancer@pve
+    api_token_id: evenkeel
+    api_token_secret: "{{ vault_pve_token }}"
+    host: pve3
+    timeout: 120
+"""
+
+RETURN = r"""
+host:
+  description: The host.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Its id on the platform.
+      returned: success
+      type: str
+      sample: host-12
+    name:
+      description: Its name.
+      returned: success
+      type: str
+      sample: esx3.example.com
+maintenance:
+  description: Whether it is in maintenance mode now. In check mode, whether it would be.
+  returned: success
+  type: bool
+  sample: true
+running_guests:
+  description: Guests that run on it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Id of the guest.
+      returned: success
+      type: str
+      sample: vm-42
+    name:
+      description: Its name.
+      returned: success
+      type: str
+      sample: web01
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import (
+    hide_secrets,
+    run_module,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.maintenance import maintain
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **PLATFORM_ARGUMENTS,
+            "host": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "allow_running_guests": {"type": "bool", "default": False},
+            "timeout": {"type": "int", "default": 600},
+        },
+        supports_check_mode=True,
+    )
+    hide_secrets(module, os.environ)
+    run_module(module, maintain)
+
+
+if __name__ == "__main__":
+    main()
