@@ -215,8 +215,8 @@ class _Builder:
             self.unresolved.append(
                 Unresolved(
                     what=f"rule {rule.name}",
-                    why=f"it {verb} {hosts} for {names}, and once the other host rules are kept no host is left "
-                    "that could run " + ("them" if len(stuck) > 1 else "it"),
+                    why=f"it {verb} {hosts} for {names}, and once the other host rules are kept no host is"
+                    " left that could run " + ("them" if len(stuck) > 1 else "it"),
                 )
             )
 

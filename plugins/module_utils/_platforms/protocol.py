@@ -66,8 +66,8 @@ class MigrationState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacities:
-    """How many migrations the platform itself sustains at the same time, in the whole cluster and on one host,
-    and how old, in seconds, the memory may be that it reports of a host.
+    """How many migrations the platform itself sustains at the same time, in the whole cluster and on one
+    host, and how old, in seconds, the memory may be that it reports of a host.
     """
 
     cluster: int
