@@ -86,7 +86,7 @@ class RehearsalPlatform:
     def in_maintenance(self, host: str) -> bool:
         return any(entry.maintenance for entry in self.read().hosts if entry.id == host)
 
-    def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:  # noqa: ARG002
+    def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         with self._locked():
             snapshot = self.read()
             hosts = (

@@ -153,7 +153,7 @@ def test_wrong_top_level(change: dict[str, object], message: str) -> None:
         ("hosts", "status", "up", r"hosts\[1\]\.status: 'up' is not one of online, offline, unknown"),
         ("guests", "host", "nowhere", r"snapshot\.guests\[1\]\.host: 'nowhere' is not the id of a host"),
         ("guests", "used", {"memory": "8"}, r"guests\[1\]\.used\.memory: '8' is not a finite number"),
-        ("guests", "disks", [{"size": 1}], r"\.disks\[0\]\.datastore: None is not a value, which is required"),
+        ("guests", "disks", [{"size": 1}], r"\.disks\[0\]\.datastore: None is not a value"),
         ("guests", "name", "", r"guests\[1\]\.name: '' is not a text of at least one character"),
     ],
 )
