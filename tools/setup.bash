@@ -71,6 +71,27 @@ install_postgresql() {
     have_postgresql || die "there is still no initdb on PATH or below /usr/lib/postgresql"
 }
 
+# An sshd for tests that log in to a node: unpacked, not installed, for a package would start one for all the world.
+unpack_sshd() {
+    local folder packages=(openssh-server libwrap0 libnss-wrapper)
+    command -v ssh >/dev/null || apt_install openssh-client "The ssh client is needed"
+    [ -x .venv/sshd/usr/sbin/sshd ] && return
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
+    say "unpacking sshd into .venv"
+    folder=$(mktemp -d)
+    if (
+        cd "$folder"
+        apt-get download "${packages[@]}" || { apt-get update -q && apt-get download "${packages[@]}"; }
+        for package in *.deb; do dpkg-deb -x "$package" unpacked; done
+    ) >/dev/null 2>&1; then
+        rm -rf .venv/sshd
+        mv "$folder/unpacked" .venv/sshd
+    else
+        say "no sshd could be unpacked: tests that log in to a node need one that is installed"
+    fi
+    rm -rf "$folder"
+}
+
 # prepare runtime|dev
 prepare() {
     local started=$SECONDS wanted=$1
@@ -91,6 +112,7 @@ prepare() {
         go_fits || die "the Go of requirements/go.txt does not start"
     fi
     [ "$wanted" != dev ] || have_postgresql || install_postgresql
+    [ "$wanted" != dev ] || unpack_sshd
     say "set up in $((SECONDS - started)) s"
 }
 
