@@ -11,7 +11,7 @@ from typing import Literal
 
 from .._model.errors import EvenKeelError
 from .._model.outcome import Outcome
-from .._platforms.errors import AuthenticationFailed, NotQuorate, PermissionMissing, PlatformError
+from .._platforms.errors import AuthenticationFailed, PermissionMissing, PlatformError
 from .._platforms.protocol import ClusterNow, Platform
 from .clock import Clock
 from .errors import JournalError, WrongCluster
@@ -23,10 +23,10 @@ from .slots import Slots
 from .starter import Starter
 from .stopping import StopSignal
 from .watcher import Watcher
-from .work import PATIENCE_SECONDS, Conduct, Work
+from .work import CANCEL_SECONDS, LATE_SECONDS, PATIENCE_SECONDS, Conduct, Work
 
 # What no repetition can mend.
-_FINAL = (AuthenticationFailed, PermissionMissing, NotQuorate, WrongCluster)
+_FINAL = (AuthenticationFailed, PermissionMissing, WrongCluster)
 _FIRST_WAIT = 0.1
 
 
@@ -67,7 +67,7 @@ class Executor:
         when it can't even be looked at, and JournalError when nothing could be kept of what would be started.
         """
         self._began, started_at = self._clock.monotonic(), self._clock.now()
-        now = self._look()
+        now = self._first_look()
         self._starter.take_up()
         if self._journal.past.going_home:
             self._starter.take_over()
@@ -141,6 +141,19 @@ class Executor:
             )
         return now
 
+    def _first_look(self) -> ClusterNow:
+        while True:
+            try:
+                now = self._look()
+            except PlatformError as error:
+                self._bear(error)
+                if self._halted is not None or self._stop.why(self._clock.monotonic()) is not None:
+                    raise
+                self._pause(progressed=False)
+            else:
+                self._silent_since = None
+                return now
+
     def _look_again(self) -> ClusterNow | None:
         try:
             now = self._look()
@@ -199,13 +212,21 @@ class Executor:
             for outcome in self._ledger.outcomes()
             if outcome.result in ("failed", "cancelled")
         }
-        if not doubtful:
-            return
-        try:
-            self._watcher.settle(self._platform.look(doubtful))
-        except PlatformError:
-            # They stay what they were called.
-            return
+        began = self._clock.monotonic()
+        while doubtful:
+            try:
+                now = self._platform.look(doubtful)
+            except PlatformError:
+                # They stay what they were called.
+                return
+            self._watcher.settle(now)
+            waited = self._clock.monotonic() - began
+            busy = any(now.guests[guest].busy for guest in doubtful if guest in now.guests)
+            if waited >= CANCEL_SECONDS or (waited >= LATE_SECONDS and not busy):
+                return
+            if not busy and not any(outcome.result == "cancelled" for outcome in self._ledger.outcomes()):
+                return
+            self._pause(progressed=False)
 
     def _status(self, *, rolled_back: bool) -> Literal["done", "partial", "stopped", "rolled_back"]:
         outcomes = self._ledger.outcomes()

@@ -52,7 +52,7 @@ class Ledger:
         self._ended: dict[int, MigrationOutcome] = {}
         self._journal = journal
         self._clock = clock
-        self._arrived: list[tuple[float, Migration]] = []
+        self._left: list[tuple[float, Migration]] = []
         self.running: dict[str, Begun] = {}
         self.memory = {migration.step: migration.cost.memory for migration in migrations}
         self.later_targets: Mapping[int, frozenset[str]] = _later_targets(migrations)
@@ -66,9 +66,11 @@ class Ledger:
         return tuple(begun.migration for begun in self.running.values())
 
     def settling(self, seconds: float) -> Sequence[Migration]:
-        """Those that arrived no longer ago: the platform may not count them on their host yet."""
+        """Those that ended no longer ago: the platform may not count them where they are now, and one that it
+        called cancelled or failed may still arrive.
+        """
         now = self._clock.monotonic()
-        return tuple(migration for at, migration in self._arrived if now - at < seconds)
+        return tuple(migration for at, migration in self._left if now - at < seconds)
 
     @property
     def open(self) -> bool:
@@ -117,8 +119,7 @@ class Ledger:
     def end_running(self, task: str, result: Result, why: str = "") -> None:
         begun = self.running.pop(task)
         seconds = round(self._clock.monotonic() - begun.since, 3)
-        if result == "migrated":
-            self._arrived.append((self._clock.monotonic(), begun.migration))
+        self._left.append((self._clock.monotonic(), begun.migration))
         self._end(begun.migration, result, why, task, begun.at, seconds)
 
     def _end(

@@ -9,7 +9,7 @@ Private to the collection.
 from __future__ import annotations
 
 from .._model.plan import Migration
-from .._platforms.errors import PlatformError, SessionLost, Unreachable
+from .._platforms.errors import PlatformError, SessionLost, UnexpectedAnswer, Unreachable
 from .._platforms.protocol import ClusterNow, Platform
 from .clock import Clock
 from .conflicts import Conflicts
@@ -20,7 +20,7 @@ from .slots import Slots
 from .work import BUSY_SECONDS, START_ATTEMPTS, Work
 
 # Errors that leave open whether the platform has heard of a start.
-_UNHEARD = (Unreachable, SessionLost)
+_UNHEARD = (Unreachable, SessionLost, UnexpectedAnswer)
 
 
 class Starter:
@@ -56,7 +56,7 @@ class Starter:
             at = self._past.begun.get(migration.step)
             if at is None or migration.step in self._past.ended:
                 continue
-            task = self._past.tasks.get(migration.step) or self._platform.find(request_for(migration))
+            task = self._past.tasks.get(migration.step) or self._found(migration)
             if task is not None:
                 self._ledger.started(migration, task, at)
 
@@ -103,11 +103,7 @@ class Starter:
         """A guest that is being migrated already, by a run that was killed perhaps, is not started again;
         what else holds it may be over in a moment.
         """
-        try:
-            task = self._platform.find(request_for(migration))
-        except PlatformError as error:
-            self._ledger.end_pending(migration, "skipped", f"{judged.why}; {error}")
-            return
+        task = self._found(migration)
         if task is not None and task not in self._ledger.running:
             self._ledger.started(migration, task, self._ledger.begin(migration))
         elif (
@@ -116,12 +112,28 @@ class Starter:
         ):
             self._ledger.end_pending(migration, "skipped", judged.why)
 
+    def _has_changed(self, migration: Migration) -> bool:
+        """Whether something has taken hold of the guest since the look: then the next one decides."""
+        try:
+            guest = self._platform.look([migration.guest.id]).guests.get(migration.guest.id)
+        except PlatformError:
+            return False
+        return guest is None or guest.busy is not None or guest.host != migration.source
+
+    def _found(self, migration: Migration) -> str | None:
+        """Its task, if it is under way and the platform tells: if not, the next look will."""
+        try:
+            return self._platform.find(request_for(migration))
+        except PlatformError:
+            return None
+
     def _start(self, migration: Migration) -> None:
         request = request_for(migration)
         try:
             objection = self._platform.check(request)
             if objection is not None:
-                self._ledger.end_pending(migration, "skipped", f"the platform refuses: {objection}")
+                if not self._has_changed(migration):
+                    self._ledger.end_pending(migration, "skipped", f"the platform refuses: {objection}")
                 return
             at = self._ledger.begin(migration)
             task = self._platform.start(request)
@@ -131,6 +143,7 @@ class Starter:
             if self._attempts[migration.step] >= START_ATTEMPTS:
                 self._ledger.end_pending(migration, "failed", str(error))
         except PlatformError as error:
-            self._ledger.end_pending(migration, "failed", str(error))
+            if not self._has_changed(migration):
+                self._ledger.end_pending(migration, "failed", str(error))
         else:
             self._ledger.started(migration, task, at)

@@ -57,6 +57,8 @@ class Conduct:
 # take to end, and how often a start is repeated whose fate is unknown and of which nothing came.
 PATIENCE_SECONDS = 120.0
 CANCEL_SECONDS = 60.0
+# How long, at the end of a run, a cancelled migration may still turn out to have gone on.
+LATE_SECONDS = 5.0
 # How long a guest may be busy with something else before its migration is dropped.
 BUSY_SECONDS = 60.0
 START_ATTEMPTS = 3

@@ -1,0 +1,127 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can happen to a run, as it is provoked on each simulator."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
+from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
+from ansible_collections.evenkeel.cluster.tests.support.weather import connect
+
+Strike = Callable[[Simulator], object]
+
+# What reads the whole cluster, and what starts a migration, on each platform.
+LOOKING = {"vcenter": "RetrievePropertiesEx", "proxmox": "GET /cluster/resources"}
+POLLING = {"vcenter": "RetrievePropertiesEx", "proxmox": "GET /cluster/tasks"}
+STARTING = {"vcenter": "RelocateVM_Task", "proxmox": "POST /nodes/{node}/qemu/{vmid}/migrate"}
+CHECKING = {"vcenter": "CheckRelocate_Task", "proxmox": "GET /nodes/{node}/qemu/{vmid}/migrate"}
+
+
+def _platform(simulator: Simulator) -> str:
+    return simulator.connection.platform
+
+
+def sessions_end(simulator: Simulator) -> None:
+    simulator.expire_sessions()
+
+
+def unauthorized(simulator: Simulator) -> None:
+    """The next call finds that its session is not accepted."""
+    error = {"vcenter": "NotAuthenticated", "proxmox": 401}[_platform(simulator)]
+    call = {"vcenter": "RetrievePropertiesEx", "proxmox": "*"}[_platform(simulator)]
+    simulator.switches(fail_calls=[{"call": call, "error": error, "count": 1}])
+
+
+def failing(calls: dict[str, str], status: int, times: int = 2, guest: str | None = None) -> Strike:
+    """Calls that fail with this status, so many times."""
+
+    def strike(simulator: Simulator) -> None:
+        fault = {"call": calls[_platform(simulator)], "error": status, "count": times}
+        if guest is not None:
+            fault["object"] = guest
+        simulator.switches(fail_calls=[fault])
+
+    return strike
+
+
+def reset(calls: dict[str, str], when: str, times: int = 1) -> Strike:
+    """Connections that are closed without an answer, before or after the call was carried out."""
+
+    def strike(simulator: Simulator) -> None:
+        call = calls[_platform(simulator)]
+        simulator.switches(drop_connection=[{"call": call, "count": times, "when": when}])
+
+    return strike
+
+
+def slow(simulator: Simulator) -> None:
+    simulator.switches(latency_seconds=0.1)
+
+
+def host_dies(host: str) -> Strike:
+    return lambda simulator: simulator.change_host(host, status="offline")
+
+
+def maintenance(host: str) -> Strike:
+    return lambda simulator: simulator.change_host(host, maintenance=True)
+
+
+def quorum_lost(simulator: Simulator) -> None:
+    simulator.switches(quorate=False)
+
+
+def quorum_flaps(simulator: Simulator) -> None:
+    """Lost, and back after half of the executor's patience."""
+    simulator.switches(quorate=False)
+    threading.Timer(1.0, lambda: simulator.switches(quorate=True)).start()
+
+
+def cancelled(guest: str, *, late: bool = False) -> Strike:
+    """Somebody cancels the migration of a guest; `late`: it goes on to its end all the same."""
+
+    def strike(simulator: Simulator) -> None:
+        simulator.switches(late_cancels=late)
+        with closing(connect(simulator)) as somebody:
+            where = simulator.state()["guests"][guest]["host"]
+            task = somebody.find(MigrationRequest(guest=guest, source=where, target=where))
+            if task is not None:
+                somebody.cancel(task)
+
+    return strike
+
+
+def late_cancels(simulator: Simulator) -> None:
+    simulator.switches(late_cancels=True)
+
+
+def migration_fails(guest: str, percent: float = 50, **more: object) -> Strike:
+    return lambda simulator: simulator.switches(
+        fail_migrations=[{"guest": guest, "at_percent": percent, **more}]
+    )
+
+
+def busy(guest: str, seconds: float) -> Strike:
+    return lambda simulator: simulator.change_guest(guest, busy_seconds=seconds)
+
+
+def put(guest: str, host: str) -> Strike:
+    """Somebody has moved a guest."""
+    return lambda simulator: simulator.change_guest(guest, host=host)
+
+
+def somebody_migrates(guest: str, source: str, target: str) -> Strike:
+    def strike(simulator: Simulator) -> None:
+        with closing(connect(simulator)) as somebody:
+            somebody.look([guest])
+            somebody.start(MigrationRequest(guest=guest, source=source, target=target))
+
+    return strike
+
+
+def ha_drops(guest: str) -> Strike:
+    """HA takes the request and forgets it."""
+    return lambda simulator: simulator.switches(ha_refuse=[guest])

@@ -1,0 +1,236 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans carried out by the real executor over a real adapter against a simulator, whatever the weather.
+
+What must be true of every run, as the simulator saw it, is in `violations`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
+    ClusterRef,
+    Rule,
+    Snapshot,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.connection import (
+    ProxmoxConnection,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import (
+    VSphereConnection,
+    VSpherePlatform,
+)
+from ansible_collections.evenkeel.cluster.tests.simulators import launch
+
+PACE = 40.0
+"""Seconds that seem to pass in one: patience of minutes is over in a moment."""
+MIGRATION_SECONDS = 0.25
+
+CALM: Mapping[str, object] = {
+    "fail_calls": [],
+    "fail_migrations": [],
+    "drop_connection": [],
+    "latency_seconds": 0,
+    "late_cancels": False,
+    "migration_seconds": MIGRATION_SECONDS,
+}
+CALM_PROXMOX: Mapping[str, object] = {"quorate": True, "ha_refuse": []}
+
+
+def quickly() -> float:
+    """Seconds, faster than they pass."""
+    return time.monotonic() * PACE
+
+
+class QuickClock(SystemClock):
+    """A clock that runs faster than time."""
+
+    def monotonic(self) -> float:
+        return quickly()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds / PACE)
+
+
+def connect(simulator: launch.Simulator) -> Platform:
+    """A session of its own."""
+    if simulator.connection.platform == "vcenter":
+        return VSpherePlatform(
+            VSphereConnection(
+                hostname=simulator.host,
+                port=simulator.port,
+                username=simulator.user,
+                password=simulator.password,
+                ca_path=simulator.ca_path,
+            ),
+            monotonic=quickly,
+        )
+    return ProxmoxPlatform(
+        ProxmoxConnection(
+            api_hosts=(simulator.host,),
+            api_port=simulator.port,
+            api_user=simulator.user,
+            api_password=simulator.password,
+            ca_path=simulator.ca_path,
+        ),
+        monotonic=quickly,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Voyage:
+    """A cluster as it is before anything happens, and what is to be carried out in it."""
+
+    snapshot: Snapshot
+    migrations: Sequence[Migration]
+    rules: Sequence[Rule]
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def places(self) -> dict[str, str]:
+        return {guest.id: guest.host for guest in self.snapshot.guests}
+
+    @property
+    def goal(self) -> dict[str, str]:
+        """Where the guests are after an undisturbed run."""
+        return self.places | {step.guest.id: step.target for step in self.migrations}
+
+    def start(
+        self, platform: launch.Platform, folder: Path, options: Sequence[str] = ()
+    ) -> launch.Simulator:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "cluster.json").write_text(json.dumps(self.snapshot.to_json()))
+        options = ["--migration-seconds", str(MIGRATION_SECONDS), *options]
+        return launch.start(platform, [folder / "cluster.json"], folder, options=options)
+
+    def work(self, cluster: ClusterRef) -> Work:
+        return Work(cluster=cluster, migrations=self.migrations, rules=self.rules, limits=self.limits)
+
+
+def no_one(_progress: Progress) -> None:
+    """Nobody watches."""
+
+
+def carry_out(
+    voyage: Voyage,
+    platform: Platform,
+    cluster: ClusterRef,
+    *,
+    conduct: Conduct = Conduct(),  # noqa: B008
+    journal: Path | None = None,
+    observe: Callable[[Progress], None] = no_one,
+    stop: StopSignal | None = None,
+) -> Outcome:
+    work = voyage.work(cluster)
+    return Executor(
+        work,
+        platform,
+        slots=Slots(cluster=4, per_host=2, per_datastore=2),
+        conduct=conduct,
+        journal=Journal(None if journal is None else str(journal), work.digest()),
+        stop=stop or StopSignal(),
+        clock=QuickClock(),
+        observe=observe,
+    ).run()
+
+
+def settle(simulator: launch.Simulator) -> dict[str, Any]:
+    """The state once nothing is under way any more."""
+    alarm = time.monotonic() + 30
+    while time.monotonic() < alarm:
+        state = simulator.state()
+        held = [guest for guest in state["guests"].values() if guest.get("lock")]
+        if not held and all(move["state"] != "running" for move in state["migrations"]):
+            return state
+        time.sleep(0.03)
+    raise AssertionError(f"something is still under way: {simulator.state()['migrations']}")
+
+
+def clear_up(simulator: launch.Simulator, voyage: Voyage) -> None:
+    """The weather ends: faults are over, hosts are back, and who was moved where nobody planned is back too."""
+    proxmox = simulator.connection.platform == "proxmox"
+    simulator.switches(**CALM, **(CALM_PROXMOX if proxmox else {}))
+    for host, state in simulator.state()["hosts"].items():
+        if state["status"] != "online" or state["maintenance"]:
+            simulator.change_host(host, status="online", maintenance=False)
+    for guest, state in settle(simulator)["guests"].items():
+        if state["host"] not in (voyage.places[guest], voyage.goal[guest]):
+            simulator.change_guest(guest, host=voyage.places[guest])
+
+
+def put_back(simulator: launch.Simulator, voyage: Voyage) -> None:
+    """Everything as it was before the first run."""
+    clear_up(simulator, voyage)
+    now = places(simulator.state())
+    for guest in [step.guest.id for step in reversed(voyage.migrations)]:
+        # Backwards, so that no host is filled past its limit.
+        if now[guest] != voyage.places[guest]:
+            simulator.change_guest(guest, host=voyage.places[guest])
+
+
+def places(state: Mapping[str, Any]) -> dict[str, str]:
+    return {guest: entry["host"] for guest, entry in state["guests"].items()}
+
+
+def violations(
+    voyage: Voyage, before: Mapping[str, Any], after: Mapping[str, Any], companions: Sequence[str] = ()
+) -> list[str]:
+    """What must never be, between two states of a simulator: a guest lost, one migrated twice or by nobody's
+    plan, a host filled past its limit, a strict rule newly broken. HA moves `companions` along.
+    """
+    found = [f"guest {guest} is lost" for guest in voyage.places if guest not in after["guests"]]
+    new = after["migrations"][len(before["migrations"]) :]
+    wanted = Counter(step.guest.id for step in voyage.migrations)
+    done = Counter(str(move["guest"]) for move in new if move["state"] in ("done", "running"))
+    found += [
+        f"guest {guest} was migrated {times} times"
+        for guest, times in done.items()
+        if times > wanted[guest] and guest not in companions
+    ]
+    for host in voyage.snapshot.hosts:
+        ceiling = (host.capacity.get("memory") or 0) * voyage.limits.memory / 100
+        peak = after["peak"].get(host.id, {}).get("memory", 0)
+        if peak > max(ceiling, host.used.get("memory") or 0):
+            found.append(f"host {host.id} held {peak / 2**30:.1f} GiB of {ceiling / 2**30:.1f}")
+    return found + [
+        f"rule {rule.name} is broken" for rule in voyage.rules if _holds(rule, voyage.places) and
+        not _holds(rule, places(after))
+    ]  # fmt: skip
+
+
+def _holds(rule: Rule, where: Mapping[str, str]) -> bool:
+    hosts = [where[guest] for guest in rule.guests if guest in where]
+    if not rule.strict or len(hosts) < 1:
+        return True
+    if rule.kind == "anti_affinity":
+        return len(set(hosts)) == len(hosts)
+    if rule.kind == "affinity":
+        return len(set(hosts)) == 1
+    if rule.kind == "host_affinity":
+        return set(hosts) <= set(rule.hosts)
+    return rule.kind == "even_spread" or not set(hosts) & set(rule.hosts)
+
+
+def starts(before: Mapping[str, Any], after: Mapping[str, Any]) -> Counter[str]:
+    """How often each guest's migration was begun on the platform."""
+    return Counter(str(move["guest"]) for move in after["migrations"][len(before["migrations"]) :])

@@ -1,0 +1,214 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fault × platform × moment: what becomes of each migration, and what must never be.
+
+A plan of four steps: 1 and 2 leave h1, for h2 and h4; 3 comes to h1 once 1 has made room; 4 goes from h3 to
+h4. Expected are the ends of the steps in their order: m(igrated), a(lready there), s(kipped), f(ailed),
+c(ancelled), or one of several letters where the fault and the end of the migration race each other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
+from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
+from ansible_collections.evenkeel.cluster.tests.support import faults
+from ansible_collections.evenkeel.cluster.tests.support.faults import (
+    CHECKING,
+    LOOKING,
+    POLLING,
+    STARTING,
+    Strike,
+)
+from ansible_collections.evenkeel.cluster.tests.support.weather import (
+    MIGRATION_SECONDS,
+    PACE,
+    Voyage,
+    carry_out,
+    clear_up,
+    connect,
+    places,
+    settle,
+    starts,
+    violations,
+)
+from ansible_collections.evenkeel.cluster.tests.unit.weather.conftest import Calm
+
+BEFORE, EARLY, LATE, UNSEEN = "before", "at 10 %", "at 90 %", "unseen end"
+# Shares of a migration's time after its start was seen.
+MOMENTS = {EARLY: 0.1, LATE: 0.85, UNSEEN: 1.5}
+LETTERS = {"migrated": "m", "already_there": "a", "skipped": "s", "failed": "f", "cancelled": "c"}
+BOTH, PROXMOX, VCENTER = ("vcenter", "proxmox"), ("proxmox",), ("vcenter",)
+WELL = "m m m m"
+ALWAYS = dict.fromkeys((BEFORE, EARLY, LATE, UNSEEN), WELL)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens, and what comes of it by the moment at which it happens.     """
+
+    name: str
+    strike: Strike
+    expected: Mapping[str, str]
+    platforms: tuple[str, ...] = BOTH
+    conduct: Conduct = field(default_factory=Conduct)
+    companions: tuple[str, ...] = ()
+
+
+FAULTS = (
+    Fault("the sky is clear", lambda _simulator: None, {BEFORE: WELL}),
+    Fault("sessions end", faults.sessions_end, ALWAYS),
+    Fault("a session is not accepted", faults.unauthorized, ALWAYS),
+    Fault("looking fails with 503", faults.failing(LOOKING, 503, 3), ALWAYS),
+    Fault("polling fails with 502", faults.failing(POLLING, 502, 3), ALWAYS),
+    Fault("polling fails with 500", faults.failing(POLLING, 500, 3), {EARLY: WELL, UNSEEN: WELL}),
+    Fault("a start is refused", faults.failing(STARTING, 500, 1, "101"), {BEFORE: "f m s m"}, PROXMOX),
+    Fault("a start meets 503", faults.failing(STARTING, 503, 1), {BEFORE: WELL}, VCENTER),
+    Fault("a start meets 595", faults.failing(STARTING, 595, 1), {BEFORE: WELL}, PROXMOX),
+    Fault("a start meets 596", faults.failing(STARTING, 596, 1), {BEFORE: WELL}, PROXMOX),
+    Fault("a start meets 599", faults.failing(STARTING, 599, 1), {BEFORE: WELL, EARLY: WELL}, PROXMOX),
+    Fault("checking meets 595", faults.failing(CHECKING, 595, 2), {BEFORE: WELL, EARLY: WELL}, PROXMOX),
+    Fault("polling meets 599", faults.failing(POLLING, 599, 2), ALWAYS, PROXMOX),
+    Fault("a start is cut off before", faults.reset(STARTING, "before"), {BEFORE: WELL, EARLY: WELL}),
+    Fault("a start is cut off after", faults.reset(STARTING, "after"), {BEFORE: WELL, EARLY: WELL}),
+    Fault("two starts are cut off after", faults.reset(STARTING, "after", 2), {BEFORE: WELL}),
+    Fault("looks are cut off", faults.reset(LOOKING, "before", 3), ALWAYS),
+    Fault("answers are slow", faults.slow, {BEFORE: WELL, EARLY: WELL}),
+    Fault(
+        "a target dies",
+        faults.host_dies("h2"),
+        {BEFORE: "s m s m", EARLY: "f m s m", LATE: "mf m ms m", UNSEEN: WELL},
+    ),
+    Fault(
+        "a source dies",
+        faults.host_dies("h1"),
+        {BEFORE: "s s s m", EARLY: "f f s m", LATE: "mf mf s m", UNSEEN: "m m s m"},
+    ),
+    Fault("quorum flaps", faults.quorum_flaps, ALWAYS, PROXMOX),
+    Fault(
+        "quorum is lost",
+        faults.quorum_lost,
+        {EARLY: "m m s m", LATE: "m m s m", UNSEEN: "m m s m"},
+        PROXMOX,
+    ),
+    Fault("somebody cancels", faults.cancelled("101"), {EARLY: "c m s m", LATE: "cm m sm m", UNSEEN: WELL}),
+    Fault(
+        "a cancelled task goes on",
+        faults.cancelled("101", late=True),
+        {EARLY: "cm m sm m", LATE: "cm m sm m"},
+    ),
+    Fault("a task only says OK", faults.migration_fails("101", error="OK"), {BEFORE: "f m s m"}),
+    Fault("a migration fails", faults.migration_fails("101"), {BEFORE: "f m s m"}),
+    Fault("a guest is busy for a moment", faults.busy("101", 0.5), {BEFORE: WELL}),
+    Fault("a guest is busy for long", faults.busy("101", 3), {BEFORE: "s m s m"}),
+    Fault("a guest waits while it is busy", faults.busy("109", 0.5), {EARLY: WELL}),
+    Fault("somebody has moved a guest away", faults.put("101", "h4"), {BEFORE: "s m s m"}),
+    Fault("somebody has done it already", faults.put("101", "h2"), {BEFORE: "a m m m"}),
+    Fault("somebody moves one that waits", faults.put("109", "h4"), {EARLY: "m m s m", LATE: "m m s m"}),
+    Fault("somebody is about it", faults.somebody_migrates("101", "h1", "h2"), {BEFORE: WELL}),
+    Fault("somebody takes it elsewhere", faults.somebody_migrates("101", "h1", "h4"), {BEFORE: "sf m s m"}),
+    Fault(
+        "a target goes into maintenance",
+        faults.maintenance("h1"),
+        {BEFORE: "m m s m", EARLY: "m m s m", LATE: "m m s m", UNSEEN: "m m s m"},
+    ),
+    Fault(
+        "time runs out",
+        lambda _simulator: None,
+        {BEFORE: "c c s c"},
+        conduct=Conduct(timeout=0.3 * MIGRATION_SECONDS * PACE),
+    ),
+    Fault(
+        "time runs out and the cancelled go on",
+        faults.late_cancels,
+        {BEFORE: "cm cm sm cm"},
+        conduct=Conduct(timeout=0.3 * MIGRATION_SECONDS * PACE),
+    ),
+)
+
+HA_FAULTS = (
+    Fault("the sky is clear", lambda _simulator: None, {BEFORE: "m m m m ma"}),
+    Fault("HA drops a request", faults.ha_drops("101"), {BEFORE: "f m s m ma"}),
+    Fault("HA drops what waits", faults.ha_drops("109"), {EARLY: "m m f m ma", LATE: "m m f m ma"}),
+    Fault("HA's migration fails", faults.migration_fails("101"), {BEFORE: "f m s m ma"}),
+    Fault("a start is cut off after", faults.reset(STARTING, "after"), {BEFORE: "m m m m ma"}),
+    Fault("three starts are cut off after", faults.reset(STARTING, "after", 3), {BEFORE: "m m m m ma"}),
+    Fault("somebody cancels", faults.cancelled("101"), {EARLY: "cfm m sm m ma"}),
+    Fault("a target dies", faults.host_dies("h2"), {EARLY: "f m s m ma"}),
+    Fault("sessions end", faults.sessions_end, dict.fromkeys((BEFORE, EARLY, LATE, UNSEEN), "m m m m ma")),
+)
+
+
+def cases() -> Iterator[Any]:
+    for fault in FAULTS:
+        for platform in fault.platforms:
+            for moment in fault.expected:
+                yield pytest.param(fault, platform, moment, id=f"{platform}-{fault.name}-{moment}")
+    for fault in HA_FAULTS:
+        for moment in fault.expected:
+            yield pytest.param(fault, "ha", moment, id=f"ha-{fault.name}-{moment}")
+
+
+class Waiting:
+    """Lets the fault happen when the first migration has run for a share of its time."""
+
+    def __init__(self, fault: Fault, moment: str, simulator: Simulator) -> None:
+        self.struck = moment == BEFORE
+        self._fault = fault
+        self._share = MOMENTS.get(moment, 0.0)
+        self._simulator = simulator
+
+    def __call__(self, progress: Progress) -> None:
+        if not self.struck and any(moving.step == 1 for moving in progress.moving):
+            self.struck = True
+            time.sleep(self._share * MIGRATION_SECONDS)
+            self._fault.strike(self._simulator)
+
+
+def told(outcome: Outcome) -> str:
+    return " ".join(LETTERS[migration.result] for migration in outcome.migrations)
+
+
+@pytest.mark.parametrize(("fault", "platform", "moment"), list(cases()))
+def test_a_run_in_any_weather(calm: Calm, fault: Fault, platform: str, moment: str) -> None:
+    simulator, voyage = calm(platform)
+    before = simulator.state()
+    waiting = Waiting(fault, moment, simulator)
+    with closing(connect(simulator)) as session:
+        # The cluster is read in peace: the fault is for the run.
+        cluster = session.read().cluster
+        if moment == BEFORE:
+            fault.strike(simulator)
+        outcome = carry_out(voyage, session, cluster, conduct=fault.conduct, observe=waiting)
+    assert waiting.struck
+    for step, letters in zip(outcome.migrations, fault.expected[moment].split(), strict=True):
+        assert LETTERS[step.result] in letters, [(step.result, step.why) for step in outcome.migrations]
+    after = settle(simulator)
+    assert violations(voyage, before, after, fault.companions) == []
+    assert all(count == 1 for count in starts(before, after).values()), starts(before, after)
+    for step in outcome.migrations:
+        arrived = places(after)[step.guest.id] == step.target
+        assert arrived or step.result not in ("migrated", "already_there"), step
+        assert not arrived or step.result not in ("failed", "skipped"), step
+        assert step.why or step.result in ("migrated", "already_there"), step
+    again_in_peace(simulator, voyage, after)
+
+
+def again_in_peace(simulator: Simulator, voyage: Voyage, before: Mapping[str, Any]) -> None:
+    """The same command once more, without faults: everything is where an undisturbed run leaves it."""
+    clear_up(simulator, voyage)
+    simulator.switches(migration_seconds=0.02)
+    with closing(connect(simulator)) as session:
+        outcome = carry_out(voyage, session, session.read().cluster)
+    assert outcome.status == "done", [(step.result, step.why) for step in outcome.migrations]
+    assert places(simulator.state()) == voyage.goal
+    assert violations(voyage, before, simulator.state()) == []
