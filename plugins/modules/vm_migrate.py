@@ -19,6 +19,8 @@ description:
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.platform
+  - evenkeel.cluster.cluster.state
+  - evenkeel.cluster.cluster.lock
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
@@ -80,8 +82,9 @@ options:
   journal_path:
     description:
       - File to keep what was begun in, so that a run that was killed is finished by the same command.
+      - Unless told otherwise, one for each cluster in C(evenkeel/journals) below E(XDG_STATE_HOME) or C(~/.local/state).
       - Migrations that still run are followed, none is started twice, none is lost from the result. It is gone when the run has ended.
-      - Without it the live cluster alone decides, which is safe too, and the result tells only of the later part.
+      - When it is lost the live cluster alone decides, which is safe too, and the result tells only of the later part.
     type: path
   progress_path:
     description: File to write the progress to while the module runs, as JSON lines.
@@ -115,6 +118,7 @@ options:
 requirements:
   - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
+  - SQLAlchemy, for the memory of earlier runs and the lock; with psycopg where O(state_url) names PostgreSQL
 seealso:
   - module: evenkeel.cluster.cluster_facts
   - module: evenkeel.cluster.balance_plan
@@ -305,6 +309,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing 
     run_module,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.migrate import act
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import (
+    LOCK_ARGUMENTS,
+    STATE_ARGUMENTS,
+)
 
 
 def main() -> None:
@@ -327,6 +335,8 @@ def main() -> None:
             "stop_file": {"type": "path"},
             "journal_path": {"type": "path"},
             "progress_path": {"type": "path"},
+            **STATE_ARGUMENTS,
+            **LOCK_ARGUMENTS,
             "poll_interval": {"type": "float", "default": 2},
             "restart_containers": {"type": "bool", "default": False},
             "with_local_disks": {"type": "bool", "default": False},

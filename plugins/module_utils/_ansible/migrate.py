@@ -30,6 +30,7 @@ from .files import read_json, write_json
 from .progress import ProgressFile
 from .render import host_name, report
 from .single import single
+from .state import journal_path, keeping
 
 
 def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -44,12 +45,15 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     with closing(open_platform(with_environment(params, os.environ))) as platform:
         before = platform.read()
         work = _of_plan(plan, before) if plan else single(before, params["guest"], params["target"])
-        outcome = _carry_out(work, platform, params, stop, clock, check_mode=check_mode)
+        with keeping(params, before.cluster, os.environ, check_mode=check_mode) as kept:
+            outcome = _carry_out(work, platform, params, kept.guard(stop), clock, check_mode=check_mode)
+            kept.record(outcome.migrations, clock.now())
         after = platform.read() if outcome.count("migrated") and not check_mode else before
     if params["outcome_path"]:
         write_json(params["outcome_path"], outcome.to_json(), "outcome_path")
     states = present_state(before, policy), present_state(after, policy)
-    return _result(outcome, states, params, _lines(plan, work, states[0]))
+    result = _result(outcome, states, params, _lines(plan, work, states[0]))
+    return {**result, "warnings": list(kept.notices)}
 
 
 def _plan_of(params: Mapping[str, Any]) -> Plan | None:
@@ -103,7 +107,7 @@ def _carry_out(
             platform,
             slots=slots,
             conduct=conduct,
-            journal=Journal(params["journal_path"], work.digest()),
+            journal=Journal(journal_path(params, work.cluster, os.environ), work.digest()),
             stop=stop,
             clock=clock,
             observe=progress.write,

@@ -8,6 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -169,11 +170,28 @@ def _open(
         return None
 
 
+def journal_path(
+    params: Mapping[str, Any], cluster: ClusterRef, environment: Mapping[str, str]
+) -> str | None:
+    """Where the journal of a run is: as asked for, or one for each cluster; None where there is no home."""
+    folder = _folder(environment)
+    if params["journal_path"] or folder is None:
+        path: str | None = params["journal_path"]
+        return path
+    name = hashlib.sha256(cluster_key(params, cluster).encode()).hexdigest()[:16]
+    return f"{folder}/journals/{name}.jsonl"
+
+
 def _default_url(environment: Mapping[str, str]) -> str | None:
+    folder = _folder(environment)
+    return None if folder is None else f"sqlite:///{folder}/state.db"
+
+
+def _folder(environment: Mapping[str, str]) -> str | None:
     """As the XDG Base Directory Specification has it."""
     folder = environment.get("XDG_STATE_HOME") or ""
     if not folder.startswith("/"):
         if not environment.get("HOME"):
             return None
         folder = f"{environment['HOME']}/.local/state"
-    return f"sqlite:///{folder}/evenkeel/state.db"
+    return f"{folder}/evenkeel"
