@@ -1,6 +1,8 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters for the planner's benchmark: equal hosts, four resources that all bind, no rules (hbal knows none)."""
+"""Clusters for the planner's benchmark: equal hosts, four resources that all bind, no rules (hbal knows
+none).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ METRICS = tuple(CAPACITY)
 def equal_hosts(hosts: int, guests: int, seed: int, fill: float = 0.5, tail: float = 1.0) -> Snapshot:
     """Each guest's share of each resource is drawn on its own from a long-tailed mix; guests lie at random.
 
-    tail: sigma of the log-normal sizes; at 1.0 the largest of a thousand guests is some twenty times the median.
+    tail: sigma of the log-normal sizes; at 1.0 the largest of a thousand guests is some twenty times the
+    median.
     """
     dice = random.Random(seed)
     shares = [[dice.lognormvariate(0.0, tail) for _ in METRICS] for _ in range(guests)]

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ganeti's hbal as the peer: the same cluster in its text format, and the list of moves that it prints.
 
-hbal's dynamic load is never divided by a host's capacity, so only clusters of equal hosts compare. With vCPUs,
-spindles and memory at 0 its score is exactly the sum over the resources of the standard deviation of the load.
+hbal's dynamic load is never divided by a host's capacity, so only clusters of equal hosts compare. With
+vCPUs,
+spindles and memory at 0 its score is exactly the sum over the resources of the standard deviation of the
+load.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from .snapshot import Bytes, ClusterRef, Id
 
 PLAN_SCHEMA: Final = "evenkeel.cluster/plan/1"
 
-MigrationKind = Literal["balance", "rule", "evacuate", "parking", "manual"]
+MigrationKind = Literal["balance", "rule", "evacuate", "parking", "manual", "rollback"]
 Step = Annotated[int, Bounds(least=1)]
 
 
@@ -95,6 +95,10 @@ class Proof:
     optimal: bool
     spread_lower_bound: Mapping[str, float | None]
     method: str
+    seconds: Annotated[float, Bounds(least=0), "how long the migrations take, by the costs of each"] = 0
+    seconds_lower_bound: Annotated[
+        float, Bounds(least=0), "what the busiest host, or the longest migration, takes at least"
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

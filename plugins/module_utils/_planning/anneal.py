@@ -13,12 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from .level import level, trim
 from .moves import targets
 from .problem import Vector
 from .state import State
 
 SETTLED = 1e-6
 LIGHTEST, HEAVIEST = 0.05, 50.0
+# From this part of the search on, the way leads inwards only.
+CLOSING = 0.8
 Trial = list[tuple[int, int]]
 
 
@@ -29,7 +32,7 @@ class Schedule:
     legal.
     """
 
-    hot: float = 0.8
+    hot: float = 0.4
     cold: float = 0.1
     weight: float = 1.0
     yields: float = 1.03
@@ -67,8 +70,7 @@ class Annealer:
             size + 0.02 * bytes_ / mean for size, bytes_ in zip(self.size, problem.unit_bytes, strict=True)
         ]
         self.choices: dict[int, tuple[int, ...]] = {}
-        self.away = [unit for unit, host in enumerate(state.where) if host >= 0 and host != self.home[unit]]
-        self.slot = {unit: index for index, unit in enumerate(self.away)}
+        self._recount()
         self.hosts = [host for host in range(len(problem.hosts)) if state.on[host]]
         self.weight = schedule.weight
         # Guests that left a host in maintenance have raised the mean since the snapshot.
@@ -91,7 +93,7 @@ class Annealer:
                 if self.expired():
                     break
                 temperature = schedule.hot * (schedule.cold / schedule.hot) ** (step / steps)
-                self._weigh()
+                self._weigh(closing=step > CLOSING * steps)
                 self._shift(temperature)
             trial = self._propose()
             if not trial:
@@ -103,11 +105,25 @@ class Annealer:
                 now = score(state)
                 if now < best:
                     best, kept = now, self._placement()
-        self._restore(kept)
+        # In a large cluster some host is always a little outside; one good repair at the end finds it inside.
+        level(state, self.budget, steps=len(self.hosts) * 4)
+        while trim(state):
+            pass
+        self._recount()
+        if score(state) >= best:
+            self._restore(kept)
 
-    def _weigh(self) -> None:
+    def _recount(self) -> None:
+        where = self.state.where
+        self.away = [unit for unit, host in enumerate(where) if host >= 0 and host != self.home[unit]]
+        self.slot = {unit: index for index, unit in enumerate(self.away)}
+
+    def _weigh(self, *, closing: bool) -> None:
         factor = self.schedule.yields
-        self.weight *= factor if self.state.total_excess > SETTLED else 1.0 / factor
+        if self.state.total_excess > SETTLED:
+            self.weight *= factor
+        elif not closing:
+            self.weight /= factor
         self.weight = min(HEAVIEST, max(LIGHTEST, self.weight))
 
     def _propose(self) -> Trial:
@@ -149,7 +165,7 @@ class Annealer:
         host = self._host()
         if state.total_excess > SETTLED:
             # A tournament finds a host outside the band without keeping a list of them.
-            for _ in range(4):
+            for _try in range(4):
                 rival = self._host()
                 if state.excess[rival] > state.excess[host]:
                     host = rival
@@ -163,7 +179,7 @@ class Annealer:
         if unit is None:
             return []
         best, gain = -1, math.inf
-        for _ in range(3):
+        for _try in range(3):
             target = self._target(unit)
             if target != host:
                 change = state.excess_with(target, state.points_of(unit, target)) - state.excess[target]
@@ -216,7 +232,7 @@ class Annealer:
         """Do it unless a limit or a rule forbids; gives whether it was done."""
         state = self.state
         broken, wishes = state.broken_count, state.soft_cost if self.soft else 0.0
-        before = [(unit, state.take(unit)) for unit, _ in trial]
+        before = [(unit, state.take(unit)) for unit, _host in trial]
         placed = 0
         for unit, target in trial:
             if not state.fits(unit, target):
@@ -227,7 +243,7 @@ class Annealer:
         if not refused and self.soft:
             refused = state.soft_cost > wishes + 1e-9
         if refused:
-            for unit, _ in trial[:placed]:
+            for unit, _host in trial[:placed]:
                 state.take(unit)
             for unit, host in before:
                 state.put(unit, host)

@@ -57,7 +57,9 @@ def _spread_bound(problem: Problem, metric: int, counted: frozenset[int]) -> flo
 
 
 def _emptiest(problem: Problem, metric: int, counted: frozenset[int]) -> dict[int, dict[int, int]]:
-    """By mask and kind of host, the host on which a guest makes the least: all of a kind have the same capacity."""
+    """By mask and kind of host, the host on which a guest makes the least: all of a kind have the same
+    capacity.
+    """
     best: dict[int, dict[int, int]] = {}
     for mask in set(problem.unit_mask):
         hosts = sorted(counted, key=lambda host: (-problem.fixed_points[host][metric], host))
@@ -161,7 +163,7 @@ def _table(problem: Problem, metric: int, forced: Sequence[int]) -> list[Row]:
 
 def _sizes(problem: Problem, metric: int) -> list[list[float]]:
     """By host, the loads of the guests that may leave it."""
-    sizes: list[list[float]] = [[] for _ in problem.hosts]
+    sizes: list[list[float]] = [[] for _host in problem.hosts]
     for guests in problem.members:
         for guest in guests:
             sizes[problem.home[guest]].append(problem.metrics.guest[guest][metric])
@@ -179,7 +181,7 @@ def _game(tables: Sequence[Sequence[Row]], hosts: int) -> float:
     """Fictitious play: the band goes where the weights so far make it cheapest, the weights go where it
     hurts."""
     metrics = len(tables)
-    weights = [[[1.0 / metrics] * hosts for _ in tables] for _ in range(2)]
+    weights = [[[1.0 / metrics] * hosts for _table in tables] for _side in range(2)]
     share, best = 0.5, 0.0
     for turn in range(ROUNDS):
         cells, value = [], 0.0

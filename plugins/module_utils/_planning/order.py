@@ -12,10 +12,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 from .problem import Problem
 
 EPSILON = 1e-9
+GOOD_ENOUGH = 1.02
+# With few migrations many orders are tried; with thousands that takes long, and chance matters less.
+TRIES, FEW = 45, 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,9 @@ class Hop:
     source: int
     target: int
     parking: bool = False
+
+
+Job = tuple[Hop, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,10 +52,63 @@ class Order:
     placed: list[Placed] = field(default_factory=list)
     left: list[Hop] = field(default_factory=list)
 
+    @property
+    def rank(self) -> tuple[int, int, float]:
+        return len(self.left), len(self.placed), self.seconds
 
-def order(problem: Problem, hops: Sequence[tuple[Hop, ...]], ceilings: Sequence[Sequence[float]]) -> Order:
+    @property
+    def seconds(self) -> float:
+        return max((placed.ends for placed in self.placed), default=0.0)
+
+    def seconds_bound(self, slots: int) -> float:
+        """No order is faster: a host works through what it gives and takes, `slots` at a time."""
+        busy: dict[int, float] = {}
+        longest = 0.0
+        for placed in self.placed:
+            seconds = placed.ends - placed.starts
+            longest = max(longest, seconds)
+            for host in (placed.hop.source, placed.hop.target):
+                busy[host] = busy.get(host, 0.0) + seconds / slots
+        return max(longest, max(busy.values(), default=0.0))
+
+
+def order(problem: Problem, hops: Sequence[Job], ceilings: Sequence[Sequence[float]]) -> Order:
     """`hops`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need."""
-    return _Scheduler(problem, hops, ceilings).run()
+    best: Order | None = None
+    for priority in _priorities(problem, hops):
+        found = _Scheduler(problem, priority, ceilings).run()
+        if best is None or found.rank < best.rank:
+            best = found
+        if not best.left and best.seconds <= best.seconds_bound(problem.policy.max_per_host) * GOOD_ENOUGH:
+            break
+    return best or Order()
+
+
+def _priorities(problem: Problem, hops: Sequence[Job]) -> Iterable[list[Job]]:
+    """Orders in which waiting hops are tried: busy hosts first, room for others first, then by chance."""
+    seconds = [sum(seconds_of(problem, hop) for hop in job) for job in hops]
+    busy: dict[int, float] = {}
+    wanted: dict[int, float] = {}
+    for job, takes in zip(hops, seconds, strict=True):
+        for hop in job[:1]:
+            busy[hop.source] = busy.get(hop.source, 0.0) + takes
+            busy[hop.target] = busy.get(hop.target, 0.0) + takes
+            wanted[hop.target] = wanted.get(hop.target, 0.0) + takes
+    heads = [job[0] for job in hops]
+    work = [busy[hop.source] + busy[hop.target] + takes for hop, takes in zip(heads, seconds, strict=True)]
+    # Whoever leaves a host that many want to come to goes before them.
+    opens = [w + 2 * wanted.get(hop.source, 0.0) for w, hop in zip(work, heads, strict=True)]
+    dice = Random(problem.policy.seed)
+    for attempt in range(TRIES if len(hops) <= FEW else 2):
+        weights = (opens, work, seconds)[attempt % 3]
+        noise = 0.0 if attempt < 3 else 0.4 + 0.8 * (attempt % 2)
+        keys = [weight * (1.0 + noise * (dice.random() - 0.5)) for weight in weights]
+        ranked = sorted(range(len(hops)), key=lambda index: (-keys[index], heads[index].guest))
+        yield [hops[index] for index in ranked]
+
+
+def seconds_of(problem: Problem, hop: Hop) -> float:
+    return 1.0 + problem.needs.guest[hop.guest][1] / problem.policy.migration_bandwidth
 
 
 class _Scheduler:
@@ -56,11 +116,9 @@ class _Scheduler:
     end.
     """
 
-    def __init__(
-        self, problem: Problem, hops: Sequence[tuple[Hop, ...]], ceilings: Sequence[Sequence[float]]
-    ) -> None:
+    def __init__(self, problem: Problem, hops: Sequence[Job], ceilings: Sequence[Sequence[float]]) -> None:
         self.problem = problem
-        self.jobs = sorted(hops, key=lambda job: (-self._seconds(job[0]), job[0].guest))
+        self.jobs = list(hops)
         self.waiting = set(range(len(self.jobs)))
         self.touching: dict[int, list[int]] = {}
         self.in_group: dict[int, list[int]] = {}
@@ -78,6 +136,7 @@ class _Scheduler:
         self.running: list[tuple[float, int]] = []
         self.ended: set[int] = set()
         self.parked: set[int] = set()
+        self.late: list[tuple[Hop, list[int]]] = []
         self.masks = {
             guests[0]: problem.unit_mask[unit]
             for unit, guests in enumerate(problem.members)
@@ -106,15 +165,24 @@ class _Scheduler:
 
     def run(self) -> Order:
         self._start_what_is_safe(range(len(self.jobs)))
-        while self.waiting:
+        while self.waiting or self.late:
             if not self.running:
                 if not self._start_what_is_safe(sorted(self.waiting)) and not self._park():
                     break
                 continue
             self.now, position = heapq.heappop(self.running)
             self._end(position)
+            self._start_late()
             self._start_what_is_safe(self._concerned(self.placed[position].hop))
         return Order(placed=self.placed, left=[hop for job in sorted(self.waiting) for hop in self.jobs[job]])
+
+    def _start_late(self) -> None:
+        late, self.late = self.late, []
+        for hop, after in late:
+            if self._has_slots(hop):
+                self._place(hop, after)
+            else:
+                self.late.append((hop, after))
 
     def _concerned(self, hop: Hop) -> list[int]:
         """Waiting jobs that the end of this hop may have made safe: of its hosts, its guest and its rules."""
@@ -150,17 +218,13 @@ class _Scheduler:
         hosts = [h for h in range(len(self.free)) if mask >> h & 1 and h not in (hop.source, hop.target)]
         return sorted(hosts, key=lambda host: (-self.free[host][1], host))
 
-    def _seconds(self, hop: Hop) -> float:
-        memory = self.problem.needs.guest[hop.guest][1]
-        return 1.0 + memory / self.problem.policy.migration_bandwidth
-
     def _start_what_is_safe(self, jobs: Iterable[int]) -> bool:
         any_started = False
         for number in jobs:
             job = self.jobs[number]
             if (
                 self._has_arrived(job[0])
-                and self._has_slots(job)
+                and self._has_slots(job[0])
                 and self._obeys_rules(job)
                 and self._has_room(job)
             ):
@@ -176,11 +240,11 @@ class _Scheduler:
             if placed.hop.guest == hop.guest
         )
 
-    def _has_slots(self, job: tuple[Hop, ...]) -> bool:
+    def _has_slots(self, hop: Hop) -> bool:
         most = self.problem.policy.max_per_host
-        return all(self.busy[hop.source] < most and self.busy[hop.target] < most for hop in job[:1])
+        return self.busy[hop.source] < most and self.busy[hop.target] < most
 
-    def _has_room(self, job: tuple[Hop, ...]) -> bool:
+    def _has_room(self, job: Job) -> bool:
         host = job[0].target
         for need, free in enumerate(self.free[host]):
             wanted = sum(self.problem.needs.guest[hop.guest][need] for hop in job)
@@ -188,7 +252,7 @@ class _Scheduler:
                 return False
         return True
 
-    def _obeys_rules(self, job: tuple[Hop, ...]) -> bool:
+    def _obeys_rules(self, job: Job) -> bool:
         for hop in job:
             for number in self.groups_of.get(hop.guest, ()):
                 group, counts = self.problem.groups[number], self.at[number]
@@ -202,7 +266,7 @@ class _Scheduler:
     def _group_is_moving(self, number: int) -> bool:
         return any(position not in self.ended for position in self.last_of_group.get(number, ()))
 
-    def _stays_even(self, number: int, job: tuple[Hop, ...]) -> bool:
+    def _stays_even(self, number: int, job: Job) -> bool:
         group = self.problem.groups[number]
         counts = self.at[number]
         before = [counts.get(host, 0) for host in group.domain]
@@ -214,7 +278,7 @@ class _Scheduler:
         now = [after.get(host, 0) for host in group.domain]
         return max(now) - min(now) <= max(group.skew, max(before) - min(before))
 
-    def _start(self, job: tuple[Hop, ...]) -> None:
+    def _start(self, job: Job) -> None:
         host = job[0].target
         after: set[int] = set()
         for need in range(len(self.free[host])):
@@ -230,8 +294,17 @@ class _Scheduler:
                 after.update(p for p, placed in enumerate(self.placed) if placed.hop.guest == hop.guest)
         kept = self._without_implied(after)
         first = len(self.placed)
+        # The rest of an affinity group follows as slots come free; what it needs is paid for now.
+        even = any(
+            self.problem.groups[number].kind == "even"
+            for hop in job
+            for number in self.groups_of.get(hop.guest, ())
+        )
         for hop in job:
-            self._place(hop, kept)
+            if even or self._has_slots(hop):
+                self._place(hop, kept)
+            else:
+                self.late.append((hop, kept))
         for hop in job:
             for number in self.groups_of.get(hop.guest, ()):
                 if self.problem.groups[number].kind == "even":
@@ -239,7 +312,7 @@ class _Scheduler:
 
     def _place(self, hop: Hop, after: list[int]) -> None:
         position = len(self.placed)
-        ends = self.now + self._seconds(hop)
+        ends = self.now + seconds_of(self.problem, hop)
         self.placed.append(Placed(hop=hop, after=list(after), starts=self.now, ends=ends))
         mask = 0
         for step in after:

@@ -218,7 +218,11 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: S
         migrations=tuple(migrations),
         before=before,
         after=after,
-        proof=_proof(problem, len(migrations), state.proven, complete=not wrong),
+        proof=replace(
+            _proof(problem, len(migrations), state.proven, complete=not wrong),
+            seconds=round(ordered.seconds, 1),
+            seconds_lower_bound=round(ordered.seconds_bound(problem.policy.max_per_host), 1),
+        ),
         unresolved=tuple(unresolved),
         immovable=immovable(problem, places, after) if unresolved else (),
     )

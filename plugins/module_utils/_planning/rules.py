@@ -29,16 +29,17 @@ def resolve(snapshot: Snapshot, policy: Policy) -> tuple[tuple[Rule, ...], tuple
     unresolved: list[Unresolved] = []
     rules: list[Rule] = []
     if policy.platform_rules:
-        for rule in snapshot.rules:
-            rules.append(_without_unknown(rule, snapshot, unresolved))
+        guests = frozenset(guest.id for guest in snapshot.guests)
+        hosts = frozenset(host.id for host in snapshot.hosts)
+        rules += [_without_unknown(rule, guests, hosts, unresolved) for rule in snapshot.rules]
     for index, spec in enumerate(policy.rules):
         rules += _rules_of(spec, snapshot, f"policy.rules[{index}]")
     return tuple(_named_apart(rules)), tuple(unresolved)
 
 
-def _without_unknown(rule: Rule, snapshot: Snapshot, unresolved: list[Unresolved]) -> Rule:
-    guests = {guest.id for guest in snapshot.guests}
-    hosts = {host.id for host in snapshot.hosts}
+def _without_unknown(
+    rule: Rule, guests: frozenset[str], hosts: frozenset[str], unresolved: list[Unresolved]
+) -> Rule:
     for what, ids, known in (("guests", rule.guests, guests), ("hosts", rule.hosts, hosts)):
         unknown = sorted(set(ids) - known)
         if unknown:

@@ -11,6 +11,7 @@ from random import Random
 from .anneal import SETTLED, Annealer, Schedule
 from .band import best_floor
 from .bounds import migrations_bound
+from .exact import refine
 from .level import level, trim
 from .mend import clear, mend, squeeze, unplaced
 from .moves import go_home
@@ -18,7 +19,7 @@ from .problem import Problem
 from .state import APART_AT_HOME, State
 
 UNLIMITED = 1 << 60
-FEWEST, MOST = 400, 8000
+FEWEST, MOST = 400, 4000
 
 
 def solve(
@@ -48,6 +49,8 @@ def solve(
     if levels:
         _level(state, dice, budget, expired)
     _settle(state)
+    if policy.engine == "exact" and policy.goal != "evacuate":
+        refine(state)
     return state
 
 
@@ -66,7 +69,8 @@ def _level(state: State, dice: Random, budget: int, expired: Callable[[], bool])
     level(state, budget, steps=4 * len(problem.members) + 100)
     while trim(state):
         pass
-    if state.total_excess <= SETTLED and state.moves <= migrations_bound(problem, banded=True):
+    bound = migrations_bound(problem, banded=True)
+    if state.total_excess <= SETTLED and state.moves <= bound:
         return
     steps = problem.policy.effort * min(MOST, max(FEWEST, len(problem.members)))
     Annealer(state, dice, budget, expired, Schedule()).run(steps)

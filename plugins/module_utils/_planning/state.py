@@ -28,7 +28,7 @@ class State:
         hosts, units = problem.size
         self.problem = problem
         self.where = [NOWHERE] * units
-        self.on: list[dict[int, None]] = [{} for _ in range(hosts)]
+        self.on: list[dict[int, None]] = [{} for _host in range(hosts)]
         self.points = [list(vector) for vector in problem.fixed_points]
         self.need = [list(vector) for vector in problem.fixed_need]
         self.counts = [
@@ -45,6 +45,7 @@ class State:
         # Places that turned out to have no safe way there.
         self.forbidden: set[tuple[int, int]] = set()
         self.misplaced = 0
+        self.proven: int | None = None
         self._by_room: list[int] = []
         self._by_room_until = 0
         self._changes = 0
@@ -220,6 +221,18 @@ class State:
             if not self.counts[group].allows(host, many):
                 return False
         return True
+
+    def over_ceiling(self) -> bool:
+        """Whether guests arrived on a host that is now fuller than such arrivals may make it."""
+        problem = self.problem
+        for host, units in enumerate(self.on):
+            came = [unit for unit in units if problem.unit_home[unit] != host]
+            if came:
+                mends = any(self.must_move(unit) for unit in came)
+                ceilings = problem.needs.ceiling_for_rules if mends else problem.needs.ceiling
+                if any(have > top for have, top in zip(self.need[host], ceilings[host], strict=True)):
+                    return True
+        return False
 
     def must_move(self, unit: int) -> bool:
         """Whether staying breaks a rule or keeps a host in maintenance from being emptied."""

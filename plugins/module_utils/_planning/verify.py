@@ -12,6 +12,7 @@ any moment everything not ordered against everything else may be done, under way
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -152,7 +153,8 @@ class _Replay:
                 path = self._path(gain, room, paid)
                 if path is None:
                     break
-                amount = min([weight, room[path[-1][1]]] + [paid[g][r] for (_, r), (g, _) in pairwise(path)])
+                handed_on = [paid[giver][relief] for (_giver, relief), (giver, _relief) in pairwise(path)]
+                amount = min([weight, room[path[-1][1]], *handed_on])
                 for index, (giver, relief) in enumerate(path):
                     paid[giver][relief] = paid[giver].get(relief, 0.0) + amount
                     if index + 1 < len(path):
@@ -167,9 +169,10 @@ class _Replay:
     ) -> list[tuple[int, int]] | None:
         """Shortest way to relief that is left, over gains that could be relieved by something else
         instead."""
-        queue: list[tuple[int, list[tuple[int, int]]]] = [(gain, [])]
+        queue: deque[tuple[int, list[tuple[int, int]]]] = deque([(gain, [])])
         seen = {gain}
-        for giver, path in queue:
+        while queue:
+            giver, path = queue.popleft()
             for relief, left in room.items():
                 if not self.ancestors[giver] >> relief & 1:
                     continue
@@ -283,11 +286,16 @@ class _Replay:
         if not reachable:
             return
         allowed = max(rule.max_skew, max(counts[h] for h in reachable) - min(counts[h] for h in reachable))
+        most, least = dict(counts), dict(counts)
+        for index in moving:
+            most[self.migrations[index].target] += 1
+            if self.migrations[index].source in least:
+                least[self.migrations[index].source] -= 1
         for high in sorted(reachable & touched):
             for low in sorted(reachable - {high}):
-                gains, reliefs = self._shifts(moving, high, low)
-                if counts[high] - counts[low] + sum(gains.values()) <= allowed:
+                if most[high] - least[low] <= allowed:
                     continue
+                gains, reliefs = self._shifts(moving, high, low)
                 difference = counts[high] - counts[low] + self.worst(gains, reliefs)
                 if difference > allowed + TOLERANCE:
                     yield f"rule {rule.name}: {high} can come to hold {difference:g} more than {low}"
@@ -326,7 +334,7 @@ def _size_of(guest: Guest, need: str, hosts: Mapping[str, Host]) -> float:
         return 0.0
     if need == "guests":
         return 1.0
-    kind, _, name = need.rpartition(" ")
+    kind, _space, name = need.rpartition(" ")
     if kind == "assigned":
         return guest.assigned.get(name) or 0.0
     if kind == "datastore":

@@ -1,0 +1,331 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The planner's figures, measured in one run:
+
+    .venv/bin/python benchmarks/planner.py [--full] [--only small,hbal,stability,makespan,scale]
+
+hbal (Debian package ganeti-htools-3.0) is the peer. Everything but the times is the same in every run. Writes
+docs/benchmarks/planner.json and its plots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import clusters
+import hbal
+import plots
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
+SPREADS = (30, 20, 15, 10)
+OPEN = {"cpu": 100, "memory": 100, "cpu_for_rules": 100, "memory_for_rules": 100}
+Figures = dict[str, Any]
+
+
+def policy(**more: object) -> Policy:
+    """Four metrics and no limits, which is all that hbal knows."""
+    return Policy.from_json({"metrics": list(clusters.METRICS), "limits": OPEN, **more})
+
+
+def timed(snapshot: Snapshot, asked: Policy) -> tuple[Plan, float]:
+    started = time.perf_counter()
+    result = plan(snapshot, asked)
+    return result, time.perf_counter() - started
+
+
+def small(full: bool) -> Figures:
+    """8 hosts x 100 guests: how often the search has the number of migrations that is proven to be the
+    least.
+    """
+    seeds = range(1, 51) if full else range(1, 6)
+    rows = []
+    for seed in seeds:
+        snapshot = clusters.equal_hosts(8, 100, seed, tail=0.7)
+        for spread in (30, 20):
+            found, seconds = timed(snapshot, policy(max_spread=spread, effort=1000))
+            exact, longer = timed(
+                snapshot, policy(max_spread=spread, effort=1000, engine="exact", time_limit=120)
+            )
+            rows.append(
+                {
+                    "seed": seed,
+                    "spread": spread,
+                    "status": found.status,
+                    "search": len(found.migrations),
+                    "seconds": seconds,
+                    "exact": len(exact.migrations),
+                    "proven": exact.proof.optimal,
+                    "exact_seconds": longer,
+                }
+            )
+            show(rows[-1])
+    reachable = [row for row in rows if row["status"] == "balanced"]
+    proven = [row for row in reachable if row["proven"]]
+    return {
+        "rows": rows,
+        "search has the proven optimum": share(row["search"] == row["exact"] for row in proven),
+        "exact proves it": share(row["proven"] for row in reachable),
+        "slowest search": max(row["seconds"] for row in rows),
+    }
+
+
+def against_hbal(full: bool) -> Figures:
+    """Equal clusters, the migrations until all four spreads are below a limit; and hbal's score at its own
+    moves.
+    """
+    sizes = [(16, 300), (32, 1000)] + ([(64, 2000)] if full else [])
+    rows = []
+    for hosts, guests in sizes:
+        for seed in (1, 2, 3) if hosts < 64 else (1,):
+            snapshot = clusters.equal_hosts(hosts, guests, seed)
+            with tempfile.TemporaryDirectory() as folder:
+                peer = hbal.run(snapshot, clusters.METRICS, Path(folder), 10 * hosts, 1500 if full else 120)
+            reached, score = replay(snapshot, peer)
+            for spread in SPREADS:
+                first, quick = timed(snapshot, policy(max_spread=spread, effort=0))
+                best, seconds = timed(snapshot, policy(max_spread=spread, effort=1000, time_limit=20))
+                rows.append(
+                    {
+                        "cluster": f"{hosts}x{guests}",
+                        "seed": seed,
+                        "spread": spread,
+                        "hbal": reached.get(spread),
+                        "first": len(first.migrations) if first.status == "balanced" else None,
+                        "best": len(best.migrations) if best.status == "balanced" else None,
+                        "bound": best.proof.migrations_lower_bound,
+                        "hbal_seconds": peer.seconds,
+                        "first_seconds": quick,
+                        "best_seconds": seconds,
+                    }
+                )
+                show(rows[-1])
+            level = policy(
+                max_spread=0, max_migrations=len(peer.moves), effort=1000, time_limit=20, min_gain=0
+            )
+            flat, seconds = timed(snapshot, level)
+            rows.append(
+                {
+                    "cluster": f"{hosts}x{guests}",
+                    "seed": seed,
+                    "hbal_moves": len(peer.moves),
+                    "hbal_score": score,
+                    "moves": len(flat.migrations),
+                    "score": score_of(apply_plan(snapshot, flat)),
+                    "seconds": seconds,
+                }
+            )
+            show(rows[-1])
+    fewer = [1 - row["best"] / row["hbal"] for row in rows if row.get("best") and row.get("hbal")]
+    return {"rows": rows, "fewer migrations than hbal, mean": statistics.mean(fewer) if fewer else None}
+
+
+def replay(snapshot: Snapshot, peer: hbal.Run) -> tuple[dict[int, int], float]:
+    """After how many of its moves hbal is below each limit, and its score at the end."""
+    size = {guest.id: guest.used for guest in snapshot.guests}
+    at = {guest.id: guest.host for guest in snapshot.guests}
+    load = {host.id: dict(host.used) for host in snapshot.hosts}
+    reached: dict[int, int] = {}
+    for number, (guest, target) in enumerate(peer.moves, 1):
+        for name in clusters.METRICS:
+            load[at[guest]][name] = (load[at[guest]][name] or 0) - (size[guest][name] or 0)
+            load[target][name] = (load[target][name] or 0) + (size[guest][name] or 0)
+        at[guest] = target
+        widest = max(
+            100
+            * (max(v[name] or 0 for v in load.values()) - min(v[name] or 0 for v in load.values()))
+            / clusters.CAPACITY[name]
+            for name in clusters.METRICS
+        )
+        for spread in SPREADS:
+            if widest <= spread:
+                reached.setdefault(spread, number)
+    return reached, score(load)
+
+
+def score(load: Mapping[str, Mapping[str, float | None]]) -> float:
+    return sum(
+        statistics.pstdev([(values[name] or 0) / clusters.CAPACITY[name] for values in load.values()])
+        for name in clusters.METRICS
+    )
+
+
+def score_of(snapshot: Snapshot) -> float:
+    return score({host.id: host.used for host in snapshot.hosts})
+
+
+def stability(full: bool) -> Figures:
+    """Random clusters with all kinds of rules: plan, carry out, plan again, and again with 2 % of noise."""
+    many = 200 if full else 30
+    dice = random.Random(1)
+    broken = again = back = moved = reached = possible = 0
+    for seed in range(many):
+        hosts = dice.randint(4, 16)
+        shape = Shape(
+            hosts=hosts,
+            guests=hosts * dice.randint(6, 25),
+            seed=seed,
+            fill=dice.choice([0.5, 0.6, 0.7]),
+            mixed=dice.random() < 0.5,
+        )
+        snapshot = generate(shape)
+        asked = Policy.from_json({"aggressiveness": dice.choice([2, 3])})
+        first = plan(snapshot, asked)
+        after = apply_plan(snapshot, first)
+        second = plan(after, asked)
+        third = plan(noisy(after, random.Random(seed)), asked)
+        home = {migration.guest.id: migration.source for migration in first.migrations}
+        again += bool(second.migrations)
+        moved += len(first.migrations)
+        back += sum(home.get(migration.guest.id) == migration.target for migration in third.migrations)
+        broken += len([v for v in first.after.violations if not v.detail.startswith("wish")])
+        possible += not any(
+            bound is not None and bound > asked.spread_limit(name)
+            for name, bound in first.proof.spread_lower_bound.items()
+        )
+        reached += first.status == "balanced"
+    return {
+        "clusters": many,
+        "migrations": moved,
+        "rules left broken": broken,
+        "second plan not empty": again,
+        "migrations back after noise": back,
+        "in order after one plan": reached,
+        "not proven impossible": possible,
+    }
+
+
+def noisy(snapshot: Snapshot, dice: random.Random) -> Snapshot:
+    """Every guest's load up or down by at most 2 %, and its host's with it."""
+    change: dict[str, dict[str, float]] = {host.id: {} for host in snapshot.hosts}
+    guests = []
+    for guest in snapshot.guests:
+        used = {name: None if v is None else v * dice.uniform(0.98, 1.02) for name, v in guest.used.items()}
+        for name, value in used.items():
+            here = change[guest.host]
+            here[name] = here.get(name, 0.0) + (value or 0.0) - (guest.used[name] or 0.0)
+        guests.append(replace(guest, used=used))
+    hosts = [
+        replace(
+            host,
+            used={
+                name: None if v is None else max(0.0, v + change[host.id].get(name, 0.0))
+                for name, v in host.used.items()
+            },
+        )
+        for host in snapshot.hosts
+    ]
+    return replace(snapshot, hosts=tuple(hosts), guests=tuple(guests))
+
+
+def makespan(full: bool) -> Figures:
+    """How long the ordered migrations take against what the busiest host takes at least, the fuller the
+    harder.
+    """
+    rows = []
+    for fill in (0.6, 0.7, 0.8, 0.9):
+        for seed in range(1, 11 if full else 4):
+            snapshot = generate(Shape(hosts=16, guests=300, seed=seed, fill=fill))
+            limits = {"cpu": 95, "memory": 95, "cpu_for_rules": 95, "memory_for_rules": 95}
+            result = plan(snapshot, Policy.from_json({"limits": limits}))
+            if result.migrations:
+                rows.append(
+                    {
+                        "fill": fill,
+                        "seed": seed,
+                        "migrations": len(result.migrations),
+                        "seconds": result.proof.seconds,
+                        "bound": result.proof.seconds_lower_bound,
+                        "ratio": result.proof.seconds / result.proof.seconds_lower_bound,
+                    }
+                )
+    return {
+        "rows": rows,
+        "within 1.1 of the bound": share(row["ratio"] <= 1.1 for row in rows),
+        "worst": max(row["ratio"] for row in rows),
+    }
+
+
+def scale(full: bool) -> Figures:
+    """How long a plan takes as clusters grow, reading the snapshot included."""
+    rows = []
+    for hosts, guests in [(8, 200), (64, 2000), (64, 3000), (100, 5000)] + ([(1000, 40000)] if full else []):
+        text = json.dumps(generate(Shape(hosts=hosts, guests=guests, seed=1)).to_json())
+        started = time.perf_counter()
+        snapshot = Snapshot.from_json(json.loads(text))
+        read = time.perf_counter() - started
+        result, seconds = timed(snapshot, Policy())
+        rows.append(
+            {
+                "cluster": f"{hosts}x{guests}",
+                "read": read,
+                "plan": seconds,
+                "status": result.status,
+                "migrations": len(result.migrations),
+                "MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            }
+        )
+        show(rows[-1])
+    return {"rows": rows}
+
+
+def share(hits: Any) -> str:
+    found = list(hits)
+    return f"{sum(found)} of {len(found)}"
+
+
+def show(row: Mapping[str, Any]) -> None:
+    cells = [
+        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()
+    ]
+    print("  " + ", ".join(cells), flush=True)
+
+
+SECTIONS: dict[str, Callable[[bool], Figures]] = {
+    "scale": scale,
+    "makespan": makespan,
+    "stability": stability,
+    "small": small,
+    "hbal": against_hbal,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--full", action="store_true", help="all sizes and seeds; takes an hour")
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
+    asked = parser.parse_args()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    file = RESULTS / "planner.json"
+    figures: dict[str, Figures] = json.loads(file.read_text()) if file.exists() else {}
+    for name in asked.only.split(","):
+        print(f"{name}: {(SECTIONS[name].__doc__ or '').splitlines()[0]}", flush=True)
+        figures[name] = SECTIONS[name](asked.full)
+        show({key: value for key, value in figures[name].items() if key != "rows"})
+        file.write_text(json.dumps(figures, indent=1) + "\n")
+    plots.draw(figures, RESULTS)
+
+
+if __name__ == "__main__":
+    main()

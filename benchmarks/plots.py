@@ -1,0 +1,69 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plots of the planner's figures, as SVG without any library: the same figures give the same file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 320, 60, 60, 40
+COLOURS = ("#b0b7bf", "#7fb2d9", "#1f6fb2", "#333333")
+LICENCE = "<!-- Copyright (c) 2026 The Even Keel Authors\nSPDX-License-Identifier: GPL-3.0-or-later -->"
+
+
+def draw(figures: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """One file for each section that has something to show."""
+    if "hbal" in figures:
+        rows = [row for row in figures["hbal"]["rows"] if "best" in row and row["seed"] == 1]
+        labels = [f"{row['cluster']} {row['spread']}" for row in rows]
+        series = {"hbal": "hbal", "first plan": "first", "best plan": "best", "lower bound": "bound"}
+        values = {name: [row[key] for row in rows] for name, key in series.items()}
+        text = bars("Migrations until every spread is below the limit (points)", labels, values)
+        (folder / "migrations.svg").write_text(text)
+    if "scale" in figures:
+        rows = figures["scale"]["rows"]
+        text = bars(
+            "Seconds to plan (reading the snapshot; planning)",
+            [row["cluster"] for row in rows],
+            {"read": [row["read"] for row in rows], "plan": [row["plan"] for row in rows]},
+        )
+        (folder / "scale.svg").write_text(text)
+
+
+def bars(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float | None]]) -> str:
+    """Groups of bars; what was never reached has no bar."""
+    most = max((value for values in series.values() for value in values if value is not None), default=1) or 1
+    inner, room = WIDTH - LEFT - 10, HEIGHT - TOP - BOTTOM
+    group = inner / max(1, len(labels))
+    bar = group * 0.8 / len(series)
+    parts = [
+        LICENCE,
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" '
+        'font-size="11">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        f'<text x="{LEFT}" y="16" font-size="13">{title}</text>',
+    ]
+    for step in range(5):
+        y = HEIGHT - BOTTOM - room * step / 4
+        parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - 10}" y2="{y:.1f}" stroke="#dddddd"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{most * step / 4:.3g}</text>')
+    for number, (name, values) in enumerate(series.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        parts.append(f'<rect x="{LEFT + 120 * number}" y="24" width="10" height="10" fill="{colour}"/>')
+        parts.append(f'<text x="{LEFT + 14 + 120 * number}" y="33">{name}</text>')
+        for index, value in enumerate(values):
+            if value is not None:
+                x = LEFT + group * (index + 0.1) + bar * number
+                tall = room * value / most
+                parts.append(
+                    f'<rect x="{x:.1f}" y="{HEIGHT - BOTTOM - tall:.1f}" width="{bar:.1f}" '
+                    f'height="{tall:.1f}" fill="{colour}"/>'
+                )
+    for index, label in enumerate(labels):
+        x, y = LEFT + group * (index + 0.5), HEIGHT - BOTTOM + 14
+        parts.append(
+            f'<text x="{x:.1f}" y="{y}" text-anchor="end" transform="rotate(-30 {x:.1f} {y})">{label}</text>'
+        )
+    return "\n".join([*parts, "</svg>"]) + "\n"

@@ -1,0 +1,64 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Solves one integer program with HiGHS. Run as a program of its own: JSON in, JSON out; imports nothing of
+ours.
+
+A process of its own, because a solver can't be stopped from outside otherwise and keeps its memory.
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+try:
+    import highspy
+except ImportError:
+    highspy = None
+
+
+def solve(model: dict[str, Any]) -> dict[str, Any]:
+    """`cost`, `integer`, `upper` by column; `rows` of [least, most, columns, values]; `start` a known
+    solution.
+    """
+    if highspy is None:
+        return {"status": "missing"}
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("threads", 1)
+    solver.setOptionValue("random_seed", 1)
+    solver.setOptionValue("mip_rel_gap", 0.0)
+    # Costs are whole numbers: nothing better is left once the bound is less than one below.
+    solver.setOptionValue("mip_abs_gap", 0.999)
+    solver.setOptionValue("mip_feasibility_tolerance", 1e-7)
+    if model["seconds"] is not None:
+        solver.setOptionValue("time_limit", float(model["seconds"]))
+    for cost, upper, least in zip(model["cost"], model["upper"], model["lower"]):
+        solver.addCol(float(cost), float(least), float(upper), 0, [], [])
+    for column, integer in enumerate(model["integer"]):
+        if integer:
+            solver.changeColIntegrality(column, highspy.HighsVarType.kInteger)
+    for least, most, columns, values in model["rows"]:
+        low = -highspy.kHighsInf if least is None else float(least)
+        high = highspy.kHighsInf if most is None else float(most)
+        solver.addRow(low, high, len(columns), columns, values)
+    known = highspy.HighsSolution()
+    known.col_value = model["start"]
+    solver.setSolution(known)
+    solver.run()
+    status = solver.getModelStatus()
+    names = {highspy.HighsModelStatus.kOptimal: "optimal", highspy.HighsModelStatus.kInfeasible: "infeasible"}
+    info = solver.getInfo()
+    values = list(solver.getSolution().col_value)
+    return {
+        "status": names.get(status, "stopped"),
+        "values": values if info.primal_solution_status == 2 else [],
+        "bound": info.mip_dual_bound,
+    }
+
+
+if __name__ == "__main__":
+    json.dump(solve(json.load(sys.stdin)), sys.stdout)
