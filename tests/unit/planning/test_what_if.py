@@ -1,0 +1,60 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking before buying: the plan of a cluster as it would be."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import PlanningError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.whatif import suppose
+
+from .test_scenarios import cluster
+
+GUESTS = {
+    "a": {"host": "h1", "memory": 48},
+    "b": {"host": "h1", "memory": 48},
+    "c": {"host": "h2", "memory": 48},
+    "d": {"host": "h2", "memory": 48},
+}
+FULL = cluster({"hosts": {"h1": {}, "h2": {}}, "guests": GUESTS})
+MEMORY = Policy(metrics=("memory",), max_spread=40.0)
+
+
+def test_a_new_host_takes_guests() -> None:
+    result = plan(suppose(FULL, Overrides.from_json({"hosts_added": [{"name": "h3", "like": "h1"}]})), MEMORY)
+    assert {migration.target for migration in result.migrations} == {"h3"}
+
+
+def test_a_host_that_the_others_can_not_replace() -> None:
+    result = plan(suppose(FULL, Overrides.from_json({"hosts_removed": ["h2"]})), MEMORY)
+    assert any("h2" in item.what for item in result.unresolved)
+
+
+def test_a_guest_that_grows_counts_on_its_host() -> None:
+    grown = suppose(FULL, Overrides.from_json({"guests_grown": [{"guest": "a", "factor": 1.5}]}))
+    assert grown.hosts[0].used["memory"] == 120 * 2**30
+    assert grown.hosts[1] == FULL.hosts[1]
+
+
+def test_a_new_rule_is_mended() -> None:
+    rule = {"name": "far", "kind": "anti_affinity", "guests": ["a", "b"], "strict": True, "source": "me"}
+    small = cluster({"hosts": {"h1": {}, "h2": {}}, "guests": {"a": {"host": "h1"}, "b": {"host": "h1"}}})
+    result = plan(suppose(small, Overrides.from_json({"rules_added": [rule]})), Policy(goal="rules"))
+    assert len(result.migrations) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hosts_removed": ["h9"]},
+        {"hosts_added": [{"name": "h1", "like": "h2"}]},
+        {"guests_grown": [{"guest": "z", "factor": 2}]},
+    ],
+)
+def test_what_does_not_exist_is_named(wrong: dict[str, object]) -> None:
+    with pytest.raises(PlanningError, match=r"h9|h1|'z'"):
+        suppose(FULL, Overrides.from_json(wrong))
