@@ -295,7 +295,8 @@ options:
   cool_down:
     description:
       - Seconds for which a guest that was migrated stays where it is, unless a strict rule that it is under is broken or its host is emptied.
-      - Counted until the moment of the snapshot, which says when each guest was last migrated as far as the platform or O(evenkeel.cluster.cluster_facts#module:state_url) remembers.
+      - Counted until the moment of the snapshot, which says when each guest was last migrated as far as that is known.
+        See O(evenkeel.cluster.cluster_facts#module:state_url).
       - V(0) lets every guest move again at once. Playbooks that run on a schedule do well with V(3600).
     type: float
     default: 0

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import HISTORY, LOCKS
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
+PACKAGE = "ansible_collections.evenkeel.cluster"
 SNAPSHOT = generate(Shape(hosts=2, guests=3))
 CLUSTER = SNAPSHOT.cluster
 GUEST = SNAPSHOT.guests[0].id
@@ -136,6 +139,12 @@ def test_a_default_that_does_not_work_is_a_notice_and_one_that_was_asked_for_an_
         remembering(SNAPSHOT, options(state_url="sqlite://"), home)
     with keeping(options(), CLUSTER, {}, check_mode=False) as kept:
         assert "no home folder" in kept.notices[0]
+
+
+def test_modules_start_without_the_library() -> None:
+    program = f"import sys; sys.modules['sqlalchemy'] = None; import {PACKAGE}.plugins.modules.cluster_facts"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_can_not_be_remembered_fails_no_migration(home: dict[str, str], tmp_path: Path) -> None:
