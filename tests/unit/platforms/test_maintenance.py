@@ -1,0 +1,177 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Maintenance mode: switched on vSphere, waited for on Proxmox VE, a word in a file in a rehearsal."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
+    NotFound,
+    PermissionMissing,
+    Refused,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform
+from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.unit.platforms import proxmox_clusters, vsphere_clusters
+from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
+
+
+def hosts_in_maintenance(served: launch.Simulator) -> list[str]:
+    return sorted(name for name, host in served.state()["hosts"].items() if host["maintenance"])
+
+
+def test_an_esx_host_enters_and_leaves(simulator: Simulate) -> None:
+    served = simulator("vcenter", vsphere_clusters.small())
+    platform = vsphere_clusters.connect(served)
+    assert not platform.in_maintenance("host-b")
+    platform.set_maintenance("host-b", on=True, timeout=10)
+    assert platform.in_maintenance("host-b")
+    assert hosts_in_maintenance(served) == ["host-b"]
+    platform.set_maintenance("host-b", on=False, timeout=10)
+    assert hosts_in_maintenance(served) == []
+    platform.close()
+
+
+def test_guests_that_are_off_stay_on_a_host_in_maintenance(simulator: Simulate) -> None:
+    cluster = vsphere_clusters.cluster(
+        (vsphere_clusters.host("a"), vsphere_clusters.host("b")),
+        (vsphere_clusters.guest("one", "a", power="stopped"),),
+    )
+    served = simulator("vcenter", cluster)
+    platform = vsphere_clusters.connect(served)
+    platform.set_maintenance("host-a", on=True, timeout=10)
+    assert served.state()["guests"]["vm-one"]["host"] == "host-a"
+    platform.close()
+
+
+def test_an_esx_host_with_running_guests_is_given_up_on_and_stays_in_service(simulator: Simulate) -> None:
+    served = simulator("vcenter", vsphere_clusters.small())
+    platform = vsphere_clusters.connect(served)
+    with pytest.raises(Refused, match=r"host-a.*Timedout.*still running"):
+        platform.set_maintenance("host-a", on=True, timeout=1)
+    assert hosts_in_maintenance(served) == []
+    platform.close()
+
+
+def test_what_vcenter_refuses_is_told(simulator: Simulate) -> None:
+    served = simulator("vcenter", vsphere_clusters.small())
+    platform = vsphere_clusters.connect(served)
+    with pytest.raises(Refused, match=r"not in maintenance mode.*InvalidState"):
+        platform.set_maintenance("host-b", on=False, timeout=10)
+    with pytest.raises(NotFound, match="host-zz"):
+        platform.in_maintenance("host-zz")
+    platform.close()
+
+
+def test_a_lost_answer_or_session_is_no_obstacle(simulator: Simulate) -> None:
+    served = simulator(
+        "vcenter",
+        vsphere_clusters.small(),
+        drop_connection=[{"call": "EnterMaintenanceMode_Task", "when": "after"}],
+    )
+    platform = vsphere_clusters.connect(served)
+    platform.set_maintenance("host-b", on=True, timeout=10)
+    served.expire_sessions()
+    assert platform.in_maintenance("host-b")
+    served.expire_sessions()
+    platform.set_maintenance("host-b", on=False, timeout=10)
+    assert hosts_in_maintenance(served) == []
+    platform.close()
+
+
+def test_a_call_that_never_arrived_ends_in_a_refusal(simulator: Simulate) -> None:
+    served = simulator(
+        "vcenter",
+        vsphere_clusters.small(),
+        drop_connection=[{"call": "EnterMaintenanceMode_Task", "when": "before", "count": 9}],
+    )
+    seconds = iter(range(0, 10_000, 20))
+    platform = vsphere_clusters.VSpherePlatform(
+        vsphere_clusters.connection(served),
+        sleep=lambda _seconds: None,
+        monotonic=lambda: float(next(seconds)),
+    )
+    with pytest.raises(Refused, match="did not enter maintenance mode within 10 seconds"):
+        platform.set_maintenance("host-b", on=True, timeout=10)
+    platform.close()
+
+
+def test_a_missing_privilege_is_named(simulator: Simulate) -> None:
+    served = simulator("vcenter", vsphere_clusters.small(), read_only_user="viewer")
+    platform = vsphere_clusters.connect(served, username="viewer")
+    with pytest.raises(PermissionMissing, match=r"Host\.Config\.Maintenance"):
+        platform.set_maintenance("host-b", on=True, timeout=10)
+    assert hosts_in_maintenance(served) == []
+    platform.close()
+
+
+@pytest.mark.parametrize("release", proxmox_clusters.RELEASES)
+def test_a_node_is_waited_for(release: str, simulator: Simulate) -> None:
+    served = simulator("proxmox", proxmox_clusters.small(), options=("--version", release))
+    pauses: list[float] = []
+
+    def someone_asks(seconds: float) -> None:
+        pauses.append(seconds)
+        served.change_host("pve2", maintenance=not platform.in_maintenance("pve2"))
+
+    platform = ProxmoxPlatform(proxmox_clusters.connection(served), sleep=someone_asks)
+    platform.set_maintenance("pve2", on=True, timeout=60)
+    assert platform.in_maintenance("pve2")
+    platform.set_maintenance("pve2", on=True, timeout=60)
+    platform.set_maintenance("pve2", on=False, timeout=60)
+    assert hosts_in_maintenance(served) == []
+    assert len(pauses) == 2
+    platform.close()
+
+
+def test_a_node_that_nobody_has_asked_for_is_given_up_on(simulator: Simulate) -> None:
+    served = simulator("proxmox", proxmox_clusters.small())
+    seconds = iter(range(0, 1000, 7))
+    platform = ProxmoxPlatform(
+        proxmox_clusters.connection(served),
+        sleep=lambda _seconds: None,
+        monotonic=lambda: float(next(seconds)),
+    )
+    with pytest.raises(Refused, match=r"pve2.*ha-manager crm-command node-maintenance enable pve2"):
+        platform.set_maintenance("pve2", on=True, timeout=30)
+    platform.close()
+
+
+def test_a_rehearsal_changes_the_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.json"
+    before = proxmox_clusters.small()
+    path.write_text(json.dumps(before.to_json()))
+    platform = RehearsalPlatform(str(path))
+    platform.set_maintenance("pve2", on=True, timeout=1)
+    assert platform.in_maintenance("pve2")
+    after = Snapshot.from_json(json.loads(path.read_text()))
+    assert [host.id for host in after.hosts if host.maintenance] == ["pve2"]
+    assert after.guests == before.guests
+    platform.set_maintenance("pve2", on=False, timeout=1)
+    assert platform.read() == before
+
+
+def test_two_rehearsals_at_once_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.json"
+    path.write_text(json.dumps(proxmox_clusters.small().to_json()))
+    names = ["pve1", "pve2", "pve3"]
+    threads = [
+        threading.Thread(
+            target=RehearsalPlatform(str(path)).set_maintenance,
+            args=(name,),
+            kwargs={"on": True, "timeout": 1},
+        )
+        for name in names
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(host.maintenance for host in RehearsalPlatform(str(path)).read().hosts)
