@@ -1,0 +1,98 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verifier refuses what must not happen: each test makes one legal plan illegal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration, Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify import Barred, verify
+
+from .test_scenarios import cluster
+
+RULES = Policy(goal="rules")
+FULL_HOST = cluster(
+    {
+        "hosts": {"h1": {"memory": 100}, "h2": {"memory": 100}, "h3": {"memory": 100}},
+        "guests": {
+            "pinned": {"host": "h1", "memory": 40},
+            "fills": {"host": "h2", "memory": 60},
+            "rest": {"host": "h2", "memory": 30, "blockers": ["snapshot"]},
+        },
+        "rules": {"licence": {"kind": "host_affinity", "guests": ["pinned"], "hosts": ["h2"]}},
+    }
+)
+SIBLINGS = cluster(
+    {
+        "hosts": {"h1": {}, "h2": {}, "h3": {}},
+        "guests": {"a": {"host": "h1"}, "b": {"host": "h2"}, "c": {"host": "h1"}},
+        "rules": {"far": {"kind": "anti_affinity", "guests": ["a", "b", "c"]}},
+    }
+)
+
+
+def defects(snapshot: Snapshot, result: Plan, barred: Barred | None = None) -> tuple[str, ...]:
+    return verify(snapshot, RULES, snapshot.rules, result, barred or Barred())
+
+
+def with_migrations(result: Plan, migrations: Sequence[Migration]) -> Plan:
+    return replace(result, migrations=tuple(migrations))
+
+
+def one(result: Plan, guest: str, target: str) -> Plan:
+    """The plan with one migration only: this guest to this host."""
+    first = result.migrations[0]
+    home = next(m.source for m in result.migrations if m.guest.id == guest)
+    ref = next(m.guest for m in result.migrations if m.guest.id == guest)
+    return with_migrations(
+        result, [replace(first, step=1, wave=1, after=(), guest=ref, source=home, target=target)]
+    )
+
+
+def test_a_plan_of_the_planner_passes() -> None:
+    assert defects(FULL_HOST, plan(FULL_HOST, RULES)) == ()
+
+
+def test_room_that_is_not_there_yet() -> None:
+    result = plan(FULL_HOST, RULES)
+    hurried = [replace(migration, after=()) for migration in result.migrations]
+    assert any("memory" in text for text in defects(FULL_HOST, with_migrations(result, hurried)))
+
+
+def test_a_sibling_that_is_still_there() -> None:
+    result = plan(SIBLINGS, RULES)
+    guest = result.migrations[0].guest.id
+    assert any("can meet on h2" in text for text in defects(SIBLINGS, one(result, guest, "h2")))
+
+
+def test_a_host_that_the_rule_does_not_allow() -> None:
+    result = plan(FULL_HOST, RULES)
+    assert any("rule licence" in text for text in defects(FULL_HOST, one(result, "pinned", "h3")))
+
+
+def test_a_guest_that_is_elsewhere() -> None:
+    result = plan(SIBLINGS, RULES)
+    wrong = [replace(result.migrations[0], source="h3", target="h1")]
+    assert any("the guest is on h1" in text for text in defects(SIBLINGS, with_migrations(result, wrong)))
+
+
+def test_waves_that_do_not_respect_after() -> None:
+    result = plan(FULL_HOST, RULES)
+    flat = [replace(migration, wave=1) for migration in result.migrations]
+    assert any("later wave" in text for text in defects(FULL_HOST, with_migrations(result, flat)))
+
+
+def test_what_the_policy_excludes() -> None:
+    result = plan(SIBLINGS, RULES)
+    moved = result.migrations[0]
+    for barred in (
+        Barred(guests=frozenset({moved.guest.id})),
+        Barred(sources=frozenset({moved.source})),
+        Barred(targets=frozenset({moved.target})),
+    ):
+        assert defects(SIBLINGS, result, barred)
