@@ -18,6 +18,8 @@ def kind_of(state: State, unit: int) -> MigrationKind:
     """What the migration of this unit is for: what would be wrong again if it alone went home."""
     problem = state.problem
     home = problem.unit_home[unit]
+    if problem.policy.goal == "evacuate":
+        return "evacuate"
     if home < 0:
         return "rule"
     if not problem.unit_mask[unit] >> home & 1:
@@ -55,9 +57,13 @@ class Reasons:
         if kind == "parking":
             return f"waits on {enters} for room where it goes, and leaves room on {leaves}"
         if kind == "evacuate":
+            home = self.problem.home[guest]
+            if not self.problem.roles.leaving[home]:
+                return f"gives way on {leaves} to guests of hosts that are to be emptied"
             ends = _use(self.after, self.problem.hosts[target].id)
             empties = self.problem.policy.goal == "evacuate"
-            cause = f"empties {leaves}" if empties else f"{leaves} is in maintenance"
+            first = self.problem.hosts[home].name
+            cause = f"empties {first}" if empties else f"{first} is in maintenance"
             return f"{cause}; {enters} ends at {ends}"
         text = self._rule(guest, leaves) if kind == "rule" else ""
         return (
