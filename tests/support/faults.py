@@ -85,7 +85,7 @@ def cancelled(guest: str, *, late: bool = False) -> Strike:
 
     def strike(simulator: Simulator) -> None:
         simulator.switches(late_cancels=late)
-        with closing(connect(simulator)) as somebody:
+        with closing(connect(simulator.connection)) as somebody:
             where = simulator.state()["guests"][guest]["host"]
             task = somebody.find(MigrationRequest(guest=guest, source=where, target=where))
             if task is not None:
@@ -115,7 +115,7 @@ def put(guest: str, host: str) -> Strike:
 
 def somebody_migrates(guest: str, source: str, target: str) -> Strike:
     def strike(simulator: Simulator) -> None:
-        with closing(connect(simulator)) as somebody:
+        with closing(connect(simulator.connection)) as somebody:
             somebody.look([guest])
             somebody.start(MigrationRequest(guest=guest, source=source, target=target))
 

@@ -11,7 +11,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,29 +71,34 @@ class QuickClock(SystemClock):
         time.sleep(seconds / PACE)
 
 
-def connect(simulator: launch.Simulator) -> Platform:
+def connect(connection: launch.Connection) -> Platform:
     """A session of its own."""
-    if simulator.connection.platform == "vcenter":
+    if connection.platform == "vcenter":
         return VSpherePlatform(
             VSphereConnection(
-                hostname=simulator.host,
-                port=simulator.port,
-                username=simulator.user,
-                password=simulator.password,
-                ca_path=simulator.ca_path,
+                hostname=connection.host,
+                port=connection.port,
+                username=connection.user,
+                password=connection.password,
+                ca_path=connection.ca_path,
             ),
             monotonic=quickly,
         )
     return ProxmoxPlatform(
         ProxmoxConnection(
-            api_hosts=(simulator.host,),
-            api_port=simulator.port,
-            api_user=simulator.user,
-            api_password=simulator.password,
-            ca_path=simulator.ca_path,
+            api_hosts=(connection.host,),
+            api_port=connection.port,
+            api_user=connection.user,
+            api_password=connection.password,
+            ca_path=connection.ca_path,
         ),
         monotonic=quickly,
     )
+
+
+def cluster_of(platform: Platform) -> ClusterRef:
+    """As a snapshot would name it, without reading one."""
+    return ClusterRef(id=platform.look(()).cluster, name="prod")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +119,7 @@ class Voyage:
         """Where the guests are after an undisturbed run."""
         return self.places | {step.guest.id: step.target for step in self.migrations}
 
-    def start(
-        self, platform: launch.Platform, folder: Path, options: Sequence[str] = ()
-    ) -> launch.Simulator:
+    def start(self, platform: launch.Platform, folder: Path, options: Sequence[str] = ()) -> launch.Simulator:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "cluster.json").write_text(json.dumps(self.snapshot.to_json()))
         options = ["--migration-seconds", str(MIGRATION_SECONDS), *options]
@@ -167,7 +169,7 @@ def settle(simulator: launch.Simulator) -> dict[str, Any]:
 
 
 def clear_up(simulator: launch.Simulator, voyage: Voyage) -> None:
-    """The weather ends: faults are over, hosts are back, and who was moved where nobody planned is back too."""
+    """The weather ends: faults are over, hosts are back, and who was moved elsewhere too."""
     proxmox = simulator.connection.platform == "proxmox"
     simulator.switches(**CALM, **(CALM_PROXMOX if proxmox else {}))
     for host, state in simulator.state()["hosts"].items():
