@@ -114,8 +114,12 @@ class Annealer:
             self._restore(kept)
 
     def _recount(self) -> None:
-        where = self.state.where
-        self.away = [unit for unit, host in enumerate(where) if host >= 0 and host != self.home[unit]]
+        where, mask = self.state.where, self.state.problem.unit_mask
+        away = [unit for unit, host in enumerate(where) if host >= 0 and host != self.home[unit]]
+        # Units that have no way home can only change their target.
+        self.homeless = [u for u in away if self.home[u] < 0 or not mask[u] >> self.home[u] & 1]
+        without = set(self.homeless)
+        self.away = [unit for unit in away if unit not in without]
         self.slot = {unit: index for index, unit in enumerate(self.away)}
 
     def _weigh(self, *, closing: bool) -> None:
@@ -128,6 +132,8 @@ class Annealer:
 
     def _propose(self) -> Trial:
         draw = self.dice.random()
+        if self.homeless and draw > 0.9:
+            return self._redirect(self.homeless[int(self.dice.random() * len(self.homeless))])
         if self.away and draw < 0.72:
             unit = self.away[int(self.dice.random() * len(self.away))]
             if draw < 0.18:
@@ -254,6 +260,8 @@ class Annealer:
 
     def _note(self, unit: int, before: int) -> None:
         now = self.state.where[unit]
+        if unit not in self.slot and before != self.home[unit]:
+            return
         if (before != self.home[unit]) == (now != self.home[unit]):
             return
         if now != self.home[unit]:
@@ -281,11 +289,11 @@ class Annealer:
             state.set_band(floor)
 
     def _placement(self) -> tuple[dict[int, int], Sequence[float]]:
-        return {unit: self.state.where[unit] for unit in self.away}, self.state.low
+        return {unit: self.state.where[unit] for unit in (*self.away, *self.homeless)}, self.state.low
 
     def _restore(self, kept: tuple[dict[int, int], Sequence[float]]) -> None:
         places, floor = kept
-        for unit in list(self.away):
+        for unit in (*self.away, *self.homeless):
             if unit not in places:
                 self.state.move(unit, self.home[unit])
         for unit, host in places.items():

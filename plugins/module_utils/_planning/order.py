@@ -19,7 +19,7 @@ from .problem import Problem
 EPSILON = 1e-9
 GOOD_ENOUGH = 1.02
 # With few migrations many orders are tried; with thousands that takes long, and chance matters less.
-TRIES, FEW = 45, 300
+MOST_TRIES, MOST_STARTS = 45, 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def _priorities(problem: Problem, hops: Sequence[Job]) -> Iterable[list[Job]]:
     # Whoever leaves a host that many want to come to goes before them.
     opens = [w + 2 * wanted.get(hop.source, 0.0) for w, hop in zip(work, heads, strict=True)]
     dice = Random(problem.policy.seed)
-    for attempt in range(TRIES if len(hops) <= FEW else 2):
+    for attempt in range(max(2, min(MOST_TRIES, MOST_STARTS // len(hops))) if hops else 0):
         weights = (opens, work, seconds)[attempt % 3]
         noise = 0.0 if attempt < 3 else 0.4 + 0.8 * (attempt % 2)
         keys = [weight * (1.0 + noise * (dice.random() - 0.5)) for weight in weights]
