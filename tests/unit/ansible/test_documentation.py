@@ -13,7 +13,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.argument
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import (
     POLICY_ARGUMENTS,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import STATE_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import (
+    LOCK_ARGUMENTS,
+    STATE_ARGUMENTS,
+)
 
 ROLE = Path(__file__).parents[3] / "roles" / "balance"
 SPEC: dict[str, Any] = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
@@ -37,7 +40,8 @@ def differences(module: dict[str, Any], role: dict[str, Any], path: str) -> list
 def test_the_role_takes_what_the_modules_take() -> None:
     options = SPEC["argument_specs"]["main"]["options"]
     found = []
-    for name, spec in {**PLATFORM_ARGUMENTS, **POLICY_ARGUMENTS, **STATE_ARGUMENTS}.items():
+    modules = {**PLATFORM_ARGUMENTS, **POLICY_ARGUMENTS, **STATE_ARGUMENTS, **LOCK_ARGUMENTS}
+    for name, spec in modules.items():
         if f"balance_{name}" not in options:
             found.append(f"balance_{name} is missing")
         else:
