@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Time the main job by playbook: dry run, run, second run, on each simulator.
 
-    .venv/bin/python benchmarks/main_job.py [--platform vcenter --platform proxmox] [--size 8x200 --size 64x3000]
+    .venv/bin/python benchmarks/main_job.py [--platform vcenter] [--size 8x200]
 
-A migration on a simulator takes --migration-seconds. Prints a line for each run: seconds, and what became of the
-migrations; the second run must find nothing to do.
+Both platforms and the sizes 8x200 and 64x3000 unless told otherwise; a migration on a simulator takes
+--migration-seconds. Prints a line for each run: seconds, and what became of the migrations; the second run
+must find
+nothing to do.
 """
 
 from __future__ import annotations

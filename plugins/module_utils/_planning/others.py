@@ -12,10 +12,12 @@ from .judge import present_state
 
 
 def defers(snapshot: Snapshot, policy: Policy) -> bool:
-    """Whether the field is left to another balancer: two that follow different aims would move guests to and
-    fro. Emptying a host is a wish of its own, which no other balancer has.
+    """Whether the field is left to another balancer: two with different aims would move guests to and fro.
+
+    Emptying a host is a wish of its own, which no other balancer has.
     """
-    return bool(snapshot.other_balancers) and policy.other_balancers == "respect" and policy.goal != "evacuate"
+    respected = policy.other_balancers == "respect" and policy.goal != "evacuate"
+    return respected and bool(snapshot.other_balancers)
 
 
 def left_to_others(snapshot: Snapshot, policy: Policy) -> Plan:
