@@ -6,8 +6,8 @@
     ssh_node.py stop --workdir DIR
 
 The one command on it besides the system's is ha-manager, which switches maintenance mode in the simulator.
-`start` writes DIR/ssh.json when it is ready: host, port, user, key, pid. sshd runs without privileges: as the
-user who starts it, or as nobody when that is root.
+`start` writes DIR/ssh.json when it is ready: host, port, user, key, known_hosts, pid. sshd runs without
+privileges: as the user who starts it, or as nobody when that is root.
 """
 
 from __future__ import annotations
@@ -116,8 +116,16 @@ def hold(workdir: Path, simulator: Path) -> int:
     server = subprocess.Popen(_command(folder, programs), env=_environment(folder, programs))
     try:
         _await(port, server)
-        answer = {"host": "127.0.0.1", "port": port, "user": user, "key": str(workdir / "user_key")}
-        (workdir / "new").write_text(json.dumps({**answer, "pid": os.getpid()}))
+        answer = {
+            "host": "127.0.0.1",
+            "port": port,
+            "user": user,
+            "key": str(workdir / "user_key"),
+            "known_hosts": str(workdir / "known_hosts"),
+            "pid": os.getpid(),
+        }
+        (workdir / "known_hosts").write_text(f"[127.0.0.1]:{port} {(folder / 'host_key.pub').read_text()}")
+        (workdir / "new").write_text(json.dumps(answer))
         (workdir / "new").rename(workdir / "ssh.json")
         _serve(folder, json.loads(simulator.read_text()), server)
     finally:
