@@ -6,8 +6,7 @@
 
 Both platforms and the sizes 8x200 and 64x3000 unless told otherwise; a migration on a simulator takes
 --migration-seconds. Prints a line for each run: seconds, and what became of the migrations; the second run
-must find
-nothing to do.
+must find nothing to do.
 """
 
 from __future__ import annotations
