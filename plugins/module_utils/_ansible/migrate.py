@@ -43,9 +43,11 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     plan = _plan_of(params)
     policy = plan.policy if plan else Policy()
     with closing(open_platform(with_environment(params, os.environ))) as platform:
-        before = platform.read()
-        work = _of_plan(plan, before) if plan else single(before, params["guest"], params["target"])
-        with keeping(params, before.cluster, os.environ, check_mode=check_mode) as kept:
+        cluster = plan.cluster if plan else platform.read().cluster
+        with keeping(params, cluster, os.environ, check_mode=check_mode) as kept:
+            # Only now: whoever held the lock before may have changed the cluster.
+            before = platform.read()
+            work = _of_plan(plan, before) if plan else single(before, params["guest"], params["target"])
             outcome = _carry_out(work, platform, params, kept.guard(stop), clock, check_mode=check_mode)
             kept.record(outcome.migrations, clock.now())
         after = platform.read() if outcome.count("migrated") and not check_mode else before

@@ -65,6 +65,8 @@ PLAN = {
         "optimal": False,
         "spread_lower_bound": {"memory": 3.1},
         "method": "none",
+        "seconds": 1.5,
+        "seconds_lower_bound": 1.5,
     },
     "unresolved": [{"what": "rule db", "why": "too few hosts"}],
     "immovable": [{"guest": {"id": "7", "name": "nas"}, "host": "a", "why": "passthrough_device"}],
