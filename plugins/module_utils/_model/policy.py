@@ -131,7 +131,7 @@ class Policy:
         Bounds(least=0),
         "how long to look for fewer migrations, in search steps for each guest (of 400 to 4000 guests); "
         "the same effort, the same plan",
-    ] = 100
+    ] = 40
     engine: Annotated[
         Literal["search", "exact"],
         "exact: prove the fewest migrations with HiGHS, for clusters of up to about 10 hosts and 100 guests",

@@ -29,7 +29,8 @@ Trial = list[tuple[int, int]]
 class Schedule:
     """How the search cools, in migrations. yields: by how much a point outside the band gains or loses weight
     each time that the search looks whether it is outside or inside; so it walks along the edge of what is
-    legal.
+    legal. free: migrations cost nothing and temperatures are points: for a band that can't be reached, only
+    approached.
     """
 
     hot: float = 0.4
@@ -37,6 +38,7 @@ class Schedule:
     weight: float = 1.0
     yields: float = 1.03
     look_every: int = 50
+    free: bool = False
 
 
 Score = tuple[int, float, int, int]
@@ -69,6 +71,8 @@ class Annealer:
         self.price = [
             size + 0.02 * bytes_ / mean for size, bytes_ in zip(self.size, problem.unit_bytes, strict=True)
         ]
+        if schedule.free:
+            self.price = [0.0] * len(self.size)
         self.choices: dict[int, tuple[int, ...]] = {}
         self._recount()
         self.hosts = [host for host in range(len(problem.hosts)) if state.on[host]]
@@ -124,6 +128,8 @@ class Annealer:
 
     def _weigh(self, *, closing: bool) -> None:
         factor = self.schedule.yields
+        if self.schedule.free:
+            return
         if self.state.total_excess > SETTLED:
             self.weight *= factor
         elif not closing:

@@ -20,6 +20,7 @@ from .state import APART_AT_HOME, State
 
 UNLIMITED = 1 << 60
 FEWEST, MOST = 400, 4000
+APPROACH = Schedule(hot=0.5, cold=0.01, free=True)
 
 
 def solve(
@@ -75,6 +76,7 @@ def _level(state: State, dice: Random, budget: int, expired: Callable[[], bool])
     steps = problem.policy.effort * min(MOST, max(FEWEST, len(problem.members)))
     Annealer(state, dice, budget, expired, Schedule()).run(steps)
     if state.total_excess > SETTLED:
+        Annealer(state, dice, budget, expired, APPROACH).run(steps)
         level(state, budget, steps=len(problem.members) + 100)
     while trim(state):
         pass
