@@ -108,10 +108,9 @@ def hold(workdir: Path, simulator: Path) -> int:
     user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     _furnish(folder, port)
     programs = UNPACKED
-    if os.geteuid() == 0:
-        if UNPACKED.exists():
-            # The checkout may be where nobody else may look.
-            programs = Path(shutil.copytree(UNPACKED, folder / "programs", symlinks=True))
+    if os.geteuid() == 0 and UNPACKED.exists():
+        # The checkout may be where nobody else may look.
+        programs = Path(shutil.copytree(UNPACKED, folder / "programs", symlinks=True))
     environment = _environment(folder, programs)
     if os.geteuid() == 0:
         _give_to_nobody(folder)
