@@ -285,6 +285,24 @@ options:
   max_per_host:
     description: Migrations into or out of one host at the same time, which the waves are made for. 2 unless told otherwise.
     type: int
+  min_gain:
+    description: Points outside the band that a migration must take away to pay, where the band itself can't be reached. 0.5 unless told otherwise.
+    type: float
+  effort:
+    description:
+      - How long to look for fewer migrations, in search steps for each guest. 40 unless told otherwise.
+      - The same effort gives the same plan, on any machine.
+    type: int
+  engine:
+    description:
+      - V(exact) also proves the fewest migrations with the solver HiGHS, in a process of its own, for clusters of up to about 10 hosts
+        and 100 guests. It needs the Python library highspy.
+    type: str
+    choices: [search, exact]
+    default: search
+  time_limit:
+    description: Seconds after which the search stops early with the best plan so far, which may then differ from run to run.
+    type: float
   other_balancers:
     description:
       - What to do where something else moves guests by itself, such as DRS or the balancer of Proxmox VE.
@@ -310,6 +328,75 @@ options:
     description: Another seed may find another plan that is as good.
     type: int
     default: 1
+  what_if:
+    description: Changes to the snapshot before it is planned, to ask before buying or retiring. The plan is of a cluster that does not exist.
+    type: dict
+    suboptions:
+      hosts_removed:
+        description: Ids or names of hosts that shall be gone. Their guests have to go elsewhere.
+        type: list
+        elements: str
+      hosts_added:
+        description: Hosts that shall be there, empty.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: A name that no host has.
+            type: str
+            required: true
+          like:
+            description: Id or name of the host that it is like.
+            type: str
+            required: true
+      guests_grown:
+        description: Guests that shall use, and be given, more or less.
+        type: list
+        elements: dict
+        suboptions:
+          guest:
+            description: Its id, or its name where no other guest has it.
+            type: str
+            required: true
+          factor:
+            description: How many times as much.
+            type: float
+            required: true
+      rules_added:
+        description: Rules that shall hold besides.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: A name that no rule has.
+            type: str
+            required: true
+          kind:
+            description: As O(rules[].kind).
+            type: str
+            required: true
+            choices: [affinity, anti_affinity, even_spread, host_affinity, host_anti_affinity]
+          guests:
+            description: Ids of the members.
+            type: list
+            elements: str
+            required: true
+          hosts:
+            description: Ids of the hosts, for V(host_affinity) and V(host_anti_affinity).
+            type: list
+            elements: str
+          strict:
+            description: Whether it must hold.
+            type: bool
+            default: true
+          max_skew:
+            description: For V(even_spread), by how much the counts on two hosts may differ. 1 unless told otherwise.
+            type: int
+          weight:
+            description: How much a wish counts. 1 unless told otherwise.
+            type: float
+requirements:
+  - highspy, for O(engine=exact)
 seealso:
   - module: evenkeel.cluster.cluster_facts
   - module: evenkeel.cluster.vm_migrate
@@ -341,6 +428,14 @@ EXAMPLES = r"""
     goal: evacuate
     evacuate:
       names: [esx3.example.com, esx4.example.com]
+
+- name: What would one host less and one rule more take
+  evenkeel.cluster.balance_plan:
+    snapshot_path: /var/lib/evenkeel/production.snapshot.json
+    what_if:
+      hosts_removed: [esx3.example.com]
+      rules_added:
+        - {name: db, kind: anti_affinity, guests: [vm-11, vm-12]}
 
 - name: At most 20 migrations, memory tighter than cpu, the licence server stays
   evenkeel.cluster.balance_plan:
@@ -563,6 +658,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.balance 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import run_module
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import (
     POLICY_ARGUMENTS,
+    WHAT_IF_ARGUMENTS,
 )
 
 
@@ -573,6 +669,7 @@ def main() -> None:
             "snapshot_path": {"type": "path"},
             "plan_path": {"type": "path"},
             **POLICY_ARGUMENTS,
+            **WHAT_IF_ARGUMENTS,
         },
         mutually_exclusive=[("snapshot", "snapshot_path")],
         required_one_of=[("snapshot", "snapshot_path")],

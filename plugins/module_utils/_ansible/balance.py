@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._model.errors import InputError
+from .._model.overrides import Overrides
 from .._model.plan import Plan
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
 from .._planning.planner import plan as make_plan
+from .._planning.whatif import suppose
 from .files import read_json, write_json
 from .render import report
 
@@ -32,6 +34,10 @@ POLICY_OPTIONS = (
     "migration_bandwidth",
     "max_per_host",
     "other_balancers",
+    "min_gain",
+    "effort",
+    "engine",
+    "time_limit",
     "cool_down",
     "retry_after",
     "seed",
@@ -43,7 +49,10 @@ def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     is given.
     """
     policy = Policy.from_json(policy_of(params))
-    plan = make_plan(snapshot_of(params), policy)
+    snapshot = snapshot_of(params)
+    if params["what_if"]:
+        snapshot = suppose(snapshot, Overrides.from_json(what_if_of(params["what_if"])))
+    plan = make_plan(snapshot, policy)
     result: dict[str, Any] = {
         "changed": False,
         "summary": summary(plan, params["plan_path"]),
@@ -74,6 +83,15 @@ def policy_of(params: Mapping[str, Any]) -> dict[str, Any]:
     if "max_spread" in policy:
         policy["max_spread"] = _points(policy["max_spread"])
     return policy
+
+
+def what_if_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides' JSON from the option; a rule is strict unless told otherwise."""
+    overrides: dict[str, Any] = _without_none(given)
+    for rule in overrides.get("rules_added", ()):
+        rule.setdefault("source", "what_if")
+        rule.setdefault("strict", True)
+    return overrides
 
 
 def _without_none(value: Any) -> Any:

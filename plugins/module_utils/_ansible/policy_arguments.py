@@ -76,8 +76,50 @@ POLICY_ARGUMENTS: dict[str, Any] = {
     "allow_blockers": {"type": "list", "elements": "str"},
     "migration_bandwidth": {"type": "float"},
     "max_per_host": {"type": "int"},
+    "min_gain": {"type": "float"},
+    "effort": {"type": "int"},
+    "engine": {"type": "str", "choices": ["search", "exact"], "default": "search"},
+    "time_limit": {"type": "float"},
     "other_balancers": {"type": "str", "choices": ["respect", "ignore"], "default": "respect"},
     "cool_down": {"type": "float", "default": 0},
     "retry_after": {"type": "float", "default": 3600},
     "seed": {"type": "int", "default": 1},
+}
+
+WHAT_IF_ARGUMENTS: dict[str, Any] = {
+    "what_if": {
+        "type": "dict",
+        "options": {
+            "hosts_removed": {"type": "list", "elements": "str"},
+            "hosts_added": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "like": {"type": "str", "required": True},
+                },
+            },
+            "guests_grown": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "guest": {"type": "str", "required": True},
+                    "factor": {"type": "float", "required": True},
+                },
+            },
+            "rules_added": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "kind": {"type": "str", "required": True, "choices": list(get_args(RuleKind))},
+                    "guests": {"type": "list", "elements": "str", "required": True},
+                    "hosts": {"type": "list", "elements": "str"},
+                    "strict": {"type": "bool", "default": True},
+                    "max_skew": {"type": "int"},
+                    "weight": {"type": "float"},
+                },
+            },
+        },
+    },
 }
