@@ -266,7 +266,14 @@ def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> lis
     problem = state.problem
     after = cluster_state(problem, places)
     found = list(problem.unresolved)
-    if not any(problem.roles.receives):
+    if len(problem.hosts) == 1:
+        found.append(
+            Unresolved(
+                what=f"cluster {problem.snapshot.cluster.name}",
+                why=f"it has one host only, {problem.hosts[0].name}: there is nowhere to migrate to",
+            )
+        )
+    elif not any(problem.roles.receives):
         found.append(
             Unresolved(
                 what=f"cluster {problem.snapshot.cluster.name}",
