@@ -1,0 +1,73 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans of small clusters against all placements there are, counted one by one."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+
+LIMIT = 25.0
+FULL = 90.0
+
+
+def small(seed: int) -> Snapshot:
+    """Three hosts, eight guests that all may move, no rules."""
+    cluster = generate(Shape(hosts=3, guests=8, seed=seed, fill=0.4, skew=6.0))
+    guests = tuple(replace(guest, migratable=True, blockers=()) for guest in cluster.guests)
+    return replace(cluster, guests=guests, rules=())
+
+
+def fewest(cluster: Snapshot) -> int | None:
+    """The fewest guests on other hosts in any placement inside the band; None when there is none."""
+    homes = [guest.host for guest in cluster.guests]
+    best = None
+    for places in itertools.product([host.id for host in cluster.hosts], repeat=len(homes)):
+        moves = sum(home != place for home, place in zip(homes, places, strict=True))
+        if (best is None or moves < best) and _in_band(cluster, places):
+            best = moves
+    return best
+
+
+def _in_band(cluster: Snapshot, places: tuple[str, ...]) -> bool:
+    for metric in ("cpu", "memory"):
+        used = []
+        for host in cluster.hosts:
+            arriving = leaving = 0.0
+            for guest, place in zip(cluster.guests, places, strict=True):
+                amount = guest.used[metric] or 0
+                arriving += amount if place == host.id != guest.host else 0
+                leaving += amount if guest.host == host.id != place else 0
+            percent = 100 * ((host.used[metric] or 0) + arriving - leaving) / (host.capacity[metric] or 1)
+            if arriving and percent > FULL:
+                return False
+            used.append(percent)
+        if max(used) - min(used) > LIMIT:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_exact_is_the_fewest_there_is(seed: int) -> None:
+    cluster = small(seed)
+    wanted = fewest(cluster)
+    found = plan(cluster, Policy(max_spread=LIMIT, engine="exact"))
+    if wanted is None:
+        assert found.status != "balanced"
+        return
+    assert (found.status, len(found.migrations), found.proof.optimal) == ("balanced", wanted, True)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_bound_is_never_above_what_is_needed(seed: int) -> None:
+    cluster = small(seed)
+    wanted = fewest(cluster)
+    found = plan(cluster, Policy(max_spread=LIMIT))
+    assert wanted is None or found.proof.migrations_lower_bound <= wanted <= len(found.migrations)
