@@ -69,7 +69,7 @@ class Order:
             longest = max(longest, seconds)
             for host in (placed.hop.source, placed.hop.target):
                 busy[host] = busy.get(host, 0.0) + seconds / slots
-        return max(longest, max(busy.values(), default=0.0))
+        return max([longest, *busy.values()])
 
 
 def order(problem: Problem, hops: Sequence[Job], ceilings: Sequence[Sequence[float]]) -> Order:
