@@ -364,6 +364,6 @@ def test_the_right_to_migrate_is_looked_for_before_anything_is_started(simulator
 
 def test_capacities_follow_the_options_of_the_datacenter(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small())
-    assert clusters.connect(served).capacities == Capacities(cluster=4, per_host=2)
+    assert clusters.connect(served).capacities == Capacities(cluster=4, per_host=2, settling_seconds=10.0)
     served.switches(options={"max_workers": 9})
-    assert clusters.connect(served).capacities == Capacities(cluster=9, per_host=2)
+    assert clusters.connect(served).capacities == Capacities(cluster=9, per_host=2, settling_seconds=10.0)
