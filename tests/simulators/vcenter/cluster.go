@@ -31,6 +31,8 @@ func clusterConfig(s *snapshot) *types.ClusterConfigInfoEx {
 				ClusterRuleInfo: info, Vm: references("VirtualMachine", r.Guests),
 			})
 		case "affinity":
+			// As the client makes it: were it mandatory, no partner could ever be migrated before the other.
+			info.Mandatory = pointer(false)
 			config.Rule = append(config.Rule, &types.ClusterAffinityRuleSpec{
 				ClusterRuleInfo: info, Vm: references("VirtualMachine", r.Guests),
 			})
