@@ -210,7 +210,9 @@ def violations(
         if times > wanted[guest] and guest not in companions
     ]
     for host in voyage.snapshot.hosts:
-        ceiling = (host.capacity.get("memory") or 0) * voyage.limits.memory / 100
+        mended = any(step.kind == "rule" and step.target == host.id for step in voyage.migrations)
+        percent = voyage.limits.memory_for_rules if mended else voyage.limits.memory
+        ceiling = (host.capacity.get("memory") or 0) * percent / 100
         peak = after["peak"].get(host.id, {}).get("memory", 0)
         if peak > max(ceiling, host.used.get("memory") or 0):
             found.append(f"host {host.id} held {peak / 2**30:.1f} GiB of {ceiling / 2**30:.1f}")

@@ -17,6 +17,7 @@ from .freshness import Verdict, verdict
 from .journal import Past
 from .ledger import WELL, Ledger, request_for
 from .slots import Slots
+from .urgency import by_urgency
 from .work import BUSY_SECONDS, START_ATTEMPTS, Work
 
 # Errors that leave open whether the platform has heard of a start.
@@ -62,7 +63,8 @@ class Starter:
 
     def start_what_may(self, now: ClusterNow) -> None:
         """Start every migration whose turn it is, that has a slot and still makes sense."""
-        for migration in self._ledger.pending:
+        ledger = self._ledger
+        for migration in by_urgency(ledger.pending, ledger.underway, self._slots.per_host):
             hindrance = self._ledger.hindrance(migration)
             if hindrance is not None:
                 why = f"it comes after step {hindrance.step}, which was {hindrance.result}"

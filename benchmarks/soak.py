@@ -1,0 +1,292 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random plans, random faults, random kills: what must never be, as the simulators saw it.
+
+    .venv/bin/python benchmarks/soak.py [--runs 500] [--seed 1] [--platform vcenter --platform proxmox]
+
+A run is a generated cluster on a simulator of its own, the planner's plan for it, and up to three parts: each
+meets up to three faults at random moments, or is killed in the middle with or without its journal. Then the
+weather ends, and the same plan is carried out once more: everything must be where an undisturbed run leaves
+it. 500 runs take about half an hour. A line for each violation, with the seed that brings it back
+(`--runs 1 --seed SEED`), and the sums at the end; ends with 1 when there was any violation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as make_plan
+from ansible_collections.evenkeel.cluster.tests.simulators.launch import LaunchError, Platform, Simulator
+from ansible_collections.evenkeel.cluster.tests.support import faults, sail
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.support.weather import (
+    MIGRATION_SECONDS,
+    PACE,
+    Voyage,
+    carry_out,
+    clear_up,
+    cluster_of,
+    connect,
+    places,
+    settle,
+    violations,
+)
+
+STEPS = range(2, 9)
+"""How many migrations a plan has: fewer are no journey, more take long."""
+
+
+def voyage_of(seed: int) -> Voyage:
+    """A small cluster out of level, and the plan that levels it."""
+    dice = random.Random(seed)
+    while True:
+        shape = Shape(
+            hosts=dice.randint(3, 5),
+            guests=dice.randint(9, 22),
+            seed=dice.randrange(10**9),
+            fill=dice.uniform(0.4, 0.7),
+            broken=0.2,
+            fixed=0,
+        )
+        snapshot = generate(shape)
+        plan = make_plan(snapshot, Policy(aggressiveness=dice.randint(2, 5)))
+        if len(plan.migrations) in STEPS:
+            return Voyage(
+                snapshot=snapshot,
+                migrations=plan.migrations,
+                rules=snapshot.rules,
+                limits=plan.policy.limits,
+            )
+
+
+def some_fault(voyage: Voyage, platform: str, dice: random.Random) -> tuple[str, faults.Strike]:
+    """One of the faults of the matrix, on a guest or host of this plan."""
+    step = dice.choice(list(voyage.migrations))
+    guest, host = step.guest.id, dice.choice([step.source, step.target])
+    times = dice.randint(1, 3)
+    choices: dict[str, faults.Strike] = {
+        "sessions end": faults.sessions_end,
+        "not authenticated": faults.unauthorized,
+        "503 on a look": faults.failing(faults.LOOKING, 503, times),
+        "502 on a poll": faults.failing(faults.POLLING, 502, times),
+        "503 on a start": faults.failing(faults.STARTING, 503, 1),
+        "look cut off": faults.reset(faults.LOOKING, "before", times),
+        "start cut off before": faults.reset(faults.STARTING, "before", times),
+        "start cut off after": faults.reset(faults.STARTING, "after", times),
+        "slow answers": faults.slow,
+        "host dies": faults.host_dies(host),
+        "maintenance": faults.maintenance(host),
+        "somebody cancels": faults.cancelled(guest),
+        "late cancel": faults.cancelled(guest, late=True),
+        "task only says OK": faults.migration_fails(guest, dice.uniform(0, 99), error="OK", count=1),
+        "migration fails": faults.migration_fails(guest, dice.uniform(0, 99), count=1),
+        "busy guest": faults.busy(guest, dice.uniform(0.1, 3)),
+    }
+    if platform == "proxmox":
+        choices |= {
+            "595 on a start": faults.failing(faults.STARTING, 595, 1),
+            "596 on a check": faults.failing(faults.CHECKING, 596, times),
+            "599 on a poll": faults.failing(faults.POLLING, 599, times),
+            "quorum flaps": faults.quorum_flaps,
+            "quorum lost": faults.quorum_lost,
+            "HA drops": faults.ha_drops(guest),
+        }
+    return dice.choice(sorted(choices.items()))
+
+
+class Storm:
+    """Lets faults happen beside a run, each at its moment."""
+
+    def __init__(self, simulator: Simulator, voyage: Voyage, dice: random.Random) -> None:
+        platform = simulator.connection.platform
+        self._simulator = simulator
+        self._plan = sorted(
+            (
+                (dice.uniform(0, 4 * MIGRATION_SECONDS), *some_fault(voyage, platform, dice))
+                for _number in range(dice.randint(0, 3))
+            ),
+            key=lambda entry: entry[0],
+        )
+        self.struck: list[str] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._blow)
+
+    def __enter__(self) -> Storm:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _blow(self) -> None:
+        began = time.monotonic()
+        for moment, name, strike in self._plan:
+            if self._over.wait(max(0.0, began + moment - time.monotonic())):
+                return
+            try:
+                strike(self._simulator)
+            except (LaunchError, EvenKeelError):
+                # Such a thing can't happen now: a guest that is under way is not made busy.
+                continue
+            self.struck.append(name)
+
+
+def conduct_of(dice: random.Random) -> Conduct:
+    return Conduct(
+        timeout=dice.choice([3600.0, 3600.0, 0.6 * MIGRATION_SECONDS * PACE]),
+        on_failure=dice.choice(["continue", "continue", "stop", "rollback"]),
+    )
+
+
+def one_part(
+    simulator: Simulator, voyage: Voyage, folder: Path, dice: random.Random, seen: Counter[str]
+) -> list[str]:
+    """One run of the plan, killed or not, in whatever weather comes; gives what is wrong with it."""
+    before = settle(simulator)
+    killed = dice.random() < 0.3
+    conduct = conduct_of(dice)
+    results: Mapping[str, str] = {}
+    with Storm(simulator, voyage, dice) as storm:
+        if killed:
+            _kill(folder, dice)
+            if dice.random() < 0.3:
+                (folder / "journal").unlink(missing_ok=True)
+        else:
+            results = _sail(simulator, voyage, folder, conduct)
+    seen.update(storm.struck)
+    seen["killed"] += killed
+    after = settle(simulator)
+    found = violations(voyage, before, after, _companions(voyage))
+    if conduct.on_failure == "rollback":
+        # What goes home is migrated twice, and by the same way.
+        found = [line for line in found if "was migrated" not in line]
+    moved = places(after)
+    last = {step.guest.id: step.target for step in voyage.migrations}
+    found += [
+        f"guest {guest} is called {result} and is on {moved[guest]}"
+        for guest, result in results.items()
+        if (result in ("migrated", "already_there")) != (moved[guest] == last[guest])
+        and result not in ("cancelled", "skipped")
+    ]
+    return found
+
+
+def _kill(folder: Path, dice: random.Random) -> None:
+    process = sail.begin(folder)
+    event, times = dice.choice(["plan", "begin", "started", "ended"]), dice.randint(1, 3)
+    alarm = time.monotonic() + 20
+    while process.poll() is None and sail.journal(folder).count(event) < times and time.monotonic() < alarm:
+        time.sleep(0.005)
+    time.sleep(dice.uniform(0, MIGRATION_SECONDS))
+    process.kill()
+    process.wait()
+
+
+def _sail(simulator: Simulator, voyage: Voyage, folder: Path, conduct: Conduct) -> dict[str, str]:
+    """The result for every guest that the plan moves once, as the run tells it."""
+    try:
+        with closing(connect(simulator.connection)) as platform:
+            outcome = carry_out(
+                voyage, platform, cluster_of(platform), conduct=conduct, journal=folder / "journal"
+            )
+    except EvenKeelError:
+        # It could not even begin, or not go on: nothing was said that could be wrong.
+        return {}
+    times = Counter(step.guest.id for step in outcome.migrations)
+    return {step.guest.id: step.result for step in outcome.migrations if times[step.guest.id] == 1}
+
+
+def _companions(voyage: Voyage) -> list[str]:
+    """Guests that HA may move along with another one."""
+    return [guest for rule in voyage.rules if rule.kind == "affinity" for guest in rule.guests]
+
+
+def in_peace(simulator: Simulator, voyage: Voyage, folder: Path) -> list[str]:
+    """The weather is over: the same plan once more, and once more."""
+    clear_up(simulator, voyage)
+    simulator.switches(migration_seconds=0.05)
+    before = simulator.state()
+    for _number in range(2):
+        # An earlier part that was going home goes there first.
+        with closing(connect(simulator.connection)) as platform:
+            outcome = carry_out(voyage, platform, cluster_of(platform), journal=folder / "journal")
+    found = violations(voyage, before, simulator.state(), list(voyage.places))
+    if places(simulator.state()) != voyage.goal:
+        found.append(
+            f"the end is another: {[(step.step, step.why) for step in outcome.migrations if step.why]}"
+        )
+    return found
+
+
+def run(seed: int, platform: Platform, seen: Counter[str]) -> list[str]:
+    """One run; gives its violations and counts the faults that it met."""
+    dice = random.Random(f"{seed} {platform}")
+    voyage = voyage_of(seed)
+    options = dice.choice([[], ["--no-rules-as-ha"]]) if platform == "proxmox" else []
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    try:
+        with voyage.start(platform, folder / "simulator", options) as simulator:
+            sail.write(folder, voyage, simulator)
+            found: list[str] = []
+            for _number in range(dice.randint(1, 3)):
+                found += one_part(simulator, voyage, folder, dice, seen)
+            return found + in_peace(simulator, voyage, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def soak(
+    seeds: range, platforms: list[Platform], say: Callable[[str], None]
+) -> tuple[Counter[str], list[str]]:
+    """All runs: the faults that they met, and the violations."""
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    for seed in seeds:
+        platform = platforms[seed % len(platforms)]
+        wrong = run(seed, platform, seen)
+        for line in wrong:
+            say(f"seed {seed} on {platform}: {line}")
+        found += wrong
+        if seed % 25 == 0:
+            say(f"seed {seed}: {sum(seen.values())} faults so far, {len(found)} violations")
+    return seen, found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1, help="of the first run; the next has the next")
+    parser.add_argument("--platform", action="append", choices=["vcenter", "proxmox"])
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    seeds = range(arguments.seed, arguments.seed + arguments.runs)
+    seen, found = soak(
+        seeds, arguments.platform or ["vcenter", "proxmox"], lambda line: print(line, flush=True)
+    )
+    for name, times in sorted(seen.items()):
+        print(f"  {times:5} {name}")
+    print(
+        f"{arguments.runs} runs (seeds {seeds.start} to {seeds.stop - 1}), {sum(seen.values())} faults"
+        f" injected, {len(found)} violations, {time.monotonic() - began:.0f} s"
+    )
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which migration to start first, of those that may. Private to the collection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from .._model.plan import Migration
+
+
+def by_urgency(
+    pending: Sequence[Migration], underway: Sequence[Migration], per_host: int
+) -> list[Migration]:
+    """First what holds up the most: by the time of the longest chain that waits for it, or that its busiest
+    host still needs with so many migrations at once. `pending` stands in the order of the plan.
+    """
+    work: Counter[str] = Counter()
+    for migration in [*pending, *underway]:
+        for host in sorted({migration.source, migration.target}):
+            work[host] += round(migration.cost.seconds * 1000)
+    waiting: dict[int, float] = {}
+    urgency: dict[int, tuple[float, float]] = {}
+    for migration in reversed(pending):
+        chain = migration.cost.seconds + waiting.get(migration.step, 0.0)
+        for step in migration.after:
+            waiting[step] = max(waiting.get(step, 0.0), chain)
+        hosts = max(work[migration.source], work[migration.target]) / 1000 / per_host
+        urgency[migration.step] = max(chain, hosts), chain
+    return sorted(pending, key=lambda migration: urgency[migration.step], reverse=True)
