@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rollback import way_home
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.urgency import by_urgency
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 
@@ -81,3 +82,10 @@ def test_the_way_home_is_the_way_out_backwards() -> None:
     ]
     assert back[-1].storage == {"t": "s"}
     assert way_home(plan, [done(1, "already_there")]) == []
+
+
+def test_what_holds_up_the_most_comes_first() -> None:
+    chain = [migration(1, "a", "b"), migration(2, "c", "d"), migration(3, "d", "e", after=[2])]
+    assert [way.step for way in by_urgency(chain, [], per_host=1)] == [2, 3, 1]
+    busy = [migration(1, "a", "b"), *(migration(step, "c", f"t{step}") for step in range(2, 5))]
+    assert [way.step for way in by_urgency(busy, [], per_host=1)] == [2, 3, 4, 1]
