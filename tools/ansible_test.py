@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ansible_test._internal import python_requirements
 
-from .run import HOME, Shell
+from .run import Shell
 
 PIP_BOOTSTRAP = '''\
 # Stands in for the get-pip.py that ansible-test would fetch from a server of its own.
@@ -24,31 +24,31 @@ sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", *wanted], check
 '''
 
 
-def seed_pip() -> None:
+def seed_pip(home: Path) -> None:
     """Put the bootstrap file where ansible-test looks before it asks the internet."""
     versions = re.findall(r"\bpip='([\d.]+)'", inspect.getsource(python_requirements))
-    cache = HOME / ".ansible" / "test" / "cache"
+    cache = home / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for version in versions:
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(PIP_BOOTSTRAP)
 
 
-def seed_keys() -> None:
+def seed_keys(home: Path) -> None:
     """Put files where ansible-test looks for its SSH key, before it calls a program that may not be there."""
     for name in ("id_rsa", "id_rsa.pub"):
-        (HOME / ".ansible" / "test" / name).write_text("No key: tests on this machine itself use none.\n")
+        (home / ".ansible" / "test" / name).write_text("No key: tests on this machine itself use none.\n")
 
 
-def furnish_home() -> None:
+def furnish_home(home: Path) -> None:
     """Keep pip quiet, lead to the user's own settings and caches, and forget what an earlier run remembers;
     no environment variable would.
     """
-    shutil.rmtree(HOME / ".local" / "state" / "evenkeel", ignore_errors=True)
-    quiet = HOME / ".pip" / "pip.conf"
+    shutil.rmtree(home / ".local" / "state" / "evenkeel", ignore_errors=True)
+    quiet = home / ".pip" / "pip.conf"
     quiet.parent.mkdir(parents=True, exist_ok=True)
     quiet.write_text("[global]\nquiet = 2\n")
     for name in (".config/pip", ".cache/pip", ".cache/go-build", "go"):
-        theirs, ours = Path.home() / name, HOME / name
+        theirs, ours = Path.home() / name, home / name
         if theirs.is_dir() and not ours.exists():
             ours.parent.mkdir(parents=True, exist_ok=True)
             ours.symlink_to(theirs)
@@ -56,11 +56,11 @@ def furnish_home() -> None:
 
 def ansible_test(shell: Shell, copy: Path, *arguments: str) -> str:
     """Run ansible-test in a copy of the collection, with a home of ours, for it writes there."""
-    seed_pip()
-    seed_keys()
-    furnish_home()
+    seed_pip(shell.home)
+    seed_keys(shell.home)
+    furnish_home(shell.home)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return shell.run(
         "ansible-test", arguments[0], "--local", "--python", python, "--color", "no", *arguments[1:],
-        cwd=copy, env={"HOME": str(HOME)},
+        cwd=copy, env={"HOME": str(shell.home)},
     )

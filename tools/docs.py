@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 
-from .run import HOME, ROOT, Shell, StepFailed, counted
+from .run import ROOT, Shell, StepFailed, counted
 
 BUILD = ROOT / "docs" / "build"
 PLUGIN_KINDS = ("action", "filter", "inventory", "lookup", "test")
@@ -27,8 +27,8 @@ def build(shell: Shell) -> str:
     """Pass when the docs of the code are valid, nothing lacks a page and no link leads nowhere."""
     if not (ROOT / "plugins" / "modules").is_dir():
         raise StepFailed("plugins/modules holds no module")
-    HOME.mkdir(parents=True, exist_ok=True)
-    antsibull = ("env", f"HOME={HOME}", "antsibull-docs")  # it keeps a log in its home
+    shell.home.mkdir(parents=True, exist_ok=True)
+    antsibull = ("env", f"HOME={shell.home}", "antsibull-docs")  # it keeps a log in its home
     shell.run(*antsibull, "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", ".")
     source = BUILD / "source"
     shutil.rmtree(BUILD, ignore_errors=True)

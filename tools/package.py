@@ -30,9 +30,16 @@ def installed(shell: Shell) -> Iterator[Path]:
         tarball = next(Path(temporary).glob("*.tar.gz"))
         install = ("ansible-galaxy", "collection", "install", "--offline", "-p", temporary, tarball)
         shell.run(*install, cwd=temporary, env=only_from(temporary))
-        DIST.mkdir(exist_ok=True)
-        shutil.copy2(tarball, DIST)
+        _keep(tarball)
         yield Path(temporary, "ansible_collections", "evenkeel", "cluster")
+
+
+def _keep(tarball: Path) -> None:
+    """In one piece: another step may be at it."""
+    DIST.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=DIST) as draft:
+        shutil.copy2(tarball, draft)
+        Path(draft, tarball.name).replace(DIST / tarball.name)
 
 
 def build_install_run(shell: Shell) -> str:

@@ -7,12 +7,12 @@ import os
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".cache" / "home"
-"of tools that would write to the user's"
+"of tools that would write to the user's, one folder a step: steps run side by side"
 
 
 class StepFailed(Exception):
@@ -21,9 +21,17 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs commands one after the other, everything that they print going to one log file."""
+    """Runs commands one after the other, everything that they print going to one log file; `env` is added to
+    the environment of each.
+    """
 
     log: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        """A home folder of the step's own, which stays for its next run."""
+        return HOME / self.log.stem
 
     def run(
         self,
@@ -40,7 +48,7 @@ class Shell:
             start = log.seek(0, os.SEEK_END)
             try:
                 code = subprocess.run(
-                    command, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                    command, cwd=cwd, env={**os.environ, **self.env, **(env or {})}, stdin=subprocess.DEVNULL,
                     stdout=log, stderr=subprocess.STDOUT, timeout=seconds, check=False,
                 ).returncode
             except subprocess.TimeoutExpired:
@@ -52,6 +60,11 @@ class Shell:
         if code != 0:
             raise StepFailed(f"{shlex.join(command)} ended with exit code {code}")
         return printed
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def counted(sequence: Sequence[object], one: str, many: str | None = None) -> str:

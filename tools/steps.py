@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import docs, layers, package
 from .ansible_test import ansible_test
-from .run import ROOT, Shell, StepFailed, counted
+from .run import ROOT, Shell, StepFailed, cores, counted
 from .tree import collection_copy
 
 COLLECTION = "ansible_collections.evenkeel.cluster"
@@ -75,7 +75,7 @@ def _changelog(shell: Shell) -> str:
 
 
 def _units(shell: Shell) -> str:
-    printed = shell.run("pytest", "-q", "-n", "2", "--durations=10", seconds=1200)
+    printed = shell.run("pytest", "-q", "-n", str(cores()), "--durations=10", seconds=1200)
     return printed.strip().splitlines()[-1].strip("= ")
 
 

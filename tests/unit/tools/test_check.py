@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.tools import check, steps
+from ansible_collections.evenkeel.cluster.tools import check, lanes, steps
 from ansible_collections.evenkeel.cluster.tools.run import Shell, StepFailed
 from ansible_collections.evenkeel.cluster.tools.steps import Step
 
@@ -61,5 +63,60 @@ def test_nothing_to_test_is_a_failure(
 
 def test_only_telling_lines_are_shown(shell: Shell) -> None:
     shell.log.write_text("Running\nERROR: /x/ansible_collections/evenkeel/cluster/plugins/a.py:1: bad\nend\n")
-    assert check.telling_lines(shell, "ERROR") == ["ERROR: plugins/a.py:1: bad"]
-    assert len(check.telling_lines(shell, "")) == 3
+    assert lanes.telling_lines(shell, "ERROR") == ["ERROR: plugins/a.py:1: bad"]
+    assert len(lanes.telling_lines(shell, "")) == 3
+
+
+def test_as_many_steps_run_at_once_as_there_are_lanes(tmp_path: Path) -> None:
+    met = threading.Barrier(2, timeout=30)
+    running: list[str] = []
+    most: list[int] = []
+
+    def meet(shell: Shell) -> str:
+        running.append(shell.log.stem)
+        met.wait()
+        most.append(len(running))
+        met.wait()
+        running.remove(shell.log.stem)
+        return "met"
+
+    said: list[str] = []
+    ended = lanes.run_all([Step(name, "", meet) for name in "abcd"], 2, tmp_path, said.append)
+    assert [(end.step.name, end.said) for end in ended] == [(name, "met") for name in "abcd"]
+    assert all(end.passed for end in ended)
+    assert max(most) == 2
+    assert [line[:5] for line in said if line.startswith("[")] == [f"[{n}/4]" for n in (1, 2, 3, 4)]
+
+
+def test_steps_that_run_side_by_side_share_neither_log_nor_memory(tmp_path: Path) -> None:
+    program = "import os; at = os.environ['XDG_STATE_HOME']; print(at, os.listdir(at)); open(at + '/x', 'w')"
+
+    def run(shell: Shell) -> str:
+        return shell.run(sys.executable, "-c", program)
+
+    ended = lanes.run_all([Step("x:a", "", run), Step("x:b", "", run)], 2, tmp_path, lambda _line: None)
+    states, contents = zip(*(end.said.split(maxsplit=1) for end in ended), strict=True)
+    assert len(set(states)) == 2
+    assert contents == ("[]\n", "[]\n")
+    assert not any(Path(state).exists() for state in states)
+    assert [end.shell.log.name for end in ended] == ["x-a.log", "x-b.log"]
+    assert len({end.shell.home for end in ended}) == 2
+
+
+def test_what_a_failed_step_printed_stays_together(tmp_path: Path) -> None:
+    said: list[str] = []
+    printed = prints("ERROR: one\nfine\nERROR: two", 1)
+    bad = Step("bad", "", lambda shell: shell.run(*printed), telling="ERROR")
+    ended = lanes.run_all([bad, Step("good", "", lambda shell: "all")], 1, tmp_path, said.append)
+    assert [end.passed for end in ended] == [False, True]
+    assert said[2:4] == ["    | ERROR: one", "    | ERROR: two"]
+    assert "exit code 1" in said[4]
+    assert str(tmp_path / "bad.log") in said[4]
+
+
+def test_no_lane_is_no_way_to_run_steps() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", check.__name__, "--lanes", "0"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "0 is not a number of at least 1" in done.stderr
