@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from .._model.plan import ClusterState, HostState, Violation
 from .._model.policy import Policy
 from .._model.snapshot import Rule, Snapshot
+from .estimate import estimated
 from .problem import Group, Problem, build
 
 Places = Sequence[int]
@@ -44,7 +45,7 @@ def cluster_state(problem: Problem, places: Places) -> ClusterState:
 
 def present_state(snapshot: Snapshot, policy: Policy) -> ClusterState:
     """The state of a cluster as it is."""
-    problem = build(snapshot, policy)
+    problem = build(*estimated(snapshot, policy))
     return cluster_state(problem, problem.home)
 
 

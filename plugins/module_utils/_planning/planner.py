@@ -17,6 +17,7 @@ from .anneal import SETTLED
 from .apply import apply_plan
 from .bounds import migrations_bound, spread_bound
 from .errors import UnsafePlan
+from .estimate import estimated
 from .explain import Reasons, broken_rules, immovable, kind_of, left_on, out_of_band, stranded
 from .hosts import closed
 from .judge import cluster_state
@@ -47,18 +48,19 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
 
     if defers(snapshot, policy):
         return left_to_others(snapshot, policy)
-    open_hosts = closed(snapshot, policy)
-    problem = build(open_hosts, policy)
+    known, wanted = estimated(snapshot, policy)
+    open_hosts = closed(known, wanted)
+    problem = build(open_hosts, wanted)
     result, places = _reachable(problem, solve(problem, expired), expired)
     if policy.goal == "evacuate" and result.immovable:
-        roomy = build(open_hosts, policy, makes_room=True)
+        roomy = build(open_hosts, wanted, makes_room=True)
         other, ends = _reachable(roomy, solve(roomy, expired), expired)
         if len(other.immovable) < len(result.immovable):
             problem, result, places = roomy, other, ends
     if policy.max_migrations is None:
         result, places = _stable(problem, result, places, expired)
     _check(problem, result)
-    return replace(result, snapshot_digest=snapshot.digest())
+    return replace(result, policy=policy, snapshot_digest=snapshot.digest())
 
 
 def _stable(
