@@ -44,7 +44,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxm
     datastores,
     storages,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.tags import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.tag_rules import (
     is_ignored,
     tag_rules,
 )
@@ -250,7 +250,7 @@ def test_tags_make_rules() -> None:
         "103": ("evenkeel-affinity-db",),
         "104": ("plb_pin_pve9",),
     }
-    found = list(tag_rules(tags, ["pve1", "pve2"]))
+    found = list(tag_rules(tags, {"pve1": "pve1", "pve2": "pve2"}))
     assert [(rule.name, rule.kind, rule.guests, rule.hosts) for rule in found] == [
         ("plb_anti_affinity_web", "anti_affinity", ("100", "101"), ()),
         ("evenkeel-affinity-db", "affinity", ("102", "103"), ()),

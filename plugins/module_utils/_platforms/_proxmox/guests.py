@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..._model.snapshot import Guest
+from ..tag_rules import is_ignored
 from .answers import Row, amount, flag, names, whole
 from .cluster_facts import ClusterFacts
 from .guest_config import GuestConfig
@@ -16,7 +17,6 @@ from .ha import BROKEN, BUSY
 from .history import History, Pressure
 from .loads import NOTHING, UNKNOWN, Loads, guest_mean, guest_present
 from .nodes import NodeFacts
-from .tags import is_ignored
 
 _ASLEEP = frozenset({"suspended", "suspending"})
 

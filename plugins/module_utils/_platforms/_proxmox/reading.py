@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ..._model.snapshot import ClusterRef, Rule, Snapshot
 from ..errors import NotFound, Refused
+from ..tag_rules import tag_rules
 from .answers import Row, amount, moment, names, row
 from .cluster import Membership, other_balancers
 from .cluster_facts import ClusterFacts
@@ -25,7 +26,6 @@ from .permissions import Privileges
 from .refusals import NodeSilent, permission_missing
 from .session import Session
 from .storages import Storage
-from .tags import tag_rules
 
 
 def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -> Snapshot:
@@ -115,7 +115,7 @@ def _demand_bridges(nodes: Iterable[NodeFacts | None], residents: Iterable[list[
 
 def _rules(cluster: ClusterFacts, active: Iterable[str]) -> tuple[Rule, ...]:
     tags = {id_of(entry): names(entry.get("tags")) for entry in cluster.resources.guests}
-    nodes = [str(entry.get("node")) for entry in cluster.resources.nodes]
+    nodes = {str(entry.get("node")): str(entry.get("node")) for entry in cluster.resources.nodes}
     result = list(cluster.ha.as_rules(frozenset(active)))
     taken = {rule.name for rule in result}
     for rule in tag_rules(tags, nodes):

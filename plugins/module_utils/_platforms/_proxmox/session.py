@@ -11,7 +11,6 @@ What changes something is repeated only where it is certain that nothing was don
 from __future__ import annotations
 
 import re
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from ..errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from ..transport import about_certificate, demand_ca, reason
 from .answers import row
 from .connection import ProxmoxConnection
 from .refusals import PROXY_ERRORS, NodeSilent, Unanswered, refusal
@@ -76,7 +76,7 @@ class Session:
                 where="platform proxmox",
                 hint="Install proxmoxer and requests for the Python that runs the module",
             )
-        _check_ca(connection)
+        demand_ca(connection.ca_path)
         self._connection = connection
         self._lock = threading.Lock()
         self._link = self._open_any(0)
@@ -240,34 +240,18 @@ class Session:
         return Unanswered(f"it may have been carried out, but no answer came: {silence.reason}", where=call)
 
     def _silence(self, error: requests.exceptions.RequestException) -> _Silence | CertificateRefused:
-        if isinstance(error, requests.exceptions.Timeout):
-            return _Silence(f"no answer within {self._connection.api_timeout:g} s")
-        text = _innermost(error)
-        if isinstance(error, requests.exceptions.SSLError) and "certificate" in text.lower():
-            return CertificateRefused(
-                f"the certificate does not verify: {_last_part(text)}",
-                where=str(getattr(error.request, "url", "")).partition("/api2")[0],
-                hint="Name the CA that signed it with ca_path (on a node: /etc/pve/pve-root-ca.pem)",
-            )
-        return _Silence(_last_part(text))
+        refused = about_certificate(
+            error,
+            where=str(getattr(error.request, "url", "")).partition("/api2")[0],
+            hint="Name the CA that signed it with ca_path (on a node: /etc/pve/pve-root-ca.pem)",
+        )
+        return refused or _Silence(reason(error, self._connection.api_timeout))
 
 
 def _not_proxmox(where: str) -> UnexpectedAnswer:
     return UnexpectedAnswer(
         "the answer is not that of a Proxmox VE API", where=where, hint="Check api_host and api_port"
     )
-
-
-def _check_ca(connection: ProxmoxConnection) -> None:
-    if not connection.ca_path:
-        return
-    try:
-        ssl.create_default_context(cafile=connection.ca_path)
-    except OSError as error:
-        raise CertificateRefused(
-            f"no certificates can be read from it: {error.strerror or error}",
-            where=f"ca_path {connection.ca_path}",
-        ) from None
 
 
 def _gave_up(path: str, silent: Mapping[str, str], *, proxied: bool) -> Unreachable:
@@ -279,18 +263,3 @@ def _gave_up(path: str, silent: Mapping[str, str], *, proxied: bool) -> Unreacha
         where="platform proxmox",
         hint="Check api_host and api_port",
     )
-
-
-def _innermost(error: BaseException) -> str:
-    """The text of the error that others are wrapped around."""
-    while True:
-        inner = [getattr(error, "reason", None), *error.args]
-        found = next((item for item in inner if isinstance(item, BaseException)), None)
-        if found is None:
-            return str(error) or type(error).__name__
-        error = found
-
-
-def _last_part(text: str) -> str:
-    """The part of a nested message that a person understands."""
-    return re.sub(r"\s*\(_ssl\.c:\d+\)|[()'\"]+$", "", text.rsplit(": ", 1)[-1]).strip("()'\" ") or text

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..._model.snapshot import Rule, RuleKind
+from .._model.snapshot import Rule, RuleKind
 
 _GROUPS: Mapping[str, RuleKind] = {
     "evenkeel-affinity-": "affinity",
@@ -28,8 +28,10 @@ def is_ignored(tags: Iterable[str]) -> bool:
     return any(tag.startswith(_IGNORED) for tag in tags)
 
 
-def tag_rules(tags_of: Mapping[str, Sequence[str]], nodes: Iterable[str]) -> Iterator[Rule]:
-    """The rules that tags make, of guests (id → tags). A pin may name a node that does not exist."""
+def tag_rules(tags_of: Mapping[str, Sequence[str]], nodes: Mapping[str, str]) -> Iterator[Rule]:
+    """The rules that tags make, of guests (id → tags), on nodes (name → id). A pin may name a node that does
+    not exist.
+    """
     groups: dict[str, list[str]] = {}
     pins: dict[tuple[str, ...], list[str]] = {}
     for guest, tags in tags_of.items():
@@ -44,14 +46,14 @@ def tag_rules(tags_of: Mapping[str, Sequence[str]], nodes: Iterable[str]) -> Ite
             if tag.startswith(prefix) and len(guests) > 1:
                 yield Rule(name=tag, kind=kind, guests=tuple(guests), strict=True, source=f"tag:{tag}")
     # Tags are lower case unless the datacenter says otherwise, names of nodes need not be.
-    spelling = {node.lower(): node for node in nodes}
+    ids = {name.lower(): identity for name, identity in nodes.items()}
     for tags, guests in pins.items():
         wanted = [_pinned_to(tag) for tag in tags]
         yield Rule(
             name="+".join(tags),
             kind="host_affinity",
             guests=tuple(guests),
-            hosts=tuple(dict.fromkeys(spelling.get(node.lower(), node) for node in wanted)),
+            hosts=tuple(dict.fromkeys(ids.get(node.lower(), node) for node in wanted)),
             strict=True,
             source=f"tag:{'+'.join(tags)}",
         )

@@ -1,0 +1,68 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes wrong below HTTP, as the library requests tells it, in words that a person understands.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from typing import TYPE_CHECKING
+
+from .errors import CertificateRefused
+
+if TYPE_CHECKING:
+    from requests.exceptions import RequestException
+try:
+    from requests.exceptions import SSLError, Timeout
+except ImportError:
+    # Whoever has no such library never gets as far as an error of it.
+    SSLError = Timeout = OSError  # type: ignore[assignment, misc]
+
+
+def demand_ca(path: str | None) -> None:
+    """Raises CertificateRefused when a file was named that holds no certificates."""
+    if not path:
+        return
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise CertificateRefused(
+            f"no certificates can be read from it: {error.strerror or error}",
+            where=f"ca_path {path}",
+        ) from None
+
+
+def about_certificate(error: RequestException, where: str, hint: str) -> CertificateRefused | None:
+    """The error for a certificate that does not verify; None when something else went wrong."""
+    text = _innermost(error)
+    if isinstance(error, SSLError) and "certificate" in text.lower():
+        return CertificateRefused(
+            f"the certificate does not verify: {_last_part(text)}", where=where, hint=hint
+        )
+    return None
+
+
+def reason(error: RequestException, timeout: float) -> str:
+    """Why no answer came; `timeout` is how many seconds one had."""
+    if isinstance(error, Timeout):
+        return f"no answer within {timeout:g} s"
+    return _last_part(_innermost(error))
+
+
+def _innermost(error: BaseException) -> str:
+    """The text of the error that others are wrapped around."""
+    while True:
+        inner = [getattr(error, "reason", None), *error.args]
+        found = next((item for item in inner if isinstance(item, BaseException)), None)
+        if found is None:
+            return str(error) or type(error).__name__
+        error = found
+
+
+def _last_part(text: str) -> str:
+    """The part of a nested message that a person understands."""
+    return re.sub(r"\s*\(_ssl\.c:\d+\)|[()'\"]+$", "", text.rsplit(": ", 1)[-1]).strip("()'\" ") or text
