@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .engines import engine_for
+from .engines import engine_for, reading
 from .errors import StateBusy, StateError, StateUnavailable
 from .library import require, sa
 from .migrations import upgrade
@@ -53,6 +53,7 @@ class Database:
 
     def __init__(self, engine: Engine, where: str, retry: Retry) -> None:
         self._engine = engine
+        self._reading = reading(engine)
         self._where = where
         self._retry = retry
         self.transaction(upgrade)
@@ -63,10 +64,17 @@ class Database:
 
         Raises StateBusy when it collided each time, StateUnavailable when the database does not answer.
         """
+        return self._attempt(self._engine, work)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """As `transaction`, for work that only reads: it waits for nobody, and nobody waits for it."""
+        return self._attempt(self._reading, work)
+
+    def _attempt(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         attempt = 0
         while True:
             try:
-                with self._engine.begin() as connection:
+                with engine.begin() as connection:
                     return work(connection)
             except sa.exc.DBAPIError as error:
                 attempt += 1

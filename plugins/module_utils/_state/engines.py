@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import StateError, StateLibraryMissing, StateUnavailable
 from .library import sa
+from .turnstile import Turnstile
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -20,6 +22,9 @@ _SQLITE_PATIENCE_SECONDS = 10
 _CONNECT_SECONDS = 10
 _PSYCOPG = "postgresql+psycopg"
 _SQLITE = ("sqlite", "sqlite+pysqlite")
+_TURN = "evenkeel_turn"
+READS = "evenkeel_reads"
+"""The execution option of a transaction that only reads."""
 
 
 def engine_for(url: str) -> tuple[Engine, str]:
@@ -31,6 +36,14 @@ def engine_for(url: str) -> tuple[Engine, str]:
     parsed = _parsed(url)
     engine = _sqlite(parsed) if parsed.drivername in _SQLITE else _postgresql(parsed)
     return engine, parsed.render_as_string(hide_password=True)
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine, whose transactions read one state of the database and hold nobody up."""
+    options: dict[str, Any] = {READS: True}
+    if engine.dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return engine.execution_options(**options)
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -63,6 +76,7 @@ def _parsed(url: str) -> URL:
 
 
 def _sqlite(url: URL) -> Engine:
+    path = None
     if url.database not in (None, "", ":memory:"):
         path = Path(url.database or "").expanduser()
         url = url.set(database=str(path))
@@ -77,7 +91,9 @@ def _sqlite(url: URL) -> Engine:
             ) from None
     engine: Engine = sa.create_engine(url, connect_args={"timeout": _SQLITE_PATIENCE_SECONDS})
     sa.event.listen(engine, "connect", _sqlite_connected)
-    sa.event.listen(engine, "begin", _sqlite_begun)
+    turns = None if path is None else Turnstile(path, _SQLITE_PATIENCE_SECONDS)
+    sa.event.listen(engine, "begin", partial(_sqlite_begun, turns))
+    sa.event.listen(engine, "checkin", _sqlite_ended)
     return engine
 
 
@@ -88,8 +104,17 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _sqlite_begun(connection: Connection) -> None:
+def _sqlite_begun(turns: Turnstile | None, connection: Connection) -> None:
+    if connection.get_execution_options().get(READS):
+        connection.exec_driver_sql("BEGIN")
+        return
+    if turns is not None:
+        connection.info[_TURN] = turns.enter()
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _sqlite_ended(_connection: Any, record: Any) -> None:
+    Turnstile.leave(record.info.pop(_TURN, None))
 
 
 def _postgresql(url: URL) -> Engine:

@@ -41,6 +41,64 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
             until DOUBLE PRECISION NOT NULL
         )""",
     ),
+    (
+        "CREATE TABLE capacity_turn (number BIGINT NOT NULL PRIMARY KEY)",
+        "INSERT INTO capacity_turn VALUES (0)",
+        """CREATE TABLE capacity_pool (
+            name TEXT NOT NULL PRIMARY KEY,
+            body TEXT NOT NULL,
+            created_at DOUBLE PRECISION NOT NULL,
+            changed_at DOUBLE PRECISION NOT NULL
+        )""",
+        """CREATE TABLE capacity_lease (
+            id TEXT NOT NULL PRIMARY KEY,
+            name TEXT NOT NULL,
+            number BIGINT NOT NULL,
+            phase TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            request TEXT NOT NULL,
+            result TEXT,
+            requested_at DOUBLE PRECISION NOT NULL,
+            granted_at DOUBLE PRECISION,
+            granted_number BIGINT,
+            until DOUBLE PRECISION,
+            ended_at DOUBLE PRECISION,
+            ended_number BIGINT,
+            place_until DOUBLE PRECISION,
+            waiter TEXT,
+            holder TEXT
+        )""",
+        "CREATE UNIQUE INDEX capacity_lease_live ON capacity_lease (name) WHERE ended_at IS NULL",
+        "CREATE INDEX capacity_lease_ended ON capacity_lease (ended_at)",
+        """CREATE TABLE capacity_grant (
+            lease TEXT NOT NULL,
+            pool TEXT NOT NULL,
+            vcpus BIGINT NOT NULL,
+            memory BIGINT NOT NULL,
+            storage BIGINT NOT NULL,
+            PRIMARY KEY (lease, pool)
+        )""",
+        """CREATE TABLE capacity_network_use (
+            lease TEXT NOT NULL,
+            place TEXT NOT NULL,
+            port_group TEXT NOT NULL,
+            vlan BIGINT,
+            kind TEXT NOT NULL,
+            shared_by TEXT NOT NULL,
+            PRIMARY KEY (lease, place, port_group)
+        )""",
+        """CREATE TABLE capacity_hold (
+            lease TEXT NOT NULL,
+            cluster TEXT NOT NULL,
+            guest TEXT NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (lease, cluster, guest)
+        )""",
+        """CREATE TABLE capacity_hold_count (
+            cluster TEXT NOT NULL PRIMARY KEY,
+            number BIGINT NOT NULL
+        )""",
+    ),
 )
 
 

@@ -13,6 +13,13 @@ from .library import sa
 METADATA: Any = None
 HISTORY: Any = None
 LOCKS: Any = None
+TURN: Any = None
+POOLS: Any = None
+LEASES: Any = None
+GRANTS: Any = None
+NETWORK_USES: Any = None
+HOLDS: Any = None
+HOLD_COUNTS: Any = None
 
 if sa is not None:
     METADATA = sa.MetaData()
@@ -43,4 +50,78 @@ if sa is not None:
         sa.Column("place", sa.Text, nullable=False),
         sa.Column("since", sa.Double, nullable=False),
         sa.Column("until", sa.Double, nullable=False),
+    )
+
+    # One row: how many changes of pools and leases there were. On PostgreSQL its lock is what makes one wait
+    # for another.
+    TURN = sa.Table("capacity_turn", METADATA, sa.Column("number", sa.BigInteger, primary_key=True))
+
+    # One row a pool, its body as JSON.
+    POOLS = sa.Table(
+        "capacity_pool",
+        METADATA,
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("changed_at", sa.Double, nullable=False),
+    )
+
+    # One row a lease; of one name at most one that has no end. `number` orders requests, and with
+    # `granted_number` and `ended_number` everything that happened.
+    LEASES = sa.Table(
+        "capacity_lease",
+        METADATA,
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("number", sa.BigInteger, nullable=False),
+        sa.Column("phase", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("request", sa.Text, nullable=False),
+        sa.Column("result", sa.Text),
+        sa.Column("requested_at", sa.Double, nullable=False),
+        sa.Column("granted_at", sa.Double),
+        sa.Column("granted_number", sa.BigInteger),
+        sa.Column("until", sa.Double),
+        sa.Column("ended_at", sa.Double),
+        sa.Column("ended_number", sa.BigInteger),
+        sa.Column("place_until", sa.Double),
+        sa.Column("waiter", sa.Text),
+        sa.Column("holder", sa.Text),
+    )
+
+    # What leases that have not ended take of pools, of networks and, for guests to come, of hosts.
+    GRANTS = sa.Table(
+        "capacity_grant",
+        METADATA,
+        sa.Column("lease", sa.Text, primary_key=True),
+        sa.Column("pool", sa.Text, primary_key=True),
+        sa.Column("vcpus", sa.BigInteger, nullable=False),
+        sa.Column("memory", sa.BigInteger, nullable=False),
+        sa.Column("storage", sa.BigInteger, nullable=False),
+    )
+    NETWORK_USES = sa.Table(
+        "capacity_network_use",
+        METADATA,
+        sa.Column("lease", sa.Text, primary_key=True),
+        sa.Column("place", sa.Text, primary_key=True),
+        sa.Column("port_group", sa.Text, primary_key=True),
+        sa.Column("vlan", sa.BigInteger),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("shared_by", sa.Text, nullable=False),
+    )
+    HOLDS = sa.Table(
+        "capacity_hold",
+        METADATA,
+        sa.Column("lease", sa.Text, primary_key=True),
+        sa.Column("cluster", sa.Text, primary_key=True),
+        sa.Column("guest", sa.Text, primary_key=True),
+        sa.Column("body", sa.Text, nullable=False),
+    )
+
+    # How often holds were added to a cluster: whoever placed by an older number did not see them all.
+    HOLD_COUNTS = sa.Table(
+        "capacity_hold_count",
+        METADATA,
+        sa.Column("cluster", sa.Text, primary_key=True),
+        sa.Column("number", sa.BigInteger, nullable=False),
     )

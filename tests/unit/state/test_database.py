@@ -196,3 +196,22 @@ def test_which_file_a_url_names() -> None:
     assert sqlite_file("sqlite:////var/lib/state.db") == Path("/var/lib/state.db")
     assert sqlite_file("sqlite:///~/state.db") == Path.home() / "state.db"
     assert [sqlite_file(url) for url in ("sqlite://", "sqlite:///:memory:", "postgresql://h/d")] == [None] * 3
+
+
+def test_who_reads_waits_for_nobody_and_sees_one_state(url: str) -> None:
+    count = sqlalchemy.text("SELECT count(*) FROM cluster_lock")
+    insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES ('c', '', '', 0, '', '', 0, 0)")
+    with open_database(url, Retry(attempts=1)) as writer, open_database(url, Retry(attempts=1)) as reader:
+
+        def write_while_somebody_reads(connection: sqlalchemy.Connection) -> None:
+            connection.execute(insert)
+            assert reader.read(lambda other: other.execute(count).scalar()) == 0
+
+        def read_while_somebody_writes(connection: sqlalchemy.Connection) -> list[object]:
+            before = connection.execute(count).scalar()
+            writer.transaction(lambda other: other.execute(sqlalchemy.text("DELETE FROM cluster_lock")))
+            return [before, connection.execute(count).scalar()]
+
+        writer.transaction(write_while_somebody_reads)
+        assert reader.read(read_while_somebody_writes) == [1, 1]
+        assert reader.read(lambda connection: connection.execute(count).scalar()) == 0
