@@ -56,7 +56,7 @@ options:
     description: Bytes of memory that all migrations under way may have together. A guest that is larger than this goes alone.
     type: int
   timeout:
-    description: Seconds after which a migration is cancelled.
+    description: Seconds after which a migration is cancelled. It counts as failed then.
     type: float
     default: 3600
   on_failure:
@@ -292,6 +292,11 @@ outcome:
           returned: always
           type: str
           sample: "2026-01-31T22:00:01Z"
+        ended_at:
+          description: When its end was seen, in UTC.
+          returned: always
+          type: str
+          sample: "2026-01-31T22:00:22Z"
         seconds:
           description: How long it took.
           returned: always

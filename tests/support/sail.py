@@ -5,21 +5,24 @@
     sail.py WORKDIR [--on-stop cancel] [--linger SECONDS]
 
 WORKDIR holds voyage.json (see `write`); there it keeps its journal, heeds the file `stop`, and leaves
-outcome.json. `--linger`: when all has ended it waits so long before it says so.
+outcome.json, and state.db, its memory. `--linger`: when all has ended it waits so long before it says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.conduct import stop_signal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import keeping
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
@@ -69,6 +72,21 @@ def journal(folder: Path) -> list[str]:
     return [json.loads(line)["event"] for line in lines if line.endswith("}")]
 
 
+def remembered(folder: Path) -> list[tuple[str, str]]:
+    """The guest and the result of every migration that the memory holds, the oldest first."""
+    if not (folder / "state.db").exists():
+        return []
+    with sqlite3.connect(folder / "state.db") as database:
+        rows = database.execute("SELECT guest, result FROM migration_history ORDER BY ended_at, guest")
+        return [(str(guest), str(result)) for guest, result in rows]
+
+
+def _memory(folder: Path) -> dict[str, Any]:
+    """Options of the state database. The lock is another matter."""
+    url = f"sqlite:///{folder}/state.db"
+    return {"platform": "proxmox", "state_url": url, "lock": False, "lock_wait": 0}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("workdir", type=Path)
@@ -89,7 +107,10 @@ def main() -> int:
             time.sleep(options.linger)
 
     try:
-        with closing(connect(Connection(**document["connection"]))) as platform:
+        with (
+            closing(connect(Connection(**document["connection"]))) as platform,
+            keeping(_memory(folder), cluster_of(platform), {}, check_mode=False) as kept,
+        ):
             result = carry_out(
                 voyage,
                 platform,
@@ -97,6 +118,7 @@ def main() -> int:
                 conduct=Conduct(on_stop=options.on_stop),
                 journal=folder / "journal",
                 observe=observe,
+                ended=kept.record,
                 stop=stop,
             )
     except EvenKeelError as error:

@@ -22,7 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progre
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
@@ -133,6 +133,10 @@ def no_one(_progress: Progress) -> None:
     """Nobody watches."""
 
 
+def unheard(_outcome: MigrationOutcome) -> None:
+    """Nobody remembers."""
+
+
 def carry_out(
     voyage: Voyage,
     platform: Platform,
@@ -141,6 +145,7 @@ def carry_out(
     conduct: Conduct = Conduct(),  # noqa: B008
     journal: Path | None = None,
     observe: Callable[[Progress], None] = no_one,
+    ended: Callable[[MigrationOutcome], None] = unheard,
     stop: StopSignal | None = None,
 ) -> Outcome:
     work = voyage.work(cluster)
@@ -153,6 +158,7 @@ def carry_out(
         stop=stop or StopSignal(),
         clock=QuickClock(),
         observe=observe,
+        ended=ended,
     ).run()
 
 

@@ -30,7 +30,7 @@ from .files import read_json, write_json
 from .progress import ProgressFile
 from .render import host_name, report
 from .single import single
-from .state import journal_path, keeping
+from .state import Kept, journal_path, keeping
 
 
 def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -48,8 +48,7 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             # Only now: whoever held the lock before may have changed the cluster.
             before = platform.read()
             work = _of_plan(plan, before) if plan else single(before, params["guest"], params["target"])
-            outcome = _carry_out(work, platform, params, kept.guard(stop), clock, check_mode=check_mode)
-            kept.record(outcome.migrations, clock.now())
+            outcome = _carry_out(work, platform, params, kept, stop, clock, check_mode=check_mode)
         after = platform.read() if outcome.count("migrated") and not check_mode else before
     if params["outcome_path"]:
         write_json(params["outcome_path"], outcome.to_json(), "outcome_path")
@@ -84,12 +83,13 @@ def _carry_out(
     work: Work,
     platform: Platform,
     params: Mapping[str, Any],
+    kept: Kept,
     stop: StopSignal,
     clock: Clock,
     *,
     check_mode: bool,
 ) -> Outcome:
-    slots, conduct = slots_of(params, platform.capacities), conduct_of(params)
+    slots, conduct, stop = slots_of(params, platform.capacities), conduct_of(params), kept.guard(stop)
     if check_mode:
         memory = {migration.guest.id: migration.cost.memory for migration in work.migrations}
         planned = Executor(
@@ -113,6 +113,7 @@ def _carry_out(
             stop=stop,
             clock=clock,
             observe=progress.write,
+            ended=kept.record,
         ).run()
 
 

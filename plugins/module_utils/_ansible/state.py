@@ -9,6 +9,7 @@ Private to the collection.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,12 +22,14 @@ from .._model.snapshot import ClusterRef, Snapshot
 from .._state.database import Database, open_database
 from .._state.engines import sqlite_file
 from .._state.errors import LockLost, StateError
-from .._state.history import recall, record, with_past
+from .._state.history import forget_old, recall, record, with_past
 from .._state.locks import LOCK_SECONDS, Lock, cluster_lock, holder
 from .._state.owner import this_process
 from .environment import STATE_VARIABLE
 
 STATE_ARGUMENTS: dict[str, Any] = {"state_url": {"type": "str", "no_log": True}}
+# How long a database that did not answer is left alone: each try may take long, and migrations go on.
+_SILENT_SECONDS = 30.0
 LOCK_ARGUMENTS: dict[str, Any] = {
     "lock": {"type": "bool", "default": True},
     "lock_wait": {"type": "float", "default": 0},
@@ -43,6 +46,8 @@ class Kept:
         self._cluster = cluster
         self._lock = lock
         self._notices = notices
+        self._unrecorded: list[MigrationOutcome] = []
+        self._silent_until = 0.0
 
     @property
     def notices(self) -> Sequence[str]:
@@ -53,14 +58,30 @@ class Kept:
         """The same signal, which also tells to stop when the lock is lost; asking it renews the lock."""
         return stop if self._lock is None else _Guard(stop, self._lock)
 
-    def record(self, outcomes: Sequence[MigrationOutcome], now: str) -> None:
-        """Remember how migrations ended; those that are known already stay as they are."""
+    def record(self, outcome: MigrationOutcome) -> None:
+        """Remember how a migration ended, at once: the run may be killed before the next ends. A database
+        that does not answer is tried again later, not at every end.
+        """
+        self._unrecorded.append(outcome)
+        if self._database is not None and time.monotonic() >= self._silent_until:
+            try:
+                self._write(self._database)
+            except StateError:
+                self._silent_until = time.monotonic() + _SILENT_SECONDS
+
+    def finish(self) -> None:
+        """The run is over: what could not be written yet is written now or never."""
         if self._database is None:
             return
         try:
-            record(self._database, self._cluster, outcomes, now)
+            self._write(self._database)
+            forget_old(self._database, self._cluster)
         except StateError as error:
             self._notices.append(f"what was migrated is not remembered: {error}")
+
+    def _write(self, database: Database) -> None:
+        record(database, self._cluster, self._unrecorded)
+        self._unrecorded.clear()
 
 
 class _Guard(StopSignal):
@@ -120,7 +141,11 @@ def keeping(
                     wait=params["lock_wait"],
                 )
             )
-        yield Kept(database, key, lock, notices)
+        kept = Kept(database, key, lock, notices)
+        try:
+            yield kept
+        finally:
+            kept.finish()
 
 
 def remembering(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from .._model.errors import EvenKeelError
-from .._model.outcome import Outcome
+from .._model.outcome import MigrationOutcome, Outcome
 from .._platforms.errors import AuthenticationFailed, PermissionMissing, PlatformError
 from .._platforms.protocol import ClusterNow, Platform
 from .clock import Clock
@@ -31,7 +31,9 @@ _FIRST_WAIT = 0.1
 
 
 class Executor:
-    """One run of one piece of work. `observe` is told after every round how far it is."""
+    """One run of one piece of work. `observe` is told after every round how far it is, `ended` of each end at
+    once; also of those that a run which was killed may have told nobody.
+    """
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Executor:
         stop: StopSignal,
         clock: Clock,
         observe: Callable[[Progress], None],
+        ended: Callable[[MigrationOutcome], None] = lambda _outcome: None,
     ) -> None:
         self._work = work
         self._platform = platform
@@ -52,7 +55,8 @@ class Executor:
         self._stop = stop
         self._clock = clock
         self._observe = observe
-        self._ledger = Ledger(work.migrations, journal, clock)
+        self._ended = ended
+        self._ledger = Ledger(work.migrations, journal, clock, ended)
         self._starter = Starter(work, platform, slots, self._ledger, journal.past, clock)
         self._watcher = Watcher(platform, self._ledger, clock, conduct.timeout)
         self._halted: str | None = None
@@ -67,6 +71,8 @@ class Executor:
         when it can't even be looked at, and JournalError when nothing could be kept of what would be started.
         """
         self._began, started_at = self._clock.monotonic(), self._clock.now()
+        for outcome in self._journal.past.told:
+            self._ended(outcome)
         now = self._first_look()
         self._starter.take_up()
         if self._journal.past.going_home:
@@ -224,7 +230,7 @@ class Executor:
             busy = any(now.guests[guest].busy for guest in doubtful if guest in now.guests)
             if waited >= CANCEL_SECONDS or (waited >= LATE_SECONDS and not busy):
                 return
-            if not busy and not any(outcome.result == "cancelled" for outcome in self._ledger.outcomes()):
+            if not busy and not self._watcher.may_go_on():
                 return
             self._pause(progressed=False)
 

@@ -26,13 +26,15 @@ from .errors import JournalError
 @dataclass(frozen=True, slots=True)
 class Past:
     """What an unfinished run left: when steps were begun, the tasks of those that were started, the ends of
-    those that ended, and whether it was undoing what it had done.
+    those that ended, and whether it was undoing what it had done. `told` are all ends in the journal, those
+    of another plan too: perhaps nobody has heard of them.
     """
 
     begun: Mapping[int, str] = field(default_factory=dict)
     tasks: Mapping[int, str] = field(default_factory=dict)
     ended: Mapping[int, MigrationOutcome] = field(default_factory=dict)
     going_home: bool = False
+    told: tuple[MigrationOutcome, ...] = ()
 
 
 class Journal:
@@ -84,12 +86,17 @@ class Journal:
         begun: dict[int, str] = {}
         tasks: dict[int, str] = {}
         ended: dict[int, MigrationOutcome] = {}
+        told: list[MigrationOutcome] = []
         same_plan = going_home = False
         for line in lines:
             try:
                 record = json.loads(line)
                 if record["event"] == "plan":
                     same_plan = record["plan"] == self._plan
+                elif record["event"] == "ended":
+                    told.append(decode(MigrationOutcome, record["outcome"], "outcome"))
+                    if same_plan:
+                        ended[told[-1].step] = told[-1]
                 elif not same_plan:
                     continue
                 elif record["event"] == "home":
@@ -98,12 +105,9 @@ class Journal:
                     begun[record["step"]] = record["at"]
                 elif record["event"] == "started":
                     tasks[record["step"]] = record["task"]
-                elif record["event"] == "ended":
-                    outcome = decode(MigrationOutcome, record["outcome"], "outcome")
-                    ended[outcome.step] = outcome
             except (ValueError, KeyError, TypeError, InputError):
                 continue
-        return Past(begun, tasks, ended, going_home)
+        return Past(begun, tasks, ended, going_home, tuple(told))
 
     def _open(self) -> TextIOWrapper | None:
         if self._path is None:

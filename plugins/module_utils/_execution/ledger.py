@@ -9,7 +9,7 @@ Private to the collection.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .._model.outcome import MigrationOutcome, Result
@@ -44,14 +44,23 @@ def request_for(migration: Migration) -> MigrationRequest:
 
 
 class Ledger:
-    """The books of one run. Every change goes to the journal before it counts."""
+    """The books of one run. Every change goes to the journal before it counts; `ended` hears of every end,
+    and again of one that turned out otherwise.
+    """
 
-    def __init__(self, migrations: Sequence[Migration], journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self,
+        migrations: Sequence[Migration],
+        journal: Journal,
+        clock: Clock,
+        ended: Callable[[MigrationOutcome], None],
+    ) -> None:
         self._order = [migration.step for migration in migrations]
         self._pending = {migration.step: migration for migration in migrations}
         self._ended: dict[int, MigrationOutcome] = {}
         self._journal = journal
         self._clock = clock
+        self._heard = ended
         self._left: list[tuple[float, Migration]] = []
         self.running: dict[str, Begun] = {}
         self.memory = {migration.step: migration.cost.memory for migration in migrations}
@@ -140,15 +149,19 @@ class Ledger:
             why=why,
             task=task,
             started_at=started_at,
+            ended_at=self._clock.now(),
             seconds=seconds,
         )
-        self._ended[migration.step] = outcome
-        self._journal.ended(outcome)
+        self._note(outcome)
 
     def correct(self, step: int, why: str) -> None:
         """It turned out later that the guest arrived after all."""
-        self._ended[step] = replace(self._ended[step], result="migrated", why=why)
-        self._journal.ended(self._ended[step])
+        self._note(replace(self._ended[step], result="migrated", why=why))
+
+    def _note(self, outcome: MigrationOutcome) -> None:
+        self._ended[outcome.step] = outcome
+        self._journal.ended(outcome)
+        self._heard(outcome)
 
     def add(self, migrations: Sequence[Migration]) -> None:
         """More to do: the way home."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .._model.outcome import Result
 from .._platforms.errors import PlatformError
 from .._platforms.protocol import ClusterNow, MigrationState, Platform
 from .clock import Clock
@@ -18,8 +19,11 @@ _UNKNOWN = MigrationState(state="failed", why="the platform does not know the ta
 
 @dataclass(frozen=True, slots=True)
 class _Cancelling:
+    """`late`: it took too long, which is a failure, not somebody's wish."""
+
     since: float
     why: str
+    late: bool
 
 
 class Watcher:
@@ -40,21 +44,34 @@ class Watcher:
             state = states.get(task, _UNKNOWN)
             self.percent[task] = state.percent
             if state.state != "running":
-                cancelling = self._cancelling.get(task)
-                why = cancelling.why if cancelling and state.state == "cancelled" else state.why
-                self._ledger.end_running(task, state.state, why)
+                self._end(task, state.state, state.why)
             else:
                 self._watch_time(task, begun)
+
+    def _end(self, task: str, result: Result, why: str) -> None:
+        cancelling = self._cancelling.get(task)
+        if cancelling is not None and result == "cancelled":
+            result, why = "failed" if cancelling.late else "cancelled", cancelling.why
+        elif cancelling is not None and result == "failed":
+            why = f"{cancelling.why}; {why}"
+        self._ledger.end_running(task, result, why)
 
     def cancel_all(self, why: str) -> None:
         """Ask the platform to stop everything that runs; `poll` tells what came of it."""
         for task in list(self._ledger.running):
-            self._cancel(task, why)
+            self._cancel(task, why, late=False)
 
     def lose_sight(self, why: str) -> None:
         """The platform can't be asked any more."""
         for task in list(self._ledger.running):
             self._ledger.end_running(task, "failed", f"lost sight of it, it may go on: {why}")
+
+    def may_go_on(self) -> bool:
+        """Whether something was cancelled, by this run or by anybody: that may come to nothing, and late."""
+        return any(
+            outcome.result == "cancelled" or (outcome.result == "failed" and outcome.task in self._cancelling)
+            for outcome in self._ledger.outcomes()
+        )
 
     def settle(self, now: ClusterNow) -> None:
         """Correct what turned out otherwise: a task that was cancelled or called failed may go on."""
@@ -71,15 +88,16 @@ class Watcher:
         now = self._clock.monotonic()
         cancelling = self._cancelling.get(task)
         if cancelling is None and now - begun.since > self._timeout:
-            self._cancel(task, f"ran out of its {self._timeout:g} seconds")
+            self._cancel(task, f"ran out of its {self._timeout:g} seconds", late=True)
         elif cancelling is not None and now - cancelling.since > CANCEL_SECONDS:
             self._ledger.end_running(task, "failed", f"{cancelling.why}; cancelled, but it still runs")
 
-    def _cancel(self, task: str, why: str) -> None:
+    def _cancel(self, task: str, why: str, *, late: bool) -> None:
         if task in self._cancelling:
             return
-        self._cancelling[task] = _Cancelling(self._clock.monotonic(), why)
+        self._cancelling[task] = _Cancelling(self._clock.monotonic(), why, late)
         try:
             self._platform.cancel(task)
         except PlatformError as error:
-            self._cancelling[task] = _Cancelling(self._clock.monotonic(), f"{why}; not cancelled: {error}")
+            why = f"{why}; not cancelled: {error}"
+            self._cancelling[task] = _Cancelling(self._clock.monotonic(), why, late)

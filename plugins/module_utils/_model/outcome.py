@@ -31,6 +31,7 @@ class MigrationOutcome:
     why: Annotated[str, "why it was skipped, failed or cancelled; empty otherwise"] = ""
     task: Annotated[str | None, "the platform's own name of the task"] = None
     started_at: Moment | None = None
+    ended_at: Annotated[Moment | None, "when its end was seen"] = None
     seconds: Annotated[float, Bounds(least=0)] | None = None
 
 
@@ -67,7 +68,7 @@ class Outcome:
     def as_planned(self) -> Outcome:
         """The same in check mode: what seemed to be migrated is only planned."""
         migrations = tuple(
-            replace(migration, result="planned", task=None, started_at=None, seconds=None)
+            replace(migration, result="planned", task=None, started_at=None, ended_at=None, seconds=None)
             if migration.result == "migrated"
             else migration
             for migration in self.migrations

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .._model.moments import later
+from .._model.moments import written
 from .._model.outcome import MigrationOutcome, Result
 from .._model.snapshot import Guest, Snapshot
-from .database import Database
+from .database import Database, now
 from .library import sa
 from .tables import HISTORY
 
@@ -33,22 +34,29 @@ class Past:
     failed_at: str | None
 
 
-def record(database: Database, cluster: str, outcomes: Iterable[MigrationOutcome], now: str) -> None:
+def record(database: Database, cluster: str, outcomes: Iterable[MigrationOutcome]) -> None:
     """Keep the end of migrations; those that were never begun are left out. An end that is recorded again
-    changes nothing. `now` stands for the end of one that does not tell when it was.
-
-    What is very old is thrown away.
+    takes the place of what was said of it before: it may have turned out otherwise.
     """
-    rows = [_row(cluster, outcome, now) for outcome in outcomes if outcome.result in _TRIED]
+    rows = [row for outcome in outcomes for row in _rows(cluster, outcome)]
     if not rows:
         return
 
     def write(connection: Connection) -> None:
         for row in rows:
             known = sa.and_(*(column == row[column.name] for column in HISTORY.primary_key))
-            if connection.execute(sa.select(HISTORY.c.guest).where(known)).first() is None:
+            if connection.execute(sa.update(HISTORY).where(known).values(**row)).rowcount == 0:
                 connection.execute(sa.insert(HISTORY).values(**row))
-        old = (HISTORY.c.cluster == cluster) & (HISTORY.c.ended_at < later(now, -_KEEP_SECONDS))
+
+    database.transaction(write)
+
+
+def forget_old(database: Database, cluster: str) -> None:
+    """Throw away what is so old that no cool-down reaches back to it."""
+
+    def write(connection: Connection) -> None:
+        oldest = written(datetime.fromtimestamp(now(connection) - _KEEP_SECONDS, UTC))
+        old = (HISTORY.c.cluster == cluster) & (HISTORY.c.ended_at < oldest)
         connection.execute(sa.delete(HISTORY).where(old))
 
     database.transaction(write)
@@ -89,17 +97,15 @@ def _newer(one: str | None, other: str | None) -> str | None:
     return max((moment for moment in (one, other) if moment is not None), default=None)
 
 
-def _row(cluster: str, outcome: MigrationOutcome, now: str) -> dict[str, str | None]:
-    ended_at = now
-    if outcome.started_at is not None and outcome.seconds is not None:
-        ended_at = later(outcome.started_at, outcome.seconds)
-    return {
-        "cluster": cluster,
-        "guest": outcome.guest.id,
-        "ended_at": ended_at,
-        "source": outcome.source,
-        "target": outcome.target,
-        "result": outcome.result,
-        "why": outcome.why,
-        "started_at": outcome.started_at,
-    }
+def _rows(cluster: str, outcome: MigrationOutcome) -> Iterator[dict[str, str | None]]:
+    if outcome.result in _TRIED and outcome.ended_at is not None:
+        yield {
+            "cluster": cluster,
+            "guest": outcome.guest.id,
+            "ended_at": outcome.ended_at,
+            "source": outcome.source,
+            "target": outcome.target,
+            "result": outcome.result,
+            "why": outcome.why,
+            "started_at": outcome.started_at,
+        }

@@ -38,8 +38,9 @@ CLUSTER = SNAPSHOT.cluster
 GUEST = SNAPSHOT.guests[0].id
 NOW = "2026-11-20T22:30:00Z"
 FAILED = MigrationOutcome(
-    step=1, guest=GuestRef(id=GUEST, name="x"), source="a", target="b", result="failed", why="no"
-)
+    step=1, guest=GuestRef(id=GUEST, name="x"), source="a", target="b", result="failed", why="no",
+    ended_at=NOW,
+)  # fmt: skip
 
 
 def options(**given: object) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 def test_by_default_the_home_folder_remembers(home: dict[str, str], tmp_path: Path) -> None:
     with keeping(options(), CLUSTER, home, check_mode=False) as kept:
-        kept.record([FAILED], NOW)
+        kept.record(FAILED)
     assert kept.notices == ()
     assert (tmp_path / ".local" / "state" / "evenkeel" / "state.db").is_file()
     found, notices = remembering(SNAPSHOT, options(), home)
@@ -84,7 +85,7 @@ def test_reading_and_check_mode_make_no_file(asked: bool, home: dict[str, str], 
     params = options(state_url=f"sqlite:///{tmp_path}/new/state.db" if asked else None)
     assert remembering(SNAPSHOT, params, home) == (SNAPSHOT, [])
     with keeping(params, CLUSTER, home, check_mode=True) as kept:
-        kept.record([FAILED], NOW)
+        kept.record(FAILED)
     assert kept.notices == ()
     assert list(tmp_path.iterdir()) == []
 
@@ -129,7 +130,7 @@ def test_a_default_that_does_not_work_is_a_notice_and_one_that_was_asked_for_an_
 ) -> None:
     (tmp_path / ".local").write_text("no folder")
     with keeping(options(), CLUSTER, home, check_mode=False) as kept:
-        kept.record([FAILED], NOW)
+        kept.record(FAILED)
     assert "can't be opened" in kept.notices[0]
     asked = options(state_url=f"sqlite:///{tmp_path}/.local/state.db")
     with pytest.raises(StateUnavailable), keeping(asked, CLUSTER, home, check_mode=False):
@@ -153,9 +154,30 @@ def test_what_can_not_be_remembered_fails_no_migration(home: dict[str, str], tmp
         with open_database(url) as database:
             database.transaction(HISTORY.drop)
         for _ in range(2):
-            kept.record([FAILED], NOW)
+            kept.record(FAILED)
+        assert kept.notices == ()
     assert len(kept.notices) == 1
     assert kept.notices[0].startswith("what was migrated is not remembered: ")
+
+
+def test_an_end_is_remembered_before_the_run_is_over(home: dict[str, str]) -> None:
+    with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+        kept.record(FAILED)
+        found, _notices = remembering(SNAPSHOT, options(), home)
+        assert found.guests[0].last_failed_at == NOW
+
+
+def test_what_a_database_did_not_take_is_written_when_it_does(home: dict[str, str], tmp_path: Path) -> None:
+    params = options(state_url=f"sqlite:///{tmp_path}/state.db")
+    with (
+        keeping(params, CLUSTER, home, check_mode=False) as kept,
+        open_database(params["state_url"]) as other,
+    ):
+        other.transaction(HISTORY.drop)
+        kept.record(FAILED)
+        other.transaction(HISTORY.create)
+    assert kept.notices == ()
+    assert remembering(SNAPSHOT, params, home)[0].guests[0].last_failed_at == NOW
 
 
 def test_a_wait_that_makes_no_sense(home: dict[str, str]) -> None:

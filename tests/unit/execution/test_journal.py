@@ -45,7 +45,7 @@ def begun(path: Path) -> Journal:
 def test_an_unfinished_run_is_read_back(tmp_path: Path) -> None:
     killed(begun(tmp_path / "deep" / "journal"))
     past = Journal(str(tmp_path / "deep" / "journal"), "plan").past
-    assert past == Past({1: AT, 2: AT, 3: AT}, {1: "t1", 2: "t2"}, {1: ENDED})
+    assert past == Past({1: AT, 2: AT, 3: AT}, {1: "t1", 2: "t2"}, {1: ENDED}, told=(ENDED,))
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
@@ -61,10 +61,10 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
         assert 4 in Journal(str(path), "plan").past.begun
 
 
-def test_another_plan_begins_anew(tmp_path: Path) -> None:
+def test_another_plan_begins_anew_and_knows_what_may_have_been_told_to_nobody(tmp_path: Path) -> None:
     killed(begun(tmp_path / "journal"))
     journal = Journal(str(tmp_path / "journal"), "other")
-    assert journal.past == Past()
+    assert journal.past == Past(told=(ENDED,))
     killed(journal)
     assert Journal(str(tmp_path / "journal"), "plan").past == Past()
 

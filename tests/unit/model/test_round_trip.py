@@ -87,6 +87,7 @@ OUTCOME = {
             "why": "it broke",
             "task": "t1",
             "started_at": "2026-01-31T22:00:00Z",
+            "ended_at": "2026-01-31T22:00:22Z",
             "seconds": 1.5,
         }
     ],

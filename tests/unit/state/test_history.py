@@ -5,23 +5,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import written
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Result
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import (
     Past,
+    forget_old,
     recall,
     record,
     with_past,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import HISTORY
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 NOW = "2026-11-20T22:30:00Z"
 
 
 def outcome(
-    guest: str, result: Result, started_at: str | None = "2026-11-20T22:00:00Z", seconds: float | None = 21.4
+    guest: str, result: Result, ended_at: str | None = "2026-11-20T22:00:21Z"
 ) -> MigrationOutcome:
     return MigrationOutcome(
         step=1,
@@ -30,8 +36,7 @@ def outcome(
         target="b",
         result=result,
         why="" if result == "migrated" else "no space left",
-        started_at=started_at,
-        seconds=seconds,
+        ended_at=ended_at,
     )
 
 
@@ -41,12 +46,12 @@ def test_the_newest_end_of_each_kind_is_recalled(database: Database) -> None:
         "c",
         [
             outcome("1", "failed"),
-            outcome("1", "migrated", "2026-11-20T22:10:00Z"),
+            outcome("1", "migrated", "2026-11-20T22:10:21Z"),
             outcome("1", "migrated", "2026-11-20T21:00:00Z"),
-            outcome("2", "failed", None, None),
+            outcome("2", "failed", NOW),
+            outcome("2", "migrated", None),
             outcome("3", "cancelled"),
         ],
-        NOW,
     )
     assert recall(database, "c") == {
         "1": Past(migrated_at="2026-11-20T22:10:21Z", failed_at="2026-11-20T22:00:21Z"),
@@ -56,29 +61,44 @@ def test_the_newest_end_of_each_kind_is_recalled(database: Database) -> None:
 
 
 def test_what_was_never_begun_is_not_kept(database: Database) -> None:
-    record(
-        database, "c", [outcome("1", "skipped"), outcome("2", "already_there"), outcome("3", "planned")], NOW
-    )
+    record(database, "c", [outcome("1", "skipped"), outcome("2", "already_there"), outcome("3", "planned")])
     assert recall(database, "c") == {}
+
+
+def rows(database: Database) -> int:
+    count = sa.select(sa.func.count()).select_from(HISTORY)
+    return int(database.transaction(lambda connection: connection.execute(count).scalar_one()))
 
 
 def test_an_end_that_is_recorded_again_changes_nothing(database: Database) -> None:
     for _ in range(2):
-        record(database, "c", [outcome("1", "migrated"), outcome("1", "migrated")], NOW)
+        record(database, "c", [outcome("1", "migrated"), outcome("1", "migrated")])
     assert recall(database, "c") == {"1": Past(migrated_at="2026-11-20T22:00:21Z", failed_at=None)}
+    assert rows(database) == 1
+
+
+def test_an_end_that_turned_out_otherwise_is_corrected(database: Database) -> None:
+    record(database, "c", [outcome("1", "failed"), outcome("2", "failed")])
+    record(database, "c", [outcome("1", "migrated")])
+    assert recall(database, "c") == {
+        "1": Past(migrated_at="2026-11-20T22:00:21Z", failed_at=None),
+        "2": Past(migrated_at=None, failed_at="2026-11-20T22:00:21Z"),
+    }
+    assert rows(database) == 2
 
 
 def test_clusters_do_not_share_their_past(database: Database) -> None:
-    record(database, "c", [outcome("1", "migrated")], NOW)
+    record(database, "c", [outcome("1", "migrated")])
     assert recall(database, "d") == {}
 
 
 def test_what_is_very_old_is_thrown_away(database: Database) -> None:
-    record(database, "c", [outcome("1", "migrated")], NOW)
-    record(database, "d", [outcome("1", "migrated")], NOW)
-    record(database, "c", [outcome("2", "migrated", "2028-01-01T00:00:00Z")], "2028-01-01T00:00:00Z")
+    days = [written(datetime.now(UTC) - timedelta(days=days)) for days in (402, 398)]
+    for cluster in ("c", "d"):
+        record(database, cluster, [outcome("1", "migrated", days[0]), outcome("2", "migrated", days[1])])
+    forget_old(database, "c")
     assert recall(database, "c").keys() == {"2"}
-    assert recall(database, "d").keys() == {"1"}
+    assert recall(database, "d").keys() == {"1", "2"}
 
 
 def test_a_snapshot_takes_the_newer_of_both_memories() -> None:

@@ -64,6 +64,12 @@ def all_is_well(simulator: Simulator, voyage: Voyage, before: dict[str, Any]) ->
     assert all(count == 1 for count in starts(before, after).values()), starts(before, after)
 
 
+def everything_is_remembered(folder: Path, voyage: Voyage) -> None:
+    """Every migration once, whichever run has seen it."""
+    expected = [(step.guest.id, "migrated") for step in voyage.migrations]
+    assert sorted(sail.remembered(folder)) == sorted(expected)
+
+
 # Which event of the journal, how often, seconds of every call, and whether it lingers at its end.
 MOMENTS = {
     "before the first start": ("plan", 1, 0.3),
@@ -101,6 +107,7 @@ def test_a_killed_run_is_finished(
     assert set(results) <= WELL
     if journal == "kept" and platform != "ha":
         assert set(results) == {"migrated"}
+        everything_is_remembered(tmp_path, voyage)
     all_is_well(simulator, voyage, before)
 
 
@@ -114,6 +121,7 @@ def test_killed_again_and_again(calm: Calm, tmp_path: Path, platform: str) -> No
         kill(tmp_path, event, 1, "--linger", "30")
     assert finish(tmp_path) == ["migrated"] * 4
     all_is_well(simulator, voyage, before)
+    everything_is_remembered(tmp_path, voyage)
 
 
 @pytest.mark.parametrize("platform", ["vcenter", "proxmox"])
@@ -125,6 +133,7 @@ def test_all_ended_while_nobody_was_there(calm: Calm, tmp_path: Path, platform: 
     settle(simulator)
     assert finish(tmp_path) == ["migrated"] * 4
     all_is_well(simulator, voyage, before)
+    everything_is_remembered(tmp_path, voyage)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +186,7 @@ def test_two_at_once(calm: Calm, tmp_path: Path) -> None:
     first.wait()
     assert finish(tmp_path) == ["migrated"] * 4
     all_is_well(simulator, voyage, before)
+    everything_is_remembered(tmp_path, voyage)
 
 
 @pytest.mark.parametrize("platform", ["vcenter", "proxmox"])

@@ -131,14 +131,14 @@ FAULTS = (
     Fault(
         "time runs out",
         lambda _simulator: None,
-        {BEFORE: "c c s c"},
+        {BEFORE: "f f s f"},
         conduct=Conduct(timeout=0.1 * PACE),
         seconds=0.7,
     ),
     Fault(
         "time runs out and the cancelled go on",
         faults.late_cancels,
-        {BEFORE: "cm cm sm cm"},
+        {BEFORE: "fm fm sm fm"},
         conduct=Conduct(timeout=0.1 * PACE),
         seconds=0.7,
     ),
@@ -208,7 +208,9 @@ def test_a_run_in_any_weather(calm: Calm, fault: Fault, platform: str, moment: s
     for step in outcome.migrations:
         arrived = places(after)[step.guest.id] == step.target
         assert arrived or step.result not in ("migrated", "already_there"), step
-        assert not arrived or step.result not in ("failed", "skipped"), step
+        # A task that was cancelled may go on when nobody looks any more.
+        late = step.result == "failed" and step.why.startswith("ran out of")
+        assert not arrived or late or step.result not in ("failed", "skipped"), step
         assert step.why or step.result in ("migrated", "already_there"), step
     again_in_peace(simulator, voyage, after)
 
