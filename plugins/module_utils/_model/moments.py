@@ -20,9 +20,21 @@ def written(when: datetime) -> str:
     return when.astimezone(UTC).strftime(_FORMAT)
 
 
+def read_moment(moment: str) -> datetime:
+    """Raises InputError for what is no moment."""
+    try:
+        return datetime.strptime(moment, _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        raise _no_moment(moment) from None
+
+
 def later(moment: str, seconds: float) -> str:
     """The moment so many seconds later, or earlier when negative. Raises InputError for what is no moment."""
     try:
-        return written(datetime.strptime(moment, _FORMAT).replace(tzinfo=UTC) + timedelta(seconds=seconds))
-    except (ValueError, OverflowError):
-        raise InputError("", moment, "a moment in UTC such as 2026-01-31T22:00:00Z") from None
+        return written(read_moment(moment) + timedelta(seconds=seconds))
+    except OverflowError:
+        raise _no_moment(moment) from None
+
+
+def _no_moment(moment: str) -> InputError:
+    return InputError("", moment, "a moment in UTC such as 2026-01-31T22:00:00Z")

@@ -5,36 +5,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from .codec import Bounds, decode, encode
-from .errors import InputError
-from .snapshot import Id, RuleKind
+from .goals import Consolidation, Metric, Relief
+from .policy_checks import check, in_terms_of_demand
+from .presets import Preset, with_preset
+from .rule_spec import RuleSpec
+from .selector import Selector
+from .snapshot import Moment, Resource
+from .windows import MaintenanceWindow
 
-Goal = Literal["spread", "rules", "evacuate"]
-Metric = Literal[
-    "cpu", "memory", "disk_io", "network_io", "storage", "pressure_cpu", "pressure_memory", "pressure_io"
-]
+Goal = Literal["spread", "relieve", "rules", "evacuate", "consolidate"]
 Percent = Annotated[float, Bounds(0, 100)]
 
 YEAR = 366 * 86_400.0
 
 # FDRS: five degrees of aggressiveness, in percentage points between the fullest and the emptiest host.
 SPREAD_BY_AGGRESSIVENESS: Mapping[int, float] = {1: 25.0, 2: 20.0, 3: 15.0, 4: 10.0, 5: 5.0}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selector:
-    """Hosts or guests that match any of its parts; names are ids, names or shell patterns of names."""
-
-    names: tuple[str, ...] = ()
-    regex: str | None = None
-    tags: tuple[str, ...] = ()
-    pools: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,46 +57,65 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleSpec:
-    """Makes rules out of names, tags, pools or a list of guests.
+class Reserve:
+    """What some hosts keep for themselves, out of the reach of guests."""
 
-    name_prefix: guests whose names are alike but for trailing digits (web01, web12); a name of digits only
-    stands alone. regex: guests whose names match `pattern` and agree in its first group (in the whole match
-    when it has none). tag, pool: guests with the same tag or pool, for each that matches the shell pattern
-    `pattern`. guests: the guests that `guests` selects.
-    """
+    hosts: Selector
+    memory: Annotated[int, Bounds(least=0), "bytes"] = 0
+    cpu: Annotated[float, Bounds(least=0), "cores"] = 0
 
-    by: Literal["name_prefix", "regex", "tag", "pool", "guests"]
-    kind: RuleKind
-    pattern: str | None = None
-    guests: Selector | None = None
-    hosts: Annotated[Selector | None, "host_affinity and host_anti_affinity only"] = None
-    name: Annotated[Id | None, "starts the names of the rules that come of it"] = None
-    min_members: Annotated[int, Bounds(least=1)] = 2
-    strict: bool = True
-    max_skew: Annotated[int, Bounds(least=1)] = 1
-    weight: Annotated[float, Bounds(least=0)] = 1
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priority:
+    """How important some guests are: where there is a choice, those of lower priority are moved."""
+
+    guests: Selector
+    priority: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What counts as in order, and what may be done to get there."""
 
+    preset: Annotated[
+        Preset | None, "another system, whose numbers stand for everything that is not given"
+    ] = None
     goal: Goal = "spread"
     evacuate: Annotated[
         Selector | None, "hosts that are to be emptied and take no guests; goal evacuate needs it"
     ] = None
-    metrics: tuple[Metric, ...] = ("cpu", "memory")
+    relieve: Annotated[Relief | None, "goal relieve needs it"] = None
+    consolidate: Annotated[Consolidation | None, "for goal consolidate"] = None
+    metrics: Annotated[
+        tuple[Metric, ...],
+        "vcpu: assigned vCPUs in percent of the cores; those of its thresholds with goal relieve",
+    ] = ("cpu", "memory")
     aggressiveness: Annotated[int, Bounds(1, 5), "1 to 5 stand for 25, 20, 15, 10 and 5 points of spread"] = 3
     max_spread: Annotated[
         Percent | Mapping[str, Percent] | None,
         "points of spread, one number or one a metric; wins over aggressiveness",
     ] = None
+    level_above: Annotated[
+        Percent | Mapping[str, Percent] | None,
+        "a metric is levelled only where some host has at least this percentage in use",
+    ] = None
     demand: Annotated[
-        Literal["used", "assigned", "max"],
-        "what a guest weighs: what it uses, what it was given, or the larger of both",
+        Literal["used", "assigned", "max", "pressure"],
+        "what a guest weighs: what it uses, what it was given, the larger of both, or how long it stalls its "
+        "host (then the metrics are the pressures of cpu, memory and io)",
     ] = "used"
     limits: Limits = field(default_factory=Limits)
+    reserves: Annotated[
+        tuple[Reserve, ...], "of several that mean a host the last one counts, besides what the platform says"
+    ] = ()
+    assumed_capacity: Annotated[
+        Mapping[Resource, Annotated[float, Bounds(least=1)]],
+        "what a host has of a resource where the platform does not say, such as disk_io in bytes per second",
+    ] = field(default_factory=dict)
+    target_version: Annotated[
+        Literal["any", "not_older"],
+        "whether a guest may go to a host with an older hypervisor; unknown versions never matter",
+    ] = "any"
     max_migrations: Annotated[int, Bounds(least=0)] | None = None
     exclude: Exclusions = field(default_factory=Exclusions)
     rules: tuple[RuleSpec, ...] = ()
@@ -158,39 +167,22 @@ class Policy:
         Literal["respect", "ignore"],
         "what to do where something else moves guests by itself: plan nothing, or plan all the same",
     ] = "respect"
+    priorities: Annotated[tuple[Priority, ...], "of several that mean a guest the last one counts"] = ()
+    maintenance_windows: Annotated[
+        tuple[MaintenanceWindow, ...], "weekly times in which hosts count as in maintenance"
+    ] = ()
+    now: Annotated[
+        Moment | None, "what windows, cool_down and retry_after count from; null for the snapshot's moment"
+    ] = None
     seed: int = 1
 
     @classmethod
     def from_json(cls, value: object) -> Policy:
-        """Read parsed JSON. Raises InputError with the path of the first field that is wrong or contradicts
-        another.
+        """Read parsed JSON, with what its preset adds. Raises InputError with the path of the first field
+        that is wrong or contradicts another.
         """
-        policy = decode(cls, value, "policy")
-        if not policy.metrics:
-            raise InputError("policy.metrics", [], "a list of at least one metric")
-        if len(set(policy.metrics)) < len(policy.metrics):
-            raise InputError("policy.metrics", list(policy.metrics), "a list without repetition")
-        _check_evacuate(policy)
-        if isinstance(policy.max_spread, Mapping):
-            for metric in policy.max_spread:
-                if metric not in policy.metrics:
-                    raise InputError(
-                        f"policy.max_spread.{metric}",
-                        metric,
-                        f"among policy.metrics ({', '.join(policy.metrics)})",
-                    )
-        for metric in ("cpu", "memory"):
-            plain, mending = getattr(policy.limits, metric), getattr(policy.limits, f"{metric}_for_rules")
-            if mending < plain:
-                raise InputError(
-                    f"policy.limits.{metric}_for_rules",
-                    mending,
-                    f"at least policy.limits.{metric} ({plain:g})",
-                )
-        for index, spec in enumerate(policy.rules):
-            _check_rule_spec(spec, f"policy.rules[{index}]")
-        for name in ("sources", "targets", "guests"):
-            _check_regex(getattr(policy.exclude, name).regex, f"policy.exclude.{name}.regex")
+        policy = in_terms_of_demand(decode(cls, with_preset(value), "policy"), value)
+        check(policy)
         return policy
 
     def to_json(self) -> dict[str, object]:
@@ -205,43 +197,13 @@ class Policy:
             return self.max_spread
         return SPREAD_BY_AGGRESSIVENESS[self.aggressiveness]
 
+    @property
+    def levels(self) -> bool:
+        """Whether the goal is that hosts are level, or that they stay so."""
+        return self.goal in ("spread", "evacuate")
 
-def _check_evacuate(policy: Policy) -> None:
-    selector = policy.evacuate
-    if policy.goal != "evacuate":
-        if selector is not None:
-            raise InputError("policy.evacuate", "a selector", f"wanted, since policy.goal is {policy.goal}")
-        return
-    if selector is None or selector == Selector():
-        raise InputError("policy.evacuate", None, "a selector of hosts, which goal: evacuate needs")
-    _check_regex(selector.regex, "policy.evacuate.regex")
-
-
-def _check_rule_spec(spec: RuleSpec, path: str) -> None:
-    if spec.by == "regex" and not spec.pattern:
-        raise InputError(f"{path}.pattern", spec.pattern, "a regular expression, which by: regex needs")
-    if spec.by == "guests" and spec.guests is None:
-        raise InputError(f"{path}.guests", None, "a selector, which by: guests needs")
-    if spec.by == "name_prefix" and spec.pattern is not None:
-        raise InputError(f"{path}.pattern", spec.pattern, "wanted, since by: name_prefix needs none")
-    if spec.by != "guests" and spec.guests is not None:
-        raise InputError(f"{path}.guests", "a selector", f"wanted, since by: {spec.by} finds its own guests")
-    if spec.kind in ("host_affinity", "host_anti_affinity"):
-        if spec.hosts is None:
-            raise InputError(f"{path}.hosts", None, f"a selector of hosts, which kind: {spec.kind} needs")
-    elif spec.hosts is not None:
-        raise InputError(f"{path}.hosts", "a selector", f"wanted, since kind: {spec.kind} names no hosts")
-    if spec.by == "regex":
-        _check_regex(spec.pattern, f"{path}.pattern")
-    for name, selector in (("guests", spec.guests), ("hosts", spec.hosts)):
-        if selector is not None:
-            _check_regex(selector.regex, f"{path}.{name}.regex")
-
-
-def _check_regex(regex: str | None, path: str) -> None:
-    if regex is None:
-        return
-    try:
-        re.compile(regex)
-    except re.error as error:
-        raise InputError(path, regex, f"a regular expression: {error}") from None
+    def levelled_from(self, metric: str) -> float:
+        """Percent that some host must have in use before the metric is levelled."""
+        if isinstance(self.level_above, Mapping):
+            return self.level_above.get(metric, 0.0)
+        return self.level_above or 0.0

@@ -66,9 +66,9 @@ def _stays(guest: Guest, host: Host, gives: bool, excluded: bool, allowed: froze
     return None
 
 
-def reachable(guest: Guest, home: Host, hosts: Sequence[Host], roles: Roles) -> int:
+def reachable(guest: Guest, home: Host, hosts: Sequence[Host], roles: Roles, least: str | None) -> int:
     """Bit mask of the hosts that could run it: receiving, with its datastores, networks, CPU model and
-    version.
+    version; `least` is the least version that the policy wants besides.
     """
     mask = 0
     shared = [d.datastore for d in guest.disks if d.datastore not in local_storage(guest, home)]
@@ -82,12 +82,13 @@ def reachable(guest: Guest, home: Host, hosts: Sequence[Host], roles: Roles) -> 
             and set(guest.networks) <= set(host.networks)
             and (guest.cpu_models is None or host.cpu_model is None or host.cpu_model in guest.cpu_models)
             and not _older(host.version, guest.min_version)
+            and not _older(host.version, least)
         ):
             mask |= 1 << index
     return mask
 
 
-def shape(guest: Guest, home: Host) -> tuple[object, ...]:
+def shape(guest: Guest, home: Host, least: str | None) -> tuple[object, ...]:
     """Guests of one shape can reach the same hosts."""
     return (
         frozenset(d.datastore for d in guest.disks),
@@ -96,6 +97,7 @@ def shape(guest: Guest, home: Host) -> tuple[object, ...]:
         guest.cpu_models,
         guest.min_version,
         home.dedicated,
+        least,
     )
 
 

@@ -47,7 +47,11 @@ def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> R
         receives.append(host.active and known and host.id not in targets)
         # A dead or unreachable host can give nothing: a live migration needs both ends.
         gives.append(host.status == "online" and host.id not in sources)
-        counts.append(host.active and not (host.id in sources and host.id in targets))
+        # A host that takes no new guests can be overloaded all the same.
+        open_ = host.active or (
+            policy.goal == "relieve" and host.status == "online" and not host.maintenance
+        )
+        counts.append(open_ and not (host.id in sources and host.id in targets))
         wanted = host.maintenance if emptied is None else host.id in emptied
         leaving.append(host.status == "online" and wanted and host.id not in sources)
     return Roles(receives=tuple(receives), gives=tuple(gives), counts=tuple(counts), leaving=tuple(leaving))
@@ -118,7 +122,7 @@ class Needs:
 
 
 def needs(snapshot: Snapshot, policy: Policy) -> Needs:
-    limits = policy.limits
+    limits = _filled(policy)
     at = {host.id: index for index, host in enumerate(snapshot.hosts)}
     locals_ = [local_storage(guest, snapshot.hosts[at[guest.host]]) for guest in snapshot.guests]
     datastores = sorted({name for local in locals_ for name in local})
@@ -159,6 +163,14 @@ def needs(snapshot: Snapshot, policy: Policy) -> Needs:
         ceiling_for_rules=tuple(mending),
         guest=guest,
     )
+
+
+def _filled(policy: Policy) -> Limits:
+    """The limits, and how full consolidation may make a host."""
+    fill = policy.consolidate.fill if policy.goal == "consolidate" and policy.consolidate else None
+    if fill is None:
+        return policy.limits
+    return replace(policy.limits, cpu=min(policy.limits.cpu, fill), memory=min(policy.limits.memory, fill))
 
 
 def _part(resource: str, guest: Guest, local: dict[str, int | None]) -> float:

@@ -21,14 +21,29 @@ def host_capacity(host: Host, metric: str) -> float | None:
     """None where it is not known; a pressure is a percentage of time, so 100 is all there is."""
     if metric in PRESSURES:
         return 100.0
-    return host.capacity.get(metric) or None
+    if metric == "storage" and host.capacity.get(metric) is None:
+        return _local_places(host)[0] or None
+    return host.capacity.get("cpu" if metric == "vcpu" else metric) or None
 
 
 def host_used(host: Host, metric: str) -> float | None:
-    """What the hypervisor measured; None where it did not."""
+    """What the hypervisor measured; None where it did not. vCPUs are given to guests only."""
     if metric in PRESSURES:
         return host.pressure.get(PRESSURES[metric])
+    if metric == "vcpu":
+        return 0.0
+    if metric == "storage" and host.used.get(metric) is None:
+        return _local_places(host)[1]
     return host.used.get(metric)
+
+
+def _local_places(host: Host) -> tuple[float, float | None]:
+    """Size and use of the datastores that only this host has, where its own sums are not reported."""
+    places = [place for place in host.datastores.values() if not place.shared]
+    if not places or any(place.capacity is None or place.free is None for place in places):
+        return 0.0, None
+    size = sum(place.capacity or 0 for place in places)
+    return float(size), float(size - sum(place.free or 0 for place in places))
 
 
 def guest_used(guest: Guest, resource: str) -> float | None:
@@ -45,6 +60,8 @@ def guest_used(guest: Guest, resource: str) -> float | None:
 
 def guest_demand(guest: Guest, metric: str, demand: str) -> float | None:
     """What the guest weighs in a metric, by the policy's idea of weight."""
+    if metric == "vcpu":
+        return guest.assigned.get("cpu")
     used = guest_used(guest, metric)
     assigned = guest.assigned.get(metric)
     if demand == "used" or assigned is None:

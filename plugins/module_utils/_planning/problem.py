@@ -34,6 +34,8 @@ from .rules import resolve
 from .units import group
 
 Vector = tuple[float, ...]
+# The limit of a metric that is not levelled as long as no host has enough of it in use.
+ANY_SPREAD = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,9 +179,10 @@ class _Builder:
         cache: dict[tuple[object, ...], int] = {}
         masks = []
         for guest, home in zip(self.guests, self.home, strict=True):
-            key = shape(guest, self.hosts[home])
+            least = self.hosts[home].version if self.policy.target_version == "not_older" else None
+            key = shape(guest, self.hosts[home], least)
             if key not in cache:
-                cache[key] = reachable(guest, self.hosts[home], self.hosts, self.roles)
+                cache[key] = reachable(guest, self.hosts[home], self.hosts, self.roles, least)
             masks.append(cache[key] | (0 if self.roles.leaving[home] else 1 << home))
         for rule in sorted(self.rules, key=lambda rule: (self._host_rule_broken(rule), rule.name)):
             if rule.strict and rule.kind in ("host_affinity", "host_anti_affinity"):
@@ -428,7 +431,7 @@ def _sum(vectors: Sequence[Vector], length: int) -> Vector:
 def _metrics(
     snapshot: Snapshot, policy: Policy, roles_: Roles, home: Sequence[int], unresolved: list[Unresolved]
 ) -> Metrics:
-    names, scales, counted, host_columns, guest_columns = [], [], [], [], []
+    names, scales, counted, limits, host_columns, guest_columns = [], [], [], [], [], []
     for metric in policy.metrics:
         capacity = [host_capacity(host, metric) for host in snapshot.hosts]
         used = [host_used(host, metric) for host in snapshot.hosts]
@@ -455,19 +458,22 @@ def _metrics(
             continue
         weights = _weights(snapshot, policy, metric, home)
         totals = [value or 0.0 for value in used]
-        if policy.demand != "used" and metric in ("cpu", "memory"):
+        if metric == "vcpu" or (policy.demand != "used" and metric in ("cpu", "memory")):
             for guest, host, weight in zip(snapshot.guests, home, weights, strict=True):
                 if guest.power == "running":
                     totals[host] += weight - (guest_used(guest, metric) or 0.0)
         names.append(metric)
         inside = set(known)
         scales.append([100.0 / (capacity[i] or 1.0) if i in inside else 0.0 for i in range(len(capacity))])
+        fullest = max(scales[-1][host] * totals[host] for host in known)
+        counts = fullest + 1e-9 >= policy.levelled_from(metric)
+        limits.append(policy.spread_limit(metric) if counts else ANY_SPREAD)
         counted.append(tuple(known))
         host_columns.append(totals)
         guest_columns.append(weights)
     return Metrics(
         names=tuple(names),
-        limits=tuple(policy.spread_limit(name) for name in names),
+        limits=tuple(limits),
         scale=tuple(zip(*scales, strict=True)) if scales else tuple(() for _host in snapshot.hosts),
         counted=tuple(counted),
         host=tuple(zip(*host_columns, strict=True))

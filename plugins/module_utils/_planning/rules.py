@@ -14,7 +14,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from .._model.plan import Unresolved
-from .._model.policy import Policy, RuleSpec
+from .._model.policy import Policy
+from .._model.rule_spec import RuleSpec
 from .._model.snapshot import Guest, Rule, Snapshot
 from .select import select_guests, select_hosts
 

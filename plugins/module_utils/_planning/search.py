@@ -35,7 +35,7 @@ def solve(
     budget = UNLIMITED if policy.max_migrations is None else policy.max_migrations
     state = State(problem)
     state.forbidden = set(forbidden)
-    levels = policy.goal != "rules" and bool(problem.metrics.names) and any(problem.roles.receives)
+    levels = policy.levels and bool(problem.metrics.names) and any(problem.roles.receives)
     if levels:
         state.set_band(best_floor(state))
     if problem.makes_room:
@@ -50,7 +50,7 @@ def solve(
     if levels:
         _level(state, dice, budget, expired)
     _settle(state)
-    if policy.engine == "exact" and policy.goal != "evacuate":
+    if policy.engine == "exact" and policy.goal in ("spread", "rules"):
         refine(state)
     return state
 
@@ -109,7 +109,7 @@ def _settle(state: State) -> None:
 def place_like(problem: Problem, places: list[int]) -> State:
     """The state in which every guest is on the host of this index."""
     state = State(problem)
-    if problem.policy.goal != "rules" and problem.metrics.names:
+    if problem.policy.levels and problem.metrics.names:
         state.set_band(best_floor(state))
     for unit, guests in enumerate(problem.members):
         hosts = {places[guest] for guest in guests}
@@ -120,6 +120,6 @@ def place_like(problem: Problem, places: list[int]) -> State:
                 go_home(state, unit)
             else:
                 state.put(unit, target)
-    if problem.policy.goal != "rules" and problem.metrics.names:
+    if problem.policy.levels and problem.metrics.names:
         state.set_band(best_floor(state))
     return state

@@ -9,15 +9,11 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from .._model.policy import Selector
+from .._model.selector import Selector
 from .._model.snapshot import Guest, Host
 from .errors import PlanningError
 
 WILDCARDS = frozenset("*?[")
-
-
-def is_empty(selector: Selector) -> bool:
-    return not (selector.names or selector.regex or selector.tags or selector.pools or selector.labels)
 
 
 def select_hosts(hosts: Iterable[Host], selector: Selector, field: str) -> frozenset[str]:
@@ -36,9 +32,9 @@ def select_hosts(hosts: Iterable[Host], selector: Selector, field: str) -> froze
         host.id
         for host in hosts
         if _named(selector, host.id, host.name)
-        or host.pool in selector.pools
+        or _any_like((host.pool,), selector.pools)
         or (selector.labels and selector.labels.items() <= host.labels.items())
-        or any(tag in host.labels for tag in selector.tags)
+        or _any_like(host.labels, selector.tags)
     )
 
 
@@ -49,13 +45,19 @@ def select_guests(guests: Iterable[Guest], selector: Selector) -> frozenset[str]
         guest.id
         for guest in guests
         if _named(selector, guest.id, guest.name)
-        or guest.pool in selector.pools
-        or any(tag in guest.tags for tag in selector.tags)
+        or guest.kind in selector.kinds
+        or _any_like((guest.pool,), selector.pools)
+        or _any_like(guest.tags, selector.tags)
     )
+
+
+def _any_like(values: Iterable[str | None], patterns: Iterable[str]) -> bool:
+    texts = [value for value in values if value is not None]
+    return any(pattern == text or fnmatchcase(text, pattern) for pattern in patterns for text in texts)
 
 
 def _named(selector: Selector, id_: str, name: str) -> bool:
     for pattern in selector.names:
         if pattern in (id_, name) or fnmatchcase(name, pattern):
             return True
-    return selector.regex is not None and re.search(selector.regex, name) is not None
+    return selector.regex is not None and re.match(selector.regex, name) is not None

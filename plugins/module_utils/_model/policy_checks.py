@@ -1,0 +1,140 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the parts of a policy must not say of each other. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from .errors import InputError
+from .goals import Metric, Relief, Thresholds
+from .rule_spec import check_rule_spec
+from .selector import Selector, check_regex
+
+if TYPE_CHECKING:
+    from .policy import Policy
+
+_STALLS: Final[Mapping[Metric, Metric]] = {
+    "cpu": "pressure_cpu",
+    "memory": "pressure_memory",
+    "disk_io": "pressure_io",
+}
+
+
+def in_terms_of_demand(policy: Policy, given: object) -> Policy:
+    """The policy with the metrics that it is about: those of its thresholds with goal relieve, unless it
+    names others, and pressures where demand is pressure.
+    """
+    named = isinstance(given, Mapping) and "metrics" in given
+    if policy.goal == "relieve" and policy.relieve and not named:
+        policy = replace(policy, metrics=tuple(policy.relieve.ceilings()))
+    if policy.demand != "pressure":
+        return policy
+    for metric in policy.metrics:
+        if metric not in _STALLS and metric not in _STALLS.values():
+            raise InputError(
+                "policy.metrics", metric, "cpu, memory, disk_io or a pressure, as demand: pressure wants"
+            )
+    return replace(
+        policy,
+        metrics=tuple(dict.fromkeys(_STALLS.get(metric, metric) for metric in policy.metrics)),
+        max_spread=_renamed(policy.max_spread),
+        level_above=_renamed(policy.level_above),
+        relieve=policy.relieve and _stalling(policy.relieve),
+    )
+
+
+def _renamed(points: float | Mapping[str, float] | None) -> float | Mapping[str, float] | None:
+    if not isinstance(points, Mapping):
+        return points
+    names = {str(plain): str(stall) for plain, stall in _STALLS.items()}
+    return {names.get(metric, metric): value for metric, value in points.items()}
+
+
+def _stalling(relief: Relief) -> Relief:
+    return replace(relief, overload=_stalls(relief.overload), target=_stalls(relief.target))
+
+
+def _stalls(thresholds: Thresholds) -> Thresholds:
+    values = {part.name: getattr(thresholds, part.name) for part in fields(thresholds)}
+    for plain, stall in _STALLS.items():
+        plainly = values.pop(plain)
+        if values[stall] is None:
+            values[stall] = plainly
+    return Thresholds(**values)
+
+
+def check(policy: Policy) -> None:
+    """Raises InputError with the path of the first field that contradicts another."""
+    if not policy.metrics:
+        raise InputError("policy.metrics", [], "a list of at least one metric")
+    if len(set(policy.metrics)) < len(policy.metrics):
+        raise InputError("policy.metrics", list(policy.metrics), "a list without repetition")
+    _check_goal(policy)
+    for name in ("max_spread", "level_above"):
+        points = getattr(policy, name)
+        _among(policy, f"policy.{name}", points if isinstance(points, Mapping) else ())
+    for metric in ("cpu", "memory"):
+        plain, mending = getattr(policy.limits, metric), getattr(policy.limits, f"{metric}_for_rules")
+        if mending < plain:
+            raise InputError(
+                f"policy.limits.{metric}_for_rules", mending, f"at least policy.limits.{metric} ({plain:g})"
+            )
+    for index, spec in enumerate(policy.rules):
+        check_rule_spec(spec, f"policy.rules[{index}]")
+    for name in ("sources", "targets", "guests"):
+        check_regex(getattr(policy.exclude, name).regex, f"policy.exclude.{name}.regex")
+    for index, reserve in enumerate(policy.reserves):
+        _check_selector(reserve.hosts, f"policy.reserves[{index}].hosts")
+    for index, priority in enumerate(policy.priorities):
+        _check_selector(priority.guests, f"policy.priorities[{index}].guests")
+    _check_windows(policy)
+
+
+def _among(policy: Policy, path: str, metrics: Iterable[str]) -> None:
+    for metric in metrics:
+        if metric not in policy.metrics:
+            raise InputError(
+                f"{path}.{metric}", metric, f"among policy.metrics ({', '.join(policy.metrics)})"
+            )
+
+
+def _check_goal(policy: Policy) -> None:
+    selector = policy.evacuate
+    if policy.goal == "evacuate":
+        if selector is None or selector == Selector():
+            raise InputError("policy.evacuate", None, "a selector of hosts, which goal: evacuate needs")
+        check_regex(selector.regex, "policy.evacuate.regex")
+    elif selector is not None:
+        raise InputError("policy.evacuate", "a selector", f"wanted, since policy.goal is {policy.goal}")
+    if policy.goal in ("relieve", "consolidate") and policy.engine == "exact":
+        raise InputError("policy.engine", "exact", f"known to goal {policy.goal}: use search")
+    if policy.goal != "relieve":
+        return
+    if policy.relieve is None or not policy.relieve.overload.percents():
+        raise InputError("policy.relieve.overload", None, "at least one threshold, which goal: relieve needs")
+    for name in ("overload", "target"):
+        thresholds: Thresholds = getattr(policy.relieve, name)
+        _among(policy, f"policy.relieve.{name}", thresholds.percents())
+
+
+def _check_selector(selector: Selector, path: str) -> None:
+    if selector == Selector():
+        raise InputError(path, {}, "a selector that says something, such as names: ['*']")
+    check_regex(selector.regex, f"{path}.regex")
+
+
+def _check_windows(policy: Policy) -> None:
+    for index, window in enumerate(policy.maintenance_windows):
+        path = f"policy.maintenance_windows[{index}]"
+        _check_selector(window.hosts, f"{path}.hosts")
+        try:
+            ZoneInfo(window.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise InputError(
+                f"{path}.timezone", window.timezone, "a time zone known here, such as Europe/Berlin"
+            ) from None

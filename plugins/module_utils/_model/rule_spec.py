@@ -1,0 +1,58 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules that a policy makes of names, tags, pools and lists. Private to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from .codec import Bounds
+from .errors import InputError
+from .selector import Selector, check_regex
+from .snapshot import Id, RuleKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSpec:
+    """Makes rules out of names, tags, pools or a list of guests.
+
+    name_prefix: guests whose names are alike but for trailing digits (web01, web12); a name of digits only
+    stands alone. regex: guests whose names match `pattern` and agree in its first group (in the whole match
+    when it has none). tag, pool: guests with the same tag or pool, for each that matches the shell pattern
+    `pattern`. guests: the guests that `guests` selects.
+    """
+
+    by: Literal["name_prefix", "regex", "tag", "pool", "guests"]
+    kind: RuleKind
+    pattern: str | None = None
+    guests: Selector | None = None
+    hosts: Annotated[Selector | None, "host_affinity and host_anti_affinity only"] = None
+    name: Annotated[Id | None, "starts the names of the rules that come of it"] = None
+    min_members: Annotated[int, Bounds(least=1)] = 2
+    strict: bool = True
+    max_skew: Annotated[int, Bounds(least=1)] = 1
+    weight: Annotated[float, Bounds(least=0)] = 1
+
+
+def check_rule_spec(spec: RuleSpec, path: str) -> None:
+    """Raises InputError for the first part of a spec that contradicts another."""
+    if spec.by == "regex" and not spec.pattern:
+        raise InputError(f"{path}.pattern", spec.pattern, "a regular expression, which by: regex needs")
+    if spec.by == "guests" and spec.guests is None:
+        raise InputError(f"{path}.guests", None, "a selector, which by: guests needs")
+    if spec.by == "name_prefix" and spec.pattern is not None:
+        raise InputError(f"{path}.pattern", spec.pattern, "wanted, since by: name_prefix needs none")
+    if spec.by != "guests" and spec.guests is not None:
+        raise InputError(f"{path}.guests", "a selector", f"wanted, since by: {spec.by} finds its own guests")
+    if spec.kind in ("host_affinity", "host_anti_affinity"):
+        if spec.hosts is None:
+            raise InputError(f"{path}.hosts", None, f"a selector of hosts, which kind: {spec.kind} needs")
+    elif spec.hosts is not None:
+        raise InputError(f"{path}.hosts", "a selector", f"wanted, since kind: {spec.kind} names no hosts")
+    if spec.by == "regex":
+        check_regex(spec.pattern, f"{path}.pattern")
+    for name, selector in (("guests", spec.guests), ("hosts", spec.hosts)):
+        if selector is not None:
+            check_regex(selector.regex, f"{path}.{name}.regex")

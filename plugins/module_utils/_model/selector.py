@@ -1,0 +1,35 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hosts or guests are meant. Private to the collection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from .errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """Hosts or guests that match any of its parts; names are ids, names or shell patterns of names."""
+
+    names: tuple[str, ...] = ()
+    regex: str | None = None
+    tags: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    kinds: Annotated[tuple[Literal["vm", "container"], ...], "guests only"] = ()
+
+
+def check_regex(regex: str | None, path: str) -> None:
+    """Raises InputError for what is no regular expression; None is none, which is fine."""
+    if regex is None:
+        return
+    try:
+        re.compile(regex)
+    except re.error as error:
+        raise InputError(path, regex, f"a regular expression: {error}") from None
