@@ -21,8 +21,8 @@ except ImportError:
 
 
 def solve(model: dict[str, Any]) -> dict[str, Any]:
-    """`cost`, `integer`, `upper` by column; `rows` of [least, most, columns, values]; `start` a known
-    solution.
+    """`cost`, `integer`, `lower`, `upper` by column; `rows` of [least, most, columns, values]; `seconds` at
+    most.
     """
     if highspy is None:
         return {"status": "missing"}
@@ -45,9 +45,6 @@ def solve(model: dict[str, Any]) -> dict[str, Any]:
         low = -highspy.kHighsInf if least is None else float(least)
         high = highspy.kHighsInf if most is None else float(most)
         solver.addRow(low, high, len(columns), columns, values)
-    known = highspy.HighsSolution()
-    known.col_value = model["start"]
-    solver.setSolution(known)
     solver.run()
     status = solver.getModelStatus()
     names = {highspy.HighsModelStatus.kOptimal: "optimal", highspy.HighsModelStatus.kInfeasible: "infeasible"}

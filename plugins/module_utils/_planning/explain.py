@@ -109,9 +109,10 @@ def _use(state: ClusterState, host: str) -> str:
     return " and ".join(parts) or f"{state.hosts[host].guests} guests"
 
 
-def out_of_band(problem: Problem, after: ClusterState) -> list[Unresolved]:
+def out_of_band(problem: Problem, after: ClusterState, *, impossible: bool) -> list[Unresolved]:
     """The metrics that stay further apart than they may, with the hosts at both ends."""
     found = []
+    proof = "; it is proven that no placement brings every host into the band" if impossible else ""
     for name, limit in zip(problem.metrics.names, problem.metrics.limits, strict=True):
         spread = after.spread[name]
         if spread is None or spread <= limit + 1e-3:
@@ -126,7 +127,7 @@ def out_of_band(problem: Problem, after: ClusterState) -> list[Unresolved]:
             Unresolved(
                 what=f"spread of {label(name)}",
                 why=f"{spread:.1f} points where {limit:g} are allowed: {high} is at {used[high]:.1f} % "
-                f"and {low} at {used[low]:.1f} %",
+                f"and {low} at {used[low]:.1f} %{proof}",
             )
         )
     return found

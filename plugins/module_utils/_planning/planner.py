@@ -216,7 +216,7 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: S
         platform=problem.snapshot.platform,
         snapshot_digest=problem.snapshot.digest(),
         policy=problem.policy,
-        status=_status(problem, migrations, unresolved),
+        status=_status(problem, migrations, unresolved, impossible=state.impossible),
         migrations=tuple(migrations),
         before=before,
         after=after,
@@ -288,7 +288,7 @@ def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> lis
     found += broken_rules(problem, places, after, {item.what for item in found})
     if problem.policy.goal == "spread":
         found += stranded(problem, places)
-        found += out_of_band(problem, after)
+        found += out_of_band(problem, after, impossible=state.impossible)
     if left and found:
         names = ", ".join(problem.guests[hop.guest].name for hop in left[:10])
         found.append(
@@ -297,12 +297,14 @@ def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> lis
     return found
 
 
-def _status(problem: Problem, migrations: Sequence[Migration], unresolved: Sequence[Unresolved]) -> Status:
+def _status(
+    problem: Problem, migrations: Sequence[Migration], unresolved: Sequence[Unresolved], *, impossible: bool
+) -> Status:
     if not unresolved:
         return "balanced"
     if migrations:
         return "improved"
-    return "infeasible" if _is_hopeless(problem) else "unchanged"
+    return "infeasible" if impossible or _is_hopeless(problem) else "unchanged"
 
 
 def _is_hopeless(problem: Problem) -> bool:

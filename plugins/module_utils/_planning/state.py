@@ -46,6 +46,7 @@ class State:
         self.forbidden: set[tuple[int, int]] = set()
         self.misplaced = 0
         self.proven: int | None = None
+        self.impossible = False
         self._by_room: list[int] = []
         self._by_room_until = 0
         self._changes = 0

@@ -1,0 +1,160 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fewest migrations as an integer program over guests and hosts. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .bounds import is_closed
+from .problem import Problem
+from .state import State
+
+# The solver keeps rows to its own tolerance; the band is asked for narrower, so that the result is in it.
+MARGIN = 1e-6
+Row = list[Any]
+
+
+class Program:
+    """A binary for each unit and each other host that it may go to, and one for its leaving home.
+
+    Everything is written as the change against home: most units stay, so most rows are short where it counts,
+    and the solver's relaxation is tight. The place of each metric's band is free. Rules that are wishes are
+    not in it. fewer_than: only placements with fewer migrations than this are of interest; None for any.
+    """
+
+    def __init__(self, state: State, fewer_than: int | None) -> None:
+        self.state, self.problem = state, state.problem
+        self.arrives: dict[tuple[int, int], int] = {}
+        self.leaves: dict[int, int] = {}
+        self.arrivals: list[list[tuple[int, int]]] = [[] for _host in self.problem.hosts]
+        self.departures: list[list[tuple[int, int]]] = [[] for _host in self.problem.hosts]
+        self.cost: list[float] = []
+        self.lower: list[float] = []
+        self.upper: list[float] = []
+        self.integer: list[bool] = []
+        self.rows: list[Row] = []
+        for unit in range(len(self.problem.members)):
+            self._place(unit)
+        if fewer_than is not None:
+            columns = [column for column, cost in enumerate(self.cost) if cost]
+            self.rows.append([None, fewer_than - 1.0, columns, [self.cost[column] for column in columns]])
+        self._keep_needs()
+        self._keep_groups()
+        if self.problem.policy.goal == "spread":
+            self._keep_band()
+
+    def model(self, seconds: float | None) -> dict[str, Any]:
+        return {
+            "cost": self.cost,
+            "lower": self.lower,
+            "upper": self.upper,
+            "integer": self.integer,
+            "rows": self.rows,
+            "seconds": seconds,
+        }
+
+    def places(self, values: list[float]) -> dict[int, int]:
+        """By unit, the host that a solution has it on."""
+        places = {unit: self.problem.unit_home[unit] for unit in self.leaves}
+        places.update({unit: host for (unit, host), column in self.arrives.items() if values[column] > 0.5})
+        return places
+
+    def _column(self, cost: float, lower: float, upper: float, *, integer: bool) -> int:
+        self.cost.append(cost)
+        self.lower.append(lower)
+        self.upper.append(upper)
+        self.integer.append(integer)
+        return len(self.cost) - 1
+
+    def _place(self, unit: int) -> None:
+        problem = self.problem
+        home, mask = problem.unit_home[unit], problem.unit_mask[unit]
+        columns = []
+        for host in range(len(problem.hosts)):
+            if host != home and mask >> host & 1:
+                # Guests that are not together have no home as one; what moves depends on where they meet.
+                cost = 0.0 if home >= 0 else float(self.state.guests_moved(unit, host))
+                columns.append(self._column(cost, 0.0, 1.0, integer=True))
+                self.arrives[unit, host] = columns[-1]
+                self.arrivals[host].append((unit, columns[-1]))
+        if home < 0:
+            self.rows.append([1.0, 1.0, columns, [1.0] * len(columns)])
+            return
+        must = 0.0 if mask >> home & 1 else 1.0
+        leaves = self._column(float(len(problem.members[unit])), must, 1.0, integer=True)
+        self.leaves[unit] = leaves
+        self.departures[home].append((unit, leaves))
+        self.rows.append([0.0, 0.0, [*columns, leaves], [1.0] * len(columns) + [-1.0]])
+
+    def _row(
+        self, least: float | None, most: float | None, host: int, amounts: Mapping[int, float], floor: int = -1
+    ) -> None:
+        """least <= what comes to the host - what leaves it - the floor <= most."""
+        columns, values = [], []
+        for pairs, sign in ((self.arrivals[host], 1.0), (self.departures[host], -1.0)):
+            for unit, column in pairs:
+                amount = amounts.get(unit, 0.0)
+                if amount:
+                    columns.append(column)
+                    values.append(sign * amount)
+        if floor >= 0:
+            columns.append(floor)
+            values.append(-1.0)
+        if columns:
+            self.rows.append([least, most, columns, values])
+
+    def _at_home(self, host: int, amounts: Mapping[int, float]) -> float:
+        return sum(amounts.get(unit, 0.0) for unit, _column in self.departures[host])
+
+    def _keep_needs(self) -> None:
+        """The higher ceiling everywhere if any guest has to leave its host, and no more than now where a host
+        is above it already: a wider program, so a valid bound.
+        """
+        problem = self.problem
+        forced = any(self.state.must_move(unit) for unit in range(len(problem.members)))
+        for need in range(len(problem.needs.names)):
+            for host, fixed in enumerate(problem.fixed_need):
+                ceiling = problem.needs.ceiling[host][need]
+                top = problem.needs.ceiling_for_rules[host][need] if forced else ceiling
+                unit = max(ceiling, 1e-12)
+                amounts = {u: vector[need] / unit for u, vector in enumerate(problem.unit_need)}
+                room = (top - fixed[need]) / unit - self._at_home(host, amounts)
+                self._row(None, max(0.0, room), host, amounts)
+
+    def _keep_groups(self) -> None:
+        problem = self.problem
+        members: dict[int, dict[int, float]] = {}
+        for unit, groups in enumerate(problem.unit_groups):
+            for number, many in groups:
+                members.setdefault(number, {})[unit] = float(many)
+        for number, amounts in members.items():
+            group, fixed = problem.groups[number], problem.fixed_groups[number]
+            if not group.strict:
+                continue
+            if group.kind == "apart":
+                for host in range(len(problem.hosts)):
+                    stay = float(fixed.get(host, 0))
+                    most = max(1.0, stay) - stay - self._at_home(host, amounts)
+                    self._row(None, most, host, amounts)
+                continue
+            floor = self._column(0.0, 0.0, len(group.guests), integer=True)
+            for host in sorted(group.domain):
+                here = float(fixed.get(host, 0)) + self._at_home(host, amounts)
+                self._row(-here, group.skew - here, host, amounts, floor)
+
+    def _keep_band(self) -> None:
+        problem = self.problem
+        for metric, counted in enumerate(problem.metrics.counted):
+            limit, mean = problem.metrics.limits[metric], problem.mean_points[metric]
+            closed = is_closed(problem, frozenset(counted))
+            # The mean of all hosts is inside every band, and no migration among them changes it.
+            bottom, top = (mean - limit - MARGIN, mean + MARGIN) if closed else (-1000.0, 1000.0)
+            floor = self._column(0.0, bottom, top, integer=False)
+            for host in counted:
+                points = problem.unit_points[problem.host_kind[host]]
+                amounts = {unit: vector[metric] for unit, vector in enumerate(points)}
+                now = problem.fixed_points[host][metric] + self._at_home(host, amounts)
+                self._row(-now, max(0.0, limit - MARGIN) - now, host, amounts, floor)
