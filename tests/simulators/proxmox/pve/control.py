@@ -8,9 +8,11 @@ import json
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.errors import SnapshotError
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
+
 from .access import Access
-from .errors import SnapshotError
-from .state import Guest, Load
+from .state import Guest
 from .world import World
 
 

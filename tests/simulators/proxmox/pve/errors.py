@@ -37,7 +37,3 @@ def bad_parameters(**errors: str) -> ApiError:
     return ApiError(
         400, "Parameter verification failed.", {name.replace("_", "-"): why for name, why in errors.items()}
     )
-
-
-class SnapshotError(Exception):
-    """The snapshot holds what Proxmox VE can't: named, with what to do."""

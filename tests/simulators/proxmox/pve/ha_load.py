@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import SnapshotError
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.errors import SnapshotError
+
 from .ha import HaGroup, HaResource, HaRule, HaState, check_rules
 from .state import Guest
 

@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from .errors import SnapshotError
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.errors import SnapshotError
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
+
 from .faults import Switches
 from .ha_load import HaChoice, load_ha
-from .state import Counters, Disk, Guest, Load, Node, Space, Storage
+from .state import Counters, Disk, Guest, Node, Space, Storage
 from .tasks import TaskBook
 from .world import World, node_own_load
 
@@ -72,10 +74,6 @@ def _add_past_migrations(world: World, snapshot: Mapping[str, Any]) -> None:
         world.tasks.start(came_from, kind, entry["id"], "root@pam", ended - 30).end(ended, "OK")
 
 
-def _load(used: Mapping[str, Any]) -> Load:
-    return Load(used.get("cpu"), used.get("memory"), used.get("network_io"), used.get("disk_io"))
-
-
 def _known(pressure: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in pressure.items() if value is not None}
 
@@ -95,7 +93,7 @@ def _node(entry: Mapping[str, Any], number: int, version: str, now: float, guest
         maintenance=entry["maintenance"],
         maxcpu=entry["capacity"]["cpu"],
         maxmem=entry["capacity"]["memory"],
-        own=node_own_load(_load(entry["used"]), guests),
+        own=node_own_load(Load.of(entry["used"]), guests),
         pressure=_known(entry.get("pressure", {})),
         bridges=list(entry.get("networks", ())),
         version=own if own.partition(".")[0] == version.partition(".")[0] else version,
@@ -147,7 +145,7 @@ def _guest(entry: Mapping[str, Any], storages: Mapping[str, Storage], now: float
     kind = "qemu" if entry["kind"] == "vm" else "lxc"
     blockers = set(entry.get("blockers", ()))
     template = "template" in blockers
-    load = _load(entry["used"])
+    load = Load.of(entry["used"])
     return Guest(
         vmid=int(name),
         name=entry["name"],

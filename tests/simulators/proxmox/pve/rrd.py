@@ -12,8 +12,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
+
 from .errors import bad_parameters
-from .state import Guest, Load, Node
+from .state import Guest, Node
 from .world import World
 
 Row = dict[str, object]

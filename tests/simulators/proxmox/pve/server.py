@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import json
 import ssl
-import sys
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.errors import SnapshotError
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.serving import TlsHandler, TlsServer
 
 from . import control
 from .access import Access
-from .errors import ApiError, SnapshotError
+from .errors import ApiError
 from .routes import Page, carry_out, find
 from .world import World
 
@@ -26,63 +26,25 @@ class Dropped(Exception):
     """The connection is to be closed without an answer."""
 
 
-class Server(ThreadingHTTPServer):
-    """One cluster on one port. The TLS handshake is the connection's own thread's work."""
-
-    daemon_threads = True
-    request_queue_size = 256
-    allow_reuse_address = True
+class Server(TlsServer):
+    """One cluster on one port."""
 
     def __init__(self, address: tuple[str, int], world: World, access: Access, tls: ssl.SSLContext) -> None:
-        super().__init__(address, Handler)
+        super().__init__(address, Handler, tls)
         self.world = world
         self.access = access
-        self.tls = tls
-
-    def get_request(self) -> tuple[Any, Any]:
-        connection, address = super().get_request()
-        return self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news; anything else is a mistake of ours."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(TlsHandler):
     """One connection."""
 
-    protocol_version = "HTTP/1.1"
     server_version = "pve-api-daemon/3.0"
-    sys_version = ""
-    disable_nagle_algorithm = True
-    timeout = 120
     server: Server
 
-    def setup(self) -> None:
-        self.request.settimeout(20)
-        self.request.do_handshake()
-        super().setup()
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Quiet: a test reads /_sim/state for the calls."""
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self._answer()
-
-    def do_PUT(self) -> None:
-        self._answer()
-
-    def do_DELETE(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
+    def answer(self) -> None:
         began = time.monotonic()
         url = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body()
         try:
             if url.path.startswith("/_sim/"):
                 with self.server.world.lock:
@@ -173,10 +135,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close" if self.close_connection else "Keep-Alive")
         self.send_header("Content-Type", "application/json;charset=UTF-8")
         self.send_header("Content-Length", str(len(content)))
-        head = self._headers_buffer  # type: ignore[attr-defined]
-        head.append(b"\r\n")
-        head.append(content)
-        self.flush_headers()
+        self.send_at_once(content)
 
 
 def _error_body(error: ApiError) -> bytes:

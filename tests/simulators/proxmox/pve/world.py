@@ -15,10 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
+
 from .errors import died
 from .faults import Switches
 from .ha import HaState
-from .state import Change, Guest, Load, Node, Storage
+from .state import Change, Guest, Node, Storage
 from .tasks import TaskBook
 
 Action = Callable[[float], None]

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from ..state import Guest, Load, Node, Storage
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
+
+from ..state import Guest, Node, Storage
 from ..world import World
 
 Row = dict[str, object]
