@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 from .codec import Bounds
 
@@ -45,14 +45,14 @@ class Thresholds:
     pressure_memory: Share | None = None
     pressure_io: Share | None = None
 
-    def percents(self) -> Mapping[Metric, float]:
+    def percents(self) -> Mapping[str, float]:
         """By metric, in percent."""
-        found: dict[Metric, float] = {}
+        found: dict[str, float] = {}
         for part in fields(self):
             value = getattr(self, part.name)
             if value is not None:
                 ratio = part.name == "vcpus_per_core"
-                found["vcpu" if ratio else cast(Metric, part.name)] = 100.0 * value if ratio else float(value)
+                found["vcpu" if ratio else part.name] = 100.0 * value if ratio else float(value)
         return found
 
 
@@ -76,7 +76,7 @@ class Relief:
         "how much guests per core, up to 2, add to the vCPUs per core by which hosts are ranked",
     ] = 0
 
-    def ceilings(self) -> Mapping[Metric, float]:
+    def ceilings(self) -> Mapping[str, float]:
         """By metric, in percent, what relieved hosts come down to and receiving hosts are below."""
         overload, target = self.overload.percents(), self.target.percents()
         return {

@@ -19,7 +19,9 @@ from .snapshot import Bytes, ClusterRef, Id
 
 PLAN_SCHEMA: Final = "evenkeel.cluster/plan/1"
 
-MigrationKind = Literal["balance", "rule", "evacuate", "parking", "manual", "rollback"]
+MigrationKind = Literal[
+    "balance", "rule", "evacuate", "relieve", "consolidate", "parking", "manual", "rollback"
+]
 Step = Annotated[int, Bounds(least=1)]
 
 
@@ -137,6 +139,9 @@ class Plan:
     proof: Proof
     unresolved: tuple[Unresolved, ...] = ()
     immovable: tuple[Immovable, ...] = ()
+    emptied: Annotated[tuple[Id, ...], "goal consolidate: hosts that run guests now and none after it"] = (
+        field(default=(), metadata={"omit": True})
+    )
 
     @classmethod
     def from_json(cls, value: object) -> Plan:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .errors import InputError
@@ -31,7 +31,7 @@ def in_terms_of_demand(policy: Policy, given: object) -> Policy:
     """
     named = isinstance(given, Mapping) and "metrics" in given
     if policy.goal == "relieve" and policy.relieve and not named:
-        policy = replace(policy, metrics=tuple(policy.relieve.ceilings()))
+        policy = replace(policy, metrics=cast("tuple[Metric, ...]", tuple(policy.relieve.ceilings())))
     if policy.demand != "pressure":
         return policy
     for metric in policy.metrics:

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .._model.plan import ClusterState, GuestRef, Immovable, MigrationKind, Unresolved, Violation
+from .consolidate_told import why_consolidated
 from .problem import Problem
+from .relief_told import hot_after, why_relieved
 from .state import State
 
 MOST_IMMOVABLE = 200
+_KIND_BY_GOAL: Mapping[str, MigrationKind] = {"relieve": "relieve", "consolidate": "consolidate"}
 
 
 def kind_of(state: State, unit: int) -> MigrationKind:
@@ -27,13 +30,15 @@ def kind_of(state: State, unit: int) -> MigrationKind:
     broken, excess, wishes = state.broken, state.total_excess, state.soft_cost
     here = state.take(unit)
     state.put(unit, home)
-    mends = state.broken > broken or (state.total_excess <= excess + 1e-9 and state.soft_cost > wishes + 1e-9)
+    mends = state.broken > broken
+    if problem.policy.goal not in _KIND_BY_GOAL:
+        mends |= state.total_excess <= excess + 1e-9 and state.soft_cost > wishes + 1e-9
     state.move(unit, here)
     if not mends and unit in problem.crowded:
         ceiling = problem.needs.ceiling[here]
         # It left where a broken rule wanted fewer, and was let in up to the ceiling that such a guest has.
         mends = any(have > top for have, top in zip(state.need[here], ceiling, strict=True))
-    return "rule" if mends else "balance"
+    return "rule" if mends else _KIND_BY_GOAL.get(problem.policy.goal, "balance")
 
 
 class Reasons:
@@ -65,6 +70,10 @@ class Reasons:
             first = self.problem.hosts[home].name
             cause = f"empties {first}" if empties else f"{first} is in maintenance"
             return f"{cause}; {enters} ends at {ends}"
+        if kind == "relieve":
+            return why_relieved(self.problem, self.before, self.after, source, target)
+        if kind == "consolidate":
+            return why_consolidated(self.problem, self.after, source, target)
         text = self._rule(guest, leaves) if kind == "rule" else ""
         return (
             text or self._main_change(source, target) or f"leaves room on {leaves} that other migrations need"
@@ -223,7 +232,11 @@ def immovable(problem: Problem, places: Sequence[int], after: ClusterState) -> t
 
 
 def _hot_hosts(problem: Problem, after: ClusterState) -> set[int]:
-    hot = set()
+    hot: set[int] = set()
+    if problem.policy.goal == "consolidate":
+        return hot
+    if problem.policy.goal == "relieve":
+        return hot_after(problem, after)
     for index, (name, limit) in enumerate(zip(problem.metrics.names, problem.metrics.limits, strict=True)):
         spread = after.spread[name]
         if spread is None or spread <= limit + 1e-3:

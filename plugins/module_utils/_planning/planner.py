@@ -13,19 +13,24 @@ from typing import Literal
 from .._model.plan import Cost, GuestRef, Migration, MigrationKind, Plan, Proof, Unresolved
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
+from .aims import bound, left_undone, pursue
 from .anneal import SETTLED
 from .apply import apply_plan
-from .bounds import migrations_bound, spread_bound
+from .arrange import arranged
+from .bounds import spread_bound
+from .consolidate_told import emptied
 from .errors import UnsafePlan
 from .estimate import estimated
-from .explain import Reasons, broken_rules, immovable, kind_of, left_on, out_of_band, stranded
+from .explain import Reasons, broken_rules, immovable, kind_of, left_on, stranded
 from .hosts import closed
+from .idle import awake
 from .judge import cluster_state
 from .moves import go_home
 from .order import Hop, Order, order
 from .others import defers, left_to_others
 from .problem import Problem, build
-from .search import place_like, solve
+from .relieve import overloaded, points_before
+from .search import place_like
 from .select import select_guests, select_hosts
 from .state import State
 from .verify import Barred, verify
@@ -48,19 +53,26 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
 
     if defers(snapshot, policy):
         return left_to_others(snapshot, policy)
-    known, wanted = estimated(snapshot, policy)
+    known, wanted = estimated(arranged(snapshot, policy), policy)
     open_hosts = closed(known, wanted)
-    problem = build(open_hosts, wanted)
-    result, places = _reachable(problem, solve(problem, expired), expired)
+    problem, result = _planned(open_hosts, wanted, expired)
+    while (more := awake(problem, result.after)) is not None:
+        problem, result = _planned(open_hosts, more, expired)
+    _check(problem, result)
+    return replace(result, policy=policy, snapshot_digest=snapshot.digest())
+
+
+def _planned(snapshot: Snapshot, policy: Policy, expired: Callable[[], bool]) -> tuple[Problem, Plan]:
+    problem = build(snapshot, policy)
+    result, places = _reachable(problem, pursue(problem, expired), expired)
     if policy.goal == "evacuate" and result.immovable:
-        roomy = build(open_hosts, wanted, makes_room=True)
-        other, ends = _reachable(roomy, solve(roomy, expired), expired)
+        roomy = build(snapshot, policy, makes_room=True)
+        other, ends = _reachable(roomy, pursue(roomy, expired), expired)
         if len(other.immovable) < len(result.immovable):
             problem, result, places = roomy, other, ends
     if policy.max_migrations is None:
         result, places = _stable(problem, result, places, expired)
-    _check(problem, result)
-    return replace(result, policy=policy, snapshot_digest=snapshot.digest())
+    return problem, result
 
 
 def _stable(
@@ -74,7 +86,7 @@ def _stable(
         if result.status == "balanced":
             break
         later = build(apply_plan(problem.snapshot, result), problem.policy, makes_room=problem.makes_room)
-        further, ends = _reachable(later, solve(later, expired), expired)
+        further, ends = _reachable(later, pursue(later, expired), expired)
         if not further.migrations:
             break
         composed, reached = _reachable(problem, place_like(problem, ends), expired)
@@ -96,7 +108,7 @@ def _reachable(problem: Problem, state: State, expired: Callable[[], bool]) -> t
         left = ordered.left
         stuck = {hop.guest for hop in left}
         forbidden |= {(unit, state.where[unit]) for unit in kinds if stuck & set(problem.members[unit])}
-        state = solve(problem, expired, frozenset(forbidden))
+        state = pursue(problem, expired, frozenset(forbidden))
     while True:
         kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
         ordered = _order(state, kinds)
@@ -108,7 +120,10 @@ def _reachable(problem: Problem, state: State, expired: Callable[[], bool]) -> t
             if stuck & set(problem.members[unit]):
                 state.take(unit)
                 go_home(state, unit)
-    if any(placed.hop.parking for placed in ordered.placed) and _stay_where_parked(state, ordered):
+    parks = problem.policy.goal not in ("relieve", "consolidate") and any(
+        placed.hop.parking for placed in ordered.placed
+    )
+    if parks and _stay_where_parked(state, ordered):
         return _reachable(problem, state, expired)
     return _plan(state, kinds, ordered, left), _places(state)
 
@@ -221,34 +236,31 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: S
         before=before,
         after=after,
         proof=replace(
-            _proof(problem, len(migrations), state.proven, complete=not wrong),
+            _proof(state, places, len(migrations), complete=not wrong),
             seconds=round(ordered.seconds, 1),
             seconds_lower_bound=round(ordered.seconds_bound(problem.policy.max_per_host), 1),
         ),
         unresolved=tuple(unresolved),
         immovable=immovable(problem, places, after) if unresolved else (),
+        emptied=tuple(problem.hosts[host].id for host in emptied(problem, places))
+        if problem.policy.goal == "consolidate"
+        else (),
     )
 
 
-def _proof(problem: Problem, migrations: int, proven: int | None, *, complete: bool) -> Proof:
+def _proof(state: State, places: Sequence[int], migrations: int, *, complete: bool) -> Proof:
     """The bound holds for plans that put everything in order, so an incomplete plan has none but 0."""
-    banded = problem.policy.goal == "spread"
-    if problem.policy.goal == "evacuate":
-        bound = sum(len(_to_leave(problem, host)) for host in range(len(problem.hosts))) if complete else 0
-        method = "every running guest of the hosts that are to be emptied has to leave"
-    else:
-        bound = migrations_bound(problem, banded=banded) if complete else 0
-        method = (
-            "fewest departures and arrivals that bring every host into the band, rules included"
-            if banded
-            else "fewest departures that mend every rule"
-        )
-    if complete and proven is not None and proven >= bound:
-        bound, method = proven, "integer program over guests and hosts, solved by HiGHS"
-    spreads = dict(zip(problem.metrics.names, spread_bound(problem), strict=True))
+    problem = state.problem
+    fewest, method = bound(state, places)
+    if not complete:
+        fewest = 0
+    elif state.proven is not None and state.proven >= fewest:
+        fewest, method = state.proven, "integer program over guests and hosts, solved by HiGHS"
+    levels = problem.policy.goal not in ("relieve", "consolidate")
+    spreads = dict(zip(problem.metrics.names, spread_bound(problem), strict=True)) if levels else {}
     return Proof(
-        migrations_lower_bound=bound,
-        optimal=complete and migrations == bound,
+        migrations_lower_bound=fewest,
+        optimal=complete and migrations == fewest,
         spread_lower_bound={name: spreads.get(name) for name in problem.policy.metrics},
         method=method,
     )
@@ -286,9 +298,7 @@ def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> lis
         left_behind = stranded(problem, places)
         return [*left_behind, *found] if left_behind else []
     found += broken_rules(problem, places, after, {item.what for item in found})
-    if problem.policy.goal == "spread":
-        found += stranded(problem, places)
-        found += out_of_band(problem, after, impossible=state.impossible)
+    found += left_undone(state, places, after)
     if left and found:
         names = ", ".join(problem.guests[hop.guest].name for hop in left[:10])
         found.append(
@@ -314,6 +324,10 @@ def _is_hopeless(problem: Problem) -> bool:
         return not any(problem.roles.receives) or all(problem.stays[guest] for guest in left)
     if not any(problem.roles.receives) or problem.contradictions:
         return True
+    if problem.policy.goal == "relieve":
+        hot = overloaded(problem, points_before(problem))
+        movable = {home for home, stays in zip(problem.home, problem.stays, strict=True) if stays is None}
+        return not movable & set(hot)
     banded = problem.policy.goal == "spread"
     return banded and any(
         bound is not None and bound > limit + 1e-6

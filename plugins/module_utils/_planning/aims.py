@@ -1,0 +1,76 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each goal asks of a placement, and what it says of a plan: where goals differ.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .._model.plan import ClusterState, Unresolved
+from .bounds import migrations_bound
+from .consolidate import consolidate, running_by_host
+from .consolidate_told import consolidation_bound, hosts_needed, kept_on
+from .explain import left_on, out_of_band, stranded
+from .prefer import prefer
+from .problem import Problem
+from .relief_told import relief_bound, still_overloaded
+from .relieve import relieve
+from .search import solve
+from .state import State
+
+
+def pursue(
+    problem: Problem, expired: Callable[[], bool], forbidden: frozenset[tuple[int, int]] = frozenset()
+) -> State:
+    """The best placement found for the policy's goal; `forbidden` as in solve."""
+    state = solve(problem, expired, forbidden)
+    goal = problem.policy.goal
+    if goal == "relieve":
+        relieve(state)
+    elif goal == "consolidate":
+        consolidate(state)
+    elif goal == "spread":
+        prefer(state)
+    return state
+
+
+def left_undone(state: State, places: Sequence[int], after: ClusterState) -> list[Unresolved]:
+    """What the goal wants besides rules, and the placement does not give."""
+    problem = state.problem
+    goal = problem.policy.goal
+    found = [] if goal == "rules" else stranded(problem, places)
+    if goal == "spread":
+        found += out_of_band(problem, after, impossible=state.impossible)
+    elif goal == "relieve":
+        found += still_overloaded(state)
+    elif goal == "consolidate":
+        found += kept_on(state, places)
+    return found
+
+
+def bound(state: State, places: Sequence[int]) -> tuple[int, str]:
+    """No legal plan that reaches as much has fewer migrations; and how that is known."""
+    problem = state.problem
+    goal = problem.policy.goal
+    if goal == "evacuate":
+        leaving = [host for host, leaves in enumerate(problem.roles.leaving) if leaves]
+        total = sum(len(left_on(problem, problem.home, host)) for host in leaving)
+        return total, "every running guest of the hosts that are to be emptied has to leave"
+    fewest = migrations_bound(problem, banded=goal == "spread")
+    if goal == "spread":
+        return fewest, "fewest departures and arrivals that bring every host into the band, rules included"
+    if goal == "relieve":
+        fewest = max(fewest, relief_bound(state))
+        return fewest, "fewest departures that bring every overloaded host as far down"
+    if goal == "consolidate":
+        on = sum(map(bool, running_by_host(problem, places)))
+        return (
+            max(fewest, consolidation_bound(problem, places)),
+            f"all guests of the hosts with the fewest have to leave; {on} hosts stay on,"
+            f" at least {hosts_needed(problem)} must",
+        )
+    return fewest, "fewest departures that mend every rule"

@@ -1,0 +1,227 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Empties as many hosts as the others have room for. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from .._model.goals import Consolidation
+from .level import trim
+from .moves import crowding
+from .problem import Problem
+from .state import APART_AT_HOME, State
+
+Undo = list[tuple[int, int]]
+# Hosts, and guests of each, that are looked at to make room for a guest that finds none.
+MOST_HOSTS, MOST_GUESTS = 12, 24
+
+
+def consolidation_of(problem: Problem) -> Consolidation:
+    return problem.policy.consolidate or Consolidation()
+
+
+def running_by_host(problem: Problem, places: Sequence[int]) -> list[int]:
+    """How many running guests each host has."""
+    counts = [0] * len(problem.hosts)
+    for guest, place in enumerate(places):
+        counts[place] += problem.guests[guest].power == "running"
+    return counts
+
+
+def may_be_emptied(problem: Problem) -> list[int]:
+    """Hosts that run guests, all of which may move, and that no policy or maintenance speaks of."""
+    stuck = {
+        home
+        for guest, home in enumerate(problem.home)
+        if problem.guests[guest].power == "running" and problem.stays[guest] is not None
+    }
+    running = running_by_host(problem, problem.home)
+    return [
+        host
+        for host, guests in enumerate(running)
+        if guests
+        and host not in stuck
+        and problem.hosts[host].active
+        and problem.roles.gives[host]
+        and not problem.roles.leaving[host]
+    ]
+
+
+def is_underused(state: State, host: int) -> bool:
+    """Whether the host is below what the policy calls worth emptying, in every metric that it reports."""
+    below = consolidation_of(state.problem).below
+    scale = state.problem.metrics.scale[host]
+    return below is None or all(
+        points < below for points, factor in zip(state.points[host], scale, strict=True) if factor
+    )
+
+
+def consolidate(state: State) -> None:
+    """Empty hosts, as long as the others have room within their limits and enough hosts stay on."""
+    work = _Emptying(state)
+    while work.empty_more():
+        while trim(state):
+            pass
+
+
+class _Emptying:
+    """Hosts without running guests are closed: nothing goes there any more."""
+
+    def __init__(self, state: State) -> None:
+        problem = state.problem
+        self.state, self.problem = state, problem
+        self.wants = consolidation_of(problem)
+        most = problem.policy.max_migrations
+        self.budget = 1 << 60 if most is None else most
+        in_units = {guest for guests in problem.members for guest in guests}
+        self.fixed = [0] * len(problem.hosts)
+        for guest, home in enumerate(problem.home):
+            self.fixed[home] += problem.guests[guest].power == "running" and guest not in in_units
+        self.kept = frozenset(state.forbidden)
+        self.shut: set[int] = set()
+
+    def empty_more(self) -> bool:
+        """Try hosts in several orders and keep what empties the most, with the fewest guests moved. Gives
+        whether any was emptied.
+        """
+        state = self.state
+        start, best = list(state.where), None
+        first = len(self._carrying())
+        for order in self._orders():
+            self._close()
+            for host in order:
+                if len(self._carrying()) <= self.wants.min_hosts:
+                    break
+                if self._empty(host):
+                    self._close()
+            rank = (len(self._carrying()), state.moves, state.bytes)
+            if rank[0] < first and (best is None or rank < best[0]):
+                best = (rank, list(state.where))
+            self._restore(start)
+        if best is not None:
+            self._restore(best[1])
+        self._close()
+        return best is not None
+
+    def _carrying(self) -> list[int]:
+        """Hosts that run guests and could go on doing so."""
+        problem = self.problem
+        parted = {
+            problem.home[guest]
+            for unit, host in enumerate(self.state.where)
+            if host == APART_AT_HOME
+            for guest in problem.members[unit]
+        }
+        return [
+            host
+            for host in range(len(problem.hosts))
+            if (self.fixed[host] or self.state.on[host] or host in parted) and not problem.roles.leaving[host]
+        ]
+
+    def _close(self) -> None:
+        carrying = set(self._carrying())
+        for host in range(len(self.problem.hosts)):
+            if host not in carrying and host not in self.shut:
+                self.shut.add(host)
+                self.state.forbidden.update((unit, host) for unit in range(len(self.problem.members)))
+
+    def _restore(self, places: Sequence[int]) -> None:
+        self.state.forbidden = set(self.kept)
+        self.shut.clear()
+        for unit, host in enumerate(places):
+            if self.state.where[unit] != host:
+                self.state.move(unit, host)
+
+    def _orders(self) -> Iterable[list[int]]:
+        state, problem = self.state, self.problem
+        hosts = [
+            host
+            for host in self._carrying()
+            if not self.fixed[host]
+            and problem.hosts[host].active
+            and problem.roles.gives[host]
+            and is_underused(state, host)
+        ]
+        guests = {host: sum(len(problem.members[unit]) for unit in state.on[host]) for host in hosts}
+        memory = {host: sum(problem.unit_bytes[unit] for unit in state.on[host]) for host in hosts}
+        room = {host: problem.needs.ceiling[host][1] for host in hosts}
+        keys: tuple[Callable[[int], tuple[float, ...]], ...] = (
+            lambda host: (guests[host], memory[host], host),
+            lambda host: (memory[host], guests[host], host),
+            lambda host: (room[host], guests[host], host),
+        )
+        seen: list[list[int]] = []
+        for key in keys:
+            order = sorted(hosts, key=key)
+            if order not in seen:
+                seen.append(order)
+        return seen
+
+    def _empty(self, host: int) -> bool:
+        """Move all guests of the host to others; gives whether that could be done, else nothing changed."""
+        return any(self._empty_into(host, tight=tight) for tight in (False, True))
+
+    def _empty_into(self, host: int, *, tight: bool) -> bool:
+        state, undo = self.state, Undo()
+        size = self.problem.unit_bytes
+        for unit in sorted(state.on[host], key=lambda unit: (-size[unit], unit)):
+            if not self._place(unit, host, undo, tight=tight) or state.moves > self.budget:
+                for moved, before in reversed(undo):
+                    state.move(moved, before)
+                return False
+        return True
+
+    def _place(self, unit: int, closing: int, undo: Undo, *, tight: bool) -> bool:
+        state = self.state
+        source = state.take(unit)
+        target = self._best(unit, closing, tight=tight)
+        if target is not None:
+            state.put(unit, target)
+            undo.append((unit, source))
+            return True
+        state.put(unit, source)
+        return self._make_room(unit, closing, undo)
+
+    def _best(self, unit: int, closing: int, *, tight: bool) -> int | None:
+        """The emptiest host that it fits on, so that the others stay level, or the fullest."""
+        state, best = self.state, None
+        sign = -1.0 if tight else 1.0
+        wishes = state.soft_cost
+        for host in range(len(self.problem.hosts)):
+            if host == closing or not state.fits(unit, host):
+                continue
+            harm = 0.0
+            if wishes or any(not group.strict for group in self.problem.groups):
+                state.put(unit, host)
+                harm = max(0.0, state.soft_cost - wishes)
+                state.take(unit)
+            key = (harm, sign * crowding(state, unit, host), host)
+            if best is None or key < best:
+                best = key
+        return None if best is None else best[-1]
+
+    def _make_room(self, unit: int, closing: int, undo: Undo) -> bool:
+        """Let one guest of another host give way."""
+        state, size = self.state, self.problem.unit_bytes
+        hosts = [
+            host
+            for host in range(len(self.problem.hosts))
+            if host != closing and state.on[host] and self.problem.unit_mask[unit] >> host & 1
+        ]
+        source = state.take(unit)
+        for host in sorted(hosts, key=lambda host: (crowding(state, unit, host), host))[:MOST_HOSTS]:
+            for other in sorted(state.on[host], key=lambda other: (size[other], other))[:MOST_GUESTS]:
+                state.take(other)
+                if state.fits(unit, host):
+                    state.put(unit, host)
+                    away = self._best(other, closing, tight=True)
+                    if away is not None and away != host:
+                        state.put(other, away)
+                        undo += [(unit, source), (other, host)]
+                        return True
+                    state.take(unit)
+                state.put(other, host)
+        state.put(unit, source)
+        return False
