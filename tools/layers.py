@@ -27,6 +27,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     f"{UTILS}/_state": (f"{UTILS}/_model",),
     f"{UTILS}/_capacity": (f"{UTILS}/_model", f"{UTILS}/_state"),
+    f"{UTILS}/_loads": (f"{UTILS}/_model",),
+    # It runs on hypervisors, whose Python may be older than ours.
+    f"{UTILS}/_hypervisor": (f"{UTILS}/_model/errors.py",),
     f"{UTILS}/_ansible": (UTILS,),
     "plugins/modules": (UTILS,),
     "plugins/action": (UTILS,),
@@ -36,7 +39,17 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 }
 # Only _ansible/ and the plugins proper may know Ansible.
 ANSIBLE_FREE = tuple(
-    f"{UTILS}/{name}" for name in ("_model", "_planning", "_platforms", "_execution", "_state", "_capacity")
+    f"{UTILS}/{name}"
+    for name in (
+        "_model",
+        "_planning",
+        "_platforms",
+        "_execution",
+        "_state",
+        "_capacity",
+        "_loads",
+        "_hypervisor",
+    )
 )
 
 

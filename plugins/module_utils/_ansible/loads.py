@@ -1,0 +1,91 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs of modules that put loads from elsewhere into a snapshot. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._loads.fallback import Missing
+from .._loads.from_hosts import Choice, merge
+from .._loads.host_load import HostLoad
+from .._model.errors import InputError
+from .._model.snapshot import Snapshot
+from .balance import snapshot_of
+from .files import write_json
+
+MOST_NAMES = 10
+
+SNAPSHOT_ARGUMENTS: dict[str, Any] = {
+    "snapshot": {"type": "dict"},
+    "snapshot_path": {"type": "path"},
+    "merged_path": {"type": "path"},
+}
+
+
+def merge_host_loads(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Put what hosts answered into the snapshot; without answers only say whom to ask."""
+    snapshot = snapshot_of(params)
+    result: dict[str, Any] = {
+        "changed": False,
+        "hosts": [
+            {"id": host.id, "name": host.name, "address": host.address}
+            for host in snapshot.hosts
+            if host.status == "online"
+        ],
+    }
+    if params["answers"] is None:
+        return result
+    choice = Choice(cpu=params["cpu"], period=params["period"], on_silent_host=params["on_silent_host"])
+    merged = merge(snapshot, {key: answer_of(key, given) for key, given in params["answers"].items()}, choice)
+    return {
+        **result,
+        **handed_over(params, merged.snapshot),
+        "told": list(merged.told),
+        "silent": [{"id": host.id, "name": host.name, "why": host.why} for host in merged.silent],
+        "warnings": told_of(merged.silent, params["on_silent_host"]),
+    }
+
+
+def answer_of(key: str, given: object) -> HostLoad | str:
+    """What host_load_info returned on a host, or why it returned nothing: whatever a task registers."""
+    where = f"answers.{key}"
+    if not isinstance(given, Mapping):
+        raise InputError(where, given, "what host_load_info returned, or failed with")
+    if isinstance(given.get("load"), Mapping):
+        return HostLoad.from_json(given["load"], f"{where}.load")
+    if given.get("skipped"):
+        return "it was not asked, since nobody told where it is"
+    if given.get("unreachable") or given.get("failed"):
+        why = str(given.get("msg") or "it did not say why").removeprefix("Task failed: ")
+        return " ".join(why.split())
+    raise InputError(where, sorted(given), "what host_load_info returned, or failed with")
+
+
+def handed_over(params: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
+    """The snapshot as the result, or in a file where it came from one or is to go to one."""
+    path = params["merged_path"] or params["snapshot_path"]
+    if path is None:
+        return {"snapshot": snapshot.to_json()}
+    write_json(path, snapshot.to_json(), "merged_path" if params["merged_path"] else "snapshot_path")
+    return {"snapshot_path": path}
+
+
+def told_of(missing: Sequence[Missing], fallback: str) -> list[str]:
+    """A line for each host, guest or metric whose load is not known, the same reasons together."""
+    instead = {
+        "platform": "the platform's own figures are used",
+        "exclude": "it takes no part",
+        "fail": "nothing is planned",
+    }[fallback]
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for item in missing:
+        grouped.setdefault((item.kind, item.why), []).append(item.name)
+    return [f"{kind} {_listed(names)}: {why}; {instead}" for (kind, why), names in grouped.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{', '.join(names[:MOST_NAMES])}{more}"

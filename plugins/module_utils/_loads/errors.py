@@ -1,0 +1,12 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong where loads come from somewhere else than the platform. Private to the collection."""
+
+from __future__ import annotations
+
+from .._model.errors import EvenKeelError
+
+
+class LoadMissing(EvenKeelError):
+    """A load is not known, and the user wants none to be taken from the platform instead."""

@@ -1,0 +1,217 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_load_info
+short_description: Measure the load of a Linux hypervisor on the hypervisor itself
+version_added: 0.1.0
+author:
+  - The Even Keel Authors (@evenkeel)
+description:
+  - Reads load averages, pressure stall information, memory, the ZFS ARC and the CPUs from C(/proc) of the host that it runs on.
+  - Runs over the connection that Ansible has to the host. It needs no privileges there, and no library.
+  - Changes nothing. M(evenkeel.cluster.host_load_merge) puts what it gives into the snapshot of a cluster.
+extends_documentation_fragment:
+  - evenkeel.cluster.cluster
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    support: none
+options:
+  proc:
+    description: Where the C(/proc) of the hypervisor is mounted, for a connection into a container that sees it elsewhere.
+    type: path
+    default: /proc
+requirements:
+  - Python 3.8 or newer and Linux on the hypervisor
+seealso:
+  - module: evenkeel.cluster.host_load_merge
+"""
+
+EXAMPLES = r"""
+- name: Measure every hypervisor, as many at once as there are forks
+  hosts: hypervisors
+  gather_facts: false
+  tasks:
+    - name: Measure
+      evenkeel.cluster.host_load_info:
+      register: measured
+
+- name: Measure from within a container
+  evenkeel.cluster.host_load_info:
+    proc: /host/proc
+"""
+
+RETURN = r"""
+load:
+  description:
+    - What the kernel tells. Units are bytes and percent.
+    - What this kernel does not tell is null.
+  returned: success
+  type: dict
+  contains:
+    loadavg:
+      description: How many tasks ran, wanted to run or waited for a disk, on average over so many minutes.
+      returned: success
+      type: dict
+      contains:
+        load1:
+          description: Over one minute.
+          returned: success
+          type: float
+          sample: 11.52
+        load5:
+          description: Over five minutes.
+          returned: success
+          type: float
+          sample: 10.9
+        load15:
+          description: Over fifteen minutes.
+          returned: success
+          type: float
+          sample: 8.31
+    pressure:
+      description: Share of time in which tasks waited for a resource.
+      returned: success
+      type: dict
+      contains:
+        cpu:
+          description: For a CPU. Null where the kernel has no such figures.
+          returned: success
+          type: dict
+          contains: &stalls
+            some:
+              description: Time in which at least one task waited, in percent of the last 10, 60 and 300 seconds.
+              returned: success
+              type: dict
+              sample: {"avg10": 3.1, "avg60": 2.84, "avg300": 2.5}
+            full:
+              description: The same, of time in which all tasks waited. Older kernels do not tell it of the CPU.
+              returned: success
+              type: dict
+              sample: {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0}
+        memory:
+          description: For memory. Null where the kernel has no such figures.
+          returned: success
+          type: dict
+          contains: *stalls
+        io:
+          description: For a disk. Null where the kernel has no such figures.
+          returned: success
+          type: dict
+          contains: *stalls
+    memory:
+      description: The memory of the host.
+      returned: success
+      type: dict
+      contains:
+        total:
+          description: What the kernel has.
+          returned: success
+          type: int
+          sample: 270252122112
+        free:
+          description: What nothing uses.
+          returned: success
+          type: int
+          sample: 8053063680
+        available:
+          description: What new programs can have, by the kernel's estimate. Caches of the kernel count, the ARC does not.
+          returned: success
+          type: int
+          sample: 61203283968
+        used:
+          description: What is out of reach for a new guest, which is RV(load.memory.total) less RV(load.memory.available) and RV(load.zfs_arc.reclaimable).
+          returned: success
+          type: int
+          sample: 148747862016
+        swap_total:
+          description: The swap space.
+          returned: success
+          type: int
+          sample: 8589930496
+        swap_free:
+          description: Swap space that nothing uses.
+          returned: success
+          type: int
+          sample: 8589930496
+    zfs_arc:
+      description: The cache of ZFS. Null where there is no ZFS.
+      returned: success
+      type: dict
+      contains:
+        size:
+          description: How large it is.
+          returned: success
+          type: int
+          sample: 68719476736
+        minimum:
+          description: Below this size ZFS gives nothing back.
+          returned: success
+          type: int
+          sample: 8418017280
+        maximum:
+          description: How large it may get.
+          returned: success
+          type: int
+          sample: 135088275456
+        reclaimable:
+          description: What ZFS gives back when it is wanted, which is the size above the minimum.
+          returned: success
+          type: int
+          sample: 60301459456
+    cpu:
+      description: The CPUs.
+      returned: success
+      type: dict
+      contains:
+        sockets:
+          description: How many packages there are. Null where the kernel does not tell.
+          returned: success
+          type: int
+          sample: 2
+        cores:
+          description: How many cores there are in all packages. Null where the kernel does not tell.
+          returned: success
+          type: int
+          sample: 32
+        threads:
+          description: How many logical CPUs there are.
+          returned: success
+          type: int
+          sample: 64
+        model:
+          description: What the first of them calls itself.
+          returned: success
+          type: str
+          sample: AMD EPYC 7543 32-Core Processor
+        level:
+          description: The highest of the levels V(x86-64-v1) to V(x86-64-v4) whose features it has. Null on other architectures.
+          returned: success
+          type: str
+          sample: x86-64-v3
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import run_module
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.measuring import measure
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"proc": {"type": "path", "default": "/proc"}}, supports_check_mode=True
+    )
+    run_module(module, measure)
+
+
+if __name__ == "__main__":
+    main()
