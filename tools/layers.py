@@ -18,7 +18,8 @@ UTILS = "plugins/module_utils"
 ALLOWED: dict[str, tuple[str, ...]] = {
     f"{UTILS}/_model": (),
     f"{UTILS}/_planning": (f"{UTILS}/_model", f"{UTILS}/_planning/verify.py"),
-    f"{UTILS}/_planning/verify.py": (f"{UTILS}/_model",),
+    f"{UTILS}/_planning/verify.py": (f"{UTILS}/_model", f"{UTILS}/_planning/verify_goals.py"),
+    f"{UTILS}/_planning/verify_goals.py": (f"{UTILS}/_model",),
     f"{UTILS}/_platforms": (f"{UTILS}/_model",),
     f"{UTILS}/_execution": (
         f"{UTILS}/_model",

@@ -20,6 +20,7 @@ from itertools import pairwise
 from .._model.plan import Migration, Plan
 from .._model.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
+from .verify_goals import goal_defects
 
 TOLERANCE = 1e-6
 
@@ -43,7 +44,11 @@ def verify(
     if defects:
         return tuple(defects)
     replay = _Replay(snapshot, policy, plan.migrations)
-    return (*replay.capacity_defects(), *(text for rule in rules for text in replay.rule_defects(rule)))
+    return (
+        *replay.capacity_defects(),
+        *(text for rule in rules for text in replay.rule_defects(rule)),
+        *goal_defects(snapshot, policy, plan),
+    )
 
 
 def _order_defects(migrations: Sequence[Migration]) -> Iterable[str]:
@@ -78,7 +83,7 @@ def _step_defects(
             yield f"{label}: it is not ordered after step {last}, which moves the same guest"
         before[guest.id] = (migration.step, migration.target)
         why = _may_not_move(guest, hosts[guest.host], policy, barred) or _may_not_arrive(
-            guest, hosts[guest.host], target, barred
+            guest, hosts[guest.host], target, policy, barred
         )
         if why:
             yield f"{label}: {why}"
@@ -94,7 +99,7 @@ def _may_not_move(guest: Guest, host: Host, policy: Policy, barred: Barred) -> s
     return ""
 
 
-def _may_not_arrive(guest: Guest, home: Host, target: Host, barred: Barred) -> str:
+def _may_not_arrive(guest: Guest, home: Host, target: Host, policy: Policy, barred: Barred) -> str:
     if not target.active or target.id in barred.targets:
         return "the target takes no guests"
     for disk in guest.disks:
@@ -105,8 +110,10 @@ def _may_not_arrive(guest: Guest, home: Host, target: Host, barred: Barred) -> s
         return "the target lacks a network"
     if guest.cpu_models is not None and target.cpu_model and target.cpu_model not in guest.cpu_models:
         return f"the target's CPU model is {target.cpu_model}"
-    if guest.min_version and target.version and _numbers(target.version) < _numbers(guest.min_version):
-        return f"the target's version is {target.version}"
+    for least in (guest.min_version, home.version if policy.target_version == "not_older" else None):
+        have, want = _numbers(target.version or ""), _numbers(least or "")
+        if have and want and have < want:
+            return f"the target's version is {target.version}"
     return ""
 
 
@@ -213,6 +220,10 @@ class _Replay:
             "cpu": limits.cpu_for_rules if mends else limits.cpu,
             "memory": limits.memory_for_rules if mends else limits.memory,
         }
+        fill = self.policy.consolidate.fill if self.policy.consolidate else None
+        packs = any(self.migrations[i].kind == "consolidate" for i in self.arrivals[host.id])
+        if packs and not mends and fill is not None:
+            percents = {name: min(percent, fill) for name, percent in percents.items()}
         ratios = {"cpu": limits.cpu_overcommit, "memory": limits.memory_overcommit}
         for name, percent in percents.items():
             usable = max(0.0, (host.capacity.get(name) or 0.0) - (host.reserved.get(name) or 0.0))
