@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Start and stop the simulators, for tests, benchmarks and playbooks.
 
-    launch.py start {vcenter|proxmox} --snapshot FILE --workdir DIR [--detach] [-- SIMULATOR OPTION...]
+    launch.py start PLATFORM --snapshot FILE --workdir DIR [--detach] [-- SIMULATOR OPTION...]
     launch.py stop --workdir DIR
 
 `start` makes a certificate authority and a server certificate, starts the simulator, and writes
@@ -30,11 +30,15 @@ from typing import Any, Literal
 import trustme
 
 HERE = Path(__file__).resolve().parent
-USERS = {"vcenter": "administrator@vsphere.local", "proxmox": "root@pam"}
+USERS = {
+    "vcenter": "administrator@vsphere.local",
+    "proxmox": "root@pam",
+    "vmmanager": "admin@example.com",
+}
 START_SECONDS = 120.0
 """How long a simulator may take to load its snapshots."""
 
-Platform = Literal["vcenter", "proxmox"]
+Platform = Literal["vcenter", "proxmox", "vmmanager"]
 
 
 class LaunchError(Exception):
@@ -190,8 +194,8 @@ def make_certificates(directory: Path) -> Path:
 
 
 def _program(platform: Platform) -> list[str]:
-    if platform == "proxmox":
-        return [sys.executable, str(HERE / "proxmox" / "serve.py")]
+    if platform != "vcenter":
+        return [sys.executable, str(HERE / platform / "serve.py")]
     built = subprocess.run(
         [sys.executable, str(HERE / "go_build.py"), str(HERE / platform)],
         capture_output=True,

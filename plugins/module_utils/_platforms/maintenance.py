@@ -16,6 +16,9 @@ class Maintenance(Protocol):
     def in_maintenance(self, host: str) -> bool:
         """Whether the platform has the host in maintenance mode at this moment."""
 
+    def demand_maintenance(self, host: str, *, on: bool) -> None:
+        """Raises Refused where the platform can't be told to switch it at all. Changes nothing."""
+
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         """Switch it, and return when the platform has it so. Never moves or stops a guest.
 

@@ -114,6 +114,9 @@ class ProxmoxPlatform:
     def in_maintenance(self, host: str) -> bool:
         return in_maintenance(self._session, host)
 
+    def demand_maintenance(self, host: str, *, on: bool) -> None:
+        """It is switched on a node, and waited for here."""
+
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         await_maintenance(
             self._session, host, on=on, timeout=timeout, sleep=self._sleep, monotonic=self._monotonic

@@ -86,6 +86,9 @@ class RehearsalPlatform:
     def in_maintenance(self, host: str) -> bool:
         return any(entry.maintenance for entry in self.read().hosts if entry.id == host)
 
+    def demand_maintenance(self, host: str, *, on: bool) -> None:
+        """It can be switched."""
+
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         with self._locked():
             snapshot = self.read()

@@ -111,6 +111,9 @@ class VSpherePlatform:
     def in_maintenance(self, host: str) -> bool:
         return in_maintenance(self._session, host)
 
+    def demand_maintenance(self, host: str, *, on: bool) -> None:
+        """It can be switched."""
+
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         set_maintenance(self._session, host, on=on, patience=replace(self._patience, seconds=timeout))
 

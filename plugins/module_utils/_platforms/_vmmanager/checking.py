@@ -1,0 +1,148 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the platform would carry a migration out, and what is to be said when it is asked for.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import NotFound, Refused
+from ..protocol import MigrationRequest
+from .answers import Row, flag, part, reference, release, row, rows, whole
+from .clusters import ClusterPlace
+from .connection import VMManagerConnection
+from .filters import ids
+from .guests import GUESTS, GuestDisk, node_of, obstacles, power_of
+from .history import History
+from .lists import Lists
+from .looking import Looker
+from .session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Preconditions:
+    """`objection` is why not, or None; `body` is what to send, after the `newest` entry of its history."""
+
+    objection: str | None
+    body: Row
+    newest: int = 0
+
+
+@dataclass(slots=True)
+class Checker:
+    """Asks about one migration; `disks` are those of the guest."""
+
+    session: Session
+    lists: Lists
+    connection: VMManagerConnection
+    place: ClusterPlace
+    looker: Looker
+
+    def preconditions(self, request: MigrationRequest, disks: Sequence[GuestDisk]) -> Preconditions:
+        entry = self._guest(request.guest)
+        if node_of(entry) != request.source:
+            where = self.looker.name_of_node(str(node_of(entry)))
+            return Preconditions(f"the guest is on {where}, not on {request.source}", {})
+        history = History.read(self.session, request.guest)
+        self.looker.remember(request.guest, history)
+        found = [
+            *_of_guest(entry, history),
+            *self._of_container(entry),
+            *self._of_local_disks(request, disks),
+        ]
+        if not found:
+            found = list(self._of_platform(request, entry))
+        objection = "; ".join(dict.fromkeys(found)) or None
+        return Preconditions(objection, {} if objection else self._body(request, disks), history.newest)
+
+    def _guest(self, identity: str) -> Row:
+        found = self.lists.find(GUESTS, ids([identity])) if identity.isdigit() else []
+        if not found or reference(found[0].get("cluster")) != self.place.id:
+            raise NotFound(f"there is no guest {identity} in this cluster", where=f"GET {GUESTS}")
+        return found[0]
+
+    def _of_container(self, entry: Row) -> Iterator[str]:
+        if self.place.containers and power_of(entry) == "running" and not self.connection.restart_containers:
+            yield "a running container is migrated by a restart, which only restart_containers allows"
+
+    def _of_local_disks(self, request: MigrationRequest, disks: Sequence[GuestDisk]) -> Iterator[str]:
+        for name in sorted({disk.storage for disk in disks if not disk.shared}):
+            if not self.connection.with_local_disks and name not in request.storage:
+                yield f"it has disks on {name}, local to its node; with_local_disks allows to copy them"
+                continue
+            target = self._storage_for(name, request)
+            if self.place.storage_id(target) is None:
+                yield f"the cluster has no storage {target}"
+
+    def _of_platform(self, request: MigrationRequest, entry: Row) -> Iterator[str]:
+        """What the platform itself says of the target."""
+        path = f"vm/v3/host/{request.guest}/migrate"
+        call = f"GET {path}"
+        try:
+            nodes = rows(row(self.session.get(path), call).get("nodes"), call)
+        except (NotFound, Refused) as refused:
+            yield refused.what
+            return
+        target = next((node for node in nodes if reference(node) == request.target), None)
+        name = self.looker.name_of_node(request.target)
+        if target is None:
+            yield f"{name} is not among the nodes that it may go to"
+        elif not flag(target.get("suitable")):
+            reasons = ", ".join(self._against(request, entry, target))
+            yield f"{name} is not suitable for it{': ' + reasons if reasons else ''}"
+
+    def _against(self, request: MigrationRequest, entry: Row, target: Row) -> Iterator[str]:
+        """The platform gives no reason: what may be one, from what it tells of the target."""
+        if target.get("state") not in (None, "active"):
+            yield f"its state is {target['state']}"
+        if flag(target.get("host_creation_blocked")):
+            yield "creating virtual machines is blocked there"
+        limit, count = whole(target.get("host_limit")), whole(target.get("host_count"))
+        if limit and count is not None and count >= limit:
+            yield f"it has {count} of at most {limit} virtual machines"
+        wanted, unused = whole(entry.get("ram_mib")), whole(part(target.get("ram_mib"), "unused"))
+        if wanted is not None and unused is not None and unused < wanted:
+            yield f"{unused} of {wanted} MiB of memory are left"
+        here, there = (self.looker.nodes.get(node, {}) for node in (request.source, request.target))
+        for what, key in (("QEMU", "qemu_version"), ("kernel", "kernel_version")):
+            old, new = release(here.get(key)), release(there.get(key))
+            if old is not None and new is not None and old != new:
+                yield f"{what} {old} here, {new} there"
+
+    def _body(self, request: MigrationRequest, disks: Sequence[GuestDisk]) -> Row:
+        """The node alone, unless disks are to go to another storage."""
+        moved = []
+        for disk in disks:
+            target = disk.storage if disk.shared else self._storage_for(disk.storage, request)
+            target = request.storage.get(disk.storage, target)
+            storage = self.place.storage_id(target)
+            if target != disk.storage and storage is not None:
+                moved.append({"id": int(disk.id), "dst_storage": int(storage)})
+        if not request.target.isdigit():
+            raise NotFound(
+                f"there is no node {request.target} in this cluster", where=f"guest {request.guest}"
+            )
+        body: dict[str, object] = {"node": int(request.target)}
+        return {**body, "plain": False, "disks": moved} if moved else body
+
+    def _storage_for(self, name: str, request: MigrationRequest) -> str:
+        """Where disks on this local storage go."""
+        if name in request.storage:
+            return request.storage[name]
+        if isinstance(self.connection.target_storage, str):
+            return self.connection.target_storage
+        return (self.connection.target_storage or {}).get(name, name)
+
+
+def _of_guest(entry: Row, history: History) -> Iterator[str]:
+    if power_of(entry) == "unknown":
+        yield f"its state is {entry.get('state')}"
+    if history.under_way is not None:
+        yield f"a task is under way ({history.under_way.get('name')})"
+    for _blocker, words in obstacles(entry):
+        yield words

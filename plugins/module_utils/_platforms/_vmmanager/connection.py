@@ -1,0 +1,55 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a VMmanager 6 is and how to read it. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Unit = Literal["percent", "cores", "bytes", "kib", "mib", "bits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A series of the platform's statistics: whose it is, which of our loads it is (a part of), and in which
+    unit.
+
+    `target` and `interval` are the platform's own words. percent is of the guest's or node's own cpu or
+    memory.
+    """
+
+    of: Literal["vm", "node"]
+    metric: Literal["cpu", "memory", "network_io", "disk_io"]
+    target: str
+    unit: Unit
+    interval: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VMManagerConnection:
+    """A token, or an e-mail address (`username`) and password. `cluster` is a name or id; None where there is
+    one only.
+
+    `window_seconds`: measured loads are averages over so long, 0 for the newest value. `workers` calls may be
+    under way at once. `target_storage` says where local disks go, one storage for all or one for each; None
+    for the same name. `metrics`: what is not among them is not measured.
+    """
+
+    host: str
+    port: int = 443
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    validate_certs: bool = True
+    ca_path: str | None = None
+    timeout: float = 30
+    cluster: str | None = None
+    window_seconds: int = 0
+    workers: int = 8
+    restart_containers: bool = False
+    with_local_disks: bool = False
+    target_storage: str | Mapping[str, str] | None = None
+    metrics: tuple[Metric, ...] = ()

@@ -1,0 +1,139 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of migrations that were asked for: a task's end counts only together with where the guest is.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..errors import NotFound, Refused, UnexpectedAnswer
+from ..protocol import MigrationRequest, MigrationState
+from .answers import Row, part, reference, row
+from .filters import Where, ids
+from .guests import GUESTS, id_of, node_of, power_of
+from .history import COMPLETE, FAILED, MIGRATION
+from .lists import Lists
+from .looking import TASKS
+from .session import Session
+from .starting import CONSUL, NUMBER
+
+# How long a task that was named at the start may stay out of the list, and how long a guest may be shown
+# elsewhere, or not yet running, after its task has ended well.
+LISTING_SECONDS = 60.0
+ARRIVING_SECONDS = 20.0
+_ABORTED = frozenset({"abort", "aborted", "cancel", "cancelled", "canceled"})
+RUNNING = MigrationState(state="running")
+
+
+@dataclass(slots=True)
+class Follower:
+    """Remembers what `poll` can't see again: since when something is odd, and what was cancelled."""
+
+    session: Session
+    lists: Lists
+    monotonic: Callable[[], float]
+    _odd: dict[tuple[str, str], float] = field(default_factory=dict)
+    _cancelled: set[str] = field(default_factory=set)
+
+    def poll(self, tasks: Mapping[str, MigrationRequest]) -> dict[str, MigrationState]:
+        """One call for all, one more for the guests of those that have ended."""
+        listed = self._listed(tasks)
+        states: dict[str, MigrationState] = {}
+        ended: dict[str, MigrationRequest] = {}
+        for task, request in tasks.items():
+            if task in listed and not _is_over(listed[task]):
+                states[task] = _under_way(listed[task])
+            else:
+                ended[task] = request
+        guests = self._guests(ended.values())
+        for task, request in ended.items():
+            states[task] = self._end(task, request, listed.get(task), guests.get(request.guest))
+        return states
+
+    def cancel(self, task: str) -> None:
+        """A task that is over, or not listed, is left alone."""
+        self._cancelled.add(task)
+        entry = self._listed([task]).get(task)
+        if entry is not None and not _is_over(entry):
+            self.session.post(f"{TASKS}/{reference(entry)}/abort", {}, repeatable=True)
+
+    def _listed(self, tasks: Iterable[str]) -> dict[str, Row]:
+        """Their lines in the list. Other tasks may have come of the same call: the migration is the one."""
+        result: dict[str, Row] = {}
+        for prefix, key in ((CONSUL, "consul_id"), (NUMBER, "id")):
+            named = {task.removeprefix(prefix): task for task in tasks if task.startswith(prefix)}
+            where: Where = [{key: name} for name in named] if key == "consul_id" else ids(list(named))
+            for entry in self.lists.find(TASKS, where):
+                task = named[str(reference(entry.get(key)))]
+                if task not in result or entry.get("name") == MIGRATION:
+                    result[task] = entry
+        return result
+
+    def _guests(self, requests: Iterable[MigrationRequest]) -> dict[str, Row]:
+        wanted = sorted({request.guest for request in requests if request.guest.isdigit()})
+        return {id_of(entry): entry for entry in self.lists.find(GUESTS, ids(wanted))}
+
+    def _end(
+        self, task: str, request: MigrationRequest, entry: Row | None, guest: Row | None
+    ) -> MigrationState:
+        """Of a task that has ended, or that is not in the list."""
+        if guest is None:
+            return MigrationState(state="failed", why="the guest is gone")
+        there = node_of(guest) == request.target
+        if there and power_of(guest) == "running":
+            return MigrationState(state="migrated", percent=100)
+        status = None if entry is None else entry.get("status")
+        if status == COMPLETE:
+            if self._still(task, "arriving", ARRIVING_SECONDS):
+                return RUNNING
+            why = f"the task is complete, but the guest is {_place(guest, there=there)}"
+        elif entry is None:
+            if self._still(task, "listing", LISTING_SECONDS):
+                return RUNNING
+            why = f"the platform lists no such task, and the guest is {_place(guest, there=there)}"
+        else:
+            why = self._output(entry) or f"the task ended with: {status}"
+            if there:
+                why += f"; the guest is {_place(guest, there=there)}"
+        cancelled = task in self._cancelled or str(status) in _ABORTED
+        return MigrationState(state="cancelled" if cancelled else "failed", why=why)
+
+    def _still(self, task: str, what: str, seconds: float) -> bool:
+        """Whether it has been odd for less than so long."""
+        since = self._odd.setdefault((task, what), self.monotonic())
+        return self.monotonic() - since < seconds
+
+    def _output(self, entry: Row) -> str:
+        """What the task says of its end: in its line, or when it is asked for alone."""
+        found = entry.get("output")
+        if not found:
+            path = f"{TASKS}/{reference(entry)}"
+            try:
+                found = part(row(self.session.get(path), f"GET {path}").get("task"), "output")
+            except (NotFound, Refused, UnexpectedAnswer):
+                found = None
+        return str(part(found, "error", "msg", "message") or found or "").strip()
+
+
+def _is_over(entry: Row) -> bool:
+    status = entry.get("status")
+    return status == COMPLETE or status in FAILED or str(status) in _ABORTED
+
+
+def _under_way(entry: Row) -> MigrationState:
+    """A status that is not known counts as one of these: the platform still works on it."""
+    status = entry.get("status")
+    reason = str(entry.get("defer_reason") or "").strip()
+    if status == "running":
+        return RUNNING
+    return MigrationState(state="running", why=f"{status}{': ' + reason if reason else ''}")
+
+
+def _place(guest: Row, *, there: bool) -> str:
+    where = f"on {part(guest.get('node'), 'name') or node_of(guest)}"
+    return f"{where} and {guest.get('state')}" if there else where

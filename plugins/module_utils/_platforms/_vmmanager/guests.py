@@ -1,0 +1,181 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A virtual machine's line in the list ("host", as the platform calls it). Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Optional
+
+from ..._model.snapshot import Disk, Guest
+from ..tag_rules import is_ignored
+from .answers import Row, flag, mib, number, part, reference, whole
+from .clusters import ClusterPlace
+from .history import History
+from .lists import Lists
+from .loads import Loads, nothing, unknown
+
+GUESTS = "vm/v3/host"
+DISKS = "vm/v3/disk"
+
+Power = Literal["running", "stopped", "suspended", "unknown"]
+_POWER: Mapping[object, Power] = {
+    "active": "running",
+    "stopped": "stopped",
+    "paused": "suspended",
+    "suspended": "suspended",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GuestDisk:
+    """A disk and where it lies."""
+
+    id: str
+    storage: str
+    shared: bool
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFacts:
+    """Of one running guest, what its line does not tell."""
+
+    history: History
+    snapshots: bool
+    used: Loads
+
+
+def guests_of(lists: Lists, place: ClusterPlace) -> list[Row]:
+    return [entry for entry in lists.whole(GUESTS) if reference(entry.get("cluster")) == place.id]
+
+
+def disks_of(lists: Lists, place: ClusterPlace) -> dict[str, list[GuestDisk]]:
+    """All disks that belong to a guest, by its id."""
+    result: dict[str, list[GuestDisk]] = {}
+    for entry in lists.whole(DISKS):
+        guest = reference(entry.get("host"))
+        if guest is None:
+            continue
+        storage = reference(entry.get("storage"))
+        known = place.storages.get(str(storage))
+        result.setdefault(guest, []).append(
+            GuestDisk(
+                id=str(reference(entry)),
+                storage=known.name if known else str(part(entry.get("storage"), "name") or storage),
+                shared=known is not None and known.shared,
+                size=mib(entry.get("size_mib")),
+            )
+        )
+    return result
+
+
+def id_of(entry: Row) -> str:
+    return str(reference(entry))
+
+
+def node_of(entry: Row) -> str | None:
+    return reference(entry.get("node"))
+
+
+def power_of(entry: Row) -> Power:
+    return _POWER.get(entry.get("state"), "unknown")
+
+
+def tags_of(entry: Row) -> tuple[str, ...]:
+    listed = entry.get("tags")
+    tags: Sequence[object] = listed if isinstance(listed, list) else ()
+    return tuple(dict.fromkeys(str(part(tag, "name") or tag) for tag in tags))
+
+
+def sizes_of(entry: Row) -> dict[str, Optional[float]]:
+    return {"cpu": number(entry.get("cpu_number")), "memory": mib(entry.get("ram_mib"))}
+
+
+def needs_snapshot_call(entry: Row) -> bool:
+    """Whether the line does not say how many snapshots there are."""
+    return whole(entry.get("snapshot_count")) is None
+
+
+def guest_of(
+    entry: Row,
+    facts: GuestFacts | None,
+    disks: Sequence[GuestDisk],
+    place: ClusterPlace,
+    version: str | None,
+    taken_at: str,
+) -> Guest:
+    """`facts` is None for one that does not run, or that could not be asked about; `version` is that of its
+    node. Nothing has happened after `taken_at`, whatever the platform's clock or time zone.
+    """
+    power = power_of(entry)
+    blockers = tuple(dict.fromkeys(_blockers(entry, facts, disks, place)))
+    live = power == "running" and not place.containers
+    return Guest(
+        id=id_of(entry),
+        name=str(entry.get("name") or id_of(entry)),
+        kind="container" if place.containers else "vm",
+        host=str(node_of(entry)),
+        power=power,
+        assigned=sizes_of(entry),
+        used=_used(power, facts),
+        disks=tuple(Disk(datastore=disk.storage, size=disk.size) for disk in disks),
+        tags=tags_of(entry),
+        migratable=not blockers,
+        blockers=blockers,
+        last_migrated_at=_by_then(facts.history.migrated_at if facts else None, taken_at),
+        last_failed_at=_by_then(facts.history.failed_at if facts else None, taken_at),
+        # A running machine goes to the same or a newer QEMU, never to an older one.
+        min_version=version if live else None,
+    )
+
+
+def obstacles(entry: Row) -> Iterator[tuple[str, str]]:
+    """What a guest's own line has against a migration: the blocker, and the same in words."""
+    if flag(entry.get("disabled")):
+        yield "disabled", "it is disabled"
+    if flag(entry.get("rescue_mode")):
+        yield "rescue_mode", "it is in rescue mode"
+    if flag(entry.get("iso_mounted")):
+        yield "iso_mounted", "an ISO image is mounted: unmount it"
+    if flag(entry.get("nesting")):
+        yield "nested_virtualization", "it uses nested virtualization"
+    if whole(entry.get("snapshot_count")):
+        yield "snapshot", "it has snapshots"
+
+
+def _by_then(moment: str | None, taken_at: str) -> str | None:
+    return None if moment is None else min(moment, taken_at)
+
+
+def _used(power: Power, facts: GuestFacts | None) -> Loads:
+    if power in ("stopped", "suspended"):
+        return nothing()
+    return facts.used if facts else unknown()
+
+
+def _blockers(
+    entry: Row, facts: GuestFacts | None, disks: Iterable[GuestDisk], place: ClusterPlace
+) -> Iterator[str]:
+    power = power_of(entry)
+    if power == "unknown" or (facts is not None and facts.history.under_way):
+        yield "locked"
+    if power == "running" and facts is None:
+        yield "not_readable"
+    for blocker, _words in obstacles(entry):
+        yield blocker
+    if facts is not None and facts.snapshots:
+        yield "snapshot"
+    if "balancer_mode" in entry and not flag(entry["balancer_mode"]):
+        yield "balancing_disabled"
+    if is_ignored(tags_of(entry)):
+        yield "balancing_disabled"
+    if entry.get("cpu_mode") == "host-passthrough":
+        # On another processor it may freeze, and which processors nodes have is not told.
+        yield "host_cpu"
+    if any(not disk.shared for disk in disks):
+        yield "local_disk"
+    if place.containers:
+        yield "container_restart"

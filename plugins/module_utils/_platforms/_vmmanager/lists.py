@@ -1,0 +1,68 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists of objects, filtered where the platform can, and always whole. Private to the collection."""
+
+from __future__ import annotations
+
+from ..errors import Refused, UnexpectedAnswer
+from .answers import Row, row, rows, whole
+from .filters import Where, matches, query
+from .session import Session
+
+# Conditions in one call: a URL must not become too long.
+MOST_CONDITIONS = 50
+# From so many conditions on the whole list costs less.
+MANY_CONDITIONS = 500
+
+
+class Lists:
+    """Remembers which filters this platform does not take: there the whole list is read and filtered here."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._unfiltered: set[tuple[str, tuple[str, ...]]] = set()
+
+    def whole(self, path: str) -> list[Row]:
+        return self._pages(path, "")
+
+    def find(self, path: str, where: Where) -> list[Row]:
+        """The objects that match any of the conditions."""
+        if not where:
+            return []
+        kind = path, tuple(sorted({field for condition in where for field in condition}))
+        if kind not in self._unfiltered and len(where) <= MANY_CONDITIONS:
+            try:
+                found = [
+                    item
+                    for start in range(0, len(where), MOST_CONDITIONS)
+                    for item in self._pages(path, query(where[start : start + MOST_CONDITIONS]))
+                ]
+            except Refused:
+                # Some platforms answer some filters with an error.
+                self._unfiltered.add(kind)
+            else:
+                return [item for item in found if matches(item, where)]
+        return [item for item in self.whole(path) if matches(item, where)]
+
+    def _pages(self, path: str, filtered: str) -> list[Row]:
+        """All of them, whether the platform gives them at once or part by part."""
+        found, size = self._page(path, filtered)
+        known = {str(item.get("id")) for item in found}
+        while len(found) < size:
+            limit = f"limit={len(found)},{max(len(found), 1)}"
+            more, _size = self._page(path, f"{filtered}&{limit}" if filtered else limit)
+            new = [item for item in more if str(item.get("id")) not in known]
+            if not new:
+                raise UnexpectedAnswer(
+                    f"the list shows {len(found)} of {size} objects, and not the others", where=f"GET {path}"
+                )
+            found += new
+            known.update(str(item.get("id")) for item in new)
+        return found
+
+    def _page(self, path: str, asked: str) -> tuple[list[Row], int]:
+        call = f"GET {path}"
+        answer = row(self._session.get(path, asked), call)
+        listed = rows(answer.get("list"), call)
+        return listed, whole(answer.get("size")) or len(listed)

@@ -1,0 +1,61 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What VMmanager says when it does not do what it is asked. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer, Unreachable
+
+# Of functions that are closed to the outside, and of those that the account's role does not allow.
+CLOSED = 3001
+ADMIN = "@admin"
+
+
+class Unanswered(Unreachable):
+    """A call that changes something got no answer: it may or may not have been carried out."""
+
+
+class Asleep(Unanswered):
+    """The platform is suspended and wakes up (503): the call has not got through to it."""
+
+
+def refusal(status: int, error: object, call: str) -> PlatformError:
+    """The error for an answer that is one; `error` is what its body says of it, None where there is none."""
+    details = error if isinstance(error, Mapping) else {}
+    code = details.get("code")
+    text = str(details.get("msg") or "").strip() or (
+        f"status {status} without a reason" if error is None else str(error)
+    )
+    if code is not None:
+        text = f"{text} (code {code})"
+    value = details.get("value")
+    if value:
+        text = f"{text}: {_words(value)}"
+    if status == 403 or code == CLOSED:
+        return permission_missing(text, call)
+    if status == 404:
+        return NotFound(text, where=call)
+    return Refused(text, where=call)
+
+
+def permission_missing(text: str, call: str) -> PermissionMissing:
+    return PermissionMissing(text, where=call, hint=f"The account needs the role {ADMIN}")
+
+
+def not_vmmanager(call: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(
+        "the answer is not that of a VMmanager 6 API",
+        where=call,
+        hint="Check vmmanager_host and vmmanager_port",
+    )
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_words(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    return str(value)

@@ -1,0 +1,257 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls to a VMmanager 6: login, waking it up, repeating what may be repeated. Private to the collection.
+
+A call that is certain to have done nothing (401: the token was not accepted) is repeated after a new login,
+whatever it is. What reads is also repeated while the platform wakes up (503) and, for as long as one call may
+take, when no answer came.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
+
+from ..errors import (
+    AuthenticationFailed,
+    CertificateRefused,
+    MissingLibrary,
+    PermissionMissing,
+    SessionLost,
+    Unreachable,
+)
+from ..transport import about_certificate, demand_ca, reason
+from .answers import row
+from .connection import VMManagerConnection
+from .refusals import Asleep, Unanswered, not_vmmanager, refusal
+
+try:
+    import requests
+    from requests.adapters import HTTPAdapter
+except ImportError as error:
+    MISSING: str | None = error.name
+else:
+    MISSING = None
+
+T = TypeVar("T")
+R = TypeVar("R")
+Method = Literal["GET", "POST"]
+
+LOGIN = "auth/v4/public/token"
+# As ISPsystem's own example has it: up to ten times, 0.1 s times the number of the attempt apart.
+WAKING_ATTEMPTS = 10
+WAKING_STEP_SECONDS = 0.1
+SILENT_ATTEMPTS = 3
+GATEWAY_ERRORS = (502, 504)
+
+
+class _Expired(Exception):
+    """The token was not accepted."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class _Silence(Exception):
+    """No answer came."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class _Sleeping(Exception):
+    """503."""
+
+
+class Session:
+    """A session with one platform. In `concurrently`, only `get` may be called."""
+
+    def __init__(
+        self,
+        connection: VMManagerConnection,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        if MISSING is not None:
+            raise MissingLibrary(
+                f"the Python library {MISSING} is not installed",
+                where="platform vmmanager",
+                hint="Install requests for the Python that runs the module",
+            )
+        demand_ca(connection.ca_path)
+        self._connection = connection
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._dice = dice
+        self._lock = threading.Lock()
+        name = f"[{connection.host}]" if ":" in connection.host else connection.host
+        self.url = f"https://{name}:{connection.port}"
+        self._http = requests.Session()
+        self._http.mount(
+            "https://", HTTPAdapter(pool_connections=1, pool_maxsize=connection.workers, max_retries=0)
+        )
+        # Nothing of the environment (netrc, REQUESTS_CA_BUNDLE) may replace what the options say.
+        self._http.trust_env = False
+        self._http.verify = (connection.ca_path or True) if connection.validate_certs else False
+        self._token = connection.token or self._logged_in()
+
+    def get(self, path: str, query: str = "") -> Any:
+        """What the function gives, without an error in it. `query` is as it stands in the URL."""
+        return self._persistently("GET", f"{path}?{query}" if query else path, None)
+
+    def post(self, path: str, body: object, *, repeatable: bool = False) -> Any:
+        """Raises Unanswered (or Asleep) when it may have been carried out and is not `repeatable`."""
+        if repeatable:
+            return self._persistently("POST", path, body)
+        try:
+            return self._accepted("POST", path, body)
+        except _Sleeping:
+            raise Asleep(_SLEEPS, where=f"POST {path}") from None
+        except _Silence as silence:
+            raise Unanswered(
+                f"it may have been carried out, but no answer came: {silence.why}", where=f"POST {path}"
+            ) from None
+
+    def waking_pause(self, attempt: int) -> None:
+        """Wait before a call is repeated to a platform that wakes up; longer with each attempt, and never the
+        same for all who wait.
+        """
+        self._sleep(WAKING_STEP_SECONDS * attempt * (1 + self._dice() / 2))
+
+    def concurrently(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """The results in the order of the items. The first error ends it."""
+        with ThreadPoolExecutor(max_workers=self._connection.workers) as pool:
+            futures = [pool.submit(call, item) for item in items]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def close(self) -> None:
+        """A token of a login ends by itself: only the connections are closed."""
+        self._http.close()
+
+    def _persistently(self, method: Method, path: str, body: object) -> Any:
+        return self._repeated(lambda: self._accepted(method, path, body), f"{method} {path}")
+
+    def _repeated(self, call: Callable[[], Any], name: str) -> Any:
+        """Until there is an answer, the platform has had its time to wake up, or a call's time is over."""
+        began, attempt = self._monotonic(), 0
+        while True:
+            attempt += 1
+            try:
+                return call()
+            except _Sleeping:
+                if attempt >= WAKING_ATTEMPTS:
+                    raise Unreachable(_SLEEPS, where=f"{self.url}, {name}") from None
+            except _Silence as silence:
+                if attempt >= SILENT_ATTEMPTS or self._monotonic() - began >= self._connection.timeout:
+                    raise Unreachable(
+                        f"it does not answer: {silence.why}",
+                        where=self.url,
+                        hint="Check vmmanager_host and vmmanager_port",
+                    ) from None
+            self.waking_pause(attempt)
+
+    def _accepted(self, method: Method, path: str, body: object) -> Any:
+        """One call, and one more with a new token when the platform does not accept the old one."""
+        token = self._token
+        try:
+            return self._call(method, path, body, token)
+        except _Expired as expired:
+            if self._connection.token:
+                raise AuthenticationFailed(
+                    f"the token is not accepted: {expired.why}",
+                    where=self.url,
+                    hint="Check vmmanager_token; it may have expired",
+                ) from None
+        self._renew(token)
+        try:
+            return self._call(method, path, body, self._token)
+        except _Expired as expired:
+            raise SessionLost(
+                f"a new login was accepted, but not the token that it gave: {expired.why}", where=self.url
+            ) from None
+
+    def _renew(self, token: str) -> None:
+        """Log in again, unless another thread has done so already."""
+        with self._lock:
+            if self._token == token:
+                self._token = self._logged_in()
+
+    def _logged_in(self) -> str:
+        body = {"email": self._connection.username, "password": self._connection.password}
+        try:
+            answer = self._repeated(lambda: self._call("POST", LOGIN, body, None), f"POST {LOGIN}")
+        except (_Expired, PermissionMissing) as refused:
+            raise self._not_accepted(str(refused)) from None
+        token = row(answer, f"POST {LOGIN}").get("token")
+        if not isinstance(token, str) or not token:
+            raise not_vmmanager(f"{self.url}, POST {LOGIN}")
+        return token
+
+    def _not_accepted(self, why: str) -> AuthenticationFailed:
+        return AuthenticationFailed(
+            f"the user {self._connection.username} or the password is not accepted: {why}",
+            where=self.url,
+            hint="Check vmmanager_username (an e-mail address) and vmmanager_password",
+        )
+
+    def _call(self, method: Method, path: str, body: object, token: str | None) -> Any:
+        call = f"{method} {path}"
+        try:
+            answer = self._http.request(
+                method,
+                f"{self.url}/{path}",
+                json=body,
+                headers={} if token is None else {"x-xsrf-token": token},
+                cookies={} if token is None else {"ses6": token},
+                timeout=self._connection.timeout,
+                allow_redirects=False,
+            )
+        except requests.exceptions.RequestException as error:
+            raise self._silence(error) from None
+        status = answer.status_code
+        if status == 503:
+            raise _Sleeping
+        if status in GATEWAY_ERRORS:
+            raise _Silence(f"status {status} {answer.reason or ''}".rstrip())
+        content = _content(answer)
+        trouble = content.get("error") if isinstance(content, dict) else None
+        if status == 401:
+            raise _Expired(refusal(status, trouble, "").what)
+        if token is None and trouble and status < 500:
+            # Only a login goes without a token.
+            raise _Expired(refusal(status, trouble, "").what)
+        if trouble or (status >= 400 and content is not None):
+            raise refusal(status, trouble or None, call)
+        if status >= 500 and method == "POST":
+            raise _Silence(f"status {status} without a reason")
+        if content is None or status >= 300:
+            raise not_vmmanager(f"{self.url}, {call}")
+        return content
+
+    def _silence(self, error: requests.exceptions.RequestException) -> _Silence | CertificateRefused:
+        refused = about_certificate(error, where=self.url, hint="Name the CA that signed it with ca_path")
+        return refused or _Silence(reason(error, self._connection.timeout))
+
+
+_SLEEPS = "the platform is suspended and does not wake up (503)"
+
+
+def _content(answer: requests.Response) -> Any:
+    """The JSON of the body; None for anything else."""
+    try:
+        content = answer.json()
+    except ValueError:
+        return None
+    return content if isinstance(content, (dict, list)) else None

@@ -1,0 +1,63 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking for a migration, so that it is never asked for twice. Private to the collection."""
+
+from __future__ import annotations
+
+from ..errors import PlatformError, UnexpectedAnswer
+from .answers import Row, reference, row
+from .history import History
+from .lists import Lists
+from .looking import TASKS
+from .refusals import Asleep, Unanswered
+from .session import WAKING_ATTEMPTS, Session
+
+# A task is named by its consul id, which the start gives, or by its own number where that is all we know.
+CONSUL = "consul:"
+NUMBER = "task:"
+
+
+def start(session: Session, lists: Lists, guest: str, body: Row, newest: int) -> str:
+    """The name of the task. Raises Unanswered when it may or may not have been started.
+
+    Only a platform that wakes up (503) is asked again, after a look into the guest's history: what is there
+    that came after its entry `newest` is taken for what was asked for.
+    """
+    path = f"vm/v3/host/{guest}/migrate"
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return _named(session.post(path, body), path)
+        except Unanswered as unanswered:
+            try:
+                task = History.read(session, guest).migration_since(newest)
+                if task is not None:
+                    return name_of(lists, task)
+            except PlatformError:
+                raise unanswered from None
+            if not isinstance(unanswered, Asleep) or attempt >= WAKING_ATTEMPTS:
+                raise
+        session.waking_pause(attempt)
+
+
+def under_way(session: Session, lists: Lists, guest: str) -> str | None:
+    """The migration of this guest that has not ended."""
+    task = History.read(session, guest).migration_under_way()
+    return None if task is None else name_of(lists, task)
+
+
+def name_of(lists: Lists, number: str) -> str:
+    """What a start would have called the task of this number."""
+    listed = lists.find(TASKS, [{"id": int(number)}]) if number.isdigit() else []
+    consul = reference(listed[0].get("consul_id")) if listed else None
+    return f"{NUMBER}{number}" if consul is None else f"{CONSUL}{consul}"
+
+
+def _named(answer: object, path: str) -> str:
+    """Its `id` is that of the guest; the task is named beside it."""
+    consul = reference(row(answer, f"POST {path}").get("task"))
+    if consul is None:
+        raise UnexpectedAnswer("no task was named", where=f"POST {path}")
+    return f"{CONSUL}{consul}"

@@ -1,0 +1,183 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VMmanager 6 (ISPsystem) as a platform, by public material: no real one has been reached.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+
+from .._model.moments import written
+from .._model.snapshot import Snapshot
+from ._vmmanager.checking import Checker, Preconditions
+from ._vmmanager.clusters import ClusterPlace, find_cluster
+from ._vmmanager.connection import VMManagerConnection
+from ._vmmanager.following import Follower
+from ._vmmanager.guests import GuestDisk, disks_of
+from ._vmmanager.lists import Lists
+from ._vmmanager.loads import Meter
+from ._vmmanager.looking import LISTING_SECONDS, Looker
+from ._vmmanager.nodes import in_maintenance, nodes_of
+from ._vmmanager.reading import Reader
+from ._vmmanager.refusals import Unanswered
+from ._vmmanager.session import Session
+from ._vmmanager.starting import CONSUL, start, under_way
+from .errors import NotFound, Refused
+from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState
+
+# How long a list of all disks counts as present, and how often a task is looked for that may not be listed.
+DISKS_SECONDS = 60.0
+FINDING_STEP_SECONDS = 0.5
+
+_Key = tuple[str, str, str, tuple[tuple[str, str], ...]]
+
+
+class VMManagerPlatform:
+    """The Platform protocol over one cluster. Hosts are nodes, guests the platform's "hosts", by their
+    numbers. A task's name is its consul id.
+    """
+
+    # Nothing is published. Disks usually lie on the nodes and are copied, so one migration fills a node; the
+    # series of the statistics are of whole minutes.
+    capacities = Capacities(cluster=4, per_host=1, settling_seconds=60.0)
+
+    def __init__(
+        self,
+        connection: VMManagerConnection,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self.notices: tuple[str, ...] = ()
+        self._connection = connection
+        self._now = now
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._session = Session(connection, sleep=sleep, monotonic=monotonic, dice=dice)
+        self._lists = Lists(self._session)
+        self._follower = Follower(self._session, self._lists, monotonic)
+        self._found: ClusterPlace | None = None
+        self._looking: Looker | None = None
+        self._disks: tuple[float, Mapping[str, list[GuestDisk]]] | None = None
+        self._checked: dict[_Key, Preconditions] = {}
+        self._doubts: dict[str, tuple[float, MigrationRequest]] = {}
+
+    def read(self) -> Snapshot:
+        self._found = None
+        reader = Reader(self._session, self._lists, self._connection, self._place)
+        snapshot = reader.read(written(self._now()))
+        self.notices = tuple(dict.fromkeys(reader.notices))
+        return snapshot
+
+    def look(self, guests: Collection[str]) -> ClusterNow:
+        now = self._monotonic()
+        doubtful = {
+            guest: "a start of its migration got no answer"
+            for guest, (since, _request) in self._doubts.items()
+            if now - since < LISTING_SECONDS
+        }
+        seen = self._looker.look(guests, doubtful)
+        for guest, (_since, request) in list(self._doubts.items()):
+            arrived = guest in seen.guests and seen.guests[guest].host == request.target
+            if arrived or guest not in doubtful:
+                del self._doubts[guest]
+        return seen
+
+    def check(self, request: MigrationRequest) -> str | None:
+        found = self._preconditions(request)
+        self._checked[_key(request)] = found
+        return found.objection
+
+    def start(self, request: MigrationRequest) -> str:
+        found = self._checked.pop(_key(request), None) or self._preconditions(request)
+        if found.objection is not None:
+            raise Refused(found.objection, where=f"guest {request.guest}")
+        try:
+            task = start(self._session, self._lists, request.guest, found.body, found.newest)
+        except Unanswered:
+            # Until it is listed, or it is certain that nothing will be, the guest counts as busy.
+            self._doubts[request.guest] = self._monotonic(), request
+            raise
+        self._looker.started[task.removeprefix(CONSUL)] = request.guest
+        return task
+
+    def find(self, request: MigrationRequest) -> str | None:
+        while True:
+            task = under_way(self._session, self._lists, request.guest)
+            # Who asked a moment before we came may have been killed before its task was listed.
+            if task is not None or self._monotonic() - self._began >= LISTING_SECONDS:
+                break
+            self._sleep(FINDING_STEP_SECONDS)
+        if task is not None:
+            self._doubts.pop(request.guest, None)
+        return task
+
+    def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
+        return self._follower.poll(tasks) if tasks else {}
+
+    def cancel(self, task: str) -> None:
+        self._follower.cancel(task)
+
+    def in_maintenance(self, host: str) -> bool:
+        nodes = nodes_of(self._lists, self._place)
+        if host not in nodes:
+            raise NotFound(f"there is no node {host} in this cluster", where="GET vm/v3/node")
+        return in_maintenance(nodes[host])
+
+    def demand_maintenance(self, host: str, *, on: bool) -> None:
+        raise _no_call(host, on=on)
+
+    def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
+        raise _no_call(host, on=on)
+
+    def close(self) -> None:
+        self._session.close()
+
+    @property
+    def _place(self) -> ClusterPlace:
+        if self._found is None:
+            self._found = find_cluster(self._lists, self._connection.cluster, self._session.url)
+        return self._found
+
+    @property
+    def _looker(self) -> Looker:
+        if self._looking is None:
+            meter = Meter(self._session, self._connection)
+            self._looking = Looker(self._session, self._lists, self._place, meter)
+        return self._looking
+
+    def _preconditions(self, request: MigrationRequest) -> Preconditions:
+        checker = Checker(self._session, self._lists, self._connection, self._place, self._looker)
+        return checker.preconditions(request, self._disks_of(request.guest))
+
+    def _disks_of(self, guest: str) -> list[GuestDisk]:
+        if self._disks is None or self._monotonic() - self._disks[0] > DISKS_SECONDS:
+            self._disks = self._monotonic(), disks_of(self._lists, self._place)
+        return self._disks[1].get(guest, [])
+
+
+def _no_call(host: str, *, on: bool) -> Refused:
+    hint = (
+        "Empty the node first (role evacuate), then switch it on in VMmanager's interface"
+        if on
+        else "Switch it off in VMmanager's interface"
+    )
+    return Refused(
+        "which call of VMmanager switches maintenance mode is not public, and without an evacuation it stops"
+        " every virtual machine of the node: it is not switched from here",
+        where=f"node {host}",
+        hint=hint,
+    )
+
+
+def _key(request: MigrationRequest) -> _Key:
+    return request.guest, request.source, request.target, tuple(sorted(request.storage.items()))
