@@ -32,25 +32,26 @@ options:
   platform:
     description:
       - What runs the cluster.
+      - V(vmmanager) is VMmanager 6 by ISPsystem. It rests on public material and has never been tried on a real one.
       - V(rehearsal) is a snapshot file that behaves as a cluster. Migrations change the file.
     type: str
     required: true
-    choices: [vsphere, proxmox, rehearsal]
+    choices: [vsphere, proxmox, vmmanager, rehearsal]
   cluster:
     description:
-      - Name of the cluster. On vSphere also its managed object id.
-      - May be left out on vSphere where the account sees one cluster only.
+      - Name of the cluster. On vSphere also its managed object id, on VMmanager its number.
+      - May be left out on vSphere and VMmanager where the account sees one cluster only.
       - On Proxmox VE and in a rehearsal there is one cluster. When given, it must have this name.
     type: str
   validate_certs:
     description:
       - Whether the platform's TLS certificate must verify. It must, unless this is V(false).
-      - Falls back to E(VMWARE_VALIDATE_CERTS) or E(PROXMOX_VALIDATE_CERTS).
+      - Falls back to E(VMWARE_VALIDATE_CERTS), E(PROXMOX_VALIDATE_CERTS) or E(VMMANAGER_VALIDATE_CERTS).
     type: bool
   ca_path:
     description:
       - PEM file with the certificate authorities to trust instead of the system's.
-      - Falls back to E(PROXMOX_CA_PATH) on Proxmox VE.
+      - Falls back to E(PROXMOX_CA_PATH) on Proxmox VE and to E(VMMANAGER_CA_PATH) on VMmanager.
     type: path
   api_timeout:
     description: How many seconds the platform has to answer one call.
@@ -120,6 +121,63 @@ options:
       - Secret of the API token.
       - Falls back to E(PROXMOX_TOKEN_SECRET).
     type: str
+  vmmanager_host:
+    description:
+      - Name or address of the VMmanager 6 platform.
+      - Falls back to E(VMMANAGER_HOST).
+    type: str
+  vmmanager_port:
+    description:
+      - Port of the platform, 443 unless told otherwise.
+      - Falls back to E(VMMANAGER_PORT).
+    type: int
+  vmmanager_username:
+    description:
+      - E-mail address of a user of the platform with the role C(@admin).
+      - Falls back to E(VMMANAGER_USERNAME).
+    type: str
+  vmmanager_password:
+    description:
+      - Password of that user.
+      - Falls back to E(VMMANAGER_PASSWORD).
+    type: str
+  vmmanager_token:
+    description:
+      - A token of such a user, used instead of a password.
+      - Falls back to E(VMMANAGER_TOKEN).
+    type: str
+  vmmanager_metrics:
+    description:
+      - The series of VMmanager's statistics that the loads are read from. Their names are not public.
+        A browser's developer tools show them as C(target) when the statistics of a node or a virtual machine are open.
+      - Entries of one O(vmmanager_metrics[].of) and O(vmmanager_metrics[].metric) are added up.
+      - What is not named is not measured. Then what the guests were given counts instead of what they use.
+    type: list
+    elements: dict
+    suboptions:
+      of:
+        description: Whether the series is one of virtual machines or of nodes.
+        type: str
+        choices: [vm, node]
+        required: true
+      metric:
+        description: Which load it is.
+        type: str
+        choices: [cpu, memory, network_io, disk_io]
+        required: true
+      target:
+        description: The platform's name of it.
+        type: str
+        required: true
+      unit:
+        description: What its values are in. V(percent) is of the machine's own cpu or memory, the others are per second for network and disks.
+        type: str
+        choices: [percent, cores, bytes, kib, mib, bits]
+        required: true
+      interval:
+        description: The platform's name of the time that it is asked for.
+        type: str
+        default: 1hour
   rehearsal_path:
     description: The snapshot file that plays the cluster, for O(platform=rehearsal).
     type: path

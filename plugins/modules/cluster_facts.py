@@ -30,6 +30,7 @@ options:
     description:
       - Over how many seconds loads are averaged. V(0) takes the present values.
       - On Proxmox VE this is rounded up to a period that the nodes keep, an hour or a day.
+      - On VMmanager it is at most what O(vmmanager_metrics[].interval) reaches back.
       - A rehearsal has only the loads that its file holds.
     type: int
     default: 0
@@ -41,6 +42,7 @@ options:
 requirements:
   - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
+  - requests, for O(platform=vmmanager)
   - SQLAlchemy 2, where earlier runs are remembered
   - psycopg 3, for a O(state_url) on PostgreSQL
 seealso:
@@ -67,6 +69,13 @@ EXAMPLES = r"""
     api_token_secret: "{{ vault_pve_token }}"
     ca_path: /etc/pve/pve-root-ca.pem
     snapshot_path: /var/lib/evenkeel/production.snapshot.json
+
+- name: Read a cluster of a VMmanager 6
+  evenkeel.cluster.cluster_facts:
+    platform: vmmanager
+    vmmanager_host: vm.example.com
+    vmmanager_token: "{{ vault_vmmanager_token }}"
+    cluster: production
 """
 
 RETURN = r"""

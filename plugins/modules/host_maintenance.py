@@ -20,6 +20,9 @@ description:
     The API of Proxmox VE shows maintenance mode and has no call to switch it. There this module only waits for what
     C(ha-manager crm-command node-maintenance enable|disable NODE) has asked for on a node. The role
     P(evenkeel.cluster.evacuate#role) runs that command over SSH. Check mode tells whether it is needed.
+  - >-
+    On VMmanager a change is refused, in check mode too. Which call switches maintenance mode there is not public, and without an
+    evacuation it stops every virtual machine of the node. Empty the node, then switch it in VMmanager's interface.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.platform
@@ -57,6 +60,7 @@ options:
 requirements:
   - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
+  - requests, for O(platform=vmmanager)
 seealso:
   - module: evenkeel.cluster.balance_plan
   - module: evenkeel.cluster.vm_migrate

@@ -97,16 +97,16 @@ options:
     type: float
     default: 2
   restart_containers:
-    description: Whether running containers on Proxmox VE may be migrated, which restarts them.
+    description: Whether running containers on Proxmox VE or VMmanager may be migrated, which restarts them.
     type: bool
     default: false
   with_local_disks:
-    description: Whether guests on Proxmox VE may be migrated together with their local disks, which copies the disks.
+    description: Whether guests on Proxmox VE or VMmanager may be migrated together with their local disks, which copies the disks.
     type: bool
     default: false
   target_storage:
     description:
-      - Where local disks go on Proxmox VE, for O(with_local_disks).
+      - Where local disks go on Proxmox VE or VMmanager, for O(with_local_disks).
       - The name of a storage, pairs such as V(local-lvm:fast), or V(1) for the storage of the same name.
     type: str
   bandwidth_limit:
@@ -118,6 +118,7 @@ options:
 requirements:
   - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
+  - requests, for O(platform=vmmanager)
   - SQLAlchemy, for the memory of earlier runs and the lock; with psycopg where O(state_url) names PostgreSQL
 seealso:
   - module: evenkeel.cluster.cluster_facts

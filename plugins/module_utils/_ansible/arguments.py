@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-PLATFORMS = ("vsphere", "proxmox", "rehearsal")
+PLATFORMS = ("vsphere", "proxmox", "vmmanager", "rehearsal")
 
 # Environment variables are resolved in connect.py: which ones count depends on `platform`.
 PLATFORM_ARGUMENTS: dict[str, Any] = {
@@ -32,5 +32,29 @@ PLATFORM_ARGUMENTS: dict[str, Any] = {
     "api_password": {"type": "str", "no_log": True},
     "api_token_id": {"type": "str", "no_log": False},
     "api_token_secret": {"type": "str", "no_log": True},
+    "vmmanager_host": {"type": "str"},
+    "vmmanager_port": {"type": "int"},
+    "vmmanager_username": {"type": "str"},
+    "vmmanager_password": {"type": "str", "no_log": True},
+    "vmmanager_token": {"type": "str", "no_log": True},
+    "vmmanager_metrics": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "of": {"type": "str", "choices": ["vm", "node"], "required": True},
+            "metric": {
+                "type": "str",
+                "choices": ["cpu", "memory", "network_io", "disk_io"],
+                "required": True,
+            },
+            "target": {"type": "str", "required": True},
+            "unit": {
+                "type": "str",
+                "choices": ["percent", "cores", "bytes", "kib", "mib", "bits"],
+                "required": True,
+            },
+            "interval": {"type": "str", "default": "1hour"},
+        },
+    },
     "rehearsal_path": {"type": "path"},
 }

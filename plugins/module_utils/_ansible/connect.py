@@ -10,9 +10,11 @@ from typing import Any
 
 from .._model.errors import InputError
 from .._platforms._proxmox.connection import ProxmoxConnection
+from .._platforms._vmmanager.connection import Metric, VMManagerConnection
 from .._platforms.maintenance import MaintainedPlatform
 from .._platforms.proxmox import ProxmoxPlatform
 from .._platforms.rehearsal import RehearsalPlatform
+from .._platforms.vmmanager import VMManagerPlatform
 from .._platforms.vsphere import VSphereConnection, VSpherePlatform
 from .environment import missing
 
@@ -26,6 +28,8 @@ def open_platform(params: Mapping[str, Any], *, window: int = 0) -> MaintainedPl
         return _vsphere(params, window)
     if params["platform"] == "proxmox":
         return _proxmox(params, window)
+    if params["platform"] == "vmmanager":
+        return _vmmanager(params, window)
     if not params["rehearsal_path"]:
         raise missing("rehearsal", "rehearsal_path")
     return RehearsalPlatform(params["rehearsal_path"], params["cluster"])
@@ -87,7 +91,54 @@ def _proxmox(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
             window_seconds=window,
             restart_containers=params.get("restart_containers", False),
             with_local_disks=params.get("with_local_disks", False),
-            target_storage=params.get("target_storage"),
+            target_storage=_storages(params.get("target_storage")),
             bandwidth_limit=params.get("bandwidth_limit"),
         )
     )
+
+
+def _vmmanager(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
+    _need(params, "vmmanager_host")
+    if not params["vmmanager_token"]:
+        _need(params, "vmmanager_username", "vmmanager_password")
+    elif params["vmmanager_password"]:
+        raise InputError("vmmanager_password", "a password", "wanted, since vmmanager_token is given")
+    return VMManagerPlatform(
+        VMManagerConnection(
+            host=_host_name(params["vmmanager_host"]),
+            port=params["vmmanager_port"] or 443,
+            username=params["vmmanager_username"],
+            password=params["vmmanager_password"],
+            token=params["vmmanager_token"],
+            validate_certs=_verifies(params),
+            ca_path=params["ca_path"],
+            timeout=params["api_timeout"],
+            cluster=params["cluster"],
+            window_seconds=window,
+            restart_containers=params.get("restart_containers", False),
+            with_local_disks=params.get("with_local_disks", False),
+            target_storage=_storages(params.get("target_storage")),
+            metrics=tuple(Metric(**entry) for entry in params["vmmanager_metrics"] or ()),
+        )
+    )
+
+
+def _host_name(text: str) -> str:
+    """Many know their platform by the address that they type into a browser."""
+    name = text.removeprefix("https://").rstrip("/").strip("[]")
+    if not name or "/" in name:
+        raise InputError("vmmanager_host", text, "a name or address such as vm.example.com")
+    return name
+
+
+def _storages(text: str | None) -> str | Mapping[str, str] | None:
+    """One storage for all, or pairs such as local:fast; 1 stands for the same name, and so does nothing."""
+    if text in (None, "1"):
+        return None
+    pairs = [part.partition(":") for part in text.split(",")]
+    if len(pairs) == 1 and not pairs[0][1]:
+        return text
+    wrong = [part for part in pairs if not (part[0] and part[2])]
+    if wrong:
+        raise InputError("target_storage", text, "the name of a storage, or pairs such as local:fast")
+    return {name: target for name, _colon, target in pairs}

@@ -32,10 +32,26 @@ _PROXMOX = {
     "validate_certs": "PROXMOX_VALIDATE_CERTS",
     "ca_path": "PROXMOX_CA_PATH",
 }
-VARIABLES: Mapping[str, Mapping[str, str]] = {"vsphere": _VSPHERE, "proxmox": _PROXMOX, "rehearsal": {}}
+_VMMANAGER = {
+    "vmmanager_host": "VMMANAGER_HOST",
+    "vmmanager_port": "VMMANAGER_PORT",
+    "vmmanager_username": "VMMANAGER_USERNAME",
+    "vmmanager_password": "VMMANAGER_PASSWORD",
+    "vmmanager_token": "VMMANAGER_TOKEN",
+    "validate_certs": "VMMANAGER_VALIDATE_CERTS",
+    "ca_path": "VMMANAGER_CA_PATH",
+}
+VARIABLES: Mapping[str, Mapping[str, str]] = {
+    "vsphere": _VSPHERE,
+    "proxmox": _PROXMOX,
+    "vmmanager": _VMMANAGER,
+    "rehearsal": {},
+}
 # The database may want a password, and its URL holds it.
 STATE_VARIABLE = "EVENKEEL_STATE_URL"
-SECRETS = frozenset({"password", "api_password", "api_token_secret"})
+SECRETS = frozenset(
+    {"password", "api_password", "api_token_secret", "vmmanager_password", "vmmanager_token"}
+)
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -61,7 +77,7 @@ def missing(platform: str, option: str) -> InputError:
 
 
 def _typed(option: str, variable: str, text: str) -> Any:
-    if option in ("port", "api_port", "proxy_port"):
+    if option in ("port", "api_port", "proxy_port", "vmmanager_port"):
         if not text.isdigit():
             raise InputError(f"environment variable {variable}", text, "a port number")
         return int(text)

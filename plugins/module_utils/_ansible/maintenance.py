@@ -37,6 +37,8 @@ def maintain(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             if guest.host == host.id and guest.power in ("running", "unknown")
         ]
         before = platform.in_maintenance(host.id)
+        if before != wanted:
+            platform.demand_maintenance(host.id, on=wanted)
         if wanted and not before and running and not params["allow_running_guests"]:
             raise GuestsOnHost(
                 f"{_listed(running)} still run there",
