@@ -34,6 +34,14 @@ options:
       - A rehearsal has only the loads that its file holds.
     type: int
     default: 0
+  history:
+    description:
+      - How far back, in seconds, vCenter's own events are searched for migrations, whoever asked for them, DRS too.
+      - The longer of O(evenkeel.cluster.balance_plan#module:cool_down) and O(evenkeel.cluster.balance_plan#module:retry_after)
+        is enough. V(0) asks for none.
+      - Proxmox VE tells of recent tasks without being asked.
+    type: int
+    default: 3600
   snapshot_path:
     description:
       - File to write the snapshot to. Then only a summary is returned, which spares large clusters a lot of time.
@@ -232,6 +240,7 @@ def main() -> None:
             **PLATFORM_ARGUMENTS,
             **STATE_ARGUMENTS,
             "window": {"type": "int", "default": 0},
+            "history": {"type": "int", "default": 3600},
             "snapshot_path": {"type": "path"},
         },
         supports_check_mode=True,

@@ -19,13 +19,14 @@ from .._platforms.vsphere import VSphereConnection, VSpherePlatform
 from .environment import missing
 
 
-def open_platform(params: Mapping[str, Any], *, window: int = 0) -> MaintainedPlatform:
-    """The platform that the options name; loads are averaged over `window` seconds, 0 for the present value.
+def open_platform(params: Mapping[str, Any], *, window: int = 0, history: int = 0) -> MaintainedPlatform:
+    """The platform that the options name; loads are averaged over `window` seconds, 0 for the present value,
+    and the platform's own record of migrations is read `history` seconds back where it costs a call.
 
     Raises InputError for options that do not fit together and PlatformError when it can't be reached.
     """
     if params["platform"] == "vsphere":
-        return _vsphere(params, window)
+        return _vsphere(params, window, history)
     if params["platform"] == "proxmox":
         return _proxmox(params, window)
     if params["platform"] == "vmmanager":
@@ -48,7 +49,7 @@ def _verifies(params: Mapping[str, Any]) -> bool:
     return verify
 
 
-def _vsphere(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
+def _vsphere(params: Mapping[str, Any], window: int, history: int) -> MaintainedPlatform:
     _need(params, "hostname", "username", "password")
     return VSpherePlatform(
         VSphereConnection(
@@ -63,6 +64,7 @@ def _vsphere(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
             datacenter=params["datacenter"],
             cluster=params["cluster"],
             window_seconds=window,
+            history_seconds=history,
             timeout=params["api_timeout"],
         )
     )

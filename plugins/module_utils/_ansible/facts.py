@@ -9,6 +9,7 @@ import os
 from contextlib import closing
 from typing import Any
 
+from .._model.errors import InputError
 from .._model.snapshot import Snapshot
 from .connect import open_platform
 from .environment import with_environment
@@ -20,7 +21,13 @@ def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Read the cluster into ansible_facts; into a file, with a summary as the fact, when snapshot_path is
     given.
     """
-    with closing(open_platform(with_environment(params, os.environ), window=params["window"])) as platform:
+    for option in ("window", "history"):
+        if params[option] < 0:
+            raise InputError(option, params[option], "a number of seconds of at least 0")
+    connection = with_environment(params, os.environ)
+    with closing(
+        open_platform(connection, window=params["window"], history=params["history"])
+    ) as platform:
         snapshot = platform.read()
         notices = list(platform.notices)
     snapshot, unknown = remembering(snapshot, params, os.environ)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .bounds import is_closed
-from .problem import Problem
 from .state import State
 
 # The solver keeps rows to its own tolerance; the band is asked for narrower, so that the result is in it.

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from .._model.errors import InputError
 from .._model.snapshot import Snapshot
@@ -20,6 +20,7 @@ from ._vsphere.inventory import Inventory, read_inventory
 from ._vsphere.library import require, vim
 from ._vsphere.loads import read_loads
 from ._vsphere.maintenance import in_maintenance, set_maintenance
+from ._vsphere.past import Past, read_past
 from ._vsphere.present import look
 from ._vsphere.privileges import READ, require_privileges
 from ._vsphere.relocation import relocation
@@ -38,6 +39,7 @@ class VSphereConnection:
     """Where a vCenter is, who asks, which of its clusters is meant, and over how long loads are averaged.
 
     `timeout`: seconds that the server may stay silent. `window_seconds`: 0 for the present loads.
+    `history_seconds`: how far back migrations are looked for, 0 for not at all.
     """
 
     hostname: str
@@ -51,6 +53,7 @@ class VSphereConnection:
     datacenter: str | None = None
     cluster: str | None = None
     window_seconds: int = 0
+    history_seconds: int = 0
     timeout: float = 30.0
 
 
@@ -85,8 +88,9 @@ class VSpherePlatform:
         taken_at = self._now()
         self.notices = ()
         inventory, loads = self._session.renewing(self._read)
-        tags = self._tags(inventory)
-        return snapshot_of(self._place(), inventory, loads, tags, taken_at, self._connection.window_seconds)
+        tags, past = self._tags(inventory), self._past(taken_at)
+        window = self._connection.window_seconds
+        return snapshot_of(self._place(), inventory, loads, tags, past, taken_at, window)
 
     def look(self, guests: Collection[str]) -> ClusterNow:
         return self._session.renewing(lambda: look(self._session, self._place(), guests))
@@ -150,8 +154,19 @@ class VSpherePlatform:
             rest = Rest(self._session.https, *self._session.credentials)
             return read_tags(rest, list(inventory.hosts), list(inventory.guests))
         except (AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
-            self.notices = (f"tags were not read, and rules by tag find no guests: {error}",)
+            self.notices += (f"tags were not read, and rules by tag find no guests: {error}",)
             return Tags()
+
+    def _past(self, now: datetime) -> Past:
+        """What vCenter remembers of migrations, or nothing and a notice: a cluster can do without."""
+        if not self._connection.history_seconds:
+            return Past()
+        since = now - timedelta(seconds=self._connection.history_seconds)
+        try:
+            return self._session.renewing(lambda: read_past(self._session, self._place(), since))
+        except (PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
+            self.notices += (f"vCenter's own record of migrations was not read: {error}",)
+            return Past()
 
     def _objections(self, request: MigrationRequest) -> list[str]:
         guest = vim.VirtualMachine(request.guest)

@@ -136,6 +136,13 @@ func (c *control) changeGuest(r *http.Request) error {
 	if err := decode(r, &given); err != nil {
 		return err
 	}
+	// Moved behind the client's back: DRS has done it.
+	var moved types.BaseEvent
+	defer func() {
+		if moved != nil {
+			c.inventory.tell(moved)
+		}
+	}()
 	c.world.Lock()
 	defer c.world.Unlock()
 	g := c.world.guests[given.ID]
@@ -176,6 +183,7 @@ func (c *control) changeGuest(r *http.Request) error {
 	g.host.notePeak()
 	if g.host != from {
 		c.inventory.showMove(g, from)
+		moved = migratedByDRS(g, from, g.host)
 		return nil
 	}
 	c.inventory.showGuest(g)

@@ -53,7 +53,7 @@ func newDispatcher(s *state) *dispatcher {
 	route(&performance{named("performance"), s}, "QueryPerf", "QueryAvailablePerfMetric")
 	route(&authorization{named("authorization"), s}, "HasPrivilegeOnEntities", "HasPrivilegeOnEntity",
 		"HasUserPrivilegeOnEntities", "FetchUserPrivilegeOnEntities")
-	route(&reader{named("reader"), s}, "CreateContainerView", "RetrieveProperties",
+	route(&reader{named("reader"), s}, "CreateContainerView", "CreateCollectorForEvents", "RetrieveProperties",
 		"RetrievePropertiesEx", "ContinueRetrievePropertiesEx")
 	route(&refuser{named("refuser")}, "Refuse")
 	return d

@@ -75,6 +75,11 @@ func (inv *inventory) add(w *world, s *snapshot, datacenter string) error {
 	}
 	w.clusters = append(w.clusters, c)
 	inv.putCluster(dc, w, c, s)
+	guests := make([]*guest, len(s.Guests))
+	for i, spec := range s.Guests {
+		guests[i] = w.guests[spec.ID]
+	}
+	inv.tellPast(guests)
 	return nil
 }
 

@@ -74,15 +74,25 @@ func notFound(ref types.ManagedObjectReference) *soap.Fault {
 // migrate is the whole of one migration.
 func (m *mover) migrate(j *job, g *guest, t target) types.BaseMethodFault {
 	record, fault := m.begin(g, t)
-	if fault != nil {
-		return fault
-	}
 	var failure *failMigration
-	if !g.at(t) {
-		failure = m.switches.failureOf(g.ID)
-		fault = m.transfer(j, failure)
+	stores := !g.on(t.disks)
+	if fault == nil {
+		if !g.at(t) {
+			failure = m.switches.failureOf(g.ID)
+			fault = m.transfer(j, failure)
+		}
+		fault = m.end(record, g, t, fault, failure.pretends())
 	}
-	return m.end(record, g, t, fault, failure.pretends())
+	switch from := m.world.hosts[record.From]; {
+	case fault != nil:
+		m.inventory.tell(notMigrated(g, from, t.host, fault))
+	case failure.pretends():
+	case stores:
+		m.inventory.tell(relocated(g, from, t.host))
+	case from != t.host:
+		m.inventory.tell(migrated(g, from, t.host))
+	}
+	return fault
 }
 
 // begin checks the way and lets both hosts hold the memory of the guest from now on.

@@ -26,6 +26,14 @@ func (r *reader) CreateContainerView(ctx *simulator.Context, req *types.CreateCo
 	return res
 }
 
+func (r *reader) CreateCollectorForEvents(ctx *simulator.Context, req *types.CreateCollectorForEvents) (res soap.HasFault) {
+	r.inventory.RLock()
+	defer r.inventory.RUnlock()
+	manager := r.inventory.registry.EventManager()
+	ctx.WithLock(manager, func() { res = manager.CreateCollectorForEvents(ctx, req) })
+	return res
+}
+
 func (r *reader) RetrieveProperties(ctx *simulator.Context, req *types.RetrieveProperties) soap.HasFault {
 	collector, ok := ctx.Session.Get(req.This).(*simulator.PropertyCollector)
 	if !ok {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"time"
 )
 
 const snapshotSchema = "evenkeel.cluster/snapshot/1"
@@ -62,6 +63,9 @@ type snapshotGuest struct {
 	Pool      string         `json:"pool"`
 	Blockers  []string       `json:"blockers"`
 	CPUModels []string       `json:"cpu_models"`
+
+	LastMigratedAt *time.Time `json:"last_migrated_at"`
+	LastFailedAt   *time.Time `json:"last_failed_at"`
 }
 
 type snapshotRule struct {

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -137,6 +138,25 @@ def test_cancelled_on_request(simulator: Simulate) -> None:
     state = follow(platform, {task: wanted})[task]
     assert (state.state, state.why) == ("cancelled", "interrupted by signal")
     assert clusters.place(served, 100) == "pve1"
+
+
+def test_failures_are_remembered_by_the_cluster_and_what_somebody_stopped_is_not(simulator: Simulate) -> None:
+    past = {"last_migrated_at": "2026-11-20T20:00:00Z", "last_failed_at": "2026-11-20T21:00:00Z"}
+    cluster = clusters.small()
+    guests = (replace(cluster.guests[0], **past), *cluster.guests[1:])
+    served = simulator("proxmox", replace(cluster, guests=guests), migration_seconds=30)
+    platform = clusters.connect(served)
+    before = {guest.id: (guest.last_migrated_at, guest.last_failed_at) for guest in platform.read().guests}
+    assert before.pop("100") == tuple(past.values())
+    assert set(before.values()) == {(None, None)}
+    served.switches(fail_migrations=[{"guest": "101", "at_percent": 0}])
+    fails, stopped = request(101, "pve1", "pve2"), request(102, "pve2", "pve3")
+    tasks = {platform.start(wanted): wanted for wanted in (fails, stopped)}
+    platform.cancel(list(tasks)[1])
+    assert [state.state for state in follow(platform, tasks).values()] == ["failed", "cancelled"]
+    after = {guest.id: guest for guest in platform.read().guests}
+    assert after["101"].last_failed_at is not None
+    assert (after["101"].last_migrated_at, after["102"].last_failed_at) == (None, None)
 
 
 def test_a_guest_that_is_gone_has_failed(simulator: Simulate) -> None:
@@ -323,6 +343,18 @@ def test_a_migration_of_ha_is_cancelled_by_its_real_task(simulator: Simulate) ->
     platform.cancel(task)
     state = follow(platform, {task: wanted})[task]
     assert (state.state, clusters.place(served, 100)) == ("cancelled", "pve1")
+
+
+def test_what_ha_has_not_begun_when_it_is_cancelled_is_stopped_when_it_begins(simulator: Simulate) -> None:
+    served = under_ha(simulator, 100, ha_delay_seconds=0.6, migration_seconds=30)
+    platform = clusters.connect(served)
+    wanted = request(100, "pve1", "pve2")
+    task = platform.start(wanted)
+    platform.cancel(task)
+    assert served.state()["migrations"] == []
+    state = follow(platform, {task: wanted})[task]
+    assert (state.state, clusters.place(served, 100)) == ("cancelled", "pve1")
+    assert [migration["state"] for migration in served.state()["migrations"]] == ["cancelled"]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .answers import Row, amount, moment, row, rows, succeeded
+from .answers import Row, amount, interrupted, moment, row, rows, succeeded
 from .cluster import Membership, Resources
 from .ha import HighAvailability, NodeStates
 from .session import Session
@@ -19,8 +19,8 @@ _MIGRATIONS = frozenset({"qmigrate", "vzmigrate"})
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """`replicated` are guests with replication jobs; `migrated_at` says when guests were last migrated,
-    `changed_at` (seconds since 1970) when nodes last gave or received one.
+    """`replicated` are guests with replication jobs; `migrated_at` says when guests were last migrated and
+    `failed_at` when that last failed, `changed_at` (seconds since 1970) when nodes last gave or received one.
     """
 
     membership: Membership
@@ -31,13 +31,15 @@ class ClusterFacts:
     options: Row
     replicated: frozenset[str]
     migrated_at: Mapping[str, str]
+    failed_at: Mapping[str, str]
     changed_at: Mapping[str, float]
 
     @classmethod
     def read(cls, session: Session, membership: Membership) -> ClusterFacts:
         resources = Resources.read(session)
         replication = rows(session.get("cluster/replication"), "cluster/replication")
-        migrations = _migrations(rows(session.get("cluster/tasks"), "cluster/tasks"))
+        tried = _migrations(rows(session.get("cluster/tasks"), "cluster/tasks"))
+        migrations = [migration for migration in tried if migration.well]
         return cls(
             membership=membership,
             resources=resources,
@@ -47,27 +49,31 @@ class ClusterFacts:
             options=row(session.get("cluster/options"), "cluster/options"),
             replicated=frozenset(str(job.get("guest")) for job in replication),
             migrated_at={migration.guest: moment(migration.end) for migration in migrations},
+            failed_at={migration.guest: moment(migration.end) for migration in tried if not migration.well},
             changed_at=_changes(migrations, resources),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Migration:
-    """One that went well."""
+    """One that has ended, well or not."""
 
     guest: str
     source: str
     end: float
+    well: bool
 
 
 def _migrations(tasks: Iterable[Row]) -> list[_Migration]:
-    """As far back as the nodes' lists of recent tasks go; the last one comes last."""
+    """As far back as the nodes' lists of recent tasks go; the last one comes last. What somebody has stopped
+    is left out: nothing is wrong with that guest.
+    """
     found = [
-        _Migration(str(task.get("id")), str(task.get("node")), end)
+        _Migration(str(task.get("id")), str(task.get("node")), end, succeeded(task.get("status")))
         for task in tasks
         if task.get("type") in _MIGRATIONS
-        and succeeded(task.get("status"))
         and (end := amount(task.get("endtime")))
+        and not interrupted(task.get("status"))
     ]
     return sorted(found, key=lambda migration: migration.end)
 

@@ -10,11 +10,12 @@ drops the request without a word. It is followed by where the guest is and by wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from ..errors import NotFound
+from ..errors import NotFound, PlatformError
 from ..protocol import MigrationRequest, MigrationState
-from .answers import Row, Upid, row, rows, succeeded
+from .answers import Row, Upid, interrupted, row, rows, succeeded
 from .guests import id_of
 from .ha import BUSY
 from .refusals import NodeSilent
@@ -49,6 +50,7 @@ class Follower:
         self._ha: dict[str, _HaRequest] = {}
         self._partners: dict[str, tuple[str, ...]] = {}
         self._cancelled: set[str] = set()
+        self._to_stop: set[str] = set()
 
     def began(self, task: str, partners: tuple[str, ...]) -> None:
         """`partners` are the HA resources that come along."""
@@ -59,6 +61,10 @@ class Follower:
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> dict[str, MigrationState]:
         """One call for all that are under way, one more for all that have ended or that HA has."""
         with_ha = {task for task in tasks if Upid.parse(task).type == HA_REQUEST}
+        for task in self._to_stop & with_ha:
+            # Its errors were told by the first try; what can't be stopped goes on, and is followed.
+            with suppress(PlatformError):
+                self._stop(task)
         ends = self._ends({task for task in tasks if task not in with_ha})
         states = {task: RUNNING for task, end in ends.items() if end is None}
         if len(states) == len(tasks):
@@ -78,7 +84,13 @@ class Follower:
         return states
 
     def cancel(self, task: str) -> None:
+        """What HA has not begun yet, or what the list of tasks does not show yet, is stopped when it does."""
         self._cancelled.add(task)
+        if Upid.parse(task).type == HA_REQUEST:
+            self._to_stop.add(task)
+        self._stop(task)
+
+    def _stop(self, task: str) -> None:
         upid = Upid.parse(task)
         real: str | None = task
         if upid.type == HA_REQUEST:
@@ -86,6 +98,10 @@ class Follower:
             real = newest_task(self._session, request, active=True)
         if real is not None:
             self._session.delete(f"nodes/{upid.node}/tasks/{real}")
+            self._to_stop.discard(task)
+            if task in self._ha:
+                # Carried out it was, though perhaps never seen to be: HA is not waited for any more.
+                self._ha[task].seen_moving = True
 
     def _ends(self, wanted: set[str]) -> dict[str, str | None]:
         """How each task ended, None for one under way. The list is short: what it lacks is asked for."""
@@ -116,7 +132,7 @@ class Follower:
         why = f"the task says {end}, but the guest is on {entry.get('node')}" if succeeded(end) else end
         if locked:
             why += "; it is still locked (migrate): see to it on its node, then unlock it"
-        cancelled = task in self._cancelled or "interrupted by signal" in end
+        cancelled = task in self._cancelled or interrupted(end)
         return MigrationState(state="cancelled" if cancelled else "failed", why=why)
 
     def _ha_state(self, task: str, request: MigrationRequest, entry: Row) -> MigrationState:

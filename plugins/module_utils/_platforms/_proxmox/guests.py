@@ -87,6 +87,7 @@ def guest_of(entry: Row, facts: GuestFacts | None, node: NodeFacts | None, clust
         migratable=not blockers,
         blockers=blockers,
         last_migrated_at=cluster.migrated_at.get(id_of(entry)),
+        last_failed_at=cluster.failed_at.get(id_of(entry)),
         cpu_models=(cpu_model,) if cpu_model else None,
         # A running machine goes to the same or a newer QEMU, never to an older one.
         min_version=_release(node.version) if node and node.version and live else None,

@@ -54,6 +54,7 @@ class Session:
             "propertyCollector": vmodl.query.PropertyCollector,
             "sessionManager": vim.SessionManager,
             "perfManager": vim.PerformanceManager,
+            "eventManager": vim.event.EventManager,
             "authorizationManager": vim.AuthorizationManager,
             "vmProvisioningChecker": vim.vm.check.ProvisioningChecker,
         }

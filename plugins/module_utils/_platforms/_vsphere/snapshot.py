@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from ..._model.snapshot import ClusterRef, Snapshot
@@ -13,6 +14,7 @@ from .clusters import ClusterPlace
 from .guests import guest_of
 from .hosts import cpu_model, host_of
 from .inventory import Inventory
+from .past import Past
 from .rules import balancing_disabled, drs_rules, other_balancers
 from .tags import Tags
 
@@ -22,6 +24,7 @@ def snapshot_of(
     inventory: Inventory,
     loads: Mapping[str, Mapping[str, float]],
     tags: Tags,
+    past: Past,
     taken_at: datetime,
     window_seconds: int,
 ) -> Snapshot:
@@ -33,7 +36,11 @@ def snapshot_of(
         for identity, found in inventory.hosts.items()
     ]
     guests = [
-        guest_of(found, inventory, models, disabled, loads.get(identity, {}), tags)
+        replace(
+            guest_of(found, inventory, models, disabled, loads.get(identity, {}), tags),
+            last_migrated_at=past.migrated_at.get(identity),
+            last_failed_at=past.failed_at.get(identity),
+        )
         for identity, found in inventory.guests.items()
     ]
     return Snapshot(

@@ -64,14 +64,22 @@ def load_world(
 
 
 def _add_past_migrations(world: World, snapshot: Mapping[str, Any]) -> None:
-    """A guest's last migration is a task in the archive of the node that it came from."""
-    moved = [entry for entry in snapshot["guests"] if entry.get("last_migrated_at")]
-    for entry in sorted(moved, key=lambda each: str(each["last_migrated_at"])):
+    """A guest's last migration is a task in the archive of the node that it came from, one that failed in
+    that of its own node.
+    """
+    past = [
+        (str(entry[field]), entry, end)
+        for entry in snapshot["guests"]
+        for field, end in (("last_migrated_at", "OK"), ("last_failed_at", "migration aborted"))
+        if entry.get(field)
+    ]
+    for moment, entry, end in sorted(past, key=lambda each: each[0]):
         guest = world.guests[int(entry["id"])]
-        came_from = next((name for name in world.nodes if name != guest.node), guest.node)
-        ended = datetime.fromisoformat(entry["last_migrated_at"]).timestamp()
+        elsewhere = next((name for name in world.nodes if name != guest.node), guest.node)
+        ended = datetime.fromisoformat(moment).timestamp()
         kind = "qmigrate" if guest.kind == "qemu" else "vzmigrate"
-        world.tasks.start(came_from, kind, entry["id"], "root@pam", ended - 30).end(ended, "OK")
+        node = elsewhere if end == "OK" else guest.node
+        world.tasks.start(node, kind, entry["id"], "root@pam", ended - 30).end(ended, end)
 
 
 def _known(pressure: Mapping[str, Any]) -> dict[str, float]:
