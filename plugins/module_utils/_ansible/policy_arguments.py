@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from .._model.policy import Goal, Metric
+from .._model.goals import Metric
+from .._model.policy import Goal
 from .._model.snapshot import RuleKind
 
 _SELECTOR: dict[str, Any] = {

@@ -105,8 +105,10 @@ def _consolidation_defects(snapshot: Snapshot, wants: Consolidation, plan: Plan)
     were_on = [host for host in before if not hosts[host].maintenance]
     if len(on) < min(wants.min_hosts, len(were_on)):
         yield f"{len(on)} hosts stay on, and {wants.min_hosts} shall"
+    # A host that a guest had to go to for another reason is on from then on.
+    opened = {move.target for move in plan.migrations if move.kind != "consolidate"}
     for move in plan.migrations:
-        if move.kind == "consolidate" and not before[move.target]:
+        if move.kind == "consolidate" and not before[move.target] and move.target not in opened:
             yield f"step {move.step}: {move.target} runs no guests and gets one"
     empty = {host for host in were_on if not after[host]}
     if set(plan.emptied) != empty:
