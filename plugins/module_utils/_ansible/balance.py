@@ -81,7 +81,7 @@ def policy_of(params: Mapping[str, Any]) -> dict[str, Any]:
         option: _without_none(params[option]) for option in POLICY_OPTIONS if params[option] is not None
     }
     if "max_spread" in policy:
-        policy["max_spread"] = _points(policy["max_spread"])
+        policy["max_spread"] = numbers(policy["max_spread"], "max_spread")
     return policy
 
 
@@ -102,11 +102,11 @@ def _without_none(value: Any) -> Any:
     return value
 
 
-def _points(value: Any) -> Any:
+def numbers(value: Any, option: str) -> Any:
     """A number, or one a metric; texts come from the command line and surveys."""
     if isinstance(value, Mapping):
-        return {metric: _number(points, f"max_spread.{metric}") for metric, points in value.items()}
-    return _number(value, "max_spread")
+        return {metric: _number(number, f"{option}.{metric}") for metric, number in value.items()}
+    return _number(value, option)
 
 
 def _number(value: Any, option: str) -> Any:
@@ -115,7 +115,7 @@ def _number(value: Any, option: str) -> Any:
     try:
         return float(value)
     except ValueError:
-        raise InputError(option, value, "a number of points") from None
+        raise InputError(option, value, "a number") from None
 
 
 def summary(plan: Plan, path: str | None) -> dict[str, Any]:
