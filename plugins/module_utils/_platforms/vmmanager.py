@@ -24,7 +24,7 @@ from ._vmmanager.lists import Lists
 from ._vmmanager.loads import Meter
 from ._vmmanager.looking import LISTING_SECONDS, Looker
 from ._vmmanager.nodes import in_maintenance, nodes_of
-from ._vmmanager.reading import Reader
+from ._vmmanager.reading import Reader, demand_admin
 from ._vmmanager.refusals import Unanswered
 from ._vmmanager.session import Session
 from ._vmmanager.starting import CONSUL, start, under_way
@@ -73,9 +73,10 @@ class VMManagerPlatform:
 
     def read(self) -> Snapshot:
         self._found = None
+        notice = demand_admin(self._session)
         reader = Reader(self._session, self._lists, self._connection, self._place)
         snapshot = reader.read(written(self._now()))
-        self.notices = tuple(dict.fromkeys(reader.notices))
+        self.notices = tuple(dict.fromkeys([*([notice] if notice else []), *reader.notices]))
         return snapshot
 
     def look(self, guests: Collection[str]) -> ClusterNow:

@@ -51,15 +51,15 @@ def find_cluster(lists: Lists, wanted: str | None, url: str) -> ClusterPlace:
         found = [entry for entry in known if entry.get("name") == wanted]
     if len(found) == 1:
         return _place(found[0])
+    if not known:
+        raise NotFound("the platform shows no cluster", where=url)
     what = (
         f"there is {'more than one' if found else 'no'} cluster {wanted!r}"
         if wanted is not None
         else f"there are {len(known)} clusters, and none is named"
     )
     names = ", ".join(f"{entry.get('name')} (id {reference(entry)})" for entry in known)
-    raise NotFound(
-        what, where=url, hint=f"Set cluster to one of {names}" if known else "The account may not see any"
-    )
+    raise NotFound(what, where=url, hint=f"Set cluster to one of {names}")
 
 
 def own_balancers(entry: Row) -> tuple[str, ...] | None:

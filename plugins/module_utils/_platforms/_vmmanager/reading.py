@@ -46,6 +46,21 @@ _OWN_BALANCER_UNKNOWN = (
 )
 
 
+def demand_admin(session: Session) -> str | None:
+    """Others see their own virtual machines only: facts would be partial without a word. Gives a notice where
+    the role can't be found out, and raises PermissionMissing for another one.
+    """
+    call = f"GET {WHOAMI}"
+    try:
+        roles = row(session.get(WHOAMI), call).get("roles")
+    except (NotFound, Refused, PermissionMissing, UnexpectedAnswer) as error:
+        return f"whether the account sees everything could not be found out: {error}"
+    if isinstance(roles, list) and ADMIN not in roles:
+        held = ", ".join(map(str, roles)) or "no role"
+        raise permission_missing(f"the account sees only a part of the platform: it has {held}", call)
+    return None
+
+
 @dataclass(slots=True)
 class Reader:
     """Reads one cluster; `notices` tells what could not be found out."""
@@ -57,8 +72,7 @@ class Reader:
     notices: list[str] = field(default_factory=list)
 
     def read(self, taken_at: str) -> Snapshot:
-        """PermissionMissing rather than a part of the cluster."""
-        self._demand_admin()
+        """Raises PlatformError rather than to give a part of the cluster."""
         nodes = nodes_of(self.lists, self.place)
         guests = [entry for entry in guests_of(self.lists, self.place) if self._has_place(entry, nodes)]
         disks = disks_of(self.lists, self.place)
@@ -92,18 +106,6 @@ class Reader:
             ),
             other_balancers=self.place.balancers or (),
         )
-
-    def _demand_admin(self) -> None:
-        """Others see their own virtual machines only: facts would be partial without a word."""
-        call = f"GET {WHOAMI}"
-        try:
-            roles = row(self.session.get(WHOAMI), call).get("roles")
-        except (NotFound, Refused, PermissionMissing, UnexpectedAnswer) as error:
-            self.notices.append(f"whether the account sees everything could not be found out: {error}")
-            return
-        if isinstance(roles, list) and ADMIN not in roles:
-            held = ", ".join(map(str, roles)) or "no role"
-            raise permission_missing(f"the account sees only a part of the platform: it has {held}", call)
 
     def _has_place(self, entry: Row, nodes: Mapping[str, Row]) -> bool:
         if node_of(entry) in nodes:
