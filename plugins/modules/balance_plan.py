@@ -34,6 +34,15 @@ options:
       - File to write the plan to. Then the plan itself is not returned.
       - It is written in check mode too.
     type: path
+  preset:
+    description:
+      - >-
+        Another system, whose numbers, rules and order stand for everything that is not given here: V(fdrs), V(vmmanager) for
+        the auto-balancer of VMManager 6, V(proxmox_rebalancing), V(proxlb), or V(drs).
+      - Options that are given win, also single parts of a dictionary. RV(plan.policy) shows what counts in the end.
+      - What each option of those systems is called here is told in the collection's guide to coming from them.
+    type: str
+    choices: [fdrs, vmmanager, proxmox_rebalancing, proxlb, drs]
   goal:
     description:
       - V(spread) mends rules and brings the fullest and the emptiest host within O(max_spread) points of each other, for each metric.
@@ -41,9 +50,15 @@ options:
       - >-
         V(evacuate) empties the hosts of O(evacuate), with targets chosen so that the other hosts stay level. Other guests
         move only where a guest finds no room without, and rules that are broken elsewhere stay as they are.
+      - >-
+        V(relieve) mends rules and moves guests off hosts that are above a threshold of O(relieve.overload), down to
+        O(relieve.target). All other guests stay where they are.
+      - >-
+        V(consolidate) mends rules and empties as many hosts as the others have room for, so that they can be switched off.
+        RV(plan.emptied) names them. Nothing goes to a host that runs no guests.
+      - V(spread) unless told otherwise.
     type: str
-    choices: [spread, rules, evacuate]
-    default: spread
+    choices: [spread, relieve, rules, evacuate, consolidate]
   evacuate:
     description:
       - Hosts that every running guest is to leave and that no guest goes to, for O(goal=evacuate) only.
@@ -68,25 +83,138 @@ options:
       labels:
         description: Labels and their values, all of which must be there. Guests have none.
         type: dict
+      kinds:
+        description: Kinds of guests. Hosts have none.
+        type: list
+        elements: str
+        choices: [vm, container]
+  relieve:
+    description: When a host is overloaded, and how far it is relieved, for O(goal=relieve), which needs it.
+    type: dict
+    suboptions:
+      overload:
+        description: A host that is above any of these is overloaded. At least one is needed. What is left out has no threshold.
+        type: dict
+        suboptions:
+          vcpus_per_core:
+            description: Assigned vCPUs for each core, such as V(7.0).
+            type: float
+          cpu:
+            description: Percent of the cpu.
+            type: float
+          memory:
+            description: Percent of the memory.
+            type: float
+          disk_io:
+            description: Percent of the disk throughput.
+            type: float
+          network_io:
+            description: Percent of the network throughput.
+            type: float
+          storage:
+            description: Percent of the local storage.
+            type: float
+          pressure_cpu:
+            description: Percent of the time in which something waits for cpu.
+            type: float
+          pressure_memory:
+            description: Percent of the time in which something waits for memory.
+            type: float
+          pressure_io:
+            description: Percent of the time in which something waits for I/O.
+            type: float
+      target:
+        description:
+          - Overloaded hosts are brought down to these, and only hosts that are below all of them receive a guest, as long as they stay
+            under the thresholds of O(relieve.overload) with it.
+          - Where one is left out, or is higher than that of O(relieve.overload), that of O(relieve.overload) counts.
+        type: dict
+        suboptions:
+          vcpus_per_core:
+            description: Assigned vCPUs for each core, such as V(7.0).
+            type: float
+          cpu:
+            description: Percent of the cpu.
+            type: float
+          memory:
+            description: Percent of the memory.
+            type: float
+          disk_io:
+            description: Percent of the disk throughput.
+            type: float
+          network_io:
+            description: Percent of the network throughput.
+            type: float
+          storage:
+            description: Percent of the local storage.
+            type: float
+          pressure_cpu:
+            description: Percent of the time in which something waits for cpu.
+            type: float
+          pressure_memory:
+            description: Percent of the time in which something waits for memory.
+            type: float
+          pressure_io:
+            description: Percent of the time in which something waits for I/O.
+            type: float
+      first:
+        description:
+          - V(fewest) moves as few guests as will do.
+          - V(smallest) and V(largest) move the smallest or largest guests first, by assigned cores and GiB of memory.
+          - V(fewest) unless told otherwise.
+        type: str
+        choices: [fewest, smallest, largest]
+      density_weight:
+        description:
+          - >-
+            Hosts are ranked by vCPUs per core (or the measured cpu, where that is the metric) and memory, the worst to be relieved
+            first and the best to receive. This is how much guests per core, 2 at most, add to it. V(0) unless told otherwise.
+        type: float
+  consolidate:
+    description: Which hosts may become empty, and how full the others, for O(goal=consolidate).
+    type: dict
+    suboptions:
+      min_hosts:
+        description: So many hosts stay on at least. 1 unless told otherwise.
+        type: int
+      below:
+        description:
+          - Only hosts that are below this percentage in every metric are emptied. Any host, unless told otherwise.
+          - Those that can't be emptied although they are below it are in RV(plan.unresolved).
+        type: float
+      fill:
+        description: Percent of cpu and memory up to which the others are filled. O(limits) counts besides.
+        type: float
   metrics:
-    description: What is balanced, all of it together.
+    description:
+      - What is balanced, all of it together. With O(goal=relieve) those with a threshold, with other goals cpu and memory, unless told
+        otherwise.
+      - V(vcpu) are assigned vCPUs in percent of the cores of a host. V(700) are seven for each core.
+      - V(storage) is on datastores that only one host has. Guests with disks there move when O(allow_blockers) has V(local_disk).
     type: list
     elements: str
-    choices: [cpu, memory, disk_io, network_io, storage, pressure_cpu, pressure_memory, pressure_io]
-    default: [cpu, memory]
+    choices: [cpu, memory, disk_io, network_io, storage, vcpu, pressure_cpu, pressure_memory, pressure_io]
   aggressiveness:
-    description: Stands for 25, 20, 15, 10 and 5 points of spread, in this order. O(max_spread) wins over it.
+    description: Stands for 25, 20, 15, 10 and 5 points of spread, in this order. O(max_spread) wins over it. V(3) unless told otherwise.
     type: int
     choices: [1, 2, 3, 4, 5]
-    default: 3
   max_spread:
     description: Points between the fullest and the emptiest host that are in order, one number or a dictionary with one for each metric.
     type: raw
+  level_above:
+    description:
+      - A metric is levelled only where some host has at least this percentage of it in use, one number or a dictionary with one for
+        each metric.
+      - Every difference counts unless told otherwise.
+    type: raw
   demand:
-    description: What a guest weighs, what it uses, what it was given, or the larger of both.
+    description:
+      - What a guest weighs, what it uses, what it was given, or the larger of both.
+      - With V(pressure) how long it makes its host stall. Then the metrics V(cpu), V(memory) and V(disk_io) stand for the pressures of
+        cpu, memory and I/O.
+      - V(used) unless told otherwise.
     type: str
-    choices: [used, assigned, max]
-    default: used
+    choices: [used, assigned, max, pressure]
   limits:
     description: How full an arriving guest may make a host. A host that is fuller already may only get emptier.
     type: dict
@@ -115,6 +243,56 @@ options:
       max_guests:
         description: Most running guests on a host.
         type: int
+  reserves:
+    description:
+      - What some hosts keep for themselves, besides what the platform reserves. Of several that mean a host the last one counts.
+      - O(limits.memory_reserve) is for all hosts alike.
+    type: list
+    elements: dict
+    suboptions:
+      hosts:
+        description: The hosts.
+        type: dict
+        required: true
+        suboptions:
+          names:
+            description: Ids, names or shell patterns of names, such as V(web*).
+            type: list
+            elements: str
+          regex:
+            description: Regular expression that a name matches from its start.
+            type: str
+          tags:
+            description: Shell patterns of tags. Hosts have none.
+            type: list
+            elements: str
+          pools:
+            description: Names or shell patterns of pools.
+            type: list
+            elements: str
+          labels:
+            description: Labels and their values, all of which must be there. Guests have none.
+            type: dict
+          kinds:
+            description: Kinds of guests. Hosts have none.
+            type: list
+            elements: str
+            choices: [vm, container]
+      memory:
+        description: Bytes.
+        type: int
+      cpu:
+        description: Cores.
+        type: float
+  assumed_capacity:
+    description:
+      - What hosts have of a resource where the platform does not say, such as C(disk_io) and C(network_io) in bytes per second.
+      - No platform says how much disk throughput a host has, so without it C(disk_io) can't be levelled.
+    type: dict
+  target_version:
+    description: With V(not_older) no guest goes to a host with an older hypervisor. Versions that are not known never matter. V(any) unless told otherwise.
+    type: str
+    choices: [any, not_older]
   max_migrations:
     description: Most migrations in the plan. Those that mend rules come first.
     type: int
@@ -144,6 +322,11 @@ options:
           labels:
             description: Labels and their values, all of which must be there. Guests have none.
             type: dict
+          kinds:
+            description: Kinds of guests. Hosts have none.
+            type: list
+            elements: str
+            choices: [vm, container]
       targets:
         description: Hosts that no guest goes to.
         type: dict
@@ -166,6 +349,11 @@ options:
           labels:
             description: Labels and their values, all of which must be there. Guests have none.
             type: dict
+          kinds:
+            description: Kinds of guests. Hosts have none.
+            type: list
+            elements: str
+            choices: [vm, container]
       guests:
         description: Guests that stay where they are.
         type: dict
@@ -188,6 +376,11 @@ options:
           labels:
             description: Labels and their values, all of which must be there. Guests have none.
             type: dict
+          kinds:
+            description: Kinds of guests. Hosts have none.
+            type: list
+            elements: str
+            choices: [vm, container]
   rules:
     description: Rules besides those of the platform.
     type: list
@@ -232,6 +425,11 @@ options:
           labels:
             description: Labels and their values, all of which must be there. Guests have none.
             type: dict
+          kinds:
+            description: Kinds of guests. Hosts have none.
+            type: list
+            elements: str
+            choices: [vm, container]
       hosts:
         description: The hosts, for V(host_affinity) and V(host_anti_affinity).
         type: dict
@@ -254,6 +452,11 @@ options:
           labels:
             description: Labels and their values, all of which must be there. Guests have none.
             type: dict
+          kinds:
+            description: Kinds of guests. Hosts have none.
+            type: list
+            elements: str
+            choices: [vm, container]
       name:
         description: Starts the names of the rules that come of it.
         type: str
@@ -270,9 +473,8 @@ options:
         description: How much a wish counts. 1 unless told otherwise.
         type: float
   platform_rules:
-    description: Whether the rules of the platform itself count.
+    description: Whether the rules of the platform itself count. They do unless told otherwise.
     type: bool
-    default: true
   allow_blockers:
     description:
       - Blockers that shall not keep a guest from being migrated, such as V(container_restart) or V(local_disk).
@@ -296,10 +498,10 @@ options:
   engine:
     description:
       - V(exact) also proves the fewest migrations with the solver HiGHS, in a process of its own, for clusters of up to about 10 hosts
-        and 100 guests. It needs the Python library highspy.
+        and 100 guests. It needs the Python library highspy. Goals V(spread) and V(rules) only.
+      - V(search) unless told otherwise.
     type: str
     choices: [search, exact]
-    default: search
   time_limit:
     description: Seconds after which the search stops early with the best plan so far, which may then differ from run to run.
     type: float
@@ -307,27 +509,124 @@ options:
     description:
       - What to do where something else moves guests by itself, such as DRS or the balancer of Proxmox VE.
       - V(respect) plans nothing and says who is in charge, except for the goal V(evacuate). V(ignore) plans all the same.
+      - V(respect) unless told otherwise.
     type: str
     choices: [respect, ignore]
-    default: respect
   cool_down:
     description:
       - Seconds for which a guest that was migrated stays where it is, unless a strict rule that it is under is broken or its host is emptied.
       - Counted until the moment of the snapshot, which says when each guest was last migrated as far as that is known.
         See O(evenkeel.cluster.cluster_facts#module:state_url).
-      - V(0) lets every guest move again at once. Playbooks that run on a schedule do well with V(3600).
+      - V(0) lets every guest move again at once, unless told otherwise. Playbooks that run on a schedule do well with V(3600).
     type: float
-    default: 0
   retry_after:
     description:
       - Seconds for which a guest stays that failed to be migrated, unless its host is emptied or it has been migrated since.
-      - V(0) tries it again at once.
+      - V(0) tries it again at once. V(3600) unless told otherwise.
     type: float
-    default: 3600
+  priorities:
+    description:
+      - How important guests are. Of guests that would do as well those of lower priority are moved.
+      - Guests that are not mentioned have that of the snapshot, which is 2 unless something else is known. Of several entries that mean
+        a guest the last one counts.
+    type: list
+    elements: dict
+    suboptions:
+      guests:
+        description: The guests.
+        type: dict
+        required: true
+        suboptions:
+          names:
+            description: Ids, names or shell patterns of names, such as V(web*).
+            type: list
+            elements: str
+          regex:
+            description: Regular expression that a name matches from its start.
+            type: str
+          tags:
+            description: Shell patterns of tags. Hosts have none.
+            type: list
+            elements: str
+          pools:
+            description: Names or shell patterns of pools.
+            type: list
+            elements: str
+          labels:
+            description: Labels and their values, all of which must be there. Guests have none.
+            type: dict
+          kinds:
+            description: Kinds of guests. Hosts have none.
+            type: list
+            elements: str
+            choices: [vm, container]
+      priority:
+        description: Higher is more important.
+        type: int
+        required: true
+  maintenance_windows:
+    description:
+      - Weekly times in which hosts count as in maintenance, so that their guests leave and nothing goes there.
+      - The moment that counts is that of the snapshot, or O(now).
+    type: list
+    elements: dict
+    suboptions:
+      hosts:
+        description: The hosts.
+        type: dict
+        required: true
+        suboptions:
+          names:
+            description: Ids, names or shell patterns of names, such as V(web*).
+            type: list
+            elements: str
+          regex:
+            description: Regular expression that a name matches from its start.
+            type: str
+          tags:
+            description: Shell patterns of tags. Hosts have none.
+            type: list
+            elements: str
+          pools:
+            description: Names or shell patterns of pools.
+            type: list
+            elements: str
+          labels:
+            description: Labels and their values, all of which must be there. Guests have none.
+            type: dict
+          kinds:
+            description: Kinds of guests. Hosts have none.
+            type: list
+            elements: str
+            choices: [vm, container]
+      days:
+        description: Days on which it starts. Every day unless told otherwise.
+        type: list
+        elements: str
+        choices: [monday, tuesday, wednesday, thursday, friday, saturday, sunday]
+      start:
+        description: Time of day at which it starts, in quotes, such as V("22:00").
+        type: str
+        required: true
+      hours:
+        description: How long it lasts.
+        type: float
+        required: true
+      lead_minutes:
+        description: How long before its start guests leave already. 0 unless told otherwise.
+        type: float
+      timezone:
+        description: Time zone of the day and the time, such as V(Europe/Berlin). UTC unless told otherwise.
+        type: str
+  now:
+    description:
+      - The moment from which O(maintenance_windows), O(cool_down) and O(retry_after) are counted, in UTC such as
+        V(2026-01-31T22:00:00Z).
+      - That of the snapshot unless told otherwise.
+    type: str
   seed:
-    description: Another seed may find another plan that is as good.
+    description: Another seed may find another plan that is as good. 1 unless told otherwise.
     type: int
-    default: 1
   what_if:
     description: Changes to the snapshot before it is planned, to ask before buying or retiring. The plan is of a cluster that does not exist.
     type: dict
@@ -429,6 +728,40 @@ EXAMPLES = r"""
     evacuate:
       names: [esx3.example.com, esx4.example.com]
 
+- name: As FDRS does it, with a tighter limit
+  evenkeel.cluster.balance_plan:
+    snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
+    preset: fdrs
+    aggressiveness: 4
+
+- name: Relieve hosts above 6 vCPUs per core or 85 % memory, and no others
+  evenkeel.cluster.balance_plan:
+    snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
+    goal: relieve
+    demand: assigned
+    relieve:
+      overload: {vcpus_per_core: 6, memory: 85}
+      target: {vcpus_per_core: 5, memory: 75}
+
+- name: Which hosts could be switched off for the night
+  evenkeel.cluster.balance_plan:
+    snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
+    goal: consolidate
+    consolidate:
+      min_hosts: 2
+      fill: 80
+
+- name: Level, and let guests leave node3 on Saturdays at 22:00
+  evenkeel.cluster.balance_plan:
+    snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
+    maintenance_windows:
+      - hosts: {names: [node3]}
+        days: [saturday]
+        start: "22:00"
+        hours: 3
+        lead_minutes: 30
+        timezone: Europe/Berlin
+
 - name: What would one host less and one rule more take
   evenkeel.cluster.balance_plan:
     snapshot_path: /var/lib/evenkeel/production.snapshot.json
@@ -524,6 +857,11 @@ summary:
       returned: success
       type: int
       sample: 0
+    hosts_emptied:
+      description: How many hosts become empty, with O(goal=consolidate).
+      returned: success
+      type: int
+      sample: 0
 report:
   description: Lines that show the hosts before and after, and every migration with its reason.
   returned: success
@@ -603,7 +941,7 @@ plan:
           type: str
           sample: host-15
         kind:
-          description: What it is for.
+          description: What it is for, C(balance), C(rule), C(evacuate), C(relieve), C(consolidate) or C(parking).
           returned: success
           type: str
           sample: balance
@@ -650,6 +988,12 @@ plan:
       type: list
       elements: dict
       sample: [{"guest": {"id": "vm-7", "name": "nas"}, "host": "host-12", "why": "passthrough_device"}]
+    emptied:
+      description: Ids of the hosts that run guests now and none after it.
+      returned: with O(goal=consolidate), when there are any
+      type: list
+      elements: str
+      sample: [host-15]
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -16,32 +16,8 @@ from .._model.snapshot import Snapshot
 from .._planning.planner import plan as make_plan
 from .._planning.whatif import suppose
 from .files import read_json, write_json
+from .policy_arguments import POLICY_ARGUMENTS
 from .render import report
-
-POLICY_OPTIONS = (
-    "goal",
-    "evacuate",
-    "metrics",
-    "aggressiveness",
-    "max_spread",
-    "demand",
-    "limits",
-    "max_migrations",
-    "exclude",
-    "rules",
-    "platform_rules",
-    "allow_blockers",
-    "migration_bandwidth",
-    "max_per_host",
-    "other_balancers",
-    "min_gain",
-    "effort",
-    "engine",
-    "time_limit",
-    "cool_down",
-    "retry_after",
-    "seed",
-)
 
 
 def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
@@ -78,10 +54,11 @@ def snapshot_of(params: Mapping[str, Any]) -> Snapshot:
 def policy_of(params: Mapping[str, Any]) -> dict[str, Any]:
     """The policy's JSON from the options: what was left out is left out, at every depth."""
     policy: dict[str, Any] = {
-        option: _without_none(params[option]) for option in POLICY_OPTIONS if params[option] is not None
+        option: _without_none(params[option]) for option in POLICY_ARGUMENTS if params[option] is not None
     }
-    if "max_spread" in policy:
-        policy["max_spread"] = numbers(policy["max_spread"], "max_spread")
+    for option in ("max_spread", "level_above", "assumed_capacity"):
+        if option in policy:
+            policy[option] = numbers(policy[option], option)
     return policy
 
 
@@ -134,4 +111,5 @@ def summary(plan: Plan, path: str | None) -> dict[str, Any]:
         "violations_before": len(plan.before.violations),
         "violations_after": len(plan.after.violations),
         "unresolved": len(plan.unresolved),
+        "hosts_emptied": len(plan.emptied),
     }

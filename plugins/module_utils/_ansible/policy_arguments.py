@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, get_args
 
-from .._model.goals import Metric
+from .._model.goals import Metric, Thresholds
 from .._model.policy import Goal
+from .._model.presets import Preset
 from .._model.snapshot import RuleKind
+from .._model.windows import DAYS
 
 _SELECTOR: dict[str, Any] = {
     "names": {"type": "list", "elements": "str"},
@@ -17,20 +20,45 @@ _SELECTOR: dict[str, Any] = {
     "tags": {"type": "list", "elements": "str"},
     "pools": {"type": "list", "elements": "str"},
     "labels": {"type": "dict"},
+    "kinds": {"type": "list", "elements": "str", "choices": ["vm", "container"]},
+}
+_SELECTED: dict[str, Any] = {"type": "dict", "required": True, "options": _SELECTOR}
+_THRESHOLDS: dict[str, Any] = {
+    "type": "dict",
+    "options": {part.name: {"type": "float"} for part in fields(Thresholds)},
 }
 
+# None of them has a default here: what is not given is the preset's to say, or else the policy's.
 POLICY_ARGUMENTS: dict[str, Any] = {
-    "goal": {"type": "str", "choices": list(get_args(Goal)), "default": "spread"},
+    "preset": {"type": "str", "choices": list(get_args(Preset))},
+    "goal": {"type": "str", "choices": list(get_args(Goal))},
     "evacuate": {"type": "dict", "options": _SELECTOR},
+    "relieve": {
+        "type": "dict",
+        "options": {
+            "overload": _THRESHOLDS,
+            "target": _THRESHOLDS,
+            "first": {"type": "str", "choices": ["fewest", "smallest", "largest"]},
+            "density_weight": {"type": "float"},
+        },
+    },
+    "consolidate": {
+        "type": "dict",
+        "options": {
+            "min_hosts": {"type": "int"},
+            "below": {"type": "float"},
+            "fill": {"type": "float"},
+        },
+    },
     "metrics": {
         "type": "list",
         "elements": "str",
         "choices": list(get_args(Metric)),
-        "default": ["cpu", "memory"],
     },
-    "aggressiveness": {"type": "int", "choices": [1, 2, 3, 4, 5], "default": 3},
+    "aggressiveness": {"type": "int", "choices": [1, 2, 3, 4, 5]},
     "max_spread": {"type": "raw"},
-    "demand": {"type": "str", "choices": ["used", "assigned", "max"], "default": "used"},
+    "level_above": {"type": "raw"},
+    "demand": {"type": "str", "choices": ["used", "assigned", "max", "pressure"]},
     "limits": {
         "type": "dict",
         "options": {
@@ -44,6 +72,13 @@ POLICY_ARGUMENTS: dict[str, Any] = {
             "max_guests": {"type": "int"},
         },
     },
+    "reserves": {
+        "type": "list",
+        "elements": "dict",
+        "options": {"hosts": _SELECTED, "memory": {"type": "int"}, "cpu": {"type": "float"}},
+    },
+    "assumed_capacity": {"type": "dict"},
+    "target_version": {"type": "str", "choices": ["any", "not_older"]},
     "max_migrations": {"type": "int"},
     "exclude": {
         "type": "dict",
@@ -73,18 +108,36 @@ POLICY_ARGUMENTS: dict[str, Any] = {
             "weight": {"type": "float"},
         },
     },
-    "platform_rules": {"type": "bool", "default": True},
+    "platform_rules": {"type": "bool"},
     "allow_blockers": {"type": "list", "elements": "str"},
     "migration_bandwidth": {"type": "float"},
     "max_per_host": {"type": "int"},
     "min_gain": {"type": "float"},
     "effort": {"type": "int"},
-    "engine": {"type": "str", "choices": ["search", "exact"], "default": "search"},
+    "engine": {"type": "str", "choices": ["search", "exact"]},
     "time_limit": {"type": "float"},
-    "other_balancers": {"type": "str", "choices": ["respect", "ignore"], "default": "respect"},
-    "cool_down": {"type": "float", "default": 0},
-    "retry_after": {"type": "float", "default": 3600},
-    "seed": {"type": "int", "default": 1},
+    "other_balancers": {"type": "str", "choices": ["respect", "ignore"]},
+    "cool_down": {"type": "float"},
+    "retry_after": {"type": "float"},
+    "priorities": {
+        "type": "list",
+        "elements": "dict",
+        "options": {"guests": _SELECTED, "priority": {"type": "int", "required": True}},
+    },
+    "maintenance_windows": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "hosts": _SELECTED,
+            "days": {"type": "list", "elements": "str", "choices": list(DAYS)},
+            "start": {"type": "str", "required": True},
+            "hours": {"type": "float", "required": True},
+            "lead_minutes": {"type": "float"},
+            "timezone": {"type": "str"},
+        },
+    },
+    "now": {"type": "str"},
+    "seed": {"type": "int"},
 }
 
 WHAT_IF_ARGUMENTS: dict[str, Any] = {

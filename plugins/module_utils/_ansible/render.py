@@ -19,6 +19,9 @@ def report(plan: Plan) -> list[str]:
     """The lines of the report."""
     lines = [_headline(plan), ""]
     lines += _hosts(plan)
+    if plan.emptied:
+        names = ", ".join(host_name(plan.before, host) for host in plan.emptied)
+        lines += ["", f"become empty: {names}"]
     for wave, migrations in _by_wave(plan.migrations):
         lines += ["", f"wave {wave}", *_table([_migration(plan, migration) for migration in migrations])]
     lines += _section("broken rules now", (f"{item.rule}: {item.detail}" for item in plan.before.violations))
