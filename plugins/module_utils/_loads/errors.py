@@ -10,3 +10,7 @@ from .._model.errors import EvenKeelError
 
 class LoadMissing(EvenKeelError):
     """A load is not known, and the user wants none to be taken from the platform instead."""
+
+
+class PrometheusError(EvenKeelError):
+    """Prometheus could not be asked, or did not understand the question."""

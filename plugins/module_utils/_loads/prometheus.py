@@ -1,0 +1,202 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Instant queries to a Prometheus, or whatever speaks its HTTP API. Private to the collection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from .._model.errors import InputError, shortened
+from .errors import PrometheusError
+
+try:
+    import requests
+except ImportError as error:
+    MISSING: str | None = error.name
+else:
+    MISSING = None
+
+PATH = "/api/v1/query"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusConnection:
+    """Where a Prometheus is and who asks: a user with a password, the owner of a token, or anyone.
+
+    `timeout`: seconds for one query, for the server as well as for the wait.
+    """
+
+    url: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    bearer_token: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    validate_certs: bool = True
+    ca_path: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    timeout: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One element of an answer. The value is any float, infinite ones and NaN included."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+class Prometheus:
+    """Asks one Prometheus. `notices` are the warnings that came with its answers."""
+
+    def __init__(self, connection: PrometheusConnection) -> None:
+        if MISSING is not None:
+            raise PrometheusError(
+                f"the Python library {MISSING} is not installed",
+                where="prometheus",
+                hint="Install requests for the Python that runs the module",
+            )
+        _check(connection)
+        self.notices: tuple[str, ...] = ()
+        self._connection = connection
+        self.url = connection.url.rstrip("/")
+        self._session = requests.Session()
+        # Else a netrc file, or proxy settings with credentials, would answer for what was not given.
+        self._session.trust_env = False
+        self._session.headers.update(connection.headers)
+        if connection.bearer_token:
+            self._session.headers["Authorization"] = f"Bearer {connection.bearer_token}"
+        elif connection.username:
+            self._session.auth = requests.auth.HTTPBasicAuth(
+                connection.username.encode(), (connection.password or "").encode()
+            )
+        if connection.client_cert:
+            self._session.cert = (
+                (connection.client_cert, connection.client_key)
+                if connection.client_key
+                else connection.client_cert
+            )
+
+    def instant(self, query: str, at: float, what: str) -> list[Series]:
+        """The answer at the moment `at`, in seconds since 1970; `what` is what the query is for.
+
+        Raises PrometheusError.
+        """
+        where = f"{self.url}: {what}"
+        seconds = f"{self._connection.timeout}s"
+        answer = self._post({"query": query, "time": f"{at:.3f}", "timeout": seconds}, where)
+        body = _parsed(answer, where)
+        if body.get("status") != "success":
+            raise PrometheusError(
+                f"{body.get('error') or shortened(body)}",
+                where=where,
+                hint=f"The query was {query}",
+            )
+        for warning in body.get("warnings") or ():
+            self.notices = (*self.notices, f"{what}: {warning}")
+        data = body.get("data")
+        if not isinstance(data, dict) or data.get("resultType") != "vector":
+            kind = data.get("resultType") if isinstance(data, dict) else None
+            raise PrometheusError(
+                f"the answer is a {kind or 'strange thing'}, and a vector of series is needed",
+                where=where,
+                hint=f"The query was {query}",
+            )
+        return [_series(item, where) for item in data.get("result") or ()]
+
+    def close(self) -> None:
+        """End the session. Never raises."""
+        self._session.close()
+
+    def _post(self, fields: Mapping[str, str], where: str) -> Any:
+        connection = self._connection
+        verify: bool | str = connection.ca_path or True if connection.validate_certs else False
+        try:
+            return self._session.post(
+                self.url + PATH,
+                data=fields,
+                verify=verify,
+                timeout=connection.timeout + 5,
+                # A redirected POST turns into a GET without its query.
+                allow_redirects=False,
+            )
+        except requests.exceptions.SSLError as error:
+            raise PrometheusError(
+                f"its certificate was not accepted, or ours: {_cause(error)}",
+                where=where,
+                hint="ca_path names the authorities to trust",
+            ) from None
+        except requests.exceptions.Timeout:
+            raise PrometheusError(
+                f"it did not answer within {connection.timeout + 5} s",
+                where=where,
+                hint="A shorter range or a longer step makes its work easier, timeout gives it longer",
+            ) from None
+        except (requests.exceptions.RequestException, OSError) as error:
+            raise PrometheusError(f"it can't be asked: {_cause(error)}", where=where) from None
+
+
+def _check(connection: PrometheusConnection) -> None:
+    parts = urlsplit(connection.url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise InputError("url", connection.url, "a URL such as https://prometheus.example.com:9090")
+    if parts.username or parts.password:
+        raise InputError("url", "a URL with a password", "wanted", hint="Use username and password")
+    if connection.bearer_token and connection.username:
+        raise InputError("bearer_token", "a token", "wanted, since username is given")
+    if connection.password and not connection.username:
+        raise InputError("username", None, "a value, which password needs")
+    if connection.client_key and not connection.client_cert:
+        raise InputError("client_cert", None, "a value, which client_key needs")
+    if not connection.validate_certs and connection.ca_path:
+        raise InputError("ca_path", connection.ca_path, "wanted, since validate_certs is false")
+
+
+def _parsed(answer: Any, where: str) -> dict[str, Any]:
+    """Prometheus explains most of what goes wrong in JSON; what stands before it does not."""
+    if answer.status_code in (401, 403):
+        raise PrometheusError(
+            f"it answers {answer.status_code} {answer.reason}: the account may not ask, or is none",
+            where=where,
+            hint="Set username and password, or bearer_token",
+        )
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        return body
+    text = f"; the answer leads to {answer.headers['Location']}" if "Location" in answer.headers else ""
+    raise PrometheusError(
+        f"it answers {answer.status_code} {answer.reason}, and nothing that a Prometheus would say{text}",
+        where=where,
+        hint=f"Is {PATH} there, below url",
+    )
+
+
+def _series(item: object, where: str) -> Series:
+    try:
+        if isinstance(item, dict):
+            return Series({str(k): str(v) for k, v in item["metric"].items()}, float(item["value"][1]))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        pass
+    raise PrometheusError(f"{shortened(item)} is no series with a value", where=where)
+
+
+def usable(value: float) -> bool:
+    """Whether it is a load at all."""
+    return math.isfinite(value) and value >= 0
+
+
+def _cause(error: BaseException) -> str:
+    """What urllib3 and requests wrap several times over."""
+    inner = error
+    while inner.args and isinstance(inner.args[0], BaseException):
+        inner = inner.args[0]
+    reason = getattr(inner, "reason", None)
+    return str(_cause(reason) if isinstance(reason, BaseException) else inner)
