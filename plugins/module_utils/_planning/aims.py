@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 
 from .._model.plan import ClusterState, Unresolved
 from .bounds import migrations_bound
-from .consolidate import consolidate, running_by_host
-from .consolidate_told import consolidation_bound, hosts_needed, kept_on
+from .consolidate_told import consolidation_bound, kept_on
 from .explain import left_on, out_of_band, stranded
 from .prefer import prefer
 from .problem import Problem
@@ -24,15 +23,13 @@ from .state import State
 
 
 def pursue(
-    problem: Problem, expired: Callable[[], bool], forbidden: frozenset[tuple[int, int]] = frozenset()
+    problem: Problem, spent: Callable[[], float], forbidden: frozenset[tuple[int, int]] = frozenset()
 ) -> State:
     """The best placement found for the policy's goal; `forbidden` as in solve."""
-    state = solve(problem, expired, forbidden)
+    state = solve(problem, spent, forbidden)
     goal = problem.policy.goal
     if goal == "relieve":
         relieve(state)
-    elif goal == "consolidate":
-        consolidate(state)
     elif goal == "spread":
         prefer(state)
     return state
@@ -67,10 +64,6 @@ def bound(state: State, places: Sequence[int]) -> tuple[int, str]:
         fewest = max(fewest, relief_bound(state))
         return fewest, "fewest departures that bring every overloaded host as far down"
     if goal == "consolidate":
-        on = sum(map(bool, running_by_host(problem, places)))
-        return (
-            max(fewest, consolidation_bound(problem, places)),
-            f"all guests of the hosts with the fewest have to leave; {on} hosts stay on,"
-            f" at least {hosts_needed(problem)} must",
-        )
+        fewest = max(fewest, consolidation_bound(problem, places))
+        return fewest, "all guests of as many hosts, those with the fewest, have to leave"
     return fewest, "fewest departures that mend every rule"

@@ -54,14 +54,14 @@ class Annealer:
     """One run over a state, which ends as the best placement that the run has seen."""
 
     def __init__(
-        self, state: State, dice: Random, budget: int, expired: Callable[[], bool], schedule: Schedule
+        self, state: State, dice: Random, budget: int, spent: Callable[[], float], schedule: Schedule
     ) -> None:
         problem = state.problem
-        self.state, self.dice, self.budget, self.expired, self.schedule = (
+        self.state, self.dice, self.budget, self.spent, self.schedule = (
             state,
             dice,
             budget,
-            expired,
+            spent,
             schedule,
         )
         self.home = problem.unit_home
@@ -85,8 +85,11 @@ class Annealer:
         ]
         self.soft = any(not group.strict for group in problem.groups)
 
-    def run(self, steps: int) -> None:
+    def run(self, steps: int, share: float = 1.0) -> None:
+        """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
         state, schedule, dice = self.state, self.schedule, self.dice
+        begun = self.spent()
+        span = max(1e-9, (1.0 - begun) * share)
         look_every = max(schedule.look_every, len(self.hosts))
         best = score(state)
         kept = self._placement()
@@ -94,10 +97,11 @@ class Annealer:
             return
         for step in range(steps):
             if step % look_every == 0:
-                if self.expired():
+                done = max(step / steps, (self.spent() - begun) / span)
+                if done >= 1.0:
                     break
-                temperature = schedule.hot * (schedule.cold / schedule.hot) ** (step / steps)
-                self._weigh(closing=step > CLOSING * steps)
+                temperature = schedule.hot * (schedule.cold / schedule.hot) ** done
+                self._weigh(closing=done > CLOSING)
                 self._shift(temperature)
             trial = self._propose()
             if not trial:

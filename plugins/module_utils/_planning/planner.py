@@ -19,6 +19,7 @@ from .apply import apply_plan
 from .arrange import arranged
 from .bounds import spread_bound
 from .consolidate_told import emptied
+from .consolidating import consolidated
 from .errors import UnsafePlan
 from .estimate import estimated
 from .explain import Reasons, broken_rules, immovable, kind_of, left_on, stranded
@@ -48,35 +49,43 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     """
     started = clock()
 
-    def expired() -> bool:
-        return policy.time_limit is not None and clock() - started >= policy.time_limit
+    def spent() -> float:
+        """The share of the time limit that is over."""
+        return 0.0 if policy.time_limit is None else (clock() - started) / policy.time_limit
 
     if defers(snapshot, policy):
         return left_to_others(snapshot, policy)
     known, wanted = estimated(arranged(snapshot, policy), policy)
     open_hosts = closed(known, wanted)
-    problem, result = _planned(open_hosts, wanted, expired)
+    problem, result = _planned(open_hosts, wanted, spent)
     while (more := awake(problem, result.after)) is not None:
-        problem, result = _planned(open_hosts, more, expired)
+        problem, result = _planned(open_hosts, more, spent)
     _check(problem, result)
     return replace(result, policy=policy, snapshot_digest=snapshot.digest())
 
 
-def _planned(snapshot: Snapshot, policy: Policy, expired: Callable[[], bool]) -> tuple[Problem, Plan]:
+def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tuple[Problem, Plan]:
+    if policy.goal == "consolidate":
+        return consolidated(
+            snapshot,
+            policy,
+            lambda problem: pursue(problem, spent),
+            lambda problem, state: _reachable(problem, state, spent),
+        )
     problem = build(snapshot, policy)
-    result, places = _reachable(problem, pursue(problem, expired), expired)
+    result, places = _reachable(problem, pursue(problem, spent), spent)
     if policy.goal == "evacuate" and result.immovable:
         roomy = build(snapshot, policy, makes_room=True)
-        other, ends = _reachable(roomy, pursue(roomy, expired), expired)
+        other, ends = _reachable(roomy, pursue(roomy, spent), spent)
         if len(other.immovable) < len(result.immovable):
             problem, result, places = roomy, other, ends
     if policy.max_migrations is None:
-        result, places = _stable(problem, result, places, expired)
+        result, places = _stable(problem, result, places, spent)
     return problem, result
 
 
 def _stable(
-    problem: Problem, result: Plan, places: list[int], expired: Callable[[], bool]
+    problem: Problem, result: Plan, places: list[int], spent: Callable[[], float]
 ) -> tuple[Plan, list[int]]:
     """Plan again from where the plan ends, and take that way at once, until nothing is left to want.
 
@@ -86,17 +95,17 @@ def _stable(
         if result.status == "balanced":
             break
         later = build(apply_plan(problem.snapshot, result), problem.policy, makes_room=problem.makes_room)
-        further, ends = _reachable(later, pursue(later, expired), expired)
+        further, ends = _reachable(later, pursue(later, spent), spent)
         if not further.migrations:
             break
-        composed, reached = _reachable(problem, place_like(problem, ends), expired)
+        composed, reached = _reachable(problem, place_like(problem, ends), spent)
         if reached != ends:
             break
         result, places = composed, reached
     return result, places
 
 
-def _reachable(problem: Problem, state: State, expired: Callable[[], bool]) -> tuple[Plan, list[int]]:
+def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tuple[Plan, list[int]]:
     """The plan to that placement, or to the nearest one that there is a safe way to."""
     forbidden: set[tuple[int, int]] = set()
     left: list[Hop] = []
@@ -108,7 +117,7 @@ def _reachable(problem: Problem, state: State, expired: Callable[[], bool]) -> t
         left = ordered.left
         stuck = {hop.guest for hop in left}
         forbidden |= {(unit, state.where[unit]) for unit in kinds if stuck & set(problem.members[unit])}
-        state = pursue(problem, expired, frozenset(forbidden))
+        state = pursue(problem, spent, frozenset(forbidden))
     while True:
         kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
         ordered = _order(state, kinds)
@@ -124,7 +133,7 @@ def _reachable(problem: Problem, state: State, expired: Callable[[], bool]) -> t
         placed.hop.parking for placed in ordered.placed
     )
     if parks and _stay_where_parked(state, ordered):
-        return _reachable(problem, state, expired)
+        return _reachable(problem, state, spent)
     return _plan(state, kinds, ordered, left), _places(state)
 
 

@@ -89,7 +89,7 @@ class Program:
         self.rows.append([0.0, 0.0, [*columns, leaves], [1.0] * len(columns) + [-1.0]])
 
     def _row(
-        self, least: float | None, most: float | None, host: int, amounts: Mapping[int, float], floor: int = -1
+        self, least: float | None, most: float, host: int, amounts: Mapping[int, float], floor: int = -1
     ) -> None:
         """least <= what comes to the host - what leaves it - the floor <= most."""
         columns, values = [], []

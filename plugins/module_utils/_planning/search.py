@@ -8,27 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from .anneal import SETTLED, Annealer, Schedule
+from .anneal import SETTLED
 from .band import best_floor
-from .bounds import migrations_bound
 from .exact import refine
-from .level import level, trim
+from .into_band import into_band
+from .level import trim
 from .mend import clear, mend, squeeze, unplaced
 from .moves import go_home
 from .problem import Problem
 from .state import APART_AT_HOME, State
 
 UNLIMITED = 1 << 60
-FEWEST, MOST = 400, 4000
-APPROACH = Schedule(hot=0.5, cold=0.01, free=True)
 
 
 def solve(
-    problem: Problem, expired: Callable[[], bool], forbidden: frozenset[tuple[int, int]] = frozenset()
+    problem: Problem, spent: Callable[[], float], forbidden: frozenset[tuple[int, int]] = frozenset()
 ) -> State:
     """The best placement found: rules mended, then every metric inside its band, with few migrations.
 
-    `forbidden`: units and hosts between which there was no safe way.
+    spent: the share of the time limit that is over, 0 where there is none.
+    forbidden: units and hosts between which there was no safe way.
     """
     policy = problem.policy
     dice = Random(policy.seed)
@@ -48,10 +47,10 @@ def solve(
     mend(state, budget=budget, empty_hosts=policy.goal != "rules")
     squeeze(state, dice, budget=budget, empty_hosts=policy.goal != "rules")
     if levels:
-        _level(state, dice, budget, expired)
+        into_band(state, dice, budget, spent)
     _settle(state)
     if policy.engine == "exact" and policy.goal in ("spread", "rules"):
-        refine(state)
+        refine(state, policy.max_migrations)
     return state
 
 
@@ -62,24 +61,6 @@ def needs_nothing(state: State) -> bool:
         and not unplaced(state)
         and state.soft_cost <= SETTLED
     )
-
-
-def _level(state: State, dice: Random, budget: int, expired: Callable[[], bool]) -> None:
-    problem = state.problem
-    state.set_band(best_floor(state))
-    level(state, budget, steps=4 * len(problem.members) + 100)
-    while trim(state):
-        pass
-    bound = migrations_bound(problem, banded=True)
-    if state.total_excess <= SETTLED and state.moves <= bound:
-        return
-    steps = problem.policy.effort * min(MOST, max(FEWEST, len(problem.members)))
-    Annealer(state, dice, budget, expired, Schedule()).run(steps)
-    if state.total_excess > SETTLED:
-        Annealer(state, dice, budget, expired, APPROACH).run(steps)
-        level(state, budget, steps=len(problem.members) + 100)
-    while trim(state):
-        pass
 
 
 def _settle(state: State) -> None:

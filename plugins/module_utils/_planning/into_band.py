@@ -1,0 +1,128 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings a cluster into the band, by one way or another, and then with fewer migrations.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from .anneal import SETTLED, Annealer, Schedule, score
+from .band import best_floor
+from .bounds import migrations_bound, spread_bound
+from .level import level, trim
+from .moves import go_home
+from .problem import Problem
+from .state import State
+
+# Steps of annealing for each effort: one a guest, within reason.
+FEWEST, MOST = 400, 4000
+# So many steps a guest are enough to cool; what is above starts again from the beginning.
+ENOUGH = 1500
+FEWER = Schedule()
+CLOSER = Schedule(hot=5.0, cold=0.05, free=True)
+QUICK = Schedule(hot=0.5, cold=0.01, free=True)
+# Other places for the band, tried where the nearest one leads nowhere; less often in large clusters, which
+# have enough guests to fill any gap.
+ATTEMPTS, ATTEMPTED_UNITS, ATTEMPT_STEPS = 48, 20_000, 2000
+
+Kept = tuple[list[int], tuple[float, ...]]
+
+
+def into_band(state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
+    """Level as far as the budget of moved guests lets, then look for fewer migrations that do the same."""
+    problem = state.problem
+    state.set_band(best_floor(state))
+    origin = _kept(state)
+    _descend(state, budget)
+    effort = problem.policy.effort
+    if not effort:
+        return
+    steps = effort * min(MOST, max(FEWEST, len(problem.members)))
+    if _outside(state) and not is_out_of_reach(problem):
+        _insist(state, dice, budget, spent, origin)
+    if _outside(state):
+        Annealer(state, dice, budget, spent, CLOSER).run(steps, share=0.8)
+        _descend(state, budget)
+    if not _outside(state):
+        _fewer(state, dice, budget, spent, steps)
+
+
+def is_out_of_reach(problem: Problem) -> bool:
+    """Whether some host or guest alone is proven to keep a metric outside the band."""
+    return any(
+        bound is not None and bound > limit + SETTLED
+        for bound, limit in zip(spread_bound(problem), problem.metrics.limits, strict=True)
+    )
+
+
+def _outside(state: State) -> bool:
+    return state.total_excess > SETTLED
+
+
+def _descend(state: State, budget: int) -> None:
+    level(state, budget, steps=4 * len(state.problem.members) + 100)
+    while trim(state):
+        pass
+
+
+def _fewer(state: State, dice: Random, budget: int, spent: Callable[[], float], steps: int) -> None:
+    """Anneal, from the same start as often as the steps allow; the best run counts."""
+    problem = state.problem
+    state.bound = migrations_bound(problem, banded=True)
+    start = best = _kept(state)
+    rank = score(state)
+    runs = max(1, steps // (ENOUGH * max(1, len(problem.members))))
+    for run in range(runs):
+        if state.moves <= state.bound or spent() >= 1.0:
+            break
+        _restore(state, start)
+        Annealer(state, dice, budget, spent, FEWER).run(steps // runs, share=0.8 / (runs - run))
+        while trim(state):
+            pass
+        if score(state) < rank:
+            best, rank = _kept(state), score(state)
+    _restore(state, best)
+
+
+def _insist(state: State, dice: Random, budget: int, spent: Callable[[], float], origin: Kept) -> None:
+    """Descend from the beginning into bands that lie elsewhere, until one is reached.
+
+    A few large guests decide which bands can be reached at all; the best-looking one need not be among them.
+    """
+    problem = state.problem
+    best, rank = _kept(state), score(state)
+    for _attempt in range(min(ATTEMPTS, ATTEMPTED_UNITS // max(1, len(problem.members)))):
+        if not _outside(state) or spent() >= 0.5:
+            break
+        _restore(state, origin)
+        middle = Annealer(state, dice, budget, spent, QUICK).mean
+        limits = problem.metrics.limits
+        state.set_band([mean - limit * dice.random() for mean, limit in zip(middle, limits, strict=True)])
+        _descend(state, budget)
+        if _outside(state):
+            Annealer(state, dice, budget, spent, QUICK).run(ATTEMPT_STEPS)
+            _descend(state, budget)
+        if score(state) < rank:
+            best, rank = _kept(state), score(state)
+    _restore(state, best)
+
+
+def _kept(state: State) -> Kept:
+    return list(state.where), tuple(state.low)
+
+
+def _restore(state: State, kept: Kept) -> None:
+    places, floor = kept
+    for unit, host in enumerate(places):
+        if state.where[unit] != host:
+            state.take(unit)
+            if host >= 0:
+                state.put(unit, host)
+            else:
+                go_home(state, unit)
+    state.set_band(floor)
