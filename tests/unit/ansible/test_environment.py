@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
@@ -50,6 +52,30 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
             r"^api_token_secret: .*PROXMOX_TOKEN_SECRET",
         ),
         ({"platform": "rehearsal"}, r"^rehearsal_path: "),
+        ({"platform": "vmmanager"}, r"^vmmanager_host: .*VMMANAGER_HOST"),
+        ({"platform": "vmmanager", "vmmanager_host": "h"}, r"^vmmanager_username: .*VMMANAGER_USERNAME"),
+        (
+            {"platform": "vmmanager", "vmmanager_host": "h", "vmmanager_username": "u"},
+            r"^vmmanager_password: .*VMMANAGER_PASSWORD",
+        ),
+        (
+            {
+                "platform": "vmmanager", "vmmanager_host": "h", "vmmanager_token": "t",
+                "vmmanager_password": "p",
+            },
+            r"^vmmanager_password: 'a password' is not wanted, since vmmanager_token is given",
+        ),
+        (
+            {"platform": "vmmanager", "vmmanager_host": "http://h", "vmmanager_token": "t"},
+            r"^vmmanager_host: 'http://h' is not a name or address such as vm\.example\.com",
+        ),
+        (
+            {
+                "platform": "vmmanager", "vmmanager_host": "h", "vmmanager_token": "t",
+                "target_storage": "local:fast,other",
+            },
+            r"^target_storage: 'local:fast,other' is not the name of a storage, or pairs",
+        ),
         (
             {
                 "platform": "vsphere", "hostname": "h", "username": "u", "password": "p",
@@ -62,3 +88,32 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
 def test_options_that_do_not_fit_together(given: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         open_platform(options(**given))
+
+
+def test_a_vmmanager_is_known_by_its_address_and_its_token_alone() -> None:
+    environment = {
+        "VMMANAGER_HOST": "https://vm.example.com/",
+        "VMMANAGER_PORT": "1500",
+        "VMMANAGER_TOKEN": "t0k3n",
+        "VMMANAGER_VALIDATE_CERTS": "off",
+    }
+    entry = {"of": "vm", "metric": "cpu", "target": "x", "unit": "percent", "interval": "1hour"}
+    given = options(platform="vmmanager", vmmanager_metrics=[entry])
+    connection = connected(with_environment(given, environment))
+    assert (connection.host, connection.port, connection.token) == ("vm.example.com", 1500, "t0k3n")
+    assert (connection.validate_certs, len(connection.metrics)) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(None, None), ("1", None), ("fast", "fast"), ("local:fast,old:new", {"local": "fast", "old": "new"})],
+)
+def test_where_local_disks_go(text: str | None, expected: object) -> None:
+    given = options(platform="vmmanager", vmmanager_host="h", vmmanager_token="t", target_storage=text)
+    assert connected(given).target_storage == expected
+
+
+def connected(given: dict[str, object]) -> Any:
+    """The connection that options make: with a token nothing is asked of the platform yet."""
+    platform: Any = open_platform(given)
+    return platform._connection

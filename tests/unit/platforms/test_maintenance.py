@@ -1,6 +1,8 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Maintenance mode: switched on vSphere, waited for on Proxmox VE, a word in a file in a rehearsal."""
+"""Maintenance mode: switched on vSphere, waited for on Proxmox VE, refused on VMmanager, and a word in a file
+in a rehearsal.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
-from ansible_collections.evenkeel.cluster.tests.unit.platforms import proxmox_clusters, vsphere_clusters
+from ansible_collections.evenkeel.cluster.tests.unit.platforms import (
+    proxmox_clusters,
+    vmmanager_clusters,
+    vsphere_clusters,
+)
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
 
 
@@ -141,6 +147,23 @@ def test_a_node_that_nobody_has_asked_for_is_given_up_on(simulator: Simulate) ->
     )
     with pytest.raises(Refused, match=r"pve2.*ha-manager crm-command node-maintenance enable pve2"):
         platform.set_maintenance("pve2", on=True, timeout=30)
+    platform.close()
+
+
+@pytest.mark.parametrize(("on", "hint"), [(True, "Empty the node first"), (False, "Switch it off")])
+def test_a_node_of_vmmanager_is_never_switched_from_here(on: bool, hint: str, simulator: Simulate) -> None:
+    served = simulator("vmmanager", vmmanager_clusters.small())
+    platform = vmmanager_clusters.connect(served)
+    served.change_host("2", maintenance=not on)
+    assert platform.in_maintenance("2") is not on
+    with pytest.raises(Refused, match=rf"node 2: .*not public.*stops every virtual machine.*{hint}"):
+        platform.demand_maintenance("2", on=on)
+    with pytest.raises(Refused):
+        platform.set_maintenance("2", on=on, timeout=1)
+    with pytest.raises(NotFound, match="no node 9"):
+        platform.in_maintenance("9")
+    assert hosts_in_maintenance(served) == ([] if on else ["2"])
+    assert not any(call.startswith("POST /vm") for call in vmmanager_clusters.calls(served))
     platform.close()
 
 
