@@ -635,6 +635,10 @@ options:
         description: Ids or names of hosts that shall be gone. Their guests have to go elsewhere.
         type: list
         elements: str
+      hosts_returned:
+        description: Ids or names of hosts in maintenance mode that shall be back in service.
+        type: list
+        elements: str
       hosts_added:
         description: Hosts that shall be there, empty.
         type: list

@@ -145,6 +145,7 @@ WHAT_IF_ARGUMENTS: dict[str, Any] = {
         "type": "dict",
         "options": {
             "hosts_removed": {"type": "list", "elements": "str"},
+            "hosts_returned": {"type": "list", "elements": "str"},
             "hosts_added": {
                 "type": "list",
                 "elements": "dict",

@@ -33,6 +33,7 @@ class Overrides:
     """All changes together; they are made before the plan."""
 
     hosts_removed: tuple[Id, ...] = ()
+    hosts_returned: tuple[Id, ...] = ()
     hosts_added: tuple[NewHost, ...] = ()
     guests_grown: tuple[GrownGuest, ...] = ()
     rules_added: tuple[Rule, ...] = ()

@@ -19,11 +19,18 @@ from .errors import PlanningError
 def suppose(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
     """Raises PlanningError for a host or guest that does not exist, and for a name that is taken.
 
-    A removed host is one in maintenance: its guests are still there, and have to go somewhere.
+    A removed host is one in maintenance: its guests are still there, and have to go somewhere. A returned one
+    is in maintenance no more.
     """
     removed = {_host(snapshot, name).id for name in overrides.hosts_removed}
+    returned = {_host(snapshot, name).id for name in overrides.hosts_returned}
+    for host in sorted(removed & returned):
+        raise PlanningError(f"host {host} is removed and returned at once", where="what_if.hosts_returned")
     grown = {_guest(snapshot, item.guest).id: item for item in overrides.guests_grown}
-    hosts = tuple(replace(host, maintenance=True) if host.id in removed else host for host in snapshot.hosts)
+    hosts = tuple(
+        replace(host, maintenance=host.id in removed) if host.id in removed | returned else host
+        for host in snapshot.hosts
+    )
     hosts += tuple(_added(snapshot, item) for item in overrides.hosts_added)
     guests = tuple(_grown(guest, grown.get(guest.id)) for guest in snapshot.guests)
     more = _growth(snapshot.guests, guests)

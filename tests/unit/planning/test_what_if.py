@@ -34,6 +34,14 @@ def test_a_host_that_the_others_can_not_replace() -> None:
     assert any("h2" in item.what for item in result.unresolved)
 
 
+def test_a_host_that_comes_back_takes_guests_again() -> None:
+    away = cluster({"hosts": {"h1": {}, "h2": {}, "h3": {"maintenance": True}}, "guests": GUESTS})
+    assert plan(away, MEMORY).migrations == ()
+    result = plan(suppose(away, Overrides.from_json({"hosts_returned": ["h3"]})), MEMORY)
+    assert {migration.target for migration in result.migrations} == {"h3"}
+    assert suppose(FULL, Overrides.from_json({"hosts_returned": ["h1"]})) == FULL
+
+
 def test_a_guest_that_grows_counts_on_its_host() -> None:
     grown = suppose(FULL, Overrides.from_json({"guests_grown": [{"guest": "a", "factor": 1.5}]}))
     assert grown.hosts[0].used["memory"] == 120 * 2**30
@@ -51,6 +59,8 @@ def test_a_new_rule_is_mended() -> None:
     "wrong",
     [
         {"hosts_removed": ["h9"]},
+        {"hosts_returned": ["h9"]},
+        {"hosts_removed": ["h1"], "hosts_returned": ["h1"]},
         {"hosts_added": [{"name": "h1", "like": "h2"}]},
         {"guests_grown": [{"guest": "z", "factor": 2}]},
     ],
