@@ -145,6 +145,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import run_module
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.loads import (
+    HOST_LOAD_ARGUMENTS,
     SNAPSHOT_ARGUMENTS,
     merge_host_loads,
 )
@@ -152,17 +153,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.loads im
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            **SNAPSHOT_ARGUMENTS,
-            "answers": {"type": "dict"},
-            "cpu": {"type": "str", "choices": ["platform", "load"], "default": "platform"},
-            "period": {"type": "int", "choices": [60, 300], "default": 300},
-            "on_silent_host": {
-                "type": "str",
-                "choices": ["platform", "exclude", "fail"],
-                "default": "platform",
-            },
-        },
+        argument_spec={**SNAPSHOT_ARGUMENTS, **HOST_LOAD_ARGUMENTS},
         mutually_exclusive=[("snapshot", "snapshot_path")],
         required_one_of=[("snapshot", "snapshot_path")],
         supports_check_mode=True,

@@ -74,7 +74,8 @@ options:
   exporters:
     description:
       - Exporters for which the queries are known here. Where two tell the same, the later one counts.
-      - V(pve) is prometheus-pve-exporter, which tells CPU and memory of hosts, and network and disks of guests too. Guests are known by their ids.
+      - V(pve) is prometheus-pve-exporter, which tells CPU and memory of hosts and guests, and of guests also their network and disk traffic.
+        Guests are known by their ids.
       - V(node) is node_exporter on the hosts, which tells everything of hosts, pressure included, and counts the ZFS ARC above its least size as free.
         Hosts are known by their names or addresses.
       - V(vmware) is vmware_exporter, which tells everything but pressure of hosts and guests. Both are known by their names.

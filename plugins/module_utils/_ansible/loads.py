@@ -23,6 +23,12 @@ SNAPSHOT_ARGUMENTS: dict[str, Any] = {
     "snapshot_path": {"type": "path"},
     "merged_path": {"type": "path"},
 }
+HOST_LOAD_ARGUMENTS: dict[str, Any] = {
+    "answers": {"type": "dict"},
+    "cpu": {"type": "str", "choices": ["platform", "load"], "default": "platform"},
+    "period": {"type": "int", "choices": [60, 300], "default": 300},
+    "on_silent_host": {"type": "str", "choices": ["platform", "exclude", "fail"], "default": "platform"},
+}
 
 
 def merge_host_loads(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:

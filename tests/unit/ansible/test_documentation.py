@@ -10,8 +10,12 @@ from typing import Any
 import yaml
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.loads import HOST_LOAD_ARGUMENTS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import (
     POLICY_ARGUMENTS,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.prometheus import (
+    PROMETHEUS_ARGUMENTS,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import (
     LOCK_ARGUMENTS,
@@ -46,6 +50,25 @@ def test_the_role_takes_what_the_modules_take() -> None:
             found.append(f"balance_{name} is missing")
         else:
             found += differences(spec, options[f"balance_{name}"], f"balance_{name}")
+    assert found == []
+
+
+def test_the_role_takes_what_prometheus_load_takes() -> None:
+    option = SPEC["argument_specs"]["main"]["options"]["balance_prometheus"]
+    assert differences({"type": "dict", "options": PROMETHEUS_ARGUMENTS}, option, "") == []
+    tasks = (ROLE / "tasks" / "main.yml").read_text(encoding="utf-8")
+    assert [name for name in PROMETHEUS_ARGUMENTS if f"balance_prometheus.{name} |" not in tasks] == []
+
+
+def test_the_role_host_load_takes_what_its_module_takes() -> None:
+    text = (ROLE.parent / "host_load" / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    options = yaml.safe_load(text)["argument_specs"]["main"]["options"]
+    assert HOST_LOAD_ARGUMENTS
+    found = [
+        difference
+        for name, spec in HOST_LOAD_ARGUMENTS.items()
+        for difference in differences(spec, options[f"host_load_{name}"], name)
+    ]
     assert found == []
 
 
