@@ -1,10 +1,14 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an adapter offers besides migrations: maintenance mode of its hosts. Private to the collection."""
+"""What an adapter offers besides migrations: maintenance mode of its hosts, and which clusters there are.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from .protocol import Platform
@@ -29,3 +33,6 @@ class Maintenance(Protocol):
 
 class MaintainedPlatform(Platform, Maintenance, Protocol):
     """One cluster of one hypervisor, its hosts included."""
+
+    def clusters(self) -> Sequence[str]:
+        """Every cluster that the account sees, each as the option `cluster` names it and no other one."""

@@ -122,6 +122,9 @@ class ProxmoxPlatform:
             self._session, host, on=on, timeout=timeout, sleep=self._sleep, monotonic=self._monotonic
         )
 
+    def clusters(self) -> tuple[str, ...]:
+        return (Membership.read(self._session).name,)
+
     def close(self) -> None:
         self._session.close()
 

@@ -97,6 +97,9 @@ class RehearsalPlatform:
             )
             self._store(replace(snapshot, hosts=tuple(hosts)))
 
+    def clusters(self) -> tuple[str, ...]:
+        return (self._load().cluster.name,)
+
     def close(self) -> None:
         """There is no session."""
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from .._model.moments import written
 from .._model.snapshot import Snapshot
 from ._vmmanager.checking import Checker, Preconditions
-from ._vmmanager.clusters import ClusterPlace, find_cluster
+from ._vmmanager.clusters import ClusterPlace, cluster_ids, find_cluster
 from ._vmmanager.connection import VMManagerConnection
 from ._vmmanager.following import Follower
 from ._vmmanager.guests import GuestDisk, disks_of
@@ -139,6 +139,10 @@ class VMManagerPlatform:
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         raise _no_call(host, on=on)
+
+    def clusters(self) -> tuple[str, ...]:
+        """By id: names need not be unique."""
+        return cluster_ids(self._lists)
 
     def close(self) -> None:
         self._session.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from .._model.errors import InputError
 from .._model.snapshot import Snapshot
 from ._vsphere.check import Patience, objections
-from ._vsphere.clusters import ClusterPlace, find_cluster
+from ._vsphere.clusters import ClusterPlace, clusters, find_cluster
 from ._vsphere.https import Endpoint
 from ._vsphere.inventory import Inventory, read_inventory
 from ._vsphere.library import require, vim
@@ -120,6 +121,13 @@ class VSpherePlatform:
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         set_maintenance(self._session, host, on=on, patience=replace(self._patience, seconds=timeout))
+
+    def clusters(self) -> tuple[str, ...]:
+        """By `datacenter/name`; by reference where two are called the same in one datacenter."""
+        wanted = self._connection.datacenter
+        places = [place for place in clusters(self._session) if wanted in (None, place.datacenter)]
+        names = Counter(map(str, places))
+        return tuple(sorted(str(place) if names[str(place)] == 1 else place.id for place in places))
 
     def close(self) -> None:
         self._session.close()

@@ -43,6 +43,12 @@ class ClusterPlace:
         return next((storage.id for storage in self.storages.values() if storage.name == name), None)
 
 
+def cluster_ids(lists: Lists) -> tuple[str, ...]:
+    """Of every cluster that the platform shows."""
+    found = [reference(entry) for entry in lists.whole(CLUSTERS)]
+    return tuple(sorted(identity for identity in found if identity is not None))
+
+
 def find_cluster(lists: Lists, wanted: str | None, url: str) -> ClusterPlace:
     """The one of this name or id, or the only one there is."""
     known = lists.whole(CLUSTERS)
