@@ -11,25 +11,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
+from .hops import Hop, free_at_first, seconds_bound, seconds_of
 from .problem import Problem
 
 EPSILON = 1e-9
 GOOD_ENOUGH = 1.02
 # With few migrations many orders are tried; with thousands that takes long, and chance matters less.
 MOST_TRIES, MOST_STARTS = 45, 4000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
-    """One guest from one host to another."""
-
-    guest: int
-    source: int
-    target: int
-    parking: bool = False
 
 
 Job = tuple[Hop, ...]
@@ -47,10 +38,12 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What could be ordered, and the hops for which no safe moment was found."""
+    """What could be ordered, and the hops for which no safe moment was found. bound: no order of all of them
+    takes fewer seconds."""
 
     placed: list[Placed] = field(default_factory=list)
     left: list[Hop] = field(default_factory=list)
+    bound: float = 0.0
 
     @property
     def rank(self) -> tuple[int, int, float]:
@@ -60,28 +53,18 @@ class Order:
     def seconds(self) -> float:
         return max((placed.ends for placed in self.placed), default=0.0)
 
-    def seconds_bound(self, slots: int) -> float:
-        """No order is faster: a host works through what it gives and takes, `slots` at a time."""
-        busy: dict[int, float] = {}
-        longest = 0.0
-        for placed in self.placed:
-            seconds = placed.ends - placed.starts
-            longest = max(longest, seconds)
-            for host in (placed.hop.source, placed.hop.target):
-                busy[host] = busy.get(host, 0.0) + seconds / slots
-        return max([longest, *busy.values()])
-
 
 def order(problem: Problem, hops: Sequence[Job], ceilings: Sequence[Sequence[float]]) -> Order:
     """`hops`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need."""
     best: Order | None = None
+    bound = seconds_bound(problem, [hop for job in hops for hop in job], ceilings)
     for priority in _priorities(problem, hops):
         found = _Scheduler(problem, priority, ceilings).run()
         if best is None or found.rank < best.rank:
             best = found
-        if not best.left and best.seconds <= best.seconds_bound(problem.policy.max_per_host) * GOOD_ENOUGH:
+        if not best.left and best.seconds <= bound * GOOD_ENOUGH:
             break
-    return best or Order()
+    return Order() if best is None else replace(best, bound=bound)
 
 
 def _priorities(problem: Problem, hops: Sequence[Job]) -> Iterable[list[Job]]:
@@ -107,10 +90,6 @@ def _priorities(problem: Problem, hops: Sequence[Job]) -> Iterable[list[Job]]:
         yield [hops[index] for index in ranked]
 
 
-def seconds_of(problem: Problem, hop: Hop) -> float:
-    return 1.0 + problem.needs.guest[hop.guest][1] / problem.policy.migration_bandwidth
-
-
 class _Scheduler:
     """An event-driven simulation: at every moment start what is safe, largest first, then let the next one
     end.
@@ -122,11 +101,7 @@ class _Scheduler:
         self.waiting = set(range(len(self.jobs)))
         self.touching: dict[int, list[int]] = {}
         self.in_group: dict[int, list[int]] = {}
-        used = problem.needs.used
-        self.free = [
-            [top - have for top, have in zip(tops, now, strict=True)]
-            for tops, now in zip(ceilings, used, strict=True)
-        ]
+        self.free = free_at_first(problem, ceilings)
         # By host and need: (position of the departure, what is left of what it gave back).
         self.coins: list[list[list[list[float]]]] = [
             [[] for _name in problem.needs.names] for _host in problem.hosts

@@ -23,11 +23,12 @@ from .consolidating import consolidated
 from .errors import UnsafePlan
 from .estimate import estimated
 from .explain import Reasons, broken_rules, immovable, kind_of, left_on, stranded
+from .hops import Hop
 from .hosts import closed
 from .idle import awake
 from .judge import cluster_state
 from .moves import go_home
-from .order import Hop, Order, order
+from .order import Order, order
 from .others import defers, left_to_others
 from .problem import Problem, build
 from .relieve import overloaded, points_before
@@ -247,7 +248,7 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: S
         proof=replace(
             _proof(state, places, len(migrations), complete=not wrong),
             seconds=round(ordered.seconds, 1),
-            seconds_lower_bound=round(ordered.seconds_bound(problem.policy.max_per_host), 1),
+            seconds_lower_bound=round(ordered.bound, 1),
         ),
         unresolved=tuple(unresolved),
         immovable=immovable(problem, places, after) if unresolved else (),
