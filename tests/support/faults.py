@@ -15,14 +15,36 @@ from ansible_collections.evenkeel.cluster.tests.support.weather import connect
 Strike = Callable[[Simulator], object]
 
 # What reads the whole cluster, and what starts a migration, on each platform.
-LOOKING = {"vcenter": "RetrievePropertiesEx", "proxmox": "GET /cluster/resources"}
-POLLING = {"vcenter": "RetrievePropertiesEx", "proxmox": "GET /cluster/tasks"}
-STARTING = {"vcenter": "RelocateVM_Task", "proxmox": "POST /nodes/{node}/qemu/{vmid}/migrate"}
-CHECKING = {"vcenter": "CheckRelocate_Task", "proxmox": "GET /nodes/{node}/qemu/{vmid}/migrate"}
+LOOKING = {
+    "vcenter": "RetrievePropertiesEx",
+    "proxmox": "GET /cluster/resources",
+    "vmmanager": "GET /vm/v3/node",
+}
+POLLING = {
+    "vcenter": "RetrievePropertiesEx",
+    "proxmox": "GET /cluster/tasks",
+    "vmmanager": "GET /vm/v3/task",
+}
+STARTING = {
+    "vcenter": "RelocateVM_Task",
+    "proxmox": "POST /nodes/{node}/qemu/{vmid}/migrate",
+    "vmmanager": "POST /vm/v3/host/{id}/migrate",
+}
+CHECKING = {
+    "vcenter": "CheckRelocate_Task",
+    "proxmox": "GET /nodes/{node}/qemu/{vmid}/migrate",
+    "vmmanager": "GET /vm/v3/host/{id}/migrate",
+}
 
 
 def _platform(simulator: Simulator) -> str:
     return simulator.connection.platform
+
+
+def _id_of(simulator: Simulator, host: str) -> str:
+    """Of a host that may be named by its name."""
+    hosts = simulator.state()["hosts"]
+    return next(number for number, entry in hosts.items() if host in (number, entry.get("name")))
 
 
 def sessions_end(simulator: Simulator) -> None:
@@ -31,8 +53,8 @@ def sessions_end(simulator: Simulator) -> None:
 
 def unauthorized(simulator: Simulator) -> None:
     """The next call finds that its session is not accepted."""
-    error = {"vcenter": "NotAuthenticated", "proxmox": 401}[_platform(simulator)]
-    call = {"vcenter": "RetrievePropertiesEx", "proxmox": "*"}[_platform(simulator)]
+    vcenter = _platform(simulator) == "vcenter"
+    error, call = ("NotAuthenticated", "RetrievePropertiesEx") if vcenter else (401, "*")
     simulator.switches(fail_calls=[{"call": call, "error": error, "count": 1}])
 
 
@@ -117,7 +139,8 @@ def somebody_migrates(guest: str, source: str, target: str) -> Strike:
     def strike(simulator: Simulator) -> None:
         with closing(connect(simulator.connection)) as somebody:
             somebody.look([guest])
-            somebody.start(MigrationRequest(guest=guest, source=source, target=target))
+            hosts = {"source": _id_of(simulator, source), "target": _id_of(simulator, target)}
+            somebody.start(MigrationRequest(guest=guest, **hosts))
 
     return strike
 
@@ -125,3 +148,27 @@ def somebody_migrates(guest: str, source: str, target: str) -> Strike:
 def ha_drops(guest: str) -> Strike:
     """HA takes the request and forgets it."""
     return lambda simulator: simulator.switches(ha_refuse=[guest])
+
+
+def falls_asleep(simulator: Simulator) -> None:
+    """The platform suspends itself, and takes some requests to wake up."""
+    simulator.switches(asleep_requests=4)
+
+
+def listed_late(simulator: Simulator) -> None:
+    """Tasks are in the lists a while after they were begun."""
+    simulator.switches(listing_seconds=0.2)
+
+
+def listed_late_and_cut_off(simulator: Simulator) -> None:
+    listed_late(simulator)
+    reset(STARTING, "after", 2)(simulator)
+
+
+def deferred(simulator: Simulator) -> None:
+    simulator.switches(defer_seconds=0.3)
+
+
+def unsuitable(guest: str, host: str) -> Strike:
+    """The platform would not take this guest to that host."""
+    return lambda simulator: simulator.switches(unsuitable={guest: [_id_of(simulator, host)]})

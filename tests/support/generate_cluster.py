@@ -17,7 +17,7 @@ import math
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     ClusterRef,
@@ -58,6 +58,8 @@ class Shape:
     "hosts of three sizes"
     maintenance: int = 0
     "hosts in maintenance that still hold guests"
+    numbered: bool = False
+    "hosts have numbers for ids, as on VMmanager"
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def generate(shape: Shape) -> Snapshot:
     rooms = _rooms(shape, members, dice)
     places = _placed(shape, services, rooms, dice)
     fixed = _fixed(shape, services, dice)
-    return Snapshot(
+    snapshot = Snapshot(
         platform="rehearsal",
         cluster=ClusterRef(id=f"generated-{shape.seed}", name=f"{shape.hosts}x{shape.guests}-{shape.seed}"),
         taken_at="2026-01-01T00:00:00Z",
@@ -151,6 +153,20 @@ def generate(shape: Shape) -> Snapshot:
         hosts=tuple(_host(index, room, index < shape.maintenance) for index, room in enumerate(rooms)),
         guests=tuple(_guest(member, places[member.id], member.id in fixed) for member in members),
         rules=tuple(_rule(service) for service in services if _is_ruled(service)),
+    )
+    return numbered(snapshot) if shape.numbered else snapshot
+
+
+def numbered(snapshot: Snapshot) -> Snapshot:
+    """The same cluster, the ids of its hosts the numbers that a platform gives which has nothing else."""
+    ids = {host.id: str(number) for number, host in enumerate(snapshot.hosts, 1)}
+    return replace(
+        snapshot,
+        hosts=tuple(replace(host, id=ids[host.id]) for host in snapshot.hosts),
+        guests=tuple(replace(guest, host=ids[guest.host]) for guest in snapshot.guests),
+        rules=tuple(
+            replace(rule, hosts=tuple(ids.get(host, host) for host in rule.hosts)) for rule in snapshot.rules
+        ),
     )
 
 

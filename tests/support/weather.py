@@ -11,7 +11,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,19 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.connection import (
     ProxmoxConnection,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.connection import (
+    Metric,
+    VMManagerConnection,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager import VMManagerPlatform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import (
     VSphereConnection,
     VSpherePlatform,
 )
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import numbered
 
 PACE = 40.0
 """Seconds that seem to pass in one: patience of minutes is over in a moment."""
@@ -53,7 +59,13 @@ CALM: Mapping[str, object] = {
     "late_cancels": False,
     "migration_seconds": MIGRATION_SECONDS,
 }
-CALM_PROXMOX: Mapping[str, object] = {"quorate": True, "ha_refuse": []}
+CALM_MORE: Mapping[str, Mapping[str, object]] = {
+    "vcenter": {},
+    "proxmox": {"quorate": True, "ha_refuse": []},
+    "vmmanager": {"asleep_requests": 0, "listing_seconds": 0, "defer_seconds": 0, "unsuitable": {}},
+}
+# As the simulated VMmanager names it.
+MEASURED = Metric(of="node", metric="memory", target="ram_used", unit="bytes", interval="1hour")
 
 
 def quickly() -> float:
@@ -82,6 +94,19 @@ def connect(connection: launch.Connection) -> Platform:
                 password=connection.password,
                 ca_path=connection.ca_path,
             ),
+            monotonic=quickly,
+        )
+    if connection.platform == "vmmanager":
+        return VMManagerPlatform(
+            VMManagerConnection(
+                host=connection.host,
+                port=connection.port,
+                username=connection.user,
+                password=connection.password,
+                ca_path=connection.ca_path,
+                metrics=(MEASURED,),
+            ),
+            sleep=lambda seconds: time.sleep(seconds / PACE),
             monotonic=quickly,
         )
     return ProxmoxPlatform(
@@ -124,6 +149,21 @@ class Voyage:
         (folder / "cluster.json").write_text(json.dumps(self.snapshot.to_json()))
         options = ["--migration-seconds", str(MIGRATION_SECONDS), *options]
         return launch.start(platform, [folder / "cluster.json"], folder, options=options)
+
+    def on(self, platform: str) -> Voyage:
+        """The same voyage as this platform numbers its hosts."""
+        if platform != "vmmanager":
+            return self
+        snapshot = numbered(self.snapshot)
+        ids = {old.id: new.id for old, new in zip(self.snapshot.hosts, snapshot.hosts, strict=True)}
+        return replace(
+            self,
+            snapshot=snapshot,
+            migrations=tuple(
+                replace(step, source=ids[step.source], target=ids[step.target]) for step in self.migrations
+            ),
+            rules=[replace(rule, hosts=tuple(ids[host] for host in rule.hosts)) for rule in self.rules],
+        )
 
     def work(self, cluster: ClusterRef) -> Work:
         return Work(cluster=cluster, migrations=self.migrations, rules=self.rules, limits=self.limits)
@@ -176,8 +216,7 @@ def settle(simulator: launch.Simulator) -> dict[str, Any]:
 
 def clear_up(simulator: launch.Simulator, voyage: Voyage) -> None:
     """The weather ends: faults are over, hosts are back, and who was moved elsewhere too."""
-    proxmox = simulator.connection.platform == "proxmox"
-    simulator.switches(**CALM, **(CALM_PROXMOX if proxmox else {}))
+    simulator.switches(**CALM, **CALM_MORE[simulator.connection.platform])
     for host, state in simulator.state()["hosts"].items():
         if state["status"] != "online" or state["maintenance"]:
             simulator.change_host(host, status="online", maintenance=False)

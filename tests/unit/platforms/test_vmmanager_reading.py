@@ -263,3 +263,12 @@ def test_filters_that_the_platform_does_not_take_are_done_here(filters: bool, si
     assert now.guests.keys() == {"100", "102"}
     assert now.guests["100"].busy == "a task is under way (host_migrate)"
     assert platform.poll({task: clusters.request(100, 1, 2)})[task].state == "running"
+
+
+def test_of_a_node_that_is_away_nothing_is_believed(simulator: Simulate) -> None:
+    served = simulator("vmmanager", clusters.small())
+    served.change_host("2", status="offline")
+    platform = clusters.connect(served)
+    assert platform.look(["102"]).guests["102"].power == "unknown"
+    lost = next(guest for guest in platform.read().guests if guest.id == "102")
+    assert (lost.power, lost.blockers, lost.used) == ("unknown", ("disconnected",), clusters.UNKNOWN)

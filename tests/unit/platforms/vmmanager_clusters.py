@@ -155,7 +155,7 @@ def mixed() -> Snapshot:
         guest(150, 1, tags=("evenkeel-affinity-pair",)),
         guest(151, 1, tags=("evenkeel-affinity-pair",)),
         guest(152, 1, tags=("evenkeel-pin-NODE2",)),
-        blocked(160, 4, "locked", power="unknown", used=UNKNOWN, min_version=None),
+        blocked(160, 4, "disconnected", power="unknown", used=UNKNOWN, min_version=None),
     )
     rules = (
         Rule(

@@ -28,8 +28,8 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
     def running_one(name: str) -> launch.Simulator:
         if name not in running:
             folder = tmp_path_factory.mktemp(name)
-            if name == "vcenter":
-                running[name] = tight_cluster.voyage().start("vcenter", folder)
+            if name in ("vcenter", "vmmanager"):
+                running[name] = tight_cluster.voyage().on(name).start(name, folder)
             elif name == "proxmox":
                 running[name] = tight_cluster.voyage().start("proxmox", folder, ["--no-rules-as-ha"])
             else:
@@ -43,10 +43,12 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
 
 @pytest.fixture
 def calm(simulators: Callable[[str], launch.Simulator], tmp_path: Path) -> Calm:
-    """A simulator, vcenter, proxmox or ha (Proxmox VE with guests under HA), as it was before any run."""
+    """A simulator, vcenter, proxmox, vmmanager or ha (Proxmox VE with guests under HA), as it was before any
+    run.
+    """
 
     def ready(name: str) -> tuple[launch.Simulator, Voyage]:
-        voyage = tight_cluster.with_partners() if name == "ha" else tight_cluster.voyage()
+        voyage = tight_cluster.with_partners() if name == "ha" else tight_cluster.voyage().on(name)
         simulator = simulators(name)
         put_back(simulator, voyage)
         return simulator, voyage

@@ -48,7 +48,8 @@ BEFORE, EARLY, LATE, UNSEEN = "before", "at 10 %", "at 90 %", "unseen end"
 # Shares of a migration's time after its start was seen.
 MOMENTS = {EARLY: 0.1, LATE: 0.85, UNSEEN: 1.5}
 LETTERS = {"migrated": "m", "already_there": "a", "skipped": "s", "failed": "f", "cancelled": "c"}
-BOTH, PROXMOX, VCENTER = ("vcenter", "proxmox"), ("proxmox",), ("vcenter",)
+ALL, PROXMOX, VCENTER = ("vcenter", "proxmox", "vmmanager"), ("proxmox",), ("vcenter",)
+VMMANAGER = ("vmmanager",)
 WELL = "m m m m"
 ALWAYS = dict.fromkeys((BEFORE, EARLY, LATE, UNSEEN), WELL)
 
@@ -60,7 +61,7 @@ class Fault:
     name: str
     strike: Strike
     expected: Mapping[str, str]
-    platforms: tuple[str, ...] = BOTH
+    platforms: tuple[str, ...] = ALL
     conduct: Conduct = field(default_factory=Conduct)
     seconds: float = MIGRATION_SECONDS
 
@@ -73,7 +74,17 @@ FAULTS = (
     Fault("polling fails with 502", faults.failing(POLLING, 502, 3), ALWAYS),
     Fault("polling fails with 500", faults.failing(POLLING, 500, 3), {EARLY: WELL, UNSEEN: WELL}),
     Fault("a start is refused", faults.failing(STARTING, 500, 1, "101"), {BEFORE: "f m s m"}, PROXMOX),
-    Fault("a start meets 503", faults.failing(STARTING, 503, 1), {BEFORE: WELL}, VCENTER),
+    Fault("a start is not accepted", faults.failing(STARTING, 400, 1, "101"), {BEFORE: "f m s m"}, VMMANAGER),
+    Fault("a start meets 503", faults.failing(STARTING, 503, 1), {BEFORE: WELL}, (*VCENTER, *VMMANAGER)),
+    Fault("starts meet 503", faults.failing(STARTING, 503, 4), {BEFORE: WELL}, VMMANAGER),
+    Fault("a start meets 504", faults.failing(STARTING, 504, 1), {BEFORE: WELL, EARLY: WELL}, VMMANAGER),
+    Fault("checking meets 502", faults.failing(CHECKING, 502, 2), {BEFORE: WELL, EARLY: WELL}, VMMANAGER),
+    Fault("the platform falls asleep", faults.falls_asleep, ALWAYS, VMMANAGER),
+    Fault("tasks are listed late", faults.listed_late, {BEFORE: WELL}, VMMANAGER),
+    Fault("starts are cut off and listed late", faults.listed_late_and_cut_off, {BEFORE: WELL}, VMMANAGER),
+    Fault("tasks are deferred", faults.deferred, {BEFORE: WELL}, VMMANAGER),
+    Fault("a target does not suit", faults.unsuitable("101", "h2"), {BEFORE: "s m s m"}, VMMANAGER),
+    Fault("what waits gets unsuited", faults.unsuitable("109", "h1"), {EARLY: "m m s m"}, VMMANAGER),
     Fault("a start meets 595", faults.failing(STARTING, 595, 1), {BEFORE: WELL}, PROXMOX),
     Fault("a start meets 596", faults.failing(STARTING, 596, 1), {BEFORE: WELL}, PROXMOX),
     Fault("a start meets 599", faults.failing(STARTING, 599, 1), {BEFORE: WELL, EARLY: WELL}, PROXMOX),

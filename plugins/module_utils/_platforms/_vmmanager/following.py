@@ -59,8 +59,14 @@ class Follower:
         """A task that is over, or not listed, is left alone."""
         self._cancelled.add(task)
         entry = self._listed([task]).get(task)
-        if entry is not None and not _is_over(entry):
+        if entry is None or _is_over(entry):
+            return
+        try:
             self.session.post(f"{TASKS}/{reference(entry)}/abort", {}, repeatable=True)
+        except (NotFound, Refused):
+            entry = self._listed([task]).get(task)
+            if entry is not None and not _is_over(entry):
+                raise
 
     def _listed(self, tasks: Iterable[str]) -> dict[str, Row]:
         """Their lines in the list. Other tasks may have come of the same call: the migration is the one."""

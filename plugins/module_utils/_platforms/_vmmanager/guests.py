@@ -11,11 +11,12 @@ from typing import Literal, Optional
 
 from ..._model.snapshot import Disk, Guest
 from ..tag_rules import is_ignored
-from .answers import Row, flag, mib, number, part, reference, whole
+from .answers import Row, flag, mib, number, part, reference, release, whole
 from .clusters import ClusterPlace
 from .history import History
 from .lists import Lists
 from .loads import Loads, nothing, unknown
+from .nodes import status_of
 
 GUESTS = "vm/v3/host"
 DISKS = "vm/v3/disk"
@@ -84,6 +85,11 @@ def power_of(entry: Row) -> Power:
     return _POWER.get(entry.get("state"), "unknown")
 
 
+def power_on(node: Row, entry: Row) -> Power:
+    """What is said of a guest whose node is away is of the past."""
+    return power_of(entry) if status_of(node) == "online" else "unknown"
+
+
 def tags_of(entry: Row) -> tuple[str, ...]:
     listed = entry.get("tags")
     tags: Sequence[object] = listed if isinstance(listed, list) else ()
@@ -104,14 +110,14 @@ def guest_of(
     facts: GuestFacts | None,
     disks: Sequence[GuestDisk],
     place: ClusterPlace,
-    version: str | None,
+    node: Row,
     taken_at: str,
 ) -> Guest:
-    """`facts` is None for one that does not run, or that could not be asked about; `version` is that of its
-    node. Nothing has happened after `taken_at`, whatever the platform's clock or time zone.
+    """`facts` is None for one that does not run, or that could not be asked about. Nothing has happened after
+    `taken_at`, whatever the platform's clock or time zone.
     """
-    power = power_of(entry)
-    blockers = tuple(dict.fromkeys(_blockers(entry, facts, disks, place)))
+    power = power_on(node, entry)
+    blockers = tuple(dict.fromkeys(_blockers(entry, facts, disks, place, node)))
     live = power == "running" and not place.containers
     return Guest(
         id=id_of(entry),
@@ -128,7 +134,7 @@ def guest_of(
         last_migrated_at=_by_then(facts.history.migrated_at if facts else None, taken_at),
         last_failed_at=_by_then(facts.history.failed_at if facts else None, taken_at),
         # A running machine goes to the same or a newer QEMU, never to an older one.
-        min_version=version if live else None,
+        min_version=release(node.get("qemu_version")) if live else None,
     )
 
 
@@ -157,12 +163,13 @@ def _used(power: Power, facts: GuestFacts | None) -> Loads:
 
 
 def _blockers(
-    entry: Row, facts: GuestFacts | None, disks: Iterable[GuestDisk], place: ClusterPlace
+    entry: Row, facts: GuestFacts | None, disks: Iterable[GuestDisk], place: ClusterPlace, node: Row
 ) -> Iterator[str]:
-    power = power_of(entry)
-    if power == "unknown" or (facts is not None and facts.history.under_way):
+    if status_of(node) != "online":
+        yield "disconnected"
+    elif power_of(entry) == "unknown" or (facts is not None and facts.history.under_way):
         yield "locked"
-    if power == "running" and facts is None:
+    elif power_of(entry) == "running" and facts is None:
         yield "not_readable"
     for blocker, _words in obstacles(entry):
         yield blocker

@@ -19,7 +19,7 @@ from ..protocol import ClusterNow, GuestNow
 from .answers import Row, reference
 from .clusters import ClusterPlace
 from .filters import ids
-from .guests import GUESTS, id_of, node_of, power_of
+from .guests import GUESTS, id_of, node_of, power_of, power_on
 from .history import MIGRATION, UNFINISHED, History
 from .lists import Lists
 from .loads import Meter
@@ -63,7 +63,7 @@ class Looker:
             guests={
                 guest: GuestNow(
                     host=str(node_of(entry)),
-                    power=power_of(entry),
+                    power=power_on(self.nodes.get(str(node_of(entry)), {}), entry),
                     busy=_state_of(entry) or held.get(guest) or doubtful.get(guest),
                 )
                 for guest, entry in found.items()

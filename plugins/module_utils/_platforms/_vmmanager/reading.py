@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..._model.snapshot import ClusterRef, Host, Snapshot
 from ..errors import NotFound, PermissionMissing, Refused, UnexpectedAnswer
 from ..tag_rules import tag_rules
-from .answers import Row, release, row, rows
+from .answers import Row, row, rows
 from .clusters import ClusterPlace
 from .connection import VMManagerConnection
 from .guests import (
@@ -24,7 +24,7 @@ from .guests import (
     id_of,
     needs_snapshot_call,
     node_of,
-    power_of,
+    power_on,
     sizes_of,
     tags_of,
 )
@@ -77,10 +77,9 @@ class Reader:
         guests = [entry for entry in guests_of(self.lists, self.place) if self._has_place(entry, nodes)]
         disks = disks_of(self.lists, self.place)
         meter = Meter(self.session, self.connection)
-        facts = self._facts(guests, meter)
+        facts = self._facts(guests, nodes, meter)
         hosts = self._hosts(nodes, meter)
         self._tell(meter)
-        versions = {identity: release(entry.get("qemu_version")) for identity, entry in nodes.items()}
         return Snapshot(
             platform="vmmanager",
             cluster=ClusterRef(id=self.place.id, name=self.place.name, instance=self.connection.host),
@@ -93,7 +92,7 @@ class Reader:
                     facts.get(id_of(entry)),
                     disks.get(id_of(entry), ()),
                     self.place,
-                    versions[str(node_of(entry))],
+                    nodes[str(node_of(entry))],
                     taken_at,
                 )
                 for entry in guests
@@ -115,8 +114,8 @@ class Reader:
         )
         return False
 
-    def _facts(self, guests: Sequence[Row], meter: Meter) -> dict[str, GuestFacts]:
-        running = [entry for entry in guests if power_of(entry) == "running"]
+    def _facts(self, guests: Sequence[Row], nodes: Mapping[str, Row], meter: Meter) -> dict[str, GuestFacts]:
+        running = [entry for entry in guests if power_on(nodes[str(node_of(entry))], entry) == "running"]
         found = self.session.concurrently(lambda entry: self._fact(entry, meter), running)
         return {id_of(entry): fact for entry, fact in zip(running, found, strict=True) if fact}
 

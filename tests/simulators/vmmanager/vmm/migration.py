@@ -37,7 +37,7 @@ def start(world: World, vm: Vm, node: Node, disks: Iterable[tuple[Disk, Storage]
     holder = world.unfinished(vm.id)
     if holder is not None:
         raise ApiError(4004, "the virtual machine is locked by a task", value={"task": holder.name})
-    if node.id == vm.node or not is_suitable(world, vm, node):
+    if node.id == vm.node or not world.nodes[vm.node].online or not is_suitable(world, vm, node):
         raise ApiError(4010, "the node is not suitable", value={"node": node.id})
     return _Worker(world, vm, node, list(disks), now).task
 
