@@ -15,6 +15,7 @@ from typing import Any
 # A line of progress for each change would flood the log of a long run.
 SECONDS_BETWEEN_LINES = 10.0
 NAMED = 4
+GIB = 1024**3
 
 
 def line_of(progress: Mapping[str, Any]) -> str:
@@ -23,6 +24,8 @@ def line_of(progress: Mapping[str, Any]) -> str:
     moving = progress["moving"]
     total = sum(ended.values()) + len(moving) + progress["left"]
     parts = [f"{sum(ended.values())} of {total} done"]
+    if progress["memory_moved"]:
+        parts[0] += f", {progress['memory_moved'] / GIB:.1f} GiB moved"
     parts += [f"{ended[bad]} {bad}" for bad in ("failed", "cancelled", "skipped") if ended.get(bad)]
     if moving:
         names = ", ".join(_moving(entry) for entry in moving[:NAMED])

@@ -27,7 +27,9 @@ class Moving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A run at one moment. `seconds_left` is estimated from the bytes moved so far; None at first."""
+    """A run at one moment. `memory_moved` counts what is under way as far as the platform tells;
+    `seconds_left` is estimated from it, None at first.
+    """
 
     at: str
     moving: tuple[Moving, ...]
@@ -40,8 +42,13 @@ class Progress:
 def progress(ledger: Ledger, percent: Mapping[str, float | None], clock: Clock, since: float) -> Progress:
     """The state of the ledger; `percent` by task, `since` when the run began on the clock's scale."""
     now = clock.monotonic()
-    moved = sum(ledger.memory[outcome.step] for outcome in ledger.outcomes() if outcome.result == "migrated")
-    left = sum(migration.cost.memory for migration in [*ledger.pending, *ledger.underway])
+    under_way = sum(
+        int(begun.migration.cost.memory * (percent.get(task) or 0) / 100)
+        for task, begun in ledger.running.items()
+    )
+    done = sum(ledger.memory[outcome.step] for outcome in ledger.outcomes() if outcome.result == "migrated")
+    moved = done + under_way
+    left = sum(migration.cost.memory for migration in [*ledger.pending, *ledger.underway]) - under_way
     return Progress(
         at=clock.now(),
         moving=tuple(

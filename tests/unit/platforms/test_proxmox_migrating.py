@@ -111,9 +111,38 @@ def test_all_running_tasks_are_asked_about_in_one_call(simulator: Simulate) -> N
     wanted = [request(100, "pve1", "pve2"), request(101, "pve1", "pve3"), request(102, "pve2", "pve3")]
     tasks = {platform.start(each): each for each in wanted}
     before = sum(clusters.calls(served).values())
-    states = platform.poll(tasks)
-    assert sum(clusters.calls(served).values()) - before == 1
+    for _ in range(5):
+        states = platform.poll(tasks)
+    # Five times the list, and once the log of each: that is not looked at every time.
+    assert sum(clusters.calls(served).values()) - before == 5 + 3
     assert [state.state for state in states.values()] == ["running"] * 3
+
+
+@pytest.mark.parametrize("managed", [False, True])
+def test_how_far_it_is_is_read_from_the_log_line_by_line(managed: bool, simulator: Simulate) -> None:
+    served = under_ha(simulator, *([100] if managed else []), ha_delay_seconds=0.05, migration_seconds=2)
+    wanted = request(100, "pve1", "pve2")
+    # Time flies, so that the log is looked at in every poll.
+    platform = ProxmoxPlatform(clusters.connection(served), monotonic=lambda: time.monotonic() * 1000)
+    tasks = {platform.start(wanted): wanted}
+    seen: list[float] = []
+
+    while (state := dict(platform.poll(tasks))[next(iter(tasks))]).state == "running":
+        if state.percent is not None:
+            seen.append(state.percent)
+    assert state.state == "migrated"
+    assert seen == sorted(seen)
+    assert 0 < seen[0] < seen[-1] < 100
+
+
+def test_a_log_that_can_not_be_read_hides_only_the_percent(simulator: Simulate) -> None:
+    fault = {"call": "GET /nodes/{node}/tasks/{upid}/log", "error": 403}
+    served = simulator("proxmox", clusters.small(), migration_seconds=0.5, fail_calls=[fault])
+    platform = clusters.connect(served)
+    wanted = request(100, "pve1", "pve2")
+    task = platform.start(wanted)
+    assert platform.poll({task: wanted})[task] == MigrationState(state="running")
+    assert follow(platform, {task: wanted})[task].state == "migrated"
 
 
 def test_a_task_that_the_short_list_lacks_is_asked_for(simulator: Simulate) -> None:

@@ -21,6 +21,7 @@ from .ha import BUSY
 from .refusals import NodeSilent
 from .session import Session
 from .starting import HA_REQUEST, newest_task
+from .transferred import Transferred
 
 # HA looks at requests every 10 s or so; one that it has not begun after this time it has dropped.
 HA_PATIENCE_SECONDS = 90.0
@@ -51,6 +52,7 @@ class Follower:
         self._partners: dict[str, tuple[str, ...]] = {}
         self._cancelled: set[str] = set()
         self._to_stop: set[str] = set()
+        self._transferred = Transferred(session, monotonic)
 
     def began(self, task: str, partners: tuple[str, ...]) -> None:
         """`partners` are the HA resources that come along."""
@@ -59,14 +61,16 @@ class Follower:
             self._ha[task] = _HaRequest(self._monotonic())
 
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> dict[str, MigrationState]:
-        """One call for all that are under way, one more for all that have ended or that HA has."""
+        """One call for all that are under way, one more for all that have ended or that HA has; and now and
+        then one for each that runs, to tell how far it is.
+        """
         with_ha = {task for task in tasks if Upid.parse(task).type == HA_REQUEST}
         for task in self._to_stop & with_ha:
             # Its errors were told by the first try; what can't be stopped goes on, and is followed.
             with suppress(PlatformError):
                 self._stop(task)
         ends = self._ends({task for task in tasks if task not in with_ha})
-        states = {task: RUNNING for task, end in ends.items() if end is None}
+        states = {task: self._running(task) for task, end in ends.items() if end is None}
         if len(states) == len(tasks):
             return states
         entries = rows(self._session.get("cluster/resources", type="vm"), "cluster/resources")
@@ -91,17 +95,25 @@ class Follower:
         self._stop(task)
 
     def _stop(self, task: str) -> None:
-        upid = Upid.parse(task)
-        real: str | None = task
-        if upid.type == HA_REQUEST:
-            request = MigrationRequest(guest=upid.id, source=upid.node, target="")
-            real = newest_task(self._session, request, active=True)
+        real = self._real(task)
         if real is not None:
-            self._session.delete(f"nodes/{upid.node}/tasks/{real}")
+            self._session.delete(f"nodes/{Upid.parse(real).node}/tasks/{real}")
             self._to_stop.discard(task)
             if task in self._ha:
                 # Carried out it was, though perhaps never seen to be: HA is not waited for any more.
                 self._ha[task].seen_moving = True
+
+    def _running(self, task: str, why: str = "") -> MigrationState:
+        percent = self._transferred.percent(task, lambda: self._real(task))
+        return MigrationState(state="running", percent=percent, why=why)
+
+    def _real(self, task: str) -> str | None:
+        """The task that migrates: of one that HA has, the one that HA started, None before it does."""
+        upid = Upid.parse(task)
+        if upid.type != HA_REQUEST:
+            return task
+        request = MigrationRequest(guest=upid.id, source=upid.node, target="")
+        return newest_task(self._session, request, active=True)
 
     def _ends(self, wanted: set[str]) -> dict[str, str | None]:
         """How each task ended, None for one under way. The list is short: what it lacks is asked for."""
@@ -141,7 +153,7 @@ class Follower:
         followed = self._ha.setdefault(task, _HaRequest(self._monotonic()))
         if entry.get("hastate") in BUSY:
             followed.seen_moving = True
-            return MigrationState(state="running", why=along)
+            return self._running(task, along)
         if entry.get("node") == request.target and entry.get("lock") != "migrate":
             return MigrationState(state="migrated", percent=100, why=along)
         waited = self._monotonic() - followed.since
