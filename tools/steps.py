@@ -15,7 +15,8 @@ from .run import ROOT, Shell, StepFailed, cores, counted
 from .tree import collection_copy
 
 COLLECTION = "ansible_collections.evenkeel.cluster"
-TYPED = ("plugins.module_utils", "plugins.modules", "plugins.doc_fragments", "tools", "tests.support")
+PLUGINS = ("action", "doc_fragments", "inventory", "module_utils", "modules")
+TYPED = (*(f"plugins.{kind}" for kind in PLUGINS), "tools", "tests.support")
 
 
 @dataclass(frozen=True)
