@@ -4,7 +4,7 @@
 
     .venv/bin/python benchmarks/main_job.py [--platform vcenter] [--size 8x200]
 
-Both platforms and the sizes 8x200 and 64x3000 unless told otherwise; a migration on a simulator takes
+All platforms and the sizes 8x200 and 64x3000 unless told otherwise; a migration on a simulator takes
 --migration-seconds. Prints a line for each run: seconds, and what became of the migrations; the second run
 must find nothing to do.
 """
@@ -20,10 +20,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator, start
+from ansible_collections.evenkeel.cluster.tests.simulators.launch import Platform, Simulator, start
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 PLAYBOOK = Path(__file__).parents[1] / "playbooks" / "balance.yml"
+PLATFORMS: list[Platform] = ["vcenter", "proxmox", "vmmanager"]
 RUNS = {"dry run": ["--check", "--diff"], "run": [], "second run": []}
 
 
@@ -36,6 +37,14 @@ def inventory(simulator: Simulator, folder: Path) -> dict[str, object]:
             "balance_port": simulator.port,
             "balance_username": simulator.user,
             "balance_password": simulator.password,
+        }
+    elif simulator.connection.platform == "vmmanager":
+        connection = {
+            "balance_platform": "vmmanager",
+            "balance_vmmanager_host": simulator.host,
+            "balance_vmmanager_port": simulator.port,
+            "balance_vmmanager_username": simulator.user,
+            "balance_vmmanager_password": simulator.password,
         }
     else:
         connection = {
@@ -71,7 +80,7 @@ def run(folder: Path, options: list[str]) -> float:
     return time.monotonic() - begun
 
 
-def measure(platform: str, size: str, migration_seconds: float) -> None:
+def measure(platform: Platform, size: str, migration_seconds: float) -> None:
     """Print the three runs on one simulator."""
     hosts, guests = map(int, size.split("x"))
     with tempfile.TemporaryDirectory() as name:
@@ -90,7 +99,7 @@ def measure(platform: str, size: str, migration_seconds: float) -> None:
                     or "nothing to do"
                 )
                 print(
-                    f"{platform:<8} {size:<8} {what:<11} {seconds:7.1f} s  {outcome['status']:<8} {counts}",
+                    f"{platform:<9} {size:<8} {what:<11} {seconds:7.1f} s  {outcome['status']:<8} {counts}",
                     flush=True,
                 )
 
@@ -100,11 +109,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--platform", action="append", choices=["vcenter", "proxmox"])
+    parser.add_argument("--platform", action="append", choices=PLATFORMS)
     parser.add_argument("--size", action="append", metavar="HOSTSxGUESTS")
     parser.add_argument("--migration-seconds", type=float, default=0.2)
     arguments = parser.parse_args()
-    for platform in arguments.platform or ["vcenter", "proxmox"]:
+    for platform in arguments.platform or PLATFORMS:
         for size in arguments.size or ["8x200", "64x3000"]:
             measure(platform, size, arguments.migration_seconds)
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Random plans, random faults, random kills: what must never be, as the simulators saw it.
 
-    .venv/bin/python benchmarks/soak.py [--runs 500] [--seed 1] [--platform vcenter --platform proxmox]
+    .venv/bin/python benchmarks/soak.py [--runs 500] [--seed 1] [--platform vcenter]…
 
 A run is a generated cluster on a simulator of its own, the planner's plan for it, and up to three parts: each
 meets up to three faults at random moments, or is killed in the middle with or without its journal. Then the
@@ -45,12 +45,13 @@ from ansible_collections.evenkeel.cluster.tests.support.weather import (
     violations,
 )
 
+PLATFORMS: list[Platform] = ["vcenter", "proxmox", "vmmanager"]
 STEPS = range(2, 9)
 """How many migrations a plan has: fewer are no journey, more take long."""
 
 
-def voyage_of(seed: int) -> Voyage:
-    """A small cluster out of level, and the plan that levels it."""
+def voyage_of(seed: int, platform: Platform) -> Voyage:
+    """A small cluster out of level, as the platform numbers its hosts, and the plan that levels it."""
     dice = random.Random(seed)
     while True:
         shape = Shape(
@@ -60,6 +61,7 @@ def voyage_of(seed: int) -> Voyage:
             fill=dice.uniform(0.4, 0.7),
             broken=0.2,
             fixed=0,
+            numbered=platform == "vmmanager",
         )
         snapshot = generate(shape)
         plan = make_plan(snapshot, Policy(aggressiveness=dice.randint(2, 5)))
@@ -103,6 +105,16 @@ def some_fault(voyage: Voyage, platform: str, dice: random.Random) -> tuple[str,
             "quorum flaps": faults.quorum_flaps,
             "quorum lost": faults.quorum_lost,
             "HA drops": faults.ha_drops(guest),
+        }
+    if platform == "vmmanager":
+        choices |= {
+            "504 on a start": faults.failing(faults.STARTING, 504, 1),
+            "502 on a check": faults.failing(faults.CHECKING, 502, times),
+            "the platform falls asleep": faults.falls_asleep,
+            "listed late": faults.listed_late,
+            "listed late and cut off": faults.listed_late_and_cut_off,
+            "deferred": faults.deferred,
+            "unsuitable": faults.unsuitable(guest, step.target),
         }
     return dice.choice(sorted(choices.items()))
 
@@ -239,7 +251,7 @@ def in_peace(simulator: Simulator, voyage: Voyage, folder: Path) -> list[str]:
 def run(seed: int, platform: Platform, seen: Counter[str]) -> list[str]:
     """One run; gives its violations and counts the faults that it met."""
     dice = random.Random(f"{seed} {platform}")
-    voyage = voyage_of(seed)
+    voyage = voyage_of(seed, platform)
     options = dice.choice([[], ["--no-rules-as-ha"]]) if platform == "proxmox" else []
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
@@ -276,13 +288,11 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1, help="of the first run; the next has the next")
-    parser.add_argument("--platform", action="append", choices=["vcenter", "proxmox"])
+    parser.add_argument("--platform", action="append", choices=PLATFORMS)
     arguments = parser.parse_args()
     began = time.monotonic()
     seeds = range(arguments.seed, arguments.seed + arguments.runs)
-    seen, found = soak(
-        seeds, arguments.platform or ["vcenter", "proxmox"], lambda line: print(line, flush=True)
-    )
+    seen, found = soak(seeds, arguments.platform or PLATFORMS, lambda line: print(line, flush=True))
     for name, times in sorted(seen.items()):
         print(f"  {times:5} {name}")
     print(

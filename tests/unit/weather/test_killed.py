@@ -80,9 +80,11 @@ MOMENTS = {
 }
 
 
+PLATFORMS = ("vcenter", "proxmox", "vmmanager")
 CASES = [
-    *((platform, moment, "kept") for platform in ("vcenter", "proxmox") for moment in MOMENTS),
+    *((platform, moment, "kept") for platform in PLATFORMS for moment in MOMENTS),
     ("vcenter", "between begin and started", "deleted"),
+    ("vmmanager", "between begin and started", "deleted"),
     ("proxmox", "while migrations run", "deleted"),
     ("ha", "while migrations run", "kept"),
     ("ha", "while migrations run", "deleted"),
@@ -111,7 +113,7 @@ def test_a_killed_run_is_finished(
     all_is_well(simulator, voyage, before)
 
 
-@pytest.mark.parametrize("platform", ["vcenter", "proxmox"])
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_killed_again_and_again(calm: Calm, tmp_path: Path, platform: str) -> None:
     simulator, voyage = calm(platform)
     simulator.switches(migration_seconds=0.5)
@@ -124,7 +126,7 @@ def test_killed_again_and_again(calm: Calm, tmp_path: Path, platform: str) -> No
     everything_is_remembered(tmp_path, voyage)
 
 
-@pytest.mark.parametrize("platform", ["vcenter", "proxmox"])
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_all_ended_while_nobody_was_there(calm: Calm, tmp_path: Path, platform: str) -> None:
     simulator, voyage = calm(platform)
     before = simulator.state()
@@ -143,6 +145,8 @@ def test_all_ended_while_nobody_was_there(calm: Calm, tmp_path: Path, platform: 
         ("vcenter", "cancel", "stop file"),
         ("proxmox", "finish", "stop file"),
         ("proxmox", "cancel", "SIGTERM"),
+        ("vmmanager", "finish", "SIGTERM"),
+        ("vmmanager", "cancel", "stop file"),
     ],
 )
 def test_a_run_that_is_told_to_stop(
@@ -189,7 +193,7 @@ def test_two_at_once(calm: Calm, tmp_path: Path) -> None:
     everything_is_remembered(tmp_path, voyage)
 
 
-@pytest.mark.parametrize("platform", ["vcenter", "proxmox"])
+@pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize(
     ("conduct", "status", "undone"),
     [
