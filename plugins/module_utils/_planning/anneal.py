@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import add, neg, sub
 from random import Random
 
 from .level import level, trim
@@ -219,30 +220,32 @@ class Annealer:
 
     def _change(self, trial: Trial) -> float:
         """What the trial adds to the cost: points outside the band and migrations, each at its price."""
-        state, price, home = self.state, self.price, self.home
-        deltas: dict[int, Vector] = {}
+        state, price, home, excess = self.state, self.price, self.home, self.state.excess
+        points, kinds = state.problem.unit_points, state.problem.host_kind
         cost = 0.0
         for unit, target in trial:
-            source = state.where[unit]
             if home[unit] == target:
                 cost -= price[unit]
-            elif home[unit] == source:
+            elif home[unit] == state.where[unit]:
                 cost += price[unit]
-            leaving = state.points_of(unit, source)
+        if len(trial) == 1:
+            unit, target = trial[0]
+            source = state.where[unit]
+            change = state.excess_without(source, points[kinds[source]][unit]) - excess[source]
+            change += state.excess_with(target, points[kinds[target]][unit]) - excess[target]
+            return cost + self.weight * change
+        deltas: dict[int, Vector] = {}
+        for unit, target in trial:
+            source = state.where[unit]
+            leaving, coming = points[kinds[source]][unit], points[kinds[target]][unit]
             before = deltas.get(source)
-            deltas[source] = (
-                tuple([-a for a in leaving])
-                if before is None
-                else tuple([b - a for a, b in zip(leaving, before, strict=True)])
-            )
-            coming = state.points_of(unit, target)
+            deltas[source] = tuple(map(neg, leaving) if before is None else map(sub, before, leaving))
             before = deltas.get(target)
-            deltas[target] = (
-                coming if before is None else tuple([a + b for a, b in zip(coming, before, strict=True)])
-            )
+            deltas[target] = coming if before is None else tuple(map(add, before, coming))
+        change = 0.0
         for host, delta in deltas.items():
-            cost += self.weight * (state.excess_with(host, delta) - state.excess[host])
-        return cost
+            change += state.excess_with(host, delta) - excess[host]
+        return cost + self.weight * change
 
     def _carry_out(self, trial: Trial) -> bool:
         """Do it unless a limit or a rule forbids; gives whether it was done."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add, sub
 
 from .counts import Counts
 from .problem import Problem, Vector
@@ -72,7 +73,7 @@ class State:
 
     def _excess(self, host: int) -> float:
         total = 0.0
-        for points, low, high in zip(self.points[host], self.low, self.high, strict=True):
+        for points, low, high in zip(self.points[host], self.low, self.high):
             if points > high:
                 total += points - high
             elif points < low:
@@ -82,7 +83,7 @@ class State:
     def excess_with(self, host: int, vector: Vector) -> float:
         """The host's excess once `vector` has arrived."""
         total = 0.0
-        for points, more, low, high in zip(self.points[host], vector, self.low, self.high, strict=True):
+        for points, more, low, high in zip(self.points[host], vector, self.low, self.high):
             points += more
             if points > high:
                 total += points - high
@@ -93,7 +94,7 @@ class State:
     def excess_without(self, host: int, vector: Vector) -> float:
         """The host's excess once `vector` has left."""
         total = 0.0
-        for points, less, low, high in zip(self.points[host], vector, self.low, self.high, strict=True):
+        for points, less, low, high in zip(self.points[host], vector, self.low, self.high):
             points -= less
             if points > high:
                 total += points - high
@@ -176,11 +177,9 @@ class State:
 
     def _change(self, host: int, unit: int, sign: int) -> None:
         problem = self.problem
-        points, need = self.points[host], self.need[host]
-        for index, value in enumerate(self.points_of(unit, host)):
-            points[index] += sign * value
-        for index, value in enumerate(problem.unit_need[unit]):
-            need[index] += sign * value
+        points, need, change = self.points[host], self.need[host], add if sign > 0 else sub
+        points[:] = map(change, points, self.points_of(unit, host))
+        need[:] = map(change, need, problem.unit_need[unit])
         self._refresh(host)
         for group, many in problem.unit_groups[unit]:
             counts = self.counts[group]
