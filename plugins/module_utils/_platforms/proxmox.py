@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from .._model.snapshot import Snapshot
 from ._proxmox.answers import Row, row, rows, whole
+from ._proxmox.bridges import Bridges
 from ._proxmox.checking import Preconditions, preconditions
 from ._proxmox.cluster import Membership, Resources
 from ._proxmox.connection import ProxmoxConnection
@@ -57,6 +58,7 @@ class ProxmoxPlatform:
         self._follower = Follower(
             self._session, monotonic, lambda request: self._preconditions(request).objection
         )
+        self._bridges = Bridges(self._session, monotonic)
         self._monotonic = monotonic
         self._seen: tuple[float, Resources] | None = None
         self._storages: Mapping[str, Storage] | None = None
@@ -130,7 +132,8 @@ class ProxmoxPlatform:
 
     def _preconditions(self, request: MigrationRequest) -> Preconditions:
         entry = self._entry(request.guest)
-        return preconditions(self._session, self._connection, request, entry, self._known_storages())
+        storages = self._known_storages()
+        return preconditions(self._session, self._connection, request, entry, storages, self._bridges)
 
     def _demand_right(self, request: MigrationRequest) -> None:
         if self._privileges is None:

@@ -223,6 +223,23 @@ def test_what_stands_in_the_way_is_said_before_and_refused_at_the_start(
     assert served.state()["migrations"] == []
 
 
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_bridge_that_the_target_lacks_is_named(release: str, simulator: Simulate) -> None:
+    hosts = (
+        clusters.host("pve1", release, networks=("vmbr0", "vmbr9")),
+        clusters.host("pve2", release, networks=("vmbr0",)),
+        clusters.host("pve3", release, networks=("vmbr0", "vmbr9")),
+    )
+    cluster = clusters.cluster(hosts, (clusters.guest(100, "pve1", release, networks=("vmbr0", "vmbr9")),))
+    served = simulator("proxmox", cluster, options=("--version", release), migration_seconds=0)
+    platform = clusters.connect(served)
+    assert platform.check(request(100, "pve1", "pve2")) == "pve2 lacks the bridge vmbr9"
+    with pytest.raises(Refused, match="lacks the bridge vmbr9"):
+        platform.start(request(100, "pve1", "pve2"))
+    assert served.state()["migrations"] == []
+    assert migrate(platform, request(100, "pve1", "pve3")).state == "migrated"
+
+
 def test_a_wrong_source_and_an_unknown_guest_are_named(simulator: Simulate) -> None:
     platform = clusters.connect(simulator("proxmox", clusters.small()))
     assert platform.check(request(100, "pve2", "pve3")) == "the guest is on pve1, not on pve2"

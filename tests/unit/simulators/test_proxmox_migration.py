@@ -15,6 +15,7 @@ from ansible_collections.evenkeel.cluster.tests.unit.simulators.proxmox_client i
     refusal,
     until,
 )
+from ansible_collections.evenkeel.cluster.tests.unit.simulators.small_cluster import guest, host, snapshot
 
 GIB = 1024**3
 
@@ -61,6 +62,17 @@ def test_a_stopped_guest_moves_whether_online_or_not(start_proxmox: StartProxmox
         finished(api, api.nodes("pve1").qemu(111).migrate.post(target="pve2", online=1))["exitstatus"] == "OK"
     )
     assert place(api, 111) == "pve2"
+
+
+def test_a_bridge_that_the_target_lacks_is_found_out_on_the_way(start_proxmox: StartProxmox) -> None:
+    there = [host("pve1", networks=["vmbr0", "vmbr9"]), host("pve2")]
+    cluster = snapshot(hosts=there, guests=[guest(110, "pve1", networks=["vmbr9"])], rules=[])
+    api = log_in(start_proxmox(cluster=cluster))
+    upid = api.nodes("pve1").qemu(110).migrate.post(target="pve2", online=1)
+    assert finished(api, upid)["exitstatus"] == "migration aborted"
+    log = [line["t"] for line in api.nodes("pve1").tasks(upid).log.get()]
+    assert any("[pve2] bridge 'vmbr9' does not exist" in line for line in log)
+    assert place(api, 110) == "pve1"
 
 
 def test_requests_that_make_no_sense_are_refused(start_proxmox: StartProxmox) -> None:

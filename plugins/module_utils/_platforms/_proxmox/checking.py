@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from ..errors import NotFound, Refused
 from ..protocol import MigrationRequest
 from .answers import Row, flag, row
+from .bridges import Bridges
 from .connection import ProxmoxConnection
-from .guest_config import container_config, vm_config
+from .guest_config import GuestConfig, container_config, vm_config
 from .guests import path_of, power_of
 from .session import Session
 from .storages import Storage
@@ -51,6 +52,7 @@ def preconditions(
     request: MigrationRequest,
     entry: Row,
     storages: Mapping[str, Storage],
+    bridges: Bridges,
 ) -> Preconditions:
     """`entry` is the guest's line in /cluster/resources."""
     findings = _Findings()
@@ -66,8 +68,11 @@ def preconditions(
             _ask_about_vm(session, entry, request, findings)
         elif session.major >= 9:
             _ask_about_container(session, entry, request, findings)
+        config = _read_config(session, entry, storages)
         if container or session.major < 9:
-            _read_config(session, entry, request, storages, findings)
+            _judge_config(config, entry, request, storages, findings)
+        for bridge in bridges.lacking(config.networks, request.source, request.target):
+            findings.objections.append(f"{request.target} lacks the bridge {bridge}")
     except (NotFound, Refused) as refused:
         return Preconditions(objection=refused.what)
     for name in sorted(findings.local_storages):
@@ -140,17 +145,20 @@ def _not_allowed(target: str, refused: object, allowed: object, local: set[str])
         yield f"{target} is not among the nodes that it may go to ({', '.join(map(str, allowed))})"
 
 
-def _read_config(
-    session: Session,
+def _read_config(session: Session, entry: Row, storages: Mapping[str, Storage]) -> GuestConfig:
+    path = f"{path_of(entry)}/config"
+    parse = vm_config if entry.get("type") == "qemu" else container_config
+    return parse(row(session.get(path), path), storages)
+
+
+def _judge_config(
+    config: GuestConfig,
     entry: Row,
     request: MigrationRequest,
     storages: Mapping[str, Storage],
     findings: _Findings,
 ) -> None:
     """What 8.x does not tell of a running machine, and no version of a container."""
-    path = f"{path_of(entry)}/config"
-    parse = vm_config if entry.get("type") == "qemu" else container_config
-    config = parse(row(session.get(path), path), storages)
     if entry.get("lock"):
         findings.objections.append(f"it is locked ({entry['lock']})")
     findings.objections += [text for blocker, text in _FOREVER.items() if blocker in config.blockers]

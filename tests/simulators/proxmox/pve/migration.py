@@ -101,6 +101,11 @@ class _Worker:
         for disk in guest.disks:
             if world.storages[disk.storage].shared:
                 task.log(now, f"volume '{disk.volid}' is on shared storage '{disk.storage}'")
+        missing = [name for name in guest.bridges if name not in world.nodes[self.request.target].bridges]
+        if missing and guest.running:
+            task.log(now, f"[{self.request.target}] bridge '{missing[0]}' does not exist")
+            self.fail(now, "online migrate failure - remote command failed", "migration aborted")
+            return
         fault = world.switches.migration_fault(str(guest.vmid))
         if fault is not None:
             error = fault.error or ("migration problems" if live else "migration aborted")
