@@ -14,6 +14,7 @@ from .._execution.clock import Clock, SystemClock
 from .._execution.dry_run import DryRun, DryRunClock
 from .._execution.executor import Executor
 from .._execution.journal import Journal
+from .._execution.reclaiming import Reclaiming
 from .._execution.stopping import StopSignal
 from .._execution.work import Work
 from .._model.outcome import Outcome
@@ -48,7 +49,8 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             # Only now: whoever held the lock before may have changed the cluster.
             before = platform.read()
             work = _of_plan(plan, before) if plan else single(before, params["guest"], params["target"])
-            outcome = _carry_out(work, platform, params, kept, stop, clock, check_mode=check_mode)
+            seen = _as_hosts_see_it(platform, plan)
+            outcome = _carry_out(work, seen, params, kept, stop, clock, check_mode=check_mode)
         after = platform.read() if outcome.count("migrated") and not check_mode else before
     if params["outcome_path"]:
         write_json(params["outcome_path"], outcome.to_json(), "outcome_path")
@@ -67,6 +69,12 @@ def _of_plan(plan: Plan, snapshot: Snapshot) -> Work:
     """The rules are those of the cluster as it is now: guests that came since count."""
     rules, _unresolved = resolve(snapshot, plan.policy)
     return Work(cluster=plan.cluster, migrations=plan.migrations, rules=rules, limits=plan.policy.limits)
+
+
+def _as_hosts_see_it(platform: Platform, plan: Plan | None) -> Platform:
+    if plan is None or not plan.reclaimable:
+        return platform
+    return Reclaiming(platform, plan.reclaimable, plan.migrations)
 
 
 def _lines(plan: Plan | None, work: Work, before: ClusterState) -> list[str]:

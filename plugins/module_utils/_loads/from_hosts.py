@@ -16,6 +16,7 @@ from .._model.snapshot import Guest, Host, Snapshot
 from .errors import LoadMissing
 from .fallback import Fallback, Missing, excluded
 from .host_load import HostLoad, Pressure
+from .reclaimable import reclaimable
 
 # Some platforms count memory that the kernel keeps for itself: a few percent, never this share.
 OTHER_MACHINE = 0.1
@@ -130,6 +131,7 @@ def _host(host: Host, load: HostLoad, choice: Choice) -> Host:
         pressure={**host.pressure, **{name: value for name, value in measured.items() if value is not None}},
         cpu_model=host.cpu_model or load.cpu.model,
         labels={**_labels(load), **host.labels},
+        reclaimable=reclaimable(host, load.memory.used),
     )
 
 

@@ -17,6 +17,7 @@ from .asking import Answers
 from .errors import LoadMissing
 from .fallback import Fallback, Missing, excluded
 from .queries import PRESSURES, Metric
+from .reclaimable import reclaimable
 from .series import Found
 
 
@@ -115,7 +116,10 @@ def _host(host: Host, residents: Sequence[tuple[Guest, Guest]], answers: Answers
             total = value
         if total is not None:
             used[metric] = round(total) if metric == "memory" else round(total, 6)
-    return replace(host, used=used, pressure=pressure)
+    present = answers.hosts_now.get("memory")
+    now = None if present is None else present.values.get(host.id)
+    kept = host.reclaimable if now is None else reclaimable(host, now)
+    return replace(host, used=used, pressure=pressure, reclaimable=kept)
 
 
 def _of_parts(metric: str, measured: float | None, residents: Sequence[tuple[Guest, Guest]]) -> float | None:

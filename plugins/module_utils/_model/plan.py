@@ -121,6 +121,16 @@ class Immovable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostMemory:
+    """Bytes of a host's memory in use, and what the platform counts as used besides, though the host gives it
+    back when it is wanted.
+    """
+
+    used: Bytes
+    reclaimable: Bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What to do to put a cluster in order. `balanced`: nothing was wrong, or nothing will be after it;
     `improved`: better, but something stays; `unchanged`: no beneficial move; `infeasible`: what was asked for
@@ -142,6 +152,9 @@ class Plan:
     emptied: Annotated[tuple[Id, ...], "goal consolidate: hosts that run guests now and none after it"] = (
         field(default=(), metadata={"omit": True})
     )
+    reclaimable: Annotated[
+        Mapping[Id, HostMemory], "by id, hosts that the platform calls fuller than they are, before the plan"
+    ] = field(default_factory=dict, metadata={"omit": True})
 
     @classmethod
     def from_json(cls, value: object) -> Plan:

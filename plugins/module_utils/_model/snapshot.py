@@ -82,6 +82,12 @@ class Host:
     datastores: Mapping[Id, HostDatastore] = field(default_factory=dict)
     networks: tuple[Id, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    reclaimable: Annotated[
+        int,
+        Bounds(least=0),
+        "bytes of memory that the platform counts as used, but `used` does not, since the host gives them "
+        "back when they are wanted, as ZFS does with its cache",
+    ] = field(default=0, metadata={"omit": True})
 
     @property
     def active(self) -> bool:

@@ -10,7 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from .._model.plan import Cost, GuestRef, Migration, MigrationKind, Plan, Proof, Unresolved
+from .._model.plan import (
+    Cost,
+    GuestRef,
+    HostMemory,
+    Migration,
+    MigrationKind,
+    Plan,
+    Proof,
+    Unresolved,
+)
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
 from .aims import bound, left_undone, pursue
@@ -255,6 +264,11 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: S
         emptied=tuple(problem.hosts[host].id for host in emptied(problem, places))
         if problem.policy.goal == "consolidate"
         else (),
+        reclaimable={
+            host.id: HostMemory(used=round(host.used.get("memory") or 0), reclaimable=host.reclaimable)
+            for host in problem.hosts
+            if host.reclaimable
+        },
     )
 
 

@@ -287,6 +287,8 @@ def test_hosts_by_node_exporter(server: Running) -> None:
     assert used["cpu"] == pytest.approx(1.5)
     # The ARC above its least size is free.
     assert used["memory"] == (64 - 24 - 18) * GIB
+    assert hosts["pve1"].reclaimable == (30 - 22) * GIB
+    assert hosts["pve2"].reclaimable == 0
     assert (used["network_io"], used["disk_io"]) == (pytest.approx(1500), pytest.approx(220))
     assert hosts["pve1"].pressure == {"cpu": pytest.approx(3.1), "memory": 0.0, "io": pytest.approx(1.2)}
     # Found by its address. A guest must find room for itself now, whatever there was before.
