@@ -58,6 +58,20 @@ class HostDatastore:
     shared: bool
     capacity: Bytes | None = None
     free: Bytes | None = None
+    kind: Annotated[Id | None, "the class that it is of, such as ssd or gold"] = field(
+        default=None, metadata={"json": "class", "omit": True}
+    )
+    disk_io: Annotated[Amount | None, "bytes per second that it reads and writes, for all hosts"] = field(
+        default=None, metadata={"omit": True}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostDevices:
+    """Devices of one kind that a host can hand to guests, such as PCI cards, and how many no guest has."""
+
+    total: Annotated[int, Bounds(least=0)]
+    free: Annotated[int, Bounds(least=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, Rule
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.tag_rules import (
+    is_ignored,
+    tag_rules,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms import errors
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.answers import (
     Upid,
@@ -43,10 +47,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxm
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.storages import (
     datastores,
     storages,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.tag_rules import (
-    is_ignored,
-    tag_rules,
 )
 
 GIB = 1024**3

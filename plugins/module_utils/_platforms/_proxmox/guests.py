@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..._model.snapshot import Guest
-from ..tag_rules import is_ignored
+from ..._model.tag_rules import is_ignored
 from .answers import Row, amount, flag, names, whole
 from .cluster_facts import ClusterFacts
 from .guest_config import GuestConfig

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..._model.snapshot import ClusterRef, Rule, Snapshot
+from ..._model.tag_rules import tag_rules
 from ..errors import NotFound, Refused
-from ..tag_rules import tag_rules
 from .answers import Row, amount, moment, names, row
 from .cluster import Membership, other_balancers
 from .cluster_facts import ClusterFacts

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Optional
 
 from ..._model.snapshot import Disk, Guest
-from ..tag_rules import is_ignored
+from ..._model.tag_rules import is_ignored
 from .answers import Row, flag, mib, number, part, reference, release, whole
 from .clusters import ClusterPlace
 from .history import History

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..._model.snapshot import ClusterRef, Host, Snapshot
+from ..._model.tag_rules import tag_rules
 from ..errors import NotFound, PermissionMissing, Refused, UnexpectedAnswer
-from ..tag_rules import tag_rules
 from .answers import Row, row, rows
 from .clusters import ClusterPlace
 from .connection import VMManagerConnection
