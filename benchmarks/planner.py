@@ -38,6 +38,8 @@ from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import 
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 SPREADS = (30, 20, 15, 10)
+# More steps than fit into 20 seconds.
+BEST = 4000
 OPEN = {"cpu": 100, "memory": 100, "cpu_for_rules": 100, "memory_for_rules": 100}
 Figures = dict[str, Any]
 
@@ -54,17 +56,18 @@ def timed(snapshot: Snapshot, asked: Policy) -> tuple[Plan, float]:
 
 
 def small(full: bool) -> Figures:
-    """8 hosts x 100 guests: how often the search has the number of migrations that is proven to be the
-    least.
+    """8 hosts x 100 guests: how often the search has, in 5 s, the number of migrations that is proven
+    to be the least.
     """
     seeds = range(1, 51) if full else range(1, 6)
     rows = []
     for seed in seeds:
         snapshot = clusters.equal_hosts(8, 100, seed, tail=0.7)
         for spread in (30, 20):
-            found, seconds = timed(snapshot, policy(max_spread=spread, effort=1000))
+            found, seconds = timed(snapshot, policy(max_spread=spread, effort=3000, time_limit=5))
             exact, longer = timed(
-                snapshot, policy(max_spread=spread, effort=1000, engine="exact", time_limit=120)
+                snapshot,
+                policy(max_spread=spread, effort=300, engine="exact", time_limit=1200 if full else 60),
             )
             rows.append(
                 {
@@ -86,6 +89,8 @@ def small(full: bool) -> Figures:
         "search has the proven optimum": share(row["search"] == row["exact"] for row in proven),
         "exact proves it": share(row["proven"] for row in reachable),
         "slowest search": max(row["seconds"] for row in rows),
+        "exact, median seconds": statistics.median(row["exact_seconds"] for row in rows),
+        "exact, most seconds": max(row["exact_seconds"] for row in rows),
     }
 
 
@@ -103,7 +108,7 @@ def against_hbal(full: bool) -> Figures:
             reached, score = replay(snapshot, peer)
             for spread in SPREADS:
                 first, quick = timed(snapshot, policy(max_spread=spread, effort=0))
-                best, seconds = timed(snapshot, policy(max_spread=spread, effort=1000, time_limit=20))
+                best, seconds = timed(snapshot, policy(max_spread=spread, effort=BEST, time_limit=20))
                 rows.append(
                     {
                         "cluster": f"{hosts}x{guests}",
@@ -120,7 +125,7 @@ def against_hbal(full: bool) -> Figures:
                 )
                 show(rows[-1])
             level = policy(
-                max_spread=0, max_migrations=len(peer.moves), effort=1000, time_limit=20, min_gain=0
+                max_spread=0, max_migrations=len(peer.moves), effort=BEST, time_limit=20, min_gain=0
             )
             flat, seconds = timed(snapshot, level)
             rows.append(
@@ -136,7 +141,15 @@ def against_hbal(full: bool) -> Figures:
             )
             show(rows[-1])
     fewer = [1 - row["best"] / row["hbal"] for row in rows if row.get("best") and row.get("hbal")]
-    return {"rows": rows, "fewer migrations than hbal, mean": statistics.mean(fewer) if fewer else None}
+    flatter = [row["score"] / row["hbal_score"] for row in rows if "score" in row]
+    quicker = [row["first_seconds"] / row["hbal_seconds"] for row in rows if row.get("first")]
+    return {
+        "rows": rows,
+        "fewer migrations than hbal, mean": statistics.mean(fewer),
+        "least and most": (min(fewer), max(fewer)),
+        "score against hbal's, mean": statistics.mean(flatter),
+        "first plan's time against hbal's, mean": statistics.mean(quicker),
+    }
 
 
 def replay(snapshot: Snapshot, peer: hbal.Run) -> tuple[dict[int, int], float]:
@@ -177,7 +190,7 @@ def stability(full: bool) -> Figures:
     """Random clusters with all kinds of rules: plan, carry out, plan again, and again with 2 % of noise."""
     many = 200 if full else 30
     dice = random.Random(1)
-    broken = again = back = moved = reached = possible = 0
+    broken = again = back = moved = reached = impossible = 0
     for seed in range(many):
         hosts = dice.randint(4, 16)
         shape = Shape(
@@ -198,11 +211,9 @@ def stability(full: bool) -> Figures:
         moved += len(first.migrations)
         back += sum(home.get(migration.guest.id) == migration.target for migration in third.migrations)
         broken += len([v for v in first.after.violations if not v.detail.startswith("wish")])
-        possible += not any(
-            bound is not None and bound > asked.spread_limit(name)
-            for name, bound in first.proof.spread_lower_bound.items()
-        )
-        reached += first.status == "balanced"
+        in_order = first.status == "balanced"
+        reached += in_order
+        impossible += not in_order and is_proven_impossible(snapshot, asked)
     return {
         "clusters": many,
         "migrations": moved,
@@ -210,8 +221,19 @@ def stability(full: bool) -> Figures:
         "second plan not empty": again,
         "migrations back after noise": back,
         "in order after one plan": reached,
-        "not proven impossible": possible,
+        "proven impossible, of the others": impossible,
     }
+
+
+def is_proven_impossible(snapshot: Snapshot, asked: Policy) -> bool:
+    """Whether no placement is in order: by the integer program, or because rules contradict each other."""
+    exact = plan(snapshot, replace(asked, engine="exact", time_limit=300.0))
+    bounds = exact.proof.spread_lower_bound
+    return exact.status != "balanced" and all(
+        "proven" in item.why or "can't be apart" in item.why or (item.what.startswith("spread") and hopeless)
+        for hopeless in [any(b is not None and b > asked.spread_limit(name) for name, b in bounds.items())]
+        for item in exact.unresolved
+    )
 
 
 def noisy(snapshot: Snapshot, dice: random.Random) -> Snapshot:
@@ -242,10 +264,10 @@ def makespan(full: bool) -> Figures:
     harder.
     """
     rows = []
-    for fill in (0.6, 0.7, 0.8, 0.9):
+    for fill in (0.6, 0.7, 0.8, 0.9, 0.95):
         for seed in range(1, 11 if full else 4):
             snapshot = generate(Shape(hosts=16, guests=300, seed=seed, fill=fill))
-            limits = {"cpu": 95, "memory": 95, "cpu_for_rules": 95, "memory_for_rules": 95}
+            limits = dict.fromkeys(OPEN, 97 if fill > 0.9 else 95)
             result = plan(snapshot, Policy.from_json({"limits": limits}))
             if result.migrations:
                 rows.append(
@@ -260,7 +282,7 @@ def makespan(full: bool) -> Figures:
                 )
     return {
         "rows": rows,
-        "within 1.1 of the bound": share(row["ratio"] <= 1.1 for row in rows),
+        "within 1.1 of the bound, to 90 % memory": share(r["ratio"] <= 1.1 for r in rows if r["fill"] <= 0.9),
         "worst": max(row["ratio"] for row in rows),
     }
 

@@ -248,7 +248,8 @@ def _plan(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: S
     return Plan(
         cluster=problem.snapshot.cluster,
         platform=problem.snapshot.platform,
-        snapshot_digest=problem.snapshot.digest(),
+        # Both are of what the caller gave: see plan.
+        snapshot_digest="",
         policy=problem.policy,
         status=_status(problem, migrations, unresolved, impossible=state.impossible),
         migrations=tuple(migrations),
