@@ -1,13 +1,18 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Empties as many hosts as the others have room for. Private to the collection."""
+"""Chooses the hosts that shall become empty: as many as the others have room for.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from .._model.goals import Consolidation
+from .counts import Counts
 from .level import trim
 from .moves import crowding
 from .problem import Problem
@@ -30,6 +35,15 @@ def running_by_host(problem: Problem, places: Sequence[int]) -> list[int]:
     return counts
 
 
+def closing(problem: Problem) -> frozenset[int]:
+    """Hosts that were chosen to become empty."""
+    policy = problem.policy
+    if policy.goal != "consolidate" or policy.evacuate is None:
+        return frozenset()
+    chosen = set(policy.evacuate.names)
+    return frozenset(index for index, host in enumerate(problem.hosts) if host.id in chosen)
+
+
 def may_be_emptied(problem: Problem) -> list[int]:
     """Hosts that run guests, all of which may move, and that no policy or maintenance speaks of."""
     stuck = {
@@ -37,15 +51,14 @@ def may_be_emptied(problem: Problem) -> list[int]:
         for guest, home in enumerate(problem.home)
         if problem.guests[guest].power == "running" and problem.stays[guest] is not None
     }
-    running = running_by_host(problem, problem.home)
+    chosen, leaving = closing(problem), problem.roles.leaving
     return [
         host
-        for host, guests in enumerate(running)
+        for host, guests in enumerate(running_by_host(problem, problem.home))
         if guests
         and host not in stuck
-        and problem.hosts[host].active
         and problem.roles.gives[host]
-        and not problem.roles.leaving[host]
+        and (host in chosen or (problem.hosts[host].active and not leaving[host]))
     ]
 
 
@@ -58,20 +71,24 @@ def is_underused(state: State, host: int) -> bool:
     )
 
 
-def consolidate(state: State) -> None:
-    """Empty hosts, as long as the others have room within their limits and enough hosts stay on."""
-    work = _Emptying(state)
+def choose(state: State, banned: frozenset[int] = frozenset()) -> list[int]:
+    """Empty hosts, other than the banned, as long as the others have room within their limits and enough
+    hosts stay on. Changes the state, and gives the hosts.
+    """
+    work = _Emptying(state, banned)
+    before = set(work.carrying())
     while work.empty_more():
         while trim(state):
             pass
+    return sorted(before - set(work.carrying()))
 
 
 class _Emptying:
-    """Hosts without running guests are closed: nothing goes there any more."""
+    """Hosts that run no guests are shut: nothing goes there any more, and no even spread is over them."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, banned: frozenset[int]) -> None:
         problem = state.problem
-        self.state, self.problem = state, problem
+        self.state, self.problem, self.banned = state, problem, banned
         self.wants = consolidation_of(problem)
         most = problem.policy.max_migrations
         self.budget = 1 << 60 if most is None else most
@@ -88,24 +105,23 @@ class _Emptying:
         """
         state = self.state
         start, best = list(state.where), None
-        first = len(self._carrying())
+        first = len(self.carrying())
         for order in self._orders():
-            self._close()
+            self._shut_empty()
             for host in order:
-                if len(self._carrying()) <= self.wants.min_hosts:
+                if len(self.carrying()) <= self.wants.min_hosts:
                     break
-                if self._empty(host):
-                    self._close()
-            rank = (len(self._carrying()), state.moves, state.bytes)
+                self._empty(host)
+            rank = (len(self.carrying()), state.moves, state.bytes)
             if rank[0] < first and (best is None or rank < best[0]):
                 best = (rank, list(state.where))
             self._restore(start)
         if best is not None:
             self._restore(best[1])
-        self._close()
+        self._shut_empty()
         return best is not None
 
-    def _carrying(self) -> list[int]:
+    def carrying(self) -> list[int]:
         """Hosts that run guests and could go on doing so."""
         problem = self.problem
         parted = {
@@ -120,16 +136,37 @@ class _Emptying:
             if (self.fixed[host] or self.state.on[host] or host in parted) and not problem.roles.leaving[host]
         ]
 
-    def _close(self) -> None:
-        carrying = set(self._carrying())
+    def _shut_empty(self) -> None:
+        carrying = set(self.carrying())
         for host in range(len(self.problem.hosts)):
             if host not in carrying and host not in self.shut:
-                self.shut.add(host)
-                self.state.forbidden.update((unit, host) for unit in range(len(self.problem.members)))
+                self._shut(host)
+
+    def _shut(self, host: int) -> None:
+        self.shut.add(host)
+        self.state.forbidden.update((unit, host) for unit in range(len(self.problem.members)))
+        self._narrow()
+
+    def _reopen(self, hosts: set[int]) -> None:
+        units = range(len(self.problem.members))
+        self.state.forbidden -= {(unit, host) for host in hosts for unit in units} - self.kept
+        self.shut -= hosts
+        self._narrow()
+
+    def _narrow(self) -> None:
+        """Let even spreads be over the hosts that are not shut."""
+        state = self.state
+        for number, group in enumerate(self.problem.groups):
+            if group.kind == "even":
+                counts = state.counts[number]
+                domain = group.domain - self.shut
+                if domain != counts.group.domain:
+                    state.counts[number] = Counts(replace(group, domain=domain), dict(counts.at))
+        state.strict = tuple(counts for counts in state.counts if counts.group.strict)
+        state.broken_count = sum(counts.amount for counts in state.strict)
 
     def _restore(self, places: Sequence[int]) -> None:
-        self.state.forbidden = set(self.kept)
-        self.shut.clear()
+        self._reopen(set(self.shut))
         for unit, host in enumerate(places):
             if self.state.where[unit] != host:
                 self.state.move(unit, host)
@@ -138,8 +175,9 @@ class _Emptying:
         state, problem = self.state, self.problem
         hosts = [
             host
-            for host in self._carrying()
+            for host in self.carrying()
             if not self.fixed[host]
+            and host not in self.banned
             and problem.hosts[host].active
             and problem.roles.gives[host]
             and is_underused(state, host)
@@ -160,8 +198,21 @@ class _Emptying:
         return seen
 
     def _empty(self, host: int) -> bool:
-        """Move all guests of the host to others; gives whether that could be done, else nothing changed."""
-        return any(self._empty_into(host, tight=tight) for tight in (False, True))
+        """Move all guests of the host to others and shut it; gives whether that could be done, else nothing
+        changed.
+        """
+        broken = self.state.broken
+        self._shut(host)
+        for tight in (False, True):
+            start = list(self.state.where)
+            if self._empty_into(host, tight=tight):
+                if self.state.broken <= broken:
+                    return True
+                for unit, place in enumerate(start):
+                    if self.state.where[unit] != place:
+                        self.state.move(unit, place)
+        self._reopen({host})
+        return False
 
     def _empty_into(self, host: int, *, tight: bool) -> bool:
         state, undo = self.state, Undo()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._model.plan import ClusterState, Unresolved
-from .consolidate import consolidation_of, is_underused, may_be_emptied, running_by_host
+from .consolidate import closing, consolidation_of, is_underused, may_be_emptied, running_by_host
 from .problem import Problem
 from .state import State
 
@@ -19,10 +19,11 @@ from .state import State
 def emptied(problem: Problem, places: Sequence[int]) -> tuple[int, ...]:
     """Hosts that run guests and will run none, other than those that are in maintenance."""
     before, after = running_by_host(problem, problem.home), running_by_host(problem, places)
+    chosen = closing(problem)
     return tuple(
         host
         for host in range(len(problem.hosts))
-        if before[host] and not after[host] and not problem.roles.leaving[host]
+        if before[host] and not after[host] and (host in chosen or not problem.roles.leaving[host])
     )
 
 
@@ -87,30 +88,34 @@ def consolidation_bound(problem: Problem, places: Sequence[int]) -> int:
 
 def hosts_needed(problem: Problem) -> int:
     """Hosts that have to stay on at least: those that can't be emptied, and as many of the others, the
-    largest first, as hold all guests, by each resource alone.
+    largest first, as hold all guests, by each resource alone. `problem`: before any host was chosen.
     """
-    movable = set(may_be_emptied(problem))
     running = running_by_host(problem, problem.home)
-    leaving = problem.roles.leaving
+    movable, leaving = set(may_be_emptied(problem)), problem.roles.leaving
     forced = [h for h, guests in enumerate(running) if guests and h not in movable and not leaving[h]]
-    open_ = [h for h in range(len(problem.hosts)) if problem.roles.receives[h] and h not in forced]
+    others = [
+        h
+        for h, host in enumerate(problem.hosts)
+        if host.status == "online" and host.schedulable and h not in forced
+    ]
+    mends = any(
+        leaving[problem.home[guests[0]]] or home < 0 or unit in problem.crowded
+        for unit, (guests, home) in enumerate(zip(problem.members, problem.unit_home, strict=True))
+    )
+    tops = problem.needs.ceiling_for_rules if mends or problem.rules else problem.needs.ceiling
     most = len(forced)
     for need in range(len(problem.needs.names)):
         load = [0.0] * len(problem.hosts)
         for guest, home in enumerate(problem.home):
             if problem.guests[guest].power == "running":
                 load[home] += problem.needs.guest[guest][need]
-        rooms = {
-            host: problem.needs.ceiling_for_rules[host][need] - (problem.needs.used[host][need] - load[host])
-            for host in (*forced, *open_)
-        }
+        rooms = {h: tops[h][need] - (problem.needs.used[h][need] - load[h]) for h in (*forced, *others)}
         wanted = sum(load) - sum(rooms[host] for host in forced)
         count = len(forced)
-        for room in sorted((rooms[host] for host in open_), reverse=True):
+        for room in sorted((rooms[host] for host in others), reverse=True):
             if wanted <= 1e-6 * max(1.0, sum(load)) or room <= 0:
                 break
             wanted -= room
             count += 1
         most = max(most, count)
-    least = min(consolidation_of(problem).min_hosts, len(forced) + len(open_))
-    return max(most, least, 1 if any(running) else 0)
+    return max(most, 1 if any(running) else 0)

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from .._model.plan import ClusterState, GuestRef, Immovable, MigrationKind, Unresolved, Violation
+from .consolidate import closing
 from .consolidate_told import why_consolidated
 from .problem import Problem
-from .relief_told import hot_after, why_relieved
+from .relief_told import hot_after, relieves, why_relieved
 from .state import State
 
 MOST_IMMOVABLE = 200
-_KIND_BY_GOAL: Mapping[str, MigrationKind] = {"relieve": "relieve", "consolidate": "consolidate"}
 
 
 def kind_of(state: State, unit: int) -> MigrationKind:
@@ -26,19 +26,25 @@ def kind_of(state: State, unit: int) -> MigrationKind:
     if home < 0:
         return "rule"
     if not problem.unit_mask[unit] >> home & 1:
+        if home in closing(problem):
+            return "consolidate"
         return "evacuate" if problem.roles.leaving[home] else "rule"
     broken, excess, wishes = state.broken, state.total_excess, state.soft_cost
     here = state.take(unit)
     state.put(unit, home)
     mends = state.broken > broken
-    if problem.policy.goal not in _KIND_BY_GOAL:
+    if problem.policy.goal not in ("relieve", "consolidate"):
         mends |= state.total_excess <= excess + 1e-9 and state.soft_cost > wishes + 1e-9
     state.move(unit, here)
     if not mends and unit in problem.crowded:
         ceiling = problem.needs.ceiling[here]
         # It left where a broken rule wanted fewer, and was let in up to the ceiling that such a guest has.
         mends = any(have > top for have, top in zip(state.need[here], ceiling, strict=True))
-    return "rule" if mends else _KIND_BY_GOAL.get(problem.policy.goal, "balance")
+    if mends:
+        return "rule"
+    if problem.policy.goal == "relieve" and relieves(state, unit):
+        return "relieve"
+    return "consolidate" if closing(problem) else "balance"
 
 
 class Reasons:
@@ -75,6 +81,8 @@ class Reasons:
         if kind == "consolidate":
             return why_consolidated(self.problem, self.after, source, target)
         text = self._rule(guest, leaves) if kind == "rule" else ""
+        if not text and self.problem.policy.goal == "consolidate":
+            return f"keeps the rules that it is under, over the hosts that stay on; {enters} takes it"
         return (
             text or self._main_change(source, target) or f"leaves room on {leaves} that other migrations need"
         )

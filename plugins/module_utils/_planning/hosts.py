@@ -40,7 +40,7 @@ def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> R
     """
     sources = select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
     targets = select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names")
-    emptied = to_be_emptied(snapshot, policy)
+    emptied = to_be_emptied(snapshot, policy) if policy.goal == "evacuate" else None
     receives, gives, counts, leaving = [], [], [], []
     for host in snapshot.hosts:
         known = _limits_known(host, unresolved) if host.active else False
@@ -48,9 +48,7 @@ def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> R
         # A dead or unreachable host can give nothing: a live migration needs both ends.
         gives.append(host.status == "online" and host.id not in sources)
         # A host that takes no new guests can be overloaded all the same.
-        open_ = host.active or (
-            policy.goal == "relieve" and host.status == "online" and not host.maintenance
-        )
+        open_ = host.active or (policy.goal == "relieve" and host.status == "online" and not host.maintenance)
         counts.append(open_ and not (host.id in sources and host.id in targets))
         wanted = host.maintenance if emptied is None else host.id in emptied
         leaving.append(host.status == "online" and wanted and host.id not in sources)
@@ -58,11 +56,13 @@ def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> R
 
 
 def to_be_emptied(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
-    """Ids of the hosts that goal evacuate names; None with another goal. Raises PlanningError where none can
-    be emptied.
+    """Ids of the hosts that goal evacuate names, or that goal consolidate has chosen; None with another goal.
+    Raises PlanningError where none can be emptied.
     """
     if policy.evacuate is None:
         return None
+    if policy.goal == "consolidate":
+        return frozenset(policy.evacuate.names)
     emptied = select_hosts(snapshot.hosts, policy.evacuate, "policy.evacuate.names")
     if not emptied:
         raise PlanningError("it selects no host of this cluster", where="policy.evacuate")

@@ -28,6 +28,14 @@ def threshold(metric: str, percent: float) -> str:
     return f"{percent / 100:g}" if metric == "vcpu" else f"{percent:g} %"
 
 
+def relieves(state: State, unit: int) -> bool:
+    """Whether the unit left an overloaded host for one that is not; else it makes room for others."""
+    problem = state.problem
+    was_hot = problem.unit_home[unit] in overloaded(problem, points_before(problem))
+    ends = zip(state.points[state.where[unit]], overloads(problem), strict=True)
+    return was_hot and all(value <= top + EPSILON for value, top in ends)
+
+
 def why_relieved(
     problem: Problem, before: ClusterState, after: ClusterState, source: int, target: int
 ) -> str:

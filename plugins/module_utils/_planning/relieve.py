@@ -10,6 +10,7 @@ from itertools import combinations
 
 from .._model.goals import Relief
 from .errors import PlanningError
+from .level import trim
 from .problem import Problem, Vector
 from .state import State
 
@@ -70,6 +71,9 @@ def relieve(state: State) -> None:
     """Move guests off overloaded hosts, the worst first, until each is at its target or nothing more can be
     done within the policy's limits.
     """
+    # What mending turned out not to need is taken back, so that every migration has one reason.
+    while trim(state):
+        pass
     work = _Relieving(state)
     while work.step():
         pass

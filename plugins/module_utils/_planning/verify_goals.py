@@ -95,21 +95,20 @@ def _weight(guest: Guest, metric: str, policy: Policy) -> float:
 
 
 def _consolidation_defects(snapshot: Snapshot, wants: Consolidation, plan: Plan) -> Iterable[str]:
-    """Enough hosts stay on, none is filled that was empty, and those named as empty are."""
+    """Enough hosts stay on, those that are chosen become empty, and those named as empty are."""
     hosts = {host.id: host for host in snapshot.hosts}
     goes = {move.guest.id: move.target for move in plan.migrations}
     running = [guest for guest in snapshot.guests if guest.power == "running"]
     before = Counter(guest.host for guest in running)
     after = Counter(goes.get(guest.id, guest.host) for guest in running)
-    on = [host for host in after if not hosts[host].maintenance]
-    were_on = [host for host in before if not hosts[host].maintenance]
-    if len(on) < min(wants.min_hosts, len(were_on)):
-        yield f"{len(on)} hosts stay on, and {wants.min_hosts} shall"
-    # A host that a guest had to go to for another reason is on from then on.
-    opened = {move.target for move in plan.migrations if move.kind != "consolidate"}
+    chosen = {
+        move.source for move in plan.migrations if move.kind == "consolidate" and not after[move.source]
+    }
+    if chosen and len(+after) < wants.min_hosts:
+        yield f"{len(+after)} hosts stay on, and {wants.min_hosts} shall"
     for move in plan.migrations:
-        if move.kind == "consolidate" and not before[move.target] and move.target not in opened:
-            yield f"step {move.step}: {move.target} runs no guests and gets one"
-    empty = {host for host in were_on if not after[host]}
-    if set(plan.emptied) != empty:
-        yield f"the hosts that become empty are {sorted(empty)}, not {sorted(plan.emptied)}"
+        if move.kind == "consolidate" and hosts[move.source].maintenance and after[move.source]:
+            yield f"step {move.step}: {move.source} keeps {after[move.source]} guests"
+    for host in plan.emptied:
+        if not before[host] or after[host]:
+            yield f"{host} is called empty, with {before[host]} guests before and {after[host]} after"
