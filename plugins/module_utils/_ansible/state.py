@@ -195,6 +195,23 @@ def _open(
         return None
 
 
+def needed_database(
+    params: Mapping[str, Any], environment: Mapping[str, str], *, make: bool = True
+) -> Database:
+    """The database that was asked for, or the one that there is by default, for verbs that are nothing
+    without it. Without `make` one in memory stands in for a SQLite file that is not there.
+
+    Raises StateError when it can't be used.
+    """
+    url = params["state_url"] or environment.get(STATE_VARIABLE) or _default_url(environment)
+    if url is None:
+        raise InputError("state_url", None, "a database: there is no home folder to keep one in")
+    file = sqlite_file(url)
+    if file is not None and not make and not file.exists():
+        url = "sqlite://"
+    return open_database(url)
+
+
 def journal_path(
     params: Mapping[str, Any], cluster: ClusterRef, environment: Mapping[str, str]
 ) -> str | None:

@@ -31,7 +31,7 @@ class InputError(EvenKeelError):
 
     def under(self, parent: str) -> InputError:
         """The same error seen from one level further out."""
-        joint = "" if not self.path or self.path.startswith("[") else "."
+        joint = "" if not parent or not self.path or self.path.startswith("[") else "."
         return type(self)(f"{parent}{joint}{self.path}", self.value, self.expected, hint=self.hint)
 
 

@@ -39,6 +39,12 @@ def this_process() -> Owner:
     )
 
 
+def process(pid: int) -> Owner | None:
+    """Another process here, always the same owner; None when there is none."""
+    owner = Owner(host=socket.gethostname(), pid=pid, born=_born(pid), place=_place(), token="")
+    return None if pid <= 0 or is_gone(owner) else owner
+
+
 def is_gone(owner: Owner) -> bool:
     """Whether the process has certainly ended. Of one elsewhere that can't be known."""
     if not owner.place or owner.place != _place():

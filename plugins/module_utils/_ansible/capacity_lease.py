@@ -1,0 +1,143 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb of capacity_lease: acquire, renew, give back. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .._capacity.books import change
+from .._capacity.holds import Placement, placement_of
+from .._capacity.lease import Lease
+from .._capacity.leases import Asker, release, renew
+from .._capacity.pool import Name
+from .._capacity.request import Request
+from .._capacity.waiting import Patience, obtain
+from .._model.codec import decode
+from .._model.errors import InputError
+from .._model.reservation import Reservation
+from .._state.database import Database
+from .._state.owner import process, this_process
+from .sizes import size_of
+from .state import needed_database
+
+_PLAIN = (
+    "vcpus", "pools", "required_pools", "tolerations", "min_servers", "max_servers", "networks",
+    "network_type", "group", "owner", "purpose", "lifetime", "priority",
+)  # fmt: skip
+
+
+def lease(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Let a lease be there, last longer, or be over."""
+    decode(Name, params["name"], "name")
+    for option in ("wait", "keep_place"):
+        if params[option] < 0:
+            raise InputError(option, params[option], "a number of at least 0")
+    if params["poll_interval"] <= 0:
+        raise InputError("poll_interval", params["poll_interval"], "a number above 0")
+    if params["state"] == "present":
+        request, placement, asker = request_of(params), _placement(params), _asker(params)
+        with needed_database(params, os.environ, make=not check_mode) as database:
+            patience = Patience(wait=params["wait"], poll=params["poll_interval"], keep=params["keep_place"])
+            obtained = obtain(
+                database,
+                params["name"],
+                request,
+                asker,
+                patience,
+                placement=placement,
+                resize=params["resize"],
+                dry=check_mode,
+            )
+        return _result(obtained.before, obtained.after)
+    with needed_database(params, os.environ, make=not check_mode) as database:
+        return _end_or_renew(database, params, check_mode)
+
+
+def _end_or_renew(database: Database, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    name, owner = params["name"], params["owner"]
+    if params["state"] == "renewed":
+        lifetime = params["lifetime"]
+        if lifetime is not None:
+            Request.from_json({"vcpus": 1, "lifetime": lifetime})
+        before, after = change(database, lambda books: renew(books, name, owner, lifetime), undo=check_mode)
+        return _result(before, after)
+    was, ended = change(database, lambda books: release(books, name, owner), undo=check_mode)
+    if was is None:
+        return {"changed": False, "lease": None if ended is None else ended.to_json()}
+    return _result(was, ended)
+
+
+def request_of(params: Mapping[str, Any]) -> Request:
+    """What the options ask for; what they leave out has its default."""
+    body: dict[str, Any] = {name: params[name] for name in _PLAIN if params[name] is not None}
+    if params["pool_selector"] is not None:
+        body["pool_selector"] = {str(key): str(value) for key, value in params["pool_selector"].items()}
+    for name in ("memory", "storage"):
+        if params[name] is not None:
+            body[name] = size_of(params[name], name)
+    if params["required_pools"] and params["pools"] is None:
+        body["pools"] = len(params["required_pools"])
+    return Request.from_json(body)
+
+
+def _asker(params: Mapping[str, Any]) -> Asker:
+    holder = None
+    if params["owner_pid"] is not None:
+        holder = process(params["owner_pid"])
+        if holder is None:
+            raise InputError("owner_pid", params["owner_pid"], "a process that runs here")
+    return Asker(waiter=this_process(), holder=holder)
+
+
+def _placement(params: Mapping[str, Any]) -> Placement | None:
+    if params["placements"] is None:
+        if params["placements_seen"]:
+            raise InputError("placements_seen", params["placements_seen"], "wanted without placements")
+        return None
+    found = []
+    for index, given in enumerate(params["placements"]):
+        path = f"placements[{index}]"
+        body = {key: value for key, value in given.items() if value is not None}
+        cluster = decode(Name, body.pop("cluster"), f"{path}.cluster")
+        body["memory"] = size_of(body["memory"], f"{path}.memory")
+        body["disks"] = [
+            {**disk, "size": size_of(disk["size"], f"{path}.disks[{number}].size")}
+            for number, disk in enumerate(body.get("disks", []))
+        ]
+        found.append((cluster, decode(Reservation, body, path)))
+    return placement_of(found, _seen(params["placements_seen"] or {}))
+
+
+def _seen(given: Mapping[str, Any]) -> dict[str, int]:
+    counts = {}
+    for cluster, count in given.items():
+        if isinstance(count, bool) or not str(count).isdigit():
+            raise InputError(f"placements_seen.{cluster}", count, "a whole number of at least 0")
+        counts[str(cluster)] = int(count)
+    return counts
+
+
+def _result(before: Lease | None, after: Lease | None) -> dict[str, Any]:
+    changed = before != after
+    result: dict[str, Any] = {"changed": changed, "lease": None if after is None else after.to_json()}
+    if changed:
+        result["diff"] = {"before": _shown(before), "after": _shown(after)}
+    return result
+
+
+def _shown(lease_: Lease | None) -> dict[str, Any]:
+    """What of a lease a diff shows."""
+    if lease_ is None:
+        return {}
+    facts = lease_.to_json()
+    shown = ("name", "phase", "until", "owner", "purpose", "priority", "placements")
+    pools = [
+        {"name": pool["name"], "networks": [network["name"] for network in pool["networks"]]}
+        for pool in facts["pools"]
+    ]
+    request = {key: value for key, value in facts["request"].items() if value not in (None, 0, [], {})}
+    return {**{key: facts[key] for key in shown}, "request": request, "pools": pools}

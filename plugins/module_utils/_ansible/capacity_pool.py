@@ -1,0 +1,149 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb of capacity_pool: describe a pool, or take it away. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .._capacity.books import Books, change
+from .._capacity.from_snapshot import Share, capacity_of
+from .._capacity.pool import Pool
+from .._capacity.pools import put, remove
+from .._capacity.report import pools_report
+from .._model.errors import InputError
+from .._model.snapshot import Snapshot
+from .files import read_json
+from .sizes import size_of
+from .state import needed_database
+
+_TEXTS = (
+    "platform", "server", "datacenter", "cluster", "datastore", "resource_pool", "folder", "template",
+    "region", "zone",
+)  # fmt: skip
+_OTHERS = ("vcpus", "cpu_overcommit", "exclude", "cordoned", "labels", "taints")
+_SNAPSHOT_PLATFORMS = ("vsphere", "proxmox", "vmmanager")
+
+
+def describe(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Let the pool be as the options have it; what they leave out stays as it is."""
+    wanted = _from_options(params) if params["state"] == "present" else {}
+    with needed_database(params, os.environ, make=not check_mode) as database:
+        before, after, report = change(
+            database, lambda books: _change(books, params, wanted), undo=check_mode
+        )
+    result: dict[str, Any] = {"changed": before != after, "pool": report}
+    if before != after:
+        result["diff"] = {"before": before or {}, "after": after or {}}
+    return result
+
+
+def _change(
+    books: Books, params: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any] | None]:
+    """The pool before and after, and the report on it."""
+    name = params["name"]
+    present = next((pool for pool in books.pools() if pool.name == name), None)
+    before = None if present is None else present.to_json()
+    if params["state"] == "absent":
+        if present is not None:
+            remove(books, present)
+        return before, None, None
+    pool = _merged(name, before, wanted, params["networks"], params["networks_state"])
+    after = pool.to_json()
+    if after != before:
+        put(books, pool, below_leased=params["allow_below_leased"])
+    report = next(entry for entry in pools_report(books) if entry["name"] == name)
+    return before, after, report
+
+
+def _from_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a pool that the options tell, a snapshot's first."""
+    wanted: dict[str, Any] = _from_snapshot(params)
+    # An empty text takes away what was there.
+    wanted |= {name: params[name] or None for name in _TEXTS if params[name] is not None}
+    wanted |= {name: params[name] for name in _OTHERS if params[name] is not None}
+    if "labels" in wanted:
+        wanted["labels"] = {str(key): str(value) for key, value in wanted["labels"].items()}
+    for name in ("memory", "storage"):
+        if params[name] is not None:
+            wanted[name] = size_of(params[name], name)
+    return wanted
+
+
+def _from_snapshot(params: Mapping[str, Any]) -> dict[str, Any]:
+    value = params["snapshot"]
+    if params["snapshot_path"] is not None:
+        value = read_json(params["snapshot_path"], "snapshot_path")
+    share = params["share"]
+    if value is None:
+        if share is not None:
+            raise InputError("share", "a share", "wanted without snapshot or snapshot_path")
+        return {}
+    snapshot = Snapshot.from_json(value)
+    capacity = capacity_of(snapshot, Share() if share is None else _share(share))
+    found: dict[str, Any] = {
+        "cluster": snapshot.cluster.name,
+        "vcpus": capacity.vcpus,
+        "memory": capacity.memory,
+    }
+    if snapshot.platform in _SNAPSHOT_PLATFORMS:
+        found["platform"] = snapshot.platform
+    if capacity.storage is not None:
+        found["storage"] = capacity.storage
+    return found
+
+
+def _share(given: Mapping[str, Any]) -> Share:
+    if given["spare_hosts"] < 0:
+        raise InputError("share.spare_hosts", given["spare_hosts"], "a number of at least 0")
+    if not 0 < given["percent"] <= 100:
+        raise InputError("share.percent", given["percent"], "a number above 0 and at most 100")
+    return Share(
+        hosts=tuple(given["hosts"] or ()),
+        spare_hosts=given["spare_hosts"],
+        percent=given["percent"],
+        datastores=tuple(given["datastores"] or ()),
+    )
+
+
+def _merged(
+    name: str,
+    before: Mapping[str, Any] | None,
+    wanted: Mapping[str, Any],
+    networks: list[dict[str, Any]] | None,
+    networks_state: str,
+) -> Pool:
+    body = {"name": name, **(before or {}), **wanted}
+    for option in ("vcpus", "memory", "storage"):
+        if option not in body:
+            raise InputError(
+                option,
+                None,
+                "a value, which a new pool needs",
+                hint="The snapshot does not tell it" if "cluster" in wanted and "memory" in wanted else "",
+            )
+    if networks is not None:
+        given = [_without_none(network) for network in networks]
+        body["networks"] = _networks(body.get("networks", []), given, networks_state)
+    return Pool.from_json(body)
+
+
+def _networks(
+    before: list[dict[str, Any]], given: list[dict[str, Any]], networks_state: str
+) -> list[dict[str, Any]]:
+    names = {network["name"] for network in given}
+    if networks_state == "exact":
+        return given
+    if networks_state == "absent":
+        return [network for network in before if network["name"] not in names]
+    replaced = {network["name"]: network for network in given}
+    kept = [replaced.pop(network["name"], network) for network in before]
+    return [*kept, *replaced.values()]
+
+
+def _without_none(network: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in network.items() if value is not None}

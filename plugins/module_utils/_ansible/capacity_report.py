@@ -1,0 +1,111 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs of capacity_info and capacity_reap. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from .._capacity.books import Books, change, look
+from .._capacity.lease import Lease
+from .._capacity.report import leases_report, pools_report, queue_report
+from .._capacity.settle import end_over, end_without_owner, end_without_process, serve_queue
+from .._model.errors import InputError
+from .state import needed_database
+
+
+def inform(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Pools with their usage, leases and the queue."""
+    if params["ended_within"] < 0:
+        raise InputError("ended_within", params["ended_within"], "a number of at least 0")
+
+    def read(books: Books) -> tuple[list[dict[str, Any]], ...]:
+        return pools_report(books), leases_report(books, params["ended_within"]), queue_report(books)
+
+    with needed_database(params, os.environ, make=False) as database:
+        pools, leases, queue = look(database, read)
+    pools = [pool for pool in pools if _matches(pool["name"], params["pools"])]
+    leases = [entry for entry in leases if _wanted(entry, params)]
+    queue = [entry for entry in queue if _named(entry, params)]
+    return {
+        "changed": False,
+        "pools": pools,
+        "leases": leases,
+        "queue": queue,
+        "summary": _summary(pools, leases, queue),
+    }
+
+
+def _wanted(entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    if params["phases"] and entry["phase"] not in params["phases"]:
+        return False
+    if params["pools"] and not any(_matches(pool["name"], params["pools"]) for pool in entry["pools"]):
+        return False
+    return _named(entry, params)
+
+
+def _named(entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    return _matches(entry["name"], params["leases"]) and _matches(entry["owner"] or "", params["owners"])
+
+
+def _matches(name: str, patterns: Sequence[str] | None) -> bool:
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _summary(
+    pools: Sequence[Mapping[str, Any]],
+    leases: Sequence[Mapping[str, Any]],
+    queue: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    phases = [entry["phase"] for entry in leases]
+    return {
+        "pools": len(pools),
+        "cordoned": sum(pool["cordoned"] for pool in pools),
+        "excluded": sum(pool["exclude"] for pool in pools),
+        "leases": phases.count("Fulfilled"),
+        "queue": len(queue),
+        "available": {
+            resource: sum(max(0, pool["usage"][resource]["available"]) for pool in pools)
+            for resource in ("vcpus", "memory", "storage", "networks")
+        },
+    }
+
+
+def reap(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """End what is over and what nobody is there for any more."""
+    gone = params["gone_owners"] or []
+    living = params["living_owners"]
+    if living is not None and not living:
+        raise InputError(
+            "living_owners",
+            living,
+            "a list of at least one owner",
+            hint="Name those that are gone in gone_owners: an empty list would end every lease",
+        )
+    if params["grace"] < 0:
+        raise InputError("grace", params["grace"], "a number of at least 0")
+
+    def end(books: Books) -> list[Lease]:
+        ended = end_over(books) + end_without_process(books)
+        ended += end_without_owner(books, gone, living, params["grace"])
+        serve_queue(books)
+        return ended
+
+    with needed_database(params, os.environ, make=not check_mode) as database:
+        ended = change(database, end, undo=check_mode)
+    result: dict[str, Any] = {"changed": bool(ended), "reaped": [one.to_json() for one in ended]}
+    if ended:
+        result["diff"] = {"before": _names(ended, lambda _lease: "goes on"), "after": _names(ended, _told)}
+    return result
+
+
+def _names(leases: Iterable[Lease], told: Any) -> dict[str, str]:
+    return {one.name: told(one) for one in leases}
+
+
+def _told(one: Lease) -> str:
+    return f"{one.phase}: {one.reason}"

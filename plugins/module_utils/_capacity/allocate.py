@@ -1,0 +1,139 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which pools a request gets: the least utilised of those that have room. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .pool import Network, Pool
+from .request import Request
+from .room import NetworkBook, Resource, Room
+
+Obstacle = Resource | Literal["not asked for", "excluded", "labels", "taints", "cordoned", "networks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """A pool that a request gets, and the networks that it gets there."""
+
+    pool: Pool
+    networks: tuple[Network, ...]
+
+
+def bar(request: Request, pool: Pool) -> Obstacle | None:
+    """What keeps a request out of a pool whatever is free there; None when nothing does."""
+    if request.required_pools:
+        if pool.name not in request.required_pools:
+            return "not asked for"
+    elif pool.exclude:
+        return "excluded"
+    if any(pool.labels.get(label) != value for label, value in request.pool_selector.items()):
+        return "labels"
+    if not all(_tolerated(taint, request) for taint in pool.taints):
+        return "taints"
+    return None
+
+
+def _tolerated(taint: str, request: Request) -> bool:
+    """A toleration is the taint itself, or for `key=value` its key alone."""
+    return taint in request.tolerations or taint.partition("=")[0] in request.tolerations
+
+
+def never(request: Request, pool: Pool) -> Obstacle | None:
+    """What of a pool the request wants more of than there is when nobody has any; None when it could fit."""
+    short = Room(pool).short_of(request)
+    if short:
+        return short[0]
+    if sum(network.type in request.network_types for network in pool.networks) < request.networks:
+        return "networks"
+    return None
+
+
+def obstacle(request: Request, who: str, room: Room, book: NetworkBook) -> Obstacle | None:
+    """The first thing that keeps a request out of a pool now; None when it has room."""
+    barred = bar(request, room.pool)
+    if barred is not None:
+        return barred
+    if room.pool.cordoned:
+        return "cordoned"
+    short = room.short_of(request)
+    if short:
+        return short[0]
+    if request.networks and len(book.choose(room.pool, request, who)) < request.networks:
+        return "networks"
+    return None
+
+
+def allocate(
+    request: Request, who: str, rooms: Iterable[Room], book: NetworkBook
+) -> tuple[Allotment, ...] | None:
+    """The pools and networks that a request gets now; None when there is no room. Takes nothing yet.
+
+    `who` is what networks are shared by.
+    """
+    if request.pools == 0:
+        return ()
+    fitting = [room for room in rooms if obstacle(request, who, room, book) is None]
+    fitting.sort(key=lambda room: (-room.score, room.pool.name))
+    chosen = choose([room.pool for room in fitting], request)
+    if chosen is None:
+        return None
+    if not request.networks:
+        return tuple(Allotment(pool, ()) for pool in chosen)
+    trial = book.copy() if len(chosen) > 1 else book
+    result = []
+    for pool in chosen:
+        networks = trial.choose(pool, request, who)
+        if len(chosen) > 1:
+            trial.take(pool, networks, who)
+        result.append(Allotment(pool, networks))
+    return tuple(result)
+
+
+def choose(pools: Sequence[Pool], request: Request) -> list[Pool] | None:
+    """As many of the pools, given the best first, as the request wants, on as many servers as it allows; None
+    when that can't be.
+    """
+    wanted, least, most = request.pools, request.min_servers, request.max_servers or len(pools)
+    groups: dict[str, list[Pool]] = {}
+    for pool in pools:
+        groups.setdefault(server_of(pool), []).append(pool)
+    if len(pools) < wanted or len(groups) < least:
+        return None
+    chosen = _first(groups, pools, wanted, least, most)
+    if len(chosen) < wanted:
+        # The best pools are spread over too many servers: then those servers that have the most of them.
+        rich = sorted(groups, key=lambda server: -len(groups[server]))[:most]
+        groups = {server: groups[server] for server in groups if server in rich}
+        chosen = _first(groups, [pool for pool in pools if server_of(pool) in groups], wanted, least, most)
+    if len(chosen) < wanted:
+        return None
+    rank = {pool.name: number for number, pool in enumerate(pools)}
+    return sorted(chosen, key=lambda pool: rank[pool.name])
+
+
+def _first(
+    groups: dict[str, list[Pool]], pools: Sequence[Pool], wanted: int, least: int, most: int
+) -> list[Pool]:
+    """The best pool of each of the `least` best servers, then the best of all that add no server too many."""
+    chosen = [group[0] for group in list(groups.values())[: min(least, wanted)]]
+    servers = {server_of(pool) for pool in chosen}
+    names = {pool.name for pool in chosen}
+    for pool in pools:
+        if len(chosen) == wanted:
+            break
+        server = server_of(pool)
+        if pool.name in names or (server not in servers and len(servers) >= most):
+            continue
+        servers.add(server)
+        chosen.append(pool)
+    return chosen
+
+
+def server_of(pool: Pool) -> str:
+    """What counts as one server: a pool without any is one of its own."""
+    return pool.server.lower() if pool.server else f"pool {pool.name}"

@@ -1,0 +1,316 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pools and leases in the database, seen and changed by one at a time. Private to the collection."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._model.codec import encode
+from .._model.reservation import Reservation
+from .._state.database import Database, now
+from .._state.library import sa
+from .._state.owner import Owner
+from .._state.tables import GRANTS, HOLD_COUNTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
+from .allocate import Allotment
+from .lease import Held, Lease, Phase
+from .pool import Pool
+from .queue import Waiting, shared_by
+from .request import Request
+from .room import NetworkBook, NetworkUse, Room
+from .rows import lease_of, pool_of, process_of, request_of, reservation_of, row_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+# For how long leases that have ended are remembered.
+_KEEP_SECONDS = 90 * 86_400
+
+
+class _Undone(Exception):
+    """Carries the result of a change that is taken back."""
+
+
+def change(database: Database, work: Callable[[Books], T], *, undo: bool = False) -> T:
+    """What `work` returns, which nobody else changes anything during; with `undo` nothing of it lasts.
+
+    It may run again from its start: it must do nothing but read and change the books.
+    """
+
+    def alone(connection: Connection) -> T:
+        if connection.dialect.name == "postgresql":
+            # Before anything is read: what this transaction sees begins when it has the lock, and so nothing
+            # that was changed by those before it can escape it. Those who only read need no lock.
+            connection.execute(sa.text("LOCK TABLE capacity_turn IN EXCLUSIVE MODE"))
+        result = work(Books(connection))
+        if undo:
+            raise _Undone(result)
+        return result
+
+    try:
+        return database.transaction(alone)
+    except _Undone as undone:
+        result: T = undone.args[0]
+        return result
+
+
+def look(database: Database, work: Callable[[Books], T]) -> T:
+    """What `work` returns, which must change nothing; it waits for nobody."""
+    return database.read(lambda connection: work(Books(connection)))
+
+
+class Books:
+    """Pools, leases and what they take, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.now = now(connection)
+
+    def next_number(self) -> int:
+        """Counts every change; the first is 1."""
+        self._connection.execute(sa.update(TURN).values(number=TURN.c.number + 1))
+        return int(self._connection.execute(sa.select(TURN.c.number)).scalar_one())
+
+    # Pools
+
+    def pools(self) -> list[Pool]:
+        """Every pool, by name."""
+        found = self._connection.execute(sa.select(POOLS.c.body)).scalars()
+        return sorted((pool_of(body) for body in found), key=lambda pool: pool.name)
+
+    def put_pool(self, pool: Pool) -> None:
+        body = json.dumps(pool.to_json(), sort_keys=True)
+        this = POOLS.c.name == pool.name
+        changed = sa.update(POOLS).where(this).values(body=body, changed_at=self.now)
+        if self._connection.execute(changed).rowcount == 0:
+            row = {"name": pool.name, "body": body, "created_at": self.now, "changed_at": self.now}
+            self._connection.execute(sa.insert(POOLS).values(**row))
+
+    def remove_pool(self, name: str) -> None:
+        self._connection.execute(sa.delete(POOLS).where(POOLS.c.name == name))
+
+    def rooms(self, pools: Iterable[Pool]) -> list[Room]:
+        """What is left of the pools."""
+        sums = sa.select(
+            GRANTS.c.pool,
+            *(sa.func.sum(GRANTS.c[name]).label(name) for name in ("vcpus", "memory", "storage")),
+        ).group_by(GRANTS.c.pool)
+        taken = {
+            row.pool: (int(row.vcpus), int(row.memory), int(row.storage))
+            for row in self._connection.execute(sums)
+        }
+        return [Room(pool, *taken.get(pool.name, (0, 0, 0))) for pool in pools]
+
+    def network_book(self) -> NetworkBook:
+        return NetworkBook(
+            NetworkUse(
+                place=row.place,
+                port_group=row.port_group,
+                vlan=row.vlan,
+                kind=row.kind,
+                shared_by=row.shared_by,
+            )
+            for row in self._connection.execute(sa.select(NETWORK_USES))
+        )
+
+    def network_users(self) -> Mapping[tuple[str, str], list[str]]:
+        """The ids of the leases that have a port group, by place and port group."""
+        users: dict[tuple[str, str], list[str]] = {}
+        for row in self._connection.execute(sa.select(NETWORK_USES)):
+            users.setdefault((row.place, row.port_group), []).append(row.lease)
+        return users
+
+    # Leases
+
+    def live(self, name: str) -> Lease | None:
+        """The lease of that name that has not ended."""
+        found = self._leases((LEASES.c.name == name) & LEASES.c.ended_at.is_(None))
+        return found[0] if found else None
+
+    def last(self, name: str) -> Lease | None:
+        """The newest lease of that name, ended or not."""
+        found = self._leases(LEASES.c.name == name)
+        return max(found, key=lambda lease: lease.number, default=None)
+
+    def lease(self, identity: str) -> Lease:
+        """The lease of an id that is known to be there."""
+        return self._leases(LEASES.c.id == identity)[0]
+
+    def find(self, identity: str) -> Lease | None:
+        """The lease of an id, unless it has been forgotten."""
+        return next(iter(self._leases(LEASES.c.id == identity)), None)
+
+    def leases(self, *, ended_after: float | None = None) -> list[Lease]:
+        """Those that go on, and those that ended after a moment, in the order of asking."""
+        wanted = LEASES.c.ended_at.is_(None)
+        if ended_after is not None:
+            wanted |= LEASES.c.ended_at > ended_after
+        return sorted(self._leases(wanted), key=lambda lease: lease.number)
+
+    def over(self) -> list[Lease]:
+        """Those whose time, or whose place in the queue, is over and that have not ended."""
+        return self._leases(LEASES.c.ended_at.is_(None) & self._over())
+
+    def any_over(self) -> bool:
+        found = sa.select(LEASES.c.id).where(LEASES.c.ended_at.is_(None) & self._over()).limit(1)
+        return self._connection.execute(found).first() is not None
+
+    def processes(self) -> list[tuple[str, Owner]]:
+        """The processes that leases depend on, each with the id of its lease."""
+        columns = (LEASES.c.id, LEASES.c.waiter, LEASES.c.holder)
+        depends = LEASES.c.waiter.is_not(None) | LEASES.c.holder.is_not(None)
+        found = self._connection.execute(sa.select(*columns).where(LEASES.c.ended_at.is_(None) & depends))
+        return [
+            (row.id, process)
+            for row in found
+            for process in (process_of(row.waiter), process_of(row.holder))
+            if process is not None
+        ]
+
+    def queue(self) -> list[Waiting]:
+        columns = (LEASES.c.id, LEASES.c.number, LEASES.c.request, LEASES.c.requested_at)
+        waiting = sa.select(*columns).where(LEASES.c.ended_at.is_(None) & (LEASES.c.phase == "Pending"))
+        return [
+            Waiting(
+                lease=row.id,
+                number=row.number,
+                request=request_of(row.request),
+                requested_at=row.requested_at,
+            )
+            for row in self._connection.execute(waiting)
+        ]
+
+    def add(
+        self, name: str, request: Request, *, place_until: float, waiter: Owner | None, holder: Owner | None
+    ) -> Lease:
+        """A new lease, pending. What was left of one of that name that failed is forgotten."""
+        self._connection.execute(
+            sa.delete(LEASES).where((LEASES.c.name == name) & (LEASES.c.phase == "Failed"))
+        )
+        lease = Lease(
+            id=secrets.token_hex(8),
+            name=name,
+            number=self.next_number(),
+            phase="Pending",
+            reason="",
+            request=request,
+            requested_at=self.now,
+            place_until=place_until,
+            waiter=waiter,
+            holder=holder,
+        )
+        self._connection.execute(sa.insert(LEASES).values(**row_of(lease)))
+        return lease
+
+    def keep(self, lease: Lease) -> None:
+        """Write what may change of a lease that goes on."""
+        self._connection.execute(sa.update(LEASES).where(LEASES.c.id == lease.id).values(**row_of(lease)))
+
+    def grant(self, lease: Lease, allotments: Sequence[Allotment]) -> Lease:
+        """Give a lease what it waits for."""
+        request = lease.request
+        pools = tuple(replace(one.pool, networks=one.networks) for one in allotments)
+        names = ", ".join(pool.name for pool in pools)
+        granted = replace(
+            lease,
+            phase="Fulfilled",
+            reason=f"leased from {names}" if names else "nothing of a pool was asked for",
+            pools=pools,
+            granted_at=self.now,
+            until=self.now + request.lifetime,
+        )
+        row = {**row_of(granted), "granted_number": self.next_number()}
+        self._connection.execute(sa.update(LEASES).where(LEASES.c.id == lease.id).values(**row))
+        book = NetworkBook()
+        for one in allotments:
+            self._connection.execute(
+                sa.insert(GRANTS).values(
+                    lease=lease.id,
+                    pool=one.pool.name,
+                    vcpus=request.vcpus,
+                    memory=request.memory,
+                    storage=request.storage,
+                )
+            )
+            book.take(one.pool, one.networks, shared_by(lease.id, request))
+        for use in book.uses():
+            self._connection.execute(sa.insert(NETWORK_USES).values(lease=lease.id, **encode(use)))
+        return granted
+
+    def resize(self, lease: Lease) -> None:
+        """Write other sizes of a lease that goes on."""
+        self.keep(lease)
+        request = lease.request
+        sizes = {"vcpus": request.vcpus, "memory": request.memory, "storage": request.storage}
+        self._connection.execute(sa.update(GRANTS).where(GRANTS.c.lease == lease.id).values(**sizes))
+
+    def end(self, lease: Lease, phase: Phase, reason: str) -> Lease:
+        """Take back everything that a lease has, and remember how it ended."""
+        for table in (GRANTS, NETWORK_USES, HOLDS):
+            self._connection.execute(sa.delete(table).where(table.c.lease == lease.id))
+        ended = replace(
+            lease, phase=phase, reason=reason, ended_at=self.now, place_until=None, waiter=None, holder=None
+        )
+        row = {**row_of(ended), "ended_number": self.next_number()}
+        self._connection.execute(sa.update(LEASES).where(LEASES.c.id == lease.id).values(**row))
+        old = LEASES.c.ended_at < self.now - _KEEP_SECONDS
+        self._connection.execute(sa.delete(LEASES).where(old))
+        return ended
+
+    # Holds
+
+    def hold_count(self, cluster: str) -> int:
+        """How often holds were added to a cluster."""
+        count = sa.select(HOLD_COUNTS.c.number).where(HOLD_COUNTS.c.cluster == cluster)
+        return int(self._connection.execute(count).scalar() or 0)
+
+    def reservations(self, cluster: str) -> list[Reservation]:
+        """What leases that go on hold in a cluster."""
+        joined = sa.join(HOLDS, LEASES, HOLDS.c.lease == LEASES.c.id)
+        found = (
+            sa.select(HOLDS.c.body)
+            .select_from(joined)
+            .where((HOLDS.c.cluster == cluster) & sa.not_(self._over()))
+            .order_by(HOLDS.c.guest)
+        )
+        return [reservation_of(body) for body in self._connection.execute(found).scalars()]
+
+    def hold(self, lease: Lease, held: Sequence[Held]) -> Lease:
+        """Let a lease hold this, and nothing else that it held."""
+        self._connection.execute(sa.delete(HOLDS).where(HOLDS.c.lease == lease.id))
+        for one in held:
+            for reservation in one.reservations:
+                body = json.dumps(encode(reservation), sort_keys=True)
+                row = {"lease": lease.id, "cluster": one.cluster, "guest": reservation.guest, "body": body}
+                self._connection.execute(sa.insert(HOLDS).values(**row))
+            number = self.hold_count(one.cluster)
+            write = (
+                sa.update(HOLD_COUNTS).where(HOLD_COUNTS.c.cluster == one.cluster).values(number=number + 1)
+            )
+            if self._connection.execute(write).rowcount == 0:
+                self._connection.execute(
+                    sa.insert(HOLD_COUNTS).values(cluster=one.cluster, number=number + 1)
+                )
+        return replace(lease, held=tuple(held))
+
+    def _over(self) -> Any:
+        return sa.func.coalesce((LEASES.c.until <= self.now) | (LEASES.c.place_until <= self.now), sa.false())
+
+    def _leases(self, condition: Any) -> list[Lease]:
+        rows = self._connection.execute(sa.select(LEASES).where(condition)).all()
+        if not rows:
+            return []
+        held: dict[str, dict[str, list[Reservation]]] = {}
+        holds = sa.select(HOLDS).order_by(HOLDS.c.cluster, HOLDS.c.guest)
+        if len(rows) == 1:
+            holds = holds.where(HOLDS.c.lease == rows[0].id)
+        for row in self._connection.execute(holds):
+            held.setdefault(row.lease, {}).setdefault(row.cluster, []).append(reservation_of(row.body))
+        return [lease_of(row, held.get(row.id, {})) for row in rows]

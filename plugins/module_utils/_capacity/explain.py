@@ -1,0 +1,169 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a request is not served, and what would be. Private to the collection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from .allocate import Obstacle, allocate, bar, choose, never, obstacle, server_of
+from .errors import Impossible, UnknownPool
+from .pool import Pool
+from .queue import Waiting
+from .request import Request
+from .room import NetworkBook, Room
+
+_UNITS = ((1024**5, "P"), (1024**4, "T"), (1024**3, "G"), (1024**2, "M"), (1024, "K"))
+_MOST_POOLS = 3
+
+
+def size(amount: int) -> str:
+    """Bytes as an option takes them: the largest unit that makes at least one of it."""
+    for unit, letter in _UNITS:
+        if abs(amount) >= unit:
+            return f"{amount / unit:.1f}".removesuffix(".0") + letter
+    return str(amount)
+
+
+def check_possible(request: Request, pools: Sequence[Pool]) -> None:
+    """Raises UnknownPool, or Impossible, when the pools could not fulfil the request even if nobody had
+    anything of them; cordoned ones count, since that ends.
+    """
+    if request.pools == 0:
+        return
+    if not pools:
+        raise Impossible("there is no pool yet", where="lease", hint="Describe one with capacity_pool")
+    _check_names(request, pools)
+    admitted = [pool for pool in pools if bar(request, pool) is None]
+    if not admitted:
+        counts = Counter(why for pool in pools if (why := bar(request, pool)) is not None)
+        raise Impossible(
+            f"no pool admits it: {_counted(counts, len(pools))}", where="lease", hint=_admission(pools)
+        )
+    large = [pool for pool in admitted if never(request, pool) is None]
+    if not large:
+        counts = Counter(why for pool in admitted if (why := never(request, pool)) is not None)
+        raise Impossible(
+            f"no pool is large enough for {wanted(request)}: {_counted(counts, len(admitted))}",
+            where="lease",
+            hint=f"What fits when nothing is leased: {_most(request, admitted)}",
+        )
+    if choose(large, request) is None:
+        servers = len({server_of(pool) for pool in large})
+        raise Impossible(
+            f"only {_named(pool.name for pool in large)} of {servers} server{'s' if servers > 1 else ''}"
+            f" could hold {wanted(request)}, and {_spread(request)} wanted",
+            where="lease",
+            hint="Ask for fewer pools or servers, or for less of each",
+        )
+
+
+def wanted(request: Request) -> str:
+    """What a request wants of each pool, in words."""
+    parts = [f"{request.vcpus} vCPUs"] if request.vcpus else []
+    parts += [f"{size(request.memory)} memory"] if request.memory else []
+    parts += [f"{size(request.storage)} storage"] if request.storage else []
+    if request.networks:
+        parts.append(
+            f"{request.networks} {request.network_type} network{'s' if request.networks > 1 else ''}"
+        )
+    return ", ".join(parts)
+
+
+def why_waiting(waiting: Waiting, before: Sequence[Waiting], rooms: Sequence[Room], book: NetworkBook) -> str:
+    """Why somebody in the queue has nothing yet, given what is free and who is before it."""
+    request, who = waiting.request, waiting.shared_by
+    if allocate(request, who, rooms, book) is not None:
+        return f"what is free is kept for {_requests(len(before))} before it"
+    concerned = [room for room in rooms if bar(request, room.pool) is None]
+    counts = Counter(why for room in concerned if (why := obstacle(request, who, room, book)) is not None)
+    free = len(concerned) - sum(counts.values())
+    text = f"{free} of {len(concerned)} pools {'has' if free == 1 else 'have'} room for {wanted(request)}"
+    if counts:
+        text += f": {', '.join(f'{number} {why}' for why, number in _by_number(counts))}"
+    if request.pools > 1 or request.min_servers > 1 or request.max_servers is not None:
+        text += f", and {_spread(request)} wanted"
+    behind = f"; {_requests(len(before))} before it" if before else ""
+    return f"{text}; free now: {_free(request, concerned, book, who)}{behind}"
+
+
+def _requests(number: int) -> str:
+    return "1 request" if number == 1 else f"{number} requests"
+
+
+def _check_names(request: Request, pools: Sequence[Pool]) -> None:
+    known = {pool.name for pool in pools}
+    for name in request.required_pools:
+        if name not in known:
+            raise UnknownPool(
+                f"there is no pool {name!r}", where="required_pools", hint=f"There are {_named(known)}"
+            )
+
+
+def _admission(pools: Sequence[Pool]) -> str:
+    labels = sorted({f"{key}: {value}" for pool in pools for key, value in pool.labels.items()})
+    taints = sorted({taint for pool in pools for taint in pool.taints})
+    excluded = [pool.name for pool in pools if pool.exclude]
+    parts = [f"name them in required_pools: {_named(excluded)}"] if excluded else []
+    parts += [f"labels that there are: {', '.join(labels)}"] if labels else []
+    parts += [f"taints to tolerate: {', '.join(taints)}"] if taints else []
+    return "; ".join(parts).capitalize() if parts else f"There are {_named(pool.name for pool in pools)}"
+
+
+def _spread(request: Request) -> str:
+    text = f"{request.pools} pool{'s are' if request.pools > 1 else ' is'}"
+    servers = []
+    if request.min_servers > 1:
+        servers.append(f"at least {request.min_servers} servers")
+    if request.max_servers is not None:
+        servers.append(f"at most {request.max_servers} server{'s' if request.max_servers > 1 else ''}")
+    if not servers:
+        return text
+    return f"{request.pools} pool{'s' if request.pools > 1 else ''} on {' and '.join(servers)} are"
+
+
+def _most(request: Request, pools: Iterable[Pool]) -> str:
+    """What the pools nearest to the request could give at most."""
+    nearest = sorted(pools, key=lambda pool: (Room(pool).shortage(request), pool.name))[:_MOST_POOLS]
+    return "; ".join(
+        f"pool {pool.name} {_amounts(request, Room(pool), _kinds(request, pool))}" for pool in nearest
+    )
+
+
+def _free(request: Request, rooms: Iterable[Room], book: NetworkBook, who: str) -> str:
+    nearest = sorted(rooms, key=lambda room: (room.shortage(request), room.pool.name))[:_MOST_POOLS]
+    return "; ".join(
+        f"pool {room.pool.name} {_amounts(request, room, len(book.choose(room.pool, request, who)))}"
+        for room in nearest
+    )
+
+
+def _amounts(request: Request, room: Room, networks: int) -> str:
+    parts = [
+        f"{max(0, room.vcpus)} vCPUs",
+        f"{size(max(0, room.memory))} memory",
+        f"{size(max(0, room.storage))} storage",
+    ]
+    if request.networks:
+        parts.append(f"{networks} {request.network_type} network{'' if networks == 1 else 's'}")
+    return ", ".join(parts)
+
+
+def _kinds(request: Request, pool: Pool) -> int:
+    return sum(network.type in request.network_types for network in pool.networks)
+
+
+def _counted(counts: Counter[Obstacle], total: int) -> str:
+    return f"0 of {total} pools fit: {', '.join(f'{number} {why}' for why, number in _by_number(counts))}"
+
+
+def _by_number(counts: Counter[Obstacle]) -> list[tuple[Obstacle, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _named(names: Iterable[str]) -> str:
+    found = sorted(names)
+    more = f" and {len(found) - 20} more" if len(found) > 20 else ""
+    return ", ".join(found[:20]) + more

@@ -1,0 +1,109 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Room on hosts that leases hold for guests to come. Private to the collection.
+
+Whoever thinks of a placement reads what is held in the cluster, and when it holds the result says what it has
+seen: when somebody else was faster, it is told so, and thinks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .._model.errors import InputError
+from .._model.reservation import Reservation
+from .._state.database import Database
+from .books import Books, look
+from .errors import HoldsChanged
+from .lease import Held, Lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """What a lease is to hold, and by cluster the count of holds when it was thought of; where a cluster has
+    none, that does not matter. `placement_of` makes one.
+    """
+
+    held: tuple[Held, ...]
+    seen: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRoom:
+    """What all leases hold in a cluster, and how often holds were added to it so far."""
+
+    reservations: tuple[Reservation, ...]
+    count: int
+
+
+def held_room(database: Database, cluster: str) -> HeldRoom:
+    """What is held in a cluster now; its name is that of `_model.reservation.cluster_name`."""
+
+    def seen(books: Books) -> HeldRoom:
+        return HeldRoom(reservations=tuple(books.reservations(cluster)), count=books.hold_count(cluster))
+
+    return look(database, seen)
+
+
+def placement_of(
+    reservations: Iterable[tuple[str, Reservation]], seen: Mapping[str, int] | None = None
+) -> Placement:
+    """From reservations, each with its cluster. Raises InputError for a guest that comes twice."""
+    clusters: dict[str, dict[str, Reservation]] = {}
+    for cluster, reservation in reservations:
+        guests = clusters.setdefault(cluster, {})
+        if reservation.guest in guests:
+            raise InputError("placements", reservation.guest, f"named once in cluster {cluster}")
+        guests[reservation.guest] = reservation
+    held = tuple(
+        Held(cluster=cluster, reservations=tuple(guests[guest] for guest in sorted(guests)))
+        for cluster, guests in sorted(clusters.items())
+    )
+    return Placement(held=held, seen=dict(seen or {}))
+
+
+def hold(books: Books, lease: Lease, placement: Placement) -> Lease:
+    """Let a lease hold this, and nothing that it held before.
+
+    Raises HoldsChanged when others were faster, and InputError for more than the lease has of its pools.
+    """
+    if placement.held == lease.held:
+        return lease
+    _refuse_excess(lease, [one for held in placement.held for one in held.reservations])
+    for held in placement.held:
+        count = books.hold_count(held.cluster)
+        seen = placement.seen.get(held.cluster, count)
+        if seen != count:
+            raise HoldsChanged(
+                f"others were promised room since: holds were added {count} times, {seen} were seen",
+                where=f"cluster {held.cluster}",
+                hint="Place again, then ask again",
+            )
+        own = [before for before in lease.held if before.cluster == held.cluster]
+        mine = {one.guest for before in own for one in before.reservations}
+        others = {one.guest for one in books.reservations(held.cluster)} - mine
+        for one in held.reservations:
+            if one.guest in others:
+                raise HoldsChanged(
+                    f"another lease holds room for a guest {one.guest}",
+                    where=f"cluster {held.cluster}",
+                    hint="Guests to come need names of their own",
+                )
+    return books.hold(lease, placement.held)
+
+
+def _refuse_excess(lease: Lease, reservations: Sequence[Reservation]) -> None:
+    request = lease.request
+    if request.pools == 0:
+        return
+    sums = {
+        "vcpus": sum(one.cpu for one in reservations),
+        "memory": sum(one.memory for one in reservations),
+        "storage": sum(disk.size or 0 for one in reservations for disk in one.disks),
+    }
+    for name, amount in sums.items():
+        leased = getattr(request, name) * request.pools
+        if amount > leased:
+            raise InputError("placements", amount, f"within what is leased: {leased} {name}")

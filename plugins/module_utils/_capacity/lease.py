@@ -1,0 +1,106 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lease: what was asked for, what was given, and how far it has come. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from .._model.codec import encode
+from .._model.moments import written
+from .._model.reservation import Reservation
+from .._state.owner import Owner
+from .environment import environment
+from .pool import Pool
+from .request import Request
+
+Phase = Literal["Pending", "Fulfilled", "Failed", "Released"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Room that a lease holds for guests to come, on the hosts of one cluster."""
+
+    cluster: str
+    reservations: tuple[Reservation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Moments are seconds since 1970 on the database's clock; what has not come about has none.
+
+    `pools` are as they were when they were leased, each with those networks that the lease has there.
+    `place_until` tells when a place in the queue, or what was given to somebody who has not come for it yet,
+    lapses. `waiter` is the process that waits, `holder` the one whose end ends the lease.
+    """
+
+    id: str
+    name: str
+    number: int
+    phase: Phase
+    reason: str
+    request: Request
+    pools: tuple[Pool, ...] = ()
+    held: tuple[Held, ...] = ()
+    requested_at: float
+    granted_at: float | None = None
+    until: float | None = None
+    ended_at: float | None = None
+    place_until: float | None = None
+    waiter: Owner | None = None
+    holder: Owner | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As modules return it."""
+        request = self.request
+        pools = [self._pool(pool) for pool in self.pools]
+        return {
+            "name": self.name,
+            "id": self.id,
+            "phase": self.phase,
+            "reason": self.reason,
+            "owner": request.owner,
+            "purpose": request.purpose,
+            "group": request.group,
+            "priority": request.priority,
+            "request": request.to_json(),
+            "requested_at": moment(self.requested_at),
+            "granted_at": moment(self.granted_at),
+            "until": moment(self.until),
+            "ended_at": moment(self.ended_at),
+            "pools": pools,
+            "placements": placements(self.held),
+            "env": pools[0]["env"] if pools else {},
+        }
+
+    def _pool(self, pool: Pool) -> dict[str, Any]:
+        request = self.request
+        facts = pool.to_json()
+        shown = (
+            "name", "platform", "server", "datacenter", "cluster", "datastore", "resource_pool", "folder",
+            "template", "region", "zone",
+        )  # fmt: skip
+        return {
+            **{key: facts[key] for key in shown},
+            "networks": [{**encode(network), "port_group": network.port} for network in pool.networks],
+            "vcpus": request.vcpus,
+            "memory": request.memory,
+            "storage": request.storage,
+            "env": environment(self.name, moment(self.until), request, pool),
+        }
+
+
+def placements(held: Sequence[Held]) -> list[dict[str, Any]]:
+    """One entry a guest."""
+    return [
+        {"cluster": one.cluster, **encode(reservation)} for one in held for reservation in one.reservations
+    ]
+
+
+def moment(seconds: float | None) -> str | None:
+    """A moment as everything else writes it."""
+    return None if seconds is None else written(datetime.fromtimestamp(seconds, UTC))

@@ -1,0 +1,88 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Describing pools, changing them, and taking them away. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .books import Books
+from .errors import PoolInUse
+from .explain import size
+from .pool import Pool
+from .settle import fail_impossible, settle
+
+_MOST_NAMES = 10
+
+
+def put(books: Books, pool: Pool, *, below_leased: bool) -> None:
+    """Write a pool as it is to be, and serve who waits for it.
+
+    Raises PoolInUse when leases have more of it than it would offer, unless `below_leased`, and when they
+    have networks of it that it would offer no more.
+    """
+    settle(books)
+    before = next((known for known in books.pools() if known.name == pool.name), None)
+    if before is not None:
+        if not below_leased:
+            _refuse_shrinking(books, before, pool)
+        _refuse_losing_networks(books, before, pool)
+    books.put_pool(pool)
+    fail_impossible(books)
+    settle(books)
+
+
+def remove(books: Books, pool: Pool) -> None:
+    """Take a pool away; requests that only it could fulfil fail. Raises PoolInUse when it has leases."""
+    settle(books)
+    leases = [lease.name for lease in books.leases() if pool.name in {one.name for one in lease.pools}]
+    if leases:
+        raise PoolInUse(
+            f"leased by {_named(leases)}", where=f"pool {pool.name}", hint="Cordon it, and remove it later"
+        )
+    books.remove_pool(pool.name)
+    fail_impossible(books)
+
+
+def _refuse_shrinking(books: Books, before: Pool, after: Pool) -> None:
+    (now,), (then,) = books.rooms([before]), books.rooms([after])
+    over = []
+    for what, leased, left, was in (
+        ("vCPUs", str(after.vcpu_limit - then.vcpus), then.vcpus, now.vcpus),
+        ("memory", size(after.memory - then.memory), then.memory, now.memory),
+        ("storage", size(after.storage - then.storage), then.storage, now.storage),
+    ):
+        # What was allowed before stays as it is.
+        if left < 0 and left < was:
+            over.append(f"{leased} {what}")
+    if over:
+        raise PoolInUse(
+            f"{', '.join(over)} are leased, more than it would have",
+            where=f"pool {after.name}",
+            hint="Set allow_below_leased to lease nothing more until enough leases have ended",
+        )
+
+
+def _refuse_losing_networks(books: Books, before: Pool, after: Pool) -> None:
+    users = books.network_users()
+    here = {
+        lease.id: lease.name for lease in books.leases() if before.name in {one.name for one in lease.pools}
+    }
+    offered = {(after.place, network.port) for network in after.networks}
+    for network in before.networks:
+        spot = (before.place, network.port)
+        names = [here[lease] for lease in users.get(spot, ()) if lease in here]
+        if names and spot not in offered:
+            raise PoolInUse(
+                f"network {network.name} is leased by {_named(names)}",
+                where=f"pool {before.name}",
+                hint="Release it first. The server and datacenter of a network, and its port group, are what"
+                " it is known by",
+            )
+
+
+def _named(names: Iterable[str]) -> str:
+    found = sorted(names)
+    more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
+    return ", ".join(found[:_MOST_NAMES]) + more

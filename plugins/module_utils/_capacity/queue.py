@@ -1,0 +1,124 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is served, in which order, and what is kept for whom. Private to the collection.
+
+Requests are looked at in order: the higher priority first, then the older; every ten minutes of waiting count
+as one more in priority, so that nobody is overtaken for ever. Whoever has room gets it. For whoever has none,
+room is kept: those behind may take only what it would leave, at first of the pools that are nearest to having
+room for it, and after five minutes of every pool that it could use. So a small request never lives on what a
+large one waits for, and no request waits for pools that it does not want.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .allocate import Allotment, allocate, bar, never
+from .request import Request
+from .room import NetworkBook, Room
+
+AGEING_SECONDS = 600.0
+PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A request in the queue. `number` grows with every request; moments in seconds since 1970."""
+
+    lease: str
+    number: int
+    request: Request
+    requested_at: float
+
+    @property
+    def shared_by(self) -> str:
+        return shared_by(self.lease, self.request)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What each of those who are served gets, and who goes on waiting, in order."""
+
+    allotments: Mapping[str, tuple[Allotment, ...]]
+    waiting: tuple[Waiting, ...]
+
+
+def shared_by(lease: str, request: Request) -> str:
+    """What the networks of a lease are shared by. One of networks alone wants others than its group has."""
+    if request.group is None or not (request.vcpus or request.memory):
+        return f"lease {lease}"
+    return f"group {request.group}"
+
+
+def in_order(queue: Sequence[Waiting], now: float) -> list[Waiting]:
+    def rank(waiting: Waiting) -> tuple[float, int]:
+        older = max(0.0, now - waiting.requested_at) // AGEING_SECONDS
+        return -(waiting.request.priority + older), waiting.number
+
+    return sorted(queue, key=rank)
+
+
+def serve(queue: Sequence[Waiting], rooms: Sequence[Room], book: NetworkBook, now: float) -> Served:
+    """Look at the queue once. What is given is taken of `rooms` and `book`."""
+    served: dict[str, tuple[Allotment, ...]] = {}
+    blocked: list[Waiting] = []
+    left = {room.pool.name: room for room in rooms}
+    # What is left when everything is set aside that is kept for somebody: the same until somebody waits.
+    spare, spare_book = left, book
+    for waiting in in_order(queue, now):
+        request, who = waiting.request, waiting.shared_by
+        allotments = allocate(request, who, spare.values(), spare_book)
+        if allotments is not None:
+            served[waiting.lease] = allotments
+            _take(request, who, allotments, left, book)
+            if spare is not left:
+                _take(request, who, allotments, spare, spare_book)
+            continue
+        if spare is left:
+            spare, spare_book = {name: _copy(room) for name, room in left.items()}, book.copy()
+        _keep(waiting, spare, spare_book, now)
+        blocked.append(waiting)
+    return Served(allotments=served, waiting=tuple(blocked))
+
+
+def _take(
+    request: Request,
+    who: str,
+    allotments: Sequence[Allotment],
+    rooms: Mapping[str, Room],
+    book: NetworkBook,
+) -> None:
+    for allotment in allotments:
+        rooms[allotment.pool.name].take(request)
+        book.take(allotment.pool, allotment.networks, who)
+
+
+def _keep(waiting: Waiting, rooms: Mapping[str, Room], book: NetworkBook, now: float) -> None:
+    """Set aside what a request waits for, even where that is more than there is now."""
+    request, who = waiting.request, waiting.shared_by
+
+    def distance(room: Room) -> tuple[float, str]:
+        missing = room.shortage(request)
+        if request.networks:
+            missing += 1 - len(book.choose(room.pool, request, who)) / request.networks
+        return missing, room.pool.name
+
+    wanted = [
+        room
+        for room in rooms.values()
+        if bar(request, room.pool) is None and not room.pool.cordoned and never(request, room.pool) is None
+    ]
+    if now - waiting.requested_at < PATIENCE_SECONDS:
+        wanted = sorted(wanted, key=distance)[: request.pools]
+    for room in wanted:
+        room.take(request)
+        if request.networks:
+            book.take(room.pool, book.choose(room.pool, request, who), who)
+
+
+def _copy(room: Room) -> Room:
+    copy = Room(room.pool)
+    copy.vcpus, copy.memory, copy.storage = room.vcpus, room.memory, room.storage
+    return copy

@@ -1,0 +1,91 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How full pools are, who has what, and who waits. Private to the collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .books import Books
+from .lease import Lease, moment
+from .pool import Pool
+from .room import RESOURCES, Room
+from .settle import standing
+
+
+def pools_report(books: Books) -> list[dict[str, Any]]:
+    """Every pool with what leases have of it."""
+    leases = books.leases()
+    users = books.network_users()
+    names = {lease.id: lease.name for lease in leases}
+    report = []
+    for room in books.rooms(books.pools()):
+        pool = room.pool
+        networks = [
+            {**facts, "leases": sorted(names[lease] for lease in users.get((pool.place, network.port), ()))}
+            for network, facts in zip(pool.networks, _networks(pool))
+        ]
+        report.append(
+            {
+                **pool.to_json(),
+                "networks": networks,
+                "usage": usage(room, networks),
+                "leases": sorted(
+                    lease.name for lease in leases if pool.name in {leased.name for leased in lease.pools}
+                ),
+            }
+        )
+    return report
+
+
+def _networks(pool: Pool) -> list[dict[str, Any]]:
+    found: Any = pool.to_json()["networks"]
+    return list(found)
+
+
+def usage(room: Room, networks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By resource: what there is, what can be leased, what is leased, what is available and the percentage
+    that is leased, None where there is nothing.
+    """
+    pool = room.pool
+    limits = {"vcpus": pool.vcpu_limit, "memory": pool.memory, "storage": pool.storage}
+    result: dict[str, dict[str, Any]] = {}
+    for name in RESOURCES:
+        result[name] = _usage(getattr(pool, name), limits[name], limits[name] - getattr(room, name))
+    used = sum(bool(network["leases"]) for network in networks)
+    result["networks"] = _usage(len(networks), len(networks), used)
+    return result
+
+
+def _usage(capacity: int, limit: int, leased: int) -> dict[str, Any]:
+    return {
+        "capacity": capacity,
+        "limit": limit,
+        "leased": leased,
+        "available": limit - leased,
+        "percent": round(100 * leased / limit, 1) if limit else None,
+    }
+
+
+def leases_report(books: Books, ended_within: float) -> list[dict[str, Any]]:
+    """The leases that go on, and those that ended within so many seconds."""
+    after = books.now - ended_within if ended_within > 0 else None
+    return [lease.to_json() for lease in books.leases(ended_after=after)]
+
+
+def queue_report(books: Books) -> list[dict[str, Any]]:
+    """Who waits, in order, and why."""
+    by_id: dict[str, Lease] = {lease.id: lease for lease in books.leases()}
+    return [
+        {
+            "position": position,
+            "name": by_id[identity].name,
+            "owner": by_id[identity].request.owner,
+            "priority": by_id[identity].request.priority,
+            "requested_at": moment(by_id[identity].requested_at),
+            "waited_seconds": round(max(0.0, books.now - by_id[identity].requested_at), 3),
+            "why": why,
+        }
+        for identity, (position, why) in standing(books).items()
+    ]

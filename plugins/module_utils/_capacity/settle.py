@@ -1,0 +1,115 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ending what is over, and serving who waits. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from .._state.owner import is_gone
+from .books import Books
+from .errors import CapacityError
+from .explain import check_possible, why_waiting
+from .lease import Lease, Phase, moment
+from .queue import Served, serve
+
+LAPSED = "its place in the queue lapsed"
+UNCLAIMED = "nobody came for it"
+
+
+def settle(books: Books) -> list[Lease]:
+    """End what is over and serve the queue. Gives what was ended.
+
+    Processes are looked for only when somebody has to wait: until then nobody misses what they have.
+    """
+    ended = end_over(books)
+    served = serve_queue(books)
+    if served is not None and served.waiting:
+        gone = end_without_process(books)
+        if gone:
+            serve_queue(books)
+        ended += gone
+    return ended
+
+
+def end_over(books: Books) -> list[Lease]:
+    return [_end_over(books, lease) for lease in books.over()]
+
+
+def _end_over(books: Books, lease: Lease) -> Lease:
+    if lease.phase == "Pending":
+        since = moment(lease.place_until)
+        return books.end(lease, "Failed", f"{LAPSED} at {since}, without a sign of life")
+    if lease.place_until is not None and lease.place_until <= books.now:
+        return books.end(lease, "Released", f"{UNCLAIMED} when it was its turn")
+    return books.end(
+        lease, "Released", f"its lifetime of {lease.request.lifetime:g} s was over at {moment(lease.until)}"
+    )
+
+
+def end_without_process(books: Books) -> list[Lease]:
+    """End the leases whose process has certainly ended."""
+    ended = []
+    seen: set[str] = set()
+    for identity, process in books.processes():
+        if identity in seen or not is_gone(process):
+            continue
+        seen.add(identity)
+        lease = books.lease(identity)
+        if lease.phase == "Pending":
+            ended.append(books.end(lease, "Failed", f"{LAPSED}: {process} has ended"))
+        elif lease.holder == process:
+            ended.append(books.end(lease, "Released", f"its owner is gone: {process} has ended"))
+        else:
+            ended.append(books.end(lease, "Released", f"{UNCLAIMED}: {process} has ended"))
+    return ended
+
+
+def end_without_owner(
+    books: Books, gone: Collection[str], living: Collection[str] | None, grace: float
+) -> list[Lease]:
+    """End the leases of owners that are gone: those named, and those that are not among the living unless
+    they asked within the last `grace` seconds, when they may be younger than the list of the living.
+    """
+    ended = []
+    for lease in books.leases():
+        owner = lease.request.owner
+        if owner is None:
+            continue
+        missing = living is not None and owner not in living and lease.requested_at <= books.now - grace
+        if owner in gone or missing:
+            phase: Phase = "Failed" if lease.phase == "Pending" else "Released"
+            ended.append(books.end(lease, phase, f"its owner {owner} is gone"))
+    return ended
+
+
+def fail_impossible(books: Books) -> None:
+    """End the requests that the pools, which have changed, can never fulfil any more."""
+    pools = books.pools()
+    for waiting in books.queue():
+        try:
+            check_possible(waiting.request, pools)
+        except CapacityError as error:
+            books.end(books.lease(waiting.lease), "Failed", str(error))
+
+
+def serve_queue(books: Books) -> Served | None:
+    """Give those in the queue what there is for them; None when nobody waits."""
+    queue = books.queue()
+    if not queue:
+        return None
+    served = serve(queue, books.rooms(books.pools()), books.network_book(), books.now)
+    for identity, allotments in served.allotments.items():
+        books.grant(books.lease(identity), allotments)
+    return served
+
+
+def standing(books: Books) -> dict[str, tuple[int, str]]:
+    """By the id of each lease that waits: its position in the queue, from 1, and why it waits."""
+    rooms, book = books.rooms(books.pools()), books.network_book()
+    waiting = serve(books.queue(), rooms, book, books.now).waiting
+    return {
+        one.lease: (number + 1, why_waiting(one, waiting[:number], rooms, book))
+        for number, one in enumerate(waiting)
+    }

@@ -1,0 +1,151 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for a lease, with signs of life. Private to the collection."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._state.database import Database
+from .._state.errors import StateBusy, StateUnavailable
+from .books import Books, change, look
+from .errors import CapacityError, Impossible, LeaseNotHeld, NotFulfilled
+from .holds import Placement
+from .lease import Lease
+from .leases import HEART_SECONDS, UNFULFILLED, Asker, ask, beat, stop_waiting
+from .request import Request
+from .settle import LAPSED, UNCLAIMED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """For how many seconds to wait, how often to look, and for how long to keep the place afterwards."""
+
+    wait: float = 0.0
+    poll: float = 1.0
+    keep: float = 0.0
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    dice: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obtained:
+    """A lease before, None when there was none that went on, and after."""
+
+    before: Lease | None
+    after: Lease
+
+
+def obtain(
+    database: Database,
+    name: str,
+    request: Request,
+    asker: Asker,
+    patience: Patience,
+    *,
+    placement: Placement | None = None,
+    resize: bool = False,
+    dry: bool = False,
+) -> Obtained:
+    """The lease, fulfilled; or pending, when there was no room in time and its place is kept, or when this is
+    a dry run, which changes nothing and waits for nobody.
+
+    Raises NotFulfilled when there was no room in time, and what `ask` raises.
+    """
+
+    def first(books: Books) -> Obtained:
+        before = books.live(name)
+        lease = ask(books, name, request, asker, placement=placement, resize=resize)
+        if patience.wait <= 0:
+            lease = stop_waiting(books, lease, 0, patience.keep)
+        return Obtained(before=before, after=lease)
+
+    start = patience.monotonic()
+    obtained = change(database, first, undo=dry)
+    lease = obtained.after
+    if lease.phase == "Pending" and patience.wait > 0 and not dry:
+        lease = _Queue(database, name, request, asker, patience, placement).wait(lease, start)
+    if lease.phase not in ("Fulfilled", "Pending"):
+        raise _sorrow(lease)
+    return Obtained(before=obtained.before, after=lease)
+
+
+def _sorrow(lease: Lease) -> CapacityError:
+    where = f"lease {lease.name}"
+    if lease.phase == "Released":
+        return LeaseNotHeld(f"it ended while it was waited for: {lease.reason}", where=where)
+    if lease.reason.startswith(UNFULFILLED):
+        return NotFulfilled(lease.reason, where=where, hint="Ask for less, or wait longer")
+    return Impossible(lease.reason, where=where)
+
+
+class _Queue:
+    """Somebody's stay in the queue."""
+
+    def __init__(
+        self,
+        database: Database,
+        name: str,
+        request: Request,
+        asker: Asker,
+        patience: Patience,
+        placement: Placement | None,
+    ) -> None:
+        self._database = database
+        self._name = name
+        self._request = request
+        self._asker = asker
+        self._patience = patience
+        self._placement = placement
+
+    def wait(self, lease: Lease, start: float) -> Lease:
+        """The lease when it waits no more, or when the time is over."""
+        patience = self._patience
+        end, beaten = start + patience.wait, start
+        while lease.phase == "Pending":
+            left = end - patience.monotonic()
+            try:
+                if left <= 0:
+                    return self._over(lease)
+                patience.sleep(min(left, patience.poll * (0.5 + patience.dice())))
+                moment = patience.monotonic()
+                if moment - beaten >= HEART_SECONDS / 3 or self._needs_a_look(lease):
+                    lease = self._beaten(lease)
+                    beaten = moment
+            except (StateBusy, StateUnavailable):
+                # It may be back before the time is over.
+                if patience.monotonic() >= end:
+                    raise
+        return lease
+
+    def _needs_a_look(self, lease: Lease) -> bool:
+        """Whether something has happened to the lease, or should happen to another."""
+
+        def seen(books: Books) -> bool:
+            present = books.find(lease.id)
+            return present is None or present.phase != "Pending" or books.any_over()
+
+        return look(self._database, seen)
+
+    def _beaten(self, lease: Lease) -> Lease:
+        return change(self._database, lambda books: self._beat(books, lease))
+
+    def _beat(self, books: Books, lease: Lease) -> Lease:
+        present = books.find(lease.id)
+        if present is None or present.reason.startswith((LAPSED, UNCLAIMED)):
+            # We are alive after all, and begin again at the end of the queue.
+            return ask(books, self._name, self._request, self._asker, placement=self._placement)
+        return beat(books, present, self._asker, self._placement)
+
+    def _over(self, lease: Lease) -> Lease:
+        """The last look: it may be there after all."""
+
+        def stop(books: Books) -> Lease:
+            return stop_waiting(books, self._beat(books, lease), self._patience.wait, self._patience.keep)
+
+        return change(self._database, stop)
