@@ -202,13 +202,18 @@ summary:
       returned: always
       type: int
       sample: 0
+    memory_bytes:
+      description: Bytes of memory of the guests that were migrated, or would be.
+      returned: always
+      type: int
+      sample: 77309411328
     spread_before:
       description: Points between the fullest and the emptiest host, measured before anything was started.
       returned: always
       type: dict
       sample: {"cpu": 31.0, "memory": 44.2}
     spread_after:
-      description: The same, measured again at the end.
+      description: The same, measured again at the end. Null where the cluster could not be read again.
       returned: always
       type: dict
       sample: {"cpu": 14.2, "memory": 12.8}
@@ -217,6 +222,16 @@ summary:
       returned: when O(outcome_path) is given
       type: str
       sample: /var/lib/evenkeel/production.outcome.json
+report:
+  description:
+    - The lines of what was done, every migration with its end and its time. With O(outcome_path) only those that did not end well.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - "cluster production: done in 83 s, 9 of 9 migrations, 72.0 GiB of memory"
+    - "  1  web01 (vm-42)  esx1 → esx3  migrated  21.4 s"
+    - "spread, measured again: cpu 31.0 → 14.2, memory 44.2 → 12.8"
 outcome:
   description: What became of every migration. Its JSON Schema is in C(docs/schemas/outcome.json) of the collection.
   returned: when O(outcome_path) is not given

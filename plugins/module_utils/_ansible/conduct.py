@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
+from math import inf
 from types import FrameType
 from typing import Any
 
@@ -34,7 +35,8 @@ def slots_of(params: Mapping[str, Any], capacities: Capacities) -> Slots:
 
 def conduct_of(params: Mapping[str, Any]) -> Conduct:
     for name in ("timeout", "run_timeout", "poll_interval"):
-        if params[name] is not None and params[name] <= 0:
+        # So that what is no number at all is refused too.
+        if params[name] is not None and not params[name] > 0:
             raise InputError(name, params[name], "a number of seconds greater than 0")
     return Conduct(
         timeout=params["timeout"],
@@ -54,7 +56,7 @@ def _failures(text: str) -> float:
         raise InputError("max_failures", text, expected) from None
     if text.endswith("%") and 0 <= number < 100:
         return number / 100
-    if text.endswith("%") or number < 0 or number != int(number):
+    if text.endswith("%") or not 0 <= number < inf or number != int(number):
         raise InputError("max_failures", text, expected)
     return number
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from .._execution.clock import Clock, SystemClock
@@ -23,15 +24,17 @@ from .._model.policy import Policy
 from .._model.snapshot import Snapshot
 from .._planning.judge import present_state
 from .._planning.rules import resolve
+from .._platforms.errors import PlatformError
 from .._platforms.protocol import Platform
 from .conduct import conduct_of, slots_of, stop_signal
 from .connect import open_platform
 from .environment import with_environment
-from .files import read_json, write_json
+from .files import FileError, read_json, write_json
 from .progress import ProgressFile
 from .render import host_name, report
 from .single import single
 from .state import Kept, journal_path, keeping
+from .told import memory_moved, told
 
 
 def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -51,12 +54,42 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             work = _of_plan(plan, before) if plan else single(before, params["guest"], params["target"])
             seen = _as_hosts_see_it(platform, plan)
             outcome = _carry_out(work, seen, params, kept, stop, clock, check_mode=check_mode)
-        after = platform.read() if outcome.count("migrated") and not check_mode else before
-    if params["outcome_path"]:
-        write_json(params["outcome_path"], outcome.to_json(), "outcome_path")
-    states = present_state(before, policy), present_state(after, policy)
-    result = _result(outcome, states, params, _lines(plan, work, states[0]))
-    return {**result, "warnings": list(kept.notices)}
+        notices: list[str] = []
+        state = present_state(before, policy)
+        state_after = state
+        if outcome.count("migrated") and not check_mode:
+            state_after = _state_again(platform, policy, state, notices)
+    kept_at = _keep(outcome, params["outcome_path"], notices)
+    result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
+    return {**result, "warnings": [*kept.notices, *notices]}
+
+
+def _state_again(
+    platform: Platform, policy: Policy, before: ClusterState, notices: list[str]
+) -> ClusterState:
+    """The cluster as it is after the run. What was done must be told, also where that can't be read."""
+    try:
+        return present_state(platform.read(), policy)
+    except PlatformError as error:
+        notices.append(f"the cluster could not be read again, so that no load is known of it: {error}")
+        return replace(before, spread=dict.fromkeys(before.spread))
+
+
+def _keep(outcome: Outcome, path: str | None, notices: list[str]) -> str | None:
+    """Write the outcome to its file and give the path; None where it has to be returned instead."""
+    if path is None:
+        return None
+    try:
+        write_json(path, outcome.to_json(), "outcome_path")
+    except FileError as error:
+        notices.append(f"the outcome is returned, for its file can't be written: {error}")
+        return None
+    return path
+
+
+def _memory(work: Work) -> Mapping[str, int]:
+    """Bytes of each guest that is to be migrated, by id."""
+    return {migration.guest.id: migration.cost.memory for migration in work.migrations}
 
 
 def _plan_of(params: Mapping[str, Any]) -> Plan | None:
@@ -99,10 +132,9 @@ def _carry_out(
 ) -> Outcome:
     slots, conduct, stop = slots_of(params, platform.capacities), conduct_of(params), kept.guard(stop)
     if check_mode:
-        memory = {migration.guest.id: migration.cost.memory for migration in work.migrations}
         planned = Executor(
             work,
-            DryRun(platform, memory),
+            DryRun(platform, _memory(work)),
             slots=slots,
             conduct=conduct,
             journal=Journal(None, work.digest()),
@@ -126,7 +158,11 @@ def _carry_out(
 
 
 def _result(
-    outcome: Outcome, states: tuple[ClusterState, ClusterState], params: Mapping[str, Any], lines: list[str]
+    outcome: Outcome,
+    states: tuple[ClusterState, ClusterState],
+    kept_at: str | None,
+    lines: list[str],
+    memory: Mapping[str, int],
 ) -> dict[str, Any]:
     changed = bool(outcome.count("migrated") + outcome.count("planned"))
     before, after = states
@@ -136,12 +172,14 @@ def _result(
             "status": outcome.status,
             "seconds": outcome.seconds,
             **outcome.counts(),
+            "memory_bytes": memory_moved(outcome, memory),
             "spread_before": dict(before.spread),
             "spread_after": dict(after.spread),
         },
+        "report": told(outcome, memory, before, after, briefly=kept_at is not None),
     }
-    if params["outcome_path"]:
-        result["summary"]["outcome_path"] = params["outcome_path"]
+    if kept_at is not None:
+        result["summary"]["outcome_path"] = kept_at
     else:
         result["outcome"] = outcome.to_json()
     if changed:

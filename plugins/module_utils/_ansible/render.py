@@ -23,7 +23,7 @@ def report(plan: Plan) -> list[str]:
         names = ", ".join(host_name(plan.before, host) for host in plan.emptied)
         lines += ["", f"become empty: {names}"]
     for wave, migrations in _by_wave(plan.migrations):
-        lines += ["", f"wave {wave}", *_table([_migration(plan, migration) for migration in migrations])]
+        lines += ["", f"wave {wave}", *table([_migration(plan, migration) for migration in migrations])]
     lines += _section("broken rules now", (f"{item.rule}: {item.detail}" for item in plan.before.violations))
     lines += _section("broken rules left", (f"{item.rule}: {item.detail}" for item in plan.after.violations))
     lines += _section("unresolved", (f"{item.what}: {item.why}" for item in plan.unresolved))
@@ -56,14 +56,15 @@ def _hosts(plan: Plan) -> list[str]:
     rows = [["host", *(f"{metric} %" for metric in metrics), "guests"]]
     for host_id, before in plan.before.hosts.items():
         after = plan.after.hosts[host_id]
-        cells = [_change(before.used.get(metric), after.used.get(metric)) for metric in metrics]
-        rows.append([before.name, *cells, _change(before.guests, after.guests, digits=0)])
-    spread = [_change(plan.before.spread.get(metric), plan.after.spread.get(metric)) for metric in metrics]
+        cells = [change(before.used.get(metric), after.used.get(metric)) for metric in metrics]
+        rows.append([before.name, *cells, change(before.guests, after.guests, digits=0)])
+    spread = [change(plan.before.spread.get(metric), plan.after.spread.get(metric)) for metric in metrics]
     rows.append(["spread", *spread, ""])
-    return _table(rows)
+    return table(rows)
 
 
-def _change(before: float | None, after: float | None, digits: int = 1) -> str:
+def change(before: float | None, after: float | None, digits: int = 1) -> str:
+    """What was and what is, once where that is the same."""
     if before is None or after is None:
         return "unknown"
     old, new = f"{before:.{digits}f}", f"{after:.{digits}f}"
@@ -99,7 +100,8 @@ def _section(title: str, entries: Iterable[str]) -> list[str]:
     return ["", title, *rows] if rows else []
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with aligned columns; every row has as many."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

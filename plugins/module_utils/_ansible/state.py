@@ -116,7 +116,7 @@ def keeping(
 
     Raises LockHeld, and StateError when a database was asked for that can't be used.
     """
-    if params["lock_wait"] < 0:
+    if not params["lock_wait"] >= 0:
         raise InputError("lock_wait", params["lock_wait"], "a number of at least 0")
     key = cluster_key(params, cluster)
     notices: list[str] = []

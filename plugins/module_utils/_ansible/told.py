@@ -1,0 +1,67 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run has done, as people read it: every migration with its end and its time.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .._model.outcome import MigrationOutcome, Outcome
+from .._model.plan import ClusterState
+from .render import GIB, change, host_name, table
+
+_WELL = ("migrated", "already_there", "planned")
+
+
+def memory_moved(outcome: Outcome, memory: Mapping[str, int]) -> int:
+    """Bytes of what was migrated, or would be; `memory` by guest."""
+    return sum(
+        memory.get(migration.guest.id, 0)
+        for migration in outcome.migrations
+        if migration.result in ("migrated", "planned")
+    )
+
+
+def told(
+    outcome: Outcome,
+    memory: Mapping[str, int],
+    before: ClusterState,
+    after: ClusterState,
+    *,
+    briefly: bool = False,
+) -> list[str]:
+    """The lines of the report; `briefly` leaves out the migrations that ended well."""
+    migrations = outcome.migrations
+    done = sum(migration.result in _WELL for migration in migrations)
+    moved = memory_moved(outcome, memory)
+    head = (
+        f"cluster {outcome.cluster.name}: {outcome.status.replace('_', ' ')} in {outcome.seconds:.0f} s,"
+        f" {done} of {len(migrations)} migrations, {moved / GIB:.1f} GiB of memory"
+    )
+    shown = [migration for migration in migrations if not briefly or migration.result not in _WELL]
+    lines = [head, *(table([_row(migration, before) for migration in shown]) if shown else ())]
+    spread = _spread(before, after)
+    if spread and outcome.status != "planned":
+        lines.append(f"spread, measured again: {spread}")
+    return lines
+
+
+def _row(migration: MigrationOutcome, hosts: ClusterState) -> Sequence[str]:
+    return (
+        f"{migration.step}",
+        f"{migration.guest.name} ({migration.guest.id})",
+        f"{host_name(hosts, migration.source)} → {host_name(hosts, migration.target)}",
+        migration.result.replace("_", " "),
+        "" if migration.seconds is None else f"{migration.seconds:.1f} s",
+        migration.why,
+    )
+
+
+def _spread(before: ClusterState, after: ClusterState) -> str:
+    return ", ".join(
+        f"{metric} {change(points, after.spread.get(metric))}" for metric, points in before.spread.items()
+    )
