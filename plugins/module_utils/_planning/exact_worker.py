@@ -21,8 +21,8 @@ except ImportError:
 
 
 def solve(model: dict[str, Any]) -> dict[str, Any]:
-    """`cost`, `integer`, `lower`, `upper` by column; `rows` of [least, most, columns, values]; `seconds` at
-    most.
+    """`cost`, `integer`, `lower`, `upper` by column; `rows` of [least, most, columns, values]; whether to
+    use `heuristics`; `seconds` at most.
     """
     if highspy is None:
         return {"status": "missing"}
@@ -34,6 +34,8 @@ def solve(model: dict[str, Any]) -> dict[str, Any]:
     # Costs are whole numbers: nothing better is left once the bound is less than one below.
     solver.setOptionValue("mip_abs_gap", 0.999)
     solver.setOptionValue("mip_feasibility_tolerance", 1e-7)
+    if not model["heuristics"]:
+        solver.setOptionValue("mip_heuristic_effort", 0.0)
     if model["seconds"] is not None:
         solver.setOptionValue("time_limit", float(model["seconds"]))
     for cost, upper, least in zip(model["cost"], model["upper"], model["lower"]):
