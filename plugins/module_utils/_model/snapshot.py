@@ -102,6 +102,9 @@ class Host:
         "bytes of memory that the platform counts as used, but `used` does not, since the host gives them "
         "back when they are wanted, as ZFS does with its cache",
     ] = field(default=0, metadata={"omit": True})
+    devices: Annotated[Mapping[Id, HostDevices], "devices for guests, by kind, such as nvidia-a100"] = field(
+        default_factory=dict, metadata={"omit": True}
+    )
 
     @property
     def active(self) -> bool:
