@@ -17,7 +17,12 @@ UTILS = "plugins/module_utils"
 # A layer, and what it may import besides itself. A file that is named alone is a layer of its own.
 ALLOWED: dict[str, tuple[str, ...]] = {
     f"{UTILS}/_model": (),
-    f"{UTILS}/_planning": (f"{UTILS}/_model", f"{UTILS}/_planning/verify.py"),
+    f"{UTILS}/_planning": (
+        f"{UTILS}/_model",
+        f"{UTILS}/_planning/verify.py",
+        f"{UTILS}/_planning/verify_placement.py",
+    ),
+    f"{UTILS}/_planning/verify_placement.py": (f"{UTILS}/_model",),
     f"{UTILS}/_planning/verify.py": (f"{UTILS}/_model", f"{UTILS}/_planning/verify_goals.py"),
     f"{UTILS}/_planning/verify_goals.py": (f"{UTILS}/_model",),
     f"{UTILS}/_platforms": (f"{UTILS}/_model",),

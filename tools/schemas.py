@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 
 from ..plugins.module_utils._model.outcome import Outcome
+from ..plugins.module_utils._model.placement import Placement
+from ..plugins.module_utils._model.placement_request import PlacementRequest
 from ..plugins.module_utils._model.plan import Plan
 from ..plugins.module_utils._model.policy import Policy
 from ..plugins.module_utils._model.schema import json_schema
@@ -14,7 +16,14 @@ from ..plugins.module_utils._model.snapshot import Snapshot
 from .run import ROOT
 
 FOLDER = ROOT / "docs" / "schemas"
-PUBLISHED = {"snapshot": Snapshot, "policy": Policy, "plan": Plan, "outcome": Outcome}
+PUBLISHED = {
+    "snapshot": Snapshot,
+    "policy": Policy,
+    "plan": Plan,
+    "outcome": Outcome,
+    "placement_request": PlacementRequest,
+    "placement": Placement,
+}
 
 
 def texts() -> dict[str, str]:

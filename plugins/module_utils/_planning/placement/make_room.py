@@ -1,0 +1,236 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Room for new guests by migrating some that are there, as few as can be found. Private to the collection.
+
+The new guests are put on a host that does not exist, which is then emptied as any other would be: emptying
+moves guests of other hosts only where somebody finds no room without, and the way there is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..._model.placement_request import PlacementRequest
+from ..._model.plan import Migration, Plan, Proof
+from ..._model.policy import Policy
+from ..._model.selector import Selector
+from ..._model.snapshot import Guest, Host, Rule, Snapshot
+from ..apply import apply_plan
+from ..build import build
+from ..judge import cluster_state
+from ..planner import plan as make_plan
+from ..rules import resolve
+from ..select import select_guests, select_hosts
+from ..verify import Barred, verify
+from .asked import NEW
+from .room import Room
+from .task import Task, task
+from .world import World, world_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleared:
+    """The migrations, the same task in the cluster after them, and each unit with its host, in an order that
+    suits.
+    """
+
+    plan: Plan
+    task: Task
+    hosts: tuple[tuple[int, int], ...]
+
+
+def make_room(what: Task, request: PlacementRequest) -> Cleared | None:
+    """None where no migrations were found that help."""
+    world = what.world
+    if not any(unit.open for unit in what.units):
+        return None
+    supposed, policy = _supposed(what)
+    whole = make_plan(supposed, policy)
+    places = {step.guest.id: step.target for step in whole.migrations if step.guest.id.startswith(NEW)}
+    if any(item.guest.id not in places for item in what.new if item.known is None):
+        return None
+    steps = _without_new(whole.migrations)
+    most = request.policy.max_migrations
+    if steps is None or not steps or (most is not None and len(steps) > most):
+        return None
+    plan = _plan(world, request, _renamed(what, steps, places))
+    if plan is None:
+        return None
+    after = world_of(apply_plan(world.snapshot, plan), world.policy)
+    later = task(after, request, what.new, what.bonds)
+    hosts = _seats(later, request, {guest: after.at[host] for guest, host in places.items()})
+    return None if hosts is None else Cleared(plan=plan, task=later, hosts=tuple(hosts))
+
+
+def _supposed(what: Task) -> tuple[Snapshot, Policy]:
+    """The cluster with the new guests on hosts of their own, and a policy that has these hosts emptied."""
+    world = what.world
+    snapshot = world.snapshot
+    guests: list[Guest] = []
+    pins: list[Rule] = []
+    for number, unit in enumerate(what.units):
+        allowed = tuple(snapshot.hosts[host].id for host, why in enumerate(unit.unfit) if why is None)
+        ids = tuple(what.new[position].guest.id for position in unit.guests)
+        pins.append(
+            Rule(
+                name=f"{NEW}{number}",
+                kind="host_affinity",
+                guests=ids,
+                hosts=allowed,
+                strict=True,
+                source=NEW,
+            )
+        )
+        for position in unit.guests:
+            guests.append(
+                replace(
+                    what.new[position].guest,
+                    host=_waiting(unit.dedicated),
+                    migratable=True,
+                    blockers=(),
+                    networks=(),
+                )
+            )
+    apart = [
+        Rule(name=f"{NEW}{one}:{other}", kind="anti_affinity", guests=(one, other), strict=True, source=NEW)
+        for one, others in sorted(what.bonds.apart.items())
+        for other in sorted(others)
+    ]
+    own = [rule for rule in what.bonds.rules if not rule.source.startswith("policy:")]
+    kept = snapshot.rules if world.policy.platform_rules else ()
+    hosts = [_host(world, guests, dedicated=flag) for flag in (False, True)]
+    names = tuple(host.id for host in hosts)
+    limits = world.policy.limits
+    policy = replace(
+        world.policy,
+        goal="evacuate",
+        evacuate=Selector(names=names),
+        limits=replace(limits, cpu_for_rules=limits.cpu, memory_for_rules=limits.memory),
+        platform_rules=True,
+        # These are part of the snapshot already.
+        reserves=(),
+        assumed_capacity={},
+        maintenance_windows=(),
+        max_migrations=None,
+    )
+    return (
+        replace(
+            snapshot,
+            hosts=(*snapshot.hosts, *hosts),
+            guests=(*snapshot.guests, *guests),
+            rules=(*kept, *own, *pins, *apart),
+        ),
+        policy,
+    )
+
+
+def _waiting(dedicated: bool) -> str:
+    return f"{NEW}{'dedicated' if dedicated else 'ordinary'}"
+
+
+def _host(world: World, guests: Sequence[Guest], *, dedicated: bool) -> Host:
+    name = _waiting(dedicated)
+    here = [world.needs_of(guest) for guest in guests if guest.host == name]
+    sums = {resource: sum(need[index] for need in here) for index, resource in enumerate(world.names[:2])}
+    return Host(
+        id=name,
+        name=name,
+        status="online",
+        maintenance=True,
+        schedulable=False,
+        capacity={resource: max(1.0, 2.0 * value) for resource, value in sums.items()},
+        used=sums,
+        dedicated=dedicated,
+    )
+
+
+def _without_new(migrations: Sequence[Migration]) -> list[Migration] | None:
+    """The migrations of guests that exist; None where one has to wait for a guest that does not."""
+    new = {step.step for step in migrations if step.guest.id.startswith(NEW)}
+    kept = [step for step in migrations if step.step not in new]
+    if any(new.intersection(step.after) for step in kept):
+        return None
+    number = {step.step: index for index, step in enumerate(kept, 1)}
+    waves: dict[int, int] = {}
+    result = []
+    for step in kept:
+        own = number[step.step]
+        after = tuple(number[other] for other in step.after)
+        waves[own] = 1 + max((waves[other] for other in after), default=0)
+        result.append(replace(step, step=own, wave=waves[own], after=after))
+    return result
+
+
+def _renamed(what: Task, steps: Sequence[Migration], places: dict[str, str]) -> list[Migration]:
+    """The steps with their true reason."""
+    names = {host.id: host.name for host in what.world.hosts}
+    coming: dict[str, list[str]] = {}
+    for guest, host in places.items():
+        coming.setdefault(host, []).append(guest.removeprefix(NEW))
+    result = []
+    for step in steps:
+        here = coming.get(step.source)
+        if step.kind == "parking":
+            result.append(step)
+            continue
+        why = (
+            f"makes room for {', '.join(sorted(here)[:5])} on {names[step.source]}"
+            if here
+            else f"leaves room on {names[step.source]} for guests that give way"
+        )
+        result.append(replace(step, kind="balance", why=why))
+    return result
+
+
+def _plan(world: World, request: PlacementRequest, steps: Sequence[Migration]) -> Plan | None:
+    """The plan that vm_migrate carries out, checked in the cluster without the new guests."""
+    policy = replace(request.policy, goal="spread", evacuate=None, relieve=None, consolidate=None)
+    problem = build(world.snapshot, world.policy, makes_room=True)
+    index = {guest.id: number for number, guest in enumerate(problem.guests)}
+    places = list(problem.home)
+    for step in steps:
+        places[index[step.guest.id]] = world.at[step.target]
+    one = len(steps) == 1
+    plan = Plan(
+        cluster=world.snapshot.cluster,
+        platform=world.snapshot.platform,
+        snapshot_digest=world.snapshot.digest(),
+        policy=policy,
+        status="improved",
+        migrations=tuple(steps),
+        before=cluster_state(problem, problem.home),
+        after=cluster_state(problem, places),
+        proof=Proof(
+            migrations_lower_bound=1,
+            optimal=one,
+            spread_lower_bound=dict.fromkeys(policy.metrics),
+            method="without a migration there is no room",
+        ),
+    )
+    rules, _unresolved = resolve(world.snapshot, world.policy)
+    barred = Barred(
+        sources=select_hosts(world.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
+        targets=select_hosts(world.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
+        guests=select_guests(world.snapshot.guests, policy.exclude.guests),
+    )
+    return None if verify(world.snapshot, world.policy, rules, plan, barred) else plan
+
+
+def _seats(later: Task, request: PlacementRequest, places: dict[str, int]) -> list[tuple[int, int]] | None:
+    """An order in which everybody fits where the plan has them; None where storage or devices lack there."""
+    room = Room(later, request.strategy, request.spare)
+    waiting = list(range(len(later.units)))
+    done: list[tuple[int, int]] = []
+    while waiting:
+        for number in waiting:
+            host = places[later.new[later.units[number].guests[0]].guest.id]
+            if room.because(number, host) is None:
+                room.put(number, host)
+                done.append((number, host))
+                waiting.remove(number)
+                break
+        else:
+            return None
+    return done

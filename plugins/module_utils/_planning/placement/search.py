@@ -1,0 +1,128 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The search for places: the best one for each unit in turn, and if some then lack one, a search through all.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ..._model.placement import Search
+from .room import Room
+
+# Steps of the search through all; a few seconds at most.
+MOST_STEPS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What became of the hosts when a unit was placed, or could not be: the best ones with their scores."""
+
+    best: tuple[tuple[float, int], ...]
+    fit: int
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+def survey(room: Room, number: int, most: int) -> Choice:
+    """Look at every host for a unit; the best `most` by wishes, score and order in the snapshot."""
+    unit = room.task.units[number]
+    refused = Counter(reason[0] for reason in unit.unfit if reason is not None)
+    found = []
+    for host in unit.open:
+        word = room.obstacle(number, host)
+        if word is None:
+            wishes = room.wishes(number, host) if unit.wishes else 0.0
+            found.append((wishes, room.score(unit, host), host))
+        else:
+            refused[word] += 1
+    best = heapq.nsmallest(most, found)
+    return Choice(
+        best=tuple((score, host) for _wishes, score, host in best), fit=len(found), refused=dict(refused)
+    )
+
+
+def in_turn(room: Room, most: int) -> dict[int, Choice]:
+    """Place what can be placed, the hardest first, each where it is best; gives what was found for each."""
+    found = {}
+    for number in by_hardness(room):
+        choice = survey(room, number, most)
+        found[number] = choice
+        if choice.best:
+            room.put(number, choice.best[0][1])
+    return found
+
+
+def by_hardness(room: Room) -> list[int]:
+    """Units from the largest to the smallest; of those that are as large, the one with fewer hosts first."""
+    tops = [max((tops[need] for tops in room.ceiling), default=0.0) for need in range(len(room.world.names))]
+
+    def size(number: int) -> float:
+        unit = room.task.units[number]
+        return max((part / top for part, top in zip(unit.need, tops, strict=True) if top > 0), default=0.0)
+
+    units = room.task.units
+    return sorted(range(len(units)), key=lambda number: (-size(number), len(units[number].open), number))
+
+
+class Exhaustive:
+    """Whether everything can be placed at all: tries all ways, always the unit with the fewest hosts next.
+
+    `proven`: the search came to its end, so that what it did not find does not exist.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._steps = 0
+        self.proven = False
+
+    def run(self) -> bool:
+        """Fills the room, or leaves it as it was."""
+        waiting = [number for number in by_hardness(self._room) if number not in self._room.seats]
+        done = self._place(waiting)
+        self.proven = done or self._steps <= MOST_STEPS
+        return done
+
+    def _place(self, waiting: list[int]) -> bool:
+        if not waiting:
+            return True
+        room = self._room
+        options: list[tuple[int, list[int]]] = []
+        for number in waiting:
+            hosts = [host for host in room.task.units[number].open if room.obstacle(number, host) is None]
+            self._steps += len(room.task.units[number].open)
+            if not hosts:
+                return False
+            options.append((number, hosts))
+            if self._steps > MOST_STEPS:
+                return False
+        number, hosts = min(options, key=lambda option: len(option[1]))
+        rest = [other for other in waiting if other != number]
+        # Full hosts first: what is small goes where little is left.
+        for host in sorted(hosts, key=lambda host: (-sum(room.points[host]), host)):
+            room.put(number, host)
+            if self._place(rest):
+                return True
+            room.take(number)
+            if self._steps > MOST_STEPS:
+                return False
+        return False
+
+
+def told(room: Room, choice: Choice) -> Search:
+    """The counts as operators know them."""
+    hosts = len(room.world.hosts)
+    parts = sorted(choice.refused.items(), key=lambda item: (-item[1], item[0]))
+    reasons = ", ".join(f"{many} {word}" for word, many in parts)
+    verb = "fits" if choice.fit == 1 else "fit"
+    says = f"{choice.fit} of {hosts} host{'' if hosts == 1 else 's'} {verb}"
+    return Search(
+        hosts=hosts,
+        fit=choice.fit,
+        refused=dict(parts),
+        says=f"{says}: {reasons}" if reasons else says,
+    )
