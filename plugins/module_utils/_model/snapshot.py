@@ -47,7 +47,7 @@ class ClusterRef:
     id: Id
     name: Id
     instance: Annotated[
-        str | None, "the vCenter that it belongs to, since every vCenter counts its ids from the same start"
+        str | None, "the vCenter or VMmanager that it belongs to: each counts its ids from the same start"
     ] = field(default=None, metadata={"omit": True})
 
 
