@@ -95,6 +95,7 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
@@ -109,6 +110,16 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.inventor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
 OWN_OPTIONS = ("clusters", "cluster_prefix", "host_prefix")
+
+
+def _as_modules_take_them(options: dict[str, Any]) -> dict[str, Any]:
+    """With the defaults of options within options, which Ansible leaves out of plugins."""
+    given = {name: options[name] for name in PLATFORM_ARGUMENTS if options[name] is not None}
+    checked = ArgumentSpecValidator(PLATFORM_ARGUMENTS).validate(given)
+    if checked.error_messages:
+        raise AnsibleParserError("; ".join(checked.error_messages))
+    result: dict[str, Any] = checked.validated_parameters
+    return result
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
@@ -126,6 +137,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         for name, spec in PLATFORM_ARGUMENTS.items():
             if spec["type"] == "path" and options[name] is not None:
                 options[name] = self._beside(path, config[name])
+        options.update(_as_modules_take_them(options))
         try:
             clusters = self._clusters(options, path, cache)
             for entry in entries(clusters, options, options["cluster_prefix"], options["host_prefix"]):

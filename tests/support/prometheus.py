@@ -1,11 +1,20 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Prometheus of the tests' own, with series that they have made, on a free port; gone afterwards."""
+"""A Prometheus of the tests' own, with series that they have made, on a free port; gone afterwards.
+
+    prometheus.py start --workdir DIR --series SERIES.json --until SECONDS
+    prometheus.py stop --workdir DIR
+
+SERIES.json is a list of the fields of Line. `start` writes DIR/prometheus.json when it is ready: url, pid.
+"""
 
 from __future__ import annotations
 
+import argparse
 import base64
+import json
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -17,6 +26,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from ansible_collections.evenkeel.cluster.tests.support import detached
 
 # Where tools/setup.bash unpacks it where the system has none.
 UNPACKED = Path(sys.prefix, "prometheus", "usr", "bin")
@@ -55,6 +66,22 @@ class Tls:
     key: Path
     ca_path: Path
     client_ca: Path | None = None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--series", type=Path)
+    parser.add_argument("--until", type=float)
+    return detached.main(__file__, parser, "prometheus.json", _serve)
+
+
+@contextmanager
+def _serve(options: argparse.Namespace) -> Iterator[detached.Server]:
+    lines = [Line(**line) for line in json.loads(options.series.read_text())]
+    with running(lines, options.until) as place:
+        yield {"url": place.url}, signal.pause
 
 
 @contextmanager
@@ -159,3 +186,7 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,11 +1,14 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An SSH server that plays a node of the simulated Proxmox VE, for tests: OpenSSH's own sshd on 127.0.0.1.
+"""An SSH server that plays hypervisors, for tests: OpenSSH's own sshd on 127.0.0.1.
 
-    ssh_node.py start --workdir DIR --simulator CONNECTION.json
+    ssh_node.py start --workdir DIR [--simulator CONNECTION.json] [--kernels KERNELS.json]
     ssh_node.py stop --workdir DIR
 
-The one command on it besides the system's is ha-manager, which switches maintenance mode in the simulator.
+With --simulator it has one command besides the system's, ha-manager, which switches maintenance mode in the
+simulated Proxmox VE. With --kernels, an object of the fields of proc_tree.Kernel by name, DIR/proc/NAME is
+the /proc of a host.
+
 `start` writes DIR/ssh.json when it is ready: host, port, user, key, known_hosts, pid. sshd runs without
 privileges: as the user who starts it, or as nobody when that is root.
 """
@@ -16,20 +19,16 @@ import argparse
 import json
 import os
 import select
-import signal
 import ssl
 import subprocess
 import sys
-import time
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
-from ansible_collections.evenkeel.cluster.tests.support.sshd import Node, SshdError, running
-
-LIFETIME_SECONDS = 1800
-START_SECONDS = 20.0
+from ansible_collections.evenkeel.cluster.tests.support import detached, proc_tree
+from ansible_collections.evenkeel.cluster.tests.support.sshd import Node, running
 
 HA_MANAGER = """\
 #!/bin/sh
@@ -45,77 +44,41 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=["start", "stop", "hold"])
-    parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--simulator", type=Path)
-    options = parser.parse_args()
-    if options.command == "start":
-        return start(options.workdir.resolve(), options.simulator.resolve())
-    if options.command == "hold":
-        return hold(options.workdir, options.simulator)
-    return stop(options.workdir)
+    parser.add_argument("--kernels", type=Path)
+    return detached.main(__file__, parser, "ssh.json", serve)
 
 
-def start(workdir: Path, simulator: Path) -> int:
-    """Leave it running, detached, and return when it is ready."""
-    workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / "ssh.log").open("wb") as log:
-        keeper = subprocess.Popen(
-            [sys.executable, __file__, "hold", "--workdir", str(workdir), "--simulator", str(simulator)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + START_SECONDS
-    while not (workdir / "ssh.json").exists():
-        if keeper.poll() is not None or time.monotonic() > deadline:
-            sys.exit(f"sshd did not start: {(workdir / 'ssh.log').read_text(errors='replace')}")
-        time.sleep(0.05)
-    return 0
-
-
-def stop(workdir: Path) -> int:
-    target = workdir / "ssh.json"
-    if target.exists():
-        with suppress(ProcessLookupError):
-            os.kill(json.loads(target.read_text())["pid"], signal.SIGTERM)
-        target.unlink()
-    return 0
-
-
-def hold(workdir: Path, simulator: Path) -> int:
-    """Run sshd and answer its ha-manager until told to stop."""
-    for event in (signal.SIGTERM, signal.SIGALRM):
-        signal.signal(event, _end)
-    signal.alarm(LIFETIME_SECONDS)
-    node = Node(workdir, programs={"ha-manager": HA_MANAGER.format(folder=workdir / "node")})
+@contextmanager
+def serve(options: argparse.Namespace) -> Iterator[detached.Server]:
+    """sshd, and whoever answers its ha-manager."""
+    workdir: Path = options.workdir
+    programs = {"ha-manager": HA_MANAGER.format(folder=workdir / "node")} if options.simulator else {}
+    node = Node(workdir, programs=programs)
     node.folder.mkdir(parents=True)
-    for pipe in ("asked", "answered"):
-        os.mkfifo(node.folder / pipe)
-    try:
-        with running(node) as (login, server):
-            answer = {
-                "host": login.host,
-                "port": login.port,
-                "user": login.user,
-                "key": str(login.key),
-                "known_hosts": str(login.known_hosts),
-                "pid": os.getpid(),
-            }
-            (workdir / "new").write_text(json.dumps(answer))
-            (workdir / "new").rename(workdir / "ssh.json")
-            _serve(node.folder, json.loads(simulator.read_text()), server)
-    except SshdError as error:
-        sys.exit(str(error))
-    return 0
+    if options.simulator:
+        for pipe in ("asked", "answered"):
+            os.mkfifo(node.folder / pipe)
+    if options.kernels:
+        for name, kernel in json.loads(options.kernels.read_text()).items():
+            proc_tree.write(workdir / "proc" / name, proc_tree.Kernel(**kernel))
+        (workdir / "proc").chmod(0o755)
+    with running(node) as (login, server):
+        answer = {
+            "host": login.host,
+            "port": login.port,
+            "user": login.user,
+            "key": str(login.key),
+            "known_hosts": str(login.known_hosts),
+        }
+        if options.simulator:
+            simulator = json.loads(options.simulator.read_text())
+            yield answer, lambda: _answer(node.folder, simulator, server)
+        else:
+            yield answer, lambda: detached.wait_for(server)
 
 
-def _end(_signal: int, _frame: object) -> NoReturn:
-    sys.exit(0)
-
-
-def _serve(folder: Path, simulator: dict[str, object], server: subprocess.Popen[bytes]) -> None:
+def _answer(folder: Path, simulator: dict[str, object], server: subprocess.Popen[bytes]) -> None:
     # Open for both, or the pipe would end with every command.
     asked = os.open(folder / "asked", os.O_RDWR)
     while server.poll() is None:

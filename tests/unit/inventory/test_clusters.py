@@ -202,6 +202,7 @@ def test_a_vmmanager_platform(tmp_path: Path) -> None:
                 vmmanager_port=served.port,
                 vmmanager_username=served.user,
                 vmmanager_password=SECRET,
+                vmmanager_metrics=[{"of": "node", "metric": "cpu", "target": "cpu_load", "unit": "percent"}],
                 ca_path=served.ca_path,
             )
         )
@@ -259,6 +260,7 @@ def test_what_makes_no_sense(tmp_path: Path) -> None:
         ({"platform": "vsphere"}, "hostname: None is not a value, which platform: vsphere needs"),
         ({"platform": "rehearsal", "rehearsal_path": "gone.json"}, "gone.json: there is no such file"),
         ({"platform": "vsphere", "cluster": "a", "clusters": ["b"]}, "clusters: ['b'] is not wanted"),
+        ({"platform": "vmmanager", "vmmanager_metrics": [{"of": "node"}]}, "metric, target, unit"),
     ):
         _none, said = inventory(source(tmp_path, **options), code=1)
         assert says in said
