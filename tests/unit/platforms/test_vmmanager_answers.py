@@ -22,7 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmman
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.filters import (
     Where,
-    matches,
+    matching,
     query,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.history import History
@@ -58,9 +58,12 @@ def test_filters_are_written_as_the_documentation_has_them(where: Where, text: s
 
 def test_a_row_matches_a_number_in_either_form() -> None:
     where = [{"consul_id": "77", "name": "host_migrate"}, {"id": 5}]
-    assert matches({"id": 1, "consul_id": 77, "name": "host_migrate"}, where)
-    assert matches({"id": 5}, where)
-    assert not matches({"id": 1, "consul_id": 77, "name": "host_start"}, where)
+    rows = [
+        {"id": 1, "consul_id": 77, "name": "host_migrate"},
+        {"id": 5},
+        {"id": 2, "consul_id": 77, "name": "host_start"},
+    ]
+    assert matching(rows, where) == rows[:2]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from .answers import Row
@@ -25,10 +25,16 @@ def query(where: Where) -> str:
     return f"where={quote(_any([_all(condition) for condition in where]), safe=_SAFE)}"
 
 
-def matches(row: Row, where: Where) -> bool:
-    return any(
-        all(str(row.get(field)) == str(value) for field, value in condition.items()) for condition in where
-    )
+def matching(rows: Iterable[Row], where: Where) -> list[Row]:
+    """Those that match any of the conditions."""
+    wanted: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for condition in where:
+        wanted.setdefault(tuple(condition), set()).add(tuple(map(str, condition.values())))
+    return [
+        row
+        for row in rows
+        if any(tuple(str(row.get(field)) for field in fields) in values for fields, values in wanted.items())
+    ]
 
 
 _SAFE = "()'"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..errors import Refused, UnexpectedAnswer
 from .answers import Row, row, rows, whole
-from .filters import Where, matches, query
+from .filters import Where, matching, query
 from .session import Session
 
 # Conditions in one call: a URL must not become too long.
@@ -42,8 +42,8 @@ class Lists:
                 # Some platforms answer some filters with an error.
                 self._unfiltered.add(kind)
             else:
-                return [item for item in found if matches(item, where)]
-        return [item for item in self.whole(path) if matches(item, where)]
+                return matching(found, where)
+        return matching(self.whole(path), where)
 
     def _pages(self, path: str, filtered: str) -> list[Row]:
         """All of them, whether the platform gives them at once or part by part."""
