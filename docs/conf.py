@@ -25,7 +25,11 @@ ANSIBLE_PAGES = {
 
 def ansible_page(_app, _environment, reference, content):
     """The link to a page of Ansible's documentation, or None for any other label."""
-    page = ANSIBLE_PAGES.get(reference["reftarget"])
+    target = reference["reftarget"]
+    if reference.get("reftype") == "envvar" and target.startswith("ANSIBLE_"):
+        page = f"{ANSIBLE_PAGES['ansible_configuration_settings']}#envvar-{target}"
+    else:
+        page = ANSIBLE_PAGES.get(target)
     if page is None:
         return None
     link = f"https://docs.ansible.com/ansible/latest/{page}"

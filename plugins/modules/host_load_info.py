@@ -37,13 +37,9 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Measure every hypervisor, as many at once as there are forks
-  hosts: hypervisors
-  gather_facts: false
-  tasks:
-    - name: Measure
-      evenkeel.cluster.host_load_info:
-      register: measured
+- name: Measure, in a play over hypervisors
+  evenkeel.cluster.host_load_info:
+  register: measured
 
 - name: Measure from within a container
   evenkeel.cluster.host_load_info:
