@@ -109,7 +109,9 @@ class ClusterTried:
     placed: Count
     wanted: Count
     migrations: Annotated[Count, "that it takes to make room"]
-    load: Annotated[float | None, "percent in use of its fullest metric, all hosts taken as one, afterwards"]
+    load: Annotated[
+        float | None, "percent in use of its fullest metric, all hosts taken as one, once all are placed"
+    ]
     says: str
 
 

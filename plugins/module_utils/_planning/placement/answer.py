@@ -79,7 +79,7 @@ def answer(
                 placed=len(task.new) - len(unplaced),
                 wanted=len(task.new),
                 migrations=len(plan.migrations) if plan else 0,
-                load=round(max(room.level), 3) if room.level else None,
+                load=round(max(room.level), 3) if whole and room.level else None,
                 says=lines[0] if lines else "",
             ),
         ),

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb of vm_placement: think. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._model.errors import InputError
+from .._model.placement import Placed, Placement
+from .._model.placement_request import PlacementRequest
+from .._model.snapshot import Snapshot
+from .._planning.placement.thinker import place
+from .files import read_json, write_json
+from .sizes import size_of
+
+PASSED_ON = ("strategy", "spare", "make_room", "all_or_nothing", "runners_up", "explain")
+
+
+def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Place guests by the snapshots and the request. Fails where none has a place, with the answer that says
+    what would fit.
+    """
+    request = PlacementRequest.from_json(request_of(params))
+    answer = place(_snapshots(params), request)
+    plan = answer.plan
+    result: dict[str, Any] = {
+        "changed": False,
+        "summary": _summary(answer),
+        "report": list(answer.says),
+        "vms": [_in_short(answer, one) for one in answer.placements],
+    }
+    if plan is not None and params["plan_path"]:
+        write_json(params["plan_path"], plan.to_json(), "plan_path")
+    if params["placement_path"]:
+        write_json(params["placement_path"], answer.to_json(), "placement_path")
+    else:
+        result["placement"] = answer.to_json()
+    if answer.status == "impossible":
+        where = f"cluster {answer.cluster.name}: " if len(answer.clusters) == 1 else ""
+        lines = answer.says if len(answer.clusters) == 1 else _of_each(answer)
+        result |= {"failed": True, "error": "NoRoom", "msg": where + ". ".join(lines)}
+    return result
+
+
+def _of_each(answer: Placement) -> Sequence[str]:
+    return [f"cluster {tried.cluster.name}: {tried.says}" for tried in answer.clusters]
+
+
+def _snapshots(params: Mapping[str, Any]) -> list[Snapshot]:
+    if params["snapshot"] is not None:
+        return [Snapshot.from_json(params["snapshot"])]
+    if params["snapshot_path"] is not None:
+        return [Snapshot.from_json(read_json(params["snapshot_path"], "snapshot_path"))]
+    if params["snapshots"] is not None:
+        return [_numbered(value, f"snapshots[{index}]") for index, value in enumerate(params["snapshots"])]
+    return [
+        _numbered(read_json(path, f"snapshot_paths[{index}]"), f"snapshot_paths[{index}]")
+        for index, path in enumerate(params["snapshot_paths"])
+    ]
+
+
+def _numbered(value: object, path: str) -> Snapshot:
+    try:
+        return Snapshot.from_json(value)
+    except InputError as error:
+        raise error.under(path) from None
+
+
+def request_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The request's JSON from the options: what was left out is left out, at every depth."""
+    request: dict[str, Any] = {name: params[name] for name in PASSED_ON if params[name] is not None}
+    request["vms"] = [_vm(given, f"vms[{index}]") for index, given in enumerate(params["vms"])]
+    if params["policy"] is not None:
+        request["policy"] = params["policy"]
+    request["hosts"] = [_bare(given) for given in params["hosts"] or ()]
+    request["datastores"] = [_bare(given) for given in params["datastores"] or ()]
+    request["held"] = [_held(given, f"held[{index}]") for index, given in enumerate(params["held"] or ())]
+    return request
+
+
+def _vm(given: Mapping[str, Any], path: str) -> dict[str, Any]:
+    wanted = _bare(given)
+    wanted["memory"] = size_of(given["memory"], f"{path}.memory")
+    if "used" in wanted:
+        used = wanted["used"]
+        if "memory" in used:
+            used["memory"] = size_of(given["used"]["memory"], f"{path}.used.memory")
+    for index, disk in enumerate(wanted.get("disks", ())):
+        disk["size"] = size_of(disk["size"], f"{path}.disks[{index}].size")
+    return wanted
+
+
+def _held(given: Mapping[str, Any], path: str) -> dict[str, Any]:
+    reservation = _bare(given)
+    cluster = reservation.pop("cluster")
+    reservation["memory"] = size_of(given["memory"], f"{path}.memory")
+    for index, disk in enumerate(reservation.get("disks", ())):
+        disk["size"] = size_of(disk["size"], f"{path}.disks[{index}].size")
+    return {"cluster": cluster, "reservation": reservation}
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _bare(item) for key, item in value.items() if item is not None}
+    return [_bare(item) for item in value] if isinstance(value, list) else value
+
+
+def _summary(answer: Placement) -> dict[str, Any]:
+    return {
+        "status": answer.status,
+        "cluster": {"id": answer.cluster.id, "name": answer.cluster.name},
+        "placed": len(answer.placements),
+        "unplaced": len(answer.unplaced),
+        "migrations": len(answer.plan.migrations) if answer.plan else 0,
+        "spread_before": dict(answer.spread_before),
+        "spread_after": dict(answer.spread_after),
+    }
+
+
+def _in_short(answer: Placement, one: Placed) -> dict[str, Any]:
+    """What whoever creates the guest needs to know."""
+    stores = [disk.datastore for disk in one.disks]
+    return {
+        "name": one.name,
+        "state": one.state,
+        "cluster": answer.cluster.name,
+        "host": one.host.name,
+        "host_id": one.host.id,
+        "address": one.host.address,
+        "datastore": stores[0] if stores else None,
+        "datastores": stores,
+    }
