@@ -183,10 +183,14 @@ def one_part(
     seen["killed"] += killed
     after = settle(simulator)
     found = violations(voyage, before, after, _companions(voyage))
-    if killed:
-        # Partners go one after the other; a kill between them is mended by the run that follows.
-        torn = {f"rule {rule.name} is broken" for rule in voyage.rules if rule.kind == "affinity"}
-        found = [line for line in found if line not in torn]
+    # Partners go one after the other; what stops the second, a kill or a refusal, is mended by a later run.
+    hindered = {guest for guest, result in results.items() if result not in ("migrated", "already_there")}
+    torn = {
+        f"rule {rule.name} is broken"
+        for rule in voyage.rules
+        if rule.kind == "affinity" and (killed or hindered & set(rule.guests))
+    }
+    found = [line for line in found if line not in torn]
     if conduct.on_failure == "rollback":
         # What goes home is migrated twice, and by the same way.
         found = [line for line in found if "was migrated" not in line]

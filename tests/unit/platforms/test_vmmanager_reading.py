@@ -272,3 +272,10 @@ def test_of_a_node_that_is_away_nothing_is_believed(simulator: Simulate) -> None
     assert platform.look(["102"]).guests["102"].power == "unknown"
     lost = next(guest for guest in platform.read().guests if guest.id == "102")
     assert (lost.power, lost.blockers, lost.used) == ("unknown", ("disconnected",), clusters.UNKNOWN)
+
+
+def test_a_guest_whose_disks_are_not_to_be_found_stays_where_it_is(simulator: Simulate) -> None:
+    served = simulator("vmmanager", clusters.small(), disk_owners=False)
+    platform = clusters.connect(served, with_local_disks=True)
+    assert {guest.blockers for guest in platform.read().guests} == {("not_readable",)}
+    assert platform.check(clusters.request(100, 1, 2)) == "where all of its disks lie is not known"

@@ -17,7 +17,7 @@ from .answers import Row, flag, part, reference, release, row, rows, whole
 from .clusters import ClusterPlace
 from .connection import VMManagerConnection
 from .filters import ids
-from .guests import GUESTS, GuestDisk, node_of, obstacles, power_of
+from .guests import GUESTS, GuestDisk, disks_unknown, node_of, obstacles, power_of
 from .history import History
 from .lists import Lists
 from .looking import Looker
@@ -51,7 +51,7 @@ class Checker:
         history = History.read(self.session, request.guest)
         self.looker.remember(request.guest, history)
         found = [
-            *_of_guest(entry, history),
+            *_of_guest(entry, history, disks),
             *self._of_container(entry),
             *self._of_local_disks(request, disks),
         ]
@@ -139,10 +139,12 @@ class Checker:
         return (self.connection.target_storage or {}).get(name, name)
 
 
-def _of_guest(entry: Row, history: History) -> Iterator[str]:
+def _of_guest(entry: Row, history: History, disks: Sequence[GuestDisk]) -> Iterator[str]:
     if power_of(entry) == "unknown":
         yield f"its state is {entry.get('state')}"
     if history.under_way is not None:
         yield f"a task is under way ({history.under_way.get('name')})"
+    if disks_unknown(entry, disks):
+        yield "where all of its disks lie is not known"
     for _blocker, words in obstacles(entry):
         yield words

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Optional
 
@@ -100,6 +100,12 @@ def sizes_of(entry: Row) -> dict[str, Optional[float]]:
     return {"cpu": number(entry.get("cpu_number")), "memory": mib(entry.get("ram_mib"))}
 
 
+def disks_unknown(entry: Row, disks: Sequence[GuestDisk]) -> bool:
+    """Whether its line speaks of disks that the list of disks does not know as its own."""
+    told = whole(entry.get("disk_count")) or (1 if reference(part(entry.get("disk"), "id")) else 0)
+    return len(disks) < told
+
+
 def needs_snapshot_call(entry: Row) -> bool:
     """Whether the line does not say how many snapshots there are."""
     return whole(entry.get("snapshot_count")) is None
@@ -163,13 +169,13 @@ def _used(power: Power, facts: GuestFacts | None) -> Loads:
 
 
 def _blockers(
-    entry: Row, facts: GuestFacts | None, disks: Iterable[GuestDisk], place: ClusterPlace, node: Row
+    entry: Row, facts: GuestFacts | None, disks: Sequence[GuestDisk], place: ClusterPlace, node: Row
 ) -> Iterator[str]:
     if status_of(node) != "online":
         yield "disconnected"
     elif power_of(entry) == "unknown" or (facts is not None and facts.history.under_way):
         yield "locked"
-    elif power_of(entry) == "running" and facts is None:
+    elif power_of(entry) == "running" and (facts is None or disks_unknown(entry, disks)):
         yield "not_readable"
     for blocker, _words in obstacles(entry):
         yield blocker

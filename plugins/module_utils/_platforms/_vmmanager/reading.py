@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 
 from ..._model.snapshot import ClusterRef, Host, Snapshot
 from ..._model.tag_rules import tag_rules
-from ..errors import NotFound, PermissionMissing, Refused, UnexpectedAnswer
+from ..errors import (
+    AuthenticationFailed,
+    NotFound,
+    PermissionMissing,
+    Refused,
+    SessionLost,
+    UnexpectedAnswer,
+)
 from .answers import Row, row, rows
 from .clusters import ClusterPlace
 from .connection import VMManagerConnection
@@ -53,7 +60,16 @@ def demand_admin(session: Session) -> str | None:
     call = f"GET {WHOAMI}"
     try:
         roles = row(session.get(WHOAMI), call).get("roles")
-    except (NotFound, Refused, PermissionMissing, UnexpectedAnswer) as error:
+    except (
+        AuthenticationFailed,
+        NotFound,
+        PermissionMissing,
+        Refused,
+        SessionLost,
+        UnexpectedAnswer,
+    ) as error:
+        # Functions that are closed to the outside answer as if the token were wrong. If it is, the next call
+        # will tell.
         return f"whether the account sees everything could not be found out: {error}"
     if isinstance(roles, list) and ADMIN not in roles:
         held = ", ".join(map(str, roles)) or "no role"

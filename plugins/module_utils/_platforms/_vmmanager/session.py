@@ -99,9 +99,8 @@ class Session:
         self._http.mount(
             "https://", HTTPAdapter(pool_connections=1, pool_maxsize=connection.workers, max_retries=0)
         )
-        # Nothing of the environment (netrc, REQUESTS_CA_BUNDLE) may replace what the options say.
-        self._http.trust_env = False
-        self._http.verify = (connection.ca_path or True) if connection.validate_certs else False
+        # Given with each call: what is set for all calls gives way to REQUESTS_CA_BUNDLE.
+        self._verify = (connection.ca_path or True) if connection.validate_certs else False
         self._token = connection.token or self._logged_in()
 
     def get(self, path: str, query: str = "") -> Any:
@@ -216,6 +215,7 @@ class Session:
                 headers={} if token is None else {"x-xsrf-token": token},
                 cookies={} if token is None else {"ses6": token},
                 timeout=self._connection.timeout,
+                verify=self._verify,
                 allow_redirects=False,
             )
         except requests.exceptions.RequestException as error:

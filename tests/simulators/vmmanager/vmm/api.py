@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from . import migration
 from .access import Access
-from .errors import ApiError, not_found
+from .errors import ApiError, not_found, unauthorized
 from .state import Disk, Storage, Vm
 from .views import (
     Row,
@@ -75,7 +75,7 @@ def find(verb: str, path: str) -> tuple[str, Function, tuple[int, ...]] | None:
 @function("GET", "/auth/v4/whoami")
 def _whoami(call: Call) -> Row:
     if not call.world.switches.whoami:
-        raise ApiError(3001, "Unauthorized", status=403)
+        raise unauthorized()
     return {"id": 1, "email": call.user, "state": "active", "roles": list(call.world.switches.roles)}
 
 

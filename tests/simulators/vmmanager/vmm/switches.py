@@ -21,6 +21,7 @@ class Switches(Faults):
         self.needs_cookie = True
         self.roles: list[str] = ["@admin"]
         self.whoami = True
+        self.disk_owners = True
         self.error_status = 400
         self.shape = 2026
         self.extras = True

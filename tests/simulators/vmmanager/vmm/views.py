@@ -136,12 +136,13 @@ def bare_row(vm: Vm) -> Row:
 
 def disk_row(world: World, vm: Vm, disk: Disk) -> Row:
     node = world.nodes[vm.node]
+    owner = {"id": vm.id, "name": vm.name, "is_main": disk is vm.disks[0], "bus": "virtio"}
     return {
         "id": disk.id,
         "name": f"vm{vm.id}_{disk.id}",
         "size_mib": _mib(disk.size),
         "storage": {"id": disk.storage.id, "name": disk.storage.name},
-        "host": {"id": vm.id, "name": vm.name, "is_main": disk is vm.disks[0], "bus": "virtio"},
+        "host": owner if world.switches.disk_owners else None,
         "node": {"id": node.id, "name": node.name},
         "cluster": {"id": vm.cluster.id, "name": vm.cluster.name},
         "account": {"id": 3, "email": "customer@example.com"},
