@@ -70,11 +70,11 @@ def _stalls(thresholds: Thresholds) -> Thresholds:
 
 def check(policy: Policy) -> None:
     """Raises InputError with the path of the first field that contradicts another."""
+    _check_goal(policy)
     if not policy.metrics:
         raise InputError("policy.metrics", [], "a list of at least one metric")
     if len(set(policy.metrics)) < len(policy.metrics):
         raise InputError("policy.metrics", list(policy.metrics), "a list without repetition")
-    _check_goal(policy)
     for name in ("max_spread", "level_above"):
         points = getattr(policy, name)
         _among(policy, f"policy.{name}", points if isinstance(points, Mapping) else ())

@@ -165,7 +165,7 @@ class _Relieving:
         points = self.state.points_of(unit, host)
         done = sum(min(points[index], amount) / amount for index, amount in over.items())
         alone = all(points[index] >= amount - EPSILON for index, amount in over.items())
-        size = (self._priority(unit), self.problem.unit_bytes[unit], unit)
+        size = (self._priority(unit), self.problem.unit_bytes[unit], self._size(unit), unit)
         return (0.0, *size) if alone else (1.0, -done / len(self.problem.members[unit]), *size)
 
     def _priority(self, unit: int) -> int:
