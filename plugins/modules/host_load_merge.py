@@ -18,7 +18,8 @@ description:
   - A host's used memory becomes what is out of reach for a new guest. The ZFS ARC above its least size is not counted as used.
   - A host's pressure becomes the kernel's pressure stall information, where the kernel has it.
   - A host's used CPU becomes its load average, where the platform measured nothing or O(cpu=load).
-    Then its running guests share it, less the host's own part. Their shares are in proportion to what the platform measured of them, or to what they were given.
+    Then its running guests share it, less the host's own part. Their shares are in proportion to what the platform measured of them,
+    or to what they were given.
   - Number and model of a host's CPUs become its labels C(cpu_sockets), C(cpu_cores), C(cpu_threads), C(cpu_model) and C(cpu_level).
   - Touches no network. The role P(evenkeel.cluster.host_load#role) asks the hosts and calls this module.
 extends_documentation_fragment:

@@ -13,7 +13,8 @@ version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Asks a Prometheus what the guests and hosts of a cluster used over a time, and gives the snapshot with a percentile of it instead of the platform's own figures.
+  - Asks a Prometheus what the guests and hosts of a cluster used over a time.
+    Gives the snapshot with a percentile of it instead of the platform's own figures.
   - Works with everything that speaks the HTTP API of Prometheus, such as Thanos, Mimir and VictoriaMetrics.
   - The time ends when the snapshot was taken, so that the same snapshot gets the same loads.
   - A guest's memory is never taken to be less than what the platform measured, since a target must have room for all of it.
