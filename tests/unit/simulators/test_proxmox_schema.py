@@ -128,6 +128,8 @@ def test_results_are_of_the_published_types(route: Route) -> None:
     if "/lxc/" in route.path:
         names.update(node="pve2", vmid="112")
     given = dict(ARGUMENTS.get(route.path, {}))
+    if route.method == "POST" and route.path == "/nodes/{node}/qemu":
+        given["vmid"] = "900"
     if "/lxc/" in route.path and route.method == "POST":
         given["restart"] = "1"
     result = carry_out(

@@ -53,8 +53,9 @@ def check(declared: Mapping[str, Param], given: Mapping[str, object], major: int
     result: dict[str, Value] = {}
     known = {name: param for name, param in declared.items() if param.since <= major}
     for name, raw in given.items():
-        param = known.get(name)
-        if param is None:
+        # Of some there are many: net[n] is net0, net1, …
+        param = known.get(name) or known.get(re.sub(r"[0-9]+\Z", "[n]", name))
+        if param is None or "[" in name:
             errors[name] = (
                 "property is not defined in schema and the schema does not allow additional properties"
             )
