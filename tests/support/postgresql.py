@@ -37,6 +37,8 @@ class PostgreSQL:
     def start(self) -> None:
         # Nothing here has to survive the machine.
         options = f"-h 127.0.0.1 -p {self.port} -c unix_socket_directories='' -c fsync=off"
+        # A crowd of controllers.
+        options += " -c max_connections=300 -c shared_buffers=32MB"
         self._control("start", "--log", str(self.folder / "log"), "--options", options)
 
     def stop(self) -> None:

@@ -48,6 +48,8 @@ def change(database: Database, work: Callable[[Books], T], *, undo: bool = False
         if connection.dialect.name == "postgresql":
             # Before anything is read: what this transaction sees begins when it has the lock, and so nothing
             # that was changed by those before it can escape it. Those who only read need no lock.
+            # Long enough for a crowd: whoever gives up goes to the end of the line.
+            connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
             connection.execute(sa.text("LOCK TABLE capacity_turn IN EXCLUSIVE MODE"))
         result = work(Books(connection))
         if undo:
@@ -71,12 +73,16 @@ class Books:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._number: int | None = None
         self.now = now(connection)
 
     def next_number(self) -> int:
         """Counts every change; the first is 1."""
-        self._connection.execute(sa.update(TURN).values(number=TURN.c.number + 1))
-        return int(self._connection.execute(sa.select(TURN.c.number)).scalar_one())
+        if self._number is None:
+            self._number = int(self._connection.execute(sa.select(TURN.c.number)).scalar_one())
+        self._number += 1
+        self._connection.execute(sa.update(TURN).values(number=self._number))
+        return self._number
 
     # Pools
 
@@ -311,6 +317,8 @@ class Books:
         holds = sa.select(HOLDS).order_by(HOLDS.c.cluster, HOLDS.c.guest)
         if len(rows) == 1:
             holds = holds.where(HOLDS.c.lease == rows[0].id)
-        for row in self._connection.execute(holds):
+        # Only what is fulfilled holds anything.
+        some = any(row.phase == "Fulfilled" for row in rows)
+        for row in self._connection.execute(holds) if some else ():
             held.setdefault(row.lease, {}).setdefault(row.cluster, []).append(reservation_of(row.body))
         return [lease_of(row, held.get(row.id, {})) for row in rows]

@@ -20,7 +20,7 @@ from .holds import Placement, hold
 from .lease import Lease, moment
 from .queue import Waiting, serve
 from .request import Request
-from .settle import serve_queue, settle, standing
+from .settle import end_over, serve_all, settle, standing
 
 HEART_SECONDS = 30.0
 """After so long without a sign of life a place in the queue lapses."""
@@ -51,7 +51,7 @@ def ask(
 
     Raises Impossible, UnknownPool, LeaseDiffers, HoldsChanged, and NotFulfilled when it can't grow.
     """
-    settle(books)
+    end_over(books)
     lease = books.live(name)
     if lease is not None and lease.holder is not None and is_gone(lease.holder):
         books.end(lease, "Released", f"its owner is gone: {lease.holder} has ended")
@@ -61,7 +61,7 @@ def ask(
     check_possible(request, books.pools())
     until = books.now + HEART_SECONDS
     lease = books.add(name, request, place_until=until, waiter=asker.waiter, holder=asker.holder)
-    settle(books)
+    serve_all(books)
     return _come_for(books, books.lease(lease.id), asker, placement)
 
 
@@ -95,7 +95,7 @@ def renew(books: Books, name: str, owner: str | None, lifetime: float | None) ->
 
     Raises LeaseNotHeld and LeaseDiffers.
     """
-    settle(books)
+    end_over(books)
     lease = books.live(name)
     if lease is None or lease.phase != "Fulfilled":
         raise LeaseNotHeld(
@@ -112,14 +112,14 @@ def release(books: Books, name: str, owner: str | None) -> tuple[Lease | None, L
     """Give a lease back, or withdraw from the queue. Gives it before, None when there was none that went on,
     and after. Raises LeaseDiffers when it is somebody else's.
     """
-    settle(books)
+    end_over(books)
     lease = books.live(name)
     if lease is None:
         return None, books.last(name)
     _refuse_stranger(lease, owner)
     said = "given back" if lease.phase == "Fulfilled" else "withdrawn from the queue"
     ended = books.end(lease, "Released", said)
-    serve_queue(books)
+    serve_all(books)
     return lease, ended
 
 

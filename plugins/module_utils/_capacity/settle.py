@@ -12,7 +12,7 @@ from .books import Books
 from .errors import CapacityError
 from .explain import check_possible, why_waiting
 from .lease import Lease, Phase, moment
-from .queue import Served, serve
+from .queue import serve
 
 LAPSED = "its place in the queue lapsed"
 UNCLAIMED = "nobody came for it"
@@ -23,14 +23,17 @@ def settle(books: Books) -> list[Lease]:
 
     Processes are looked for only when somebody has to wait: until then nobody misses what they have.
     """
-    ended = end_over(books)
-    served = serve_queue(books)
-    if served is not None and served.waiting:
-        gone = end_without_process(books)
-        if gone:
-            serve_queue(books)
-        ended += gone
-    return ended
+    return [*end_over(books), *serve_all(books)]
+
+
+def serve_all(books: Books) -> list[Lease]:
+    """Serve the queue, if need be at the cost of those that are gone. Gives what was ended."""
+    if not serve_queue(books):
+        return []
+    gone = end_without_process(books)
+    if gone:
+        serve_queue(books)
+    return gone
 
 
 def end_over(books: Books) -> list[Lease]:
@@ -94,15 +97,15 @@ def fail_impossible(books: Books) -> None:
             books.end(books.lease(waiting.lease), "Failed", str(error))
 
 
-def serve_queue(books: Books) -> Served | None:
-    """Give those in the queue what there is for them; None when nobody waits."""
+def serve_queue(books: Books) -> bool:
+    """Give those in the queue what there is for them. Whether somebody still waits."""
     queue = books.queue()
     if not queue:
-        return None
+        return False
     served = serve(queue, books.rooms(books.pools()), books.network_book(), books.now)
     for identity, allotments in served.allotments.items():
         books.grant(books.lease(identity), allotments)
-    return served
+    return bool(served.waiting)
 
 
 def standing(books: Books) -> dict[str, tuple[int, str]]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .engines import engine_for, reading
 from .errors import StateBusy, StateError, StateUnavailable
 from .library import require, sa
-from .migrations import upgrade
+from .migrations import is_newest, upgrade
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -56,7 +56,9 @@ class Database:
         self._reading = reading(engine)
         self._where = where
         self._retry = retry
-        self.transaction(upgrade)
+        # Nearly always there is nothing to do, and then nobody is to wait for it.
+        if not self.read(is_newest):
+            self.transaction(upgrade)
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns. It runs as if it were alone in the database, and again from its start when

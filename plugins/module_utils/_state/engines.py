@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # How long SQLite waits for another process to finish its transaction.
 _SQLITE_PATIENCE_SECONDS = 10
+# How long it waits in line, which is longer where there is a crowd.
+_TURN_PATIENCE_SECONDS = 60
 _CONNECT_SECONDS = 10
 _PSYCOPG = "postgresql+psycopg"
 _SQLITE = ("sqlite", "sqlite+pysqlite")
@@ -91,7 +93,7 @@ def _sqlite(url: URL) -> Engine:
             ) from None
     engine: Engine = sa.create_engine(url, connect_args={"timeout": _SQLITE_PATIENCE_SECONDS})
     sa.event.listen(engine, "connect", _sqlite_connected)
-    turns = None if path is None else Turnstile(path, _SQLITE_PATIENCE_SECONDS)
+    turns = None if path is None else Turnstile(path, _TURN_PATIENCE_SECONDS)
     sa.event.listen(engine, "begin", partial(_sqlite_begun, turns))
     sa.event.listen(engine, "checkin", _sqlite_ended)
     return engine

@@ -102,30 +102,41 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
+def is_newest(connection: Connection) -> bool:
+    """Whether the tables have the newest version. Raises StateTooNew when they are newer than this code."""
+    return _version(connection) == len(VERSIONS)
+
+
 def upgrade(connection: Connection) -> None:
     """Bring the tables to the newest version, in the transaction of this connection. Of several at once all
     but one collide, and find the work done when they try again.
 
     Raises StateTooNew when they are newer than this code.
     """
-    found = None
-    if sa.inspect(connection).has_table("evenkeel_schema"):
-        found = connection.execute(sa.text("SELECT version FROM evenkeel_schema")).scalar()
-    else:
+    found = _version(connection)
+    if found is None:
         connection.execute(sa.text("CREATE TABLE evenkeel_schema (version INTEGER NOT NULL)"))
-    version = int(found or 0)
-    if version > len(VERSIONS):
-        raise StateTooNew(
-            f"its tables have version {version}, this collection knows {len(VERSIONS)}",
-            where="state_url",
-            hint="Use the newest evenkeel.cluster on every controller that shares the database",
-        )
+    version = found or 0
     if version == len(VERSIONS):
         return
     for statements in VERSIONS[version:]:
         for statement in statements:
             connection.execute(sa.text(statement))
     write = "INSERT INTO evenkeel_schema VALUES (:new)"
-    if found is not None:
+    if version:
         write = "UPDATE evenkeel_schema SET version = :new"
     connection.execute(sa.text(write), {"new": len(VERSIONS)})
+
+
+def _version(connection: Connection) -> int | None:
+    """None where there are no tables at all."""
+    if not sa.inspect(connection).has_table("evenkeel_schema"):
+        return None
+    version = int(connection.execute(sa.text("SELECT version FROM evenkeel_schema")).scalar() or 0)
+    if version > len(VERSIONS):
+        raise StateTooNew(
+            f"its tables have version {version}, this collection knows {len(VERSIONS)}",
+            where="state_url",
+            hint="Use the newest evenkeel.cluster on every controller that shares the database",
+        )
+    return version

@@ -1,0 +1,110 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""200 processes lease and give back all at once for a minute, on SQLite and on a PostgreSQL of its own.
+
+    .venv/bin/python benchmarks/leases.py [--processes 200] [--pools 20] [--seconds 60] [--database sqlite]
+
+About once a second one of them is killed by SIGKILL, wherever it is, and another takes its place. Afterwards
+an auditor goes through what each of them wrote down and through the history in the database: no pool may ever
+have been over its capacity, no network had by two, no lease lost or doubled. There is room for all of them, so
+nobody may have waited for more than three times the median. Then once more with room for a third of them, where
+they queue. Ends with 1 when anything was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import change
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.settle import (
+    end_over,
+    end_without_process,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
+from ansible_collections.evenkeel.cluster.tests.support.lease_audit import Verdict, audit
+from ansible_collections.evenkeel.cluster.tests.support.lease_crowd import Crowd, run
+from ansible_collections.evenkeel.cluster.tests.support.postgresql import running
+
+FAIR = 3.0
+"""The longest wait in medians, where there is room for all."""
+SCARCE = 0.33
+
+
+@contextmanager
+def database(kind: str, folder: Path) -> Iterator[str]:
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/state.db"
+        return
+    with running() as server:
+        yield server.new_database()
+
+
+def one_run(kind: str, crowd: Crowd) -> tuple[Verdict, float]:
+    """The verdict, and for how many seconds the crowd was at it."""
+    with tempfile.TemporaryDirectory(prefix="evenkeel-leases-") as temporary:
+        folder = Path(temporary)
+        diaries = folder / "diaries"
+        diaries.mkdir()
+        with database(kind, folder) as url:
+            begun = time.monotonic()
+            run(url, crowd, diaries)
+            seconds = time.monotonic() - begun
+            with open_database(url) as opened:
+                # What those had who were killed last.
+                change(opened, end_over)
+                change(opened, end_without_process)
+            return audit(url, diaries), seconds
+
+
+def told(kind: str, crowd: Crowd, verdict: Verdict, seconds: float) -> list[str]:
+    """The line of figures, and what is wrong."""
+    plenty = crowd.room > 1
+    ratio = verdict.longest / verdict.median
+    print(
+        f"{kind:<10} {'room for all' if plenty else 'scarce':<12}"
+        f" {verdict.leases:>7} leases {verdict.leases / seconds:>7.1f} /s"
+        f"   wait: median {verdict.median:.2f} s, longest {verdict.longest:.2f} s ({ratio:.1f} ×)"
+        f"   {verdict.killed} killed, {len(verdict.violations)} violations",
+        flush=True,
+    )
+    wrong = verdict.violations[:20]
+    if plenty and ratio > FAIR:
+        wrong.append(f"the longest wait was {ratio:.1f} medians, more than {FAIR:g}")
+    return wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--processes", type=int, default=200)
+    parser.add_argument("--pools", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--kill-every", type=float, default=1.0, metavar="SECONDS")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"])
+    arguments = parser.parse_args()
+    crowd = Crowd(
+        processes=arguments.processes,
+        pools=arguments.pools,
+        seconds=arguments.seconds,
+        kill_every=arguments.kill_every,
+        seed=arguments.seed,
+    )
+    print(f"{crowd.processes} processes, {crowd.pools} pools, {crowd.seconds:g} s each", flush=True)
+    wrong: list[str] = []
+    for kind in arguments.database or ["sqlite", "postgresql"]:
+        for room in (crowd.room, SCARCE):
+            this = replace(crowd, room=room)
+            wrong += told(kind, this, *one_run(kind, this))
+    print("\n".join(wrong) or "no violation")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

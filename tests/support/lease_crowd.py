@@ -1,0 +1,165 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A crowd of processes that lease and give back all at once, some of them killed at any moment.
+
+Each process keeps a diary of its own, line by line, of what it asked for, got and gave back, and when. They are
+forked from one process, which keeps no database open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import change
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker, release
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Network, Pool
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import (
+    Database,
+    Retry,
+    open_database,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import process, this_process
+
+GIB = 1024**3
+MOST_VCPUS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """How many processes lease from how many pools, for how long; `kill_every` seconds one of them is killed.
+
+    With `room` for so many times what all of them could ask for, nobody ever has to wait for somebody else.
+    """
+
+    processes: int
+    pools: int
+    seconds: float
+    room: float = 1.4
+    hold: float = 0.2
+    kill_every: float | None = 1.0
+    seed: int = 1
+
+    def pool(self, number: int) -> Pool:
+        vcpus = max(MOST_VCPUS, round(self.room * self.processes * MOST_VCPUS / self.pools))
+        networks = max(2, round(self.room * self.processes / self.pools))
+        named = (Network(name=f"net{number:02}-{index}", vlan=index) for index in range(networks))
+        return Pool(
+            name=f"pool{number:02}",
+            server=f"vc{number % 5}",
+            vcpus=vcpus // 2,
+            cpu_overcommit=2.0,
+            memory=4 * GIB * vcpus,
+            storage=10 * GIB * vcpus,
+            networks=tuple(named),
+        )
+
+
+def describe(database: Database, crowd: Crowd) -> None:
+    for number in range(crowd.pools):
+        change(database, lambda books: put(books, crowd.pool(number), below_leased=False))  # noqa: B023
+
+
+def run(url: str, crowd: Crowd, folder: Path) -> None:
+    """Let the crowd loose; their diaries are in the folder, and `killed.jsonl` tells who was killed and when."""
+    with open_database(url) as database:
+        describe(database, crowd)
+    # What is never collected is never copied for a process of its own.
+    gc.collect()
+    gc.freeze()
+    dice = random.Random(crowd.seed)
+    end = time.monotonic() + crowd.seconds
+    alive = {_start(url, crowd, folder, end, dice.random()) for _ in range(crowd.processes)}
+    try:
+        with (folder / "killed.jsonl").open("w", buffering=1) as killed:
+            while crowd.kill_every is not None and time.monotonic() < end - 1:
+                time.sleep(dice.expovariate(1 / crowd.kill_every))
+                pid = dice.choice(sorted(alive))
+                # Written before: until then at most, it had what it had.
+                killed.write(json.dumps({"pid": pid, "at": time.monotonic()}) + "\n")
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                alive.remove(pid)
+                alive.add(_start(url, crowd, folder, end, dice.random()))
+        codes = []
+        while alive:
+            pid = alive.pop()
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    finally:
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    if any(codes):
+        raise RuntimeError(f"{sum(map(bool, codes))} processes failed, see {folder}/*.error")
+
+
+def _start(url: str, crowd: Crowd, folder: Path, end: float, seed: float) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        _live(url, crowd, folder, end, random.Random(seed))
+        code = 0
+    except BaseException as error:
+        (folder / f"{os.getpid()}.error").write_text(f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        # Not the end of the process that it was forked from.
+        os._exit(code)
+
+
+def _live(url: str, crowd: Crowd, folder: Path, end: float, dice: random.Random) -> None:
+    pid = os.getpid()
+    holder = process(pid)
+    asker = Asker(waiter=this_process(), holder=holder)
+    retry = Retry(attempts=100)
+    with open_database(url, retry) as database, _diary(folder / f"{pid}.jsonl") as write:
+        for turn in range(10**6):
+            if time.monotonic() >= end:
+                return
+            name = f"{pid}-{turn}"
+            vcpus = dice.randint(1, MOST_VCPUS)
+            request = Request(
+                vcpus=vcpus, memory=4 * GIB * vcpus, storage=10 * GIB * vcpus, networks=dice.choice([0, 1])
+            )
+            write({"name": name, "what": "asks", "at": time.monotonic()})
+            lease = obtain(database, name, request, asker, Patience(wait=600, poll=0.5)).after
+            pools = [
+                {"name": pool.name, "networks": [[pool.place, network.port] for network in pool.networks]}
+                for pool in lease.pools
+            ]
+            write(
+                {
+                    "name": name,
+                    "what": "has",
+                    "at": time.monotonic(),
+                    "id": lease.id,
+                    "pools": pools,
+                    "vcpus": request.vcpus,
+                    "memory": request.memory,
+                    "storage": request.storage,
+                }
+            )
+            time.sleep(dice.random() * 2 * crowd.hold)
+            write({"name": name, "what": "gives", "at": time.monotonic()})
+            change(database, lambda books: release(books, name, None))  # noqa: B023
+            write({"name": name, "what": "gave", "at": time.monotonic()})
+
+
+@contextlib.contextmanager
+def _diary(path: Path) -> Iterator[Any]:
+    with path.open("ab", buffering=0) as stream:
+        yield lambda entry: stream.write((json.dumps(entry) + "\n").encode())
