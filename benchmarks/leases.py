@@ -5,10 +5,10 @@
     .venv/bin/python benchmarks/leases.py [--processes 200] [--pools 20] [--seconds 60] [--database sqlite]
 
 About once a second one of them is killed by SIGKILL, wherever it is, and another takes its place. Afterwards
-an auditor goes through what each of them wrote down and through the history in the database: no pool may ever
-have been over its capacity, no network had by two, no lease lost or doubled. There is room for all of them, so
-nobody may have waited for more than three times the median. Then once more with room for a third of them, where
-they queue. Ends with 1 when anything was found.
+an auditor goes through what each of them wrote down, and through the history in the database: no pool may
+ever have been over its capacity, no network had by two, no lease lost or doubled. There is room for all of
+them, so nobody may have waited for more than three times the median. Then once more with room for a third of
+them, so that they queue. Ends with 1 when anything was found.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import change
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.settle import (
     end_over,
     end_without_process,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.tests.support.lease_audit import Verdict, audit
 from ansible_collections.evenkeel.cluster.tests.support.lease_crowd import Crowd, run

@@ -129,6 +129,19 @@ queue:
       returned: success
       type: str
       sample: "0 of 3 pools have room for 24 vCPUs, 96G memory: 2 vcpus, 1 cordoned"
+placements:
+  description:
+    - The room on hosts that leases hold, whatever O(pools) and O(leases) choose, as O(evenkeel.cluster.capacity_lease#module:placements).
+    - Whoever places guests passes it on, so that nobody is promised the same room.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"lease": "build-4714", "cluster": "proxmox:prod", "guest": "web01", "host": "pve3", "cpu": 4, "memory": 8589934592, "disks": []}]
+placements_seen:
+  description: How often placements were added, by cluster, for O(evenkeel.cluster.capacity_lease#module:placements_seen).
+  returned: success
+  type: dict
+  sample: {"proxmox:prod": 17}
 summary:
   description: All of that in a few numbers.
   returned: success

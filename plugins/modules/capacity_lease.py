@@ -185,8 +185,10 @@ options:
         elements: str
   placements_seen:
     description:
-      - By cluster, how often placements had been added to it when these were thought of.
+      - By cluster, how often placements had been added to it when these were thought of, as
+        RV(evenkeel.cluster.capacity_info#module:placements_seen) tells. A cluster that is not named had none.
       - When others were added since, this fails with C(HoldsChanged), and placing again finds what is still free.
+      - Left out, it does not matter.
     type: dict
 seealso:
   - module: evenkeel.cluster.capacity_pool

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A crowd of processes that lease and give back all at once, some of them killed at any moment.
 
-Each process keeps a diary of its own, line by line, of what it asked for, got and gave back, and when. They are
-forked from one process, which keeps no database open.
+Each process keeps a diary of its own, line by line, of what it asked for, got and gave back, and when. They
+are forked from one process, which keeps no database open.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import change
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker, release
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Network, Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import (
     Database,
@@ -73,7 +73,7 @@ def describe(database: Database, crowd: Crowd) -> None:
 
 
 def run(url: str, crowd: Crowd, folder: Path) -> None:
-    """Let the crowd loose; their diaries are in the folder, and `killed.jsonl` tells who was killed and when."""
+    """Let the crowd loose. Their diaries are in the folder; `killed.jsonl` tells who was killed, and when."""
     with open_database(url) as database:
         describe(database, crowd)
     # What is never collected is never copied for a process of its own.

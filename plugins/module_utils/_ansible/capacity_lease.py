@@ -9,12 +9,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .._capacity.books import change
 from .._capacity.holds import Placement, placement_of
 from .._capacity.lease import Lease
 from .._capacity.leases import Asker, release, renew
 from .._capacity.pool import Name
 from .._capacity.request import Request
+from .._capacity.turns import change
 from .._capacity.waiting import Patience, obtain
 from .._model.codec import decode
 from .._model.errors import InputError
@@ -95,7 +95,7 @@ def _asker(params: Mapping[str, Any]) -> Asker:
 
 def _placement(params: Mapping[str, Any]) -> Placement | None:
     if params["placements"] is None:
-        if params["placements_seen"]:
+        if params["placements_seen"] is not None:
             raise InputError("placements_seen", params["placements_seen"], "wanted without placements")
         return None
     found = []
@@ -109,10 +109,12 @@ def _placement(params: Mapping[str, Any]) -> Placement | None:
             for number, disk in enumerate(body.get("disks", []))
         ]
         found.append((cluster, decode(Reservation, body, path)))
-    return placement_of(found, _seen(params["placements_seen"] or {}))
+    return placement_of(found, _seen(params["placements_seen"]))
 
 
-def _seen(given: Mapping[str, Any]) -> dict[str, int]:
+def _seen(given: Mapping[str, Any] | None) -> dict[str, int] | None:
+    if given is None:
+        return None
     counts = {}
     for cluster, count in given.items():
         if isinstance(count, bool) or not str(count).isdigit():

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .._capacity.books import Books, change, look
+from .._capacity.books import Books
 from .._capacity.lease import Lease
-from .._capacity.report import leases_report, pools_report, queue_report
+from .._capacity.report import holds_report, leases_report, pools_report, queue_report
 from .._capacity.settle import end_over, end_without_owner, end_without_process, serve_queue
+from .._capacity.turns import change, look
 from .._model.errors import InputError
 from .state import needed_database
 
@@ -27,7 +28,9 @@ def inform(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         return pools_report(books), leases_report(books, params["ended_within"]), queue_report(books)
 
     with needed_database(params, os.environ, make=False) as database:
-        pools, leases, queue = look(database, read)
+        (pools, leases, queue), (placements, seen) = look(
+            database, lambda books: (read(books), holds_report(books))
+        )
     pools = [pool for pool in pools if _matches(pool["name"], params["pools"])]
     leases = [entry for entry in leases if _wanted(entry, params)]
     queue = [entry for entry in queue if _named(entry, params)]
@@ -36,6 +39,8 @@ def inform(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         "pools": pools,
         "leases": leases,
         "queue": queue,
+        "placements": placements,
+        "placements_seen": seen,
         "summary": _summary(pools, leases, queue),
     }
 

@@ -1,19 +1,19 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pools and leases in the database, seen and changed by one at a time. Private to the collection."""
+"""Pools and leases in the database. Private to the collection."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .._model.codec import encode
 from .._model.reservation import Reservation
-from .._state.database import Database, now
+from .._state.database import now
 from .._state.library import sa
 from .._state.owner import Owner
 from .._state.tables import GRANTS, HOLD_COUNTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
@@ -28,44 +28,8 @@ from .rows import lease_of, pool_of, process_of, request_of, reservation_of, row
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-T = TypeVar("T")
-
 # For how long leases that have ended are remembered.
 _KEEP_SECONDS = 90 * 86_400
-
-
-class _Undone(Exception):
-    """Carries the result of a change that is taken back."""
-
-
-def change(database: Database, work: Callable[[Books], T], *, undo: bool = False) -> T:
-    """What `work` returns, which nobody else changes anything during; with `undo` nothing of it lasts.
-
-    It may run again from its start: it must do nothing but read and change the books.
-    """
-
-    def alone(connection: Connection) -> T:
-        if connection.dialect.name == "postgresql":
-            # Before anything is read: what this transaction sees begins when it has the lock, and so nothing
-            # that was changed by those before it can escape it. Those who only read need no lock.
-            # Long enough for a crowd: whoever gives up goes to the end of the line.
-            connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
-            connection.execute(sa.text("LOCK TABLE capacity_turn IN EXCLUSIVE MODE"))
-        result = work(Books(connection))
-        if undo:
-            raise _Undone(result)
-        return result
-
-    try:
-        return database.transaction(alone)
-    except _Undone as undone:
-        result: T = undone.args[0]
-        return result
-
-
-def look(database: Database, work: Callable[[Books], T]) -> T:
-    """What `work` returns, which must change nothing; it waits for nobody."""
-    return database.read(lambda connection: work(Books(connection)))
 
 
 class Books:
@@ -276,6 +240,10 @@ class Books:
         """How often holds were added to a cluster."""
         count = sa.select(HOLD_COUNTS.c.number).where(HOLD_COUNTS.c.cluster == cluster)
         return int(self._connection.execute(count).scalar() or 0)
+
+    def hold_counts(self) -> dict[str, int]:
+        """How often holds were added, by cluster."""
+        return {row.cluster: int(row.number) for row in self._connection.execute(sa.select(HOLD_COUNTS))}
 
     def reservations(self, cluster: str) -> list[Reservation]:
         """What leases that go on hold in a cluster."""

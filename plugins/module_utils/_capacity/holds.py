@@ -10,24 +10,25 @@ seen: when somebody else was faster, it is told so, and thinks again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .._model.errors import InputError
 from .._model.reservation import Reservation
 from .._state.database import Database
-from .books import Books, look
+from .books import Books
 from .errors import HoldsChanged
 from .lease import Held, Lease
+from .turns import look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """What a lease is to hold, and by cluster the count of holds when it was thought of; where a cluster has
-    none, that does not matter. `placement_of` makes one.
+    """What a lease is to hold, and by cluster the count of holds when it was thought of, 0 where there is
+    none; None when that does not matter. `placement_of` makes one.
     """
 
     held: tuple[Held, ...]
-    seen: Mapping[str, int] = field(default_factory=dict)
+    seen: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ def placement_of(
         Held(cluster=cluster, reservations=tuple(guests[guest] for guest in sorted(guests)))
         for cluster, guests in sorted(clusters.items())
     )
-    return Placement(held=held, seen=dict(seen or {}))
+    return Placement(held=held, seen=seen)
 
 
 def hold(books: Books, lease: Lease, placement: Placement) -> Lease:
@@ -74,7 +75,7 @@ def hold(books: Books, lease: Lease, placement: Placement) -> Lease:
     _refuse_excess(lease, [one for held in placement.held for one in held.reservations])
     for held in placement.held:
         count = books.hold_count(held.cluster)
-        seen = placement.seen.get(held.cluster, count)
+        seen = count if placement.seen is None else placement.seen.get(held.cluster, 0)
         if seen != count:
             raise HoldsChanged(
                 f"others were promised room since: holds were added {count} times, {seen} were seen",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .books import Books
-from .lease import Lease, moment
+from .lease import Lease, moment, placements
 from .pool import Pool
 from .room import RESOURCES, Room
 from .settle import standing
@@ -72,6 +72,14 @@ def leases_report(books: Books, ended_within: float) -> list[dict[str, Any]]:
     """The leases that go on, and those that ended within so many seconds."""
     after = books.now - ended_within if ended_within > 0 else None
     return [lease.to_json() for lease in books.leases(ended_after=after)]
+
+
+def holds_report(books: Books) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The room on hosts that leases hold, each with its lease, and how often such was added by cluster."""
+    placed = [
+        {"lease": lease.name, **placement} for lease in books.leases() for placement in placements(lease.held)
+    ]
+    return placed, books.hold_counts()
 
 
 def queue_report(books: Books) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._state.database import Database
 from .._state.errors import StateBusy, StateUnavailable
-from .books import Books, change, look
+from .books import Books
 from .errors import CapacityError, Impossible, LeaseNotHeld, NotFulfilled
 from .explain import check_possible
 from .holds import Placement
@@ -20,6 +20,7 @@ from .lease import Lease
 from .leases import HEART_SECONDS, UNFULFILLED, Asker, ask, beat, stop_waiting
 from .request import Request
 from .settle import LAPSED, UNCLAIMED
+from .turns import change, look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 import sqlalchemy
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import change
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker, release
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process

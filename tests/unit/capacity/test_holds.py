@@ -55,7 +55,7 @@ def hold(
     database: Database, name: str, *reservations: Reservation, seen: int | None = None, pools: int = 0
 ) -> Lease:
     placement = placement_of(
-        [("proxmox:prod", one) for one in reservations], {} if seen is None else {"proxmox:prod": seen}
+        [("proxmox:prod", one) for one in reservations], None if seen is None else {"proxmox:prod": seen}
     )
     asked = request(pools=0) if pools == 0 else request(pools=pools, vcpus=4, memory=8, storage=20)
     return obtain(database, name, asked, Asker(waiter=this_process()), Patience(), placement=placement).after
@@ -115,6 +115,16 @@ def test_whoever_did_not_see_the_newest_is_told_and_gets_nothing(database: Datab
     assert [one.guest for one in held(database).reservations] == ["web1"]
     # The name is free: nothing was left half done.
     hold(database, "two", reserve("db"), seen=1)
+
+
+def test_a_cluster_that_was_not_seen_had_none(database: Database) -> None:
+    asker = Asker(waiter=this_process())
+    hold(database, "one", reserve("web1"))
+    unseen = placement_of([("proxmox:prod", reserve("db"))], {})
+    with pytest.raises(HoldsChanged):
+        obtain(database, "two", request(pools=0), asker, Patience(), placement=unseen)
+    new = placement_of([("proxmox:new", reserve("db"))], {})
+    assert obtain(database, "two", request(pools=0), asker, Patience(), placement=new).after.held == new.held
 
 
 def test_a_guest_has_one_place(database: Database) -> None:

@@ -289,6 +289,22 @@ def test_what_is_told_can_be_chosen(modules: Modules) -> None:
         modules.info(ended_within=-1)
 
 
+def test_placements_are_told_as_they_are_asked_for(modules: Modules) -> None:
+    placement = {"cluster": "proxmox:prod", "guest": "web1", "host": "h1", "cpu": 2.0, "memory": "4G"}
+    assert modules.info()["placements_seen"] == {}
+    disks = [{"datastore": "san", "size": "10G"}]
+    made = modules.lease(name="x", pools=0, placements=[{**placement, "disks": disks}], placements_seen={})
+    info = modules.info(leases=["other"])
+    assert info["leases"] == []
+    assert info["placements"] == [{"lease": "x", **made["lease"]["placements"][0]}]
+    assert info["placements"][0]["disks"] == [{"datastore": "san", "size": 10 * GIB}]
+    assert info["placements_seen"] == {"proxmox:prod": 1}
+    with pytest.raises(CapacityError, match="holds were added 1 times, 0 were seen"):
+        modules.lease(name="y", pools=0, placements=[{**placement, "guest": "db"}], placements_seen={})
+    modules.lease(name="x", state="absent")
+    assert modules.info()["placements"] == []
+
+
 def test_reaping(modules: Modules) -> None:
     modules.pool(name="a", **USUAL)
     for number in (1, 2, 3):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import Books, change, look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import Books
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker, release, renew
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put, remove
@@ -30,6 +30,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.settle 
     end_without_owner,
     serve_queue,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change, look
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database

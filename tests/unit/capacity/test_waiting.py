@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import change, look
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
     Impossible,
     LeaseDiffers,
@@ -29,6 +28,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases 
     release,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.settle import settle
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change, look
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import (
     Database,

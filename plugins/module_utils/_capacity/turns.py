@@ -1,0 +1,52 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changing pools and leases, one at a time. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from .._state.database import Database
+from .._state.library import sa
+from .books import Books
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+
+class _Undone(Exception):
+    """Carries the result of a change that is taken back."""
+
+
+def change(database: Database, work: Callable[[Books], T], *, undo: bool = False) -> T:
+    """What `work` returns, which nobody else changes anything during; with `undo` nothing of it lasts.
+
+    It may run again from its start: it must do nothing but read and change the books.
+    """
+
+    def alone(connection: Connection) -> T:
+        if connection.dialect.name == "postgresql":
+            # Before anything is read: what this transaction sees begins when it has the lock, and so nothing
+            # that was changed by those before it can escape it. Those who only read need no lock.
+            # Long enough for a crowd: whoever gives up goes to the end of the line.
+            connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
+            connection.execute(sa.text("LOCK TABLE capacity_turn IN EXCLUSIVE MODE"))
+        result = work(Books(connection))
+        if undo:
+            raise _Undone(result)
+        return result
+
+    try:
+        return database.transaction(alone)
+    except _Undone as undone:
+        result: T = undone.args[0]
+        return result
+
+
+def look(database: Database, work: Callable[[Books], T]) -> T:
+    """What `work` returns, which must change nothing; it waits for nobody."""
+    return database.read(lambda connection: work(Books(connection)))
