@@ -35,8 +35,8 @@ options:
   snapshots:
     description:
       - Several clusters, of which the best is chosen. All VMs go to the same one.
-      - The best is the one where most VMs have a place, then the one that takes the fewest migrations, then with O(strategy=pack) the
-        fullest one and else the emptiest.
+      - The best is the one where some of the VMs are already. Otherwise it is the one where most have a place, then the one that takes
+        the fewest migrations, then with O(strategy=pack) the fullest one and else the emptiest.
     type: list
     elements: dict
   snapshot_paths:
@@ -432,6 +432,34 @@ vms:
       type: list
       elements: str
       sample: [ssd-2]
+    cpu:
+      description: Cores that it is given.
+      returned: always
+      type: float
+      sample: 8
+    memory:
+      description: Bytes of memory that it is given.
+      returned: always
+      type: int
+      sample: 68719476736
+    disks:
+      description: Its disks with their datastores, in the order of the request.
+      returned: always
+      type: list
+      elements: dict
+      sample: [{"datastore": "ssd-2", "size": 536870912000}]
+    networks:
+      description: Its networks.
+      returned: always
+      type: list
+      elements: str
+      sample: [vmbr0]
+    tags:
+      description: Its tags.
+      returned: always
+      type: list
+      elements: str
+      sample: []
 summary:
   description: The answer in a few numbers.
   returned: always
@@ -447,6 +475,11 @@ summary:
       returned: always
       type: dict
       sample: {"id": "production", "name": "production"}
+    snapshot:
+      description: Position of its snapshot among those that were given, from 0 on.
+      returned: always
+      type: int
+      sample: 0
     placed:
       description: How many VMs have a place.
       returned: always
@@ -478,6 +511,11 @@ report:
   type: list
   elements: str
   sample: ["db07 → pve3 on ssd-2"]
+plan:
+  description: The migrations that make room, as M(evenkeel.cluster.vm_migrate) takes them. Its JSON Schema is in C(docs/schemas/plan.json).
+  returned: when there are any and O(plan_path) is not given
+  type: dict
+  sample: {"schema": "evenkeel.cluster/plan/1", "migrations": []}
 error:
   description: V(NoRoom) when not all VMs have a place.
   returned: failure

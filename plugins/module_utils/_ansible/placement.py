@@ -24,16 +24,21 @@ def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     what would fit.
     """
     request = PlacementRequest.from_json(request_of(params))
-    answer = place(_snapshots(params), request)
+    snapshots = _snapshots(params)
+    answer = place(snapshots, request)
+    clusters = [(snapshot.platform, snapshot.cluster) for snapshot in snapshots]
+    chosen = clusters.index((answer.platform, answer.cluster))
     plan = answer.plan
     result: dict[str, Any] = {
         "changed": False,
-        "summary": _summary(answer),
+        "summary": {**_summary(answer), "snapshot": chosen},
         "report": list(answer.says),
         "vms": [_in_short(answer, one) for one in answer.placements],
     }
     if plan is not None and params["plan_path"]:
         write_json(params["plan_path"], plan.to_json(), "plan_path")
+    elif plan is not None:
+        result["plan"] = plan.to_json()
     if params["placement_path"]:
         write_json(params["placement_path"], answer.to_json(), "placement_path")
     else:
@@ -132,4 +137,9 @@ def _in_short(answer: Placement, one: Placed) -> dict[str, Any]:
         "address": one.host.address,
         "datastore": stores[0] if stores else None,
         "datastores": stores,
+        "cpu": one.cpu,
+        "memory": one.memory,
+        "disks": [{"datastore": disk.datastore, "size": disk.size} for disk in one.disks],
+        "networks": list(one.networks),
+        "tags": list(one.tags),
     }

@@ -40,8 +40,8 @@ class Outcome:
 
 
 def place(snapshots: Sequence[Snapshot], request: PlacementRequest) -> Placement:
-    """The answer for the best of the clusters: the one where most have a place, without migrations if that
-    can be, and then by the strategy.
+    """The answer for the best of the clusters: the one where some of the guests are already, else the one
+    where most have a place, without migrations if that can be, and then by the strategy.
 
     Raises InputError or PlanningError for a request that no cluster can make sense of, and UnsafePlan when
     the planner itself is at fault.
@@ -128,8 +128,11 @@ def _with_room(request: PlacementRequest, cleared: Cleared) -> Outcome:
 
 def _rank(one: Placement, request: PlacementRequest) -> tuple[float, ...]:
     tried = one.clusters[0]
+    known = sum(placed.state != "new" for placed in one.placements)
     load = tried.load if tried.load is not None else 100.0
+    # A batch of which some are there is completed there, or not at all: nothing is created twice.
     return (
+        -known,
         -tried.placed,
         tried.migrations,
         -load if request.strategy == "pack" else load,
