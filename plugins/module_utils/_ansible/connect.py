@@ -108,7 +108,7 @@ def _vmmanager(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
     return VMManagerPlatform(
         VMManagerConnection(
             host=_host_name(params["vmmanager_host"]),
-            port=params["vmmanager_port"] or 443,
+            port=_port(params["vmmanager_port"]),
             username=params["vmmanager_username"],
             password=params["vmmanager_password"],
             token=params["vmmanager_token"],
@@ -131,6 +131,12 @@ def _host_name(text: str) -> str:
     if not name or "/" in name:
         raise InputError("vmmanager_host", text, "a name or address such as vm.example.com")
     return name
+
+
+def _port(number: int | None) -> int:
+    if number is not None and not 0 < number < 65536:
+        raise InputError("vmmanager_port", number, "a port number, 1 to 65535")
+    return number or 443
 
 
 def _storages(text: str | None) -> str | Mapping[str, str] | None:

@@ -66,6 +66,10 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
             r"^vmmanager_password: 'a password' is not wanted, since vmmanager_token is given",
         ),
         (
+            {"platform": "vmmanager", "vmmanager_host": "h", "vmmanager_token": "t", "vmmanager_port": 70000},
+            r"^vmmanager_port: 70000 is not a port number",
+        ),
+        (
             {"platform": "vmmanager", "vmmanager_host": "http://h", "vmmanager_token": "t"},
             r"^vmmanager_host: 'http://h' is not a name or address such as vm\.example\.com",
         ),
