@@ -34,8 +34,8 @@ class Schedule:
     approached.
     """
 
-    hot: float = 0.4
-    cold: float = 0.1
+    hot: float = 0.3
+    cold: float = 0.08
     weight: float = 1.0
     yields: float = 1.03
     look_every: int = 50

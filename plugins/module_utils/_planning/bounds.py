@@ -210,4 +210,4 @@ def _game(tables: Sequence[Sequence[Row]], hosts: int) -> float:
 
 
 def _dot(left: Sequence[float], right: Sequence[float]) -> float:
-    return sum(map(mul, left, right))
+    return float(sum(map(mul, left, right)))

@@ -15,10 +15,11 @@ from .._model.plan import Plan
 from .._model.policy import Policy
 from .._model.selector import Selector
 from .._model.snapshot import Snapshot
+from .build import build
 from .consolidate import choose, consolidation_of, running_by_host
 from .consolidate_told import hosts_needed
 from .hosts import closed
-from .problem import Problem, build
+from .problem import Problem
 from .search import place_like
 from .state import State
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .._model.plan import ClusterState, GuestRef, Immovable, MigrationKind, Unresolved, Violation
+from .conflicts import too_many_for_their_hosts
 from .consolidate import closing
 from .consolidate_told import why_consolidated
 from .problem import Problem
@@ -167,15 +168,45 @@ def broken_rules(
             if problem.stays[g] is not None
         ]
         why = violation.detail
-        if rule.kind == "anti_affinity" and len(rule.guests) > sum(problem.roles.receives):
-            hosts = sum(problem.roles.receives)
-            why += f"; {len(rule.guests)} guests can't be apart on {hosts} hosts (even_spread can)"
+        crowd = _crowds(problem, rule, index)
+        if crowd:
+            why += f"; {crowd}"
         elif fixed:
             why += "; " + "; ".join(fixed[:3])
         else:
             why += "; no host has room without breaking another rule or limit"
         found.append(Unresolved(what=f"rule {rule.name}", why=why))
     return found
+
+
+def _crowds(problem: Problem, rule: Rule, index: Mapping[str, int]) -> str | None:
+    """Too few hosts for guests that are to be apart, by this rule or by another that concerns its guests."""
+    if rule.kind == "anti_affinity":
+        crowd = _crowd(problem, [index[guest] for guest in rule.guests])
+        return crowd and f"{crowd} (even_spread can)"
+    for other in problem.rules:
+        if other.kind == "anti_affinity" and other.strict and set(other.guests) & set(rule.guests):
+            crowd = _crowd(problem, [index[guest] for guest in other.guests])
+            if crowd:
+                return f"with rule {other.name}, {crowd}"
+    return None
+
+
+def _crowd(problem: Problem, guests: Sequence[int]) -> str | None:
+    """The fewest of these guests that can't be apart because they have too few hosts among them."""
+    allowed = {guest: 1 << problem.home[guest] for guest in guests}
+    for unit, members in enumerate(problem.members):
+        for guest in allowed.keys() & set(members):
+            allowed[guest] = problem.unit_mask[unit]
+    found = too_many_for_their_hosts(allowed)
+    if found is None:
+        return None
+    crowd, mask = found
+    hosts = [host.name for index, host in enumerate(problem.hosts) if mask >> index & 1]
+    names = ", ".join(problem.guests[guest].name for guest in crowd[:10])
+    where = f": {', '.join(hosts)}" if len(hosts) < sum(problem.roles.receives) else ""
+    many = f"{len(crowd)} guests" + (f" ({names})" if len(crowd) < len(guests) else "")
+    return f"{many} can't be apart on {len(hosts)} host{'s' * (len(hosts) != 1)}{where}"
 
 
 def stranded(problem: Problem, places: Sequence[int]) -> list[Unresolved]:

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from .._model.plan import ClusterState
 from .._model.policy import Policy
-from .problem import ANY_SPREAD, Problem
+from .metrics import ANY_SPREAD
+from .problem import Problem
 
 
 def awake(problem: Problem, after: ClusterState) -> Policy | None:

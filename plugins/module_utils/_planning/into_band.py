@@ -29,6 +29,8 @@ QUICK = Schedule(hot=0.5, cold=0.01, free=True)
 # Other places for the band, tried where the nearest one leads nowhere; less often in large clusters, which
 # have enough guests to fill any gap.
 ATTEMPTS, ATTEMPTED_UNITS, ATTEMPT_STEPS = 48, 20_000, 2000
+# A tiny cluster has few placements, so few attempts see them all.
+ATTEMPTS_PER_UNIT, STEPS_PER_UNIT = 0.6, 24
 
 Kept = tuple[list[int], tuple[float, ...]]
 
@@ -96,7 +98,8 @@ def _insist(state: State, dice: Random, budget: int, spent: Callable[[], float],
     """
     problem = state.problem
     best, rank = _kept(state), score(state)
-    for _attempt in range(min(ATTEMPTS, ATTEMPTED_UNITS // max(1, len(problem.members)))):
+    units = max(1, len(problem.members))
+    for _attempt in range(min(ATTEMPTS, int(1 + ATTEMPTS_PER_UNIT * units), ATTEMPTED_UNITS // units)):
         if not _outside(state) or spent() >= 0.5:
             break
         _restore(state, origin)
@@ -105,7 +108,7 @@ def _insist(state: State, dice: Random, budget: int, spent: Callable[[], float],
         state.set_band([mean - limit * dice.random() for mean, limit in zip(middle, limits, strict=True)])
         _descend(state, budget)
         if _outside(state):
-            Annealer(state, dice, budget, spent, QUICK).run(ATTEMPT_STEPS)
+            Annealer(state, dice, budget, spent, QUICK).run(min(ATTEMPT_STEPS, STEPS_PER_UNIT * units))
             _descend(state, budget)
         if score(state) < rank:
             best, rank = _kept(state), score(state)

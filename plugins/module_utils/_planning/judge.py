@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from .._model.plan import ClusterState, HostState, Violation
 from .._model.policy import Policy
 from .._model.snapshot import Rule, Snapshot
+from .build import build
 from .estimate import estimated
-from .problem import Group, Problem, build
+from .problem import Group, Problem
 
 Places = Sequence[int]
 

@@ -27,6 +27,7 @@ from .anneal import SETTLED
 from .apply import apply_plan
 from .arrange import arranged
 from .bounds import spread_bound
+from .build import build
 from .consolidate_told import emptied
 from .consolidating import consolidated
 from .errors import UnsafePlan
@@ -39,7 +40,7 @@ from .judge import cluster_state
 from .moves import go_home
 from .order import Order, order
 from .others import defers, left_to_others
-from .problem import Problem, build
+from .problem import Problem
 from .relieve import overloaded, points_before
 from .search import place_like
 from .select import select_guests, select_hosts

@@ -1,0 +1,294 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a snapshot and a policy into a problem. Private to the collection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from .._model.plan import Unresolved
+from .._model.policy import Policy
+from .._model.snapshot import Rule, Snapshot
+from .conflicts import Sharing, smallest_conflict
+from .errors import PlanningError
+from .guests import reachable, shape, stays_because
+from .hosts import needs, roles
+from .metrics import measure
+from .problem import Group, Problem, Vector
+from .rules import resolve
+from .units import group
+
+
+def build(snapshot: Snapshot, policy: Policy, *, makes_room: bool = False) -> Problem:
+    """Raises PlanningError when there is nothing to plan with."""
+    if not snapshot.hosts:
+        raise PlanningError(
+            "the cluster has no hosts",
+            where=f"cluster {snapshot.cluster.name}",
+            hint="Is the account allowed to see them?",
+        )
+    unresolved: list[Unresolved] = []
+    rules, unknown = resolve(snapshot, policy)
+    unresolved += unknown
+    return _Builder(snapshot, policy, rules, unresolved, makes_room=makes_room).problem()
+
+
+class _Builder:
+    """Reads a snapshot step by step; each step needs what the ones before it found."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        policy: Policy,
+        rules: Sequence[Rule],
+        unresolved: list[Unresolved],
+        *,
+        makes_room: bool,
+    ) -> None:
+        self.makes_room = makes_room
+        self.snapshot, self.policy, self.rules, self.unresolved = snapshot, policy, tuple(rules), unresolved
+        self.hosts, self.guests = snapshot.hosts, snapshot.guests
+        self.host_index = {host.id: index for index, host in enumerate(self.hosts)}
+        self.guest_index = {guest.id: index for index, guest in enumerate(self.guests)}
+        self.home = [self.host_index[guest.host] for guest in self.guests]
+        self.roles = roles(snapshot, policy, unresolved)
+        self.needs = needs(snapshot, policy)
+        self.stays = stays_because(snapshot, policy, self.roles, self.rules, others_stay=not makes_room)
+        self.metrics = measure(snapshot, policy, self.roles, self.home, unresolved)
+        self.mask = self._masks()
+        self.groups = self._groups()
+
+    def _masks(self) -> list[int]:
+        """Where each guest may be, host rules included; 0 for one that has no place but the one it has."""
+        cache: dict[tuple[object, ...], int] = {}
+        masks = []
+        for guest, home in zip(self.guests, self.home, strict=True):
+            least = self.hosts[home].version if self.policy.target_version == "not_older" else None
+            key = shape(guest, self.hosts[home], least)
+            if key not in cache:
+                cache[key] = reachable(guest, self.hosts[home], self.hosts, self.roles, least)
+            masks.append(cache[key] | (0 if self.roles.leaving[home] else 1 << home))
+        places = tuple(masks)
+        for rule in sorted(self.rules, key=lambda rule: (self._host_rule_broken(rule), rule.name)):
+            if rule.strict and rule.kind in ("host_affinity", "host_anti_affinity"):
+                self._apply_host_rule(rule, masks, places)
+        return masks
+
+    def _host_rule_broken(self, rule: Rule) -> bool:
+        if rule.kind not in ("host_affinity", "host_anti_affinity"):
+            return False
+        inside = rule.kind == "host_affinity"
+        return any((self.guests[self.guest_index[g]].host in rule.hosts) != inside for g in rule.guests)
+
+    def _apply_host_rule(self, rule: Rule, masks: list[int], places: Sequence[int]) -> None:
+        """places: where each guest may be for all that host rules say."""
+        stuck = []
+        wanted = self._wanted(rule)
+        for name in rule.guests:
+            guest = self.guest_index[name]
+            here = 1 << self.home[guest]
+            if masks[guest] & wanted:
+                masks[guest] &= wanted
+            elif wanted & here:
+                # The rule holds, and the only host that keeps it so is the one that the guest should leave.
+                masks[guest] = here
+            else:
+                # Wherever it went, it would go against one of them.
+                masks[guest] = here
+                stuck.append(guest)
+        if stuck:
+            names = ", ".join(self.guests[guest].name for guest in stuck[:10])
+            hosts = ", ".join(self.hosts[self.host_index[host]].name for host in rule.hosts[:10]) or "no host"
+            verb = "wants" if rule.kind == "host_affinity" else "forbids"
+            self.unresolved.append(
+                Unresolved(
+                    what=f"rule {rule.name}",
+                    why=f"it {verb} {hosts} for {names}, and "
+                    + self._against(rule, stuck[0], places[stuck[0]]),
+                )
+            )
+
+    def _wanted(self, rule: Rule) -> int:
+        listed = sum(1 << self.host_index[host] for host in rule.hosts)
+        return listed if rule.kind == "host_affinity" else ((1 << len(self.hosts)) - 1) & ~listed
+
+    def _against(self, rule: Rule, guest: int, places: int) -> str:
+        """What leaves this guest of the rule no host."""
+        name = self.guests[guest].name
+        wanted = {rule.name: self._wanted(rule)}
+        for other in sorted(self.rules, key=lambda other: other.name):
+            concerns = other.strict and other.kind in ("host_affinity", "host_anti_affinity")
+            if concerns and other.name != rule.name and self.guests[guest].id in other.guests:
+                wanted[other.name] = self._wanted(other)
+        others = [other for other in smallest_conflict(places, wanted) if other != rule.name]
+        if not others:
+            return f"no such host could run {name}: state, datastores, networks, CPU or version forbid it"
+        rules = " and ".join(f"rule {other}" for other in others)
+        return f"{rules} {'leaves' if len(others) == 1 else 'leave'} {name} no such host"
+
+    def _groups(self) -> list[Group]:
+        kinds = {"anti_affinity": "apart", "even_spread": "even"}
+        groups = []
+        for rule in self.rules:
+            guests = tuple(self.guest_index[guest] for guest in rule.guests)
+            if rule.kind in kinds and len(guests) > 1:
+                groups.append(
+                    Group(
+                        name=rule.name,
+                        kind=kinds[rule.kind],
+                        guests=guests,
+                        strict=rule.strict,
+                        skew=rule.max_skew,
+                        weight=rule.weight,
+                        domain=self._domain(guests) if rule.kind == "even_spread" else frozenset(),
+                    )
+                )
+            elif not rule.strict and guests and (rule.kind != "affinity" or len(guests) > 1):
+                groups.append(self._soft(rule, guests))
+        return groups
+
+    def _domain(self, guests: Sequence[int]) -> frozenset[int]:
+        """The hosts that an even spread is over: those that take part and could have one of the guests."""
+        mask = 0
+        for guest in guests:
+            mask |= self.mask[guest] if self.stays[guest] is None else 0
+            mask |= 1 << self.home[guest]
+        return frozenset(
+            index for index in range(len(self.hosts)) if mask >> index & 1 and self.hosts[index].active
+        )
+
+    def _soft(self, rule: Rule, guests: tuple[int, ...]) -> Group:
+        listed = frozenset(self.host_index[host] for host in rule.hosts)
+        everywhere = frozenset(range(len(self.hosts)))
+        return Group(
+            name=rule.name,
+            kind="together" if rule.kind == "affinity" else "pinned",
+            guests=guests,
+            strict=False,
+            weight=rule.weight,
+            domain=everywhere - listed if rule.kind == "host_affinity" else listed,
+        )
+
+    def problem(self) -> Problem:
+        names = [guest.name for guest in self.guests], [host.name for host in self.hosts]
+        sharing = Sharing(names, self.home, self.mask, self.stays, self.needs, self.groups)
+        grouping = group(
+            len(self.guests), self.rules, self.guest_index, self.home, sharing.conflict, self.unresolved
+        )
+        held = self._held_by_broken_affinity(grouping.given_up)
+        members, masks = [], []
+        for guests in grouping.groups:
+            moving = tuple(guest for guest in guests if self.stays[guest] is None)
+            mask = -1
+            for guest in guests:
+                mask &= self.mask[guest] if self.stays[guest] is None else 1 << self.home[guest]
+            together = len({self.home[guest] for guest in guests}) == 1
+            why = next((held[guest] for guest in guests if guest in held), None)
+            if why is None and together and mask & ~(1 << self.home[guests[0]]) == 0:
+                why = "its rules, datastores, networks or version leave it no other host"
+            if why is not None:
+                for guest in moving:
+                    self.stays[guest] = why
+            elif moving:
+                members.append(moving)
+                masks.append(mask)
+        return self._assemble(members, masks)
+
+    def _held_by_broken_affinity(self, given_up: frozenset[str]) -> dict[int, str]:
+        """Guests that have at least one partner beside them, of a rule that can't bring all partners
+        together.
+        """
+        held = {}
+        for rule in self.rules:
+            if rule.name in given_up:
+                homes = [self.home[self.guest_index[guest]] for guest in rule.guests]
+                for name, home in zip(rule.guests, homes, strict=True):
+                    if homes.count(home) > 1:
+                        held[self.guest_index[name]] = (
+                            f"rule {rule.name} can't be kept, and moving it could make that worse"
+                        )
+        return held
+
+    def _crowded(self, group_: Group) -> list[int]:
+        """Guests of a strict rule that stand where the rule wants fewer."""
+        if not group_.strict:
+            return []
+        counts = Counter(self.home[guest] for guest in group_.guests)
+        if group_.kind == "apart":
+            most = 1
+        else:
+            most = min((counts[host] for host in group_.domain), default=0) + group_.skew
+        return [guest for guest in group_.guests if counts[self.home[guest]] > most]
+
+    def _assemble(self, members: list[tuple[int, ...]], masks: list[int]) -> Problem:
+        loads, wants = self.metrics.guest, self.needs.guest
+        unit_load = [_sum([loads[guest] for guest in guests], len(self.metrics.names)) for guests in members]
+        unit_need = [_sum([wants[guest] for guest in guests], len(self.needs.names)) for guests in members]
+        fixed_load = [list(vector) for vector in self.metrics.host]
+        fixed_need = [list(vector) for vector in self.needs.used]
+        unit_of: dict[int, int] = {}
+        for unit, guests in enumerate(members):
+            for guest in guests:
+                unit_of[guest] = unit
+                home = self.home[guest]
+                fixed_load[home] = [a - b for a, b in zip(fixed_load[home], loads[guest], strict=True)]
+                fixed_need[home] = [a - b for a, b in zip(fixed_need[home], wants[guest], strict=True)]
+        unit_groups: list[dict[int, int]] = [{} for _member in members]
+        fixed_groups: list[dict[int, int]] = [{} for _group in self.groups]
+        for number, group_ in enumerate(self.groups):
+            for guest in group_.guests:
+                if guest in unit_of:
+                    counts = unit_groups[unit_of[guest]]
+                    counts[number] = counts.get(number, 0) + 1
+                else:
+                    counts = fixed_groups[number]
+                    counts[self.home[guest]] = counts.get(self.home[guest], 0) + 1
+        memory = self.needs.names.index("memory")
+        kinds: dict[Vector, int] = {}
+        for scale in self.metrics.scale:
+            kinds.setdefault(scale, len(kinds))
+        crowded = {guest for group_ in self.groups for guest in self._crowded(group_)}
+        return Problem(
+            snapshot=self.snapshot,
+            policy=self.policy,
+            hosts=self.hosts,
+            guests=self.guests,
+            home=tuple(self.home),
+            roles=self.roles,
+            rules=self.rules,
+            metrics=self.metrics,
+            needs=self.needs,
+            groups=tuple(self.groups),
+            stays=tuple(self.stays),
+            members=tuple(members),
+            unit_home=tuple(
+                self.home[guests[0]] if len({self.home[guest] for guest in guests}) == 1 else -1
+                for guests in members
+            ),
+            unit_mask=tuple(masks),
+            host_kind=tuple(kinds[scale] for scale in self.metrics.scale),
+            unit_points=tuple(
+                tuple(tuple(a * b for a, b in zip(load, scale, strict=True)) for load in unit_load)
+                for scale in kinds
+            ),
+            unit_need=tuple(unit_need),
+            unit_bytes=tuple(int(need[memory]) for need in unit_need),
+            unit_groups=tuple(tuple(counts.items()) for counts in unit_groups),
+            fixed_points=tuple(
+                tuple(a * b for a, b in zip(load, scale, strict=True))
+                for load, scale in zip(fixed_load, self.metrics.scale, strict=True)
+            ),
+            fixed_need=tuple(tuple(vector) for vector in fixed_need),
+            fixed_groups=tuple(fixed_groups),
+            crowded=frozenset(
+                unit for unit, guests in enumerate(members) if any(guest in crowded for guest in guests)
+            ),
+            unresolved=tuple(self.unresolved),
+            makes_room=self.makes_room,
+        )
+
+
+def _sum(vectors: Sequence[Vector], length: int) -> Vector:
+    return tuple(sum(vector[index] for vector in vectors) for index in range(length))
