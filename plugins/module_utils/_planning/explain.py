@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .._model.plan import ClusterState, GuestRef, Immovable, MigrationKind, Unresolved, Violation
+from .._model.snapshot import Rule
 from .conflicts import too_many_for_their_hosts
 from .consolidate import closing
 from .consolidate_told import why_consolidated
