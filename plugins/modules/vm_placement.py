@@ -267,11 +267,14 @@ options:
         type: bool
   held:
     description:
-      - Room that others were promised, as leases of M(evenkeel.cluster.capacity_lease) hold it in their C(placements).
+      - Room that others were promised, as M(evenkeel.cluster.capacity_info) returns it in C(placements).
       - What is held in another cluster, or for a guest that exists meanwhile, does not count.
     type: list
     elements: dict
     suboptions:
+      lease:
+        description: Name of the lease, which makes no difference here.
+        type: str
       cluster:
         description: The cluster, as C(platform:id) of its snapshot, on vSphere C(platform:instance:id).
         type: str
@@ -324,6 +327,7 @@ options:
 seealso:
   - module: evenkeel.cluster.cluster_facts
   - module: evenkeel.cluster.vm_migrate
+  - module: evenkeel.cluster.capacity_info
   - module: evenkeel.cluster.capacity_lease
 """
 
@@ -379,7 +383,7 @@ EXAMPLES = r"""
 - name: The best of two clusters, in which leases hold room already
   evenkeel.cluster.vm_placement:
     snapshot_paths: [/var/lib/evenkeel/east.json, /var/lib/evenkeel/west.json]
-    held: "{{ capacity.leases | map(attribute='placements') | flatten }}"
+    held: "{{ capacity.placements }}"
     vms: [{name: "ci-{{ build }}", cpu: 8, memory: 32G, pool: ci}]
   register: place
 """

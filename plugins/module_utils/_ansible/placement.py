@@ -101,6 +101,7 @@ def _vm(given: Mapping[str, Any], path: str) -> dict[str, Any]:
 def _held(given: Mapping[str, Any], path: str) -> dict[str, Any]:
     reservation = _bare(given)
     cluster = reservation.pop("cluster")
+    reservation.pop("lease", None)
     reservation["memory"] = size_of(given["memory"], f"{path}.memory")
     for index, disk in enumerate(reservation.get("disks", ())):
         disk["size"] = size_of(disk["size"], f"{path}.disks[{index}].size")

@@ -99,6 +99,7 @@ PLACEMENT_ARGUMENTS: dict[str, Any] = {
         "type": "list",
         "elements": "dict",
         "options": {
+            "lease": {"type": "str"},
             "cluster": {"type": "str", "required": True},
             "guest": {"type": "str", "required": True},
             "host": {"type": "str", "required": True},

@@ -10,7 +10,13 @@ from typing import Any
 import yaml
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_arguments import (
+    LEASE_ARGUMENTS,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.loads import HOST_LOAD_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.placement_arguments import (
+    PLACEMENT_ARGUMENTS,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import (
     POLICY_ARGUMENTS,
 )
@@ -70,6 +76,33 @@ def test_the_role_host_load_takes_what_its_module_takes() -> None:
         for difference in differences(spec, options[f"host_load_{name}"], name)
     ]
     assert found == []
+
+
+def test_the_role_lease_takes_what_its_module_takes() -> None:
+    role = ROLE.parent / "lease"
+    text = (role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    options = yaml.safe_load(text)["argument_specs"]["main"]["options"]
+    tasks = (role / "tasks" / "main.yml").read_text(encoding="utf-8")
+    found = []
+    for name, spec in {**STATE_ARGUMENTS, **LEASE_ARGUMENTS}.items():
+        found += differences(spec, options.get(f"lease_{name}", {}), name)
+        found += [] if f"    {name}: \"{{{{ lease_{name}" in tasks else [f"{name} is not passed on"]
+    assert found == []
+
+
+def test_the_role_place_takes_what_its_module_takes() -> None:
+    role = ROLE.parent / "place"
+    text = (role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    options = yaml.safe_load(text)["argument_specs"]["main"]["options"]
+    found = [
+        difference
+        for name, spec in PLACEMENT_ARGUMENTS.items()
+        for difference in differences(spec, options[f"place_{name}"], name)
+    ]
+    assert found == []
+    tasks = (role / "tasks" / "main.yml").read_text(encoding="utf-8")
+    tasks += (role / "tasks" / "verify.yml").read_text(encoding="utf-8")
+    assert [name for name in options if name.startswith("place_") and name not in tasks] == []
 
 
 def test_every_variable_of_the_tasks_is_described() -> None:
