@@ -19,8 +19,6 @@ from .problem import Problem
 from .state import APART_AT_HOME, State
 
 Undo = list[tuple[int, int]]
-# Hosts, and guests of each, that are looked at to make room for a guest that finds none.
-MOST_HOSTS, MOST_GUESTS = 12, 24
 
 
 def consolidation_of(problem: Problem) -> Consolidation:
@@ -189,6 +187,7 @@ class _Emptying:
             lambda host: (guests[host], memory[host], host),
             lambda host: (memory[host], guests[host], host),
             lambda host: (room[host], guests[host], host),
+            lambda host: (max(state.points[host], default=0.0), guests[host], host),
         )
         seen: list[list[int]] = []
         for key in keys:
@@ -233,7 +232,7 @@ class _Emptying:
             undo.append((unit, source))
             return True
         state.put(unit, source)
-        return self._make_room(unit, closing, undo)
+        return False
 
     def _best(self, unit: int, closing: int, *, tight: bool) -> int | None:
         """The emptiest host that it fits on, so that the others stay level, or the fullest."""
@@ -252,27 +251,3 @@ class _Emptying:
             if best is None or key < best:
                 best = key
         return None if best is None else best[-1]
-
-    def _make_room(self, unit: int, closing: int, undo: Undo) -> bool:
-        """Let one guest of another host give way."""
-        state, size = self.state, self.problem.unit_bytes
-        hosts = [
-            host
-            for host in range(len(self.problem.hosts))
-            if host != closing and state.on[host] and self.problem.unit_mask[unit] >> host & 1
-        ]
-        source = state.take(unit)
-        for host in sorted(hosts, key=lambda host: (crowding(state, unit, host), host))[:MOST_HOSTS]:
-            for other in sorted(state.on[host], key=lambda other: (size[other], other))[:MOST_GUESTS]:
-                state.take(other)
-                if state.fits(unit, host):
-                    state.put(unit, host)
-                    away = self._best(other, closing, tight=True)
-                    if away is not None and away != host:
-                        state.put(other, away)
-                        undo += [(unit, source), (other, host)]
-                        return True
-                    state.take(unit)
-                state.put(other, host)
-        state.put(unit, source)
-        return False

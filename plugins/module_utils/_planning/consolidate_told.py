@@ -15,6 +15,8 @@ from .consolidate import closing, consolidation_of, is_underused, may_be_emptied
 from .problem import Problem
 from .state import State
 
+STAYS_ON = "stays on"
+
 
 def emptied(problem: Problem, places: Sequence[int]) -> tuple[int, ...]:
     """Hosts that run guests and will run none, other than those that are in maintenance."""
@@ -49,7 +51,7 @@ def kept_on(state: State, places: Sequence[int]) -> list[Unresolved]:
         return []
     return [
         Unresolved(
-            what=f"host {problem.hosts[host].name} stays on",
+            what=f"host {problem.hosts[host].name} {STAYS_ON}",
             why=f"it is below {wants.below:g} % in every metric, and {_what_keeps(state, host, after[host])}",
         )
         for host in on

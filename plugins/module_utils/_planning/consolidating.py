@@ -17,7 +17,7 @@ from .._model.selector import Selector
 from .._model.snapshot import Snapshot
 from .build import build
 from .consolidate import choose, consolidation_of, running_by_host
-from .consolidate_told import hosts_needed
+from .consolidate_told import STAYS_ON, hosts_needed
 from .hosts import closed
 from .problem import Problem
 from .search import place_like
@@ -34,11 +34,16 @@ def consolidated(snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finis
     be emptied without them.
     """
     problem, result = _attempt(_without_empty(snapshot), policy, solve, finish)
-    if result.unresolved:
+    if _wrong(result):
         roomier, other = _attempt(snapshot, policy, solve, finish)
-        if len(other.unresolved) < len(result.unresolved):
+        if _wrong(other) < _wrong(result):
             return roomier, other
     return problem, result
+
+
+def _wrong(result: Plan) -> int:
+    """What is left undone besides hosts that stay on."""
+    return sum(not item.what.endswith(STAYS_ON) for item in result.unresolved)
 
 
 def _without_empty(snapshot: Snapshot) -> Snapshot:
@@ -61,8 +66,8 @@ def _attempt(snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish) -
         running = running_by_host(problem, places)
         stuck = [host for host in chosen if running[host]]
         if not stuck:
-            plain = finish(first, solve(first))[0] if result.unresolved else result
-            if len(plain.unresolved) < len(result.unresolved):
+            plain = finish(first, solve(first))[0] if _wrong(result) else result
+            if _wrong(plain) < _wrong(result):
                 problem, result = first, plain
             break
         # There is no safe order to empty them in: they stay on.

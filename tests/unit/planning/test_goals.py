@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.rules import resolve
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 from .rehearse import defects
 from .small_clusters import snapshots
@@ -126,3 +128,12 @@ def test_hosts_that_become_empty_are_named(snapshot: Snapshot, policy: Policy) -
     for host in result.emptied:
         assert result.before.hosts[host].guests > 0
         assert result.after.hosts[host].guests == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("wants", [{}, {"fill": 81, "below": 60}])
+def test_a_cluster_is_consolidated_once(seed: int, wants: dict[str, float]) -> None:
+    snapshot = generate(Shape(hosts=6, guests=60, seed=seed))
+    policy = Policy.from_json({"goal": "consolidate", "consolidate": wants})
+    first = plan(snapshot, policy)
+    assert plan(apply_plan(snapshot, first), policy).migrations == ()
