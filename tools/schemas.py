@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 from ..plugins.module_utils._model.outcome import Outcome
+from ..plugins.module_utils._model.overrides import Overrides
 from ..plugins.module_utils._model.placement import Placement
 from ..plugins.module_utils._model.placement_request import PlacementRequest
 from ..plugins.module_utils._model.plan import Plan
@@ -19,6 +20,7 @@ FOLDER = ROOT / "docs" / "schemas"
 PUBLISHED = {
     "snapshot": Snapshot,
     "policy": Policy,
+    "what_if": Overrides,
     "plan": Plan,
     "outcome": Outcome,
     "placement_request": PlacementRequest,

@@ -484,6 +484,9 @@ options:
   migration_bandwidth:
     description: Bytes per second that one migration copies. Only estimates of time rest on it.
     type: float
+  dirty_factor:
+    description: Share of a guest's memory that is copied once more because the guest writes meanwhile. 0 unless told otherwise; only estimates of time rest on it.
+    type: float
   max_per_host:
     description: Migrations into or out of one host at the same time, which the waves are made for. 2 unless told otherwise.
     type: int

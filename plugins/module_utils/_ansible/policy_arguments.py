@@ -111,6 +111,7 @@ POLICY_ARGUMENTS: dict[str, Any] = {
     "platform_rules": {"type": "bool"},
     "allow_blockers": {"type": "list", "elements": "str"},
     "migration_bandwidth": {"type": "float"},
+    "dirty_factor": {"type": "float"},
     "max_per_host": {"type": "int"},
     "min_gain": {"type": "float"},
     "effort": {"type": "int"},

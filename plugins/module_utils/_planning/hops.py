@@ -25,7 +25,9 @@ class Hop:
 
 
 def seconds_of(problem: Problem, hop: Hop) -> float:
-    return 1.0 + problem.needs.guest[hop.guest][1] / problem.policy.migration_bandwidth
+    """A second to begin with, then memory and what is written meanwhile, at the policy's bandwidth."""
+    policy = problem.policy
+    return 1.0 + problem.needs.guest[hop.guest][1] * (1.0 + policy.dirty_factor) / policy.migration_bandwidth
 
 
 def free_at_first(problem: Problem, ceilings: Sequence[Sequence[float]]) -> list[list[float]]:
