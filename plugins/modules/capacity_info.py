@@ -40,6 +40,12 @@ options:
     description: Leases that ended within so many seconds are told too. They are remembered for ninety days.
     type: float
     default: 0
+  metrics_path:
+    description:
+      - File to write all of that to as metrics of Prometheus, whatever the other options choose, such as one that the textfile
+        collector of the node exporter reads. Everybody may read it.
+      - It is written in check mode too.
+    type: path
 seealso:
   - module: evenkeel.cluster.capacity_pool
   - module: evenkeel.cluster.capacity_lease
@@ -54,6 +60,10 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.usage.vcpus.percent }} % of the vCPUs, {{ item.usage.memory.percent }} % of the memory"
   loop: "{{ capacity.pools }}"
+
+- name: Let Prometheus know
+  evenkeel.cluster.capacity_info:
+    metrics_path: /var/lib/prometheus/node-exporter/evenkeel.prom
 
 - name: What happened to the leases of a job today
   evenkeel.cluster.capacity_info:

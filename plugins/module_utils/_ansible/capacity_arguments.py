@@ -111,6 +111,7 @@ INFO_ARGUMENTS: dict[str, Any] = {
     "owners": {"type": "list", "elements": "str"},
     "phases": {"type": "list", "elements": "str", "choices": list(get_args(Phase))},
     "ended_within": {"type": "float", "default": 0},
+    "metrics_path": {"type": "path"},
 }
 
 REAP_ARGUMENTS: dict[str, Any] = {

@@ -16,6 +16,8 @@ from .._capacity.report import holds_report, leases_report, pools_report, queue_
 from .._capacity.settle import end_over, end_without_owner, end_without_process, serve_queue
 from .._capacity.turns import change, look
 from .._model.errors import InputError
+from .capacity_metrics import metrics
+from .files import write_text
 from .state import needed_database
 
 
@@ -31,6 +33,10 @@ def inform(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         (pools, leases, queue), (placements, seen) = look(
             database, lambda books: (read(books), holds_report(books))
         )
+    if params["metrics_path"]:
+        going_on = [entry for entry in leases if entry["ended_at"] is None]
+        # Whoever collects metrics is somebody else.
+        write_text(params["metrics_path"], metrics(pools, going_on, queue), "metrics_path", mode=0o644)
     pools = [pool for pool in pools if _matches(pool["name"], params["pools"])]
     leases = [entry for entry in leases if _wanted(entry, params)]
     queue = [entry for entry in queue if _named(entry, params)]

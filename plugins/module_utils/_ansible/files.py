@@ -33,14 +33,20 @@ def read_json(path: str, option: str) -> object:
 
 def write_json(path: str, value: object, option: str) -> None:
     """Write a file whole or not at all; missing folders are made. Only the owner may read it."""
+    write_text(path, json.dumps(value, separators=(",", ":")), option)
+
+
+def write_text(path: str, text: str, option: str, *, mode: int = 0o600) -> None:
+    """As `write_json`, for a text, and for others to read as far as `mode` lets them."""
     target = Path(path).expanduser()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(value, stream, separators=(",", ":"))
+                stream.write(text)
                 stream.flush()
+                os.fchmod(descriptor, mode)
                 os.fsync(stream.fileno())
             os.replace(name, target)
         except OSError:

@@ -133,9 +133,12 @@ def _most(request: Request, pools: Iterable[Pool]) -> str:
 
 
 def _free(request: Request, rooms: Iterable[Room], book: NetworkBook, who: str) -> str:
-    nearest = sorted(rooms, key=lambda room: (room.shortage(request), room.pool.name))[:_MOST_POOLS]
+    nearest = sorted(rooms, key=lambda room: (room.pool.cordoned, room.shortage(request), room.pool.name))[
+        :_MOST_POOLS
+    ]
     return "; ".join(
-        f"pool {room.pool.name} {_amounts(request, room, len(book.choose(room.pool, request, who)))}"
+        f"pool {room.pool.name}{' (cordoned)' if room.pool.cordoned else ''}"
+        f" {_amounts(request, room, len(book.choose(room.pool, request, who)))}"
         for room in nearest
     )
 

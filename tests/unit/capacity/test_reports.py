@@ -20,6 +20,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_lease import lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_pool import describe
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_report import inform, reap
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.files import FileError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.sizes import size_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
     CapacityError,
@@ -287,6 +288,36 @@ def test_what_is_told_can_be_chosen(modules: Modules) -> None:
     assert waiting["why"].startswith("0 of 1 pools have room for 10 vCPUs: 1 vcpus; free now: pool b 0 vCPUs")
     with pytest.raises(InputError, match=r"^ended_within: -1"):
         modules.info(ended_within=-1)
+
+
+def test_metrics(modules: Modules, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "evenkeel.prom"
+    networks = [{"name": "n1"}, {"name": "n2"}, {"name": "m", "type": "multi-tenant"}]
+    modules.pool(name='odd "pool"', networks=networks, **USUAL)
+    modules.pool(name="b", cordoned=True, **USUAL)
+    modules.lease(name="one", vcpus=4, memory="25G", networks=1)
+    modules.lease(name="two", vcpus=8, keep_place=3600)
+    modules.info(metrics_path=str(path), pools=["b"])
+    text = path.read_text(encoding="utf-8")
+    assert path.stat().st_mode & 0o777 == 0o644
+    pool = r'pool="odd \"pool\""'
+    for line in (
+        f'evenkeel_pool_available{{{pool},resource="vcpus"}} 6',
+        f'evenkeel_pool_leased{{{pool},resource="memory"}} {25 * GIB}',
+        f'evenkeel_pool_capacity{{{pool},resource="networks"}} 3',
+        f'evenkeel_pool_networks{{{pool},type="single-tenant"}} 2',
+        f'evenkeel_pool_networks_available{{{pool},type="single-tenant"}} 1',
+        f"evenkeel_pool_leases{{{pool}}} 1",
+        'evenkeel_pool_cordoned{pool="b"} 1',
+        'evenkeel_leases{phase="Fulfilled"} 1',
+        'evenkeel_leases{phase="Pending"} 1',
+        "# TYPE evenkeel_leases gauge",
+    ):
+        assert line in text.splitlines(), line
+    names = [line.split("{")[0].split()[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(set(names)) == text.count("# TYPE") == text.count("# HELP")
+    with pytest.raises(FileError, match="can't be written"):
+        modules.info(metrics_path="/proc/nowhere/evenkeel.prom")
 
 
 def test_placements_are_told_as_they_are_asked_for(modules: Modules) -> None:
