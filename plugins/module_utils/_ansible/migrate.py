@@ -101,7 +101,14 @@ def _plan_of(params: Mapping[str, Any]) -> Plan | None:
 def _of_plan(plan: Plan, snapshot: Snapshot) -> Work:
     """The rules are those of the cluster as it is now: guests that came since count."""
     rules, _unresolved = resolve(snapshot, plan.policy)
-    return Work(cluster=plan.cluster, migrations=plan.migrations, rules=rules, limits=plan.policy.limits)
+    leaving = {migration.source for migration in plan.migrations if migration.kind == "evacuate"}
+    return Work(
+        cluster=plan.cluster,
+        migrations=plan.migrations,
+        rules=rules,
+        limits=plan.policy.limits,
+        emptied=frozenset(leaving.union(plan.emptied)),
+    )
 
 
 def _as_hosts_see_it(platform: Platform, plan: Plan | None) -> Platform:

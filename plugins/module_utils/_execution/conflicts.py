@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .._model.plan import Migration
 from .._model.snapshot import Rule
@@ -14,9 +14,10 @@ from .._platforms.protocol import ClusterNow
 
 
 class Conflicts:
-    """The strict rules of a cluster, by guest."""
+    """The strict rules of a cluster, by guest. Hosts that are `emptied` do not count in an even spread."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], emptied: Collection[str] = ()) -> None:
+        self._emptied = emptied
         self._by_guest: dict[str, list[Rule]] = {}
         for rule in rules:
             if rule.strict:
@@ -43,43 +44,58 @@ class Conflicts:
         on both of its hosts; what keeps guests together or even is judged by where everything ends.
         """
         for rule in self._by_guest.get(migration.guest.id, ()):
-            why = _broken(rule, migration, now, underway, pending)
+            why = self._broken(rule, migration, now, underway, pending)
             if why is not None:
                 return f"it would break rule {rule.name}: {why}"
         return None
 
+    def _broken(
+        self,
+        rule: Rule,
+        migration: Migration,
+        now: ClusterNow,
+        underway: Sequence[Migration],
+        pending: Sequence[Migration],
+    ) -> str | None:
+        if rule.kind == "anti_affinity":
+            return _together(rule, migration, now, underway)
+        if rule.kind == "host_affinity":
+            inside = migration.source in rule.hosts
+            return (
+                f"{migration.target} is none of its hosts"
+                if inside and migration.target not in rule.hosts
+                else None
+            )
+        if rule.kind == "host_anti_affinity":
+            outside = migration.source not in rule.hosts
+            banned = outside and migration.target in rule.hosts
+            return f"{migration.target} is one of its hosts" if banned else None
+        ends = _ends(rule, now, [*underway, *pending])
+        if rule.kind == "affinity":
+            apart = sorted(
+                host
+                for guest, host in ends.items()
+                if guest != migration.guest.id and host != ends.get(migration.guest.id)
+            )
+            whole = len({now.guests[guest].host for guest in rule.guests if guest in now.guests}) <= 1
+            return f"others of it stay on {apart[0]}" if apart and whole else None
+        return self._uneven(rule, now, ends, [*underway, *pending])
 
-def _broken(
-    rule: Rule,
-    migration: Migration,
-    now: ClusterNow,
-    underway: Sequence[Migration],
-    pending: Sequence[Migration],
-) -> str | None:
-    if rule.kind == "anti_affinity":
-        return _together(rule, migration, now, underway)
-    if rule.kind == "host_affinity":
-        inside = migration.source in rule.hosts
-        return (
-            f"{migration.target} is none of its hosts"
-            if inside and migration.target not in rule.hosts
-            else None
-        )
-    if rule.kind == "host_anti_affinity":
-        outside = migration.source not in rule.hosts
-        return (
-            f"{migration.target} is one of its hosts" if outside and migration.target in rule.hosts else None
-        )
-    ends = _ends(rule, now, [*underway, *pending])
-    if rule.kind == "affinity":
-        apart = sorted(
+    def _uneven(
+        self, rule: Rule, now: ClusterNow, ends: Mapping[str, str], planned: Sequence[Migration]
+    ) -> str | None:
+        """A host that never has a member may be closed to all of them, and does not count as empty."""
+        present = [now.guests[guest].host for guest in rule.guests if guest in now.guests]
+        touched = {*present, *(end for other in planned if other.guest.id in ends for end in _both(other))}
+        hosts = [
             host
-            for guest, host in ends.items()
-            if guest != migration.guest.id and host != ends.get(migration.guest.id)
-        )
-        whole = len({now.guests[guest].host for guest in rule.guests if guest in now.guests}) <= 1
-        return f"others of it stay on {apart[0]}" if apart and whole else None
-    return _uneven(rule, now, ends)
+            for host, state in now.hosts.items()
+            if state.active and host in touched and host not in self._emptied
+        ]
+        skew = _skew(ends.values(), hosts)
+        if skew <= max(rule.max_skew, _skew(present, hosts)):
+            return None
+        return f"its guests on two hosts would differ by {skew}"
 
 
 def _together(rule: Rule, migration: Migration, now: ClusterNow, underway: Sequence[Migration]) -> str | None:
@@ -109,13 +125,8 @@ def _ends(rule: Rule, now: ClusterNow, planned: Sequence[Migration]) -> Mapping[
     return places
 
 
-def _uneven(rule: Rule, now: ClusterNow, ends: Mapping[str, str]) -> str | None:
-    hosts = [host for host, state in now.hosts.items() if state.active]
-    skew = _skew(ends.values(), hosts)
-    present = _skew((now.guests[guest].host for guest in rule.guests if guest in now.guests), hosts)
-    if skew <= max(rule.max_skew, present):
-        return None
-    return f"its guests on two hosts would differ by {skew}"
+def _both(migration: Migration) -> tuple[str, str]:
+    return migration.source, migration.target
 
 
 def _skew(places: Iterable[str], hosts: Sequence[str]) -> int:

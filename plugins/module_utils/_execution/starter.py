@@ -35,7 +35,7 @@ class Starter:
         self._slots = slots
         self._ledger = ledger
         self._past = past
-        self._conflicts = Conflicts(work.rules)
+        self._conflicts = Conflicts(work.rules, work.emptied)
         self._clock = clock
         self._attempts: dict[int, int] = {}
         self._busy: dict[int, float] = {}

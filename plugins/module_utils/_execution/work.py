@@ -19,12 +19,15 @@ from .._model.snapshot import ClusterRef, Rule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Migrations of one cluster in a safe order; the rules that must hold and how full a target may get."""
+    """Migrations of one cluster in a safe order; the rules that must hold and how full a target may get.
+    `emptied` are hosts that all guests are to leave: they count in no even spread.
+    """
 
     cluster: ClusterRef
     migrations: Sequence[Migration]
     rules: Sequence[Rule]
     limits: Limits
+    emptied: frozenset[str] = frozenset()
 
     def digest(self) -> str:
         """What a journal names this work by."""

@@ -81,12 +81,15 @@ def run(
     stop_file: Path | None = None,
     journal_path: Path | None = None,
     cluster: ClusterRef = CLUSTER,
+    emptied: frozenset[str] = frozenset(),
 ) -> Outcome:
     platform: Platform = RehearsalPlatform(str(path))
     if dry:
         sizes = {migration.guest.id: migration.cost.memory for migration in migrations}
         platform = DryRun(platform, sizes)
-    work = Work(cluster=cluster, migrations=migrations, rules=rules, limits=Limits())
+    work = Work(
+        cluster=cluster, migrations=migrations, rules=rules, limits=Limits(), emptied=emptied
+    )
     outcome = Executor(
         work,
         platform,
@@ -218,6 +221,21 @@ def test_guests_stay_evenly_spread(cluster: Path) -> None:
     assert run(cluster, [step(1, "1", "a", "b")], rules=[even]).status == "done"
     outcome = run(cluster, [step(1, "3", "c", "b")], rules=[even])
     assert outcome.migrations[0].why == "it would break rule web: its guests on two hosts would differ by 2"
+
+
+def test_a_host_that_is_emptied_does_not_count_in_an_even_spread(cluster: Path) -> None:
+    even = Rule(name="web", kind="even_spread", guests=("1", "2", "3"), strict=True, source="test")
+    assert run(cluster, [step(1, "2", "a", "b")], rules=[even]).status == "done"
+    away = [step(1, "1", "a", "b")]
+    assert run(cluster, away, rules=[even]).migrations[0].result == "skipped"
+    assert run(cluster, away, rules=[even], emptied=frozenset({"a"})).status == "done"
+
+
+def test_a_host_that_never_has_a_member_does_not_count_as_empty(cluster: Path) -> None:
+    even = Rule(name="web", kind="even_spread", guests=("1", "2"), strict=True, source="test")
+    assert run(cluster, [step(1, "2", "a", "b")], rules=[even]).status == "done"
+    # The plan knows why none of them may go to c: it was not asked for.
+    assert run(cluster, [step(1, "1", "a", "b")], rules=[even], emptied=frozenset({"a"})).status == "done"
 
 
 def test_a_stop_file_lets_nothing_start(cluster: Path, tmp_path: Path) -> None:
