@@ -65,7 +65,7 @@ options:
     type: dict
   tolerations:
     description:
-      - Taints that the pools may have, such as V(workload=gpu). Just V(workload) tolerates every value.
+      - Taints that the pools may have, such as V(workload=gpu). Just V(workload) tolerates every value, V(*) every taint.
     type: list
     elements: str
   min_servers:

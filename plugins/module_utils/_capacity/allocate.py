@@ -39,8 +39,8 @@ def bar(request: Request, pool: Pool) -> Obstacle | None:
 
 
 def _tolerated(taint: str, request: Request) -> bool:
-    """A toleration is the taint itself, or for `key=value` its key alone."""
-    return taint in request.tolerations or taint.partition("=")[0] in request.tolerations
+    """A toleration is the taint itself, or for `key=value` its key alone, or `*` for all taints."""
+    return any(word in request.tolerations for word in (taint, taint.partition("=")[0], "*"))
 
 
 def never(request: Request, pool: Pool) -> Obstacle | None:
