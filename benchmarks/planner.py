@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The planner's figures, measured in one run:
 
-    .venv/bin/python benchmarks/planner.py [--full] [--only small,hbal,stability,makespan,scale]
+    .venv/bin/python benchmarks/planner.py [--full] [--only small,hbal,stability,makespan,scale,module]
 
 hbal (Debian package ganeti-htools-3.0) is the peer. Everything but the times is the same in every run. Writes
 docs/benchmarks/planner.json and its plots.
@@ -15,6 +15,7 @@ import json
 import random
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -310,6 +311,42 @@ def scale(full: bool) -> Figures:
     return {"rows": rows}
 
 
+def module(full: bool) -> Figures:
+    """A large cluster planned to 15 points by the module, from file to file, Ansible included."""
+    hosts, guests = (1000, 40000) if full else (100, 4000)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        snapshot = generate(Shape(hosts=hosts, guests=guests, seed=1))
+        (folder / "snapshot.json").write_text(json.dumps(snapshot.to_json()))
+        options = {
+            "snapshot_path": f"{folder}/snapshot.json",
+            "plan_path": f"{folder}/plan.json",
+            "max_spread": 15,
+        }
+        started = time.perf_counter()
+        subprocess.run(
+            [
+                Path(sys.executable).with_name("ansible"),
+                "localhost",
+                "--module-name=evenkeel.cluster.balance_plan",
+                f"--args={json.dumps(options)}",
+            ],
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        seconds = time.perf_counter() - started
+        result = Plan.from_json(json.loads((folder / "plan.json").read_text()))
+    return {
+        "cluster": f"{hosts}x{guests}",
+        "status": result.status,
+        "migrations": len(result.migrations),
+        "rules left broken": len(result.after.violations),
+        "widest spread": max(value or 0.0 for value in result.after.spread.values()),
+        "seconds": seconds,
+        "MiB of the largest process": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+    }
+
+
 def share(hits: Any) -> str:
     found = list(hits)
     return f"{sum(found)} of {len(found)}"
@@ -324,6 +361,7 @@ def show(row: Mapping[str, Any]) -> None:
 
 SECTIONS: dict[str, Callable[[bool], Figures]] = {
     "scale": scale,
+    "module": module,
     "makespan": makespan,
     "stability": stability,
     "small": small,
