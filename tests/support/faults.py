@@ -10,7 +10,7 @@ from contextlib import closing
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
-from ansible_collections.evenkeel.cluster.tests.support.weather import connect
+from ansible_collections.evenkeel.cluster.tests.support.weather import CALM, connect
 
 Strike = Callable[[Simulator], object]
 
@@ -78,6 +78,38 @@ def reset(calls: dict[str, str], when: str, times: int = 1) -> Strike:
         simulator.switches(drop_connection=[{"call": call, "count": times, "when": when}])
 
     return strike
+
+
+def for_a_while(seconds: float, **switches: object) -> Strike:
+    """Switches that are as they were after so long."""
+
+    def strike(simulator: Simulator) -> None:
+        simulator.switches(**switches)
+        calm = {name: CALM[name] for name in switches}
+        threading.Timer(seconds, lambda: simulator.switches(**calm)).start()
+
+    return strike
+
+
+def away(simulator: Simulator) -> None:
+    """Whatever is asked meets 503 for a while, for half of the executor's patience or less."""
+    for_a_while(1.0, fail_calls=[{"call": "*", "error": 503}])(simulator)
+
+
+def mute(simulator: Simulator) -> None:
+    """No answer comes in time for a while."""
+    for_a_while(0.8, latency_seconds=1.5)(simulator)
+
+
+def short_tickets(simulator: Simulator) -> None:
+    """A ticket is not accepted any more after a second, as after two hours."""
+    simulator.switches(ticket_seconds=1.3)
+
+
+def slow_refusal(simulator: Simulator) -> None:
+    """The session ends, and it takes a while until that is said."""
+    simulator.switches(auth_delay_seconds=0.3)
+    simulator.expire_sessions()
 
 
 def slow(simulator: Simulator) -> None:

@@ -61,7 +61,7 @@ CALM: Mapping[str, object] = {
 }
 CALM_MORE: Mapping[str, Mapping[str, object]] = {
     "vcenter": {},
-    "proxmox": {"quorate": True, "ha_refuse": []},
+    "proxmox": {"quorate": True, "ha_refuse": [], "ticket_seconds": 7200, "auth_delay_seconds": 0},
     "vmmanager": {"asleep_requests": 0, "listing_seconds": 0, "defer_seconds": 0, "unsuitable": {}},
 }
 # As the simulated VMmanager names it.
@@ -83,8 +83,8 @@ class QuickClock(SystemClock):
         time.sleep(seconds / PACE)
 
 
-def connect(connection: launch.Connection) -> Platform:
-    """A session of its own."""
+def connect(connection: launch.Connection, timeout: float = 30.0) -> Platform:
+    """A session of its own; `timeout`: seconds that the platform may stay silent."""
     if connection.platform == "vcenter":
         return VSpherePlatform(
             VSphereConnection(
@@ -93,6 +93,7 @@ def connect(connection: launch.Connection) -> Platform:
                 username=connection.user,
                 password=connection.password,
                 ca_path=connection.ca_path,
+                timeout=timeout,
             ),
             monotonic=quickly,
         )
@@ -105,6 +106,7 @@ def connect(connection: launch.Connection) -> Platform:
                 password=connection.password,
                 ca_path=connection.ca_path,
                 metrics=(MEASURED,),
+                timeout=timeout,
             ),
             sleep=lambda seconds: time.sleep(seconds / PACE),
             monotonic=quickly,
@@ -116,6 +118,7 @@ def connect(connection: launch.Connection) -> Platform:
             api_user=connection.user,
             api_password=connection.password,
             ca_path=connection.ca_path,
+            api_timeout=timeout,
         ),
         monotonic=quickly,
     )

@@ -60,7 +60,7 @@ class Executor:
         self._starter = Starter(work, platform, slots, self._ledger, journal.past, clock)
         self._watcher = Watcher(platform, self._ledger, clock, conduct.timeout)
         self._halted: str | None = None
-        self._silent_since: float | None = None
+        self._silent_since: dict[str, float] = {}
         self._wait = _FIRST_WAIT
         self._began = clock.monotonic()
 
@@ -152,12 +152,12 @@ class Executor:
             try:
                 now = self._look()
             except PlatformError as error:
-                self._bear(error)
+                self._bear("look", error)
                 if self._halted is not None or self._stop.why(self._clock.monotonic()) is not None:
                     raise
                 self._pause(progressed=False)
             else:
-                self._silent_since = None
+                self._silent_since.pop("look", None)
                 return now
 
     def _look_again(self) -> ClusterNow | None:
@@ -166,25 +166,26 @@ class Executor:
         except (PlatformError, WrongCluster) as error:
             if not self._ledger.running:
                 self._pause(progressed=False)
-            self._bear(error)
+            self._bear("look", error)
             return None
-        self._silent_since = None
+        self._silent_since.pop("look", None)
         return now
 
     def _poll(self) -> None:
         try:
             self._watcher.poll()
         except PlatformError as error:
-            self._bear(error)
+            self._bear("poll", error)
         else:
-            self._silent_since = None
+            self._silent_since.pop("poll", None)
 
-    def _bear(self, error: EvenKeelError) -> None:
-        """Give a platform that does not answer some time; then, or when no time will help, give up."""
+    def _bear(self, question: str, error: EvenKeelError) -> None:
+        """Give a platform that does not answer some time, for each question on its own: one that shows its
+        hosts may yet fail to tell of its tasks. Then, or when no time will help, give up.
+        """
         now = self._clock.monotonic()
-        if self._silent_since is None:
-            self._silent_since = now
-        if isinstance(error, _FINAL) or now - self._silent_since >= PATIENCE_SECONDS:
+        since = self._silent_since.setdefault(question, now)
+        if isinstance(error, _FINAL) or now - since >= PATIENCE_SECONDS:
             self._halted = self._halted or str(error)
             self._watcher.lose_sight(str(error))
 

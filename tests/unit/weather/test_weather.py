@@ -13,13 +13,22 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
+    PlatformError,
+    Unreachable,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
+    MigrationRequest,
+    MigrationState,
+    Platform,
+)
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
 from ansible_collections.evenkeel.cluster.tests.support import faults
 from ansible_collections.evenkeel.cluster.tests.support.faults import (
@@ -64,6 +73,7 @@ class Fault:
     platforms: tuple[str, ...] = ALL
     conduct: Conduct = field(default_factory=Conduct)
     seconds: float = MIGRATION_SECONDS
+    timeout: float = 30.0
 
 
 FAULTS = (
@@ -85,16 +95,20 @@ FAULTS = (
     Fault("tasks are deferred", faults.deferred, {BEFORE: WELL}, VMMANAGER),
     Fault("a target does not suit", faults.unsuitable("101", "h2"), {BEFORE: "s m s m"}, VMMANAGER),
     Fault("what waits gets unsuited", faults.unsuitable("109", "h1"), {EARLY: "m m s m"}, VMMANAGER),
-    Fault("a start meets 595", faults.failing(STARTING, 595, 1), {BEFORE: WELL}, PROXMOX),
-    Fault("a start meets 596", faults.failing(STARTING, 596, 1), {BEFORE: WELL}, PROXMOX),
-    Fault("a start meets 599", faults.failing(STARTING, 599, 1), {BEFORE: WELL, EARLY: WELL}, PROXMOX),
-    Fault("checking meets 595", faults.failing(CHECKING, 595, 2), {BEFORE: WELL, EARLY: WELL}, PROXMOX),
+    Fault("a start meets 595", faults.failing(STARTING, 595, 1), ALWAYS, PROXMOX),
+    Fault("a start meets 596", faults.failing(STARTING, 596, 1), ALWAYS, PROXMOX),
+    Fault("a start meets 599", faults.failing(STARTING, 599, 1), ALWAYS, PROXMOX),
+    Fault("checking meets 595", faults.failing(CHECKING, 595, 2), ALWAYS, PROXMOX),
     Fault("polling meets 599", faults.failing(POLLING, 599, 2), ALWAYS, PROXMOX),
-    Fault("a start is cut off before", faults.reset(STARTING, "before"), {BEFORE: WELL, EARLY: WELL}),
-    Fault("a start is cut off after", faults.reset(STARTING, "after"), {BEFORE: WELL, EARLY: WELL}),
+    Fault("a start is cut off before", faults.reset(STARTING, "before"), ALWAYS),
+    Fault("a start is cut off after", faults.reset(STARTING, "after"), ALWAYS),
     Fault("two starts are cut off after", faults.reset(STARTING, "after", 2), {BEFORE: WELL}),
     Fault("looks are cut off", faults.reset(LOOKING, "before", 3), ALWAYS),
     Fault("answers are slow", faults.slow, {BEFORE: WELL, EARLY: WELL}),
+    Fault("the platform is away for a while", faults.away, ALWAYS),
+    Fault("no answer comes for a while", faults.mute, ALWAYS, timeout=0.7),
+    Fault("tickets end again and again", faults.short_tickets, {BEFORE: WELL}, PROXMOX, seconds=1.6),
+    Fault("a refusal takes long", faults.slow_refusal, ALWAYS, PROXMOX),
     Fault(
         "a target dies",
         faults.host_dies("h2"),
@@ -164,6 +178,10 @@ HA_FAULTS = (
     Fault("three starts are cut off after", faults.reset(STARTING, "after", 3), {BEFORE: "m m m m ma"}),
     Fault("somebody cancels", faults.cancelled("101"), {LATE: "cf m s m ma"}, seconds=0.8),
     Fault("a target dies", faults.host_dies("h2"), {EARLY: "f m s m ma"}),
+    Fault("a source dies", faults.host_dies("h1"), {EARLY: "mf f s m ma"}, seconds=0.8),
+    Fault("quorum flaps", faults.quorum_flaps, dict.fromkeys((BEFORE, EARLY, LATE, UNSEEN), "m m m m ma")),
+    Fault("a task only says OK", faults.migration_fails("101", error="OK"), {BEFORE: "f m s m ma"}),
+    Fault("the platform is away for a while", faults.away, {BEFORE: "m m m m ma", EARLY: "m m m m ma"}),
     Fault("sessions end", faults.sessions_end, dict.fromkeys((BEFORE, EARLY, LATE, UNSEEN), "m m m m ma")),
 )
 
@@ -204,7 +222,7 @@ def test_a_run_in_any_weather(calm: Calm, fault: Fault, platform: str, moment: s
     simulator.switches(migration_seconds=fault.seconds)
     before = simulator.state()
     waiting = Waiting(fault, moment, simulator)
-    with closing(connect(simulator.connection)) as session:
+    with closing(connect(simulator.connection, fault.timeout)) as session:
         # The cluster is found in peace: the fault is for the run.
         cluster = cluster_of(session)
         if moment == BEFORE:
@@ -235,3 +253,49 @@ def again_in_peace(simulator: Simulator, voyage: Voyage, before: Mapping[str, An
     assert outcome.status == "done", [(step.result, step.why) for step in outcome.migrations]
     assert places(simulator.state()) == voyage.goal
     assert violations(voyage, before, simulator.state()) == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "strike"),
+    [
+        ("vcenter", faults.failing(LOOKING, 503, 10_000)),
+        ("proxmox", faults.failing(LOOKING, 503, 10_000)),
+        ("proxmox", faults.quorum_lost),
+        ("vmmanager", faults.failing(LOOKING, 503, 10_000)),
+    ],
+)
+def test_what_can_not_even_be_looked_at_is_left_alone(calm: Calm, platform: str, strike: Strike) -> None:
+    simulator, voyage = calm(platform)
+    before = simulator.state()
+    with closing(connect(simulator.connection)) as session:
+        cluster = cluster_of(session)
+        strike(simulator)
+        with pytest.raises(PlatformError):
+            carry_out(voyage, session, cluster)
+    assert starts(before, simulator.state()) == {}
+    again_in_peace(simulator, voyage, simulator.state())
+
+
+class Untold:
+    """A platform that shows everything but what becomes of its tasks."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._platform, name)
+
+    def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
+        raise Unreachable("nothing is told of tasks", where="poll")
+
+
+@pytest.mark.parametrize("platform", ALL)
+def test_tasks_that_nothing_is_told_of_are_not_asked_about_for_ever(calm: Calm, platform: str) -> None:
+    simulator, voyage = calm(platform)
+    with closing(connect(simulator.connection)) as session:
+        outcome = carry_out(voyage, cast(Platform, Untold(session)), cluster_of(session))
+    # They have arrived, which is seen at the end; what waited for one of them was not begun any more.
+    assert told(outcome) == "m m s m"
+    assert outcome.status == "stopped"
+    assert all("nothing is told of tasks" in step.why for step in outcome.migrations)
+    again_in_peace(simulator, voyage, settle(simulator))

@@ -169,5 +169,9 @@ class Follower:
         end = self._end(real) if real else None
         if end is not None:
             return f"HA's migration ended with: {end}"
-        objection = self._explain(request)
+        try:
+            objection = self._explain(request)
+        except PlatformError as error:
+            # The node in question may be the one that is away.
+            objection = str(error)
         return f"HA dropped the request{': ' + objection if objection else ' without a word'}"
