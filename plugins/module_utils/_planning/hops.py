@@ -8,10 +8,13 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .problem import Problem
+
+# Longer chains of waiting are rings.
+MOST_ROUNDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,35 +41,78 @@ def free_at_first(problem: Problem, ceilings: Sequence[Sequence[float]]) -> list
     ]
 
 
-def seconds_bound(problem: Problem, hops: Sequence[Hop], ceilings: Sequence[Sequence[float]]) -> float:
-    """No order of these hops is faster, detours or not.
+def seconds_bound(
+    problem: Problem, hops: Sequence[Hop], ceilings: Sequence[Sequence[float]], *, detours: bool
+) -> float:
+    """No order of these hops is faster; with `detours`, not even one that parks guests elsewhere meanwhile.
 
-    A host works through what it gives and takes, max_per_host at a time; and a guest for which there is no
-    room on its host has to wait for as many departures from there as make some, the quickest first.
+    A host works through what it gives and takes, max_per_host at a time; a guest for which there is no room
+    on its host has to wait for as many departures from there as make some, the earliest first; and one that
+    a rule keeps apart from a guest there has to wait for that one. Without detours these may have to wait as
+    well; where they wait for each other in a ring there is no such order, and only the first wait counts.
     """
     slots = problem.policy.max_per_host
-    free = free_at_first(problem, ceilings)
-    leaving: dict[int, list[Hop]] = {}
+    seconds = [seconds_of(problem, hop) for hop in hops]
+    leaving: dict[int, list[int]] = {}
     busy: dict[int, float] = {}
-    for hop in hops:
-        leaving.setdefault(hop.source, []).append(hop)
+    for number, hop in enumerate(hops):
+        leaving.setdefault(hop.source, []).append(number)
         for host in (hop.source, hop.target):
-            busy[host] = busy.get(host, 0.0) + seconds_of(problem, hop) / slots
-    longest = max(busy.values(), default=0.0)
-    for hop in hops:
-        wait = _wait(problem, hop, free[hop.target], leaving.get(hop.target, ()))
-        longest = max(longest, wait + seconds_of(problem, hop))
-    return longest
+            busy[host] = busy.get(host, 0.0) + seconds[number] / slots
+    free = free_at_first(problem, ceilings)
+    siblings = _siblings_there(problem, hops, leaving)
+    first = starts = _starts(problem, hops, seconds, free, leaving, siblings)
+    for _round in range(0 if detours else MOST_ROUNDS):
+        ends = [start + takes for start, takes in zip(starts, seconds, strict=True)]
+        later = _starts(problem, hops, ends, free, leaving, siblings)
+        if later == starts:
+            break
+        starts = later
+    else:
+        starts = first
+    ends = [start + takes for start, takes in zip(starts, seconds, strict=True)]
+    return max([*busy.values(), *ends], default=0.0)
 
 
-def _wait(problem: Problem, hop: Hop, free: Sequence[float], leaving: Iterable[Hop]) -> float:
-    quickest = sorted(leaving, key=lambda other: seconds_of(problem, other))
-    longest = 0.0
-    for need, wanted in enumerate(problem.needs.guest[hop.guest]):
-        room = free[need]
-        for other in quickest:
-            if wanted <= room:
-                break
-            room += problem.needs.guest[other.guest][need]
-            longest = max(longest, seconds_of(problem, other))
-    return longest
+def _siblings_there(
+    problem: Problem, hops: Sequence[Hop], leaving: Mapping[int, Sequence[int]]
+) -> list[list[int]]:
+    """By hop, the hops of guests that stand on its target and must be apart from its guest."""
+    groups: dict[int, set[int]] = {}
+    for number, group in enumerate(problem.groups):
+        if group.strict and group.kind == "apart":
+            for guest in group.guests:
+                groups.setdefault(guest, set()).add(number)
+    return [
+        [
+            other
+            for other in leaving.get(hop.target, ())
+            if groups.get(hop.guest, set()) & groups.get(hops[other].guest, set())
+        ]
+        for hop in hops
+    ]
+
+
+def _starts(
+    problem: Problem,
+    hops: Sequence[Hop],
+    ends: Sequence[float],
+    free: Sequence[Sequence[float]],
+    leaving: Mapping[int, Sequence[int]],
+    siblings: Sequence[Sequence[int]],
+) -> list[float]:
+    """By hop, when there is room for it at the earliest, if each hop ends when `ends` says."""
+    needed = problem.needs.guest
+    earliest = {host: sorted(numbers, key=lambda n: (ends[n], n)) for host, numbers in leaving.items()}
+    starts = []
+    for hop, apart in zip(hops, siblings, strict=True):
+        start = max((ends[other] for other in apart), default=0.0)
+        for need, wanted in enumerate(needed[hop.guest]):
+            room = free[hop.target][need]
+            for other in earliest.get(hop.target, ()):
+                if wanted <= room:
+                    break
+                room += needed[hops[other].guest][need]
+                start = max(start, ends[other])
+        starts.append(start)
+    return starts

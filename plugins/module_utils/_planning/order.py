@@ -39,7 +39,7 @@ class Placed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What could be ordered, and the hops for which no safe moment was found. bound: no order of all of them
-    takes fewer seconds."""
+    takes fewer seconds without further migrations."""
 
     placed: list[Placed] = field(default_factory=list)
     left: list[Hop] = field(default_factory=list)
@@ -57,14 +57,19 @@ class Order:
 def order(problem: Problem, hops: Sequence[Job], ceilings: Sequence[Sequence[float]]) -> Order:
     """`hops`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need."""
     best: Order | None = None
-    bound = seconds_bound(problem, [hop for job in hops for hop in job], ceilings)
+    single = [hop for job in hops for hop in job]
+    bound = seconds_bound(problem, single, ceilings, detours=False)
     for priority in _priorities(problem, hops):
         found = _Scheduler(problem, priority, ceilings).run()
         if best is None or found.rank < best.rank:
             best = found
         if not best.left and best.seconds <= bound * GOOD_ENOUGH:
             break
-    return Order() if best is None else replace(best, bound=bound)
+    if best is None:
+        return Order()
+    if any(placed.hop.parking for placed in best.placed):
+        bound = seconds_bound(problem, single, ceilings, detours=True)
+    return replace(best, bound=bound)
 
 
 def _priorities(problem: Problem, hops: Sequence[Job]) -> Iterable[list[Job]]:
@@ -137,6 +142,24 @@ class _Scheduler:
             for guest in problem.groups[number].guests:
                 counts[problem.home[guest]] = counts.get(problem.home[guest], 0) + 1
             self.at[number] = counts
+        self.serial = {number for number in self.at if self._needs_turns(number)}
+
+    def _needs_turns(self, number: int) -> bool:
+        """Whether guests of an even spread have to go one after another: not if all arrivals and departures,
+        in whatever order they take effect, leave the counts no further apart than they may be.
+        """
+        group, counts = self.problem.groups[number], self.at[number]
+        if group.kind != "even":
+            return False
+        most, least = ({host: counts.get(host, 0) for host in group.domain} for _side in range(2))
+        for job in self.in_group.get(number, ()):
+            for hop in self.jobs[job]:
+                if number in self.groups_of.get(hop.guest, ()):
+                    most[hop.target] = most.get(hop.target, 0) + 1
+                    least[hop.source] = least.get(hop.source, counts.get(hop.source, 0)) - 1
+        now = [counts.get(host, 0) for host in group.domain]
+        allowed = max(group.skew, max(now, default=0) - min(now, default=0))
+        return max(most.values(), default=0) - min(least.values(), default=0) > allowed
 
     def run(self) -> Order:
         self._start_what_is_safe(range(len(self.jobs)))
@@ -174,6 +197,11 @@ class _Scheduler:
             hop = job[0]
             if len(job) > 1 or hop.guest in self.parked or not self._is_in_the_way(hop):
                 continue
+            if any(
+                self.problem.groups[group].kind == "even" and group not in self.serial
+                for group in self.groups_of.get(hop.guest, ())
+            ):
+                continue  # a host more would need another look at its turns
             for host in self._refuges(hop):
                 detour = Hop(guest=hop.guest, source=hop.source, target=host, parking=True)
                 if self._obeys_rules((detour,)) and self._has_room((detour,)):
@@ -234,7 +262,9 @@ class _Scheduler:
                 if group.kind == "apart":
                     if counts.get(hop.target, 0):
                         return False
-                elif self._group_is_moving(number) or not self._stays_even(number, job):
+                elif number in self.serial and (
+                    self._group_is_moving(number) or not self._stays_even(number, job)
+                ):
                     return False
         return True
 
@@ -270,11 +300,7 @@ class _Scheduler:
         kept = self._without_implied(after)
         first = len(self.placed)
         # The rest of an affinity group follows as slots come free; what it needs is paid for now.
-        even = any(
-            self.problem.groups[number].kind == "even"
-            for hop in job
-            for number in self.groups_of.get(hop.guest, ())
-        )
+        even = any(number in self.serial for hop in job for number in self.groups_of.get(hop.guest, ()))
         for hop in job:
             if even or self._has_slots(hop):
                 self._place(hop, kept)
@@ -282,7 +308,7 @@ class _Scheduler:
                 self.late.append((hop, kept))
         for hop in job:
             for number in self.groups_of.get(hop.guest, ()):
-                if self.problem.groups[number].kind == "even":
+                if number in self.serial:
                     self.last_of_group[number] = list(range(first, len(self.placed)))
 
     def _place(self, hop: Hop, after: list[int]) -> None:
