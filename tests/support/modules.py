@@ -27,6 +27,15 @@ def connection_options(connection: Connection) -> dict[str, Any]:
             "password": connection.password,
             "ca_path": connection.ca_path,
         }
+    if connection.platform == "vmmanager":
+        return {
+            "platform": "vmmanager",
+            "vmmanager_host": connection.host,
+            "vmmanager_port": connection.port,
+            "vmmanager_username": connection.user,
+            "vmmanager_password": connection.password,
+            "ca_path": connection.ca_path,
+        }
     return {
         "platform": connection.platform,
         "api_host": [connection.host],

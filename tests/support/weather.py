@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.freshness import MENDING
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
@@ -258,7 +259,7 @@ def violations(
         if times > wanted[guest] and guest not in companions
     ]
     for host in voyage.snapshot.hosts:
-        mended = any(step.kind == "rule" and step.target == host.id for step in voyage.migrations)
+        mended = any(step.kind in MENDING and step.target == host.id for step in voyage.migrations)
         percent = voyage.limits.memory_for_rules if mended else voyage.limits.memory
         ceiling = (host.capacity.get("memory") or 0) * percent / 100
         peak = after["peak"].get(host.id, {}).get("memory", 0)

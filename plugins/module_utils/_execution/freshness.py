@@ -12,11 +12,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .._model.plan import Migration
+from .._model.plan import Migration, MigrationKind
 from .._model.policy import Limits
 from .._platforms.protocol import ClusterNow
 
 MIB = 1024**2
+# What may fill a host further than levelling may, and then everything that goes there.
+MENDING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "rollback"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,10 @@ def verdict(
     underway: Sequence[Migration],
     limits: Limits,
     later: Collection[str] = (),
+    mended: Collection[str] = (),
 ) -> Verdict:
     """What is to be done with a migration whose turn it is; `underway` are those that run at this moment,
-    `later` the hosts that later steps take the same guest to.
+    `later` the hosts that later steps take the same guest to, `mended` those that may be filled further.
     """
     guest = now.guests.get(migration.guest.id)
     if guest is None:
@@ -61,10 +64,15 @@ def verdict(
         return Verdict("drop", f"there is no host {migration.target} any more")
     if not target.active:
         return Verdict("drop", f"{migration.target} takes no guests now")
-    return _room(migration, now, underway, limits)
+    generous = migration.kind in MENDING or migration.target in mended
+    return _room(
+        migration, now, underway, limits, limits.memory_for_rules if generous else limits.memory
+    )
 
 
-def _room(migration: Migration, now: ClusterNow, underway: Sequence[Migration], limits: Limits) -> Verdict:
+def _room(
+    migration: Migration, now: ClusterNow, underway: Sequence[Migration], limits: Limits, percent: float
+) -> Verdict:
     """Whether the target's memory, as measured, with all that is on its way to it, still has room.
 
     What is on its way counts in full though some of it is measured already: rather wait than fill a host.
@@ -72,7 +80,6 @@ def _room(migration: Migration, now: ClusterNow, underway: Sequence[Migration], 
     target = now.hosts[migration.target]
     if target.memory_capacity is None or target.memory_used is None:
         return GO
-    percent = limits.memory_for_rules if migration.kind in ("rule", "rollback") else limits.memory
     ceiling = target.memory_capacity * percent / 100 - limits.memory_reserve
     arriving = sum(other.cost.memory for other in underway if other.target == migration.target)
     if target.memory_used + arriving + migration.cost.memory <= ceiling:

@@ -13,7 +13,7 @@ from .._platforms.errors import PlatformError, SessionLost, UnexpectedAnswer, Un
 from .._platforms.protocol import ClusterNow, Platform
 from .clock import Clock
 from .conflicts import Conflicts
-from .freshness import Verdict, verdict
+from .freshness import MENDING, Verdict, verdict
 from .journal import Past
 from .ledger import WELL, Ledger, request_for
 from .slots import Slots
@@ -36,6 +36,9 @@ class Starter:
         self._ledger = ledger
         self._past = past
         self._conflicts = Conflicts(work.rules, work.emptied)
+        self._mended = {
+            migration.target for migration in work.migrations if migration.kind in MENDING
+        }
         self._clock = clock
         self._attempts: dict[int, int] = {}
         self._busy: dict[int, float] = {}
@@ -76,7 +79,8 @@ class Starter:
         ledger = self._ledger
         underway = ledger.underway
         room_for = [*underway, *ledger.settling(self._platform.capacities.settling_seconds)]
-        judged = verdict(migration, now, room_for, self._limits, ledger.later_targets[migration.step])
+        later = ledger.later_targets[migration.step]
+        judged = verdict(migration, now, room_for, self._limits, later, self._mended)
         if judged.answer == "there":
             self._arrived(migration)
         elif judged.answer == "busy":

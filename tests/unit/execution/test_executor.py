@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -221,6 +222,12 @@ def test_guests_stay_evenly_spread(cluster: Path) -> None:
     assert run(cluster, [step(1, "1", "a", "b")], rules=[even]).status == "done"
     outcome = run(cluster, [step(1, "3", "c", "b")], rules=[even])
     assert outcome.migrations[0].why == "it would break rule web: its guests on two hosts would differ by 2"
+
+
+def test_who_leaves_an_emptied_host_may_fill_another_further(cluster: Path) -> None:
+    levelling = step(1, "2", "a", "c")
+    assert run(cluster, [levelling]).migrations[0].result == "skipped"
+    assert run(cluster, [replace(levelling, kind="evacuate")]).status == "done"
 
 
 def test_a_host_that_is_emptied_does_not_count_in_an_even_spread(cluster: Path) -> None:

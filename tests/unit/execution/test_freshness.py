@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,14 @@ def test_mending_a_rule_may_fill_a_host_further() -> None:
     mending = replace(MIGRATION, kind="rule")
     assert verdict(mending, now(target=with_used(85)), [], Limits()).answer == "go"
     assert verdict(mending, now(target=with_used(85.1)), [], Limits()).answer == "drop"
+
+
+@pytest.mark.parametrize("kind", ["rule", "evacuate", "rollback"])
+def test_what_mends_may_fill_a_host_further_and_so_may_what_goes_there_beside_it(kind: Any) -> None:
+    full = now(target=with_used(85))
+    assert verdict(MIGRATION, full, [], Limits()).answer == "drop"
+    assert verdict(replace(MIGRATION, kind=kind), full, [], Limits()).answer == "go"
+    assert verdict(MIGRATION, full, [], Limits(), mended={MIGRATION.target}).answer == "go"
 
 
 def test_what_is_on_its_way_counts_and_is_waited_for() -> None:

@@ -1,0 +1,127 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kill -9 at several moments of the playbook: what was under way, what the next runs do, what is remembered.
+
+    .venv/bin/python benchmarks/killed.py [--platform vcenter] [--victim playbook] [--size 6x60]
+
+Once for each platform, victim and moment. The victim is ansible-playbook alone, whose module then goes on
+without it; the module alone; or everything at once, as when the controller fails. The same playbook is run
+again until it finds nothing to do, which should be twice. A line tells how many migrations the simulator saw
+begun, under way and done at the kill and after all; how many ends the memory holds, which it must of all but
+those that were under way and that nobody saw; and whether any guest was migrated twice. Ends with 1 when one
+was, or when a migrated guest is not known to have been.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.evenkeel.cluster.tests.simulators.launch import Platform, Simulator, start
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.support.modules import connection_options, run_module
+from ansible_collections.evenkeel.cluster.tests.support.playbook import (
+    Play,
+    doubled,
+    gone,
+    kill,
+    modules,
+    wait_until,
+)
+
+PLATFORMS: tuple[Platform, ...] = ("vcenter", "proxmox")
+VICTIMS = ("playbook", "module", "everything")
+# Of all migrations, the share that must be done, and whether any must be under way.
+MOMENTS = {"before the first": -1.0, "first under way": 0.0, "a third done": 0.33, "nearly all done": 0.8}
+
+
+def counted(state: dict[str, Any]) -> tuple[int, int, int]:
+    """Migrations begun, under way, done."""
+    states = [move["state"] for move in state["migrations"]]
+    return len(states), states.count("running"), states.count("done")
+
+
+def moment_came(simulator: Simulator, share: float, planned: int, pid: int) -> bool:
+    if share < 0:
+        return any(modules(pid))
+    begun, _running, done = counted(simulator.state())
+    return begun > 0 and done >= share * planned
+
+
+def known(simulator: Simulator, play: Play) -> set[str]:
+    """The guests of which the next plan will know that they were migrated."""
+    options = connection_options(simulator.connection)
+    database = f"sqlite:///{play.folder}/state/evenkeel/state.db"
+    result = run_module("cluster_facts", play.folder, {**options, "state_url": database})
+    guests = result["ansible_facts"]["evenkeel_snapshot"]["guests"]
+    return {guest["id"] for guest in guests if guest["last_migrated_at"]}
+
+
+def tried(platform: Platform, victim: str, moment: str, size: str, seed: int) -> bool:
+    """One kill and what comes after it; prints a line."""
+    hosts, guests = map(int, size.split("x"))
+    with tempfile.TemporaryDirectory(prefix="killed-") as name:
+        folder = Path(name)
+        cluster = folder / "cluster.json"
+        cluster.write_text(json.dumps(generate(Shape(hosts=hosts, guests=guests, seed=seed)).to_json()))
+        with start(platform, [cluster], folder / "simulator", options=["--migration-seconds", "2"]) as it:
+            play = Play(folder, it, balance_lock_wait=60, balance_plan_path=str(folder / "plan.json"))
+            play.finish("--check")
+            planned = len(json.loads((folder / "plan.json").read_text())["migrations"])
+            process = play.begin()
+            came = wait_until(
+                lambda: moment_came(it, MOMENTS[moment], planned, process.pid), process
+            )
+            at_kill = counted(it.state())
+            left = kill(process, victim)
+            runs = 0
+            while runs < 5:
+                runs += 1
+                if "changed=0 " in play.finish():
+                    break
+            gone(left)
+            while counted(it.state())[1]:
+                time.sleep(0.1)
+            state = it.state()
+            done = {move["guest"] for move in state["migrations"] if move["state"] == "done"}
+            twice, unknown = doubled(state), done - known(it, play)
+            remembered = len(play.remembered())
+    print(
+        f"{platform:<8} {victim:<10} {moment:<16} {planned:7}"
+        f"   {'/'.join(map(str, at_kill)):>8} {'/'.join(map(str, counted(state))):>8}"
+        f" {runs:5} {remembered:10} {len(unknown):8} {len(twice):6}{'' if came else '   it had ended'}",
+        flush=True,
+    )
+    return not twice and not unknown
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--platform", action="append", choices=PLATFORMS)
+    parser.add_argument("--victim", action="append", choices=VICTIMS)
+    parser.add_argument("--moment", action="append", choices=list(MOMENTS))
+    parser.add_argument("--size", default="6x60", metavar="HOSTSxGUESTS")
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+    print("                                      begun/under way/done                        not known")
+    print("platform victim     moment           planned   at kill  at end  runs remembered to facts   twice")
+    good = [
+        tried(platform, victim, moment, arguments.size, arguments.seed)
+        for platform in arguments.platform or PLATFORMS
+        for victim in arguments.victim or VICTIMS
+        for moment in arguments.moment or MOMENTS
+    ]
+    print(f"{sum(good)} of {len(good)} as they should be")
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
