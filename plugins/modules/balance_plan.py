@@ -491,7 +491,9 @@ options:
     description: Migrations into or out of one host at the same time, which the waves are made for. 2 unless told otherwise.
     type: int
   min_gain:
-    description: Points outside the band that a migration must take away to pay, where the band itself can't be reached. 0.5 unless told otherwise.
+    description:
+      - Points outside the band that a migration must take away to pay, where the band itself can't be reached. 0.5 unless told otherwise.
+      - With O(goal=relieve) points above the target that it must take away, unless it is the last that is needed.
     type: float
   effort:
     description:
