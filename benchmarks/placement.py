@@ -1,0 +1,256 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Placing new guests: how long it takes, and how level the cluster is afterwards, against Ganeti's hail.
+
+    .venv/bin/python benchmarks/placement.py [--size 1000x40000] [--batch 500] [--seed 1] [--runs 3]
+
+Hosts are equal and weigh memory and assigned cores, which is all that hail and this have in common. Both get
+the same cluster and the same guests in the same run. The score is what hail itself minimises: the standard
+deviation over the hosts in percent, summed over the two. Times are of one request after the snapshot is
+loaded; hail is a program that reads its cluster first, so its own reading is told apart by a request that it
+can't meet. Its check that any one node may fail, which takes it minutes, is switched off. Ends with 1 where
+one guest takes 200 ms or longer, the batch 5 s or longer, or the cluster is less level than hail leaves it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import pstdev
+from typing import TypeVar
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
+    PlacementRequest,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
+    ClusterRef,
+    Guest,
+    Host,
+    Snapshot,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
+
+T = TypeVar("T")
+PROGRAM = "/usr/lib/ganeti/3.0/usr/bin/htools"
+GROUP = "00000000-0000-0000-0000-000000000001"
+MIB = 1024**2
+GIB = 1024**3
+CORES = 64
+OWN = 2048
+# hail refuses more than 8 cores or 32 GiB for a guest unless its policy says otherwise.
+SIZES = tuple((cores, gib * 1024) for cores in (1, 2, 4, 8) for gib in (2, 4, 8, 16, 32))
+ONE_SECONDS, BATCH_SECONDS = 0.2, 5.0
+MOST_SECONDS = 300.0
+
+
+def cluster(hosts: int, guests: int, seed: int) -> Snapshot:
+    """Equal hosts, two thirds full, guests of a few sizes at random."""
+    dice = random.Random(seed)
+    shapes = [dice.choice(SIZES) for _guest in range(guests)]
+    memory = int(sum(mib for _cores, mib in shapes) / hosts / 0.6)
+    rooms = [memory - OWN] * hosts
+    places = []
+    for _cores, mib in shapes:
+        chosen = max((dice.randrange(hosts) for _try in range(2)), key=lambda host: rooms[host])
+        rooms[chosen] -= mib
+        places.append(chosen)
+    return Snapshot(
+        platform="synthetic",
+        cluster=ClusterRef(id="benchmark", name="benchmark"),
+        taken_at="2026-01-01T00:00:00Z",
+        window_seconds=0,
+        hosts=tuple(
+            Host(
+                id=f"h{index}",
+                name=f"h{index}",
+                status="online",
+                maintenance=False,
+                schedulable=True,
+                capacity={"cpu": float(CORES), "memory": memory * MIB},
+                used={"cpu": 1.0, "memory": (memory - left) * MIB},
+            )
+            for index, left in enumerate(rooms)
+        ),
+        guests=tuple(
+            Guest(
+                id=f"g{index}",
+                name=f"g{index}",
+                kind="vm",
+                host=f"h{home}",
+                power="running",
+                assigned={"cpu": cores, "memory": mib * MIB},
+                used={"cpu": 0.01, "memory": mib * MIB},
+                migratable=True,
+            )
+            for index, ((cores, mib), home) in enumerate(zip(shapes, places, strict=True))
+        ),
+        rules=(),
+    )
+
+
+def wanted(count: int, seed: int) -> dict[str, tuple[int, int]]:
+    dice = random.Random(seed + 1)
+    return {f"new{index}": dice.choice(SIZES) for index in range(count)}
+
+
+def ours(snapshot: Snapshot, vms: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+    request = PlacementRequest.from_json(
+        {
+            "vms": [
+                {"name": name, "cpu": cores, "memory": mib * MIB, "used": {"cpu": 0.01}}
+                for name, (cores, mib) in vms.items()
+            ],
+            "policy": {"metrics": ["memory", "vcpu"], "demand": "assigned"},
+        }
+    )
+    answer = place([snapshot], request)
+    return {one.name: one.host.id for one in answer.placements}
+
+
+def write(snapshot: Snapshot, folder: Path) -> Path:
+    """The cluster as hail reads it, sizes in MiB."""
+    held: dict[str, int] = {}
+    for guest in snapshot.guests:
+        held[guest.host] = held.get(guest.host, 0) + int(guest.assigned["memory"] or 0) // MIB
+    nodes = []
+    for host in snapshot.hosts:
+        memory = int(host.capacity["memory"] or 0) // MIB
+        free = memory - OWN - held.get(host.id, 0)
+        nodes.append(
+            f"{host.id}|{memory}|{OWN}|{free}|100000000|100000000|{CORES}|N|{GROUP}|1000000||N|1000000|0|1.0"
+        )
+    guests = []
+    for guest in snapshot.guests:
+        mib, cores = int(guest.assigned["memory"] or 0) // MIB, int(guest.assigned["cpu"] or 0)
+        guests.append(f"{guest.id}|{mib}|1024|{cores}|running|Y|{guest.host}||ext||1")
+    path = folder / "cluster.data"
+    path.write_text("\n".join([f"default|{GROUP}|preferred||", "", *nodes, "", *guests, "", "", ""]) + "\n")
+    return path
+
+
+def hail(data: Path, vms: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+    """Where hail puts them: {} where it refuses."""
+    each = [
+        {
+            "type": "allocate",
+            "name": name,
+            "memory": mib,
+            "vcpus": cores,
+            "disks": [{"size": 1024, "mode": "rw", "spindles": 1}],
+            "disk_space_total": 1024,
+            "disk_template": "ext",
+            "tags": [],
+            "required_nodes": 1,
+            "spindle_use": 1,
+            "nics": [],
+            "os": "x",
+            "hypervisor": "kvm",
+        }
+        for name, (cores, mib) in vms.items()
+    ]
+    empty = {
+        "nodegroups": {},
+        "ipolicy": {},
+        "nodes": {},
+        "instances": {},
+        "cluster_tags": [],
+        "enabled_hypervisors": ["kvm"],
+    }
+    asked = each[0] if len(each) == 1 else {"type": "multi-allocate", "instances": each}
+    request = data.with_suffix(".json")
+    request.write_text(json.dumps({"version": 2, "cluster_name": "c", **empty, "request": asked}))
+    command = [PROGRAM, "--ignore-dynu", "--no-capacity-checks", "-t", str(data), str(request)]
+    environment = {**os.environ, "HTOOLS": "hail"}
+    try:
+        told = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=MOST_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return {}
+    if told.returncode:
+        raise RuntimeError(f"hail: {told.stdout[-500:]}{told.stderr[-500:]}")
+    answer = json.loads(told.stdout)
+    if not answer["success"]:
+        return {}
+    if len(each) == 1:
+        return {next(iter(vms)): answer["result"][0]}
+    return {name: nodes[0] for name, nodes in answer["result"][0]}
+
+
+def score(snapshot: Snapshot, vms: Mapping[str, tuple[int, int]], places: Mapping[str, str]) -> float:
+    """The two standard deviations, in percent, summed."""
+    memory = {host.id: (host.used["memory"] or 0) / MIB for host in snapshot.hosts}
+    cores = dict.fromkeys(memory, 0.0)
+    for guest in snapshot.guests:
+        cores[guest.host] += guest.assigned["cpu"] or 0
+    for name, host in places.items():
+        cores[host] += vms[name][0]
+        memory[host] += vms[name][1]
+    size = (snapshot.hosts[0].capacity["memory"] or 1) / MIB
+    return 100 * (pstdev(memory.values()) / size + pstdev(cores.values()) / CORES)
+
+
+def timed(runs: int, work: Callable[[], T]) -> tuple[T, float, float]:
+    """What it gives, and its shortest time, by the clock and by the processor."""
+    clock, processor = [], []
+    for _run in range(runs):
+        begun, used = time.perf_counter(), time.process_time()
+        result = work()
+        clock.append(time.perf_counter() - begun)
+        processor.append(time.process_time() - used)
+    return result, min(clock), min(processor)
+
+
+def compare(
+    snapshot: Snapshot, data: Path | None, vms: Mapping[str, tuple[int, int]], limit: float, runs: int
+) -> bool:
+    """Print a row. Gives whether ours is fast enough and no worse."""
+    places, seconds, busy = timed(runs, lambda: ours(snapshot, vms))
+    good = len(places) == len(vms) and seconds < limit
+    own = score(snapshot, vms, places)
+    print(
+        f"{len(vms)} of {len(vms)} guests: ours {seconds:.3f} s ({busy:.3f} s of processor), score {own:.4f}"
+    )
+    if data is None:
+        return good
+    theirs, total, _busy = timed(1, lambda: hail(data, vms))
+    _none, reading, _busy = timed(1, lambda: hail(data, {"huge": (1, 10**9)}))
+    peer = score(snapshot, vms, theirs)
+    print(f"    hail placed {len(theirs)} in {total:.3f} s, {reading:.3f} s of it to read; score {peer:.4f}")
+    net = max(total - reading, 1e-3)
+    times = f"{net / seconds:.2f} without reading, {total / seconds:.1f} with it"
+    print(f"    hail / ours: time {times}; score {peer / own:.4f}")
+    return good and (len(theirs) < len(vms) or own <= peer * (1 + 1e-6))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", default="1000x40000")
+    parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args(arguments)
+    hosts, guests = (int(part) for part in options.size.split("x"))
+    snapshot = cluster(hosts, guests, options.seed)
+    print(f"{hosts} hosts, {guests} guests, score before {score(snapshot, {}, {}):.4f}")
+    with tempfile.TemporaryDirectory() as folder:
+        data = write(snapshot, Path(folder)) if Path(PROGRAM).exists() else None
+        if data is None:
+            print("hail is not there: apt-get install ganeti-htools")
+        good = compare(snapshot, data, wanted(1, options.seed), ONE_SECONDS, options.runs)
+        good &= compare(snapshot, data, wanted(options.batch, options.seed), BATCH_SECONDS, options.runs)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
