@@ -49,7 +49,8 @@ def audit(url: str, folder: Path) -> Verdict:
     engine = sqlalchemy.create_engine(url)
     with engine.connect() as connection:
         pools = _capacities(connection)
-        rows = connection.execute(sqlalchemy.text("SELECT * FROM capacity_lease")).mappings().all()
+        found = connection.execute(sqlalchemy.text("SELECT * FROM capacity_lease")).mappings()
+        rows: list[dict[str, Any]] = [dict(row) for row in found]
         verdict.violations += _left_behind(connection)
     engine.dispose()
     had = [entry for entries in diaries.values() for entry in _had(entries)]
