@@ -43,8 +43,10 @@ def _platform(simulator: Simulator) -> str:
 
 def _id_of(simulator: Simulator, host: str) -> str:
     """Of a host that may be named by its name."""
-    hosts = simulator.state()["hosts"]
-    return next(number for number, entry in hosts.items() if host in (number, entry.get("name")))
+    for number, entry in simulator.state()["hosts"].items():
+        if host in (number, entry.get("name")):
+            return str(number)
+    raise LookupError(f"no host {host!r}")
 
 
 def sessions_end(simulator: Simulator) -> None:
@@ -171,8 +173,8 @@ def somebody_migrates(guest: str, source: str, target: str) -> Strike:
     def strike(simulator: Simulator) -> None:
         with closing(connect(simulator.connection)) as somebody:
             somebody.look([guest])
-            hosts = {"source": _id_of(simulator, source), "target": _id_of(simulator, target)}
-            somebody.start(MigrationRequest(guest=guest, **hosts))
+            start, end = _id_of(simulator, source), _id_of(simulator, target)
+            somebody.start(MigrationRequest(guest=guest, source=start, target=end))
 
     return strike
 
