@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Final, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .errors import InputError
 from .goals import Metric, Relief, Thresholds
 from .rule_spec import check_rule_spec
 from .selector import Selector, check_regex
+from .windows import zone
 
 if TYPE_CHECKING:
     from .policy import Policy
@@ -133,8 +133,6 @@ def _check_windows(policy: Policy) -> None:
         path = f"policy.maintenance_windows[{index}]"
         _check_selector(window.hosts, f"{path}.hosts")
         try:
-            ZoneInfo(window.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise InputError(
-                f"{path}.timezone", window.timezone, "a time zone known here, such as Europe/Berlin"
-            ) from None
+            zone(window.timezone)
+        except InputError as error:
+            raise error.under(f"{path}.timezone") from None

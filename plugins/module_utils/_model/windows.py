@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Annotated, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .codec import Bounds, Pattern
+from .errors import InputError
 from .selector import Selector
 
 Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -25,3 +28,13 @@ class MaintenanceWindow:
     hours: Annotated[float, Bounds(0, 168)]
     lead_minutes: Annotated[float, Bounds(0, 10_080), "how long before its start guests leave already"] = 0
     timezone: Annotated[str, "of start and days, such as Europe/Berlin"] = "UTC"
+
+
+def zone(name: str) -> tzinfo:
+    """Raises InputError for a time zone that this machine does not know; it need know none but UTC."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InputError("", name, "a time zone known here, such as Europe/Berlin") from None

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from .._model.errors import InputError
 from .._model.moments import read_moment
 from .._model.policy import Policy
 from .._model.snapshot import Host, Snapshot
-from .._model.windows import DAYS, MaintenanceWindow
+from .._model.windows import DAYS, MaintenanceWindow, zone
 from .select import select_guests, select_hosts
 
 
@@ -78,23 +77,23 @@ def is_open(window: MaintenanceWindow, now: datetime) -> bool:
     """Whether the window, its lead included, holds this moment. Starts are read off the clocks of its time
     zone, so that they stay where they are when those are put forward or back.
     """
-    zone = ZoneInfo(window.timezone)
+    clock = zone(window.timezone)
     hour, minute = (int(part) for part in window.start.split(":"))
-    today = now.astimezone(zone).date()
+    today = now.astimezone(clock).date()
     # A window is at most a week long, and its lead too.
     for days in range(-8, 9):
         day = today + timedelta(days=days)
         if window.days and DAYS[day.weekday()] not in window.days:
             continue
-        start = _local(day, hour, minute, zone)
+        start = _local(day, hour, minute, clock)
         opens, closes = start - timedelta(minutes=window.lead_minutes), start + timedelta(hours=window.hours)
         if opens <= now < closes:
             return True
     return False
 
 
-def _local(day: date, hour: int, minute: int, zone: ZoneInfo) -> datetime:
-    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)
+def _local(day: date, hour: int, minute: int, clock: tzinfo) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=clock).astimezone(UTC)
 
 
 def _reserves(snapshot: Snapshot, policy: Policy) -> Mapping[str, Mapping[str, float]]:
