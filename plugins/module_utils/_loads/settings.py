@@ -42,6 +42,8 @@ class Settings:
         settings = decode(cls, value, "prometheus")
         if not settings.exporters and not settings.queries:
             raise InputError("exporters", [], "a list of at least one, unless there are queries")
+        if not settings.metrics:
+            raise InputError("metrics", [], "a list of at least one")
         if settings.step > settings.range:
             raise InputError("step", settings.step, f"at most range ({settings.range})")
         for index, query in enumerate(settings.queries):
