@@ -9,7 +9,8 @@ the same cluster and the same guests in the same run. The score is what hail its
 deviation over the hosts in percent, summed over the two. Times are of one request after the snapshot is
 loaded; hail is a program that reads its cluster first, so its own reading is told apart by a request that it
 can't meet. Its check that any one node may fail, which takes it minutes, is switched off. Ends with 1 where
-one guest takes 200 ms of processor or more, the batch 5 s, or the cluster is less level than hail leaves it.
+one guest takes 200 ms of processor or more, the batch 5 s, or the cluster is less level by half a percent
+than hail leaves it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import pstdev
 from typing import TypeVar
@@ -136,37 +138,30 @@ def write(snapshot: Snapshot, folder: Path) -> Path:
     return path
 
 
-def hail(data: Path, vms: Mapping[str, tuple[int, int]]) -> dict[str, str]:
-    """Where hail puts them: {} where it refuses, or does not come to an end."""
-    each = [
-        {
-            "type": "allocate",
-            "name": name,
-            "memory": mib,
-            "vcpus": cores,
-            "disks": [{"size": 1024, "mode": "rw", "spindles": 1}],
-            "disk_space_total": 1024,
-            "disk_template": "ext",
-            "tags": [],
-            "required_nodes": 1,
-            "spindle_use": 1,
-            "nics": [],
-            "os": "x",
-            "hypervisor": "kvm",
-        }
-        for name, (cores, mib) in vms.items()
-    ]
-    empty = {
-        "nodegroups": {},
-        "ipolicy": {},
-        "nodes": {},
-        "instances": {},
-        "cluster_tags": [],
-        "enabled_hypervisors": ["kvm"],
+def hail(data: Path, name: str, cores: int, mib: int) -> str | None:
+    """The host that hail takes; None where it refuses, or does not come to an end."""
+    asked = {
+        "type": "allocate",
+        "name": name,
+        "memory": mib,
+        "vcpus": cores,
+        "disks": [{"size": 1024, "mode": "rw", "spindles": 1}],
+        "disk_space_total": 1024,
+        "disk_template": "ext",
+        "tags": [],
+        "required_nodes": 1,
+        "spindle_use": 1,
+        "nics": [],
+        "os": "x",
+        "hypervisor": "kvm",
     }
-    asked = each[0] if len(each) == 1 else {"type": "multi-allocate", "instances": each}
+    empty = {"nodegroups": {}, "ipolicy": {}, "nodes": {}, "instances": {}, "cluster_tags": []}
     request = data.with_suffix(".json")
-    request.write_text(json.dumps({"version": 2, "cluster_name": "c", **empty, "request": asked}))
+    request.write_text(
+        json.dumps(
+            {"version": 2, "cluster_name": "c", "enabled_hypervisors": ["kvm"], **empty, "request": asked}
+        )
+    )
     command = [PROGRAM, "--ignore-dynu", "--no-capacity-checks", "-t", str(data), str(request)]
     environment = {**os.environ, "HTOOLS": "hail"}
     try:
@@ -174,15 +169,41 @@ def hail(data: Path, vms: Mapping[str, tuple[int, int]]) -> dict[str, str]:
             command, env=environment, capture_output=True, text=True, check=False, timeout=MOST_SECONDS
         )
     except subprocess.TimeoutExpired:
-        return {}
+        return None
     if told.returncode:
         raise RuntimeError(f"hail: {told.stdout[-500:]}{told.stderr[-500:]}")
     answer = json.loads(told.stdout)
-    if not answer["success"]:
-        return {}
-    if len(each) == 1:
-        return {next(iter(vms)): answer["result"][0]}
-    return {name: nodes[0] for name, nodes in answer["result"][0]}
+    return str(answer["result"][0]) if answer["success"] else None
+
+
+def in_turn(
+    snapshot: Snapshot, vms: Mapping[str, tuple[int, int]], folder: Path
+) -> tuple[dict[str, str], float]:
+    """Each guest where hail puts it, once those before it are there; and the seconds that hail took.
+
+    Its own request for many at once never uses a node twice, and so leaves the cluster less level.
+    """
+    places: dict[str, str] = {}
+    seconds = 0.0
+    for name, (cores, mib) in vms.items():
+        data = write(snapshot, folder)
+        host, took, _busy = timed(1, lambda data=data, name=name, c=cores, m=mib: hail(data, name, c, m))
+        seconds += took
+        if host is None:
+            return {}, seconds
+        places[name] = host
+        new = Guest(
+            id=name,
+            name=name,
+            kind="vm",
+            host=host,
+            power="running",
+            assigned={"cpu": cores, "memory": mib * MIB},
+            used={"cpu": 0.01, "memory": mib * MIB},
+            migratable=True,
+        )
+        snapshot = replace(snapshot, guests=(*snapshot.guests, new))
+    return places, seconds
 
 
 def score(snapshot: Snapshot, vms: Mapping[str, tuple[int, int]], places: Mapping[str, str]) -> float:
@@ -210,30 +231,37 @@ def timed(runs: int, work: Callable[[], T]) -> tuple[T, float, float]:
 
 
 def compare(
-    snapshot: Snapshot, data: Path | None, vms: Mapping[str, tuple[int, int]], limit: float, runs: int
+    snapshot: Snapshot, folder: Path, vms: Mapping[str, tuple[int, int]], limit: float, runs: int
 ) -> bool:
-    """Print a row. Gives whether ours is fast enough and no worse."""
+    """Print a row. Gives whether ours is fast enough and no worse than hail where that has an answer."""
     places, seconds, busy = timed(runs, lambda: ours(snapshot, vms))
     good = len(places) == len(vms) and busy < limit
     own = score(snapshot, vms, places)
     print(
-        f"{len(vms)} of {len(vms)} guests: ours {seconds:.3f} s ({busy:.3f} s of processor), score {own:.4f}"
+        f"{len(places)} guests: ours {seconds:.3f} s ({busy:.3f} s of processor), score {own:.4f}", flush=True
     )
-    if data is None:
+    if not Path(PROGRAM).exists():
+        print("    hail is not there: apt-get install ganeti-htools")
         return good
-    theirs, total, _busy = timed(1, lambda: hail(data, vms))
+    data = write(snapshot, folder)
+    _none, reading, _busy = timed(1, lambda: hail(data, "huge", 1, 10**9))
+    first = dict([next(iter(vms.items()))])
+    theirs, total = in_turn(snapshot, first, folder)
+    if theirs and len(vms) > 1 and total * len(vms) < MOST_SECONDS:
+        theirs, total = in_turn(snapshot, vms, folder)
+    elif len(vms) > 1:
+        whole = total * len(vms)
+        print(f"    hail would take about {whole:.0f} s, {whole / seconds:.0f} times as long")
+        return good
     if not theirs:
-        print(
-            f"    hail has no answer after {total:.0f} s; hail / ours: time more than {total / seconds:.0f}"
-        )
+        print(f"    hail has no answer after {total:.0f} s")
         return good
-    _none, reading, _busy = timed(1, lambda: hail(data, {"huge": (1, 10**9)}))
     peer = score(snapshot, vms, theirs)
-    print(f"    hail placed {len(theirs)} in {total:.3f} s, {reading:.3f} s of it to read; score {peer:.4f}")
-    net = max(total - reading, 1e-3)
+    net = max(total - reading * len(vms), 1e-3)
+    print(f"    hail {total:.3f} s, {reading * len(vms):.3f} s of it to read; score {peer:.4f}")
     times = f"{net / seconds:.2f} without reading, {total / seconds:.1f} with it"
-    print(f"    hail / ours: time {times}; score {peer / own:.4f}")
-    return good and (len(theirs) < len(vms) or own <= peer * (1 + 1e-6))
+    print(f"    hail / ours: time {times}; score {peer / own:.4f}", flush=True)
+    return good and own <= peer * 1.005
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -253,11 +281,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         snapshot = cluster(hosts, guests, options.seed)
         print(f"{hosts} hosts, {guests} guests, score before {score(snapshot, {}, {}):.4f}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            data = write(snapshot, Path(folder)) if Path(PROGRAM).exists() else None
-            if data is None:
-                print("hail is not there: apt-get install ganeti-htools")
-            good &= compare(snapshot, data, wanted(1, options.seed), ONE_SECONDS, options.runs)
-            good &= compare(snapshot, data, wanted(batch, options.seed), BATCH_SECONDS, options.runs)
+            good &= compare(snapshot, Path(folder), wanted(1, options.seed), ONE_SECONDS, options.runs)
+            good &= compare(snapshot, Path(folder), wanted(batch, options.seed), BATCH_SECONDS, options.runs)
     return 0 if good else 1
 
 

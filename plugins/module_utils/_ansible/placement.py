@@ -87,7 +87,7 @@ def request_of(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _vm(given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    wanted = _bare(given)
+    wanted: dict[str, Any] = _bare(given)
     wanted["memory"] = size_of(given["memory"], f"{path}.memory")
     if "used" in wanted:
         used = wanted["used"]
@@ -99,7 +99,7 @@ def _vm(given: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def _held(given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    reservation = _bare(given)
+    reservation: dict[str, Any] = _bare(given)
     cluster = reservation.pop("cluster")
     reservation.pop("lease", None)
     reservation["memory"] = size_of(given["memory"], f"{path}.memory")

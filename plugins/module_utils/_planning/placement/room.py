@@ -190,6 +190,14 @@ class Room:
                 counts.add(host, -many)
         return total
 
+    @property
+    def unevenness(self) -> float:
+        """What strategy spread makes small, as the hosts are now."""
+        return sum(
+            sqrt(max(0.0, square) / len(counted))
+            for square, counted in zip(self.squares, self.world.counted, strict=True)
+        )
+
     def score(self, unit: Unit, host: int) -> float:
         """What a place costs, in points, the lower the better.
 

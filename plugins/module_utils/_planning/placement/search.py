@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..._model.placement import Search
@@ -17,6 +18,7 @@ from .room import Room
 
 # Steps of the search through all; a few seconds at most.
 MOST_STEPS = 60_000
+MOST_PASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,32 @@ def survey(room: Room, number: int, most: int) -> Choice:
     )
 
 
-def in_turn(room: Room, most: int) -> dict[int, Choice]:
-    """Place what can be placed, the hardest first, each where it is best; gives what was found for each."""
+def in_turn(room: Room, order: Iterable[int], most: int) -> dict[int, Choice]:
+    """Place what can be placed, in this order, each where it is best; gives what was found for each."""
     found = {}
-    for number in by_hardness(room):
+    for number in order:
         choice = survey(room, number, most)
         found[number] = choice
         if choice.best:
             room.put(number, choice.best[0][1])
     return found
+
+
+def settle(room: Room, choices: dict[int, Choice], most: int) -> None:
+    """Place each again with all others where they are, until nobody finds a better place."""
+    for _pass in range(MOST_PASSES):
+        moved = False
+        for number in by_hardness(room):
+            before = room.seats[number].host
+            room.take(number)
+            choice = survey(room, number, most)
+            host = choice.best[0][1] if choice.best else before
+            room.put(number, host)
+            if choice.best:
+                choices[number] = choice
+            moved |= host != before
+        if not moved:
+            break
 
 
 def by_hardness(room: Room) -> list[int]:

@@ -23,9 +23,12 @@ from .bonds import bonds
 from .check import check
 from .make_room import Cleared, make_room
 from .room import Room
-from .search import Choice, Exhaustive, in_turn, survey
+from .search import Choice, Exhaustive, by_hardness, in_turn, settle, survey
 from .task import Task, task
 from .world import world
+
+# Units times hosts up to which a batch is placed in two orders.
+MOST_TWICE = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +89,10 @@ def place_in(snapshot: Snapshot, request: PlacementRequest) -> Placement:
 def _placed(what: Task, request: PlacementRequest) -> Outcome:
     """Everybody in turn; where that leaves somebody out, whatever way there is."""
     room = Room(what, request.strategy, request.spare)
-    choices = in_turn(room, request.runners_up + 1)
+    choices = in_turn(room, by_hardness(room), request.runners_up + 1)
     if len(room.seats) == len(what.units):
+        if len(what.units) > 1:
+            room, choices = _settled(room, choices, request)
         return Outcome(room=room, choices=choices, complete=True, proven=True)
     alone = len(what.units) == 1
     other = Room(what, request.strategy, request.spare)
@@ -100,6 +105,23 @@ def _placed(what: Task, request: PlacementRequest) -> Outcome:
             proven=True,
         )
     return Outcome(room=room, choices=choices, complete=False, proven=alone or exhaustive.proven)
+
+
+def _settled(
+    room: Room, choices: dict[int, Choice], request: PlacementRequest
+) -> tuple[Room, dict[int, Choice]]:
+    """The same, bettered by placing each again; or begun in the request's order, where that is better."""
+    most = request.runners_up + 1
+    settle(room, choices, most)
+    units = len(room.task.units)
+    if request.strategy != "spread" or units * len(room.world.hosts) > MOST_TWICE:
+        return room, choices
+    other = Room(room.task, request.strategy, request.spare)
+    found = in_turn(other, range(units), most)
+    if len(other.seats) < units or any(unit.wishes for unit in room.task.units):
+        return room, choices
+    settle(other, found, most)
+    return (other, found) if other.unevenness < room.unevenness else (room, choices)
 
 
 def _kept(room: Room, number: int, request: PlacementRequest) -> Choice:
