@@ -18,7 +18,6 @@ from .room import Room
 
 # Steps of the search through all; a few seconds at most.
 MOST_STEPS = 60_000
-MOST_PASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +58,9 @@ def in_turn(room: Room, order: Iterable[int], most: int) -> dict[int, Choice]:
     return found
 
 
-def settle(room: Room, choices: dict[int, Choice], most: int) -> None:
+def settle(room: Room, choices: dict[int, Choice], most: int, passes: int) -> None:
     """Place each again with all others where they are, until nobody finds a better place."""
-    for _pass in range(MOST_PASSES):
+    for _pass in range(passes):
         moved = False
         for number in by_hardness(room):
             before = room.seats[number].host

@@ -27,8 +27,9 @@ from .search import Choice, Exhaustive, by_hardness, in_turn, settle, survey
 from .task import Task, task
 from .world import world
 
-# Units times hosts up to which a batch is placed in two orders.
+# Units times hosts up to which a batch is placed in two orders, and each of it again as often as it helps.
 MOST_TWICE = 200_000
+MOST_PASSES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +113,16 @@ def _settled(
 ) -> tuple[Room, dict[int, Choice]]:
     """The same, bettered by placing each again; or begun in the request's order, where that is better."""
     most = request.runners_up + 1
-    settle(room, choices, most)
     units = len(room.task.units)
-    if request.strategy != "spread" or units * len(room.world.hosts) > MOST_TWICE:
+    large = units * len(room.world.hosts) > MOST_TWICE
+    settle(room, choices, most, 1 if large else MOST_PASSES)
+    if request.strategy != "spread" or large:
         return room, choices
     other = Room(room.task, request.strategy, request.spare)
     found = in_turn(other, range(units), most)
     if len(other.seats) < units or any(unit.wishes for unit in room.task.units):
         return room, choices
-    settle(other, found, most)
+    settle(other, found, most, MOST_PASSES)
     return (other, found) if other.unevenness < room.unevenness else (room, choices)
 
 
