@@ -485,7 +485,9 @@ options:
     description: Bytes per second that one migration copies. Only estimates of time rest on it.
     type: float
   dirty_factor:
-    description: Share of a guest's memory that is copied once more because the guest writes meanwhile. 0 unless told otherwise; only estimates of time rest on it.
+    description:
+      - Share of a guest's memory that is copied once more because the guest writes meanwhile. Only estimates of time rest on it.
+      - 0 unless told otherwise.
     type: float
   max_per_host:
     description: Migrations into or out of one host at the same time, which the waves are made for. 2 unless told otherwise.

@@ -132,8 +132,8 @@ class Policy:
     dirty_factor: Annotated[
         float,
         Bounds(least=0),
-        "share of a guest's memory that is copied once more because the guest writes meanwhile; only estimates "
-        "of time rest on it",
+        "share of a guest's memory that is copied once more because the guest writes meanwhile; only "
+        "estimates of time rest on it",
     ] = 0.0
     max_per_host: Annotated[int, Bounds(least=1), "migrations into or out of one host at the same time"] = 2
     min_gain: Annotated[
