@@ -8,8 +8,10 @@ Private to the collection.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import translate
 
 from ..._model.errors import InputError
 from ..._model.placement_request import PlacementRequest, WantedVm
@@ -18,7 +20,6 @@ from ..._model.tag_rules import tag_rules
 from ..rules import TRAILING_DIGITS, resolve
 from ..select import WILDCARDS
 from .asked import NewGuest
-from .stores import like
 from .world import World
 
 
@@ -151,11 +152,12 @@ def _prefix(name: str) -> str:
 
 def _meant(everyone: Snapshot, patterns: Sequence[str], path: str) -> list[str]:
     found = []
+    exact = set(patterns)
     named = {pattern for pattern in patterns if not WILDCARDS & set(pattern)}
+    shapes = [re.compile(translate(pattern)) for pattern in patterns if pattern not in named]
     for guest in everyone.guests:
-        if "template" not in guest.blockers and any(
-            guest.id == pattern or like(guest.name, pattern) for pattern in patterns
-        ):
+        meant = guest.id in exact or guest.name in exact or any(shape.match(guest.name) for shape in shapes)
+        if meant and "template" not in guest.blockers:
             found.append(guest.id)
             named -= {guest.id, guest.name}
     if named:

@@ -76,12 +76,13 @@ class World:
     @cached_property
     def carried(self) -> tuple[Vector, ...]:
         """By host, what its running guests take of `names`."""
-        sums = [[0.0] * len(self.names) for _host in self.hosts]
+        # All but what is measured is the sum over the guests already.
+        sums = [[0.0, 0.0, *vector[2:]] for vector in self.need]
         for guest in self.snapshot.guests:
             if guest.power == "running":
                 here = sums[self.at[guest.host]]
-                for index, part in enumerate(self.needs_of(guest)):
-                    here[index] += part
+                here[0] += guest_used(guest, self.names[0]) or 0.0
+                here[1] += guest_used(guest, self.names[1]) or 0.0
         return tuple(tuple(vector) for vector in sums)
 
 
