@@ -115,7 +115,7 @@ options:
     description:
       - Seconds to wait where there is no room. Those who wait longest are served first, and no small request lives on what a
         large one before it waits for.
-      - The place in the queue lapses thirty seconds after the last sign of life of this task, and at once on this machine.
+      - The place in the queue lapses two minutes after the last sign of life of this task, and at once on this machine.
     type: float
     default: 0
   poll_interval:

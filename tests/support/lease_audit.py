@@ -8,6 +8,7 @@ read by plain SQL.
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 from collections import Counter, defaultdict
@@ -170,8 +171,7 @@ def _differences(
     """Leases that only one side knows, or both differently; whoever was killed wrote down the less."""
     history = {row["id"]: row for row in rows}
     found = []
-    names = Counter(row["name"] for row in history.values() if row["granted_number"] is not None)
-    found += [f"lease {name} was granted {count} times" for name, count in names.items() if count > 1]
+    found += _twice_at_once(history.values())
     numbers = Counter(
         number
         for row in history.values()
@@ -193,6 +193,21 @@ def _differences(
         if silent and int(row["name"].partition("-")[0]) not in killed:
             found.append(f"lease {row['name']} was granted to nobody")
     return found
+
+
+def _twice_at_once(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names that had a lease while they had another. One after the other is what a name is for."""
+    spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        if row["granted_number"] is not None:
+            end = float("inf") if row["ended_number"] is None else row["ended_number"]
+            spans[row["name"]].append((row["granted_number"], end))
+    return [
+        f"lease {name} was had twice at once"
+        for name, found in spans.items()
+        for (_start, end), (start, _end) in itertools.pairwise(sorted(found))
+        if start < end
+    ]
 
 
 def _left_behind(connection: sqlalchemy.Connection) -> list[str]:

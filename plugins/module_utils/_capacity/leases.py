@@ -20,9 +20,9 @@ from .holds import Placement, hold
 from .lease import Lease, moment
 from .queue import Waiting, serve
 from .request import Request
-from .settle import end_over, serve_all, settle, standing
+from .settle import end_over, serve_all, serve_queue, settle, standing
 
-HEART_SECONDS = 30.0
+HEART_SECONDS = 120.0
 """After so long without a sign of life a place in the queue lapses."""
 UNFULFILLED = "not fulfilled"
 
@@ -119,7 +119,7 @@ def release(books: Books, name: str, owner: str | None) -> tuple[Lease | None, L
     _refuse_stranger(lease, owner)
     said = "given back" if lease.phase == "Fulfilled" else "withdrawn from the queue"
     ended = books.end(lease, "Released", said)
-    serve_all(books)
+    serve_queue(books)
     return lease, ended
 
 

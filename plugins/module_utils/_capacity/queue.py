@@ -12,12 +12,12 @@ large one waits for, and no request waits for pools that it does not want.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from .allocate import Allotment, allocate, bar, never
 from .request import Request
-from .room import NetworkBook, Room
+from .room import RESOURCES, NetworkBook, Room
 
 AGEING_SECONDS = 600.0
 PATIENCE_SECONDS = 300.0
@@ -67,7 +67,12 @@ def serve(queue: Sequence[Waiting], rooms: Sequence[Room], book: NetworkBook, no
     left = {room.pool.name: room for room in rooms}
     # What is left when everything is set aside that is kept for somebody: the same until somebody waits.
     spare, spare_book = left, book
-    for waiting in in_order(queue, now):
+    ordered = in_order(queue, now)
+    least = _least_of_the_rest(ordered)
+    for number, waiting in enumerate(ordered):
+        if blocked and _nothing_for(least[number], spare.values()):
+            blocked += ordered[number:]
+            break
         request, who = waiting.request, waiting.shared_by
         allotments = allocate(request, who, spare.values(), spare_book)
         if allotments is not None:
@@ -81,6 +86,21 @@ def serve(queue: Sequence[Waiting], rooms: Sequence[Room], book: NetworkBook, no
         _keep(waiting, spare, spare_book, now)
         blocked.append(waiting)
     return Served(allotments=served, waiting=tuple(blocked))
+
+
+def _least_of_the_rest(ordered: Sequence[Waiting]) -> list[tuple[int, ...]]:
+    """For each in the queue: the least of every resource that it or anybody behind it wants."""
+    least: list[tuple[int, ...]] = []
+    for waiting in reversed(ordered):
+        wanted = tuple(getattr(waiting.request, name) for name in RESOURCES)
+        least.append(tuple(map(min, wanted, least[-1])) if least else wanted)
+    return least[::-1]
+
+
+def _nothing_for(wanted: tuple[int, ...], rooms: Collection[Room]) -> bool:
+    """Whether no pool has enough of some resource: then nobody who wants as much has to be looked at."""
+    most = [max((getattr(room, name) for room in rooms), default=0) for name in RESOURCES]
+    return any(need > 0 and need > there for need, there in zip(wanted, most))
 
 
 def _take(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .pool import SHARED_VLAN, Network, NetworkType, Pool
@@ -85,6 +85,13 @@ class NetworkBook:
             self.add(use)
 
     def add(self, use: NetworkUse) -> None:
+        """Leases that share a port group may know it from pools that describe it differently: who has its
+        VLAN alone counts.
+        """
+        known = self._ports.get((use.place, use.port_group))
+        if known is not None:
+            kind = use.kind if known.kind in SHARED_VLAN else known.kind
+            use = replace(use, kind=kind, vlan=known.vlan if use.vlan is None else use.vlan)
         self._ports[use.place, use.port_group] = use
         if use.vlan is not None:
             self._vlans.setdefault((use.place, use.vlan), {})[use.port_group] = use

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .._state.owner import is_gone
+from .._state.owner import Owner, is_gone
 from .books import Books
 from .errors import CapacityError
 from .explain import check_possible, why_waiting
@@ -51,14 +51,15 @@ def _end_over(books: Books, lease: Lease) -> Lease:
     )
 
 
+def without_process(books: Books) -> dict[str, Owner]:
+    """The leases, by id, of which a process that they depend on has certainly ended."""
+    return {identity: process for identity, process in books.processes() if is_gone(process)}
+
+
 def end_without_process(books: Books) -> list[Lease]:
-    """End the leases whose process has certainly ended."""
+    """End those."""
     ended = []
-    seen: set[str] = set()
-    for identity, process in books.processes():
-        if identity in seen or not is_gone(process):
-            continue
-        seen.add(identity)
+    for identity, process in without_process(books).items():
         lease = books.lease(identity)
         if lease.phase == "Pending":
             ended.append(books.end(lease, "Failed", f"{LAPSED}: {process} has ended"))

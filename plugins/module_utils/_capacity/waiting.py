@@ -19,8 +19,10 @@ from .holds import Placement
 from .lease import Lease
 from .leases import HEART_SECONDS, UNFULFILLED, Asker, ask, beat, stop_waiting
 from .request import Request
-from .settle import LAPSED, UNCLAIMED
+from .settle import LAPSED, UNCLAIMED, without_process
 from .turns import change, look
+
+_LOOK_AROUND_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ class _Queue:
     def wait(self, lease: Lease, start: float) -> Lease:
         """The lease when it waits no more, or when the time is over."""
         patience = self._patience
-        end, beaten = start + patience.wait, start
+        end, beaten, looked = start + patience.wait, start, start
         while lease.phase == "Pending":
             left = end - patience.monotonic()
             try:
@@ -130,7 +132,9 @@ class _Queue:
                     return self._over(lease)
                 patience.sleep(min(left, patience.poll * (0.5 + patience.dice())))
                 moment = patience.monotonic()
-                if moment - beaten >= HEART_SECONDS / 3 or self._needs_a_look(lease):
+                around = moment - looked >= _LOOK_AROUND_SECONDS
+                looked = moment if around else looked
+                if moment - beaten >= HEART_SECONDS / 3 or self._has_a_reason(lease, around=around):
                     lease = self._beaten(lease)
                     beaten = moment
             except (StateBusy, StateUnavailable):
@@ -139,12 +143,16 @@ class _Queue:
                     raise
         return lease
 
-    def _needs_a_look(self, lease: Lease) -> bool:
-        """Whether something has happened to the lease, or should happen to another."""
+    def _has_a_reason(self, lease: Lease, *, around: bool) -> bool:
+        """Whether something has happened to the lease, or should happen to another; processes are looked for
+        only when looking around.
+        """
 
         def seen(books: Books) -> bool:
             present = books.find(lease.id)
-            return present is None or present.phase != "Pending" or books.any_over()
+            if present is None or present.phase != "Pending" or books.any_over():
+                return True
+            return around and bool(without_process(books))
 
         return look(self._database, seen)
 

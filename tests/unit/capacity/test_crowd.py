@@ -123,8 +123,10 @@ def numbers_cross(world: World) -> None:
         ),
         (lambda world: world.diaries[2].clear(), "lease 2-0 was granted to nobody"),
         (
-            lambda world: world.sql("UPDATE capacity_lease SET name = '1-0'"),
-            "lease 1-0 was granted 2 times",
+            lambda world: world.sql(
+                "UPDATE capacity_lease SET name = '1-0', ended_number = ended_number + 9"
+            ),
+            "lease 1-0 was had twice at once",
         ),
         (
             lambda world: world.sql("UPDATE capacity_lease SET granted_number = 3"),
