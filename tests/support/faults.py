@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
@@ -82,13 +82,22 @@ def reset(calls: dict[str, str], when: str, times: int = 1) -> Strike:
     return strike
 
 
+def _later(simulator: Simulator, seconds: float, **switches: object) -> None:
+    """Set switches after so long, unless the simulator has ended by then."""
+
+    def switch() -> None:
+        with suppress(OSError):
+            simulator.switches(**switches)
+
+    threading.Timer(seconds, switch).start()
+
+
 def for_a_while(seconds: float, **switches: object) -> Strike:
     """Switches that are as they were after so long."""
 
     def strike(simulator: Simulator) -> None:
         simulator.switches(**switches)
-        calm = {name: CALM[name] for name in switches}
-        threading.Timer(seconds, lambda: simulator.switches(**calm)).start()
+        _later(simulator, seconds, **{name: CALM[name] for name in switches})
 
     return strike
 
@@ -133,7 +142,7 @@ def quorum_lost(simulator: Simulator) -> None:
 def quorum_flaps(simulator: Simulator) -> None:
     """Lost, and back after half of the executor's patience."""
     simulator.switches(quorate=False)
-    threading.Timer(1.0, lambda: simulator.switches(quorate=True)).start()
+    _later(simulator, 1.0, quorate=True)
 
 
 def cancelled(guest: str, *, late: bool = False) -> Strike:

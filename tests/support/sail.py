@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Carries a plan out in a process of its own, so that a test or the soak may kill it.
 
-    sail.py WORKDIR [--on-stop cancel] [--linger SECONDS]
+    sail.py WORKDIR [--on-stop cancel] [--on-failure rollback] [--linger SECONDS]
 
 WORKDIR holds voyage.json (see `write`); there it keeps its journal, heeds the file `stop`, and leaves
 outcome.json, and state.db, its memory. `--linger`: when all has ended it waits so long before it says so.
@@ -91,6 +91,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("workdir", type=Path)
     parser.add_argument("--on-stop", choices=["finish", "cancel"], default="finish")
+    parser.add_argument("--on-failure", choices=["continue", "rollback"], default="continue")
     parser.add_argument("--linger", type=float, default=0)
     options = parser.parse_args()
     folder: Path = options.workdir
@@ -115,7 +116,7 @@ def main() -> int:
                 voyage,
                 platform,
                 cluster_of(platform),
-                conduct=Conduct(on_stop=options.on_stop),
+                conduct=Conduct(on_stop=options.on_stop, on_failure=options.on_failure),
                 journal=folder / "journal",
                 observe=observe,
                 ended=kept.record,

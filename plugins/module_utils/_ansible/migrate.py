@@ -23,6 +23,7 @@ from .._model.plan import ClusterState, Plan
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
 from .._planning.judge import present_state
+from .._planning.others import defers, in_charge
 from .._planning.rules import resolve
 from .._platforms.errors import PlatformError
 from .._platforms.protocol import Platform
@@ -51,6 +52,9 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         with keeping(params, cluster, os.environ, check_mode=check_mode) as kept:
             # Only now: whoever held the lock before may have changed the cluster.
             before = platform.read()
+            if plan is not None and defers(before, plan.policy):
+                # It was switched on since the plan was made.
+                stop.request(in_charge(before))
             work = _of_plan(plan, before) if plan else single(before, params["guest"], params["target"])
             seen = _as_hosts_see_it(platform, plan)
             outcome = _carry_out(work, seen, params, kept, stop, clock, check_mode=check_mode)

@@ -20,10 +20,18 @@ def defers(snapshot: Snapshot, policy: Policy) -> bool:
     return respected and bool(snapshot.other_balancers)
 
 
+def in_charge(snapshot: Snapshot) -> str:
+    """Who is, and what to do about it."""
+    names = " and ".join(snapshot.other_balancers)
+    return (
+        f"{names} moves guests here by itself, and is not fought; switch it off,"
+        " or set other_balancers to ignore"
+    )
+
+
 def left_to_others(snapshot: Snapshot, policy: Policy) -> Plan:
     """A plan without migrations that says who is in charge."""
     state = present_state(snapshot, policy)
-    names = " and ".join(snapshot.other_balancers)
     return Plan(
         cluster=snapshot.cluster,
         platform=snapshot.platform,
@@ -40,10 +48,6 @@ def left_to_others(snapshot: Snapshot, policy: Policy) -> Plan:
             method="nothing was planned",
         ),
         unresolved=(
-            Unresolved(
-                what=f"cluster {snapshot.cluster.name}",
-                why=f"{names} moves guests here by itself, and is not fought; switch it off,"
-                " or set other_balancers to ignore",
-            ),
+            Unresolved(what=f"cluster {snapshot.cluster.name}", why=in_charge(snapshot)),
         ),
     )

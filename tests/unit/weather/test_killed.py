@@ -222,3 +222,24 @@ def test_a_failure_too_many(calm: Calm, platform: str, conduct: Conduct, status:
     with closing(connect(simulator.connection)) as session:
         assert carry_out(voyage, session, cluster_of(session)).status == "done"
     assert places(simulator.state()) == voyage.goal
+
+
+@pytest.mark.parametrize("platform", ["vcenter", "proxmox", "vmmanager"])
+@pytest.mark.parametrize(("event", "times"), [("home", 1), ("begin", 4), ("ended", 5)])
+def test_killed_on_the_way_home(
+    calm: Calm, tmp_path: Path, platform: str, event: str, times: int
+) -> None:
+    """What was undoing its work goes on with that: the same command never begins to do it anew."""
+    simulator, voyage = calm(platform)
+    fault = {"guest": "101", "at_percent": 50, "count": 1}
+    simulator.switches(migration_seconds=0.5, fail_migrations=[fault])
+    sail.write(tmp_path, voyage, simulator)
+    before = simulator.state()
+    kill(tmp_path, event, times, "--on-failure", "rollback")
+    assert sail.begin(tmp_path, "--on-failure", "rollback").wait(60) == 0, (tmp_path / "sail.log").read_text()
+    outcome = sail.outcome(tmp_path)
+    assert outcome.status == "rolled_back", outcome
+    after = settle(simulator)
+    assert places(after) == voyage.places
+    assert all(times <= 2 for times in starts(before, after).values()), starts(before, after)
+    assert not (tmp_path / "journal").exists()

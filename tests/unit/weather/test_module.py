@@ -191,6 +191,18 @@ def test_a_number_that_is_none(option: str, wrong: object, expected: str, tmp_pa
     assert json.loads(file.read_text()) == wide().snapshot.to_json()
 
 
+def test_a_balancer_that_was_switched_on_since_the_plan_is_not_fought(ready: Ready, tmp_path: Path) -> None:
+    simulator, plan = ready("vcenter", drs="fullyAutomated")
+    for check in (True, False):
+        result = run_module("vm_migrate", tmp_path, plan, check=check)
+        assert result["msg"].startswith("stopped with 8 migrations not begun: DRS ")
+        assert "moves guests here by itself, and is not fought" in result["msg"]
+    assert simulator.state()["migrations"] == []
+    single = {name: value for name, value in plan.items() if name != "plan"}
+    one = run_module("vm_migrate", tmp_path, {**single, "guest": "101", "target": "h2"})
+    assert one["summary"]["migrated"] == 1, "what a person asks for is another thing"
+
+
 @pytest.mark.parametrize("platform", BOTH)
 def test_the_time_of_the_whole_run(platform: Platform, ready: Ready, tmp_path: Path) -> None:
     simulator, plan = ready(platform)
