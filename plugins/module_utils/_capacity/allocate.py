@@ -11,9 +11,11 @@ from typing import Literal
 
 from .pool import Network, Pool
 from .request import Request
-from .room import NetworkBook, Resource, Room
+from .room import NetworkBook, Room
 
-Obstacle = Resource | Literal["not asked for", "excluded", "labels", "taints", "cordoned", "networks"]
+Obstacle = Literal[
+    "not asked for", "excluded", "labels", "taints", "cordoned", "vcpus", "memory", "storage", "networks"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Allotment:
     networks: tuple[Network, ...]
 
 
-def bar(request: Request, pool: Pool) -> Obstacle | None:
+def refusal(request: Request, pool: Pool) -> Obstacle | None:
     """What keeps a request out of a pool whatever is free there; None when nothing does."""
     if request.required_pools:
         if pool.name not in request.required_pools:
@@ -55,7 +57,7 @@ def never(request: Request, pool: Pool) -> Obstacle | None:
 
 def obstacle(request: Request, who: str, room: Room, book: NetworkBook) -> Obstacle | None:
     """The first thing that keeps a request out of a pool now; None when it has room."""
-    barred = bar(request, room.pool)
+    barred = refusal(request, room.pool)
     if barred is not None:
         return barred
     if room.pool.cordoned:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from .allocate import Obstacle, allocate, bar, choose, never, obstacle, server_of
+from .allocate import Obstacle, allocate, choose, never, obstacle, refusal, server_of
 from .errors import Impossible, UnknownPool
 from .pool import Pool
 from .queue import Waiting
@@ -36,9 +36,9 @@ def check_possible(request: Request, pools: Sequence[Pool]) -> None:
     if not pools:
         raise Impossible("there is no pool yet", where="lease", hint="Describe one with capacity_pool")
     _check_names(request, pools)
-    admitted = [pool for pool in pools if bar(request, pool) is None]
+    admitted = [pool for pool in pools if refusal(request, pool) is None]
     if not admitted:
-        counts = Counter(why for pool in pools if (why := bar(request, pool)) is not None)
+        counts = Counter(why for pool in pools if (why := refusal(request, pool)) is not None)
         raise Impossible(
             f"no pool admits it: {_counted(counts, len(pools))}", where="lease", hint=_admission(pools)
         )
@@ -77,7 +77,7 @@ def why_waiting(waiting: Waiting, before: Sequence[Waiting], rooms: Sequence[Roo
     request, who = waiting.request, waiting.shared_by
     if allocate(request, who, rooms, book) is not None:
         return f"what is free is kept for {_requests(len(before))} before it"
-    concerned = [room for room in rooms if bar(request, room.pool) is None]
+    concerned = [room for room in rooms if refusal(request, room.pool) is None]
     counts = Counter(why for room in concerned if (why := obstacle(request, who, room, book)) is not None)
     free = len(concerned) - sum(counts.values())
     text = f"{free} of {len(concerned)} pools {'has' if free == 1 else 'have'} room for {wanted(request)}"

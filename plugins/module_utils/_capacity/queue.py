@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from .allocate import Allotment, allocate, bar, never
+from .allocate import Allotment, allocate, never, refusal
 from .request import Request
 from .room import RESOURCES, NetworkBook, Room
 
@@ -128,7 +128,9 @@ def _keep(waiting: Waiting, rooms: Mapping[str, Room], book: NetworkBook, now: f
     wanted = [
         room
         for room in rooms.values()
-        if bar(request, room.pool) is None and not room.pool.cordoned and never(request, room.pool) is None
+        if refusal(request, room.pool) is None
+        and not room.pool.cordoned
+        and never(request, room.pool) is None
     ]
     if now - waiting.requested_at < PATIENCE_SECONDS:
         wanted = sorted(wanted, key=distance)[: request.pools]
