@@ -40,6 +40,7 @@ options:
         Another system, whose numbers, rules and order stand for everything that is not given here: V(fdrs), V(vmmanager) for
         the auto-balancer of VMManager 6, V(proxmox_rebalancing), V(proxlb), or V(drs).
       - Options that are given win, also single parts of a dictionary. RV(plan.policy) shows what counts in the end.
+      - Its O(max_migrations) does not count with O(goal=evacuate) and O(goal=consolidate), which empty hosts.
       - What each option of those systems is called here is told in the collection's guide to coming from them.
     type: str
     choices: [fdrs, vmmanager, proxmox_rebalancing, proxlb, drs]

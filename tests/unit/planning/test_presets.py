@@ -160,10 +160,11 @@ def test_aggressiveness_wins_over_the_points_of_a_preset() -> None:
     assert Policy.from_json(both).spread_limit("memory") == 7
 
 
-def test_the_cap_of_a_schedule_does_not_stop_an_evacuation() -> None:
+def test_the_cap_of_a_schedule_does_not_keep_hosts_from_being_emptied() -> None:
     evacuating = {"goal": "evacuate", "evacuate": {"names": ["h1"]}}
     assert Policy.from_json({"preset": "vmmanager", **evacuating}).max_migrations is None
     assert Policy.from_json({"preset": "vmmanager", **evacuating, "max_migrations": 2}).max_migrations == 2
+    assert Policy.from_json({"preset": "vmmanager", "goal": "consolidate"}).max_migrations is None
 
 
 @pytest.mark.parametrize(
