@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
@@ -47,6 +48,7 @@ class Executor:
         clock: Clock,
         observe: Callable[[Progress], None],
         ended: Callable[[MigrationOutcome], None] = lambda _outcome: None,
+        dice: Callable[[], float] = random.random,
     ) -> None:
         self._work = work
         self._platform = platform
@@ -56,6 +58,7 @@ class Executor:
         self._clock = clock
         self._observe = observe
         self._ended = ended
+        self._dice = dice
         self._ledger = Ledger(work.migrations, journal, clock, ended)
         self._starter = Starter(work, platform, slots, self._ledger, journal.past, clock)
         self._watcher = Watcher(platform, self._ledger, clock, conduct.timeout)
@@ -191,10 +194,11 @@ class Executor:
 
     def _pause(self, *, progressed: bool) -> None:
         """Wait before asking again: shortly after something was started, longer and longer while nothing
-        happens.
+        happens. A platform that is in trouble is asked at random moments, lest all who wait for it come at
+        the same one.
         """
         self._wait = min(_FIRST_WAIT if progressed else 2 * self._wait, self._conduct.poll_interval)
-        self._clock.sleep(self._wait)
+        self._clock.sleep(self._wait * (0.5 + self._dice() / 2) if self._silent_since else self._wait)
 
     def _report(self) -> None:
         self._observe(progress(self._ledger, self._watcher.percent, self._clock, self._began))

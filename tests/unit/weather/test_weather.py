@@ -13,22 +13,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
-    PlatformError,
-    Unreachable,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
-    MigrationRequest,
-    MigrationState,
-    Platform,
-)
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
 from ansible_collections.evenkeel.cluster.tests.support import faults
 from ansible_collections.evenkeel.cluster.tests.support.faults import (
@@ -253,49 +244,3 @@ def again_in_peace(simulator: Simulator, voyage: Voyage, before: Mapping[str, An
     assert outcome.status == "done", [(step.result, step.why) for step in outcome.migrations]
     assert places(simulator.state()) == voyage.goal
     assert violations(voyage, before, simulator.state()) == []
-
-
-@pytest.mark.parametrize(
-    ("platform", "strike"),
-    [
-        ("vcenter", faults.failing(LOOKING, 503, 10_000)),
-        ("proxmox", faults.failing(LOOKING, 503, 10_000)),
-        ("proxmox", faults.quorum_lost),
-        ("vmmanager", faults.failing(LOOKING, 503, 10_000)),
-    ],
-)
-def test_what_can_not_even_be_looked_at_is_left_alone(calm: Calm, platform: str, strike: Strike) -> None:
-    simulator, voyage = calm(platform)
-    before = simulator.state()
-    with closing(connect(simulator.connection)) as session:
-        cluster = cluster_of(session)
-        strike(simulator)
-        with pytest.raises(PlatformError):
-            carry_out(voyage, session, cluster)
-    assert starts(before, simulator.state()) == {}
-    again_in_peace(simulator, voyage, simulator.state())
-
-
-class Untold:
-    """A platform that shows everything but what becomes of its tasks."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._platform, name)
-
-    def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
-        raise Unreachable("nothing is told of tasks", where="poll")
-
-
-@pytest.mark.parametrize("platform", ALL)
-def test_tasks_that_nothing_is_told_of_are_not_asked_about_for_ever(calm: Calm, platform: str) -> None:
-    simulator, voyage = calm(platform)
-    with closing(connect(simulator.connection)) as session:
-        outcome = carry_out(voyage, cast(Platform, Untold(session)), cluster_of(session))
-    # They have arrived, which is seen at the end; what waited for one of them was not begun any more.
-    assert told(outcome) == "m m s m"
-    assert outcome.status == "stopped"
-    assert all("nothing is told of tasks" in step.why for step in outcome.migrations)
-    again_in_peace(simulator, voyage, settle(simulator))
