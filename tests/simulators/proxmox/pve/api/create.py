@@ -32,8 +32,8 @@ NOT_SIMULATED = (
 
 _TEXTS = (
     "affinity agent amd-sev args audio0 boot bootdisk cdrom cicustom cipassword ciuser cpu efidisk0"
-    " hookscript hostpci[n] hotplug ide[n] import-working-storage intel-tdx ipconfig[n] ivshmem machine memory"
-    " name nameserver net[n] numa[n] parallel[n] pool rng0 sata[n] scsi[n] searchdomain serial[n]"
+    " hookscript hostpci[n] hotplug ide[n] import-working-storage intel-tdx ipconfig[n] ivshmem machine"
+    " memory name nameserver net[n] numa[n] parallel[n] pool rng0 sata[n] scsi[n] searchdomain serial[n]"
     " spice_enhancements sshkeys startdate startup storage tags tpmstate0 unused[n] usb[n] vga virtio[n]"
     " virtiofs[n] vmgenid vmstatestorage watchdog"
 )
