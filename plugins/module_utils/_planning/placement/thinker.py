@@ -65,8 +65,7 @@ def place(snapshots: Sequence[Snapshot], request: PlacementRequest) -> Placement
             # A pool that one cluster does not have may be one of the next.
             first_error = first_error or error
             misfits.append(_misfit(snapshot, request, error))
-    if not found:
-        assert first_error is not None
+    if first_error is not None and not found:
         raise first_error
     found.sort(key=lambda one: _rank(one, request))
     clusters = tuple(one.clusters[0] for one in found) + tuple(misfits)
