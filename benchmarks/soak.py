@@ -27,7 +27,7 @@ from pathlib import Path
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy, Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as make_plan
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import LaunchError, Platform, Simulator
 from ansible_collections.evenkeel.cluster.tests.support import faults, sail
@@ -64,7 +64,11 @@ def voyage_of(seed: int, platform: Platform) -> Voyage:
             numbered=platform == "vmmanager",
         )
         snapshot = generate(shape)
-        plan = make_plan(snapshot, Policy(aggressiveness=dice.randint(2, 5)))
+        policy = Policy(aggressiveness=dice.randint(2, 5))
+        if dice.random() < 0.25:
+            leaving = dice.choice(snapshot.hosts).id
+            policy = Policy(goal="evacuate", evacuate=Selector(names=(leaving,)))
+        plan = make_plan(snapshot, policy)
         if len(plan.migrations) in STEPS:
             return Voyage(
                 snapshot=snapshot,
@@ -89,6 +93,7 @@ def some_fault(voyage: Voyage, platform: str, dice: random.Random) -> tuple[str,
         "start cut off before": faults.reset(faults.STARTING, "before", times),
         "start cut off after": faults.reset(faults.STARTING, "after", times),
         "slow answers": faults.slow,
+        "away for a while": faults.away,
         "host dies": faults.host_dies(host),
         "maintenance": faults.maintenance(host),
         "somebody cancels": faults.cancelled(guest),
@@ -105,6 +110,8 @@ def some_fault(voyage: Voyage, platform: str, dice: random.Random) -> tuple[str,
             "quorum flaps": faults.quorum_flaps,
             "quorum lost": faults.quorum_lost,
             "HA drops": faults.ha_drops(guest),
+            "short tickets": faults.short_tickets,
+            "slow refusal": faults.slow_refusal,
         }
     if platform == "vmmanager":
         choices |= {
@@ -174,7 +181,7 @@ def one_part(
     results: Mapping[str, str] = {}
     with Storm(simulator, voyage, dice) as storm:
         if killed:
-            _kill(folder, dice)
+            _kill(folder, dice, conduct)
             if dice.random() < 0.3:
                 (folder / "journal").unlink(missing_ok=True)
         else:
@@ -205,8 +212,9 @@ def one_part(
     return found
 
 
-def _kill(folder: Path, dice: random.Random) -> None:
-    process = sail.begin(folder)
+def _kill(folder: Path, dice: random.Random, conduct: Conduct) -> None:
+    home = ["--on-failure", "rollback"] if conduct.on_failure == "rollback" else []
+    process = sail.begin(folder, *home)
     event, times = dice.choice(["plan", "begin", "started", "ended"]), dice.randint(1, 3)
     alarm = time.monotonic() + 20
     while process.poll() is None and sail.journal(folder).count(event) < times and time.monotonic() < alarm:

@@ -170,7 +170,13 @@ class Voyage:
         )
 
     def work(self, cluster: ClusterRef) -> Work:
-        return Work(cluster=cluster, migrations=self.migrations, rules=self.rules, limits=self.limits)
+        return Work(
+            cluster=cluster,
+            migrations=self.migrations,
+            rules=self.rules,
+            limits=self.limits,
+            emptied=frozenset(step.source for step in self.migrations if step.kind == "evacuate"),
+        )
 
 
 def no_one(_progress: Progress) -> None:
