@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journa
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef, Rule
@@ -83,6 +83,7 @@ def run(
     journal_path: Path | None = None,
     cluster: ClusterRef = CLUSTER,
     emptied: frozenset[str] = frozenset(),
+    ended: Callable[[MigrationOutcome], None] = lambda _outcome: None,
 ) -> Outcome:
     platform: Platform = RehearsalPlatform(str(path))
     if dry:
@@ -100,6 +101,7 @@ def run(
         stop=StopSignal(file=str(stop_file) if stop_file else None),
         clock=DryRunClock(),
         observe=lambda _progress: None,
+        ended=ended,
     ).run()
     return outcome.as_planned() if dry else outcome
 
@@ -243,6 +245,20 @@ def test_a_host_that_never_has_a_member_does_not_count_as_empty(cluster: Path) -
     assert run(cluster, [step(1, "2", "a", "b")], rules=[even]).status == "done"
     # The plan knows why none of them may go to c: it was not asked for.
     assert run(cluster, [step(1, "1", "a", "b")], rules=[even], emptied=frozenset({"a"})).status == "done"
+
+
+def test_ends_of_a_killed_run_are_told_again_whatever_the_plan(cluster: Path, tmp_path: Path) -> None:
+    first = [step(1, "1", "a", "b"), step(2, "3", "c", "b")]
+    journal = Journal(str(tmp_path / "journal"), "another plan, of a run that was killed")
+    lost = run(cluster, first[:1]).migrations[0]
+    journal.ended(lost)
+    journal._stream.close()  # type: ignore[union-attr]
+    heard: list[MigrationOutcome] = []
+    outcome = run(cluster, first, journal_path=tmp_path / "journal", ended=heard.append)
+    assert [migration.result for migration in outcome.migrations] == ["already_there", "migrated"]
+    assert heard[0] == lost
+    assert [(each.step, each.result) for each in heard[1:]] == [(1, "already_there"), (2, "migrated")]
+    assert all(each.ended_at for each in heard)
 
 
 def test_a_stop_file_lets_nothing_start(cluster: Path, tmp_path: Path) -> None:
