@@ -27,6 +27,9 @@ def test_a_killed_playbook_is_run_again(platform: Platform, victim: str, tmp_pat
         assert wait_until(lambda: len(simulator.state()["migrations"]) > 1, process), play.said()
         left = kill(process, victim)
         begun = {move["guest"] for move in simulator.state()["migrations"]}
+        if victim == "playbook":
+            # A plan made while its module still migrates would be of a cluster that is no more.
+            gone(left)
         said = play.finish()
         gone(left)
         if victim == "everything":
@@ -37,6 +40,6 @@ def test_a_killed_playbook_is_run_again(platform: Platform, victim: str, tmp_pat
     moved = {move["guest"] for move in state["migrations"]}
     assert begun <= moved
     if victim == "playbook":
-        # Its module went on without it, and whoever comes waits for it.
+        # Its module went on without it, and whoever comes later finds nothing left to do.
         assert "changed=0 " in said
         assert {guest for guest, result in play.remembered() if result == "migrated"} == moved
