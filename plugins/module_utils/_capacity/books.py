@@ -12,18 +12,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._model.codec import encode
-from .._model.reservation import Reservation
 from .._state.database import now
 from .._state.library import sa
 from .._state.owner import Owner
-from .._state.tables import GRANTS, HOLD_COUNTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
+from .._state.tables import GRANTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
 from .allocate import Allotment
+from .hold_rows import HoldRows, over
 from .lease import Held, Lease, Phase
 from .pool import Pool
 from .queue import Waiting, shared_by
 from .request import Request
 from .room import NetworkBook, NetworkUse, Room
-from .rows import lease_of, pool_of, process_of, request_of, reservation_of, row_of
+from .rows import lease_of, pool_of, process_of, request_of, row_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -39,6 +39,7 @@ class Books:
         self._connection = connection
         self._number: int | None = None
         self.now = now(connection)
+        self.holds = HoldRows(connection, self.now)
 
     def next_number(self) -> int:
         """Counts every change; the first is 1."""
@@ -126,10 +127,10 @@ class Books:
 
     def over(self) -> list[Lease]:
         """Those whose time, or whose place in the queue, is over and that have not ended."""
-        return self._leases(LEASES.c.ended_at.is_(None) & self._over())
+        return self._leases(LEASES.c.ended_at.is_(None) & over(self.now))
 
     def any_over(self) -> bool:
-        found = sa.select(LEASES.c.id).where(LEASES.c.ended_at.is_(None) & self._over()).limit(1)
+        found = sa.select(LEASES.c.id).where(LEASES.c.ended_at.is_(None) & over(self.now)).limit(1)
         return self._connection.execute(found).first() is not None
 
     def processes(self) -> list[tuple[str, Owner]]:
@@ -234,59 +235,13 @@ class Books:
         self._connection.execute(sa.delete(LEASES).where(old))
         return ended
 
-    # Holds
-
-    def hold_count(self, cluster: str) -> int:
-        """How often holds were added to a cluster."""
-        count = sa.select(HOLD_COUNTS.c.number).where(HOLD_COUNTS.c.cluster == cluster)
-        return int(self._connection.execute(count).scalar() or 0)
-
-    def hold_counts(self) -> dict[str, int]:
-        """How often holds were added, by cluster."""
-        return {row.cluster: int(row.number) for row in self._connection.execute(sa.select(HOLD_COUNTS))}
-
-    def reservations(self, cluster: str) -> list[Reservation]:
-        """What leases that go on hold in a cluster."""
-        joined = sa.join(HOLDS, LEASES, HOLDS.c.lease == LEASES.c.id)
-        found = (
-            sa.select(HOLDS.c.body)
-            .select_from(joined)
-            .where((HOLDS.c.cluster == cluster) & sa.not_(self._over()))
-            .order_by(HOLDS.c.guest)
-        )
-        return [reservation_of(body) for body in self._connection.execute(found).scalars()]
-
     def hold(self, lease: Lease, held: Sequence[Held]) -> Lease:
         """Let a lease hold this, and nothing else that it held."""
-        self._connection.execute(sa.delete(HOLDS).where(HOLDS.c.lease == lease.id))
-        for one in held:
-            for reservation in one.reservations:
-                body = json.dumps(encode(reservation), sort_keys=True)
-                row = {"lease": lease.id, "cluster": one.cluster, "guest": reservation.guest, "body": body}
-                self._connection.execute(sa.insert(HOLDS).values(**row))
-            number = self.hold_count(one.cluster)
-            write = (
-                sa.update(HOLD_COUNTS).where(HOLD_COUNTS.c.cluster == one.cluster).values(number=number + 1)
-            )
-            if self._connection.execute(write).rowcount == 0:
-                self._connection.execute(
-                    sa.insert(HOLD_COUNTS).values(cluster=one.cluster, number=number + 1)
-                )
+        self.holds.put(lease.id, held)
         return replace(lease, held=tuple(held))
-
-    def _over(self) -> Any:
-        return sa.func.coalesce((LEASES.c.until <= self.now) | (LEASES.c.place_until <= self.now), sa.false())
 
     def _leases(self, condition: Any) -> list[Lease]:
         rows = self._connection.execute(sa.select(LEASES).where(condition)).all()
-        if not rows:
-            return []
-        held: dict[str, dict[str, list[Reservation]]] = {}
-        holds = sa.select(HOLDS).order_by(HOLDS.c.cluster, HOLDS.c.guest)
-        if len(rows) == 1:
-            holds = holds.where(HOLDS.c.lease == rows[0].id)
         # Only what is fulfilled holds anything.
-        some = any(row.phase == "Fulfilled" for row in rows)
-        for row in self._connection.execute(holds) if some else ():
-            held.setdefault(row.lease, {}).setdefault(row.cluster, []).append(reservation_of(row.body))
-        return [lease_of(row, held.get(row.id, {})) for row in rows]
+        held = self.holds.of([row.id for row in rows if row.phase == "Fulfilled"])
+        return [lease_of(row, held.get(row.id, ())) for row in rows]

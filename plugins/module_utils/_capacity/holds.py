@@ -43,7 +43,8 @@ def held_room(database: Database, cluster: str) -> HeldRoom:
     """What is held in a cluster now; its name is that of `_model.reservation.cluster_name`."""
 
     def seen(books: Books) -> HeldRoom:
-        return HeldRoom(reservations=tuple(books.reservations(cluster)), count=books.hold_count(cluster))
+        reservations = tuple(books.holds.of_cluster(cluster))
+        return HeldRoom(reservations=reservations, count=books.holds.counts().get(cluster, 0))
 
     return look(database, seen)
 
@@ -74,7 +75,7 @@ def hold(books: Books, lease: Lease, placement: Placement) -> Lease:
         return lease
     _refuse_excess(lease, [one for held in placement.held for one in held.reservations])
     for held in placement.held:
-        count = books.hold_count(held.cluster)
+        count = books.holds.counts().get(held.cluster, 0)
         seen = count if placement.seen is None else placement.seen.get(held.cluster, 0)
         if seen != count:
             raise HoldsChanged(
@@ -84,7 +85,7 @@ def hold(books: Books, lease: Lease, placement: Placement) -> Lease:
             )
         own = [before for before in lease.held if before.cluster == held.cluster]
         mine = {one.guest for before in own for one in before.reservations}
-        others = {one.guest for one in books.reservations(held.cluster)} - mine
+        others = {one.guest for one in books.holds.of_cluster(held.cluster)} - mine
         for one in held.reservations:
             if one.guest in others:
                 raise HoldsChanged(

@@ -79,7 +79,7 @@ def holds_report(books: Books) -> tuple[list[dict[str, Any]], dict[str, int]]:
     placed = [
         {"lease": lease.name, **placement} for lease in books.leases() for placement in placements(lease.held)
     ]
-    return placed, books.hold_counts()
+    return placed, dict(books.holds.counts())
 
 
 def queue_report(books: Books) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -38,7 +38,7 @@ def process_of(body: str | None) -> Owner | None:
     return None if body is None else decode(Owner, json.loads(body), "process")
 
 
-def lease_of(row: Any, held: Mapping[str, Sequence[Reservation]]) -> Lease:
+def lease_of(row: Any, held: Sequence[Held]) -> Lease:
     return Lease(
         id=row.id,
         name=row.name,
@@ -47,9 +47,7 @@ def lease_of(row: Any, held: Mapping[str, Sequence[Reservation]]) -> Lease:
         reason=row.reason,
         request=request_of(row.request),
         pools=() if row.result is None else tuple(map(pool_of, json.loads(row.result))),
-        held=tuple(
-            Held(cluster=cluster, reservations=tuple(reservations)) for cluster, reservations in held.items()
-        ),
+        held=tuple(held),
         requested_at=row.requested_at,
         granted_at=row.granted_at,
         until=row.until,

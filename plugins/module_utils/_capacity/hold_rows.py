@@ -1,0 +1,82 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What leases hold for guests to come, as rows of the database. Private to the collection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .._model.codec import encode
+from .._model.reservation import Reservation
+from .._state.library import sa
+from .._state.tables import HOLD_COUNTS, HOLDS, LEASES
+from .lease import Held
+from .rows import reservation_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def over(moment: float) -> Any:
+    """The condition that the time of a lease, or its place in the queue, is over."""
+    return sa.func.coalesce((LEASES.c.until <= moment) | (LEASES.c.place_until <= moment), sa.false())
+
+
+class HoldRows:
+    """The rows within one transaction."""
+
+    def __init__(self, connection: Connection, now: float) -> None:
+        self._connection = connection
+        self._now = now
+
+    def of(self, leases: Sequence[str]) -> dict[str, list[Held]]:
+        """By the id of each of these leases: what it holds."""
+        if not leases:
+            return {}
+        rows = sa.select(HOLDS).order_by(HOLDS.c.cluster, HOLDS.c.guest)
+        if len(leases) == 1:
+            rows = rows.where(HOLDS.c.lease == leases[0])
+        found: dict[str, dict[str, list[Reservation]]] = {}
+        for row in self._connection.execute(rows):
+            found.setdefault(row.lease, {}).setdefault(row.cluster, []).append(reservation_of(row.body))
+        return {
+            lease: [
+                Held(cluster=cluster, reservations=tuple(reservations))
+                for cluster, reservations in clusters.items()
+            ]
+            for lease, clusters in found.items()
+        }
+
+    def of_cluster(self, cluster: str) -> list[Reservation]:
+        """What leases that go on hold in a cluster, by guest."""
+        found = (
+            sa.select(HOLDS.c.body)
+            .select_from(sa.join(HOLDS, LEASES, HOLDS.c.lease == LEASES.c.id))
+            .where((HOLDS.c.cluster == cluster) & sa.not_(over(self._now)))
+            .order_by(HOLDS.c.guest)
+        )
+        return [reservation_of(body) for body in self._connection.execute(found).scalars()]
+
+    def counts(self) -> Mapping[str, int]:
+        """How often holds were added, by cluster."""
+        return {row.cluster: int(row.number) for row in self._connection.execute(sa.select(HOLD_COUNTS))}
+
+    def put(self, lease: str, held: Sequence[Held]) -> None:
+        """Let a lease hold this instead of what it held."""
+        self._connection.execute(sa.delete(HOLDS).where(HOLDS.c.lease == lease))
+        counts = self.counts()
+        for one in held:
+            for reservation in one.reservations:
+                body = json.dumps(encode(reservation), sort_keys=True)
+                row = {"lease": lease, "cluster": one.cluster, "guest": reservation.guest, "body": body}
+                self._connection.execute(sa.insert(HOLDS).values(**row))
+            number = counts.get(one.cluster, 0) + 1
+            write = sa.insert(HOLD_COUNTS).values(cluster=one.cluster, number=number)
+            if one.cluster in counts:
+                write = (
+                    sa.update(HOLD_COUNTS).where(HOLD_COUNTS.c.cluster == one.cluster).values(number=number)
+                )
+            self._connection.execute(write)
