@@ -19,9 +19,9 @@ from .._capacity.waiting import Patience, obtain
 from .._model.codec import decode
 from .._model.errors import InputError
 from .._model.reservation import Reservation
+from .._model.sizes import size_of
 from .._state.database import Database
 from .._state.owner import process, this_process
-from .sizes import size_of
 from .state import needed_database
 
 _PLAIN = (

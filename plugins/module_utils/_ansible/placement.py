@@ -11,10 +11,10 @@ from typing import Any
 from .._model.errors import InputError
 from .._model.placement import Placed, Placement
 from .._model.placement_request import PlacementRequest
+from .._model.sizes import size_of
 from .._model.snapshot import Snapshot
 from .._planning.placement.thinker import place
 from .files import read_json, write_json
-from .sizes import size_of
 
 PASSED_ON = ("strategy", "spare", "make_room", "all_or_nothing", "runners_up", "explain")
 

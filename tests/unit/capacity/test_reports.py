@@ -21,7 +21,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_pool import describe
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_report import inform, reap
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.files import FileError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.sizes import size_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
     CapacityError,
     LeaseNotHeld,
@@ -33,6 +32,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.from_sn
     capacity_of,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.sizes import size_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import HostDatastore, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import process
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .._model.errors import InputError
+from .errors import InputError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTP])(?:i?B)?|B)?", re.IGNORECASE)
 _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
