@@ -99,6 +99,44 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
             number BIGINT NOT NULL
         )""",
     ),
+    (
+        """CREATE TABLE service_request (
+            id TEXT NOT NULL PRIMARY KEY,
+            body TEXT NOT NULL,
+            terms TEXT NOT NULL,
+            status TEXT NOT NULL,
+            received_at DOUBLE PRECISION NOT NULL,
+            due_at DOUBLE PRECISION NOT NULL,
+            tries BIGINT NOT NULL,
+            result TEXT,
+            error TEXT,
+            ended_at DOUBLE PRECISION,
+            claim TEXT,
+            desk TEXT,
+            worker TEXT,
+            begun_at DOUBLE PRECISION,
+            until DOUBLE PRECISION
+        )""",
+        "CREATE INDEX service_request_going_on ON service_request (due_at) WHERE ended_at IS NULL",
+        "CREATE INDEX service_request_ended ON service_request (ended_at)",
+        """CREATE TABLE service_delivery (
+            id TEXT NOT NULL PRIMARY KEY,
+            request TEXT NOT NULL,
+            channel TEXT NOT NULL,
+            receiver TEXT NOT NULL,
+            body TEXT NOT NULL,
+            status TEXT NOT NULL,
+            created_at DOUBLE PRECISION NOT NULL,
+            due_at DOUBLE PRECISION NOT NULL,
+            tries BIGINT NOT NULL,
+            error TEXT,
+            ended_at DOUBLE PRECISION,
+            desk TEXT
+        )""",
+        "CREATE INDEX service_delivery_going_on ON service_delivery (due_at) WHERE ended_at IS NULL",
+        "CREATE INDEX service_delivery_request ON service_delivery (request)",
+    ),
+    ("ALTER TABLE migration_history ADD COLUMN recorded_at DOUBLE PRECISION",),
 )
 
 

@@ -20,11 +20,14 @@ GRANTS: Any = None
 NETWORK_USES: Any = None
 HOLDS: Any = None
 HOLD_COUNTS: Any = None
+SERVICE_REQUESTS: Any = None
+SERVICE_DELIVERIES: Any = None
 
 if sa is not None:
     METADATA = sa.MetaData()
 
-    # One row a migration that was tried. Moments are texts as in a snapshot.
+    # One row a migration that was tried. Moments are texts as in a snapshot, except for when the row was
+    # written: that is in seconds since 1970 on the database's own clock, null in rows of before.
     HISTORY = sa.Table(
         "migration_history",
         METADATA,
@@ -36,6 +39,7 @@ if sa is not None:
         sa.Column("result", sa.Text, nullable=False),
         sa.Column("why", sa.Text, nullable=False),
         sa.Column("started_at", sa.Text),
+        sa.Column("recorded_at", sa.Double),
     )
 
     # One row a cluster that someone works on. Moments are seconds since 1970 on the database's own clock.
@@ -124,4 +128,46 @@ if sa is not None:
         METADATA,
         sa.Column("cluster", sa.Text, primary_key=True),
         sa.Column("number", sa.BigInteger, nullable=False),
+    )
+
+    # One row a request to the service. `claim` is what whoever works on it must show, `desk` the process that
+    # has handed it on, `worker` the one that has begun; until then `until` is when it must have, and from
+    # then on when the desk must have given a sign of life.
+    SERVICE_REQUESTS = sa.Table(
+        "service_request",
+        METADATA,
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("terms", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("received_at", sa.Double, nullable=False),
+        sa.Column("due_at", sa.Double, nullable=False),
+        sa.Column("tries", sa.BigInteger, nullable=False),
+        sa.Column("result", sa.Text),
+        sa.Column("error", sa.Text),
+        sa.Column("ended_at", sa.Double),
+        sa.Column("claim", sa.Text),
+        sa.Column("desk", sa.Text),
+        sa.Column("worker", sa.Text),
+        sa.Column("begun_at", sa.Double),
+        sa.Column("until", sa.Double),
+    )
+
+    # One row for each whom the end of a request is told, from the moment of that end. While `desk` tries,
+    # `due_at` is when it has given up or died.
+    SERVICE_DELIVERIES = sa.Table(
+        "service_delivery",
+        METADATA,
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("request", sa.Text, nullable=False),
+        sa.Column("channel", sa.Text, nullable=False),
+        sa.Column("receiver", sa.Text, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("due_at", sa.Double, nullable=False),
+        sa.Column("tries", sa.BigInteger, nullable=False),
+        sa.Column("error", sa.Text),
+        sa.Column("ended_at", sa.Double),
+        sa.Column("desk", sa.Text),
     )
