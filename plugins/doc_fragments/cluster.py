@@ -204,7 +204,9 @@ options:
     type: bool
     default: true
   lock_wait:
-    description: Seconds to wait for another run that holds the lock. Then it is an error that names that run.
+    description:
+      - Seconds to wait for another run that holds the lock. Then it is an error that names that run.
+      - A plan that the other run has overtaken is refused after the wait.
     type: float
     default: 0
 """

@@ -911,6 +911,11 @@ plan:
       returned: success
       type: str
       sample: "sha256:3acfb594b249b5eab67712cd5edd5d01e055129fa3d34e0a5a300854e669745c"
+    remembered_at:
+      description: As in the snapshot. What runs recorded later is not reckoned with.
+      returned: when the snapshot says
+      type: float
+      sample: 1769896800.25
     policy:
       description: What was asked for, with every default filled in.
       returned: success

@@ -219,6 +219,13 @@ ansible_facts:
           type: list
           elements: str
           sample: ["DRS (fullyAutomated)"]
+        remembered_at:
+          description:
+            - When the reading began, by the clock of the database that remembers earlier runs, in seconds since 1970.
+            - What runs have recorded by then is in the snapshot. A plan that another run has overtaken since is known by it.
+          returned: when there is somewhere to remember
+          type: float
+          sample: 1769896800.25
 """
 
 import os

@@ -16,6 +16,8 @@ description:
   - Carries out the migrations of a plan in their order, several at a time, and tells what became of each.
   - Looks at the cluster again right before every migration and drops what no longer makes sense.
   - A guest that is on its target already is left alone, so a second run of the same plan changes nothing.
+  - Where another run has moved guests elsewhere since the cluster was read for the plan, nothing is started, and RV(stale) is true.
+    That is known from the database of O(state_url). With O(lock=false) it does not matter.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.platform
@@ -232,6 +234,13 @@ report:
     - "cluster production: done in 83 s, 9 of 9 migrations, 72.0 GiB of memory"
     - "  1  web01 (vm-42)  esx1 → esx3  migrated  21.4 s"
     - "spread, measured again: cpu 31.0 → 14.2, memory 44.2 → 12.8"
+stale:
+  description:
+    - Whether nothing was started because another run has moved guests elsewhere since the cluster was read for the plan.
+    - The module fails then. Read the cluster and plan again, as the role P(evenkeel.cluster.balance#role) does by itself.
+  returned: always
+  type: bool
+  sample: false
 outcome:
   description: What became of every migration. Its JSON Schema is in C(docs/schemas/outcome.json) of the collection.
   returned: when O(outcome_path) is not given

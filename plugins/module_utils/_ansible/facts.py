@@ -28,9 +28,8 @@ def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     with closing(
         open_platform(connection, window=params["window"], history=params["history"])
     ) as platform:
-        snapshot = platform.read()
+        snapshot, unknown = remembering(platform.read, params, os.environ)
         notices = list(platform.notices)
-    snapshot, unknown = remembering(snapshot, params, os.environ)
     facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, params["snapshot_path"])}
     if params["snapshot_path"]:
         write_json(params["snapshot_path"], snapshot.to_json(), "snapshot_path")

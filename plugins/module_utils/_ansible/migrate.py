@@ -31,6 +31,7 @@ from .conduct import conduct_of, slots_of, stop_signal
 from .connect import open_platform
 from .environment import with_environment
 from .files import FileError, read_json, write_json
+from .overtaken import overtaken
 from .progress import ProgressFile
 from .render import host_name, report
 from .single import single
@@ -57,7 +58,13 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 stop.request(in_charge(before))
             work = _of_plan(plan, before) if plan else single(before, params["guest"], params["target"])
             seen = _as_hosts_see_it(platform, plan)
-            outcome = _carry_out(work, seen, params, kept, stop, clock, check_mode=check_mode)
+            journal = Journal(
+                None if check_mode else journal_path(params, work.cluster, os.environ), work.digest()
+            )
+            stale = _stale(plan, kept, before, journal)
+            if stale is not None:
+                stop.request(stale)
+            outcome = _carry_out(work, seen, journal, params, kept, stop, clock, check_mode=check_mode)
         notices: list[str] = []
         state = present_state(before, policy)
         state_after = state
@@ -65,7 +72,14 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             state_after = _state_again(platform, policy, state, notices)
     kept_at = _keep(outcome, params["outcome_path"], notices)
     result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
-    return {**result, "warnings": [*kept.notices, *notices]}
+    return {**result, "stale": stale is not None, "warnings": [*kept.notices, *notices]}
+
+
+def _stale(plan: Plan | None, kept: Kept, before: Snapshot, journal: Journal) -> str | None:
+    """Why nothing of a plan may begin. One whose earlier part was undoing what it had done goes home."""
+    if plan is None or journal.past.going_home:
+        return None
+    return overtaken(plan, kept.shifted(plan.remembered_at), before)
 
 
 def _state_again(
@@ -134,6 +148,7 @@ def _lines(plan: Plan | None, work: Work, before: ClusterState) -> list[str]:
 def _carry_out(
     work: Work,
     platform: Platform,
+    journal: Journal,
     params: Mapping[str, Any],
     kept: Kept,
     stop: StopSignal,
@@ -148,7 +163,7 @@ def _carry_out(
             DryRun(platform, _memory(work)),
             slots=slots,
             conduct=conduct,
-            journal=Journal(None, work.digest()),
+            journal=journal,
             stop=stop,
             clock=DryRunClock(),
             observe=lambda _progress: None,
@@ -160,7 +175,7 @@ def _carry_out(
             platform,
             slots=slots,
             conduct=conduct,
-            journal=Journal(journal_path(params, work.cluster, os.environ), work.digest()),
+            journal=journal,
             stop=stop,
             clock=clock,
             observe=progress.write,

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from .._execution.stopping import StopSignal
 from .._model.errors import InputError
 from .._model.outcome import MigrationOutcome
 from .._model.snapshot import ClusterRef, Snapshot
-from .._state.database import Database, open_database
+from .._state.database import Database, now, open_database
 from .._state.engines import sqlite_file
 from .._state.errors import LockLost, StateError
-from .._state.history import forget_old, recall, record, with_past
+from .._state.history import Shift, forget_old, recall, record, shifted, with_past
 from .._state.locks import LOCK_SECONDS, Lock, cluster_lock, holder
 from .._state.owner import this_process
 from .environment import STATE_VARIABLE
@@ -37,15 +38,26 @@ LOCK_ARGUMENTS: dict[str, Any] = {
 
 
 class Kept:
-    """What a run that acts has of the state database; nothing of it may fail what is under way."""
+    """What a run that acts has of the state database; nothing of it may fail what is under way. `others` is
+    the database where what other runs do counts, and `asked_at` when this one asked for the lock, by its
+    clock.
+    """
 
     def __init__(
-        self, database: Database | None, cluster: str, lock: Lock | None, notices: list[str]
+        self,
+        database: Database | None,
+        cluster: str,
+        lock: Lock | None,
+        notices: list[str],
+        others: Database | None = None,
+        asked_at: float = 0.0,
     ) -> None:
         self._database = database
         self._cluster = cluster
         self._lock = lock
         self._notices = notices
+        self._others = others
+        self._asked_at = asked_at
         self._unrecorded: list[MigrationOutcome] = []
         self._silent_until = 0.0
 
@@ -53,6 +65,17 @@ class Kept:
     def notices(self) -> Sequence[str]:
         """What could not be kept, and why."""
         return tuple(dict.fromkeys(self._notices))
+
+    def shifted(self, remembered_at: float | None) -> Mapping[str, Shift]:
+        """The guests, by id, that other runs have moved since a snapshot was taken; where it does not say
+        when, since this run asked for the lock. None at all where runs do not wait for each other.
+
+        Raises StateError when the database can't be asked.
+        """
+        if self._others is None:
+            return {}
+        since = self._asked_at if remembered_at is None else remembered_at
+        return shifted(self._others, self._cluster, since)
 
     def guard(self, stop: StopSignal) -> StopSignal:
         """The same signal, which also tells to stop when the lock is lost; asking it renews the lock."""
@@ -122,9 +145,11 @@ def keeping(
     notices: list[str] = []
     with ExitStack() as stack:
         database = _open(params, environment, notices, make=not check_mode)
-        lock = None
+        others = database if params["lock"] else None
+        lock, asked_at = None, 0.0
         if database is not None:
             stack.enter_context(database)
+            asked_at = database.read(now)
         if database is not None and check_mode:
             other = holder(database, key)
             if other is not None and params["lock"]:
@@ -141,7 +166,7 @@ def keeping(
                     wait=params["lock_wait"],
                 )
             )
-        kept = Kept(database, key, lock, notices)
+        kept = Kept(database, key, lock, notices, others, asked_at)
         try:
             yield kept
         finally:
@@ -149,17 +174,22 @@ def keeping(
 
 
 def remembering(
-    snapshot: Snapshot, params: Mapping[str, Any], environment: Mapping[str, str]
+    read: Callable[[], Snapshot], params: Mapping[str, Any], environment: Mapping[str, str]
 ) -> tuple[Snapshot, Sequence[str]]:
-    """The snapshot with what earlier runs did, and what could not be found out.
+    """What `read` gives with what earlier runs did, and what could not be found out.
 
-    Raises StateError when a database was asked for that can't be used.
+    Raises StateError when a database was asked for that can't be used, before anything is read.
     """
     notices: list[str] = []
     database = _open(params, environment, notices, make=False)
     if database is None:
-        return snapshot, notices
+        # Where the file is made meanwhile, its clock is that of this machine.
+        moment = None if notices else time.time()
+        return replace(read(), remembered_at=moment), notices
     with database:
+        # Before the reading: what is recorded from now on may have happened after it.
+        moment = database.read(now)
+        snapshot = replace(read(), remembered_at=moment)
         return with_past(snapshot, recall(database, cluster_key(params, snapshot.cluster))), notices
 
 

@@ -122,6 +122,7 @@ class Executor:
         if self._halted is None:
             self._halted = why
         if self._halted is not None:
+            self._starter.take_over()
             for migration in self._ledger.pending:
                 self._ledger.end_pending(migration, "skipped", self._halted)
 

@@ -155,6 +155,10 @@ class Plan:
     reclaimable: Annotated[
         Mapping[Id, HostMemory], "by id, hosts that the platform calls fuller than they are, before the plan"
     ] = field(default_factory=dict, metadata={"omit": True})
+    remembered_at: Annotated[
+        Annotated[float, Bounds(least=0)] | None,
+        "remembered_at of the snapshot: what runs recorded later is not reckoned with",
+    ] = field(default=None, metadata={"omit": True})
 
     @classmethod
     def from_json(cls, value: object) -> Plan:

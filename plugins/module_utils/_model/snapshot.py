@@ -190,6 +190,11 @@ class Snapshot:
     other_balancers: Annotated[tuple[str, ...], "what else moves guests in this cluster by itself"] = field(
         default=(), metadata={"omit": True}
     )
+    remembered_at: Annotated[
+        Amount | None,
+        "when the reading began, in seconds since 1970 by the clock of the state database: what runs "
+        "recorded by then is in here",
+    ] = field(default=None, metadata={"omit": True})
 
     @classmethod
     def from_json(cls, value: object) -> Snapshot:

@@ -36,6 +36,7 @@ def left_to_others(snapshot: Snapshot, policy: Policy) -> Plan:
         cluster=snapshot.cluster,
         platform=snapshot.platform,
         snapshot_digest=snapshot.digest(),
+        remembered_at=snapshot.remembered_at,
         policy=policy,
         status="unchanged",
         migrations=(),

@@ -72,7 +72,9 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     while (more := awake(problem, result.after)) is not None:
         problem, result = _planned(open_hosts, more, spent)
     _check(problem, result)
-    return replace(result, policy=policy, snapshot_digest=snapshot.digest())
+    return replace(
+        result, policy=policy, snapshot_digest=snapshot.digest(), remembered_at=snapshot.remembered_at
+    )
 
 
 def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tuple[Problem, Plan]:

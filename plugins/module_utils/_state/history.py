@@ -34,19 +34,31 @@ class Past:
     failed_at: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Where a guest was before some migrations of it, and where it was after them: ids of hosts."""
+
+    origin: str
+    end: str
+
+
 def record(database: Database, cluster: str, outcomes: Iterable[MigrationOutcome]) -> None:
     """Keep the end of migrations; those that were never begun are left out. An end that is recorded again
-    takes the place of what was said of it before: it may have turned out otherwise.
+    takes the place of what was said of it before, if it turned out otherwise.
     """
     rows = [row for outcome in outcomes for row in _rows(cluster, outcome)]
     if not rows:
         return
 
     def write(connection: Connection) -> None:
+        moment = now(connection)
         for row in rows:
-            known = sa.and_(*(column == row[column.name] for column in HISTORY.primary_key))
-            if connection.execute(sa.update(HISTORY).where(known).values(**row)).rowcount == 0:
-                connection.execute(sa.insert(HISTORY).values(**row))
+            this = sa.and_(*(column == row[column.name] for column in HISTORY.primary_key))
+            known = connection.execute(sa.select(HISTORY.c.result).where(this)).scalar()
+            if known is None:
+                connection.execute(sa.insert(HISTORY).values(**row, recorded_at=moment))
+            elif known != row["result"]:
+                connection.execute(sa.update(HISTORY).where(this).values(**row, recorded_at=moment))
 
     database.transaction(write)
 
@@ -76,6 +88,24 @@ def recall(database: Database, cluster: str) -> Mapping[str, Past]:
         guest: Past(migrated_at=ends.get("migrated"), failed_at=ends.get("failed"))
         for guest, ends in found.items()
     }
+
+
+def shifted(database: Database, cluster: str, moment: float) -> Mapping[str, Shift]:
+    """The guests, by id, whose migrations were recorded after a moment on the database's clock; one that is
+    back where it was is none of them.
+    """
+    newer = (
+        sa.select(HISTORY.c.guest, HISTORY.c.source, HISTORY.c.target)
+        .where(HISTORY.c.cluster == cluster)
+        .where(HISTORY.c.result == "migrated")
+        .where(HISTORY.c.recorded_at > moment)
+        .order_by(HISTORY.c.ended_at, HISTORY.c.recorded_at)
+    )
+    found: dict[str, Shift] = {}
+    for row in database.read(lambda connection: connection.execute(newer).all()):
+        before = found.get(row.guest)
+        found[row.guest] = Shift(before.origin if before else row.source, row.target)
+    return {guest: shift for guest, shift in found.items() if shift.end != shift.origin}
 
 
 def with_past(snapshot: Snapshot, past: Mapping[str, Past]) -> Snapshot:

@@ -32,6 +32,10 @@ ROLE = Path(__file__).parents[3] / "roles" / "balance"
 SPEC: dict[str, Any] = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
 
 
+def tasks_of_the_role() -> str:
+    return "".join(file.read_text(encoding="utf-8") for file in sorted((ROLE / "tasks").glob("*.yml")))
+
+
 def differences(module: dict[str, Any], role: dict[str, Any], path: str) -> list[str]:
     """Where type, elements, choices or secrecy of an option of the role are not those of the module."""
     found = [
@@ -62,7 +66,7 @@ def test_the_role_takes_what_the_modules_take() -> None:
 def test_the_role_takes_what_prometheus_load_takes() -> None:
     option = SPEC["argument_specs"]["main"]["options"]["balance_prometheus"]
     assert differences({"type": "dict", "options": PROMETHEUS_ARGUMENTS}, option, "") == []
-    tasks = (ROLE / "tasks" / "main.yml").read_text(encoding="utf-8")
+    tasks = tasks_of_the_role()
     assert [name for name in PROMETHEUS_ARGUMENTS if f"balance_prometheus.{name} |" not in tasks] == []
 
 
@@ -107,6 +111,6 @@ def test_the_role_place_takes_what_its_module_takes() -> None:
 
 def test_every_variable_of_the_tasks_is_described() -> None:
     options = SPEC["argument_specs"]["main"]["options"]
-    tasks = (ROLE / "tasks" / "main.yml").read_text(encoding="utf-8")
+    tasks = tasks_of_the_role()
     missing = [name for name in options if name not in tasks]
     assert missing == []

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,12 +13,14 @@ import sqlalchemy as sa
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import written
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Result
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
-from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, now
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import (
     Past,
+    Shift,
     forget_old,
     recall,
     record,
+    shifted,
     with_past,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import HISTORY
@@ -85,6 +88,38 @@ def test_an_end_that_turned_out_otherwise_is_corrected(database: Database) -> No
         "2": Past(migrated_at=None, failed_at="2026-11-20T22:00:21Z"),
     }
     assert rows(database) == 2
+
+
+def moved(guest: str, source: str, target: str, minute: int) -> MigrationOutcome:
+    done = outcome(guest, "migrated", f"2026-11-20T22:{minute:02}:00Z")
+    return replace(done, source=source, target=target)
+
+
+def test_where_guests_went_since_a_moment(database: Database) -> None:
+    record(database, "c", [moved("old", "a", "b", 1), outcome("late", "failed")])
+    moment = database.read(now)
+    time.sleep(0.005)
+    record(database, "c", [moved("old", "a", "b", 1), outcome("late", "failed")])
+    assert shifted(database, "c", moment) == {}, "what is told again is no news"
+    record(
+        database,
+        "c",
+        [
+            moved("far", "b", "c", 3), moved("far", "a", "b", 2),
+            moved("back", "a", "b", 4), moved("back", "b", "a", 5),
+            replace(outcome("late", "migrated"), why="it arrived after all"),
+            outcome("stays", "failed"), outcome("stays too", "cancelled"),
+        ],
+    )  # fmt: skip
+    record(database, "d", [moved("elsewhere", "a", "b", 6)])
+    assert shifted(database, "c", moment) == {"far": Shift("a", "c"), "late": Shift("a", "b")}
+    assert shifted(database, "c", database.read(now)) == {}
+
+
+def test_rows_of_before_there_was_such_a_moment_are_no_news(database: Database) -> None:
+    record(database, "c", [moved("1", "a", "b", 1)])
+    database.transaction(lambda connection: connection.execute(sa.update(HISTORY).values(recorded_at=None)))
+    assert shifted(database, "c", 0) == {}
 
 
 def test_clusters_do_not_share_their_past(database: Database) -> None:

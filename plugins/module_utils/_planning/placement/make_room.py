@@ -197,6 +197,7 @@ def _plan(world: World, request: PlacementRequest, steps: Sequence[Migration]) -
         cluster=world.snapshot.cluster,
         platform=world.snapshot.platform,
         snapshot_digest=world.snapshot.digest(),
+        remembered_at=world.snapshot.remembered_at,
         policy=policy,
         status="improved",
         migrations=tuple(steps),
