@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -53,9 +52,7 @@ def one_run(kind: str, crowd: Crowd) -> tuple[Verdict, float]:
         diaries = folder / "diaries"
         diaries.mkdir()
         with database(kind, folder) as url:
-            begun = time.monotonic()
-            run(url, crowd, diaries)
-            seconds = time.monotonic() - begun
+            seconds = run(url, crowd, diaries)
             with open_database(url) as opened:
                 # What those had who were killed last.
                 change(opened, end_over)

@@ -26,12 +26,15 @@ Step = tuple[float, int, tuple[str, str], int, str]
 
 @dataclass
 class Verdict:
-    """What was found: violations, and figures."""
+    """What was found: violations, and figures. `cut_short` are the waits, in seconds as the others, of those
+    who were killed while they waited: each would have been at least so long.
+    """
 
     violations: list[str] = field(default_factory=list)
     leases: int = 0
     killed: int = 0
     waits: list[float] = field(default_factory=list)
+    cut_short: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
@@ -39,7 +42,7 @@ class Verdict:
 
     @property
     def longest(self) -> float:
-        return max(self.waits)
+        return max(self.waits + self.cut_short)
 
 
 def audit(url: str, folder: Path) -> Verdict:
@@ -57,6 +60,11 @@ def audit(url: str, folder: Path) -> Verdict:
     had = [entry for entries in diaries.values() for entry in _had(entries)]
     verdict.leases = len(had)
     verdict.waits = [entry["waited"] for entry in had]
+    verdict.cut_short = [
+        killed[pid] - entries[-1]["at"]
+        for pid, entries in diaries.items()
+        if pid in killed and entries and entries[-1]["what"] == "asks"
+    ]
     verdict.violations += _overfull("by the diaries", pools, _steps_of_diaries(had, killed))
     verdict.violations += _overfull("by the history", pools, _steps_of_history(rows))
     verdict.violations += _differences(had, rows, set(killed))

@@ -3,7 +3,8 @@
 """A crowd of processes that lease and give back all at once, some of them killed at any moment.
 
 Each process keeps a diary of its own, line by line, of what it asked for, got and gave back, and when. They
-are forked from one process, which keeps no database open.
+are forked from one process, which keeps no database open, and begin together once all of them are ready: to
+start is not to wait. Whoever takes the place of one that was killed gets ready before it asks, too.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import mmap
 import os
 import random
 import signal
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +59,9 @@ class Crowd:
     def pool(self, number: int) -> Pool:
         vcpus = max(MOST_VCPUS, round(self.room * self.processes * MOST_VCPUS / self.pools))
         networks = max(2, round(self.room * self.processes / self.pools))
-        named = (Network(name=f"net{number:02}-{index}", vlan=index) for index in range(networks))
+        # A VLAN for each: pools of one server that have the same one could not both lease it.
+        first = 1 + number * networks
+        named = (Network(name=f"net{number:02}-{index}", vlan=first + index) for index in range(networks))
         return Pool(
             name=f"pool{number:02}",
             server=f"vc{number % 5}",
@@ -72,17 +78,69 @@ def describe(database: Database, crowd: Crowd) -> None:
         change(database, lambda books: put(books, crowd.pool(number), below_leased=False))  # noqa: B023
 
 
-def run(url: str, crowd: Crowd, folder: Path) -> None:
-    """Let the crowd loose. Their diaries are in the folder; `killed.jsonl` tells who was killed, and when."""
+class _Start:
+    """Lets those begin who are ready, all at once, and tells them when to end."""
+
+    def __init__(self) -> None:
+        self._end = mmap.mmap(-1, struct.calcsize("d"))
+        self._closed, self._opener = _pipe()
+        self._heard, self._ready = _pipe()
+
+    def await_ready(self, count: int) -> None:
+        """Until so many are ready. Raises RuntimeError when fewer are left."""
+        self._ready.close()
+        while count and (said := self._heard.read(count)):
+            count -= len(said)
+        if count:
+            raise RuntimeError(f"{count} processes failed before they were ready")
+
+    def open(self, seconds: float) -> float:
+        """The moment of the end."""
+        end = time.monotonic() + seconds
+        struct.pack_into("d", self._end, 0, end)
+        self._opener.close()
+        return end
+
+    def forked(self) -> None:
+        """In a process of the crowd: what it has open of its parent must not keep others waiting."""
+        self._opener.close()
+        self._heard.close()
+
+    def get_ready(self) -> float:
+        """The moment of the end, once all are ready."""
+        if not self._ready.closed:
+            self._ready.write(b".")
+            self._ready.close()
+        self._closed.read(1)
+        (end,) = struct.unpack_from("d", self._end)
+        return float(end)
+
+    def close(self) -> None:
+        for pipe in (self._closed, self._opener, self._heard, self._ready):
+            pipe.close()
+        self._end.close()
+
+
+def _pipe() -> tuple[FileIO, FileIO]:
+    reading, writing = os.pipe()
+    return FileIO(reading, "r"), FileIO(writing, "w")
+
+
+def run(url: str, crowd: Crowd, folder: Path) -> float:
+    """Let the crowd loose; for how many seconds it was at it. Their diaries are in the folder; `killed.jsonl`
+    tells who was killed, and when.
+    """
     with open_database(url) as database:
         describe(database, crowd)
     # What is never collected is never copied for a process of its own.
     gc.collect()
     gc.freeze()
     dice = random.Random(crowd.seed)
-    end = time.monotonic() + crowd.seconds
-    alive = {_start(url, crowd, folder, end, dice.random()) for _ in range(crowd.processes)}
+    start = _Start()
+    alive = {_fork(url, crowd, folder, start, dice.random()) for _ in range(crowd.processes)}
     try:
+        start.await_ready(crowd.processes)
+        end = start.open(crowd.seconds)
         with (folder / "killed.jsonl").open("w", buffering=1) as killed:
             while crowd.kill_every is not None and time.monotonic() < end - 1:
                 time.sleep(dice.expovariate(1 / crowd.kill_every))
@@ -92,7 +150,7 @@ def run(url: str, crowd: Crowd, folder: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
                 alive.remove(pid)
-                alive.add(_start(url, crowd, folder, end, dice.random()))
+                alive.add(_fork(url, crowd, folder, start, dice.random()))
         codes = []
         while alive:
             pid = alive.pop()
@@ -101,17 +159,20 @@ def run(url: str, crowd: Crowd, folder: Path) -> None:
         for pid in alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        start.close()
     if any(codes):
         raise RuntimeError(f"{sum(map(bool, codes))} processes failed, see {folder}/*.error")
+    return time.monotonic() - end + crowd.seconds
 
 
-def _start(url: str, crowd: Crowd, folder: Path, end: float, seed: float) -> int:
+def _fork(url: str, crowd: Crowd, folder: Path, start: _Start, seed: float) -> int:
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
-        _live(url, crowd, folder, end, random.Random(seed))
+        start.forked()
+        _live(url, crowd, folder, start, random.Random(seed))
         code = 0
     except BaseException as error:
         (folder / f"{os.getpid()}.error").write_text(f"{type(error).__name__}: {error}")
@@ -121,20 +182,26 @@ def _start(url: str, crowd: Crowd, folder: Path, end: float, seed: float) -> int
         os._exit(code)
 
 
-def _live(url: str, crowd: Crowd, folder: Path, end: float, dice: random.Random) -> None:
+def _request(dice: random.Random) -> Request:
+    vcpus = dice.randint(1, MOST_VCPUS)
+    return Request(
+        vcpus=vcpus, memory=4 * GIB * vcpus, storage=10 * GIB * vcpus, networks=dice.choice([0, 1])
+    )
+
+
+def _live(url: str, crowd: Crowd, folder: Path, start: _Start, dice: random.Random) -> None:
     pid = os.getpid()
     holder = process(pid)
     asker = Asker(waiter=this_process(), holder=holder)
     retry = Retry(attempts=100)
     with open_database(url, retry) as database, _diary(folder / f"{pid}.jsonl") as write:
+        obtain(database, f"{pid}-rehearsal", _request(dice), asker, Patience(wait=1), dry=True)
+        end = start.get_ready()
         for turn in range(10**6):
             if time.monotonic() >= end:
                 return
             name = f"{pid}-{turn}"
-            vcpus = dice.randint(1, MOST_VCPUS)
-            request = Request(
-                vcpus=vcpus, memory=4 * GIB * vcpus, storage=10 * GIB * vcpus, networks=dice.choice([0, 1])
-            )
+            request = _request(dice)
             write({"name": name, "what": "asks", "at": time.monotonic()})
             lease = obtain(database, name, request, asker, Patience(wait=600, poll=0.5)).after
             pools = [

@@ -4,17 +4,28 @@
 """First come, first served before a SQLite file. Private to the collection.
 
 SQLite lets those who wait for a file try again and again, and whoever tries at the right moment wins: among
-many, some wait very long. The lock of a file beside it is handed on by the kernel in the order of asking, and
-dies with its process. It keeps order only; that transactions never overlap is SQLite's own doing.
+many, some wait very long. A plain lock of a file beside it would not mend that, for whoever asks in the
+moment between the end of one and the waking of the next overtakes all who wait. So everybody takes a ticket,
+the next number, and locks the byte of that number in the file; whoever has ticket n waits until nobody has a
+lock on the bytes before it. The kernel takes the locks of a process away when it dies, wherever that is, and
+those behind it move up. It keeps order only; that transactions never overlap is SQLite's own doing.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import struct
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+
+# The number of the last ticket is at the start of the file, and the lock of byte 0 is for who takes the next.
+_COUNTER = struct.Struct("<Q")
+_MOST = 2**62
+# As the kernel has a lock: kind, from where counted, first byte, how many of them, process.
+_LOCK = struct.Struct("@hhqqi4x")
 
 
 class Turnstile:
@@ -25,34 +36,88 @@ class Turnstile:
         self._patience = patience
 
     def enter(self) -> int | None:
-        """Wait for the turn; `leave` with what this gives. None where there is no such lock, or where others
-        have held it for longer than the patience lasts: then go on without.
+        """Wait for the turn; `leave` with what this gives. None where there are no such locks, or where
+        others have held it for longer than the patience lasts: then go on without.
         """
+        # Locks of an open file, which threads have apart from each other, are Linux' own so far.
+        if sys.platform != "linux":
+            return None
         try:
             turn = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
             return None
         try:
-            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return turn if _Wait(turn).won(self._patience) else None
+            place = _Place(turn)
+            if place.is_next():
+                return turn
         except OSError:
             os.close(turn)
             return None
-        return turn
+        return turn if _Wait(turn, place).won(self._patience) else None
 
     @staticmethod
     def leave(turn: int | None) -> None:
         if turn is not None:
             with suppress(OSError):
+                # A process that was forked in between has the file open, too, and keeps what is only closed.
+                _lock(turn, fcntl.F_UNLCK, 0, 0, wait=False)
+            with suppress(OSError):
                 os.close(turn)
+
+
+class _Place:
+    """A place in the line."""
+
+    def __init__(self, turn: int) -> None:
+        self._turn = turn
+        self._ticket: int | None = None
+
+    def is_next(self) -> bool:
+        """Take a ticket, unless somebody is just taking one. Whether nobody is before it."""
+        try:
+            self._take_ticket(wait=False)
+            self._wait_for_those_before(wait=False)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def wait(self) -> None:
+        """Until nobody is before it."""
+        if self._ticket is None:
+            self._take_ticket(wait=True)
+        self._wait_for_those_before(wait=True)
+
+    def _take_ticket(self, *, wait: bool) -> None:
+        _lock(self._turn, fcntl.F_WRLCK, 0, 1, wait=wait)
+        ticket = int.from_bytes(os.pread(self._turn, _COUNTER.size, 0), "little") % _MOST + 1
+        # The byte of a new ticket is nobody's, unless the file was spoilt: then there is no order to keep.
+        _lock(self._turn, fcntl.F_WRLCK, ticket, 1, wait=False)
+        os.pwrite(self._turn, _COUNTER.pack(ticket), 0)
+        self._ticket = ticket
+        _lock(self._turn, fcntl.F_UNLCK, 0, 1, wait=False)
+
+    def _wait_for_those_before(self, *, wait: bool) -> None:
+        assert self._ticket is not None
+        if self._ticket > 1:
+            if wait:
+                # Each waits for the one before it alone, so that only one is woken when a turn ends. When
+                # that one was killed instead, others may still be before it.
+                _lock(self._turn, fcntl.F_RDLCK, self._ticket - 1, 1, wait=True)
+            _lock(self._turn, fcntl.F_RDLCK, 1, self._ticket - 1, wait=wait)
+
+
+def _lock(turn: int, kind: int, first: int, count: int, *, wait: bool) -> None:
+    """Raises OSError when that can't be, and, unless it waits, when others have it."""
+    command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
+    fcntl.fcntl(turn, command, _LOCK.pack(kind, os.SEEK_SET, first, count, 0))
 
 
 class _Wait:
     """Waits in a thread: the kernel's wait has no time-out."""
 
-    def __init__(self, turn: int) -> None:
+    def __init__(self, turn: int, place: _Place) -> None:
         self._turn = turn
+        self._place = place
         self._over = threading.Event()
         self._given_up = False
         self._guard = threading.Lock()
@@ -69,7 +134,7 @@ class _Wait:
 
     def _wait(self) -> None:
         try:
-            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            self._place.wait()
         except OSError:
             failed = True
         else:

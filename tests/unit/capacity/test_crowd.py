@@ -17,7 +17,7 @@ import sqlalchemy
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
-from ansible_collections.evenkeel.cluster.tests.support.lease_audit import audit
+from ansible_collections.evenkeel.cluster.tests.support.lease_audit import Verdict, audit
 from ansible_collections.evenkeel.cluster.tests.unit.capacity.shared import describe, get, give_back, pool
 
 BENCHMARK = "ansible_collections.evenkeel.cluster.benchmarks.leases"
@@ -79,13 +79,16 @@ class World:
             database.transaction(lambda connection: connection.execute(sqlalchemy.text(statement)))
 
     def violations(self) -> list[str]:
+        return self.verdict().violations
+
+    def verdict(self) -> Verdict:
         for pid, entries in self.diaries.items():
             lines = "".join(json.dumps(entry) + "\n" for entry in entries)
             # Half a line at the end is nothing.
             (self.folder / f"{pid}.jsonl").write_text(lines + '{"name"')
         killed = "".join(json.dumps(entry) + "\n" for entry in self.killed)
         (self.folder / "killed.jsonl").write_text(killed)
-        return audit(self.url, self.folder).violations
+        return audit(self.url, self.folder)
 
 
 def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
@@ -99,6 +102,15 @@ def test_whoever_was_killed_had_it_until_then(tmp_path: Path) -> None:
     assert world.violations() == []
     world.killed = [{"pid": 1, "at": 2.3}]
     assert any("by the diaries: ('p', 'vcpus') 12 of 10" in found for found in world.violations())
+
+
+def test_the_wait_of_whoever_was_killed_waiting_counts(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.diaries[3] = [{"name": "3-0", "what": "asks", "at": 3.0}]
+    world.killed = [{"pid": 3, "at": 12.0}]
+    verdict = world.verdict()
+    assert verdict.violations == []
+    assert (verdict.longest, verdict.median) == (9.0, pytest.approx(0.2))
 
 
 def both_at_once(world: World) -> None:

@@ -27,9 +27,18 @@ def eventually(true: Callable[[], bool]) -> None:
 
 def waiting(path: Path) -> int:
     """How many wait for the lock of a file, as the kernel has it."""
+    return len(_waits(path))
+
+
+def waiting_for(path: Path, first: int) -> int:
+    """How many wait for bytes of it from this one on."""
+    return sum(int(wait[-2]) == first for wait in _waits(path))
+
+
+def _waits(path: Path) -> list[list[str]]:
     inode = str(path.stat().st_ino)
     lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    return sum("->" in line and line.split()[-3].endswith(f":{inode}") for line in lines)
+    return [line.split() for line in lines if "->" in line and line.split()[-3].endswith(f":{inode}")]
 
 
 def in_a_process(work: Callable[[], None]) -> int:
@@ -48,8 +57,6 @@ def test_in_the_order_of_asking(tmp_path: Path) -> None:
     order.touch()
 
     def ask(number: int) -> None:
-        # A child has its parent's files, and its turn with them.
-        turnstile.leave(mine)
         turn = turnstile.enter()
         assert turn is not None
         with order.open("a") as stream:
@@ -80,6 +87,72 @@ def test_the_turn_of_a_killed_process_is_over(tmp_path: Path) -> None:
     os.kill(pid, signal.SIGKILL)
     turn = turnstile.enter()
     os.waitpid(pid, 0)
+    assert turn is not None
+    turnstile.leave(turn)
+
+
+def test_nobody_overtakes_whoever_is_slow_to_take_its_turn(tmp_path: Path) -> None:
+    turnstile = Turnstile(tmp_path / "state.db", 60)
+    mine = turnstile.enter()
+    slow = in_a_process(lambda: turnstile.leave(turnstile.enter()))
+    eventually(lambda: waiting(tmp_path / "state.db-turn") == 1)
+    os.kill(slow, signal.SIGSTOP)
+    turnstile.leave(mine)
+    assert Turnstile(tmp_path / "state.db", 0.2).enter() is None
+    os.kill(slow, signal.SIGCONT)
+    os.waitpid(slow, 0)
+    turn = turnstile.enter()
+    assert turn is not None
+    turnstile.leave(turn)
+
+
+def test_who_waited_for_a_killed_one_waits_for_those_before_it(tmp_path: Path) -> None:
+    turnstile = Turnstile(tmp_path / "state.db", 60)
+    path, entered = tmp_path / "state.db-turn", tmp_path / "entered"
+
+    def ask() -> None:
+        turn = turnstile.enter()
+        if turn is not None:
+            entered.touch()
+
+    mine = turnstile.enter()
+    pids = []
+    for number in range(4):
+        pids.append(in_a_process(ask))
+        eventually(lambda: waiting(path) == number + 1)  # noqa: B023
+    for pid in pids[:3]:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    eventually(lambda: waiting_for(path, first=1) == 1)
+    assert not entered.exists()
+    turnstile.leave(mine)
+    os.waitpid(pids[3], 0)
+    assert entered.exists()
+
+
+def test_a_file_that_was_spoilt_costs_order_only(tmp_path: Path) -> None:
+    turnstile = Turnstile(tmp_path / "state.db", 60)
+    for spoilt in (b"x", b"\xff" * 8, b"\0" * 8, b"nonsense and more of it"):
+        turnstile.leave(turnstile.enter())
+        mine = turnstile.enter()
+        assert mine is not None
+        (tmp_path / "state.db-turn").write_bytes(spoilt)
+        other = Turnstile(tmp_path / "state.db", 0.05).enter()
+        turnstile.leave(other)
+        turnstile.leave(mine)
+        again = Turnstile(tmp_path / "state.db", 60).enter()
+        assert again is not None
+        turnstile.leave(again)
+
+
+def test_a_child_has_no_part_in_its_parents_turn(tmp_path: Path) -> None:
+    turnstile = Turnstile(tmp_path / "state.db", 60)
+    mine = turnstile.enter()
+    child = in_a_process(lambda: time.sleep(60))
+    turnstile.leave(mine)
+    turn = turnstile.enter()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     assert turn is not None
     turnstile.leave(turn)
 
