@@ -123,9 +123,11 @@ class Sharing:
 
     def could_hold(self, host: int, members: Sequence[int], total: Sequence[float]) -> bool:
         """Whether they fit on the host with every other guest that may leave it gone."""
+        if all(self.home[guest] == host for guest in members):
+            return True
         used = list(self.needs.used[host])
         for guest, home in enumerate(self.home):
             if home == host and (self.stays[guest] is None or guest in members):
                 used = [a - b for a, b in zip(used, self.needs.guest[guest], strict=True)]
         tops = self.needs.ceiling_for_rules[host]
-        return all(a + b <= top for a, b, top in zip(used, total, tops, strict=True))
+        return all(a + b <= top for a, b, top in zip(used, total, tops, strict=True) if b)

@@ -111,7 +111,11 @@ def hosts_needed(problem: Problem) -> int:
         for guest, home in enumerate(problem.home):
             if problem.guests[guest].power == "running":
                 load[home] += problem.needs.guest[guest][need]
-        rooms = {h: tops[h][need] - (problem.needs.used[h][need] - load[h]) for h in (*forced, *others)}
+        # What is too full to begin with may stay so.
+        rooms = {
+            h: max(tops[h][need], problem.needs.used[h][need]) - (problem.needs.used[h][need] - load[h])
+            for h in (*forced, *others)
+        }
         wanted = sum(load) - sum(rooms[host] for host in forced)
         count = len(forced)
         for room in sorted((rooms[host] for host in others), reverse=True):

@@ -137,19 +137,28 @@ def out_of_band(problem: Problem, after: ClusterState, *, impossible: bool) -> l
         if spread is None or spread <= limit + 1e-3:
             continue
         counted = problem.metrics.counted[problem.metrics.names.index(name)]
-        used = {
-            problem.hosts[host].name: after.hosts[problem.hosts[host].id].used[name] or 0.0
-            for host in counted
-        }
+        used = {host: after.hosts[problem.hosts[host].id].used[name] or 0.0 for host in counted}
         high, low = max(used, key=lambda h: used[h]), min(used, key=lambda h: used[h])
         found.append(
             Unresolved(
                 what=f"spread of {label(name)}",
-                why=f"{spread:.1f} points where {limit:g} are allowed: {high} is at {used[high]:.1f} % "
-                f"and {low} at {used[low]:.1f} %{proof}",
+                why=f"{spread:.1f} points where {limit:g} are allowed: {problem.hosts[high].name} is at "
+                f"{used[high]:.1f} % and {problem.hosts[low].name} at {used[low]:.1f} %"
+                f"{_above_limit(problem, low)}{proof}",
             )
         )
     return found
+
+
+def _above_limit(problem: Problem, host: int) -> str:
+    """Why a host with so little of one metric gets nothing, if it has too much of another."""
+    needs = problem.needs
+    above = [
+        name
+        for name, now, top in zip(needs.names, needs.used[host], needs.ceiling[host], strict=True)
+        if now > top
+    ]
+    return f", which is above its limit of {' and '.join(above)} to begin with" if above else ""
 
 
 def broken_rules(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .._model.policy import Policy
 from .problem import Problem
 
 # Longer chains of waiting are rings.
@@ -25,6 +26,20 @@ class Hop:
     source: int
     target: int
     parking: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSlots:
+    """Migrations at the same time on one host: in both directions together, into it, and out of it."""
+
+    both: int
+    into: int
+    out: int
+
+    @classmethod
+    def of(cls, policy: Policy) -> HostSlots:
+        both = policy.max_per_host
+        return cls(both=both, into=policy.max_in_per_host or both, out=policy.max_out_per_host or both)
 
 
 def seconds_of(problem: Problem, hop: Hop) -> float:
@@ -46,19 +61,25 @@ def seconds_bound(
 ) -> float:
     """No order of these hops is faster; with `detours`, not even one that parks guests elsewhere meanwhile.
 
-    A host works through what it gives and takes, max_per_host at a time; a guest for which there is no room
-    on its host has to wait for as many departures from there as make some, the earliest first; and one that
+    A host works through what it gives and takes, so many at a time; a guest for which there is no room on its
+    host has to wait for as many departures from there as make some, the earliest first; and one that
     a rule keeps apart from a guest there has to wait for that one. Without detours these may have to wait as
     well; where they wait for each other in a ring there is no such order, and only the first wait counts.
     """
-    slots = problem.policy.max_per_host
+    slots = HostSlots.of(problem.policy)
     seconds = [seconds_of(problem, hop) for hop in hops]
     leaving: dict[int, list[int]] = {}
-    busy: dict[int, float] = {}
+    # By host and which of its slots are meant.
+    busy: dict[tuple[int, str], float] = {}
     for number, hop in enumerate(hops):
         leaving.setdefault(hop.source, []).append(number)
-        for host in (hop.source, hop.target):
-            busy[host] = busy.get(host, 0.0) + seconds[number] / slots
+        for host, way, at_once in (
+            (hop.source, "both", slots.both),
+            (hop.target, "both", slots.both),
+            (hop.source, "out", slots.out),
+            (hop.target, "in", slots.into),
+        ):
+            busy[host, way] = busy.get((host, way), 0.0) + seconds[number] / at_once
     free = free_at_first(problem, ceilings)
     siblings = _siblings_there(problem, hops, leaving)
     first = starts = _starts(problem, hops, seconds, free, leaving, siblings)
@@ -110,7 +131,7 @@ def _starts(
         for need, wanted in enumerate(needed[hop.guest]):
             room = free[hop.target][need]
             for other in earliest.get(hop.target, ()):
-                if wanted <= room:
+                if not wanted or wanted <= room:
                     break
                 room += needed[hops[other].guest][need]
                 start = max(start, ends[other])

@@ -110,8 +110,8 @@ class Needs:
 
     ceiling: for migrations that level; ceiling_for_rules: for those that mend a rule or empty a host in
     maintenance.
-    Neither is below what the host already carries: too full is no reason to call the present state
-    impossible.
+    A host may carry more than that to begin with. Then nothing comes to it until so much has left that there
+    is room below the ceiling; what is there may stay.
     """
 
     names: tuple[str, ...]
@@ -152,8 +152,8 @@ def needs(snapshot: Snapshot, policy: Policy) -> Needs:
         for ceilings, rules in ((plain, False), (mending, True)):
             ceilings.append(
                 tuple(
-                    max(_ceiling(name, host, limits, total, rules=rules), now) * (1 + ROUNDING)
-                    for name, now, total in zip(names, present, sums, strict=True)
+                    _ceiling(name, host, limits, total, rules=rules) * (1 + ROUNDING)
+                    for name, total in zip(names, sums, strict=True)
                 )
             )
     return Needs(

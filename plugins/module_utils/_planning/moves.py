@@ -52,7 +52,7 @@ def crowding(state: State, unit: int, host: int) -> float:
     for have, more, top in zip(
         state.need[host], problem.unit_need[unit], problem.needs.ceiling[host], strict=True
     ):
-        if more and top:
+        if more and top > 0:
             total += have / top * more / top
     for points, more in zip(state.points[host], state.points_of(unit, host), strict=True):
         total += points * more / 1e4
@@ -128,8 +128,12 @@ def _make_room(state: State, unit: int, host: int, depth: int) -> list[tuple[int
 def _shortage(state: State, unit: int, host: int) -> float:
     ceiling = state.problem.needs.ceiling[host]
     return max(
-        (have + more - top) / top if top else more
-        for have, more, top in zip(state.need[host], state.problem.unit_need[unit], ceiling, strict=True)
+        (
+            (have + more - top) / top if top > 0 else more
+            for have, more, top in zip(state.need[host], state.problem.unit_need[unit], ceiling, strict=True)
+            if more
+        ),
+        default=0.0,
     )
 
 

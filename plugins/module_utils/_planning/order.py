@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts migrations into an order in which any interleaving is safe. Private to the collection.
-
-Every arrival pays for its room with what is free at the start or with what named departures have given back;
-those departures become its `after`. A coin is spent once, so whatever runs at the same time, there is room.
 """
 
 from __future__ import annotations
@@ -14,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from .hops import Hop, free_at_first, seconds_bound, seconds_of
+from .coins import Coins
+from .hops import Hop, HostSlots, free_at_first, seconds_bound, seconds_of
 from .problem import Problem
 
-EPSILON = 1e-9
 GOOD_ENOUGH = 1.02
 # With few migrations many orders are tried; with thousands that takes long, and chance matters less.
 MOST_TRIES, MOST_STARTS = 45, 4000
@@ -106,11 +103,7 @@ class _Scheduler:
         self.waiting = set(range(len(self.jobs)))
         self.touching: dict[int, list[int]] = {}
         self.in_group: dict[int, list[int]] = {}
-        self.free = free_at_first(problem, ceilings)
-        # By host and need: (position of the departure, what is left of what it gave back).
-        self.coins: list[list[list[list[float]]]] = [
-            [[] for _name in problem.needs.names] for _host in problem.hosts
-        ]
+        self.room = Coins(free_at_first(problem, ceilings))
         self.placed: list[Placed] = []
         self.ancestors: list[int] = []
         self.running: list[tuple[float, int]] = []
@@ -122,7 +115,9 @@ class _Scheduler:
             for unit, guests in enumerate(problem.members)
             if len(guests) == 1
         }
-        self.busy = [0] * len(problem.hosts)
+        self.slots = HostSlots.of(problem.policy)
+        self.coming = [0] * len(problem.hosts)
+        self.going = [0] * len(problem.hosts)
         self.now = 0.0
         self.groups_of: dict[int, list[int]] = {}
         for number, group in enumerate(problem.groups):
@@ -218,8 +213,8 @@ class _Scheduler:
     def _refuges(self, hop: Hop) -> list[int]:
         """Hosts that may run the guest, those with the most free memory first."""
         mask = self.masks.get(hop.guest, 0)
-        hosts = [h for h in range(len(self.free)) if mask >> h & 1 and h not in (hop.source, hop.target)]
-        return sorted(hosts, key=lambda host: (-self.free[host][1], host))
+        hosts = [h for h in range(len(self.going)) if mask >> h & 1 and h not in (hop.source, hop.target)]
+        return sorted(hosts, key=lambda host: (-self.room.free[host][1], host))
 
     def _start_what_is_safe(self, jobs: Iterable[int]) -> bool:
         any_started = False
@@ -244,16 +239,18 @@ class _Scheduler:
         )
 
     def _has_slots(self, hop: Hop) -> bool:
-        most = self.problem.policy.max_per_host
-        return self.busy[hop.source] < most and self.busy[hop.target] < most
+        return (
+            all(self.coming[host] + self.going[host] < self.slots.both for host in (hop.source, hop.target))
+            and self.coming[hop.target] < self.slots.into
+            and self.going[hop.source] < self.slots.out
+        )
 
     def _has_room(self, job: Job) -> bool:
-        host = job[0].target
-        for need, free in enumerate(self.free[host]):
-            wanted = sum(self.problem.needs.guest[hop.guest][need] for hop in job)
-            if wanted > free + sum(coin[1] for coin in self.coins[host][need]):
-                return False
-        return True
+        return self.room.suffices(job[0].target, self._needed(job))
+
+    def _needed(self, job: Job) -> list[float]:
+        guests = [self.problem.needs.guest[hop.guest] for hop in job]
+        return [sum(parts) for parts in zip(*guests, strict=True)]
 
     def _obeys_rules(self, job: Job) -> bool:
         for hop in job:
@@ -285,10 +282,7 @@ class _Scheduler:
 
     def _start(self, job: Job) -> None:
         host = job[0].target
-        after: set[int] = set()
-        for need in range(len(self.free[host])):
-            wanted = sum(self.problem.needs.guest[hop.guest][need] for hop in job)
-            after |= self._pay(host, need, wanted)
+        after = self.room.pay(host, self._needed(job))
         for hop in job:
             for number in self.groups_of.get(hop.guest, ()):
                 if self.problem.groups[number].kind == "apart":
@@ -322,28 +316,9 @@ class _Scheduler:
         for number in self.groups_of.get(hop.guest, ()):
             counts = self.at[number]
             counts[hop.target] = counts.get(hop.target, 0) + 1
-        self.busy[hop.source] += 1
-        self.busy[hop.target] += 1
+        self.going[hop.source] += 1
+        self.coming[hop.target] += 1
         heapq.heappush(self.running, (ends, position))
-
-    def _pay(self, host: int, need: int, wanted: float) -> set[int]:
-        """Spend what is free first, then what departures gave back, the earliest first; gives those
-        departures.
-        """
-        taken = min(wanted, max(0.0, self.free[host][need]))
-        self.free[host][need] -= taken
-        wanted -= taken
-        debts = set()
-        for coin in self.coins[host][need]:
-            if wanted <= EPSILON:
-                break
-            part = min(wanted, coin[1])
-            coin[1] -= part
-            wanted -= part
-            if part > EPSILON:
-                debts.add(int(coin[0]))
-        self.coins[host][need] = [coin for coin in self.coins[host][need] if coin[1] > EPSILON]
-        return debts
 
     def _without_implied(self, after: set[int]) -> list[int]:
         implied = 0
@@ -354,11 +329,9 @@ class _Scheduler:
     def _end(self, position: int) -> None:
         hop = self.placed[position].hop
         self.ended.add(position)
-        self.busy[hop.source] -= 1
-        self.busy[hop.target] -= 1
-        for need, amount in enumerate(self.problem.needs.guest[hop.guest]):
-            if amount > EPSILON:
-                self.coins[hop.source][need].append([float(position), amount])
+        self.going[hop.source] -= 1
+        self.coming[hop.target] -= 1
+        self.room.give_back(hop.source, position, self.problem.needs.guest[hop.guest])
         for number in self.groups_of.get(hop.guest, ()):
             counts = self.at[number]
             counts[hop.source] -= 1

@@ -111,8 +111,8 @@ class Program:
         return sum(amounts.get(unit, 0.0) for unit, _column in self.departures[host])
 
     def _keep_needs(self) -> None:
-        """The higher ceiling everywhere if any guest has to leave its host, and no more than now where a host
-        is above it already: a wider program, so a valid bound.
+        """The higher ceiling everywhere if any guest has to leave its host: a wider program, so a valid
+        bound. A host above it may stay there if nothing comes.
         """
         problem = self.problem
         forced = any(self.state.must_move(unit) for unit in range(len(problem.members)))
@@ -120,10 +120,28 @@ class Program:
             for host, fixed in enumerate(problem.fixed_need):
                 ceiling = problem.needs.ceiling[host][need]
                 top = problem.needs.ceiling_for_rules[host][need] if forced else ceiling
-                unit = max(ceiling, 1e-12)
+                unit = max(ceiling, problem.needs.used[host][need], 1e-12)
                 amounts = {u: vector[need] / unit for u, vector in enumerate(problem.unit_need)}
                 room = (top - fixed[need]) / unit - self._at_home(host, amounts)
-                self._row(None, max(0.0, room), host, amounts)
+                if room >= 0:
+                    self._row(None, room, host, amounts)
+                else:
+                    self._come_down(host, amounts, room)
+
+    def _come_down(self, host: int, amounts: Mapping[int, float], room: float) -> None:
+        """Nothing comes, or so much leaves that the host gets below its ceiling."""
+        comes = [column for unit, column in self.arrivals[host] if amounts.get(unit)]
+        if not comes:
+            return
+        taking = self._column(0.0, 0.0, 1.0, integer=True)
+        self.rows.extend([None, 0.0, [column, taking], [1.0, -1.0]] for column in comes)
+        columns, values = [taking], [-room]
+        for pairs, sign in ((self.arrivals[host], 1.0), (self.departures[host], -1.0)):
+            for unit, column in pairs:
+                if amounts.get(unit):
+                    columns.append(column)
+                    values.append(sign * amounts[unit])
+        self.rows.append([None, 0.0, columns, values])
 
     def _keep_groups(self) -> None:
         problem = self.problem

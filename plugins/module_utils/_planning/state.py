@@ -30,6 +30,8 @@ class State:
         self.problem = problem
         self.where = [NOWHERE] * units
         self.on: list[dict[int, None]] = [{} for _host in range(hosts)]
+        # How many units on each host came there.
+        self.came = [0] * hosts
         self.points = [list(vector) for vector in problem.fixed_points]
         self.need = [list(vector) for vector in problem.fixed_need]
         self.counts = [
@@ -137,6 +139,7 @@ class State:
         else:
             self._change(host, unit, 1)
             self.on[host][unit] = None
+            self.came[host] += host != self.problem.unit_home[unit]
         self.where[unit] = host
         self._changes += 1
         if not self.is_placed(unit, host):
@@ -153,6 +156,7 @@ class State:
         else:
             self._change(host, unit, -1)
             del self.on[host][unit]
+            self.came[host] -= host != self.problem.unit_home[unit]
         self.where[unit] = NOWHERE
         if not self.is_placed(unit, host):
             self.misplaced -= len(self.problem.members[unit])
@@ -209,31 +213,37 @@ class State:
         self.excess[host] = excess
 
     def fits(self, unit: int, host: int) -> bool:
-        """Whether a taken unit may be put there: its mask, the host's ceilings and every strict rule."""
+        """Whether a taken unit may be put there: its mask, the host's ceilings and every strict rule.
+
+        A host to which nothing has come carries no more than at first, and needs no room for its own.
+        """
         problem = self.problem
         if not problem.unit_mask[unit] >> host & 1 or (unit, host) in self.forbidden:
             return False
-        ceiling = problem.needs.ceiling[host]
-        if host != problem.unit_home[unit] and self.must_move(unit):
-            ceiling = problem.needs.ceiling_for_rules[host]
-        for have, more, top in zip(self.need[host], problem.unit_need[unit], ceiling):
-            if have + more > top:
-                return False
+        comes = host != problem.unit_home[unit]
+        if comes or self.came[host]:
+            ceiling = problem.needs.ceiling[host]
+            if comes and self.must_move(unit):
+                ceiling = problem.needs.ceiling_for_rules[host]
+            for have, more, top in zip(self.need[host], problem.unit_need[unit], ceiling):
+                if more and have + more > top:
+                    return False
         for group, many in problem.unit_groups[unit]:
             if not self.counts[group].allows(host, many):
                 return False
         return True
 
     def over_ceiling(self) -> bool:
-        """Whether guests arrived on a host that is now fuller than such arrivals may make it."""
+        """Whether guests arrived on a host that is fuller than arrivals may find it."""
         problem = self.problem
         for host, units in enumerate(self.on):
             came = [unit for unit in units if problem.unit_home[unit] != host]
             if came:
                 mends = any(self.must_move(unit) for unit in came)
                 ceilings = problem.needs.ceiling_for_rules if mends else problem.needs.ceiling
-                if any(have > top for have, top in zip(self.need[host], ceilings[host], strict=True)):
-                    return True
+                for need, (have, top) in enumerate(zip(self.need[host], ceilings[host], strict=True)):
+                    if have > top and any(problem.unit_need[unit][need] for unit in came):
+                        return True
         return False
 
     def must_move(self, unit: int) -> bool:

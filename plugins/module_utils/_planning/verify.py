@@ -2,27 +2,19 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks a finished plan against its snapshot, knowing nothing of how it was made. Private to the collection.
-
-The reading of order is the most hostile one: a migration may start as soon as its `after` steps have ended,
-so at
-any moment everything not ordered against everything else may be done, under way, or not begun. Waves respect
-`after`, so what holds for every such interleaving holds wave by wave too.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from .._model.plan import Migration, Plan
 from .._model.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
 from .verify_goals import goal_defects
-
-TOLERANCE = 1e-6
+from .verify_replay import Replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +35,7 @@ def verify(
         defects += _step_defects(snapshot, policy, plan.migrations, barred)
     if defects:
         return tuple(defects)
-    replay = _Replay(snapshot, policy, plan.migrations)
+    replay = Replay(snapshot, policy, plan.migrations)
     return (
         *replay.capacity_defects(),
         *(text for rule in rules for text in replay.rule_defects(rule)),
@@ -122,235 +114,3 @@ def _numbers(version: str) -> list[int]:
     while parts and parts[-1] == 0:
         parts.pop()
     return parts
-
-
-class _Replay:
-    """What the hosts can come to carry in the worst interleaving."""
-
-    def __init__(self, snapshot: Snapshot, policy: Policy, migrations: Sequence[Migration]) -> None:
-        self.snapshot, self.policy, self.migrations = snapshot, policy, migrations
-        self.hosts = {host.id: host for host in snapshot.hosts}
-        self.guests = {guest.id: guest for guest in snapshot.guests}
-        position = {migration.step: index for index, migration in enumerate(migrations)}
-        self.ancestors: list[int] = []
-        for migration in migrations:
-            mask = 0
-            for step in migration.after:
-                mask |= self.ancestors[position[step]] | 1 << position[step]
-            self.ancestors.append(mask)
-        self.arrivals: dict[str, list[int]] = {}
-        self.departures: dict[str, list[int]] = {}
-        self.hops: dict[str, list[int]] = {}
-        for index, migration in enumerate(migrations):
-            self.arrivals.setdefault(migration.target, []).append(index)
-            self.departures.setdefault(migration.source, []).append(index)
-            self.hops.setdefault(migration.guest.id, []).append(index)
-
-    def worst(self, gains: Mapping[int, float], reliefs: Mapping[int, float]) -> float:
-        """The largest sum over all interleavings: gains count once begun, reliefs only once ended.
-
-        To begin something, all its ancestors have ended; so this is a maximum closure, found as a minimum
-        cut.
-        """
-        room = dict(reliefs)
-        paid: dict[int, dict[int, float]] = {gain: {} for gain in gains}
-        total = 0.0
-        for gain, weight in gains.items():
-            while weight > TOLERANCE * 1e-3:
-                path = self._path(gain, room, paid)
-                if path is None:
-                    break
-                handed_on = [paid[giver][relief] for (_giver, relief), (giver, _relief) in pairwise(path)]
-                amount = min([weight, room[path[-1][1]], *handed_on])
-                for index, (giver, relief) in enumerate(path):
-                    paid[giver][relief] = paid[giver].get(relief, 0.0) + amount
-                    if index + 1 < len(path):
-                        paid[path[index + 1][0]][relief] -= amount
-                room[path[-1][1]] -= amount
-                weight -= amount
-            total += weight
-        return total
-
-    def _path(
-        self, gain: int, room: Mapping[int, float], paid: Mapping[int, Mapping[int, float]]
-    ) -> list[tuple[int, int]] | None:
-        """Shortest way to relief that is left, over gains that could be relieved by something else
-        instead."""
-        queue: deque[tuple[int, list[tuple[int, int]]]] = deque([(gain, [])])
-        seen = {gain}
-        while queue:
-            giver, path = queue.popleft()
-            for relief, left in room.items():
-                if not self.ancestors[giver] >> relief & 1:
-                    continue
-                if left > TOLERANCE * 1e-3:
-                    return [*path, (giver, relief)]
-                for other, parts in paid.items():
-                    if other not in seen and parts.get(relief, 0.0) > TOLERANCE * 1e-3:
-                        seen.add(other)
-                        queue.append((other, [*path, (giver, relief)]))
-        return None
-
-    def capacity_defects(self) -> Iterable[str]:
-        residents: dict[str, list[Guest]] = {}
-        for guest in self.snapshot.guests:
-            residents.setdefault(guest.host, []).append(guest)
-        for host_id in self.arrivals:
-            host = self.hosts[host_id]
-            here = residents.get(host_id, [])
-            for need, now, ceiling in self._ceilings(host, here):
-                gains = {index: self._size(index, need) for index in self.arrivals[host_id]}
-                if now + sum(gains.values()) <= ceiling * (1 + TOLERANCE):
-                    continue
-                scale = max(ceiling, now, 1e-12)
-                gains = {index: size / scale for index, size in gains.items()}
-                reliefs = {i: self._size(i, need) / scale for i in self.departures.get(host_id, ())}
-                most = now + self.worst(gains, reliefs) * scale
-                if most > ceiling * (1 + TOLERANCE) + TOLERANCE:
-                    yield f"{host_id} can come to {most:g} of {need}, and {ceiling:g} is its limit"
-
-    def _size(self, index: int, need: str) -> float:
-        return _size_of(self.guests[self.migrations[index].guest.id], need, self.hosts)
-
-    def _ceilings(self, host: Host, here: Sequence[Guest]) -> Iterable[tuple[str, float, float]]:
-        limits = self.policy.limits
-        # Mending a rule or emptying a host may fill further than levelling.
-        mends = any(self.migrations[i].kind in ("rule", "evacuate") for i in self.arrivals[host.id])
-        percents = {
-            "cpu": limits.cpu_for_rules if mends else limits.cpu,
-            "memory": limits.memory_for_rules if mends else limits.memory,
-        }
-        fill = self.policy.consolidate.fill if self.policy.consolidate else None
-        packs = any(self.migrations[i].kind == "consolidate" for i in self.arrivals[host.id])
-        if packs and not mends and fill is not None:
-            percents = {name: min(percent, fill) for name, percent in percents.items()}
-        ratios = {"cpu": limits.cpu_overcommit, "memory": limits.memory_overcommit}
-        for name, percent in percents.items():
-            usable = max(0.0, (host.capacity.get(name) or 0.0) - (host.reserved.get(name) or 0.0))
-            kept = limits.memory_reserve if name == "memory" else 0
-            now = host.used.get(name) or 0.0
-            yield name, now, max(usable * percent / 100 - kept, now)
-            ratio = ratios[name]
-            if ratio is not None:
-                given = sum(_size_of(guest, f"assigned {name}", self.hosts) for guest in here)
-                yield f"assigned {name}", given, max(usable * ratio, given)
-        counts = [most for most in (limits.max_guests, host.max_guests) if most is not None]
-        running = sum(guest.power == "running" for guest in here)
-        if counts:
-            yield "guests", running, max(min(counts), running)
-        for name, place in host.datastores.items():
-            if not place.shared:
-                yield f"datastore {name}", 0.0, float(place.free or 0)
-
-    def rule_defects(self, rule: Rule) -> Iterable[str]:
-        if not rule.strict:
-            return
-        members = [guest for guest in rule.guests if guest in self.guests]
-        moving = [index for guest in members for index in self.hops.get(guest, ())]
-        if not moving:
-            return
-        if rule.kind in ("host_affinity", "host_anti_affinity"):
-            inside = rule.kind == "host_affinity"
-            for index in moving:
-                if (self.migrations[index].target in rule.hosts) != inside:
-                    yield f"rule {rule.name}: step {self.migrations[index].step} breaks it"
-        elif rule.kind == "anti_affinity":
-            yield from self._apart_defects(rule, members)
-        elif rule.kind == "even_spread":
-            yield from self._even_defects(rule, members, moving)
-        else:
-            yield from self._affinity_defects(rule, members)
-
-    def _apart_defects(self, rule: Rule, members: Sequence[str]) -> Iterable[str]:
-        """Two guests are never on, or on their way to or from, one host at the same time, unless they were at
-        first.
-        """
-        stays: dict[str, list[tuple[str, int | None, int | None]]] = {}
-        for guest in members:
-            place, came = self.guests[guest].host, None
-            for index in self.hops.get(guest, ()):
-                stays.setdefault(place, []).append((guest, came, index))
-                place, came = self.migrations[index].target, index
-            stays.setdefault(place, []).append((guest, came, None))
-        for host, visits in stays.items():
-            for number, (one, came, left) in enumerate(visits):
-                for other, other_came, other_left in visits[:number]:
-                    if one == other or (came is None and other_came is None):
-                        continue
-                    if not self._precedes(left, other_came) and not self._precedes(other_left, came):
-                        yield f"rule {rule.name}: {one} and {other} can meet on {host}"
-
-    def _precedes(self, first: int | None, second: int | None) -> bool:
-        return first is not None and second is not None and bool(self.ancestors[second] >> first & 1)
-
-    def _even_defects(self, rule: Rule, members: Sequence[str], moving: Sequence[int]) -> Iterable[str]:
-        """The counts on two hosts never differ by more than the skew, or than they did at first."""
-        touched = {self.migrations[i].target for i in moving} | {self.migrations[i].source for i in moving}
-        counts = {host.id: 0 for host in self.snapshot.hosts if host.active}
-        for guest in members:
-            if self.guests[guest].host in counts:
-                counts[self.guests[guest].host] += 1
-        # Hosts that never hold a member, now or in this plan, may be closed to all of them: they can't count
-        # as empty.
-        hosts = sorted(host for host in counts)
-        reachable = {host for host in hosts if counts[host] or host in touched}
-        if not reachable:
-            return
-        allowed = max(rule.max_skew, max(counts[h] for h in reachable) - min(counts[h] for h in reachable))
-        most, least = dict(counts), dict(counts)
-        for index in moving:
-            most[self.migrations[index].target] += 1
-            if self.migrations[index].source in least:
-                least[self.migrations[index].source] -= 1
-        for high in sorted(reachable & touched):
-            for low in sorted(reachable - {high}):
-                if most[high] - least[low] <= allowed:
-                    continue
-                gains, reliefs = self._shifts(moving, high, low)
-                difference = counts[high] - counts[low] + self.worst(gains, reliefs)
-                if difference > allowed + TOLERANCE:
-                    yield f"rule {rule.name}: {high} can come to hold {difference:g} more than {low}"
-
-    def _shifts(
-        self, moving: Sequence[int], high: str, low: str
-    ) -> tuple[dict[int, float], dict[int, float]]:
-        gains: dict[int, float] = {}
-        reliefs: dict[int, float] = {}
-        for index in moving:
-            move = self.migrations[index]
-            value = (
-                (move.target == high) - (move.source == high) + (move.source == low) - (move.target == low)
-            )
-            if value:
-                (gains if value > 0 else reliefs)[index] = float(abs(value))
-        return gains, reliefs
-
-    def _affinity_defects(self, rule: Rule, members: Sequence[str]) -> Iterable[str]:
-        """Partners that were together may be parted only on their way from one host to one other."""
-        first = [self.guests[guest].host for guest in members]
-        last = [
-            self.migrations[self.hops[guest][-1]].target if guest in self.hops else self.guests[guest].host
-            for guest in members
-        ]
-        apart_before = len(first) - max(first.count(host) for host in first)
-        apart_after = len(last) - max(last.count(host) for host in last)
-        if apart_after > apart_before:
-            yield f"rule {rule.name}: its guests end up further apart"
-        elif apart_before == 0 and any(len(self.hops.get(guest, ())) != 1 for guest in members):
-            yield f"rule {rule.name}: its guests take different ways"
-
-
-def _size_of(guest: Guest, need: str, hosts: Mapping[str, Host]) -> float:
-    if guest.power != "running":
-        return 0.0
-    if need == "guests":
-        return 1.0
-    kind, _space, name = need.rpartition(" ")
-    if kind == "assigned":
-        return guest.assigned.get(name) or 0.0
-    if kind == "datastore":
-        place = hosts[guest.host].datastores.get(name)
-        own = place is not None and not place.shared
-        return float(sum(disk.size or 0 for disk in guest.disks if disk.datastore == name)) if own else 0.0
-    used = guest.used.get(need)
-    return (guest.assigned.get(need) if used is None else used) or 0.0

@@ -42,7 +42,6 @@ class _Run:
         self.places = {guest.id: [guest.host] for guest in snapshot.guests}
         self.memory = {host.id: host.used["memory"] or 0 for host in snapshot.hosts}
         self.cpu = {host.id: host.used["cpu"] or 0.0 for host in snapshot.hosts}
-        self.first = dict(self.memory), dict(self.cpu)
         self.active = [host.id for host in snapshot.hosts if host.active]
         self.worst_skew = {rule.name: self.skew(rule) for rule in rules if rule.kind == "even_spread"}
         self.pairs = {rule.name: self.meeting(rule) for rule in rules if rule.kind == "anti_affinity"}
@@ -66,12 +65,12 @@ class _Run:
 
     def look(self, migration: Migration) -> None:
         limits, host = self.policy.limits, self.hosts[migration.target]
-        for name, loads, first, percent in (
-            ("memory", self.memory, self.first[0], limits.memory_for_rules),
-            ("cpu", self.cpu, self.first[1], limits.cpu_for_rules),
+        for name, loads, percent in (
+            ("memory", self.memory, limits.memory_for_rules),
+            ("cpu", self.cpu, limits.cpu_for_rules),
         ):
-            ceiling = max(percent / 100 * (host.capacity[name] or 0), first[host.id])
-            if loads[host.id] > ceiling * (1 + 1e-6):
+            ceiling = percent / 100 * (host.capacity[name] or 0)
+            if known(self.guests[migration.guest.id], name) and loads[host.id] > ceiling * (1 + 1e-6):
                 self.found.append(
                     f"step {migration.step}: {name} of {host.id} at {loads[host.id]:g} > {ceiling:g}"
                 )

@@ -64,6 +64,29 @@ def test_room_that_is_not_there_yet() -> None:
     assert any("memory" in text for text in defects(FULL_HOST, with_migrations(result, hurried)))
 
 
+def test_a_host_that_is_too_full_to_begin_with() -> None:
+    """80 is the limit, and there are 90: nothing may come before enough has left, even if 90 is not passed."""
+    asked = Policy.from_json({"metrics": ["memory"], "max_spread": 10, "limits": {"memory": 80}})
+    crowded = cluster(
+        {
+            "hosts": {"h1": {"memory": 100}, "h2": {"memory": 100}},
+            "guests": {
+                "large": {"host": "h1", "memory": 30},
+                "stays": {"host": "h1", "memory": 60, "blockers": ["snapshot"]},
+                "small": {"host": "h2", "memory": 10},
+                "other": {"host": "h2", "memory": 35, "blockers": ["snapshot"]},
+            },
+        }
+    )
+    result = plan(crowded, asked)
+    away = next(m for m in result.migrations if m.guest.id == "large")
+    back = replace(away, step=2, wave=2, guest=replace(away.guest, id="small"), source="h2", target="h1")
+    for after, legal in (((), False), ((1,), True)):
+        both = with_migrations(result, [replace(away, step=1, after=()), replace(back, after=after)])
+        found = verify(crowded, replace(asked, goal="rules"), (), both, Barred())
+        assert any("of memory" in text for text in found) is not legal
+
+
 def test_a_sibling_that_is_still_there() -> None:
     result = plan(SIBLINGS, RULES)
     guest = result.migrations[0].guest.id

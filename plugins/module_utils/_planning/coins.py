@@ -1,0 +1,79 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who pays for whose room: the account behind `after`. Private to the collection.
+
+Every arrival pays for its room with what is free at the start or with what named departures have given back;
+those departures become its `after`. A coin is spent once, so whatever runs at the same time, there is room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+EPSILON = 1e-9
+
+
+@dataclass(slots=True)
+class Coin:
+    """What is left of the room that a departure gave back; `departure` is its position in the order."""
+
+    departure: int
+    left: float
+
+
+class Coins:
+    """By host and need. free: below the ceiling before anything moves; negative where the host is above it.
+
+    To a host that is above its ceiling nothing comes before it is below. So the first arrival pays for that
+    as well, and everyone comes after the departures that it took.
+    """
+
+    def __init__(self, free: list[list[float]]) -> None:
+        self.free = free
+        self._coins: dict[tuple[int, int], list[Coin]] = {}
+        self._brought_down: dict[tuple[int, int], set[int]] = {}
+
+    def suffices(self, host: int, wanted: Sequence[float]) -> bool:
+        """Whether there is room for so much of each need."""
+        return all(
+            not amount or amount <= free + sum(coin.left for coin in self._coins.get((host, need), ()))
+            for need, (amount, free) in enumerate(zip(wanted, self.free[host], strict=True))
+        )
+
+    def pay(self, host: int, wanted: Sequence[float]) -> set[int]:
+        """Spend what is free first, then what departures gave back, the earliest first; gives those
+        departures.
+        """
+        after: set[int] = set()
+        for need, amount in enumerate(wanted):
+            if not amount:
+                continue
+            free = self.free[host][need]
+            if free < 0:
+                self._brought_down[host, need] = self._spend(host, need, -free)
+            taken = min(amount, max(0.0, free))
+            self.free[host][need] = max(0.0, free) - taken
+            after |= self._spend(host, need, amount - taken) | self._brought_down.get((host, need), set())
+        return after
+
+    def give_back(self, host: int, departure: int, amounts: Sequence[float]) -> None:
+        """What a guest that has left took of each need."""
+        for need, amount in enumerate(amounts):
+            if amount > EPSILON:
+                self._coins.setdefault((host, need), []).append(Coin(departure, amount))
+
+    def _spend(self, host: int, need: int, wanted: float) -> set[int]:
+        coins, spent = self._coins.get((host, need), []), set()
+        for coin in coins:
+            if wanted <= EPSILON:
+                break
+            part = min(wanted, coin.left)
+            coin.left -= part
+            wanted -= part
+            if part > EPSILON:
+                spent.add(coin.departure)
+        if spent:
+            self._coins[host, need] = [coin for coin in coins if coin.left > EPSILON]
+        return spent
