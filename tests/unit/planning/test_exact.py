@@ -27,9 +27,7 @@ def small(seed: int) -> Snapshot:
 
 
 def asked(full: float, engine: str = "search") -> Policy:
-    return Policy.from_json(
-        {"max_spread": LIMIT, "limits": {"cpu": full, "memory": full}, "engine": engine}
-    )
+    return Policy.from_json({"max_spread": LIMIT, "limits": {"cpu": full, "memory": full}, "engine": engine})
 
 
 def fewest(cluster: Snapshot, full: float) -> int | None:

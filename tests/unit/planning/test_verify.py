@@ -65,7 +65,7 @@ def test_room_that_is_not_there_yet() -> None:
 
 
 def test_a_host_that_is_too_full_to_begin_with() -> None:
-    """80 is the limit, and there are 90: nothing may come before enough has left, even if 90 is not passed."""
+    """80 is the limit, and there are 90: nothing may come before enough has left, even below 90."""
     asked = Policy.from_json({"metrics": ["memory"], "max_spread": 10, "limits": {"memory": 80}})
     crowded = cluster(
         {
