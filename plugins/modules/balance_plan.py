@@ -493,6 +493,12 @@ options:
   max_per_host:
     description: Migrations into or out of one host at the same time, which the waves are made for. 2 unless told otherwise.
     type: int
+  max_in_per_host:
+    description: Of O(max_per_host), those into one host. As many as O(max_per_host), unless told otherwise.
+    type: int
+  max_out_per_host:
+    description: Of O(max_per_host), those out of one host. As many as O(max_per_host), unless told otherwise.
+    type: int
   min_gain:
     description:
       - Points outside the band that a migration must take away to pay, where the band itself can't be reached. 0.5 unless told otherwise.

@@ -51,6 +51,12 @@ options:
   max_per_host:
     description: Migrations into or out of one host at the same time. What the platform sustains, unless told otherwise.
     type: int
+  max_in_per_host:
+    description: Of O(max_per_host), those into one host. As many as O(max_per_host), unless told otherwise.
+    type: int
+  max_out_per_host:
+    description: Of O(max_per_host), those out of one host. As many as O(max_per_host), unless told otherwise.
+    type: int
   max_per_datastore:
     description: Migrations that take disks along, from or to one datastore, at the same time. As O(max_per_host), unless told otherwise.
     type: int
@@ -355,6 +361,8 @@ def main() -> None:
             "target": {"type": "str"},
             "max_parallel": {"type": "int"},
             "max_per_host": {"type": "int"},
+            "max_in_per_host": {"type": "int"},
+            "max_out_per_host": {"type": "int"},
             "max_per_datastore": {"type": "int"},
             "max_memory_in_flight": {"type": "int"},
             "timeout": {"type": "float", "default": 3600},

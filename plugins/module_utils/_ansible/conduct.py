@@ -18,10 +18,19 @@ from .._execution.work import Conduct
 from .._model.errors import InputError
 from .._platforms.protocol import Capacities
 
+LIMITS = (
+    "max_parallel",
+    "max_per_host",
+    "max_in_per_host",
+    "max_out_per_host",
+    "max_per_datastore",
+    "max_memory_in_flight",
+)
+
 
 def slots_of(params: Mapping[str, Any], capacities: Capacities) -> Slots:
     """What was not given is what the platform sustains."""
-    for name in ("max_parallel", "max_per_host", "max_per_datastore", "max_memory_in_flight"):
+    for name in LIMITS:
         if params[name] is not None and params[name] < 1:
             raise InputError(name, params[name], "a number of at least 1")
     per_host = params["max_per_host"] or capacities.per_host
@@ -30,6 +39,8 @@ def slots_of(params: Mapping[str, Any], capacities: Capacities) -> Slots:
         per_host=per_host,
         per_datastore=params["max_per_datastore"] or per_host,
         memory=params["max_memory_in_flight"],
+        into_host=params["max_in_per_host"],
+        out_of_host=params["max_out_per_host"],
     )
 
 

@@ -113,6 +113,8 @@ POLICY_ARGUMENTS: dict[str, Any] = {
     "migration_bandwidth": {"type": "float"},
     "dirty_factor": {"type": "float"},
     "max_per_host": {"type": "int"},
+    "max_in_per_host": {"type": "int"},
+    "max_out_per_host": {"type": "int"},
     "min_gain": {"type": "float"},
     "effort": {"type": "int"},
     "engine": {"type": "str", "choices": ["search", "exact"]},

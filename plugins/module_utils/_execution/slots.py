@@ -13,14 +13,25 @@ from .._model.plan import Migration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slots:
-    """Migrations at the same time in the whole cluster, into and out of one host, and between datastores that
-    take disks along; and bytes of memory in flight (None: no limit).
+    """Migrations at the same time in the whole cluster, into and out of one host together, into it and out of
+    it (None: as many), and between datastores that take disks along; and bytes of memory in flight (None: no
+    limit).
     """
 
     cluster: int
     per_host: int
     per_datastore: int
     memory: int | None = None
+    into_host: int | None = None
+    out_of_host: int | None = None
+
+    @property
+    def most_into(self) -> int:
+        return self.into_host or self.per_host
+
+    @property
+    def most_out_of(self) -> int:
+        return self.out_of_host or self.per_host
 
     def free_for(self, migration: Migration, underway: Collection[Migration]) -> bool:
         """Whether a migration may start beside those under way."""
@@ -29,6 +40,10 @@ class Slots:
         for host in (migration.source, migration.target):
             if sum(host in (other.source, other.target) for other in underway) >= self.per_host:
                 return False
+        if sum(other.target == migration.target for other in underway) >= self.most_into:
+            return False
+        if sum(other.source == migration.source for other in underway) >= self.most_out_of:
+            return False
         for datastore in _datastores(migration.storage):
             if sum(datastore in _datastores(other.storage) for other in underway) >= self.per_datastore:
                 return False

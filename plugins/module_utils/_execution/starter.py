@@ -67,7 +67,7 @@ class Starter:
     def start_what_may(self, now: ClusterNow) -> None:
         """Start every migration whose turn it is, that has a slot and still makes sense."""
         ledger = self._ledger
-        for migration in by_urgency(ledger.pending, ledger.underway, self._slots.per_host):
+        for migration in by_urgency(ledger.pending, ledger.underway, self._slots):
             hindrance = self._ledger.hindrance(migration)
             if hindrance is not None:
                 why = f"it comes after step {hindrance.step}, which was {hindrance.result}"

@@ -9,24 +9,34 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .._model.plan import Migration
+from .slots import Slots
 
 
 def by_urgency(
-    pending: Sequence[Migration], underway: Sequence[Migration], per_host: int
+    pending: Sequence[Migration], underway: Sequence[Migration], slots: Slots
 ) -> list[Migration]:
     """First what holds up the most: by the time of the longest chain that waits for it, or that its busiest
     host still needs with so many migrations at once. `pending` stands in the order of the plan.
     """
-    work: Counter[str] = Counter()
+    into: Counter[str] = Counter()
+    out_of: Counter[str] = Counter()
     for migration in [*pending, *underway]:
-        for host in sorted({migration.source, migration.target}):
-            work[host] += round(migration.cost.seconds * 1000)
+        into[migration.target] += round(migration.cost.seconds * 1000)
+        out_of[migration.source] += round(migration.cost.seconds * 1000)
+
+    def still_needed(host: str) -> float:
+        return max(
+            (into[host] + out_of[host]) / slots.per_host,
+            into[host] / slots.most_into,
+            out_of[host] / slots.most_out_of,
+        )
+
     waiting: dict[int, float] = {}
     urgency: dict[int, tuple[float, float]] = {}
     for migration in reversed(pending):
         chain = migration.cost.seconds + waiting.get(migration.step, 0.0)
         for step in migration.after:
             waiting[step] = max(waiting.get(step, 0.0), chain)
-        hosts = max(work[migration.source], work[migration.target]) / 1000 / per_host
+        hosts = max(still_needed(migration.source), still_needed(migration.target)) / 1000
         urgency[migration.step] = max(chain, hosts), chain
     return sorted(pending, key=lambda migration: urgency[migration.step], reverse=True)

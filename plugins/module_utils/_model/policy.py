@@ -136,6 +136,12 @@ class Policy:
         "estimates of time rest on it",
     ] = 0.0
     max_per_host: Annotated[int, Bounds(least=1), "migrations into or out of one host at the same time"] = 2
+    max_in_per_host: (
+        Annotated[int, Bounds(least=1), "of them, those into it; null for as many as max_per_host"] | None
+    ) = None
+    max_out_per_host: (
+        Annotated[int, Bounds(least=1), "of them, those out of it; null for as many as max_per_host"] | None
+    ) = None
     min_gain: Annotated[
         float,
         Bounds(least=0),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,13 @@ def migration(
         (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "a", "d")], False),
         (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "c", "a")], False),
         (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "b", "d")], False),
+        (Slots(cluster=9, per_host=9, per_datastore=9, into_host=1), [migration(2, "c", "b")], False),
+        (Slots(cluster=9, per_host=9, per_datastore=9, into_host=1), [migration(2, "b", "c")], True),
+        (Slots(cluster=9, per_host=9, per_datastore=9, into_host=1), [migration(2, "a", "c")], True),
+        (Slots(cluster=9, per_host=9, per_datastore=9, out_of_host=1), [migration(2, "a", "c")], False),
+        (Slots(cluster=9, per_host=9, per_datastore=9, out_of_host=1), [migration(2, "c", "a")], True),
+        (Slots(cluster=9, per_host=9, per_datastore=9, out_of_host=1), [migration(2, "b", "c")], True),
+        (Slots(cluster=9, per_host=1, per_datastore=9, into_host=9), [migration(2, "c", "b")], False),
         (Slots(cluster=9, per_host=9, per_datastore=1), [migration(2, "c", "d", storage={"x": "s"})], False),
         (Slots(cluster=9, per_host=9, per_datastore=1), [migration(2, "c", "d", storage={"x": "y"})], True),
         (Slots(cluster=9, per_host=9, per_datastore=9, memory=8), [migration(2, "c", "d", memory=3)], True),
@@ -86,6 +94,20 @@ def test_the_way_home_is_the_way_out_backwards() -> None:
 
 def test_what_holds_up_the_most_comes_first() -> None:
     chain = [migration(1, "a", "b"), migration(2, "c", "d"), migration(3, "d", "e", after=[2])]
-    assert [way.step for way in by_urgency(chain, [], per_host=1)] == [2, 3, 1]
+    one = Slots(cluster=9, per_host=1, per_datastore=9)
+    assert [way.step for way in by_urgency(chain, [], one)] == [2, 3, 1]
     busy = [migration(1, "a", "b"), *(migration(step, "c", f"t{step}") for step in range(2, 5))]
-    assert [way.step for way in by_urgency(busy, [], per_host=1)] == [2, 3, 4, 1]
+    assert [way.step for way in by_urgency(busy, [], one)] == [2, 3, 4, 1]
+
+
+def test_what_goes_through_the_narrower_way_comes_first() -> None:
+    plan = [
+        migration(1, "a", "x"), migration(2, "b", "x"),
+        migration(3, "y", "c"), migration(4, "y", "d"),
+    ]  # fmt: skip
+    two = Slots(cluster=9, per_host=2, per_datastore=9)
+    order = {
+        limit: [way.step for way in by_urgency(plan, [], replace(two, **limits))]
+        for limit, limits in {"in": {"into_host": 1}, "out": {"out_of_host": 1}}.items()
+    }
+    assert order == {"in": [1, 2, 3, 4], "out": [3, 4, 1, 2]}

@@ -128,5 +128,7 @@ def policies(draw: st.DrawFn) -> Policy:
         aggressiveness=draw(st.integers(1, 5)),
         demand=draw(st.sampled_from(["used", "used", "assigned", "max"])),
         max_per_host=draw(st.integers(1, 3)),
+        max_in_per_host=draw(st.sampled_from([None, None, 1, 2])),
+        max_out_per_host=draw(st.sampled_from([None, None, 1, 2])),
         effort=2,
     )

@@ -113,6 +113,14 @@ def at(name: str) -> Callable[[Mapping[str, Any]], float]:
     return lambda move: float(name in (move["from"], move["to"]))
 
 
+def into(name: str) -> Callable[[Mapping[str, Any]], float]:
+    return lambda move: float(move["to"] == name)
+
+
+def out_of(name: str) -> Callable[[Mapping[str, Any]], float]:
+    return lambda move: float(move["from"] == name)
+
+
 def gib(_move: Mapping[str, Any]) -> float:
     return 8
 
@@ -126,6 +134,14 @@ HOSTS = ("h1", "h2", "h3", "h4", "h5")
     [
         *((name, {"max_parallel": 2}, None, [(one, 2)]) for name in BOTH),
         *((name, {"max_per_host": 1}, None, [(at(place), 1) for place in HOSTS]) for name in BOTH),
+        *(
+            (name, {"max_in_per_host": 1, "max_per_host": 3}, None, [(into("h2"), 1), (out_of("h1"), 3)])
+            for name in BOTH
+        ),
+        *(
+            (name, {"max_out_per_host": 1, "max_per_host": 3}, None, [(into("h5"), 2), (out_of("h1"), 1)])
+            for name in BOTH
+        ),
         *((name, {"max_memory_in_flight": 17 * GIB}, None, [(gib, 16)]) for name in BOTH),
         ("vcenter", {"max_per_datastore": 1, "max_per_host": 8}, {"san": "nas"}, [(one, 1)]),
         ("vcenter", {}, None, [(at("h1"), 4), (at("h3"), 4)]),
@@ -170,6 +186,10 @@ def test_so_many_failures_and_no_more(
 
 
 NUMBERS = ("", "x", "-1", "1.5", "100%", "-5%", "nan", "inf")
+LIMITS = (
+    "max_parallel", "max_per_host", "max_in_per_host", "max_out_per_host", "max_per_datastore",
+    "max_memory_in_flight",
+)  # fmt: skip
 TIMES = ("timeout", "run_timeout", "poll_interval", "lock_wait")
 
 
@@ -178,6 +198,7 @@ TIMES = ("timeout", "run_timeout", "poll_interval", "lock_wait")
     [
         *(("max_failures", text, f"{text!r} is not a number of migrations") for text in NUMBERS),
         *((option, -1, "-1.0 is not a number of") for option in TIMES),
+        *((option, 0, "0 is not a number of at least 1") for option in LIMITS),
         *((option, "nan", "nan is not a number of") for option in TIMES),
     ],
 )
