@@ -1,0 +1,90 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Event source of ansible-rulebook: requests to place VMs and to lease capacity."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+short_description: Requests to place VMs and to lease capacity, by HTTP and by a RabbitMQ queue.
+description:
+  - Takes requests in, keeps them in the state database before it says so, and gives an event for each try of each
+    request until it has ended. A request that nobody works on any more, since the process was killed, is handed on again.
+  - Answers what became of a request, and calls receivers, with a signature, when it has ended.
+  - The event is C(evenkeel_request) with C(id), C(kind) and C(claim), which the playbook C(evenkeel.cluster.request) takes.
+  - The state database is told by E(EVENKEEL_STATE_URL). Secrets come from environment variables or files that the
+    configuration names.
+options:
+  config:
+    description:
+      - Path of a YAML or JSON file with the configuration, or the configuration itself.
+      - Falls back to the path in E(EVENKEEL_SERVICE_CONFIG).
+    type: raw
+requirements:
+  - SQLAlchemy 2
+  - aiohttp
+  - aio-pika, for a RabbitMQ queue
+"""
+
+EXAMPLES = r"""
+- evenkeel.cluster.requests:
+    config: /etc/evenkeel/service.yml
+
+- evenkeel.cluster.requests:
+    config:
+      http: {port: 8080}
+      rabbitmq: {queue: evenkeel.requests}
+      receivers:
+        - {name: ci, url: "https://ci.example.com/hooks/evenkeel", secret_env: EVENKEEL_HOOK_CI}
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# ansible-rulebook runs this file by its path, with a Python that need not know where collections are.
+_COLLECTIONS = Path(__file__).absolute().parents[6]
+if str(_COLLECTIONS.parent) not in sys.path:
+    sys.path.append(str(_COLLECTIONS.parent))
+
+import ansible_collections
+
+if str(_COLLECTIONS) not in ansible_collections.__path__:
+    ansible_collections.__path__.append(str(_COLLECTIONS))
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import needed_database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.desk import serve
+
+VARIABLE = "EVENKEEL_SERVICE_CONFIG"
+
+
+async def main(queue: asyncio.Queue[Any], args: Mapping[str, Any]) -> None:
+    """Serve until ansible-rulebook ends."""
+    unknown = sorted(set(args) - {"config"})
+    if unknown:
+        raise InputError(unknown[0], args[unknown[0]], "a known argument; known is config")
+    config = ServiceConfig.from_json(_configuration(args.get("config"), os.environ))
+    with needed_database({"state_url": None}, os.environ) as database:
+        await serve(database, config, os.environ, queue.put)
+
+
+def _configuration(given: object, environment: Mapping[str, str]) -> object:
+    """What the argument says, or the file that it or the environment names."""
+    if given in (None, ""):
+        given = environment.get(VARIABLE) or None
+        if given is None:
+            raise InputError("config", None, f"a path, unless {VARIABLE} holds one")
+    if not isinstance(given, str):
+        return given
+    try:
+        return yaml.safe_load(Path(given).expanduser().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise EvenKeelError(f"{given} can't be read: {said}", where="config") from None

@@ -1,0 +1,154 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the service is set up by whoever runs it. Private to the collection.
+
+Secrets are never in it: it names environment variables or files that hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from .._capacity.pool import Name, Text
+from .._model.codec import Bounds, decode
+from .._model.errors import InputError
+from .retrying import Budget
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_SLOW = Budget(tries=10, first_seconds=5.0, most_seconds=3600.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """Where requests are taken by HTTP. Callers show a token, one of those in the file or variable, one a
+    line.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Bounds(0, 65_535)] = 8080
+    token_env: Annotated[str | None, "environment variable with the tokens"] = "EVENKEEL_SERVICE_TOKEN"
+    token_file: Annotated[str | None, "file with the tokens, instead"] = None
+    certificate: Annotated[str | None, "file with the certificate and its chain, for HTTPS"] = None
+    key: Annotated[str | None, "file with its key; null: in the same file"] = None
+    client_ca: Annotated[str | None, "file with authorities, which callers must be certified by"] = None
+    plain_http: Annotated[bool, "whether others than this machine may be served without TLS"] = False
+    most_bytes: Annotated[int, Bounds(1024, 100 * 1024**2), "of a request"] = 1024**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitMq:
+    """The queue that requests are taken from. It and its queue of dead letters are made when missing."""
+
+    url_env: Annotated[str | None, "environment variable with amqp[s]://USER:PASSWORD@HOST/VHOST"] = (
+        "EVENKEEL_AMQP_URL"
+    )
+    url_file: Annotated[str | None, "file with the URL, instead"] = None
+    queue: Name = "evenkeel.requests"
+    exchange: Annotated[Name | None, "durable topic exchange that the queue is bound to"] = None
+    routing_key: Name = "task.schedule"
+    ca_path: Annotated[str | None, "file with the authority of the server's certificate"] = None
+    prefetch: Annotated[int, Bounds(1, 1000), "messages that are taken in at the same time"] = 16
+    most_bytes: Annotated[int, Bounds(1024, 100 * 1024**2), "of a message"] = 1024**2
+
+    @property
+    def dead_letters(self) -> str:
+        """The name of both the exchange and the queue."""
+        return f"{self.queue}.dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """Who is called when a request has ended. `always`: whether requests need not name it."""
+
+    name: Name
+    url: Text
+    secret_env: Annotated[str | None, "environment variable with the secret to sign by"] = None
+    secret_file: Annotated[str | None, "file with that secret, instead"] = None
+    always: bool = True
+    ca_path: Annotated[str | None, "file with the authority of the server's certificate"] = None
+    timeout: Annotated[float, Bounds(0.1, 300), "seconds"] = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """How requests are worked on. Times in seconds."""
+
+    running: Annotated[int, Bounds(1, 100), "requests at the same time"] = 4
+    tries: Budget = field(default_factory=Budget)
+    begin_within: Annotated[float, Bounds(1, 86_400), "until a playbook that was called must begin"] = 300.0
+    at_most: Annotated[float, Bounds(1, 30 * 86_400), "for one try"] = 3600.0
+    poll: Annotated[float, Bounds(0.05, 60), "between two looks for work"] = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    """Everything. Without `http` and `rabbitmq` it only works on what others take, in the same database."""
+
+    http: Http | None = None
+    rabbitmq: RabbitMq | None = None
+    receivers: tuple[Receiver, ...] = ()
+    work: Work = field(default_factory=Work)
+    callbacks: Annotated[Budget, "for each receiver"] = _SLOW
+    keep_days: Annotated[float, Bounds(1, 3660), "days that a request is remembered after its end"] = 30.0
+
+    @classmethod
+    def from_json(cls, value: object) -> ServiceConfig:
+        """Read parsed JSON or YAML. Raises InputError with the path of the first field that is wrong."""
+        if isinstance(value, Mapping):
+            # `http:` alone, as YAML has it, is all of its defaults.
+            value = {key: {} if item is None and key in ("http", "rabbitmq") else item
+                     for key, item in value.items()}  # fmt: skip
+        config = decode(cls, value, "")
+        if config.http is not None:
+            _check_http(config.http)
+        names = [receiver.name for receiver in config.receivers]
+        for index, receiver in enumerate(config.receivers):
+            _check_receiver(receiver, f"receivers[{index}]")
+            if receiver.name in names[:index]:
+                raise InputError(f"receivers[{index}].name", receiver.name, "a name of its own")
+        return config
+
+    def receivers_of(self, notify: tuple[str, ...]) -> tuple[str, ...]:
+        """The names of those who are called for a request. Raises InputError for one that there is not."""
+        known = [receiver.name for receiver in self.receivers]
+        for index, name in enumerate(notify):
+            if name not in known:
+                expected = f"one of {', '.join(known)}" if known else "wanted: no receiver is configured"
+                raise InputError(f"notify[{index}]", name, expected)
+        return tuple(
+            receiver.name for receiver in self.receivers if receiver.always or receiver.name in notify
+        )
+
+
+def _check_http(http: Http) -> None:
+    if http.token_file is None and not http.token_env:
+        raise InputError("http.token_env", http.token_env, "the name of an environment variable")
+    if http.certificate is None:
+        for name in ("key", "client_ca"):
+            if getattr(http, name) is not None:
+                raise InputError(f"http.{name}", getattr(http, name), "wanted without certificate")
+        if http.host not in _LOOPBACK and not http.plain_http:
+            raise InputError(
+                "http.certificate", None, f"a file, since {http.host} is not this machine alone",
+                hint="Set plain_http where something else encrypts",
+            )  # fmt: skip
+
+
+def _check_receiver(receiver: Receiver, path: str) -> None:
+    try:
+        parts = urlsplit(receiver.url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InputError(f"{path}.url", receiver.url, "a URL such as https://ci.example.com/hooks/evenkeel")
+    if "@" in parts.netloc:
+        raise InputError(f"{path}.url", f"{parts.scheme}://…@{parts.hostname}", "a URL without a password")
+    if (receiver.secret_env is None) == (receiver.secret_file is None):
+        raise InputError(
+            f"{path}.secret_env", receiver.secret_env, "named, or secret_file, and not both of them"
+        )

@@ -1,0 +1,128 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls receivers when requests have ended. Private to the collection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .._model.errors import InputError
+from .._state.errors import StateError
+from .._state.owner import Owner
+from .config import Receiver
+from .library import aiohttp, require
+from .outbox import Delivery, delivered, drop_unknown, take_due, undelivered
+from .reception import Reception
+from .signing import headers, key_of, secret_of
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+log = logging.getLogger("evenkeel.service")
+# At the same time, to one receiver.
+_MOST = 4
+_GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    receiver: Receiver
+    key: bytes
+    tls: ssl.SSLContext | bool
+
+
+class Courier:
+    """Each receiver is called by itself: one that is down holds nobody else up."""
+
+    def __init__(self, reception: Reception, desk: Owner, environment: Mapping[str, str]) -> None:
+        """Raises SecretMissing, ServiceLibraryMissing, and InputError for a file that can't be used."""
+        if reception.config.receivers:
+            require(aiohttp, "aiohttp", "receivers")
+        self._reception = reception
+        self._desk = desk
+        self._addresses = [
+            _address(receiver, f"receivers[{index}]", environment)
+            for index, receiver in enumerate(reception.config.receivers)
+        ]
+
+    async def serve(self) -> None:
+        """Deliver until cancelled."""
+        if not self._addresses:
+            await self._forget_strangers()
+            return
+        # Settings of proxies and passwords of whoever started us are not for receivers.
+        async with aiohttp.ClientSession(trust_env=False) as session, asyncio.TaskGroup() as group:
+            group.create_task(self._forget_strangers())
+            for address in self._addresses:
+                group.create_task(self._serve_one(session, address))
+
+    async def _forget_strangers(self) -> None:
+        known = [address.receiver.name for address in self._addresses]
+        while True:
+            try:
+                await self._reception.ask(drop_unknown, known)
+            except StateError as error:
+                log.error("call-backs wait: %s", error)
+            await asyncio.sleep(60)
+
+    async def _serve_one(self, session: ClientSession, address: _Address) -> None:
+        receiver = address.receiver
+        seconds = receiver.timeout + 30
+        while True:
+            try:
+                due: Sequence[Delivery] = await self._reception.ask(
+                    take_due, self._desk, "callback", receiver.name, _MOST, seconds
+                )
+                await asyncio.gather(*(self._deliver(session, address, one) for one in due))
+            except StateError as error:
+                log.error("call-backs wait: %s", error)
+                due = ()
+            if len(due) < _MOST:
+                await asyncio.sleep(self._reception.config.work.poll)
+
+    async def _deliver(self, session: ClientSession, address: _Address, delivery: Delivery) -> None:
+        receiver = address.receiver
+        body = delivery.body.encode()
+        signed = headers(address.key, delivery.id, int(time.time()), body)
+        why, final = None, False
+        try:
+            async with session.post(
+                receiver.url,
+                data=body,
+                headers={**signed, "Content-Type": "application/json"},
+                ssl=address.tls,
+                timeout=aiohttp.ClientTimeout(total=receiver.timeout),
+                # It would take the signature elsewhere.
+                allow_redirects=False,
+            ) as response:
+                if not 200 <= response.status < 300:
+                    why, final = f"it answered {response.status}", response.status == _GONE
+        except TimeoutError:
+            why = f"no answer within {receiver.timeout:g} s"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            why = f"{type(error).__name__}: {error}"
+        if why is None:
+            await self._reception.ask(delivered, delivery)
+            return
+        log.warning("call-back %s to %s: %s", delivery.id, receiver.name, why)
+        budget = self._reception.config.callbacks
+        await self._reception.ask(lambda base: undelivered(base, delivery, why, budget, final=final))
+
+
+def _address(receiver: Receiver, where: str, environment: Mapping[str, str]) -> _Address:
+    secret = secret_of(receiver.secret_env, receiver.secret_file, environment, where)
+    tls: ssl.SSLContext | bool = True
+    if receiver.ca_path is not None:
+        try:
+            tls = ssl.create_default_context(cafile=receiver.ca_path)
+        except OSError as error:
+            expected = f"a file of use: {error.strerror or error}"
+            raise InputError(f"{where}.ca_path", receiver.ca_path, expected) from None
+    return _Address(receiver, key_of(secret, where), tls)

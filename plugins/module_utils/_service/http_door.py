@@ -1,0 +1,174 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests by HTTP: submit, and poll. Private to the collection."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from .._model.errors import InputError, shortened
+from .._state.errors import StateError
+from .config import Http
+from .errors import RequestDiffers, SecretMissing
+from .library import aiohttp, require, web
+from .reception import Reception, accepted
+from .signing import secret_of
+
+if TYPE_CHECKING:
+    from aiohttp.web import Request, StreamResponse
+
+log = logging.getLogger("evenkeel.service")
+_LEAST_CHARACTERS = 16
+
+
+@asynccontextmanager
+async def http_door(
+    reception: Reception, http: Http, environment: Mapping[str, str]
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve as long as this lasts; gives the address.
+
+    Raises SecretMissing, ServiceLibraryMissing, and InputError for files that can't be used.
+    """
+    require(aiohttp, "aiohttp", "http")
+    door = _Door(reception, _tokens(http, environment))
+
+    @web.middleware  # type: ignore[untyped-decorator]
+    async def guard(request: Request, handler: Any) -> StreamResponse:
+        return await door.guard(request, handler)
+
+    application = web.Application(client_max_size=http.most_bytes, middlewares=[guard])
+    application.add_routes(
+        [
+            web.post("/requests", door.submit),
+            web.get("/requests/{id}", door.poll),
+            web.get("/health", door.health),
+        ]
+    )
+    # Access is not logged: what is asked for is in the database.
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, http.host, http.port, ssl_context=_tls(http))
+        try:
+            await site.start()
+        except OSError as error:
+            expected = f"an address to listen at: {error.strerror or error}"
+            raise InputError("http.port", f"{http.host}:{http.port}", expected) from None
+        address = runner.addresses[0]
+        yield str(address[0]), int(address[1])
+    finally:
+        await runner.cleanup()
+
+
+class _Door:
+    def __init__(self, reception: Reception, tokens: tuple[bytes, ...]) -> None:
+        self._reception = reception
+        self._tokens = tokens
+
+    async def guard(self, request: Request, handler: Any) -> StreamResponse:
+        """Who has no token learns nothing; and whatever goes wrong, the answer is JSON."""
+        if request.path != "/health" and not self._may(request.headers.get("Authorization", "")):
+            answer = _refusal(401, "Unauthorized", "a bearer token that the service knows is needed")
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return answer
+        try:
+            response: StreamResponse = await handler(request)
+        except web.HTTPRequestEntityTooLarge as error:
+            return _refusal(413, "TooLarge", error.text or "the request is too large")
+        except web.HTTPException as error:
+            answer = _refusal(error.status, error.reason.replace(" ", ""), f"{request.method} {request.path}")
+            if "Allow" in error.headers:
+                answer.headers["Allow"] = error.headers["Allow"]
+            return answer
+        except InputError as error:
+            fields = {"field": error.path, "value": shortened(error.value), "expected": error.expected}
+            return _refusal(400, "InputError", str(error), **fields)
+        except RequestDiffers as error:
+            return _refusal(409, "RequestDiffers", str(error))
+        except StateError as error:
+            log.error("a request could not be answered: %s", error)
+            answer = _refusal(503, type(error).__name__, "the database does not answer: nothing was taken")
+            answer.headers["Retry-After"] = "5"
+            return answer
+        return response
+
+    async def submit(self, request: Request) -> StreamResponse:
+        """Take a request in."""
+        try:
+            body = json.loads(await request.read())
+        except (ValueError, RecursionError) as error:
+            raise InputError("request", f"the body: {error}", "JSON") from None
+        task = (await self._reception.take(body, "http")).task
+        where = {"Location": f"/requests/{task.id}"}
+        status = 202 if task.status == "processing" else 200
+        return _answer(status, accepted(task), where)
+
+    async def poll(self, request: Request) -> StreamResponse:
+        """Tell what became of one."""
+        told = await self._reception.told(request.match_info["id"])
+        if told is None:
+            return _refusal(404, "UnknownRequest", f"there is no request {request.match_info['id']}")
+        return _answer(200, told)
+
+    async def health(self, _request: Request) -> StreamResponse:
+        """Tell whether requests can be taken."""
+        await self._reception.told("")
+        return _answer(200, {"status": "ok"})
+
+    def _may(self, given: str) -> bool:
+        scheme, _blank, token = given.partition(" ")
+        digest = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
+        # Each is compared, however the others went: time tells nothing.
+        fitting = sum(hmac.compare_digest(digest, known) for known in self._tokens)
+        return scheme.lower() == "bearer" and fitting > 0
+
+
+def _tokens(http: Http, environment: Mapping[str, str]) -> tuple[bytes, ...]:
+    lines = secret_of(http.token_env, http.token_file, environment, "http").split()
+    if any(len(line) < _LEAST_CHARACTERS for line in lines):
+        raise SecretMissing(
+            f"a token has fewer than {_LEAST_CHARACTERS} characters",
+            where="http",
+            hint="Make one: openssl rand -hex 32",
+        )
+    return tuple(hashlib.sha256(line.encode()).digest() for line in lines)
+
+
+def _tls(http: Http) -> ssl.SSLContext | None:
+    if http.certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    field, file = "http.certificate", http.certificate
+    try:
+        context.load_cert_chain(http.certificate, http.key, password="")
+        if http.client_ca is not None:
+            field, file = "http.client_ca", http.client_ca
+            context.load_verify_locations(http.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:
+        raise InputError(field, file, f"a file of use: {error.strerror or error}") from None
+    return context
+
+
+def _answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> StreamResponse:
+    response: StreamResponse = web.json_response(body, status=status, headers=headers)
+    return response
+
+
+def _refusal(status: int, kind: str, message: str, **more: str) -> StreamResponse:
+    return _answer(status, {"error": {"type": kind, "message": message, **more}})
+
+
+def listening(where: tuple[str, int], http: Http) -> str:
+    """For the log."""
+    host = f"[{where[0]}]" if ":" in where[0] else where[0]
+    return f"{'http' if http.certificate is None else 'https'}://{host}:{where[1]}"

@@ -1,0 +1,172 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests by a durable queue of RabbitMQ. Private to the collection.
+
+A message is acknowledged when the request is in the database, and not before. What can't be taken goes to the
+dead letters with the reason, and so does what has failed in the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._model.errors import EvenKeelError, InputError
+from .._state.errors import StateError
+from .._state.owner import Owner
+from .config import RabbitMq
+from .errors import RequestDiffers, SecretMissing
+from .library import aio_pika, require
+from .outbox import Delivery, delivered, take_due
+from .reception import Reception
+from .signing import secret_of
+
+if TYPE_CHECKING:
+    from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage, AbstractQueue
+
+log = logging.getLogger("evenkeel.service")
+_PAUSE_SECONDS = 2.0
+_CLAIM_SECONDS = 60.0
+ORIGIN = "rabbitmq"
+
+
+class RabbitMqDoor:
+    """One connection, renewed for ever."""
+
+    def __init__(
+        self, reception: Reception, rabbitmq: RabbitMq, desk: Owner, environment: Mapping[str, str]
+    ) -> None:
+        """Raises SecretMissing, ServiceLibraryMissing, and InputError for a file that can't be used."""
+        require(aio_pika, "aio-pika", "rabbitmq")
+        self._reception = reception
+        self._settings = rabbitmq
+        self._desk = desk
+        self._url = secret_of(rabbitmq.url_env, rabbitmq.url_file, environment, "rabbitmq")
+        if not self._url.startswith(("amqp://", "amqps://")):
+            # Not shown: it may hold a password.
+            raise SecretMissing("the URL does not begin with amqp:// or amqps://", where="rabbitmq")
+        self._tls = None
+        if rabbitmq.ca_path is not None:
+            try:
+                self._tls = ssl.create_default_context(cafile=rabbitmq.ca_path)
+            except OSError as error:
+                expected = f"a file of use: {error.strerror or error}"
+                raise InputError("rabbitmq.ca_path", rabbitmq.ca_path, expected) from None
+
+    async def serve(self) -> None:
+        """Take messages until cancelled. What goes wrong with the server passes, and is tried again."""
+        lost = (aio_pika.exceptions.AMQPError, OSError, asyncio.TimeoutError)
+        while True:
+            try:
+                await self._serve_once()
+            except* lost as group:
+                for error in group.exceptions:
+                    log.error("RabbitMQ: %s: %s", type(error).__name__, _harmless(error, self._url))
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _serve_once(self) -> None:
+        connection = await aio_pika.connect(self._url, ssl_context=self._tls, timeout=20)
+        async with connection:
+            channel = await connection.channel(publisher_confirms=True)
+            await channel.set_qos(prefetch_count=self._settings.prefetch)
+            queue, dead = await self._declare(channel)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._bury(dead))
+                group.create_task(self._listen(queue, dead))
+
+    async def _declare(self, channel: AbstractChannel) -> tuple[AbstractQueue, AbstractExchange]:
+        settings = self._settings
+        dead = await channel.declare_exchange(
+            settings.dead_letters, aio_pika.ExchangeType.FANOUT, durable=True
+        )
+        letters = await channel.declare_queue(settings.dead_letters, durable=True)
+        await letters.bind(dead)
+        arguments: dict[str, Any] = {"x-dead-letter-exchange": settings.dead_letters}
+        queue = await channel.declare_queue(settings.queue, durable=True, arguments=arguments)
+        if settings.exchange is not None:
+            exchange = await channel.declare_exchange(
+                settings.exchange, aio_pika.ExchangeType.TOPIC, durable=True
+            )
+            await queue.bind(exchange, settings.routing_key)
+        return queue, dead
+
+    async def _listen(self, queue: AbstractQueue, dead: AbstractExchange) -> None:
+        log.info("RabbitMQ: taking requests from queue %s", self._settings.queue)
+        async with asyncio.TaskGroup() as group, queue.iterator() as messages:
+            async for message in messages:
+                # As many side by side as the server lets out.
+                group.create_task(self._take(message, dead))
+        raise ConnectionError("the server ended the subscription")
+
+    async def _take(self, message: AbstractIncomingMessage, dead: AbstractExchange) -> None:
+        while True:
+            try:
+                await self._reception.take(self._read(message), ORIGIN, message=_text(message))
+            except StateError as error:
+                # It stays unacknowledged: if we die now, the server hands it out again.
+                log.error("a message waits: %s", error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except (InputError, RequestDiffers) as error:
+                await dead.publish(_letter(message.body, message.message_id, error), routing_key="")
+                await message.ack()
+                return
+            else:
+                await message.ack()
+                return
+
+    def _read(self, message: AbstractIncomingMessage) -> Any:
+        """Its JSON; the id of the message stands in for that of the request."""
+        if len(message.body) > self._settings.most_bytes:
+            raise InputError("request", f"{len(message.body)} bytes", f"{self._settings.most_bytes} at most")
+        try:
+            body = json.loads(message.body)
+        except (ValueError, RecursionError) as error:
+            raise InputError("request", f"the body: {error}", "JSON") from None
+        if isinstance(body, dict) and "id" not in body and message.message_id:
+            body["id"] = message.message_id
+        return body
+
+    async def _bury(self, dead: AbstractExchange) -> None:
+        """What failed in the end goes to the dead letters."""
+        while True:
+            try:
+                due = await self._reception.ask(
+                    take_due, self._desk, "dead_letter", ORIGIN, 10, _CLAIM_SECONDS
+                )
+                for delivery in due:
+                    await dead.publish(_failed(delivery), routing_key="")
+                    await self._reception.ask(delivered, delivery)
+            except StateError as error:
+                log.error("dead letters wait: %s", error)
+            await asyncio.sleep(self._reception.config.work.poll)
+
+
+def _letter(body: bytes, name: str | None, error: EvenKeelError) -> Any:
+    headers = {"x-evenkeel-error": type(error).__name__, "x-evenkeel-reason": str(error)}
+    return _message(body, name, headers)
+
+
+def _failed(delivery: Delivery) -> Any:
+    letter = json.loads(delivery.body)
+    headers = {"x-evenkeel-error": letter["error"]["type"], "x-evenkeel-reason": letter["error"]["message"]}
+    return _message(letter["message"].encode(), delivery.request, headers)
+
+
+def _message(body: bytes, name: str | None, headers: Mapping[str, str]) -> Any:
+    return aio_pika.Message(
+        body, message_id=name, headers=dict(headers), delivery_mode=aio_pika.DeliveryMode.PERSISTENT
+    )
+
+
+def _text(message: AbstractIncomingMessage) -> str:
+    return bytes(message.body).decode("utf-8", "replace")
+
+
+def _harmless(error: BaseException, url: str) -> str:
+    """The words of an error, which must not tell the password of the URL."""
+    return str(error).replace(url, "the URL")

@@ -1,0 +1,189 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What may be asked of the service, and how it is checked before it is taken. Private to the collection."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from .._capacity.pool import Name, Text
+from .._capacity.request import DAY
+from .._capacity.request import Request as LeaseRequest
+from .._model.codec import Bounds, Pattern, decode, encode
+from .._model.errors import InputError
+from .._model.placement_request import PlacementRequest, Strategy, WantedVm
+from .._model.sizes import size_of
+
+Id = Annotated[
+    str,
+    Pattern(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,119}", "an id of up to 120 letters, digits and .:_-"),
+]
+Seconds = Annotated[float, Bounds(0, 30 * DAY)]
+Lifetime = Annotated[float, Bounds(1, 3660 * DAY)]
+Kind = Literal["place", "lease", "renew", "release"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Find places for new guests, and hold them by a lease of that name until they are created. `wait`:
+    seconds to try again where there is no room.
+    """
+
+    vms: tuple[WantedVm, ...]
+    strategy: Strategy = "spread"
+    all_or_nothing: bool = True
+    name: Annotated[Name | None, "of the lease; the id of the request where nothing is said"] = None
+    owner: Text | None = None
+    purpose: Text | None = None
+    lifetime: Lifetime = DAY
+    wait: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Lease capacity of pools. `wait`: seconds to wait in the queue."""
+
+    name: Annotated[Name | None, "of the lease; the id of the request where nothing is said"] = None
+    lease: LeaseRequest
+    wait: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """Let a lease last for so many seconds, or for what it was asked for, from now on."""
+
+    name: Name
+    owner: Text | None = None
+    lifetime: Lifetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Give a lease back, and with it the places that it holds."""
+
+    name: Name
+    owner: Text | None = None
+
+
+WORK: Mapping[str, Any] = {"place": Place, "lease": Lease, "renew": Renew, "release": Release}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that may be taken. `text` is what it is compared by; `notify`: receivers by name."""
+
+    id: str
+    kind: str
+    work: dict[str, Any]
+    wait: float
+    notify: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        body = {"kind": self.kind, "notify": list(self.notify), "work": self.work}
+        return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def asked_of(value: object, *, needs_id: bool = False) -> Asked:
+    """Read parsed JSON: `kind`, `id`, `notify`, and the fields of that kind beside them, sizes in bytes or
+    as 8G. Raises InputError with the path of the first field that is wrong.
+    """
+    if not isinstance(value, Mapping):
+        raise InputError("request", value, "an object")
+    body = dict(value)
+    if "kind" not in body:
+        raise InputError("kind", None, f"one of {', '.join(WORK)}, which is required")
+    kind = _read(Kind, body.pop("kind"), "kind")
+    given = body.pop("id", None)
+    if given is None and needs_id:
+        raise InputError("id", None, "an id, which is required: the same message may come twice")
+    name = secrets.token_hex(16) if given is None else _read(Id, given, "id")
+    notify = _read(tuple[Name, ...], body.pop("notify", []), "notify")
+    if len(set(notify)) < len(notify):
+        raise InputError("notify", list(notify), "a list without repetition")
+    work = _WORK[kind](body)
+    return Asked(id=name, kind=kind, work=work, wait=work.get("wait", 0.0), notify=notify)
+
+
+def _read(hint: Any, value: object, name: str) -> Any:
+    return decode(hint, value, name)
+
+
+def _place(body: dict[str, Any]) -> dict[str, Any]:
+    body["vms"] = _each(body.get("vms"), _vm, "vms")
+    place = decode(Place, body, "")
+    try:
+        PlacementRequest.from_json({"vms": [encode(vm) for vm in place.vms], "strategy": place.strategy})
+    except InputError as error:
+        path = error.path.removeprefix("request.")
+        raise InputError(path, error.value, error.expected, hint=error.hint) from None
+    return _without_null(encode(place))
+
+
+def _vm(vm: dict[str, Any], path: str) -> dict[str, Any]:
+    _sized(vm, "memory", path)
+    if isinstance(vm.get("used"), Mapping):
+        vm["used"] = dict(vm["used"])
+        _sized(vm["used"], "memory", f"{path}.used")
+    if "disks" in vm:
+        vm["disks"] = _each(vm["disks"], lambda disk, where: _sized(disk, "size", where), f"{path}.disks")
+    return vm
+
+
+def _lease(body: dict[str, Any]) -> dict[str, Any]:
+    own: dict[str, Any] = {key: body.pop(key) for key in ("name", "wait") if key in body}
+    for size in ("memory", "storage"):
+        _sized(body, size, "")
+    if isinstance(body.get("required_pools"), list):
+        body.setdefault("pools", len(body["required_pools"]))
+    lease = LeaseRequest.from_json(body)
+    found = decode(Lease, {**own, "lease": lease.to_json()}, "")
+    work: dict[str, Any] = {"name": found.name, "wait": found.wait, **lease.to_json()}
+    return _without_null(work)
+
+
+def _plain(kind: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def read(body: dict[str, Any]) -> dict[str, Any]:
+        found: Any = decode(WORK[kind], body, "")
+        return _without_null(encode(found))
+
+    return read
+
+
+_WORK: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "place": _place,
+    "lease": _lease,
+    "renew": _plain("renew"),
+    "release": _plain("release"),
+}
+
+
+def _each(values: Any, change: Any, path: str) -> Any:
+    if not isinstance(values, list):
+        return values
+    return [
+        change(dict(value), f"{path}[{index}]") if isinstance(value, Mapping) else value
+        for index, value in enumerate(values)
+    ]
+
+
+def _sized(holder: dict[str, Any], key: str, path: str) -> dict[str, Any]:
+    if isinstance(holder.get(key), str):
+        holder[key] = size_of(holder[key], f"{path}.{key}" if path else key)
+    return holder
+
+
+def _without_null(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As modules leave options out, at every depth."""
+    return {key: _bare(value) for key, value in values.items() if value is not None}
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _without_null(value)
+    return [_bare(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,246 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests in the state database: taken, begun, ended. Private to the collection.
+
+A request is in the database before anybody is told that it was taken. Whoever works on it holds a claim;
+without the claim nobody can end it, and when its holder is gone it is handed on again.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .._state.database import Database, now
+from .._state.library import sa
+from .._state.owner import Owner
+from .._state.tables import SERVICE_DELIVERIES, SERVICE_REQUESTS
+from .errors import ClaimLost, RequestDiffers, UnknownRequest
+from .outbox import announce
+from .request import Asked
+from .retrying import FINAL, NO_ROOM
+from .task import Task, Terms, owner_text, task_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+SIGN_OF_LIFE_SECONDS = 120.0
+"""For so long after its last sign of life a desk elsewhere is taken for alive."""
+
+Dice = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The task, and whether it is there only now."""
+
+    task: Task
+    new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a try failed: the name of the error's type, which decides whether it is tried again, and words."""
+
+    kind: str
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        return {"type": self.kind, "message": self.message}
+
+
+def take(database: Database, asked: Asked, terms: Terms) -> Taken:
+    """Let a request be there; the same one again is the same request. Raises RequestDiffers."""
+
+    def write(connection: Connection) -> Taken:
+        known = find(connection, asked.id)
+        if known is not None:
+            if (known.kind, known.work, known.notify) != (asked.kind, asked.work, asked.notify):
+                raise RequestDiffers(
+                    "there is a request of that id already, for something else",
+                    where=f"request {asked.id}",
+                    hint="Use an id of its own for each request",
+                )
+            return Taken(known, False)
+        moment = now(connection)
+        row = {
+            "id": asked.id,
+            "body": asked.text,
+            "terms": terms.to_text(),
+            "status": "processing",
+            "received_at": moment,
+            "due_at": moment,
+            "tries": 0,
+        }
+        connection.execute(sa.insert(SERVICE_REQUESTS).values(**row))
+        return Taken(_needed(connection, asked.id), True)
+
+    return database.transaction(write)
+
+
+def look(database: Database, name: str) -> Task | None:
+    """A request by its id."""
+    return database.read(lambda connection: find(connection, name))
+
+
+def listed(database: Database, seconds: float) -> Sequence[Task]:
+    """Requests that go on, and those that ended within so many seconds, in the order of coming."""
+
+    def read(connection: Connection) -> list[Task]:
+        ended = SERVICE_REQUESTS.c.ended_at
+        wanted = sa.select(SERVICE_REQUESTS).where(ended.is_(None) | (ended >= now(connection) - seconds))
+        rows = connection.execute(wanted.order_by(SERVICE_REQUESTS.c.received_at, SERVICE_REQUESTS.c.id))
+        return [task_of(row) for row in rows]
+
+    return database.read(read)
+
+
+def find(connection: Connection, name: str) -> Task | None:
+    """A request by its id, in a transaction that is under way."""
+    row = connection.execute(sa.select(SERVICE_REQUESTS).where(SERVICE_REQUESTS.c.id == name)).first()
+    return None if row is None else task_of(row)
+
+
+def begin(database: Database, name: str, claim: str, worker: Owner | None) -> tuple[Task, float]:
+    """The worker has begun: a try counts. Gives the task, and for how many seconds it may still wait.
+
+    Raises UnknownRequest and ClaimLost.
+    """
+
+    def write(connection: Connection) -> tuple[Task, float]:
+        task = _claimed(connection, name, claim)
+        moment = now(connection)
+        left = max(0.0, task.received_at + task.terms.wait - moment)
+        if task.begun_at is None:
+            change = {"worker": owner_text(worker), "begun_at": moment, "tries": task.tries + 1}
+            _update(connection, name, **change, until=moment + SIGN_OF_LIFE_SECONDS)
+        elif worker != task.worker:
+            raise _lost(name)
+        return _needed(connection, name), left
+
+    return database.transaction(write)
+
+
+def complete(database: Database, name: str, claim: str, result: object) -> tuple[Task, bool]:
+    """It is done. Gives the task, and whether it was not done before. Raises UnknownRequest and ClaimLost."""
+
+    def write(connection: Connection) -> tuple[Task, bool]:
+        done = _needed(connection, name)
+        if done.status == "completed" and done.claim == claim:
+            return done, False
+        task = _claimed(connection, name, claim)
+        return _end(connection, task, "completed", result=json.dumps(result), error=None), True
+
+    return database.transaction(write)
+
+
+def fail(
+    database: Database, name: str, claim: str, failure: Failure, dice: Dice = random.random
+) -> tuple[Task, bool]:
+    """A try has failed: it is tried again, as far as that is of use and tries are left, or has failed.
+
+    Gives the task, and whether anything changed. Raises UnknownRequest and ClaimLost.
+    """
+
+    def write(connection: Connection) -> tuple[Task, bool]:
+        done = _needed(connection, name)
+        if done.status == "failed" and done.claim == claim:
+            return done, False
+        task = _claimed(connection, name, claim)
+        return give_back(connection, task, failure, dice), True
+
+    return database.transaction(write)
+
+
+def postpone(database: Database, name: str, claim: str, seconds: float, why: Failure) -> tuple[Task, bool]:
+    """It waits, which is no failed try. Gives the task, changed. Raises UnknownRequest and ClaimLost."""
+
+    def write(connection: Connection) -> tuple[Task, bool]:
+        task = _claimed(connection, name, claim)
+        return _again(connection, task, seconds, why, tries=task.tries - 1), True
+
+    return database.transaction(write)
+
+
+def give_back(connection: Connection, task: Task, failure: Failure, dice: Dice) -> Task:
+    """End a try that came to nothing, in a transaction that is under way."""
+    budget = task.terms.budget
+    if failure.kind in NO_ROOM:
+        left = task.received_at + task.terms.wait - now(connection)
+        if left > 0:
+            pause = min(left, budget.pause(task.tries, dice()))
+            # Waiting for room is no failed try, but the pauses grow all the same.
+            return _again(connection, task, pause, failure, tries=task.tries)
+    elif failure.kind not in FINAL and task.tries < budget.tries:
+        return _again(connection, task, budget.pause(task.tries, dice()), failure, tries=task.tries)
+    error = failure.to_json()
+    if failure.kind not in FINAL | NO_ROOM:
+        error["message"] = f"given up after {task.tries} tries, the last of which failed: {error['message']}"
+    return _end(connection, task, "failed", result=None, error=json.dumps(error))
+
+
+def hand_back(connection: Connection, task: Task) -> None:
+    """Nobody had begun: it is due again, as if it had never been handed on."""
+    _again(connection, task, 0, None, tries=task.tries)
+
+
+def forget(database: Database, days: float) -> int:
+    """Throw away requests that ended so long ago, and what was told of them. Gives how many."""
+
+    def write(connection: Connection) -> int:
+        old = sa.select(SERVICE_REQUESTS.c.id).where(
+            SERVICE_REQUESTS.c.ended_at < now(connection) - days * 86_400
+        )
+        open_ = sa.select(SERVICE_DELIVERIES.c.request).where(SERVICE_DELIVERIES.c.ended_at.is_(None))
+        names: Sequence[str] = connection.execute(
+            old.where(SERVICE_REQUESTS.c.id.not_in(open_)).limit(500)
+        ).scalars().all()  # fmt: skip
+        connection.execute(sa.delete(SERVICE_DELIVERIES).where(SERVICE_DELIVERIES.c.request.in_(names)))
+        connection.execute(sa.delete(SERVICE_REQUESTS).where(SERVICE_REQUESTS.c.id.in_(names)))
+        return len(names)
+
+    return database.transaction(write)
+
+
+def _end(connection: Connection, task: Task, status: str, **columns: Any) -> Task:
+    moment = now(connection)
+    _update(
+        connection, task.id, status=status, ended_at=moment, desk=None, worker=None, until=None, **columns
+    )
+    ended = _needed(connection, task.id)
+    announce(connection, ended, moment)
+    return ended
+
+
+def _again(connection: Connection, task: Task, seconds: float, why: Failure | None, *, tries: int) -> Task:
+    change: dict[str, Any] = {"claim": None, "desk": None, "worker": None, "begun_at": None, "until": None}
+    if why is not None:
+        change["error"] = json.dumps(why.to_json())
+    _update(connection, task.id, **change, due_at=now(connection) + seconds, tries=tries)
+    return _needed(connection, task.id)
+
+
+def _claimed(connection: Connection, name: str, claim: str) -> Task:
+    task = _needed(connection, name)
+    if task.status != "processing" or task.claim is None or task.claim != claim:
+        raise _lost(name)
+    return task
+
+
+def _lost(name: str) -> ClaimLost:
+    return ClaimLost("it has ended, or somebody else works on it by now", where=f"request {name}")
+
+
+def _needed(connection: Connection, name: str) -> Task:
+    task = find(connection, name)
+    if task is None:
+        raise UnknownRequest("there is no request of that id", where=f"request {name}")
+    return task
+
+
+def _update(connection: Connection, name: str, **columns: Any) -> None:
+    connection.execute(sa.update(SERVICE_REQUESTS).where(SERVICE_REQUESTS.c.id == name).values(**columns))

@@ -1,0 +1,161 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_info
+short_description: Tell what became of requests to the service
+version_added: 0.1.0
+author:
+  - The Even Keel Authors (@evenkeel)
+description:
+  - Reads the requests that the rulebook C(evenkeel.cluster.requests) has taken, and whether receivers were called. Changes nothing.
+extends_documentation_fragment:
+  - evenkeel.cluster.cluster
+  - evenkeel.cluster.cluster.read_only
+  - evenkeel.cluster.capacity
+options:
+  ids:
+    description: Ids or shell patterns of ids.
+    type: list
+    elements: str
+  statuses:
+    description: What became of them.
+    type: list
+    elements: str
+    choices: [processing, completed, failed]
+  ended_within:
+    description: Requests that ended within so many seconds are told besides those that go on.
+    type: float
+    default: 86400
+seealso:
+  - module: evenkeel.cluster.service_request
+"""
+
+EXAMPLES = r"""
+- name: What failed within the last hour
+  evenkeel.cluster.service_info:
+    statuses: [failed]
+    ended_within: 3600
+  register: service
+
+- name: Tell
+  ansible.builtin.debug:
+    msg: "{{ item.id }}: {{ item.error.message }}"
+  loop: "{{ service.requests }}"
+"""
+
+RETURN = r"""
+requests:
+  description: The requests, in the order of coming.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Its id.
+      returned: success
+      type: str
+      sample: build-4711
+    kind:
+      description: C(place), C(lease), C(renew) or C(release).
+      returned: success
+      type: str
+      sample: lease
+    status:
+      description: C(processing), C(completed) or C(failed).
+      returned: success
+      type: str
+      sample: completed
+    received_at:
+      description: When it was taken.
+      returned: success
+      type: str
+      sample: "2026-01-31T22:00:00Z"
+    ended_at:
+      description: When it ended, or null.
+      returned: success
+      type: str
+      sample: "2026-01-31T22:00:04Z"
+    tries:
+      description: How often the work was begun.
+      returned: success
+      type: int
+      sample: 1
+    result:
+      description: What came of it, or null.
+      returned: success
+      type: dict
+      sample: {"lease": {"name": "build-4711", "phase": "Fulfilled"}}
+    error:
+      description: What went wrong the last time, or null.
+      returned: success
+      type: dict
+      sample: null
+    callbacks:
+      description: Who is told of its end.
+      returned: success
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: Id of the call-back, the same at each try.
+          returned: success
+          type: str
+          sample: msg_5f0a1c3ed2b94f675f0a1c3ed2b94f67
+        channel:
+          description: C(callback), or C(dead_letter) for a message that goes to the dead letters.
+          returned: success
+          type: str
+          sample: callback
+        receiver:
+          description: Name of the receiver.
+          returned: success
+          type: str
+          sample: ci
+        status:
+          description: C(pending), C(delivered) or C(failed).
+          returned: success
+          type: str
+          sample: delivered
+        tries:
+          description: How often it was tried.
+          returned: success
+          type: int
+          sample: 1
+        error:
+          description: Why the last try failed, or null.
+          returned: success
+          type: str
+          sample: null
+        ended_at:
+          description: When it was delivered or given up, or null.
+          returned: success
+          type: str
+          sample: "2026-01-31T22:00:05Z"
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import (
+    hide_secrets,
+    run_module,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.service import INFO_ARGUMENTS, inform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import STATE_ARGUMENTS
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={**STATE_ARGUMENTS, **INFO_ARGUMENTS}, supports_check_mode=True)
+    hide_secrets(module, os.environ)
+    run_module(module, inform)
+
+
+if __name__ == "__main__":
+    main()
