@@ -58,7 +58,10 @@ options:
     description: Of O(max_per_host), those out of one host. As many as O(max_per_host), unless told otherwise.
     type: int
   max_per_datastore:
-    description: Migrations that take disks along, from or to one datastore, at the same time. As O(max_per_host), unless told otherwise.
+    description:
+      - Migrations that take disks along, from or to one datastore, at the same time. As O(max_per_host), unless told otherwise.
+      - Those that leave their disks where they are, on a datastore that both hosts have, copy none and do not count.
+      - A datastore that is local to its host is another one on every host, though it has the same name there.
     type: int
   max_memory_in_flight:
     description: Bytes of memory that all migrations under way may have together. A guest that is larger than this goes alone.
@@ -116,6 +119,7 @@ options:
     description:
       - Where local disks go on Proxmox VE or VMmanager, for O(with_local_disks).
       - The name of a storage, pairs such as V(local-lvm:fast), or V(1) for the storage of the same name.
+      - A plan has them go to the storage of the same name, unless it says another itself.
     type: str
   bandwidth_limit:
     description: KiB per second that one migration on Proxmox VE may take.

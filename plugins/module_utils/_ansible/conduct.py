@@ -28,7 +28,9 @@ LIMITS = (
 )
 
 
-def slots_of(params: Mapping[str, Any], capacities: Capacities) -> Slots:
+def slots_of(
+    params: Mapping[str, Any], capacities: Capacities, local: frozenset[tuple[str, str]]
+) -> Slots:
     """What was not given is what the platform sustains."""
     for name in LIMITS:
         if params[name] is not None and params[name] < 1:
@@ -41,6 +43,7 @@ def slots_of(params: Mapping[str, Any], capacities: Capacities) -> Slots:
         memory=params["max_memory_in_flight"],
         into_host=params["max_in_per_host"],
         out_of_host=params["max_out_per_host"],
+        local=local,
     )
 
 

@@ -16,6 +16,7 @@ from .._platforms.proxmox import ProxmoxPlatform
 from .._platforms.rehearsal import RehearsalPlatform
 from .._platforms.vmmanager import VMManagerPlatform
 from .._platforms.vsphere import VSphereConnection, VSpherePlatform
+from .disks import target_storage
 from .environment import missing
 
 
@@ -93,7 +94,7 @@ def _proxmox(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
             window_seconds=window,
             restart_containers=params.get("restart_containers", False),
             with_local_disks=params.get("with_local_disks", False),
-            target_storage=_storages(params.get("target_storage")),
+            target_storage=target_storage(params.get("target_storage")),
             bandwidth_limit=params.get("bandwidth_limit"),
         )
     )
@@ -119,7 +120,7 @@ def _vmmanager(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
             window_seconds=window,
             restart_containers=params.get("restart_containers", False),
             with_local_disks=params.get("with_local_disks", False),
-            target_storage=_storages(params.get("target_storage")),
+            target_storage=target_storage(params.get("target_storage")),
             metrics=tuple(Metric(**entry) for entry in params["vmmanager_metrics"] or ()),
         )
     )
@@ -137,16 +138,3 @@ def _port(number: int | None) -> int:
     if number is not None and not 0 < number < 65536:
         raise InputError("vmmanager_port", number, "a port number, 1 to 65535")
     return number or 443
-
-
-def _storages(text: str | None) -> str | Mapping[str, str] | None:
-    """One storage for all, or pairs such as local:fast; 1 stands for the same name, and so does nothing."""
-    if text in (None, "1"):
-        return None
-    pairs = [part.partition(":") for part in text.split(",")]
-    if len(pairs) == 1 and not pairs[0][1]:
-        return text
-    wrong = [part for part in pairs if not (part[0] and part[2])]
-    if wrong:
-        raise InputError("target_storage", text, "the name of a storage, or pairs such as local:fast")
-    return {name: target for name, _colon, target in pairs}

@@ -16,6 +16,7 @@ from .._execution.dry_run import DryRun, DryRunClock
 from .._execution.executor import Executor
 from .._execution.journal import Journal
 from .._execution.reclaiming import Reclaiming
+from .._execution.slots import Slots
 from .._execution.stopping import StopSignal
 from .._execution.work import Work
 from .._model.outcome import Outcome
@@ -29,6 +30,7 @@ from .._platforms.errors import PlatformError
 from .._platforms.protocol import Platform
 from .conduct import conduct_of, slots_of, stop_signal
 from .connect import open_platform
+from .disks import local_datastores, redirected
 from .environment import with_environment
 from .files import FileError, read_json, write_json
 from .overtaken import overtaken
@@ -56,7 +58,11 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             if plan is not None and defers(before, plan.policy):
                 # It was switched on since the plan was made.
                 stop.request(in_charge(before))
-            work = _of_plan(plan, before) if plan else single(before, params["guest"], params["target"])
+            work = (
+                _of_plan(plan, before, params["target_storage"])
+                if plan
+                else single(before, params["guest"], params["target"])
+            )
             seen = _as_hosts_see_it(platform, plan)
             journal = Journal(
                 None if check_mode else journal_path(params, work.cluster, os.environ), work.digest()
@@ -64,7 +70,8 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             stale = _stale(plan, kept, before, journal)
             if stale is not None:
                 stop.request(stale)
-            outcome = _carry_out(work, seen, journal, params, kept, stop, clock, check_mode=check_mode)
+            slots = slots_of(params, platform.capacities, local_datastores(before))
+            outcome = _carry_out(work, seen, slots, journal, params, kept, stop, clock, check_mode=check_mode)
         notices: list[str] = []
         state = present_state(before, policy)
         state_after = state
@@ -116,13 +123,13 @@ def _plan_of(params: Mapping[str, Any]) -> Plan | None:
     return None if params["plan"] is None else Plan.from_json(params["plan"])
 
 
-def _of_plan(plan: Plan, snapshot: Snapshot) -> Work:
+def _of_plan(plan: Plan, snapshot: Snapshot, target_storage: str | None) -> Work:
     """The rules are those of the cluster as it is now: guests that came since count."""
     rules, _unresolved = resolve(snapshot, plan.policy)
     leaving = {migration.source for migration in plan.migrations if migration.kind == "evacuate"}
     return Work(
         cluster=plan.cluster,
-        migrations=plan.migrations,
+        migrations=redirected(plan.migrations, target_storage),
         rules=rules,
         limits=plan.policy.limits,
         emptied=frozenset(leaving.union(plan.emptied)),
@@ -148,6 +155,7 @@ def _lines(plan: Plan | None, work: Work, before: ClusterState) -> list[str]:
 def _carry_out(
     work: Work,
     platform: Platform,
+    slots: Slots,
     journal: Journal,
     params: Mapping[str, Any],
     kept: Kept,
@@ -156,7 +164,7 @@ def _carry_out(
     *,
     check_mode: bool,
 ) -> Outcome:
-    slots, conduct, stop = slots_of(params, platform.capacities), conduct_of(params), kept.guard(stop)
+    conduct, stop = conduct_of(params), kept.guard(stop)
     if check_mode:
         planned = Executor(
             work,

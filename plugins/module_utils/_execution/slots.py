@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .._model.plan import Migration
@@ -14,8 +14,9 @@ from .._model.plan import Migration
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slots:
     """Migrations at the same time in the whole cluster, into and out of one host together, into it and out of
-    it (None: as many), and between datastores that take disks along; and bytes of memory in flight (None: no
-    limit).
+    it (None: as many), and from or to one datastore of those that take disks along; and bytes of memory in
+    flight (None: no limit). `local` are hosts with datastores that are others on every host, though they have
+    the same name.
     """
 
     cluster: int
@@ -24,6 +25,7 @@ class Slots:
     memory: int | None = None
     into_host: int | None = None
     out_of_host: int | None = None
+    local: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def most_into(self) -> int:
@@ -44,14 +46,18 @@ class Slots:
             return False
         if sum(other.source == migration.source for other in underway) >= self.most_out_of:
             return False
-        for datastore in _datastores(migration.storage):
-            if sum(datastore in _datastores(other.storage) for other in underway) >= self.per_datastore:
+        for datastore in self._datastores(migration):
+            if sum(datastore in self._datastores(other) for other in underway) >= self.per_datastore:
                 return False
         if self.memory is None or not underway:
             # A guest that is larger than the limit on its own must be able to go alone.
             return True
         return sum(other.cost.memory for other in underway) + migration.cost.memory <= self.memory
 
-
-def _datastores(storage: Mapping[str, str]) -> set[str]:
-    return {*storage.keys(), *storage.values()}
+    def _datastores(self, migration: Migration) -> set[tuple[str, str]]:
+        """Those that it copies disks from and to; one that hosts share has no host."""
+        ends = [
+            *((migration.source, name) for name in migration.storage),
+            *((migration.target, name) for name in migration.storage.values()),
+        ]
+        return {(host if (host, name) in self.local else "", name) for host, name in ends}

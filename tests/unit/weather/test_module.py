@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import ClusterState, Plan, Proof
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import HostDatastore
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Platform, Simulator
 from ansible_collections.evenkeel.cluster.tests.support.modules import (
     begin_module,
@@ -32,14 +32,20 @@ STEPS = (
     (111, "h3", "h4"), (112, "h3", "h4"), (113, "h3", "h5"), (114, "h3", "h6"),
 )  # fmt: skip
 HOMES = {number: source for number, source, _target in STEPS}
-STORES = {name: HostDatastore(shared=True, capacity=4000 * GIB, free=2000 * GIB) for name in ("san", "nas")}
+STORES = {
+    name: HostDatastore(shared=name != "local", capacity=4000 * GIB, free=2000 * GIB)
+    for name in ("san", "nas", "local")
+}
 SECONDS = 0.6
 
 
 def wide(storage: Mapping[str, str] | None = None) -> Voyage:
-    """Six hosts with room for everything at once; guests of 8 GiB."""
+    """Six hosts with room for everything at once; guests of 8 GiB, their disks where `storage` takes them
+    from.
+    """
     tight = host("h1")
     hosts = []
+    disks = tuple(Disk(datastore=name, size=GIB) for name in storage or {"san": ""})
     for name in ("h1", "h2", "h3", "h4", "h5", "h6"):
         guests = sum(home == name for home in HOMES.values())
         used = {"cpu": 0.5 * guests + 1, "memory": (8 * guests + 2) * GIB}
@@ -48,7 +54,7 @@ def wide(storage: Mapping[str, str] | None = None) -> Voyage:
         snapshot=replace(
             voyage().snapshot,
             hosts=tuple(hosts),
-            guests=tuple(guest(number, home) for number, home in HOMES.items()),
+            guests=tuple(replace(guest(number, home), disks=disks) for number, home in HOMES.items()),
             rules=(),
         ),
         migrations=tuple(
@@ -144,6 +150,19 @@ HOSTS = ("h1", "h2", "h3", "h4", "h5")
         ),
         *((name, {"max_memory_in_flight": 17 * GIB}, None, [(gib, 16)]) for name in BOTH),
         ("vcenter", {"max_per_datastore": 1, "max_per_host": 8}, {"san": "nas"}, [(one, 1)]),
+        # On every node "local" is another disk; one that they share is the same for all.
+        (
+            "proxmox",
+            {"max_per_datastore": 1, "max_per_host": 8, "max_parallel": 8},
+            {"local": "local"},
+            [(at("h1"), 1), (at("h3"), 1), (at("h5"), 1), (one, 2)],
+        ),
+        (
+            "proxmox",
+            {"max_per_datastore": 2, "max_per_host": 8, "max_parallel": 8, "target_storage": "local:nas"},
+            {"local": "local"},
+            [(one, 2)],
+        ),
         ("vcenter", {}, None, [(at("h1"), 4), (at("h3"), 4)]),
         ("proxmox", {}, None, [(one, 4), (at("h1"), 2), (at("h3"), 2)]),
     ],
