@@ -83,6 +83,11 @@ unpack() {
         cd "$folder"
         apt-get download "$@" || { apt-get update -q && apt-get download "$@"; }
         for package in *.deb; do dpkg-deb -x "$package" unpacked; done
+        # Links that lead to where the package would be installed lead to its place here.
+        find unpacked -type l -lname '/*' | while read -r link; do
+            target=unpacked$(readlink "$link")
+            [ ! -e "$target" ] || ln -sfnr "$target" "$link"
+        done
     ) >/dev/null 2>&1; then
         rm -rf ".venv/$name"
         mv "$folder/unpacked" ".venv/$name"
@@ -92,10 +97,17 @@ unpack() {
     rm -rf "$folder"
 }
 
+# ansible-rulebook wants Java 17 or newer.
+java_fits() { [ "$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p')" -ge 17 ] 2>/dev/null; }
+
 unpack_servers() {
     command -v ssh >/dev/null || apt_install openssh-client "The ssh client is needed"
     unpack sshd usr/sbin/sshd "tests that log in to a node" openssh-server libwrap0 libnss-wrapper
     unpack prometheus usr/bin/prometheus "tests that ask for loads" prometheus
+    unpack rabbitmq usr/lib/erlang/bin/erl "tests of the queue" rabbitmq-server erlang-{asn1,base,crypto,eldap,inets,mnesia} \
+        erlang-{os-mon,parsetools,public-key,runtime-tools,ssl,syntax-tools,tools,xmerl}
+    java_fits || unpack java "usr/lib/jvm/java-17-openjdk-$(dpkg --print-architecture 2>/dev/null)/bin/java" \
+        "tests of rulebooks" openjdk-17-jre-headless
 }
 
 # prepare runtime|dev
