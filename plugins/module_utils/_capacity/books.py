@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._model.codec import encode
-from .._state.database import now
+from .._state.database import clock
 from .._state.library import sa
 from .._state.owner import Owner
 from .._state.tables import GRANTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
@@ -22,7 +22,7 @@ from .lease import Held, Lease, Phase
 from .pool import Pool
 from .queue import Waiting, shared_by
 from .request import Request
-from .room import NetworkBook, NetworkUse, Room
+from .room import RESOURCES, NetworkBook, NetworkUse, Room
 from .rows import lease_of, pool_of, process_of, request_of, row_of
 
 if TYPE_CHECKING:
@@ -30,33 +30,53 @@ if TYPE_CHECKING:
 
 # For how long leases that have ended are remembered.
 _KEEP_SECONDS = 90 * 86_400
+# Older ones are looked for once in so many changes.
+_FORGET_EVERY = 64
 
 
 class Books:
-    """Pools, leases and what they take, within one transaction."""
+    """Pools, leases and what they take, within one transaction.
+
+    Others wait for it, so that little is asked of the database twice: pools and leases that were read are
+    remembered, and what changes of a lease is written once, before the next question about leases or by
+    `write`, without which nothing is certain to last.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._number: int | None = None
-        self.now = now(connection)
-        self.holds = HoldRows(connection, self.now)
+        number, moment = connection.execute(sa.select(TURN.c.number, clock(connection))).one()
+        self.now = float(moment)
+        self._number = self._written_number = int(number)
+        self._pools: list[Pool] | None = None
+        self._known: dict[str, Lease] = {}
+        # Rows by the id of their lease; of leases that are new, whole ones.
+        self._unwritten: dict[str, dict[str, Any]] = {}
+        self._new: set[str] = set()
+        self._holds = HoldRows(connection, self.now)
 
     def next_number(self) -> int:
         """Counts every change; the first is 1."""
-        if self._number is None:
-            self._number = int(self._connection.execute(sa.select(TURN.c.number)).scalar_one())
         self._number += 1
-        self._connection.execute(sa.update(TURN).values(number=self._number))
         return self._number
+
+    def write(self) -> None:
+        """Write what has not been written yet."""
+        self._write_leases()
+        if self._number != self._written_number:
+            self._connection.execute(sa.update(TURN).values(number=self._number))
+            self._written_number = self._number
 
     # Pools
 
     def pools(self) -> list[Pool]:
         """Every pool, by name."""
-        found = self._connection.execute(sa.select(POOLS.c.body)).scalars()
-        return sorted((pool_of(body) for body in found), key=lambda pool: pool.name)
+        if self._pools is None:
+            found = self._connection.execute(sa.select(POOLS.c.body)).scalars()
+            self._pools = sorted((pool_of(body) for body in found), key=lambda pool: pool.name)
+        return list(self._pools)
 
     def put_pool(self, pool: Pool) -> None:
+        self._pools = None
         body = json.dumps(pool.to_json(), sort_keys=True)
         this = POOLS.c.name == pool.name
         changed = sa.update(POOLS).where(this).values(body=body, changed_at=self.now)
@@ -65,13 +85,14 @@ class Books:
             self._connection.execute(sa.insert(POOLS).values(**row))
 
     def remove_pool(self, name: str) -> None:
+        self._pools = None
         self._connection.execute(sa.delete(POOLS).where(POOLS.c.name == name))
 
     def rooms(self, pools: Iterable[Pool]) -> list[Room]:
         """What is left of the pools."""
         sums = sa.select(
             GRANTS.c.pool,
-            *(sa.func.sum(GRANTS.c[name]).label(name) for name in ("vcpus", "memory", "storage")),
+            *(sa.func.sum(GRANTS.c[name]).label(name) for name in RESOURCES),
         ).group_by(GRANTS.c.pool)
         taken = {
             row.pool: (int(row.vcpus), int(row.memory), int(row.storage))
@@ -112,7 +133,7 @@ class Books:
 
     def lease(self, identity: str) -> Lease:
         """The lease of an id that is known to be there."""
-        return self._leases(LEASES.c.id == identity)[0]
+        return self._known.get(identity) or self._leases(LEASES.c.id == identity)[0]
 
     def find(self, identity: str) -> Lease | None:
         """The lease of an id, unless it has been forgotten."""
@@ -130,11 +151,13 @@ class Books:
         return self._leases(LEASES.c.ended_at.is_(None) & over(self.now))
 
     def any_over(self) -> bool:
+        self._write_leases()
         found = sa.select(LEASES.c.id).where(LEASES.c.ended_at.is_(None) & over(self.now)).limit(1)
         return self._connection.execute(found).first() is not None
 
     def processes(self) -> list[tuple[str, Owner]]:
         """The processes that leases depend on, each with the id of its lease."""
+        self._write_leases()
         columns = (LEASES.c.id, LEASES.c.waiter, LEASES.c.holder)
         depends = LEASES.c.waiter.is_not(None) | LEASES.c.holder.is_not(None)
         found = self._connection.execute(sa.select(*columns).where(LEASES.c.ended_at.is_(None) & depends))
@@ -146,6 +169,7 @@ class Books:
         ]
 
     def queue(self) -> list[Waiting]:
+        self._write_leases()
         columns = (LEASES.c.id, LEASES.c.number, LEASES.c.request, LEASES.c.requested_at)
         waiting = sa.select(*columns).where(LEASES.c.ended_at.is_(None) & (LEASES.c.phase == "Pending"))
         return [
@@ -162,6 +186,7 @@ class Books:
         self, name: str, request: Request, *, place_until: float, waiter: Owner | None, holder: Owner | None
     ) -> Lease:
         """A new lease, pending. What was left of one of that name that failed is forgotten."""
+        self._write_leases()
         self._connection.execute(
             sa.delete(LEASES).where((LEASES.c.name == name) & (LEASES.c.phase == "Failed"))
         )
@@ -177,12 +202,14 @@ class Books:
             waiter=waiter,
             holder=holder,
         )
-        self._connection.execute(sa.insert(LEASES).values(**row_of(lease)))
+        self._new.add(lease.id)
+        self.keep(lease)
         return lease
 
-    def keep(self, lease: Lease) -> None:
-        """Write what may change of a lease that goes on."""
-        self._connection.execute(sa.update(LEASES).where(LEASES.c.id == lease.id).values(**row_of(lease)))
+    def keep(self, lease: Lease, **numbers: int) -> None:
+        """Keep what may have changed of a lease, and numbers of what happened to it."""
+        self._known[lease.id] = lease
+        self._unwritten.setdefault(lease.id, {}).update(row_of(lease), **numbers)
 
     def grant(self, lease: Lease, allotments: Sequence[Allotment]) -> Lease:
         """Give a lease what it waits for."""
@@ -197,51 +224,76 @@ class Books:
             granted_at=self.now,
             until=self.now + request.lifetime,
         )
-        row = {**row_of(granted), "granted_number": self.next_number()}
-        self._connection.execute(sa.update(LEASES).where(LEASES.c.id == lease.id).values(**row))
+        self.keep(granted, granted_number=self.next_number())
         book = NetworkBook()
+        sizes = _sizes(request)
+        grants = [{"lease": lease.id, "pool": one.pool.name, **sizes} for one in allotments]
+        if grants:
+            self._connection.execute(sa.insert(GRANTS), grants)
         for one in allotments:
-            self._connection.execute(
-                sa.insert(GRANTS).values(
-                    lease=lease.id,
-                    pool=one.pool.name,
-                    vcpus=request.vcpus,
-                    memory=request.memory,
-                    storage=request.storage,
-                )
-            )
             book.take(one.pool, one.networks, shared_by(lease.id, request))
-        for use in book.uses():
-            self._connection.execute(sa.insert(NETWORK_USES).values(lease=lease.id, **encode(use)))
+        uses = [{"lease": lease.id, **encode(use)} for use in book.uses()]
+        if uses:
+            self._connection.execute(sa.insert(NETWORK_USES), uses)
         return granted
 
     def resize(self, lease: Lease) -> None:
         """Write other sizes of a lease that goes on."""
         self.keep(lease)
-        request = lease.request
-        sizes = {"vcpus": request.vcpus, "memory": request.memory, "storage": request.storage}
-        self._connection.execute(sa.update(GRANTS).where(GRANTS.c.lease == lease.id).values(**sizes))
+        write = sa.update(GRANTS).where(GRANTS.c.lease == lease.id)
+        self._connection.execute(write, _sizes(lease.request))
 
     def end(self, lease: Lease, phase: Phase, reason: str) -> Lease:
         """Take back everything that a lease has, and remember how it ended."""
-        for table in (GRANTS, NETWORK_USES, HOLDS):
-            self._connection.execute(sa.delete(table).where(table.c.lease == lease.id))
+        taken = (
+            (GRANTS, lease.pools),
+            (NETWORK_USES, any(pool.networks for pool in lease.pools)),
+            (HOLDS, lease.held),
+        )
+        for table, some in taken:
+            if some:
+                self._connection.execute(sa.delete(table).where(table.c.lease == lease.id))
         ended = replace(
             lease, phase=phase, reason=reason, ended_at=self.now, place_until=None, waiter=None, holder=None
         )
-        row = {**row_of(ended), "ended_number": self.next_number()}
-        self._connection.execute(sa.update(LEASES).where(LEASES.c.id == lease.id).values(**row))
-        old = LEASES.c.ended_at < self.now - _KEEP_SECONDS
-        self._connection.execute(sa.delete(LEASES).where(old))
+        number = self.next_number()
+        self.keep(ended, ended_number=number)
+        if number % _FORGET_EVERY == 0:
+            old = LEASES.c.ended_at < self.now - _KEEP_SECONDS
+            self._connection.execute(sa.delete(LEASES).where(old))
         return ended
+
+    # Holds
+
+    @property
+    def holds(self) -> HoldRows:
+        self._write_leases()
+        return self._holds
 
     def hold(self, lease: Lease, held: Sequence[Held]) -> Lease:
         """Let a lease hold this, and nothing else that it held."""
         self.holds.put(lease.id, held)
-        return replace(lease, held=tuple(held))
+        holding = self._known[lease.id] = replace(lease, held=tuple(held))
+        return holding
 
     def _leases(self, condition: Any) -> list[Lease]:
+        self._write_leases()
         rows = self._connection.execute(sa.select(LEASES).where(condition)).all()
         # Only what is fulfilled holds anything.
         held = self.holds.of([row.id for row in rows if row.phase == "Fulfilled"])
-        return [lease_of(row, held.get(row.id, ())) for row in rows]
+        found = [lease_of(row, held.get(row.id, ())) for row in rows]
+        self._known.update((lease.id, lease) for lease in found)
+        return found
+
+    def _write_leases(self) -> None:
+        for identity, row in self._unwritten.items():
+            write = sa.update(LEASES).where(LEASES.c.id == identity)
+            if identity in self._new:
+                write = sa.insert(LEASES)
+            self._connection.execute(write, row)
+        self._unwritten.clear()
+        self._new.clear()
+
+
+def _sizes(request: Request) -> dict[str, int]:
+    return {name: getattr(request, name) for name in RESOURCES}

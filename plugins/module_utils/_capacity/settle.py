@@ -13,6 +13,7 @@ from .errors import CapacityError
 from .explain import check_possible, why_waiting
 from .lease import Lease, Phase, moment
 from .queue import serve
+from .room import NetworkBook
 
 LAPSED = "its place in the queue lapsed"
 UNCLAIMED = "nobody came for it"
@@ -103,7 +104,9 @@ def serve_queue(books: Books) -> bool:
     queue = books.queue()
     if not queue:
         return False
-    served = serve(queue, books.rooms(books.pools()), books.network_book(), books.now)
+    networks = any(waiting.request.networks for waiting in queue)
+    book = books.network_book() if networks else NetworkBook()
+    served = serve(queue, books.rooms(books.pools()), book, books.now)
     for identity, allotments in served.allotments.items():
         books.grant(books.lease(identity), allotments)
     return bool(served.waiting)

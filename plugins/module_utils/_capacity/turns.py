@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from .._state.database import Database
-from .._state.library import sa
 from .books import Books
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 T = TypeVar("T")
+
+_LOCK = "SET LOCAL lock_timeout = '60s'; LOCK TABLE capacity_turn IN EXCLUSIVE MODE"
 
 
 class _Undone(Exception):
@@ -33,9 +34,10 @@ def change(database: Database, work: Callable[[Books], T], *, undo: bool = False
             # Before anything is read: what this transaction sees begins when it has the lock, and so nothing
             # that was changed by those before it can escape it. Those who only read need no lock.
             # Long enough for a crowd: whoever gives up goes to the end of the line.
-            connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
-            connection.execute(sa.text("LOCK TABLE capacity_turn IN EXCLUSIVE MODE"))
-        result = work(Books(connection))
+            connection.exec_driver_sql(_LOCK)
+        books = Books(connection)
+        result = work(books)
+        books.write()
         if undo:
             raise _Undone(result)
         return result

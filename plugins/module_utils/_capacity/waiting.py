@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakSet
 
 from .._state.database import Database
 from .._state.errors import StateBusy, StateUnavailable
@@ -23,6 +24,8 @@ from .settle import LAPSED, UNCLAIMED, without_process
 from .turns import change, look
 
 _LOOK_AROUND_SECONDS = 10.0
+# Where this process has had its first look.
+_FAMILIAR: WeakSet[Database] = WeakSet()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,9 @@ def obtain(
         return Obtained(before=before, after=lease)
 
     start = patience.monotonic()
-    look(database, lambda books: _first_look(books, name, request))
+    if database not in _FAMILIAR:
+        look(database, lambda books: _first_look(books, name, request))
+        _FAMILIAR.add(database)
     obtained = change(database, first, undo=dry)
     lease = obtained.after
     if lease.phase == "Pending" and patience.wait > 0 and not dry:
@@ -81,8 +86,8 @@ def obtain(
 
 
 def _first_look(books: Books, name: str, request: Request) -> None:
-    """Raises what `ask` would raise of a request that is impossible, and gets ready for it: what is read and
-    understood here takes less time when everybody else waits for us.
+    """Raises what `ask` would raise of a request that is impossible, before waiting for anybody, and gets
+    ready for it: what is read and understood here takes less time when everybody else waits for us.
     """
     pools = books.pools()
     if books.live(name) is None:

@@ -115,13 +115,16 @@ def open_database(url: str, retry: Retry | None = None) -> Database:
     return Database(engine, where, retry or Retry())
 
 
-def now(connection: Connection) -> float:
-    """Seconds since 1970 on the clock that all who share the database share."""
+def clock(connection: Connection) -> Any:
+    """As a column: seconds since 1970 on the clock that all who share the database share."""
     if connection.dialect.name == "postgresql":
-        statement = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
-    else:
-        statement = "SELECT (julianday('now') - 2440587.5) * 86400.0"
-    return float(connection.execute(sa.text(statement)).scalar_one())
+        return sa.literal_column("CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)")
+    return sa.literal_column("(julianday('now') - 2440587.5) * 86400.0")
+
+
+def now(connection: Connection) -> float:
+    """That clock."""
+    return float(connection.execute(sa.select(clock(connection))).scalar_one())
 
 
 def _may_pass(error: Any) -> bool:

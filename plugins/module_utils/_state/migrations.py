@@ -137,6 +137,7 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX service_delivery_request ON service_delivery (request)",
     ),
     ("ALTER TABLE migration_history ADD COLUMN recorded_at DOUBLE PRECISION",),
+    ("CREATE INDEX capacity_lease_name ON capacity_lease (name)",),
 )
 
 
