@@ -345,6 +345,16 @@ lease:
           returned: success
           type: str
           sample: vcenter.example.com
+        port:
+          description: Port of the server, null where it is the usual one.
+          returned: success
+          type: int
+          sample: null
+        username:
+          description: The user that jobs are to be, or null.
+          returned: success
+          type: str
+          sample: ci@vsphere.local
         datacenter:
           description: The datacenter, or null.
           returned: success

@@ -43,6 +43,14 @@ options:
       - Pools of the same server and O(datacenter) that name the same port group share it. A pool without a server shares nothing.
       - This and the other texts are taken away by an empty text.
     type: str
+  port:
+    description: Port of the server, where it is not the usual one. V(0) takes it away.
+    type: int
+  username:
+    description:
+      - User of the server that jobs are to be. Only handed on.
+      - There is no option for a password or a token, since whoever may read leases would read them.
+    type: str
   datacenter:
     description: The datacenter.
     type: str
@@ -243,6 +251,16 @@ pool:
       returned: success
       type: str
       sample: vcenter.example.com
+    port:
+      description: Port of the server, null where it is the usual one.
+      returned: success
+      type: int
+      sample: null
+    username:
+      description: The user that jobs are to be, or null.
+      returned: success
+      type: str
+      sample: ci@vsphere.local
     datacenter:
       description: The datacenter, or null.
       returned: success

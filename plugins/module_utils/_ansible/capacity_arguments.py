@@ -25,6 +25,8 @@ POOL_ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "platform": {"type": "str", "choices": list(get_args(PlatformName))},
     "server": {"type": "str"},
+    "port": {"type": "int"},
+    "username": {"type": "str"},
     "datacenter": {"type": "str"},
     "cluster": {"type": "str"},
     "datastore": {"type": "str"},

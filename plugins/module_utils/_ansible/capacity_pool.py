@@ -21,9 +21,9 @@ from .._model.snapshot import Snapshot
 from .files import read_json
 from .state import needed_database
 
-_TEXTS = (
-    "platform", "server", "datacenter", "cluster", "datastore", "resource_pool", "folder", "template",
-    "region", "zone",
+_PLACE = (
+    "platform", "server", "port", "username", "datacenter", "cluster", "datastore", "resource_pool", "folder",
+    "template", "region", "zone",
 )  # fmt: skip
 _OTHERS = ("vcpus", "cpu_overcommit", "exclude", "cordoned", "labels", "taints")
 _SNAPSHOT_PLATFORMS = ("vsphere", "proxmox", "vmmanager")
@@ -64,8 +64,8 @@ def _change(
 def _from_options(params: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a pool that the options tell, a snapshot's first."""
     wanted: dict[str, Any] = _from_snapshot(params)
-    # An empty text takes away what was there.
-    wanted |= {name: params[name] or None for name in _TEXTS if params[name] is not None}
+    # An empty text, or port 0, takes away what was there.
+    wanted |= {name: params[name] or None for name in _PLACE if params[name] is not None}
     wanted |= {name: params[name] for name in _OTHERS if params[name] is not None}
     if "labels" in wanted:
         wanted["labels"] = {str(key): str(value) for key, value in wanted["labels"].items()}

@@ -34,7 +34,10 @@ def environment(lease: str, until: str | None, request: Request, pool: Pool) -> 
     if pool.platform == "vsphere":
         variables |= {
             "VMWARE_HOST": pool.server,
-            "GOVC_URL": pool.server,
+            "VMWARE_PORT": pool.port,
+            "VMWARE_USER": pool.username,
+            "GOVC_URL": _with_port(pool),
+            "GOVC_USERNAME": pool.username,
             "GOVC_DATACENTER": pool.datacenter,
             "GOVC_CLUSTER": pool.cluster,
             "GOVC_DATASTORE": pool.datastore,
@@ -46,6 +49,8 @@ def environment(lease: str, until: str | None, request: Request, pool: Pool) -> 
     elif pool.platform == "proxmox":
         variables |= {
             "PROXMOX_HOST": pool.server,
+            "PROXMOX_PORT": pool.port,
+            "PROXMOX_USER": pool.username,
             "PROXMOX_CLUSTER": pool.cluster,
             "PROXMOX_STORAGE": pool.datastore,
             "PROXMOX_POOL": pool.resource_pool,
@@ -55,8 +60,14 @@ def environment(lease: str, until: str | None, request: Request, pool: Pool) -> 
     elif pool.platform == "vmmanager":
         variables |= {
             "VMMANAGER_HOST": pool.server,
+            "VMMANAGER_PORT": pool.port,
+            "VMMANAGER_USERNAME": pool.username,
             "VMMANAGER_CLUSTER": pool.cluster,
             "VMMANAGER_STORAGE": pool.datastore,
             "VMMANAGER_NETWORK": port,
         }
     return {name: str(value) for name, value in variables.items() if value not in (None, "")}
+
+
+def _with_port(pool: Pool) -> str | None:
+    return f"{pool.server}:{pool.port}" if pool.server and pool.port else pool.server

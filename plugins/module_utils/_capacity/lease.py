@@ -81,8 +81,8 @@ class Lease:
         request = self.request
         facts = pool.to_json()
         shown = (
-            "name", "platform", "server", "datacenter", "cluster", "datastore", "resource_pool", "folder",
-            "template", "region", "zone",
+            "name", "platform", "server", "port", "username", "datacenter", "cluster", "datastore",
+            "resource_pool", "folder", "template", "region", "zone",
         )  # fmt: skip
         return {
             **{key: facts[key] for key in shown},

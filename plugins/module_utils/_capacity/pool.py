@@ -59,6 +59,8 @@ class Pool:
     name: Name
     platform: PlatformName | None = None
     server: Text | None = None
+    port: Annotated[int, Bounds(1, 65535)] | None = None
+    username: Text | None = None
     datacenter: Text | None = None
     cluster: Text | None = None
     datastore: Text | None = None

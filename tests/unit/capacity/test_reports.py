@@ -20,6 +20,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_lease import lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_pool import describe
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_report import inform, reap
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.environment import with_environment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.files import FileError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
     CapacityError,
@@ -242,20 +243,63 @@ def test_the_variables_of_proxmox_and_vmmanager(modules: Modules) -> None:
             "proxmox",
             {
                 "PROXMOX_HOST": "proxmox.it",
+                "PROXMOX_PORT": "8443",
+                "PROXMOX_USER": "ci",
                 "PROXMOX_STORAGE": "d",
                 "PROXMOX_POOL": "r",
                 "PROXMOX_BRIDGE": "n",
             },
         ),
-        ("vmmanager", {"VMMANAGER_HOST": "vmmanager.it", "VMMANAGER_STORAGE": "d", "VMMANAGER_NETWORK": "n"}),
+        (
+            "vmmanager",
+            {
+                "VMMANAGER_HOST": "vmmanager.it",
+                "VMMANAGER_PORT": "8443",
+                "VMMANAGER_USERNAME": "ci",
+                "VMMANAGER_STORAGE": "d",
+                "VMMANAGER_NETWORK": "n",
+            },
+        ),
     ):
         modules.pool(
             name=platform, platform=platform, server=f"{platform}.it", datastore="d", resource_pool="r",
-            networks=[{"name": "n"}], **USUAL,
+            port=8443, username="ci", networks=[{"name": "n"}], **USUAL,
         )  # fmt: skip
         made = modules.lease(name=platform, vcpus=1, networks=1, required_pools=[platform])
         env = made["lease"]["env"]
         assert {key: value for key, value in env.items() if not key.startswith("EVENKEEL_")} == names
+
+
+@pytest.mark.parametrize(
+    ("platform", "options", "secrets"),
+    [
+        ("vsphere", ("hostname", "port", "username"), {"VMWARE_PASSWORD": "s"}),
+        ("proxmox", ("api_host", "api_port", "api_user"), {"PROXMOX_TOKEN_SECRET": "s"}),
+        (
+            "vmmanager",
+            ("vmmanager_host", "vmmanager_port", "vmmanager_username"),
+            {"VMMANAGER_TOKEN": "s", "VMMANAGER_PASSWORD": "s"},
+        ),
+    ],
+)
+def test_a_job_can_open_the_platform_of_its_lease(
+    modules: Modules, platform: str, options: tuple[str, ...], secrets: dict[str, str]
+) -> None:
+    modules.pool(name="a", platform=platform, server="h.example.com", port=8443, username="ci", **USUAL)
+    env = modules.lease(name="x", vcpus=1)["lease"]["env"]
+    assert not secrets.keys() & env.keys()
+    found = with_environment({"platform": platform}, env | secrets)
+    host = ["h.example.com"] if platform == "proxmox" else "h.example.com"
+    assert [found[option] for option in options] == [host, 8443, "ci"]
+    assert list(found.values()).count("s") == len(secrets)
+    if platform == "vsphere":
+        assert (env["GOVC_URL"], env["GOVC_USERNAME"]) == ("h.example.com:8443", "ci")
+    modules.pool(name="a", port=0, username="")
+    assert modules.info()["pools"][0]["port"] is None
+    later = modules.lease(name="y", vcpus=1)["lease"]["env"]
+    assert not [name for name in later if name.endswith(("_PORT", "_USER", "_USERNAME"))]
+    with pytest.raises(InputError, match=r"^port: 70000"):
+        modules.pool(name="a", port=70000)
 
 
 def test_what_is_told_can_be_chosen(modules: Modules) -> None:
