@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -166,6 +168,59 @@ def test_after_one_that_is_stuck_others_go_on_and_leave_nothing_behind(tmp_path:
     turn = Turnstile(tmp_path / "state.db", 60).enter()
     assert turn is not None
     Turnstile.leave(turn)
+
+
+def test_killed_at_any_moment_nobody_holds_others_up_or_is_inside_with_another(tmp_path: Path) -> None:
+    turnstile = Turnstile(tmp_path / "state.db", 60)
+    both = tmp_path / "both"
+
+    def go_round() -> None:
+        # Opened before the turn is taken: when it dies, the kernel closes this one first.
+        with (tmp_path / "inside").open("a") as inside:
+            while True:
+                turn = turnstile.enter()
+                try:
+                    fcntl.flock(inside, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    both.touch()
+                fcntl.flock(inside, fcntl.LOCK_UN)
+                turnstile.leave(turn)
+
+    dice = random.Random(1)
+    pids = [in_a_process(go_round) for _ in range(8)]
+    for _ in range(60):
+        time.sleep(dice.random() / 100)
+        number = dice.randrange(len(pids))
+        os.kill(pids[number], signal.SIGKILL)
+        os.waitpid(pids[number], 0)
+        pids[number] = in_a_process(go_round)
+    turn = turnstile.enter()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert turn is not None
+    turnstile.leave(turn)
+    assert not both.exists()
+
+
+def test_without_such_locks_nothing_is_lost(tmp_path: Path) -> None:
+    # Nobody can open this as a file.
+    (tmp_path / "state.db-turn").mkdir()
+    url = f"sqlite:///{tmp_path}/state.db"
+    count = sqlalchemy.text("UPDATE capacity_turn SET number = number + 1")
+
+    def add() -> None:
+        with open_database(url) as database:
+            for _ in range(20):
+                database.transaction(lambda connection: connection.execute(count))
+
+    with open_database(url) as database:
+        assert Turnstile(tmp_path / "state.db", 60).enter() is None
+        pids = [in_a_process(add) for _ in range(6)]
+        for pid in pids:
+            os.waitpid(pid, 0)
+        number = sqlalchemy.text("SELECT number FROM capacity_turn")
+        assert database.read(lambda connection: connection.execute(number).scalar()) == 120
 
 
 def test_where_there_can_be_no_such_file(tmp_path: Path) -> None:
