@@ -37,7 +37,8 @@ def hand_on(database: Database, desk: Owner, work: Work, dice: Dice = random.ran
             _take_back(connection, task, moment, dice)
         own = [task for task in _held(connection) if task.desk == desk]
         found = []
-        for task in _due(connection, moment, max(0, work.running - len(own))):
+        # What has just come back may be due by now.
+        for task in _due(connection, now(connection), max(0, work.running - len(own))):
             claim = secrets.token_hex(16)
             change = {"claim": claim, "desk": owner_text(desk), "until": moment + work.begin_within}
             connection.execute(sa.update(ROWS).where(ROWS.c.id == task.id).values(**change))

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rulebook evenkeel.cluster.requests as a user runs it, and its death."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from ansible_collections.evenkeel.cluster.tests.support.playbook import descendants
+
+PATIENCE_SECONDS = 120.0
+TOKEN = "s3cret-token-of-the-tests"
+# Where tools/setup.bash unpacks it where the system has none.
+JAVA = Path(sys.prefix, "java", "usr", "lib", "jvm")
+
+
+@dataclass
+class Service:
+    """ansible-rulebook with a configuration and an inventory; all that it writes is in the folder."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    state_url: str
+    inventory: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Until it takes requests."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "service.json").write_text(json.dumps(self.config))
+        (self.folder / "inventory.json").write_text(json.dumps({"all": {"children": self.inventory}}))
+        before = len(self.said())
+        with (self.folder / "service.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    Path(sys.executable).parent / "ansible-rulebook",
+                    "--rulebook", "evenkeel.cluster.requests",
+                    "--inventory", self.folder / "inventory.json",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=self._environment(),
+                start_new_session=True,
+            )  # fmt: skip
+        self.until(lambda: "taking requests at" in self.said()[before:])
+        self.url = re.findall(r"taking requests at (\S+)", self.said())[-1]
+
+    def kill(self, *, children: bool) -> None:
+        """SIGKILL for its process group, and for the playbooks that it runs, whose groups are others."""
+        process = self._process
+        assert process is not None
+        victims = descendants(process.pid) if children else []
+        os.killpg(process.pid, signal.SIGKILL)
+        for victim in victims:
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        process.wait()
+        self._process = None
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self.kill(children=True)
+
+    def said(self) -> str:
+        file = self.folder / "service.log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def until(self, true: Callable[[], object]) -> None:
+        """Wait while the service runs."""
+        alarm = time.monotonic() + PATIENCE_SECONDS
+        while not true():
+            ended = self._process is not None and self._process.poll() is not None
+            assert not ended, self.said()[-6000:]
+            assert time.monotonic() < alarm, self.said()[-6000:]
+            time.sleep(0.05)
+
+    def post(self, body: object, **more: Any) -> requests.Response:
+        """Ask for something."""
+        headers = {"Authorization": f"Bearer {TOKEN}", **more.pop("headers", {})}
+        return requests.post(f"{self.url}/requests", json=body, headers=headers, timeout=30, **more)
+
+    def get(self, name: str) -> requests.Response:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return requests.get(f"{self.url}/requests/{name}", headers=headers, timeout=30)
+
+    def ended(self, name: str) -> dict[str, Any]:
+        """A request when it is processed no more."""
+        found: list[dict[str, Any]] = []
+
+        def over() -> bool:
+            found.append(self.get(name).json())
+            return found[-1].get("status") in ("completed", "failed")
+
+        self.until(over)
+        return found[-1]
+
+    def _environment(self) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ANSIBLE_", "EVENKEEL_", "EDA_"))
+        }
+        java = sorted(JAVA.glob("java-17-openjdk-*"))
+        home = {"JAVA_HOME": str(java[0])} if java else {}
+        if not java and shutil.which("java") is None:
+            raise RuntimeError("there is no Java here: apt-get install openjdk-17-jre-headless")
+        return {
+            **kept,
+            **home,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "ANSIBLE_NOCOLOR": "1",
+            "EVENKEEL_STATE_URL": self.state_url,
+            "EVENKEEL_SERVICE_CONFIG": str(self.folder / "service.json"),
+            "EVENKEEL_SERVICE_TOKEN": TOKEN,
+            **self.environment,
+        }

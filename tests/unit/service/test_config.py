@@ -1,0 +1,83 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a configuration is of no use is said by the name of the field, and no secret is ever shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors import SecretMissing
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.retrying import Budget
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.signing import key_of, secret_of
+
+
+def receiver(**more: Any) -> dict[str, Any]:
+    return {"name": "ci", "url": "https://ci.example.com/x", "secret_env": "CI", **more}
+
+
+def test_a_door_by_its_name_alone() -> None:
+    config = ServiceConfig.from_json({"http": None, "rabbitmq": None})
+    assert config.http is not None
+    assert (config.http.host, config.http.port) == ("127.0.0.1", 8080)
+    assert config.rabbitmq is not None
+    assert (config.rabbitmq.queue, config.rabbitmq.dead_letters) == (
+        "evenkeel.requests",
+        "evenkeel.requests.dead",
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("x", "'x' is not an object"),
+        ({"ftp": {}}, "ftp: 'ftp' is not a known field"),
+        ({"http": {"port": 70_000}}, "http.port: 70000 is not a number from 0 to 65535"),
+        ({"http": {"host": "0.0.0.0"}}, "http.certificate: None is not a file, since 0.0.0.0 is not this"),
+        ({"http": {"key": "x"}}, "http.key: 'x' is not wanted without certificate"),
+        ({"http": {"token_env": ""}}, "http.token_env: '' is not the name of an environment variable"),
+        ({"receivers": [receiver(url="ftp://x")]}, "receivers[0].url: 'ftp://x' is not a URL such as"),
+        ({"receivers": [receiver(url="http://[")]}, "receivers[0].url: 'http://[' is not a URL such as"),
+        ({"receivers": [receiver(secret_env=None)]}, "receivers[0].secret_env: None is not named, or"),
+        ({"receivers": [receiver(secret_file="x")]}, "receivers[0].secret_env: 'CI' is not named, or"),
+        ({"receivers": [receiver(), receiver()]}, "receivers[1].name: 'ci' is not a name of its own"),
+        ({"work": {"tries": {"tries": 0}}}, "work.tries.tries: 0 is not a number from 1 to 100"),
+    ],
+)
+def test_nonsense(config: object, said: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        ServiceConfig.from_json(config)
+    assert str(refusal.value).startswith(said)
+
+
+def test_a_password_in_a_url_is_refused_and_not_shown() -> None:
+    with pytest.raises(InputError, match="is not a URL without a password") as refusal:
+        ServiceConfig.from_json({"receivers": [receiver(url="https://me:hunter2@ci.example.com/")]})
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("secret", ["hunter2hunter2hunter2hunter2", "whsec_aHVudGVyMg==", "whsec_hunter2?"])
+def test_a_weak_secret_is_refused_and_not_shown(secret: str) -> None:
+    with pytest.raises(SecretMissing, match=r"^receivers\[0\]: the secret is not whsec_") as refusal:
+        key_of(secret, "receivers[0]")
+    assert secret not in str(refusal.value)
+
+
+def test_secrets_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SecretMissing, match=r"^http: the environment variable TOKEN is empty or not there"):
+        secret_of("TOKEN", None, {"TOKEN": " "}, "http")
+    with pytest.raises(SecretMissing, match="can't be read: No such file or directory"):
+        secret_of(None, str(tmp_path / "x"), {}, "http")
+    (tmp_path / "x").write_bytes(b"\xff")
+    with pytest.raises(SecretMissing, match="can't be read: it is no text"):
+        secret_of(None, str(tmp_path / "x"), {}, "http")
+
+
+def test_pauses_grow_to_a_limit_and_are_random() -> None:
+    budget = Budget(first_seconds=2, most_seconds=60)
+    assert [budget.pause(tried, 1.0) for tried in (1, 2, 3, 5, 6, 100)] == [2, 4, 8, 32, 60, 60]
+    assert [budget.pause(tried, 0.0) for tried in (1, 2, 100)] == [1, 2, 30]
