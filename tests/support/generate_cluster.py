@@ -60,6 +60,8 @@ class Shape:
     "hosts in maintenance that still hold guests"
     numbered: bool = False
     "hosts have numbers for ids, as on VMmanager"
+    storage: int = 0
+    "GiB of the datastore that all hosts share, half of it free; not known when 0"
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ def generate(shape: Shape) -> Snapshot:
         cluster=ClusterRef(id=f"generated-{shape.seed}", name=f"{shape.hosts}x{shape.guests}-{shape.seed}"),
         taken_at="2026-01-01T00:00:00Z",
         window_seconds=3600,
-        hosts=tuple(_host(index, room, index < shape.maintenance) for index, room in enumerate(rooms)),
+        hosts=tuple(
+            _host(index, room, index < shape.maintenance, shape.storage) for index, room in enumerate(rooms)
+        ),
         guests=tuple(_guest(member, places[member.id], member.id in fixed) for member in members),
         rules=tuple(_rule(service) for service in services if _is_ruled(service)),
     )
@@ -290,7 +294,8 @@ def _fixed(shape: Shape, services: Sequence[Service], dice: random.Random) -> se
     return set(dice.sample(free, min(len(free), round(shape.fixed * shape.guests))))
 
 
-def _host(index: int, room: Room, maintenance: bool) -> Host:
+def _host(index: int, room: Room, maintenance: bool, storage: int) -> Host:
+    size = storage * GIB or None
     return Host(
         id=_host_id(index),
         name=_host_id(index),
@@ -312,7 +317,9 @@ def _host(index: int, room: Room, maintenance: bool) -> Host:
         version="1.0",
         pool="default",
         address=f"10.{index // 62500}.{index // 250 % 250}.{index % 250 + 1}",
-        datastores={"san": HostDatastore(shared=True)},
+        datastores={
+            "san": HostDatastore(shared=True, capacity=size, free=None if size is None else size // 2)
+        },
         networks=("lan",),
     )
 
