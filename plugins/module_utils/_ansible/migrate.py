@@ -79,7 +79,8 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             state_after = _state_again(platform, policy, state, notices)
     kept_at = _keep(outcome, params["outcome_path"], notices)
     result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
-    return {**result, "stale": stale is not None, "warnings": [*kept.notices, *notices]}
+    refused = stale is not None and outcome.status == "stopped"
+    return {**result, "stale": refused, "warnings": [*kept.notices, *notices]}
 
 
 def _stale(plan: Plan | None, kept: Kept, before: Snapshot, journal: Journal) -> str | None:

@@ -261,6 +261,21 @@ def test_ends_of_a_killed_run_are_told_again_whatever_the_plan(cluster: Path, tm
     assert all(each.ended_at for each in heard)
 
 
+def test_what_a_killed_run_has_done_is_told_even_when_nothing_more_may_start(
+    cluster: Path, tmp_path: Path
+) -> None:
+    plan = [step(1, "1", "a", "b"), step(2, "3", "c", "b")]
+    work = Work(cluster=CLUSTER, migrations=plan, rules=(), limits=Limits())
+    journal = Journal(str(tmp_path / "journal"), work.digest())
+    journal.begin(1, "2026-01-01T00:00:00Z")
+    journal.ended(run(cluster, plan[:1]).migrations[0])
+    journal._stream.close()  # type: ignore[union-attr]
+    (tmp_path / "stop").touch()
+    outcome = run(cluster, plan, journal_path=tmp_path / "journal", stop_file=tmp_path / "stop")
+    assert [migration.result for migration in outcome.migrations] == ["migrated", "skipped"]
+    assert outcome.status == "stopped"
+
+
 def test_a_stop_file_lets_nothing_start(cluster: Path, tmp_path: Path) -> None:
     (tmp_path / "stop").touch()
     outcome = run(cluster, [step(1, "1", "a", "b")], stop_file=tmp_path / "stop")
