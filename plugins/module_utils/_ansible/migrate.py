@@ -76,7 +76,7 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         state = present_state(before, policy)
         state_after = state
         if outcome.count("migrated") and not check_mode:
-            state_after = _state_again(platform, policy, state, notices)
+            state_after = _state_again(platform, policy, before, state, notices)
     kept_at = _keep(outcome, params["outcome_path"], notices)
     result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
     refused = stale is not None and outcome.status == "stopped"
@@ -91,14 +91,20 @@ def _stale(plan: Plan | None, kept: Kept, before: Snapshot, journal: Journal) ->
 
 
 def _state_again(
-    platform: Platform, policy: Policy, before: ClusterState, notices: list[str]
+    platform: Platform, policy: Policy, before: Snapshot, state: ClusterState, notices: list[str]
 ) -> ClusterState:
     """The cluster as it is after the run. What was done must be told, also where that can't be read."""
     try:
-        return present_state(platform.read(), policy)
+        snapshot = platform.read()
     except PlatformError as error:
         notices.append(f"the cluster could not be read again, so that no load is known of it: {error}")
-        return replace(before, spread=dict.fromkeys(before.spread))
+        return replace(state, spread=dict.fromkeys(state.spread))
+    notices.extend(
+        f"{balancer} was switched on while guests were migrated, and may move them again"
+        for balancer in snapshot.other_balancers
+        if balancer not in before.other_balancers
+    )
+    return present_state(snapshot, policy)
 
 
 def _keep(outcome: Outcome, path: str | None, notices: list[str]) -> str | None:

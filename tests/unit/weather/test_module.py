@@ -243,6 +243,18 @@ def test_a_balancer_that_was_switched_on_since_the_plan_is_not_fought(ready: Rea
     assert one["summary"]["migrated"] == 1, "what a person asks for is another thing"
 
 
+def test_a_balancer_that_is_switched_on_meanwhile_is_named(ready: Ready, tmp_path: Path) -> None:
+    simulator, plan = ready("vcenter", migration_seconds=2)
+    process = begin_module("vm_migrate", tmp_path, plan)
+    while not simulator.state()["migrations"]:
+        assert process.poll() is None
+        time.sleep(0.02)
+    simulator.switches(drs="fullyAutomated")
+    result = result_of(process)
+    assert result["summary"]["status"] == "done", "what was begun is finished"
+    assert "was switched on while guests were migrated" in str(result["warnings"])
+
+
 @pytest.mark.parametrize("platform", BOTH)
 def test_the_time_of_the_whole_run(platform: Platform, ready: Ready, tmp_path: Path) -> None:
     simulator, plan = ready(platform)
