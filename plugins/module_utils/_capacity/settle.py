@@ -54,7 +54,16 @@ def _end_over(books: Books, lease: Lease) -> Lease:
 
 def without_process(books: Books) -> dict[str, Owner]:
     """The leases, by id, of which a process that they depend on has certainly ended."""
-    return {identity: process for identity, process in books.processes() if is_gone(process)}
+    # Nearly always the same process waits for a lease and holds it, and is looked for once.
+    gone: dict[tuple[str, int, str], bool] = {}
+    found = {}
+    for identity, process in books.processes():
+        key = process.place, process.pid, process.born
+        if key not in gone:
+            gone[key] = is_gone(process)
+        if gone[key]:
+            found[identity] = process
+    return found
 
 
 def end_without_process(books: Books) -> list[Lease]:

@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -60,6 +61,7 @@ def is_gone(owner: Owner) -> bool:
     return born == "ended" or bool(born and owner.born and born != owner.born)
 
 
+@cache
 def _place() -> str:
     try:
         return f"{_BOOT.read_text(encoding='ascii').strip()} {os.readlink(_NAMESPACE)}"
