@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 from ..plugins.module_utils._model.outcome import Outcome
 from ..plugins.module_utils._model.overrides import Overrides
@@ -14,10 +16,13 @@ from ..plugins.module_utils._model.plan import Plan
 from ..plugins.module_utils._model.policy import Policy
 from ..plugins.module_utils._model.schema import json_schema
 from ..plugins.module_utils._model.snapshot import Snapshot
+from ..plugins.module_utils._service.config import ServiceConfig
+from ..plugins.module_utils._service.schema import request_schema
 from .run import ROOT
 
 FOLDER = ROOT / "docs" / "schemas"
-PUBLISHED = {
+PUBLISHED: dict[str, type | Callable[[str], dict[str, Any]]] = {
+    # A dataclass, or what makes the schema.
     "snapshot": Snapshot,
     "policy": Policy,
     "what_if": Overrides,
@@ -25,15 +30,19 @@ PUBLISHED = {
     "outcome": Outcome,
     "placement_request": PlacementRequest,
     "placement": Placement,
+    "service_config": ServiceConfig,
+    "service_request": request_schema,
 }
 
 
 def texts() -> dict[str, str]:
     """The text of each file, by its name without suffix."""
-    return {
-        name: json.dumps(json_schema(cls, f"evenkeel.cluster {name}"), indent=2) + "\n"
-        for name, cls in PUBLISHED.items()
-    }
+    return {name: json.dumps(_schema(name), indent=2) + "\n" for name in PUBLISHED}
+
+
+def _schema(name: str) -> dict[str, Any]:
+    made_of, title = PUBLISHED[name], f"evenkeel.cluster {name}"
+    return json_schema(made_of, title) if isinstance(made_of, type) else made_of(title)
 
 
 def main() -> None:

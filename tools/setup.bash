@@ -25,7 +25,7 @@ find_python() {
 }
 
 # What .venv was made of: when this changes, it is brought up to date.
-recipe() { { pwd; .venv/bin/python --version; cat requirements/*.txt meta/ee-requirements.txt tools/setup.bash; } 2>&1 | sha256sum; }
+recipe() { { pwd; .venv/bin/python --version; cat requirements/*.txt meta/ee-requirements.txt extensions/eda/requirements.txt tools/setup.bash; } 2>&1 | sha256sum; }
 
 make_venv() {
     local python
