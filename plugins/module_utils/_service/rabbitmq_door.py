@@ -60,11 +60,10 @@ class RabbitMqDoor:
 
     async def serve(self) -> None:
         """Take messages until cancelled. What goes wrong with the server passes, and is tried again."""
-        lost = (aio_pika.exceptions.AMQPError, OSError, asyncio.TimeoutError)
         while True:
             try:
                 await self._serve_once()
-            except* lost as group:
+            except* _lost() as group:
                 for error in group.exceptions:
                     log.error("RabbitMQ: %s: %s", type(error).__name__, _harmless(error, self._url))
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -75,9 +74,15 @@ class RabbitMqDoor:
             channel = await connection.channel(publisher_confirms=True)
             await channel.set_qos(prefetch_count=self._settings.prefetch)
             queue, dead = await self._declare(channel)
+            closed = asyncio.Event()
+            channel.close_callbacks.add(lambda *_why: closed.set())
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._bury(dead))
-                group.create_task(self._listen(queue, dead))
+                # As many side by side as the server lets out.
+                await queue.consume(lambda message: self._take(message, dead))
+                log.info("RabbitMQ: taking requests from queue %s", self._settings.queue)
+                await closed.wait()
+                raise ConnectionError("the server has closed the channel")
 
     async def _declare(self, channel: AbstractChannel) -> tuple[AbstractQueue, AbstractExchange]:
         settings = self._settings
@@ -95,29 +100,26 @@ class RabbitMqDoor:
             await queue.bind(exchange, settings.routing_key)
         return queue, dead
 
-    async def _listen(self, queue: AbstractQueue, dead: AbstractExchange) -> None:
-        log.info("RabbitMQ: taking requests from queue %s", self._settings.queue)
-        async with asyncio.TaskGroup() as group, queue.iterator() as messages:
-            async for message in messages:
-                # As many side by side as the server lets out.
-                group.create_task(self._take(message, dead))
-        raise ConnectionError("the server ended the subscription")
-
     async def _take(self, message: AbstractIncomingMessage, dead: AbstractExchange) -> None:
-        while True:
-            try:
-                await self._reception.take(self._read(message), ORIGIN, message=_text(message))
-            except StateError as error:
+        try:
+            while not await self._taken(message, dead):
                 # It stays unacknowledged: if we die now, the server hands it out again.
-                log.error("a message waits: %s", error)
                 await asyncio.sleep(_PAUSE_SECONDS)
-            except (InputError, RequestDiffers) as error:
-                await dead.publish(_letter(message.body, message.message_id, error), routing_key="")
-                await message.ack()
-                return
-            else:
-                await message.ack()
-                return
+            await message.ack()
+        except _lost() as error:
+            # It comes again with the next connection.
+            log.error("a message waits: %s: %s", type(error).__name__, _harmless(error, self._url))
+
+    async def _taken(self, message: AbstractIncomingMessage, dead: AbstractExchange) -> bool:
+        """Whether it is in the database, or with the dead letters."""
+        try:
+            await self._reception.take(self._read(message), ORIGIN, message=_text(message))
+        except StateError as error:
+            log.error("a message waits: %s", error)
+            return False
+        except (InputError, RequestDiffers) as error:
+            await dead.publish(_letter(message.body, message.message_id, error), routing_key="")
+        return True
 
     def _read(self, message: AbstractIncomingMessage) -> Any:
         """Its JSON; the id of the message stands in for that of the request."""
@@ -144,6 +146,12 @@ class RabbitMqDoor:
             except StateError as error:
                 log.error("dead letters wait: %s", error)
             await asyncio.sleep(self._reception.config.work.poll)
+
+
+def _lost() -> tuple[type[Exception], ...]:
+    """What a server that is gone, or comes back, is the cause of."""
+    known = aio_pika.exceptions
+    return (known.AMQPError, known.ChannelInvalidStateError, OSError, TimeoutError)
 
 
 def _letter(body: bytes, name: str | None, error: EvenKeelError) -> Any:
