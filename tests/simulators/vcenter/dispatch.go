@@ -48,6 +48,7 @@ func newDispatcher(s *state) *dispatcher {
 		return service{Self: reference("EvenKeelService", name)}
 	}
 	route(&mover{named("mover"), s}, "RelocateVM_Task", "MigrateVM_Task")
+	route(&creator{named("creator"), s}, "CreateVM_Task", "PowerOnVM_Task")
 	route(&checker{named("checker"), s}, "CheckRelocate_Task", "CheckMigrate_Task")
 	route(&maintenance{named("maintenance"), s}, "EnterMaintenanceMode_Task", "ExitMaintenanceMode_Task")
 	route(&performance{named("performance"), s}, "QueryPerf", "QueryAvailablePerfMetric")

@@ -17,7 +17,7 @@ var reading = []string{"System.Anonymous", "System.View", "System.Read"}
 // changing are the privileges that a user without permission lacks.
 var changing = []string{
 	"Resource.HotMigrate", "Resource.ColdMigrate", "Resource.AssignVMToPool", "Host.Config.Maintenance",
-	"Host.Inventory.EditCluster",
+	"Host.Inventory.EditCluster", "VirtualMachine.Inventory.Create", "VirtualMachine.Interact.PowerOn",
 }
 
 // privilege is what the call needs, "" when reading is enough.
@@ -30,6 +30,10 @@ func (d *dispatcher) privilege(method *simulator.Method) string {
 			return "Resource.HotMigrate"
 		}
 		return "Resource.ColdMigrate"
+	case "CreateVM_Task":
+		return "VirtualMachine.Inventory.Create"
+	case "PowerOnVM_Task":
+		return "VirtualMachine.Interact.PowerOn"
 	case "EnterMaintenanceMode_Task", "ExitMaintenanceMode_Task":
 		return "Host.Config.Maintenance"
 	case "ReconfigureComputeResource_Task":
@@ -45,6 +49,10 @@ func (d *dispatcher) forbiddenTo(user string, method *simulator.Method) bool {
 	case *types.RelocateVM_Task:
 		if body.Spec.Host != nil {
 			objects = append(objects, body.Spec.Host.Value)
+		}
+	case *types.CreateVM_Task:
+		if body.Host != nil {
+			objects = append(objects, body.Host.Value)
 		}
 	case *types.MigrateVM_Task:
 		if body.Host != nil {
