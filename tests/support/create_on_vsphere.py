@@ -12,9 +12,15 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pyVim.connect import Disconnect, SmartConnect
-from pyVim.task import WaitForTask
-from pyVmomi import vim, vmodl
+import pyVim.connect
+import pyVim.task
+import pyVmomi
+
+# Their types say little, and some of it wrongly.
+connect: Any = pyVim.connect
+tasks: Any = pyVim.task
+vim: Any = pyVmomi.vim
+vmodl: Any = pyVmomi.vmodl
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -28,14 +34,14 @@ def create(content: Any, wanted: Mapping[str, Any]) -> None:
     while not isinstance(datacenter, vim.Datacenter):
         datacenter = datacenter.parent
     task = datacenter.vmFolder.CreateVM_Task(specification(wanted), host.parent.resourcePool, host)
-    WaitForTask(task)
-    WaitForTask(task.info.result.PowerOnVM_Task())
+    tasks.WaitForTask(task)
+    tasks.WaitForTask(task.info.result.PowerOnVM_Task())
 
 
 def specification(wanted: Mapping[str, Any]) -> Any:
     """Processors, memory, a controller with the disks, a card for each network."""
     controller = vim.vm.device.ParaVirtualSCSIController(key=-1, busNumber=0, sharedBus="noSharing")
-    devices = [(controller, None)]
+    devices: list[tuple[Any, str | None]] = [(controller, None)]
     for number, disk in enumerate(wanted["disks"]):
         backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
             fileName=f"[{disk['datastore']}]", diskMode="persistent", thinProvisioned=True
@@ -68,7 +74,7 @@ def main() -> int:
     """Print why it could not be done, if so."""
     asked = json.load(sys.stdin)
     where = asked["connection"]
-    instance = SmartConnect(
+    instance = connect.SmartConnect(
         host=where["hostname"],
         port=where["port"],
         user=where["username"],
@@ -81,7 +87,7 @@ def main() -> int:
         print(fault.msg, file=sys.stderr)
         return 1
     finally:
-        Disconnect(instance)
+        connect.Disconnect(instance)
     return 0
 
 
