@@ -80,7 +80,7 @@ class RabbitMqDoor:
                 group.create_task(self._bury(dead))
                 # As many side by side as the server lets out.
                 await queue.consume(lambda message: self._take(message, dead))
-                log.info("RabbitMQ: taking requests from queue %s", self._settings.queue)
+                log.warning("RabbitMQ: taking requests from queue %s", self._settings.queue)
                 await closed.wait()
                 raise ConnectionError("the server has closed the channel")
 
