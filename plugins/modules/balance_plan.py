@@ -200,7 +200,9 @@ options:
     type: int
     choices: [1, 2, 3, 4, 5]
   max_spread:
-    description: Points between the fullest and the emptiest host that are in order, one number or a dictionary with one for each metric.
+    description:
+      - Points between the fullest and the emptiest host that are in order, one number or a dictionary with one for each metric.
+      - With V(0) the cluster is made as level as O(max_migrations) let it.
     type: raw
   level_above:
     description:

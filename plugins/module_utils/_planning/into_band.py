@@ -14,6 +14,7 @@ from random import Random
 from .anneal import SETTLED, Annealer, Schedule, score
 from .band import best_floor
 from .bounds import migrations_bound, spread_bound
+from .flatten import Flattener
 from .level import level, trim
 from .moves import go_home
 from .problem import Problem
@@ -45,9 +46,12 @@ def into_band(state: State, dice: Random, budget: int, spent: Callable[[], float
     if not effort:
         return
     steps = effort * min(MOST, max(FEWEST, len(problem.members)))
-    if _outside(state) and not is_out_of_reach(problem):
+    flat = not any(problem.metrics.limits)
+    if _outside(state) and not flat and not is_out_of_reach(problem):
         _insist(state, dice, budget, spent, origin)
-    if _outside(state):
+    if _outside(state) and flat:
+        Flattener(state, dice, budget, spent).run(steps, share=0.9)
+    elif _outside(state):
         Annealer(state, dice, budget, spent, CLOSER).run(steps, share=0.8)
         _descend(state, budget)
     if not _outside(state):

@@ -67,7 +67,7 @@ def _settle(state: State) -> None:
     """Where the band can't be reached, keep only the migrations that pay, and none when they pay too
     little."""
     problem, gain = state.problem, state.problem.policy.min_gain
-    if state.total_excess <= SETTLED:
+    if state.total_excess <= SETTLED or not gain:
         return
     for unit in sorted(
         (u for u, h in enumerate(state.where) if h >= 0 and h != problem.unit_home[u]),
