@@ -21,6 +21,7 @@ from .library import aiohttp, require
 from .outbox import Delivery, delivered, drop_unknown, take_due, undelivered
 from .reception import Reception
 from .signing import headers, key_of, secret_of
+from .together import together
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -58,10 +59,9 @@ class Courier:
             await self._forget_strangers()
             return
         # Settings of proxies and passwords of whoever started us are not for receivers.
-        async with aiohttp.ClientSession(trust_env=False) as session, asyncio.TaskGroup() as group:
-            group.create_task(self._forget_strangers())
-            for address in self._addresses:
-                group.create_task(self._serve_one(session, address))
+        async with aiohttp.ClientSession(trust_env=False) as session:
+            calls = [self._serve_one(session, address) for address in self._addresses]
+            await together(self._forget_strangers(), *calls)
 
     async def _forget_strangers(self) -> None:
         known = [address.receiver.name for address in self._addresses]

@@ -21,6 +21,7 @@ from .http_door import http_door, listening
 from .rabbitmq_door import RabbitMqDoor
 from .reception import Reception
 from .tasks import SIGN_OF_LIFE_SECONDS, forget
+from .together import together
 
 log = logging.getLogger("evenkeel.service")
 EVENT = "evenkeel_request"
@@ -45,12 +46,10 @@ async def serve(
         if config.http is not None:
             where = await stack.enter_async_context(http_door(reception, config.http, environment))
             log.warning("taking requests at %s", listening(where, config.http))
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        if rabbitmq is not None:
-            group.create_task(rabbitmq.serve())
-        group.create_task(courier.serve())
-        group.create_task(_hand_on(reception, desk, put))
-        group.create_task(_keep(reception, desk))
+        doors = [] if rabbitmq is None else [rabbitmq.serve()]
+        await together(
+            courier.serve(), _hand_on(reception, desk, put), _keep(reception, desk), *doors
+        )
 
 
 async def _hand_on(reception: Reception, desk: Owner, put: Put) -> None:

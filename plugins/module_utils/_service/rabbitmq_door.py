@@ -25,6 +25,7 @@ from .library import aio_pika, require
 from .outbox import Delivery, delivered, take_due
 from .reception import Reception
 from .signing import secret_of
+from .together import together
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage, AbstractQueue
@@ -63,9 +64,8 @@ class RabbitMqDoor:
         while True:
             try:
                 await self._serve_once()
-            except* _lost() as group:
-                for error in group.exceptions:
-                    log.error("RabbitMQ: %s: %s", type(error).__name__, _harmless(error, self._url))
+            except _lost() as error:
+                log.error("RabbitMQ: %s: %s", type(error).__name__, _harmless(error, self._url))
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _serve_once(self) -> None:
@@ -76,13 +76,10 @@ class RabbitMqDoor:
             queue, dead = await self._declare(channel)
             closed = asyncio.Event()
             channel.close_callbacks.add(lambda *_why: closed.set())
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._bury(dead))
-                # As many side by side as the server lets out.
-                await queue.consume(lambda message: self._take(message, dead))
-                log.warning("RabbitMQ: taking requests from queue %s", self._settings.queue)
-                await closed.wait()
-                raise ConnectionError("the server has closed the channel")
+            # As many side by side as the server lets out.
+            await queue.consume(lambda message: self._take(message, dead))
+            log.warning("RabbitMQ: taking requests from queue %s", self._settings.queue)
+            await together(self._bury(dead), _until_closed(closed))
 
     async def _declare(self, channel: AbstractChannel) -> tuple[AbstractQueue, AbstractExchange]:
         settings = self._settings
@@ -146,6 +143,11 @@ class RabbitMqDoor:
             except StateError as error:
                 log.error("dead letters wait: %s", error)
             await asyncio.sleep(self._reception.config.work.poll)
+
+
+async def _until_closed(closed: asyncio.Event) -> None:
+    await closed.wait()
+    raise ConnectionError("the server has closed the channel")
 
 
 def _lost() -> tuple[type[Exception], ...]:

@@ -74,6 +74,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     cluster = folder / "cluster.json"
     cluster.write_text(json.dumps(generate(Shape(hosts=4, guests=20, seed=7)).to_json()))
+    # Another, in which there is no room for anything.
+    closed = generate(Shape(hosts=2, guests=4, seed=8)).to_json()
+    for host in closed["hosts"]:
+        host["maintenance"] = True
+    (folder / "closed.json").write_text(json.dumps(closed))
     with (
         start("proxmox", [cluster], folder / "simulator") as simulator,
         receiver.running(folder / "ci") as ci,
@@ -83,6 +88,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         password = options.pop("api_password")
         variables = {f"balance_{name}": value for name, value in options.items()}
         variables |= {"service_create_tasks": str(HERE / "create.yml"), "service_gates": str(folder)}
+        rehearsal = {
+            "balance_platform": "rehearsal",
+            "balance_rehearsal_path": str(folder / "closed.json"),
+        }
         config = {
             "http": {"port": 0},
             "receivers": [
@@ -100,7 +109,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             folder / "service",
             config,
             f"sqlite:///{folder}/state.db",
-            inventory={"clusters": {"hosts": {"prod": variables}}},
+            inventory={"clusters": {"hosts": {"closed": rehearsal, "prod": variables}}},
             environment={"HOOK_CI": SECRETS["ci"], "PROXMOX_PASSWORD": password},
         )
         service.start()
@@ -219,13 +228,17 @@ def test_the_door_is_guarded(site: Site) -> None:
 
 def test_place(site: Site) -> None:
     service = site.service
-    service.post({"id": "web", "kind": "place", "vms": [vm("web#", count=2)], "lifetime": 3600})
-    done = service.ended("web")
-    assert (done["status"], done["error"]) == ("completed", None)
-    placed = {one["name"]: one["host_id"] for one in done["result"]["vms"]}
-    assert {name: site.guests(name) for name in placed} == {name: [host] for name, host in placed.items()}
-    assert done["result"]["lease"]["name"] == "web"
+    # All at the same time: whoever is faster is seen by the others.
     service.post({"id": "huge", "kind": "place", "vms": [vm("huge", memory="90000G")]})
+    for name in ("web", "db"):
+        service.post({"id": name, "kind": "place", "vms": [vm(f"{name}#", count=2)], "lifetime": 3600})
+    for name in ("web", "db"):
+        done = service.ended(name)
+        assert (done["status"], done["error"]) == ("completed", None)
+        placed = {one["name"]: one["host_id"] for one in done["result"]["vms"]}
+        assert sorted(placed) == [f"{name}1", f"{name}2"]
+        assert {one: site.guests(one) for one in placed} == {one: [host] for one, host in placed.items()}
+        assert done["result"]["lease"]["name"] == name
     failed = service.ended("huge")
     assert (failed["status"], failed["tries"], failed["error"]["type"]) == ("failed", 1, "NoRoom")
     assert "0 of 4 hosts fit" in failed["error"]["message"]
@@ -236,6 +249,7 @@ def test_place(site: Site) -> None:
     site.simulator.switches(fail_calls=[])
     assert (failed["status"], failed["tries"]) == ("failed", 3)
     assert failed["error"]["message"].startswith("given up after 3 tries, the last of which failed: ")
+    assert "none of the API hosts answers" in failed["error"]["message"]
 
 
 @pytest.mark.parametrize(
