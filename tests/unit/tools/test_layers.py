@@ -26,6 +26,7 @@ def tree(tmp_path: Path) -> Path:
         f"{UTILS}/_execution/executor.py",
         f"{UTILS}/_ansible/runner.py",
         "plugins/modules/vm_migrate.py",
+        "extensions/eda/plugins/event_source/requests.py",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("from __future__ import annotations\nimport json\n")
@@ -42,6 +43,7 @@ def tree(tmp_path: Path) -> Path:
         (f"{UTILS}/_ansible/runner.py", "from ansible.module_utils.basic import AnsibleModule"),
         (f"{UTILS}/_ansible/runner.py", f"from {OURS}._execution.executor import execute"),
         ("plugins/modules/vm_migrate.py", "from ..module_utils._ansible.runner import run_module"),
+        ("extensions/eda/plugins/event_source/requests.py", f"from {OURS}._model import snapshot"),
     ],
 )
 def test_downward_imports_pass(tree: Path, file: str, statement: str) -> None:
@@ -63,6 +65,7 @@ def test_downward_imports_pass(tree: Path, file: str, statement: str) -> None:
         (f"{UTILS}/_execution/executor.py", "from .._platforms.proxmox import adapter"),
         (f"{UTILS}/_execution/executor.py", "def late():\n    from .._planning.search import plan"),
         (f"{UTILS}/_ansible/runner.py", f"from {PLUGINS}.modules import vm_migrate"),
+        ("extensions/eda/plugins/event_source/requests.py", f"from {PLUGINS}.modules import vm_migrate"),
         (f"{UTILS}/stray.py", "import json"),
     ],
 )
