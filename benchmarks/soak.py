@@ -23,11 +23,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy, Selector
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as make_plan
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import LaunchError, Platform, Simulator
 from ansible_collections.evenkeel.cluster.tests.support import faults, sail
@@ -50,8 +52,10 @@ STEPS = range(2, 9)
 """How many migrations a plan has: fewer are no journey, more take long."""
 
 
-def voyage_of(seed: int, platform: Platform) -> Voyage:
-    """A small cluster out of level, as the platform numbers its hosts, and the plan that levels it."""
+def voyage_of(seed: int, platform: Platform, *, by_ha: bool = False) -> Voyage:
+    """A small cluster out of level, as the platform numbers its hosts, and the plan that levels it; `by_ha`:
+    as one whose rules HA follows is read.
+    """
     dice = random.Random(seed)
     while True:
         shape = Shape(
@@ -64,6 +68,8 @@ def voyage_of(seed: int, platform: Platform) -> Voyage:
             numbered=platform == "vmmanager",
         )
         snapshot = generate(shape)
+        if by_ha:
+            snapshot = replace(snapshot, rules=tuple(map(_of_ha, snapshot.rules)))
         policy = Policy(aggressiveness=dice.randint(2, 5))
         if dice.random() < 0.25:
             leaving = dice.choice(snapshot.hosts).id
@@ -76,6 +82,11 @@ def voyage_of(seed: int, platform: Platform) -> Voyage:
                 rules=snapshot.rules,
                 limits=plan.policy.limits,
             )
+
+
+def _of_ha(rule: Rule) -> Rule:
+    """HA knows no even spread."""
+    return rule if rule.kind == "even_spread" else replace(rule, source=f"ha-rule:{rule.name}")
 
 
 def some_fault(voyage: Voyage, platform: str, dice: random.Random) -> tuple[str, faults.Strike]:
@@ -263,8 +274,8 @@ def in_peace(simulator: Simulator, voyage: Voyage, folder: Path) -> list[str]:
 def run(seed: int, platform: Platform, seen: Counter[str]) -> list[str]:
     """One run; gives its violations and counts the faults that it met."""
     dice = random.Random(f"{seed} {platform}")
-    voyage = voyage_of(seed, platform)
     options = dice.choice([[], ["--no-rules-as-ha"]]) if platform == "proxmox" else []
+    voyage = voyage_of(seed, platform, by_ha=platform == "proxmox" and not options)
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
         with voyage.start(platform, folder / "simulator", options) as simulator:

@@ -172,6 +172,13 @@ class Rule:
         default=1, metadata={"omit": True}
     )
 
+    @property
+    def moves_along(self) -> bool:
+        """Whether the platform itself takes all of its guests to where one of them is migrated, wanted or
+        not: HA of Proxmox VE does.
+        """
+        return self.kind == "affinity" and self.strict and self.source.startswith("ha-rule:")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:

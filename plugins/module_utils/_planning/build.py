@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from .._model.plan import Unresolved
 from .._model.policy import Policy
 from .._model.snapshot import Rule, Snapshot
+from .along import left_alone
 from .conflicts import Sharing, smallest_conflict
 from .errors import PlanningError
 from .guests import reachable, shape, stays_because
@@ -150,11 +151,12 @@ class _Builder:
         return groups
 
     def _domain(self, guests: Sequence[int]) -> frozenset[int]:
-        """The hosts that an even spread is over: those that take part and could have one of the guests."""
+        """The hosts that an even spread is over: those that take part and could have one of the guests, or
+        will keep one.
+        """
         mask = 0
         for guest in guests:
-            mask |= self.mask[guest] if self.stays[guest] is None else 0
-            mask |= 1 << self.home[guest]
+            mask |= self.mask[guest] if self.stays[guest] is None else 1 << self.home[guest]
         return frozenset(
             index for index in range(len(self.hosts)) if mask >> index & 1 and self.hosts[index].active
         )
@@ -198,16 +200,18 @@ class _Builder:
 
     def _held_by_broken_affinity(self, given_up: frozenset[str]) -> dict[int, str]:
         """Guests that have at least one partner beside them, of a rule that can't bring all partners
-        together.
+        together; and all that the platform would move along.
         """
-        held = {}
+        alone = left_alone(self.rules, given_up)
+        held = {self.guest_index[guest]: why for guest, why in alone.items()}
         for rule in self.rules:
             if rule.name in given_up:
                 homes = [self.home[self.guest_index[guest]] for guest in rule.guests]
                 for name, home in zip(rule.guests, homes, strict=True):
                     if homes.count(home) > 1:
-                        held[self.guest_index[name]] = (
-                            f"rule {rule.name} can't be kept, and moving it could make that worse"
+                        held.setdefault(
+                            self.guest_index[name],
+                            f"rule {rule.name} can't be kept, and moving it could make that worse",
                         )
         return held
 

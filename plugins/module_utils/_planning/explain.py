@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from .._model.plan import ClusterState, GuestRef, Immovable, MigrationKind, Unresolved, Violation
 from .._model.snapshot import Rule
+from .along import others_of
 from .conflicts import too_many_for_their_hosts
 from .consolidate import closing
 from .consolidate_told import why_consolidated
@@ -248,7 +249,10 @@ def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
 
 def _why_left(problem: Problem, guest: int) -> str:
     limited = ", or the plan may have no more migrations" if problem.policy.max_migrations is not None else ""
-    return problem.stays[guest] or f"no other host has room or keeps its rules{limited}"
+    others = others_of(problem.rules, problem.guests[guest].id)
+    names = ", ".join(item.name for item in problem.guests if item.id in others)
+    along = f" for it with {names}, which the platform moves along," if names else ""
+    return problem.stays[guest] or f"no other host has room{along} or keeps its rules{limited}"
 
 
 def immovable(problem: Problem, places: Sequence[int], after: ClusterState) -> tuple[Immovable, ...]:

@@ -34,11 +34,16 @@ def group(
     """Merge the guests of strict affinity rules; `conflict` says why a set of guests can't share any host.
 
     A rule that holds is never given up, since its guests do share a host; of the broken ones those that lead
-    to a conflict are, one by one, in the order of their names.
+    to a conflict are, one by one, in the order of their names; before all, those that the platform itself
+    follows are merged.
     """
     affinities = sorted(
         (rule for rule in rules if rule.kind == "affinity" and rule.strict and len(rule.guests) > 1),
-        key=lambda rule: (len({home[index[guest]] for guest in rule.guests}) > 1, rule.name),
+        key=lambda rule: (
+            len({home[index[guest]] for guest in rule.guests}) > 1,
+            not rule.moves_along,
+            rule.name,
+        ),
     )
     parent = list(range(count))
     members: dict[int, list[int]] = {}
@@ -57,6 +62,8 @@ def group(
         why = conflict(merged) if broken else None
         if why is not None:
             given_up.add(rule.name)
+            if rule.moves_along:
+                why += "; the platform moves its guests along with each other, so none of them is moved"
             unresolved.append(Unresolved(what=f"rule {rule.name}", why=why))
             continue
         for top in roots:

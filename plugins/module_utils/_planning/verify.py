@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from .._model.plan import Migration, Plan
 from .._model.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
+from .verify_along import along_defects
 from .verify_goals import goal_defects
 from .verify_replay import Replay
 
@@ -37,10 +38,11 @@ def verify(
         defects += _step_defects(snapshot, policy, plan.migrations, barred)
     if defects:
         return tuple(defects)
-    replay = Replay(snapshot, policy, plan.migrations)
+    replay = Replay(snapshot, policy, rules, plan.migrations)
     return (
         *replay.capacity_defects(),
         *(text for rule in rules for text in replay.rule_defects(rule)),
+        *along_defects(snapshot, rules, plan.migrations),
         *goal_defects(snapshot, policy, plan),
     )
 

@@ -119,3 +119,42 @@ def test_what_the_policy_excludes() -> None:
         Barred(targets=frozenset({moved.target})),
     ):
         assert defects(SIBLINGS, result, barred)
+
+
+def test_partners_that_the_platform_moves_along() -> None:
+    """One that goes alone takes the others with it: they must be there, or go there too, and at once."""
+    split = cluster(
+        {
+            "hosts": {"h1": {}, "h2": {}, "h3": {}},
+            "guests": {"a": {"host": "h1"}, "b": {"host": "h2"}, "c": {"host": "h2"}, "d": {"host": "h3"}},
+            "rules": {
+                "pair": {"kind": "affinity", "guests": ["a", "b"], "source": "ha-rule:pair"},
+                "tied": {"kind": "affinity", "guests": ["b", "c"], "source": "ha-rule:tied"},
+            },
+        }
+    )
+    result = plan(split, RULES)
+    assert [(m.guest.id, m.target) for m in result.migrations] == [("a", "h2")]
+    assert defects(split, result) == ()
+    (alone,) = one(result, "a", "h3").migrations
+    assert defects(split, with_migrations(result, [alone])) == (
+        "rule pair: step 1 takes b, c along to h3, where the plan does not want them",
+    )
+
+    def moved(guest: str, step: int, target: str = "h3") -> Migration:
+        ref = replace(alone.guest, id=guest, name=guest)
+        home = next(item.host for item in split.guests if item.id == guest)
+        return replace(alone, step=step, guest=ref, source=home, target=target)
+
+    everyone = [alone, moved("b", 2), moved("c", 3)]
+    assert defects(split, with_migrations(result, everyone)) == ()
+    first = moved("d", 1, target="h1")
+    later = [replace(step, step=step.step + 1, wave=2, after=(1,)) for step in everyone]
+    assert defects(split, with_migrations(result, [first, *later])) == ()
+    hurried = [first, *later[:2], replace(later[2], wave=1, after=())]
+    assert defects(split, with_migrations(result, hurried)) == (
+        "rule pair: its guests go at once, and come after different steps",
+    )
+    again = replace(later[0], step=5, wave=3, source="h3", target="h1", after=(2,))
+    twice = defects(split, with_migrations(result, [first, *later, again]))
+    assert any("migrated twice" in text for text in twice)
