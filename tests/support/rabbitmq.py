@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +36,7 @@ class RabbitMq:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/"
 
     def start(self) -> None:
+        before = self._ready()
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
                 [_one("usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server")],
@@ -42,9 +45,11 @@ class RabbitMq:
                 stderr=log,
                 env=self._environment(),
                 cwd=self.folder,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self._listens():
+        # It listens before it lets anybody in.
+        while self._ready() == before:
             if self._server.poll() is not None or time.monotonic() > deadline:
                 said = (self.folder / "log").read_text(errors="replace")
                 raise RuntimeError(f"RabbitMQ does not start: {said[-2000:]}")
@@ -53,15 +58,15 @@ class RabbitMq:
     def stop(self) -> None:
         """At once, as if the machine had failed."""
         if self._server is not None:
-            self._server.kill()
+            # The script and the server, which is its child.
+            with suppress(ProcessLookupError):
+                os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
 
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-        except OSError:
-            return False
-        return True
+    def _ready(self) -> int:
+        """How often it has been."""
+        log = self.folder / "log"
+        return log.read_text(errors="replace").count(" completed with ") if log.exists() else 0
 
     def _environment(self) -> dict[str, str]:
         folder = str(self.folder)
