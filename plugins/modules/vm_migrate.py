@@ -337,6 +337,28 @@ outcome:
           returned: always
           type: float
           sample: 21.4
+        along:
+          description: Guests of no step of the plan that the platform took along to the same host, such as partners
+            under HA of Proxmox VE.
+          returned: when there are any
+          type: list
+          elements: dict
+          contains:
+            guest:
+              description: Id and name of the guest.
+              returned: always
+              type: dict
+              sample: {"id": "101", "name": "cache01"}
+            from:
+              description: Id of the host that it was on.
+              returned: always
+              type: str
+              sample: pve2
+            memory:
+              description: Bytes of memory that it was using.
+              returned: always
+              type: int
+              sample: 3475301093
 """
 
 import os

@@ -75,7 +75,7 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         notices: list[str] = []
         state = present_state(before, policy)
         state_after = state
-        if outcome.count("migrated") and not check_mode:
+        if outcome.moved_anything and not check_mode:
             state_after = _state_again(platform, policy, before, state, notices)
     kept_at = _keep(outcome, params["outcome_path"], notices)
     result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
@@ -205,7 +205,7 @@ def _result(
     lines: list[str],
     memory: Mapping[str, int],
 ) -> dict[str, Any]:
-    changed = bool(outcome.count("migrated") + outcome.count("planned"))
+    changed = outcome.moved_anything
     before, after = states
     result: dict[str, Any] = {
         "changed": changed,

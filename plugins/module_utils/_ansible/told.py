@@ -18,12 +18,13 @@ _WELL = ("migrated", "already_there", "planned")
 
 
 def memory_moved(outcome: Outcome, memory: Mapping[str, int]) -> int:
-    """Bytes of what was migrated, or would be; `memory` by guest."""
-    return sum(
+    """Bytes of what was migrated, or would be, with what the platform took along; `memory` by guest."""
+    own = sum(
         memory.get(migration.guest.id, 0)
         for migration in outcome.migrations
         if migration.result in ("migrated", "planned")
     )
+    return own + sum(moved.memory for migration in outcome.migrations for moved in migration.along)
 
 
 def told(
@@ -57,8 +58,16 @@ def _row(migration: MigrationOutcome, hosts: ClusterState) -> Sequence[str]:
         f"{host_name(hosts, migration.source)} → {host_name(hosts, migration.target)}",
         migration.result.replace("_", " "),
         "" if migration.seconds is None else f"{migration.seconds:.1f} s",
-        migration.why,
+        "; ".join(text for text in (migration.why, _along(migration, hosts)) if text),
     )
+
+
+def _along(migration: MigrationOutcome, hosts: ClusterState) -> str:
+    names = [
+        f"{moved.guest.name} ({moved.guest.id}) from {host_name(hosts, moved.source)}"
+        for moved in migration.along
+    ]
+    return f"the platform moved along {', '.join(names)}" if names else ""
 
 
 def _spread(before: ClusterState, after: ClusterState) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from .._model.outcome import MovedAlong
 from .._model.snapshot import Snapshot
 from .._platforms.protocol import (
     Capacities,
@@ -33,6 +34,7 @@ class DryRun:
         self._memory = memory
         self._places: dict[str, str] = {}
         self._gained: dict[str, int] = {}
+        self._partners: dict[str, MovedAlong] = {}
 
     @property
     def capacities(self) -> Capacities:
@@ -68,18 +70,35 @@ class DryRun:
             return None
         return self._platform.check(request)
 
+    def partners(self, request: MigrationRequest) -> Sequence[MovedAlong]:
+        """Without those that have seemed to go there already."""
+        found = [
+            replace(moved, source=self._places.get(moved.guest.id, moved.source))
+            for moved in self._platform.partners(request)
+        ]
+        self._partners = {moved.guest.id: moved for moved in found if moved.source != request.target}
+        return tuple(self._partners.values())
+
     def start(self, request: MigrationRequest) -> str:
-        memory = self._memory.get(request.guest, 0)
-        self._places[request.guest] = request.target
-        self._gained[request.source] = self._gained.get(request.source, 0) - memory
-        self._gained[request.target] = self._gained.get(request.target, 0) + memory
+        self._seem_to_move(request.guest, request.source, request.target, self._memory.get(request.guest, 0))
+        for guest in request.along:
+            moved = self._partners[guest]
+            self._seem_to_move(guest, moved.source, request.target, moved.memory)
         return f"dry-run:{request.guest}:{request.target}"
+
+    def _seem_to_move(self, guest: str, source: str, target: str, memory: int) -> None:
+        self._places[guest] = target
+        self._gained[source] = self._gained.get(source, 0) - memory
+        self._gained[target] = self._gained.get(target, 0) + memory
 
     def find(self, request: MigrationRequest) -> str | None:
         return self._platform.find(request)
 
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
-        return {task: MigrationState(state="migrated", percent=100) for task in tasks}
+        return {
+            task: MigrationState(state="migrated", percent=100, along=request.along)
+            for task, request in tasks.items()
+        }
 
     def cancel(self, task: str) -> None:
         """Nothing runs that could be stopped."""

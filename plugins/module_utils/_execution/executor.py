@@ -224,16 +224,17 @@ class Executor:
             for outcome in self._ledger.outcomes()
             if outcome.result in ("failed", "cancelled")
         }
+        watched = doubtful | self._ledger.to_come_along()
         began = self._clock.monotonic()
         while doubtful:
             try:
-                now = self._platform.look(doubtful)
+                now = self._platform.look(watched)
             except PlatformError:
                 # They stay what they were called.
                 return
             self._watcher.settle(now)
             waited = self._clock.monotonic() - began
-            busy = any(now.guests[guest].busy for guest in doubtful if guest in now.guests)
+            busy = any(now.guests[guest].busy for guest in watched if guest in now.guests)
             if waited >= CANCEL_SECONDS or (waited >= LATE_SECONDS and not busy):
                 return
             if not busy and not self._watcher.may_go_on():

@@ -64,30 +64,38 @@ def verdict(
         return Verdict("drop", f"there is no host {migration.target} any more")
     if not target.active:
         return Verdict("drop", f"{migration.target} takes no guests now")
-    generous = migration.kind in MENDING or migration.target in mended
-    return _room(
-        migration, now, underway, limits, limits.memory_for_rules if generous else limits.memory
-    )
+    return room([migration], now, underway, limits, mended)
 
 
-def _room(
-    migration: Migration, now: ClusterNow, underway: Sequence[Migration], limits: Limits, percent: float
+def room(
+    coming: Sequence[Migration],
+    now: ClusterNow,
+    underway: Sequence[Migration],
+    limits: Limits,
+    mended: Collection[str] = (),
 ) -> Verdict:
-    """Whether the target's memory, as measured, with all that is on its way to it, still has room.
+    """Whether the target's memory, as measured, with all that is on its way to it, still has room for a
+    migration, which is the first of `coming`, and for those that the platform takes along with it.
 
     What is on its way counts in full though some of it is measured already: rather wait than fill a host.
     """
+    migration, *along = coming
+    generous = migration.kind in MENDING or migration.target in mended
+    percent = limits.memory_for_rules if generous else limits.memory
     target = now.hosts[migration.target]
     if target.memory_capacity is None or target.memory_used is None:
         return GO
     ceiling = target.memory_capacity * percent / 100 - limits.memory_reserve
     arriving = sum(other.cost.memory for other in underway if other.target == migration.target)
-    if target.memory_used + arriving + migration.cost.memory <= ceiling:
+    memory = sum(other.cost.memory for other in coming)
+    if target.memory_used + arriving + memory <= ceiling:
         return GO
+    names = ", ".join(f"{other.guest.name} ({other.guest.id})" for other in along)
     touching = any(migration.target in (other.source, other.target) for other in underway)
     return Verdict(
         "wait" if touching else "drop",
         f"{migration.target} has no room:"
         f" {(target.memory_used + arriving) / MIB:.0f} MiB in use or on the way,"
-        f" {migration.cost.memory / MIB:.0f} MiB to come, {ceiling / MIB:.0f} MiB allowed",
+        f" {memory / MIB:.0f} MiB to come{f' with {names}, which the platform moves along' * bool(along)},"
+        f" {ceiling / MIB:.0f} MiB allowed",
     )

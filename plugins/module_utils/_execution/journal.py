@@ -12,14 +12,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 from .._model.codec import decode, encode
 from .._model.errors import InputError
-from .._model.outcome import MigrationOutcome
+from .._model.outcome import MigrationOutcome, MovedAlong
 from .errors import JournalError
 
 
@@ -27,7 +28,7 @@ from .errors import JournalError
 class Past:
     """What an unfinished run left: when steps were begun, the tasks of those that were started, the ends of
     those that ended, and whether it was undoing what it had done. `told` are all ends in the journal, those
-    of another plan too: perhaps nobody has heard of them.
+    of another plan too: perhaps nobody has heard of them. `along` are those that steps took along.
     """
 
     begun: Mapping[int, str] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Past:
     ended: Mapping[int, MigrationOutcome] = field(default_factory=dict)
     going_home: bool = False
     told: tuple[MigrationOutcome, ...] = ()
+    along: Mapping[int, tuple[MovedAlong, ...]] = field(default_factory=dict)
 
 
 class Journal:
@@ -47,9 +49,12 @@ class Journal:
         self.past = self._read()
         self._stream: TextIOWrapper | None = self._open()
 
-    def begin(self, step: int, at: str) -> None:
-        """A migration is about to be started. On disk when this returns."""
-        self._write({"event": "begin", "step": step, "at": at}, durable=True)
+    def begin(self, step: int, at: str, along: Sequence[MovedAlong] = ()) -> None:
+        """A migration is about to be started, and takes others along. On disk when this returns."""
+        record: dict[str, object] = {"event": "begin", "step": step, "at": at}
+        if along:
+            record["along"] = [encode(moved) for moved in along]
+        self._write(record, durable=True)
 
     def started(self, step: int, task: str) -> None:
         self._note({"event": "started", "step": step, "task": task})
@@ -86,6 +91,7 @@ class Journal:
         begun: dict[int, str] = {}
         tasks: dict[int, str] = {}
         ended: dict[int, MigrationOutcome] = {}
+        along: dict[int, tuple[MovedAlong, ...]] = {}
         told: list[MigrationOutcome] = []
         same_plan = going_home = False
         for line in lines:
@@ -103,11 +109,12 @@ class Journal:
                     going_home = True
                 elif record["event"] == "begin":
                     begun[record["step"]] = record["at"]
+                    along.update(_along(record))
                 elif record["event"] == "started":
                     tasks[record["step"]] = record["task"]
             except (ValueError, KeyError, TypeError, InputError):
                 continue
-        return Past(begun, tasks, ended, going_home, tuple(told))
+        return Past(begun, tasks, ended, going_home, tuple(told), along)
 
     def _open(self) -> TextIOWrapper | None:
         if self._path is None:
@@ -145,3 +152,9 @@ class Journal:
 
     def _trouble(self, what: str, error: OSError) -> JournalError:
         return JournalError(f"{self._path} can't be {what}: {error.strerror}", where="journal_path")
+
+
+def _along(record: Mapping[str, Any]) -> dict[int, tuple[MovedAlong, ...]]:
+    """Those that a step that was begun takes along, by the step."""
+    moved = [decode(MovedAlong, item, "along") for item in record.get("along", ())]
+    return {record["step"]: tuple(moved)} if moved else {}

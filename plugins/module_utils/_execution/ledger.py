@@ -9,10 +9,10 @@ Private to the collection.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .._model.outcome import MigrationOutcome, Result
+from .._model.outcome import MigrationOutcome, MovedAlong, Result
 from .._model.plan import Migration
 from .._platforms.protocol import MigrationRequest
 from .clock import Clock
@@ -23,23 +23,46 @@ WELL: frozenset[Result] = frozenset({"migrated", "already_there"})
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A migration that the platform carries out; `since` is on the clock's own scale."""
+    """A migration that the platform carries out, and `along` what it takes along; `since` is on the clock's
+    own scale.
+    """
 
     migration: Migration
     since: float
     at: str
+    along: tuple[MovedAlong, ...] = ()
 
     @property
     def request(self) -> MigrationRequest:
-        return request_for(self.migration)
+        return request_for(self.migration, self.along)
+
+    @property
+    def moves(self) -> tuple[Migration, ...]:
+        """All that is under way with it."""
+        return self.migration, *taken_along(self.migration, self.along)
 
 
-def request_for(migration: Migration) -> MigrationRequest:
+def taken_along(migration: Migration, along: Sequence[MovedAlong]) -> list[Migration]:
+    """What the platform does besides, as if it were planned."""
+    return [
+        replace(
+            migration,
+            guest=moved.guest,
+            source=moved.source,
+            cost=replace(migration.cost, memory=moved.memory),
+            storage={},
+        )
+        for moved in along
+    ]
+
+
+def request_for(migration: Migration, along: Sequence[MovedAlong] = ()) -> MigrationRequest:
     return MigrationRequest(
         guest=migration.guest.id,
         source=migration.source,
         target=migration.target,
         storage=migration.storage,
+        along=tuple(moved.guest.id for moved in along),
     )
 
 
@@ -62,6 +85,8 @@ class Ledger:
         self._clock = clock
         self._heard = ended
         self._left: list[tuple[float, Migration]] = []
+        self._along = dict(journal.past.along)
+        self._planned = {(migration.guest.id, migration.target) for migration in migrations}
         self.running: dict[str, Begun] = {}
         self.memory = {migration.step: migration.cost.memory for migration in migrations}
         self.later_targets: Mapping[int, frozenset[str]] = _later_targets(migrations)
@@ -73,6 +98,41 @@ class Ledger:
     @property
     def underway(self) -> Sequence[Migration]:
         return tuple(begun.migration for begun in self.running.values())
+
+    @property
+    def moving(self) -> Sequence[Migration]:
+        """What is under way, with what the platform takes along: each guest once."""
+        moves = [*self.underway, *(move for begun in self.running.values() for move in begun.moves[1:])]
+        return tuple({(move.guest.id, move.target): move for move in reversed(moves)}.values())
+
+    def comes_along(self, migration: Migration) -> bool:
+        """Whether one that is under way takes this guest along to where it is to go."""
+        return any(
+            begun.migration.target == migration.target
+            and any(moved.guest.id == migration.guest.id for moved in begun.along)
+            for begun in self.running.values()
+        )
+
+    def came_with(self, migration: Migration) -> int | None:
+        """The step of this run that took the guest along to where it was to go; None when none has."""
+        begun = {begun.migration.step: begun.migration.target for begun in self.running.values()}
+        begun.update((step, outcome.target) for step, outcome in self._ended.items())
+        steps = (
+            step
+            for step, along in self._along.items()
+            if begun.get(step) == migration.target
+            and any(moved.guest.id == migration.guest.id for moved in along)
+        )
+        return next(steps, None)
+
+    def to_come_along(self) -> set[str]:
+        """Guests that migrations which did not end well were to take along."""
+        return {
+            moved.guest.id
+            for step, along in self._along.items()
+            for moved in along
+            if step in self._ended and self._ended[step].result in ("failed", "cancelled")
+        }
 
     def settling(self, seconds: float) -> Sequence[Migration]:
         """Those that ended no longer ago: the platform may not count them where they are now, and one that it
@@ -108,28 +168,51 @@ class Ledger:
     def its_turn(self, migration: Migration) -> bool:
         return all(step in self._ended for step in migration.after)
 
-    def begin(self, migration: Migration) -> str:
-        """A migration is about to be started; gives the moment."""
+    def begin(self, migration: Migration, along: Sequence[MovedAlong] = ()) -> str:
+        """A migration is about to be started, and takes others along; gives the moment."""
         at = self._clock.now()
-        self._journal.begin(migration.step, at)
+        self._journal.begin(migration.step, at, along)
+        self._along[migration.step] = tuple(along)
         return at
+
+    def begun_with(self, migration: Migration) -> tuple[MovedAlong, ...]:
+        """Those that it was last begun to take along, by this run or an earlier part of it."""
+        return self._along.get(migration.step, ())
 
     def started(self, migration: Migration, task: str, at: str) -> None:
         """The platform carries it out, started by this run or found under way."""
         self._journal.started(migration.step, task)
         del self._pending[migration.step]
-        self.running[task] = Begun(migration, self._clock.monotonic(), at)
+        along = self.begun_with(migration)
+        self.running[task] = Begun(migration, self._clock.monotonic(), at, along)
 
     def end_pending(self, migration: Migration, result: Result, why: str = "") -> None:
         """The end of a migration that was not started by this run."""
         del self._pending[migration.step]
         self._end(migration, result, why)
 
-    def end_running(self, task: str, result: Result, why: str = "") -> None:
+    def end_running(self, task: str, result: Result, why: str = "", along: Collection[str] = ()) -> None:
+        """`along` are the guests that were seen to have come along."""
         begun = self.running.pop(task)
         seconds = round(self._clock.monotonic() - begun.since, 3)
-        self._left.append((self._clock.monotonic(), begun.migration))
-        self._end(begun.migration, result, why, task, begun.at, seconds)
+        self._left += [(self._clock.monotonic(), move) for move in begun.moves]
+        told = self._told_along(begun.migration.step, begun.migration.target, along)
+        self._end(begun.migration, result, why, task, begun.at, seconds, told)
+
+    def brought(self, step: int, guests: Collection[str]) -> None:
+        """Some of these turn out to have come along with a step that did not end well."""
+        outcome = self._ended[step]
+        along = self._told_along(step, outcome.target, guests)
+        if along != outcome.along:
+            self._note(replace(outcome, along=along))
+
+    def _told_along(self, step: int, target: str, guests: Collection[str]) -> tuple[MovedAlong, ...]:
+        """Those that no step of the plan tells of."""
+        return tuple(
+            moved
+            for moved in self._along.get(step, ())
+            if moved.guest.id in guests and (moved.guest.id, target) not in self._planned
+        )
 
     def _end(
         self,
@@ -139,6 +222,7 @@ class Ledger:
         task: str | None = None,
         started_at: str | None = None,
         seconds: float | None = None,
+        along: tuple[MovedAlong, ...] = (),
     ) -> None:
         outcome = MigrationOutcome(
             step=migration.step,
@@ -151,6 +235,7 @@ class Ledger:
             started_at=started_at,
             ended_at=self._clock.now(),
             seconds=seconds,
+            along=along,
         )
         self._note(outcome)
 
@@ -166,6 +251,7 @@ class Ledger:
     def add(self, migrations: Sequence[Migration]) -> None:
         """More to do: the way home."""
         self._order += [migration.step for migration in migrations]
+        self._planned.update((migration.guest.id, migration.target) for migration in migrations)
         self._pending.update({migration.step: migration for migration in migrations})
         self.memory.update({migration.step: migration.cost.memory for migration in migrations})
         self.later_targets = {**self.later_targets, **_later_targets(migrations)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from .._model.outcome import MovedAlong
 from .._model.plan import HostMemory, Migration
 from .._model.snapshot import Snapshot
 from .._platforms.protocol import (
@@ -74,6 +75,14 @@ class Reclaiming:
 
     def check(self, request: MigrationRequest) -> str | None:
         return self._platform.check(request)
+
+    def partners(self, request: MigrationRequest) -> Sequence[MovedAlong]:
+        found = self._platform.partners(request)
+        for moved in found:
+            # Once they have come, they count like those of the plan.
+            self._homes.setdefault(moved.guest.id, moved.source)
+            self._sizes.setdefault(moved.guest.id, moved.memory)
+        return found
 
     def start(self, request: MigrationRequest) -> str:
         return self._platform.start(request)

@@ -8,14 +8,17 @@ Private to the collection.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from .._model.outcome import MovedAlong
 from .._model.plan import Migration
 from .._platforms.errors import PlatformError, SessionLost, UnexpectedAnswer, Unreachable
 from .._platforms.protocol import ClusterNow, Platform
 from .clock import Clock
 from .conflicts import Conflicts
-from .freshness import MENDING, Verdict, verdict
+from .freshness import GO, MENDING, Verdict, room, verdict
 from .journal import Past
-from .ledger import WELL, Ledger, request_for
+from .ledger import WELL, Ledger, request_for, taken_along
 from .slots import Slots
 from .urgency import by_urgency
 from .work import BUSY_SECONDS, START_ATTEMPTS, Work
@@ -77,12 +80,14 @@ class Starter:
 
     def _consider(self, migration: Migration, now: ClusterNow) -> None:
         ledger = self._ledger
-        underway = ledger.underway
+        underway = ledger.moving
         room_for = [*underway, *ledger.settling(self._platform.capacities.settling_seconds)]
         later = ledger.later_targets[migration.step]
         judged = verdict(migration, now, room_for, self._limits, later, self._mended)
         if judged.answer == "there":
             self._arrived(migration)
+        elif judged.answer != "drop" and ledger.comes_along(migration):
+            return
         elif judged.answer == "busy":
             self._follow_or_drop(migration, judged)
         elif judged.answer == "drop":
@@ -91,7 +96,7 @@ class Starter:
             others = [other for other in ledger.pending if other is not migration]
             conflict = self._conflicts.with_migration(migration, now, underway, [*others, migration])
             if conflict is None:
-                self._start(migration)
+                self._start(migration, now)
             else:
                 ledger.end_pending(migration, "skipped", conflict)
 
@@ -102,6 +107,8 @@ class Starter:
             self._ledger.take_over(past)
         elif migration.step in self._past.begun or migration.step in self._attempts:
             self._ledger.end_pending(migration, "migrated", "it ended while nobody was watching")
+        elif (step := self._ledger.came_with(migration)) is not None:
+            self._ledger.end_pending(migration, "migrated", f"the platform moved it along with step {step}")
         else:
             self._ledger.end_pending(migration, "already_there")
 
@@ -111,7 +118,8 @@ class Starter:
         """
         task = self._found(migration)
         if task is not None and task not in self._ledger.running:
-            self._ledger.started(migration, task, self._ledger.begin(migration))
+            at = self._ledger.begin(migration, self._ledger.begun_with(migration))
+            self._ledger.started(migration, task, at)
         elif (
             self._clock.monotonic() - self._busy.setdefault(migration.step, self._clock.monotonic())
             >= BUSY_SECONDS
@@ -133,7 +141,35 @@ class Starter:
         except PlatformError:
             return None
 
-    def _start(self, migration: Migration) -> None:
+    def _with_partners(self, migration: Migration, along: Sequence[MovedAlong], now: ClusterNow) -> Verdict:
+        """Whether those that the platform takes along may go there as well: there is room for all, and none
+        of them breaks a rule.
+        """
+        ledger = self._ledger
+        settling = ledger.settling(self._platform.capacities.settling_seconds)
+        known = {(move.guest.id, move.target) for move in (*ledger.moving, *settling)}
+        coming = [
+            move
+            for move in taken_along(migration, along)
+            if (move.guest.id, move.target) not in known
+        ]
+        if not coming:
+            return GO
+        found = room([migration, *coming], now, [*ledger.moving, *settling], self._limits, self._mended)
+        if found.answer != "go":
+            return found
+        members = self._conflicts.members([migration, *coming, *ledger.pending])
+        present = self._platform.look(members)
+        others = [move for move in ledger.pending if move.guest.id not in {one.guest.id for one in coming}]
+        for move in coming:
+            moving = [*ledger.moving, migration, *(other for other in coming if other is not move)]
+            conflict = self._conflicts.with_migration(move, present, moving, [*others, *coming, migration])
+            if conflict is not None:
+                name = f"{move.guest.name} ({move.guest.id})"
+                return Verdict("drop", f"the platform would move {name} along: {conflict}")
+        return GO
+
+    def _start(self, migration: Migration, now: ClusterNow) -> None:
         request = request_for(migration)
         try:
             objection = self._platform.check(request)
@@ -141,8 +177,14 @@ class Starter:
                 if not self._has_changed(migration):
                     self._ledger.end_pending(migration, "skipped", f"the platform refuses: {objection}")
                 return
-            at = self._ledger.begin(migration)
-            task = self._platform.start(request)
+            along = self._platform.partners(request)
+            judged = self._with_partners(migration, along, now)
+            if judged.answer == "drop":
+                self._ledger.end_pending(migration, "skipped", judged.why)
+            if judged.answer != "go":
+                return
+            at = self._ledger.begin(migration, along)
+            task = self._platform.start(request_for(migration, along))
         except _UNHEARD as error:
             # The next look tells whether it runs, has arrived, or has to be started again.
             self._attempts[migration.step] = self._attempts.get(migration.step, 0) + 1

@@ -44,17 +44,19 @@ class Watcher:
             state = states.get(task, _UNKNOWN)
             self.percent[task] = state.percent
             if state.state != "running":
-                self._end(task, state.state, state.why)
+                self._end(task, state)
             else:
                 self._watch_time(task, begun)
 
-    def _end(self, task: str, result: Result, why: str) -> None:
+    def _end(self, task: str, state: MigrationState) -> None:
+        result: Result = "failed" if state.state == "running" else state.state
+        why = state.why
         cancelling = self._cancelling.get(task)
         if cancelling is not None and result == "cancelled":
             result, why = "failed" if cancelling.late else "cancelled", cancelling.why
         elif cancelling is not None and result == "failed":
             why = f"{cancelling.why}; {why}"
-        self._ledger.end_running(task, result, why)
+        self._ledger.end_running(task, result, why, state.along)
 
     def cancel_all(self, why: str) -> None:
         """Ask the platform to stop everything that runs; `poll` tells what came of it."""
@@ -83,6 +85,9 @@ class Watcher:
                 and guest.host == outcome.target
             ):
                 self._ledger.correct(outcome.step, f"it arrived after all, though: {outcome.why}")
+            there = {other for other, state in now.guests.items() if state.host == outcome.target}
+            if outcome.result in ("failed", "cancelled"):
+                self._ledger.brought(outcome.step, there)
 
     def _watch_time(self, task: str, begun: Begun) -> None:
         now = self._clock.monotonic()

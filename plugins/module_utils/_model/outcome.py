@@ -20,6 +20,15 @@ Result = Literal["migrated", "already_there", "planned", "skipped", "failed", "c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MovedAlong:
+    """A guest that the platform takes along when another one is migrated, such as a partner under HA."""
+
+    guest: GuestRef
+    source: Id = field(metadata={"json": "from"})
+    memory: Annotated[int, Bounds(least=0), "bytes of memory that it was using"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationOutcome:
     """The end of one migration. `planned` is check mode's word for what would have been started."""
 
@@ -33,6 +42,9 @@ class MigrationOutcome:
     started_at: Moment | None = None
     ended_at: Annotated[Moment | None, "when its end was seen"] = None
     seconds: Annotated[float, Bounds(least=0)] | None = None
+    along: Annotated[
+        tuple[MovedAlong, ...], "guests of no step of the plan that the platform took along to the same host"
+    ] = field(default=(), metadata={"omit": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +92,13 @@ class Outcome:
     def counts(self) -> dict[str, int]:
         """How many migrations ended in each way."""
         return {result: self.count(result) for result in get_args(Result)}
+
+    @property
+    def moved_anything(self) -> bool:
+        """Whether any guest was migrated, or would be: also when the platform only moved it along."""
+        return any(
+            migration.result in ("migrated", "planned") or migration.along for migration in self.migrations
+        )
 
     def count(self, result: Result) -> int:
         return sum(1 for migration in self.migrations if migration.result == result)

@@ -13,17 +13,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from .._model.outcome import MovedAlong
 from .._model.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationRequest:
-    """One guest from one host to another; `storage` maps datastores whose disks go along to where they go."""
+    """One guest from one host to another; `storage` maps datastores whose disks go along to where they go,
+    `along` are the ids of the guests that the platform takes along, as `partners` told.
+    """
 
     guest: str
     source: str
     target: str
     storage: Mapping[str, str] = field(default_factory=dict)
+    along: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +61,14 @@ class ClusterNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationState:
-    """How a started migration fares. `migrated` only when the guest has been seen on its target."""
+    """How a started migration fares. `migrated` only when the guest has been seen on its target; `along` are
+    those that were to come along and have been seen there, once it has ended.
+    """
 
     state: Literal["running", "migrated", "failed", "cancelled"]
     percent: float | None = None
     why: str = ""
+    along: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +103,11 @@ class Platform(Protocol):
 
     def check(self, request: MigrationRequest) -> str | None:
         """Ask the platform whether it would carry this out: None, or the reason why not. Changes nothing."""
+
+    def partners(self, request: MigrationRequest) -> Sequence[MovedAlong]:
+        """The guests that the platform would take along to the target, without those that are there already;
+        whether these may go there is part of `check`.
+        """
 
     def start(self, request: MigrationRequest) -> str:
         """Start a migration; gives the platform's name of the task, which `poll` and `cancel` take."""

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
+from .._model.outcome import MovedAlong
 from .._model.snapshot import Snapshot
+from ._proxmox.along import Partners, guest_id, label
 from ._proxmox.answers import Row, row, rows, whole
 from ._proxmox.bridges import Bridges
 from ._proxmox.checking import Preconditions, preconditions
@@ -88,17 +91,23 @@ class ProxmoxPlatform:
 
     def check(self, request: MigrationRequest) -> str | None:
         self._demand_right(request)
-        found = self._preconditions(request)
+        found = self._with_partners(request, self._preconditions(request))
         self._checked[_key(request)] = found
         return found.objection
 
+    def partners(self, request: MigrationRequest) -> tuple[MovedAlong, ...]:
+        found = self._checked.get(_key(request)) or self._preconditions(request)
+        return self._partners(request, found).moved_along()
+
     def start(self, request: MigrationRequest) -> str:
         self._demand_right(request)
-        found = self._checked.pop(_key(request), None) or self._preconditions(request)
+        found = self._checked.pop(_key(request), None) or self._with_partners(
+            request, self._preconditions(request)
+        )
         if found.objection is not None:
             raise Refused(found.objection, where=f"guest {request.guest}")
         task = start(self._session, self._connection, request, self._entry(request.guest), found)
-        self._follower.began(task, found.partners)
+        self._follower.began(task, tuple(map(guest_id, found.partners)))
         return task
 
     def find(self, request: MigrationRequest) -> str | None:
@@ -129,6 +138,21 @@ class ProxmoxPlatform:
 
     def close(self) -> None:
         self._session.close()
+
+    def _partners(self, request: MigrationRequest, found: Preconditions) -> Partners:
+        return Partners.of(found.partners, request.target, self._present().guests)
+
+    def _with_partners(self, request: MigrationRequest, found: Preconditions) -> Preconditions:
+        """HA asks nothing of those that it moves along: they may lack storage there, or a bridge."""
+        if found.objection is not None or not found.partners:
+            return found
+        partners = self._partners(request, found)
+        objections = [f"HA would move {sid} along, which the account does not see" for sid in partners.unseen]
+        for entry, theirs in partners.requests(request.target):
+            objection = self._preconditions(theirs).objection
+            if objection is not None:
+                objections.append(f"HA would move {label(entry)} along: {objection}")
+        return replace(found, objection="; ".join(objections) or None)
 
     def _preconditions(self, request: MigrationRequest) -> Preconditions:
         entry = self._entry(request.guest)

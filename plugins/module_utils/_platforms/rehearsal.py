@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .._model.errors import InputError
 from .._model.moves import moved
+from .._model.outcome import MovedAlong
 from .._model.snapshot import Guest, Host, Snapshot
 from .errors import NotFound, PlatformError, Refused
 from .protocol import Capacities, ClusterNow, GuestNow, HostNow, MigrationRequest, MigrationState
@@ -57,6 +58,10 @@ class RehearsalPlatform:
 
     def check(self, request: MigrationRequest) -> str | None:
         return _objection(self.read(), request)
+
+    def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
+        """It moves nobody along."""
+        return ()
 
     def start(self, request: MigrationRequest) -> str:
         with self._locked():

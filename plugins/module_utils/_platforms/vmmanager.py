@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 from .._model.moments import written
+from .._model.outcome import MovedAlong
 from .._model.snapshot import Snapshot
 from ._vmmanager.checking import Checker, Preconditions
 from ._vmmanager.clusters import ClusterPlace, cluster_ids, find_cluster
@@ -97,6 +98,10 @@ class VMManagerPlatform:
         found = self._preconditions(request)
         self._checked[_key(request)] = found
         return found.objection
+
+    def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
+        """It moves nobody along."""
+        return ()
 
     def start(self, request: MigrationRequest) -> str:
         found = self._checked.pop(_key(request), None) or self._preconditions(request)

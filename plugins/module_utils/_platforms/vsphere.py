@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from .._model.errors import InputError
+from .._model.outcome import MovedAlong
 from .._model.snapshot import Snapshot
 from ._vsphere.check import Patience, objections
 from ._vsphere.clusters import ClusterPlace, clusters, find_cluster
@@ -99,6 +100,10 @@ class VSpherePlatform:
     def check(self, request: MigrationRequest) -> str | None:
         found = self._session.renewing(lambda: self._objections(request))
         return "; ".join(found) or None
+
+    def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
+        """It moves nobody along."""
+        return ()
 
     def start(self, request: MigrationRequest) -> str:
         spec = self._session.renewing(lambda: relocation(self._session, request))

@@ -139,3 +139,15 @@ def _rows(cluster: str, outcome: MigrationOutcome) -> Iterator[dict[str, str | N
             "why": outcome.why,
             "started_at": outcome.started_at,
         }
+    if outcome.ended_at is not None:
+        for moved in outcome.along:
+            yield {
+                "cluster": cluster,
+                "guest": moved.guest.id,
+                "ended_at": outcome.ended_at,
+                "source": moved.source,
+                "target": outcome.target,
+                "result": "migrated",
+                "why": f"the platform moved it along with {outcome.guest.name}",
+                "started_at": outcome.started_at,
+            }

@@ -376,7 +376,7 @@ def test_partners_that_ha_moves_along_are_named(simulator: Simulate) -> None:
     rules = (clusters.rule("pair", "affinity", 100, 101),)
     served = simulator("proxmox", clusters.cluster(cluster.hosts, cluster.guests, rules))
     state = migrate(clusters.connect(served), request(100, "pve1", "pve2"))
-    assert state == MigrationState(state="migrated", percent=100, why="HA moves along: vm:101")
+    assert state == MigrationState(state="migrated", percent=100, why="HA moves along: guest101 (101)")
     assert clusters.place(served, 101) == "pve2"
 
 

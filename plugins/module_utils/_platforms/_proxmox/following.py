@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ..errors import NotFound, PlatformError
 from ..protocol import MigrationRequest, MigrationState
+from .along import arrived, label, still_moving
 from .answers import Row, Upid, interrupted, row, rows, succeeded
 from .guests import id_of
 from .ha import BUSY
@@ -55,7 +56,7 @@ class Follower:
         self._transferred = Transferred(session, monotonic)
 
     def began(self, task: str, partners: tuple[str, ...]) -> None:
-        """`partners` are the HA resources that come along."""
+        """`partners` are the ids of the guests that come along."""
         self._partners[task] = partners
         if Upid.parse(task).type == HA_REQUEST:
             self._ha[task] = _HaRequest(self._monotonic())
@@ -82,7 +83,7 @@ class Follower:
             if entry is None:
                 states[task] = MigrationState(state="failed", why="the guest is gone")
             elif task in with_ha:
-                states[task] = self._ha_state(task, request, entry)
+                states[task] = self._ha_state(task, request, places)
             else:
                 states[task] = self._state(task, request, entry, ends[task] or "")
         return states
@@ -147,21 +148,30 @@ class Follower:
         cancelled = task in self._cancelled or interrupted(end)
         return MigrationState(state="cancelled" if cancelled else "failed", why=why)
 
-    def _ha_state(self, task: str, request: MigrationRequest, entry: Row) -> MigrationState:
-        partners = self._partners.get(task, ())
-        along = f"HA moves along: {', '.join(partners)}" if partners else ""
+    def _ha_state(
+        self, task: str, request: MigrationRequest, places: Mapping[str, Row]
+    ) -> MigrationState:
+        """It ends when all that HA moves along have come to rest as well."""
+        entry = places[request.guest]
+        partners = request.along or self._partners.get(task, ())
+        names = [label(places[guest]) for guest in partners if guest in places]
+        along = f"HA moves along: {', '.join(names)}" if names else ""
         followed = self._ha.setdefault(task, _HaRequest(self._monotonic()))
         if entry.get("hastate") in BUSY:
             followed.seen_moving = True
             return self._running(task, along)
+        if task not in self._cancelled and still_moving(partners, places):
+            return MigrationState(state="running", why=along)
+        there = arrived(request.along, request.target, places)
         if entry.get("node") == request.target and entry.get("lock") != "migrate":
-            return MigrationState(state="migrated", percent=100, why=along)
+            return MigrationState(state="migrated", percent=100, why=along, along=there)
         waited = self._monotonic() - followed.since
         if not followed.seen_moving and waited < HA_PATIENCE_SECONDS:
             return MigrationState(state="running", why=along)
         return MigrationState(
             state="cancelled" if task in self._cancelled else "failed",
             why=f"the guest is on {entry.get('node')}: {self._ha_reason(task, request)}",
+            along=there,
         )
 
     def _ha_reason(self, task: str, request: MigrationRequest) -> str:
