@@ -25,8 +25,10 @@ TOLERANCE = 1e-6
 class Replay:
     """What the hosts can come to carry in the worst interleaving."""
 
-    def __init__(self, snapshot: Snapshot, policy: Policy, migrations: Sequence[Migration]) -> None:
-        self.snapshot, self.policy, self.migrations = snapshot, policy, migrations
+    def __init__(
+        self, snapshot: Snapshot, policy: Policy, rules: Sequence[Rule], migrations: Sequence[Migration]
+    ) -> None:
+        self.snapshot, self.policy, self.rules, self.migrations = snapshot, policy, rules, migrations
         self.hosts = {host.id: host for host in snapshot.hosts}
         self.guests = {guest.id: guest for guest in snapshot.guests}
         position = {migration.step: index for index, migration in enumerate(migrations)}
@@ -203,7 +205,8 @@ class Replay:
     def _even_defects(self, rule: Rule, members: Sequence[str], moving: Sequence[int]) -> Iterable[str]:
         """The counts on two hosts never differ by more than the skew, or than they did at first."""
         touched = {self.migrations[i].target for i in moving} | {self.migrations[i].source for i in moving}
-        counts = {host.id: 0 for host in self.snapshot.hosts if host.active}
+        shut = set.intersection(*(self._shut_out_of(guest) for guest in members))
+        counts = {host.id: 0 for host in self.snapshot.hosts if host.active and host.id not in shut}
         for guest in members:
             if self.guests[guest].host in counts:
                 counts[self.guests[guest].host] += 1
@@ -216,7 +219,8 @@ class Replay:
         allowed = max(rule.max_skew, max(counts[h] for h in reachable) - min(counts[h] for h in reachable))
         most, least = dict(counts), dict(counts)
         for index in moving:
-            most[self.migrations[index].target] += 1
+            if self.migrations[index].target in most:
+                most[self.migrations[index].target] += 1
             if self.migrations[index].source in least:
                 least[self.migrations[index].source] -= 1
         for high in sorted(reachable & touched):
@@ -227,6 +231,17 @@ class Replay:
                 difference = counts[high] - counts[low] + self.worst(gains, reliefs)
                 if difference > allowed + TOLERANCE:
                     yield f"rule {rule.name}: {high} can come to hold {difference:g} more than {low}"
+
+    def _shut_out_of(self, guest: str) -> set[str]:
+        """The hosts on which no strict rule lets the guest be."""
+        shut: set[str] = set()
+        for rule in self.rules:
+            if rule.strict and guest in rule.guests:
+                if rule.kind == "host_anti_affinity":
+                    shut.update(rule.hosts)
+                elif rule.kind == "host_affinity":
+                    shut.update(self.hosts.keys() - set(rule.hosts))
+        return shut
 
     def _shifts(
         self, moving: Sequence[int], high: str, low: str

@@ -85,12 +85,25 @@ class _Run:
                 self.found.append(f"step {migration.step}: guests of {rule.name} meet")
 
     def skew(self, rule: Rule) -> int:
-        """Over the hosts that the rule's guests ever touch."""
+        """Over the hosts that the rule's guests ever touch and that may have one of them."""
         touched = {m.target for m in self.plan.migrations if m.guest.id in rule.guests}
         touched |= {self.guests[guest].host for guest in rule.guests if guest in self.guests}
+        touched -= set.intersection(
+            *(self.closed(guest) for guest in rule.guests if guest in self.guests), touched
+        )
         counts = Counter(self.places[guest][0] for guest in rule.guests if guest in self.places)
         numbers = [counts[host] for host in touched if host in self.active]
         return max(numbers, default=0) - min(numbers, default=0)
+
+    def closed(self, guest: str) -> set[str]:
+        """Hosts that a strict rule shuts to the guest."""
+        return {
+            host
+            for rule in self.rules
+            if rule.strict and guest in rule.guests and rule.kind.startswith("host_")
+            for host in self.hosts
+            if (host in rule.hosts) != (rule.kind == "host_affinity")
+        }
 
     def meeting(self, rule: Rule) -> set[tuple[str, str]]:
         members = [guest for guest in rule.guests if guest in self.places]
