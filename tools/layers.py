@@ -26,9 +26,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     f"{UTILS}/_planning/verify_placement.py": (f"{UTILS}/_model",),
     f"{UTILS}/_planning/verify.py": (
         f"{UTILS}/_model",
+        f"{UTILS}/_planning/verify_along.py",
         f"{UTILS}/_planning/verify_goals.py",
         f"{UTILS}/_planning/verify_replay.py",
     ),
+    f"{UTILS}/_planning/verify_along.py": (f"{UTILS}/_model",),
     f"{UTILS}/_planning/verify_replay.py": (f"{UTILS}/_model",),
     f"{UTILS}/_planning/verify_goals.py": (f"{UTILS}/_model",),
     f"{UTILS}/_platforms": (f"{UTILS}/_model",),

@@ -75,19 +75,18 @@ class _Place:
     def is_next(self) -> bool:
         """Take a ticket, unless somebody is just taking one. Whether nobody is before it."""
         try:
-            self._take_ticket(wait=False)
-            self._wait_for_those_before(wait=False)
+            ticket = self._take_ticket(wait=False)
+            self._wait_for_those_before(ticket, wait=False)
         except (BlockingIOError, PermissionError):
             return False
         return True
 
     def wait(self) -> None:
         """Until nobody is before it."""
-        if self._ticket is None:
-            self._take_ticket(wait=True)
-        self._wait_for_those_before(wait=True)
+        ticket = self._take_ticket(wait=True) if self._ticket is None else self._ticket
+        self._wait_for_those_before(ticket, wait=True)
 
-    def _take_ticket(self, *, wait: bool) -> None:
+    def _take_ticket(self, *, wait: bool) -> int:
         _lock(self._turn, fcntl.F_WRLCK, 0, 1, wait=wait)
         ticket = int.from_bytes(os.pread(self._turn, _COUNTER.size, 0), "little") % _MOST + 1
         # The byte of a new ticket is nobody's, unless the file was spoilt: then there is no order to keep.
@@ -95,15 +94,15 @@ class _Place:
         os.pwrite(self._turn, _COUNTER.pack(ticket), 0)
         self._ticket = ticket
         _lock(self._turn, fcntl.F_UNLCK, 0, 1, wait=False)
+        return ticket
 
-    def _wait_for_those_before(self, *, wait: bool) -> None:
-        assert self._ticket is not None
-        if self._ticket > 1:
+    def _wait_for_those_before(self, ticket: int, *, wait: bool) -> None:
+        if ticket > 1:
             if wait:
                 # Each waits for the one before it alone, so that only one is woken when a turn ends. When
                 # that one was killed instead, others may still be before it.
-                _lock(self._turn, fcntl.F_RDLCK, self._ticket - 1, 1, wait=True)
-            _lock(self._turn, fcntl.F_RDLCK, 1, self._ticket - 1, wait=wait)
+                _lock(self._turn, fcntl.F_RDLCK, ticket - 1, 1, wait=True)
+            _lock(self._turn, fcntl.F_RDLCK, 1, ticket - 1, wait=wait)
 
 
 def _lock(turn: int, kind: int, first: int, count: int, *, wait: bool) -> None:
