@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.errors import JournalError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal, Past
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, MovedAlong
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 
 AT = "2026-01-31T22:00:00Z"
@@ -46,6 +46,15 @@ def test_an_unfinished_run_is_read_back(tmp_path: Path) -> None:
     killed(begun(tmp_path / "deep" / "journal"))
     past = Journal(str(tmp_path / "deep" / "journal"), "plan").past
     assert past == Past({1: AT, 2: AT, 3: AT}, {1: "t1", 2: "t2"}, {1: ENDED}, told=(ENDED,))
+
+
+def test_what_a_step_takes_along_is_known_before_its_task_is(tmp_path: Path) -> None:
+    partner = MovedAlong(guest=GuestRef(id="2", name="cache"), source="c", memory=4096)
+    journal = Journal(str(tmp_path / "journal"), "plan")
+    journal.begin(1, AT, [partner])
+    journal.begin(2, AT)
+    killed(journal)
+    assert Journal(str(tmp_path / "journal"), "plan").past == Past({1: AT, 2: AT}, along={1: (partner,)})
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:

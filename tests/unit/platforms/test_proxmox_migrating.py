@@ -380,6 +380,47 @@ def test_partners_that_ha_moves_along_are_named(simulator: Simulate) -> None:
     assert clusters.place(served, 101) == "pve2"
 
 
+def test_what_keeps_a_partner_away_keeps_the_guest_too(simulator: Simulate) -> None:
+    """Of those that HA moves along it asks nothing, so we do."""
+    san = {"san": HostDatastore(shared=True, capacity=GIB, free=GIB), "ceph": clusters.CEPH}
+    cluster = clusters.cluster(
+        (clusters.host("pve1", datastores=san), clusters.host("pve2"), clusters.host("pve3", datastores=san)),
+        (
+            clusters.guest(100, "pve1"),
+            clusters.guest(101, "pve1", disks=(Disk(datastore="san", size=GIB),)),
+            clusters.idle(102, "pve2"),
+        ),
+        (clusters.rule("pair", "affinity", 100, 101), clusters.rule("tied", "affinity", 101, 102)),
+    )
+    served = simulator("proxmox", cluster)
+    platform = clusters.connect(served)
+    objection = platform.check(request(100, "pve1", "pve2"))
+    assert objection == "HA would move guest101 (101) along: pve2 lacks storage san"
+    with pytest.raises(Refused, match=r"HA would move guest101 \(101\) along"):
+        platform.start(request(100, "pve1", "pve2"))
+    assert served.state()["migrations"] == []
+    wanted = request(100, "pve1", "pve3")
+    assert platform.check(wanted) is None
+    assert [(moved.guest.id, moved.source, moved.memory) for moved in platform.partners(wanted)] == [
+        ("101", "pve1", 4 * GIB),
+        ("102", "pve2", 0),
+    ]
+    # Who is there already does not come.
+    assert [moved.guest.id for moved in platform.partners(request(100, "pve1", "pve2"))] == ["101"]
+
+
+def test_a_partner_that_the_account_does_not_see_keeps_the_guest(simulator: Simulate) -> None:
+    cluster = clusters.small()
+    rules = (clusters.rule("pair", "affinity", 100, 101),)
+    rights = ["Sys.Audit", "VM.Audit", "VM.Migrate", "Datastore.Audit", "SDN.Audit"]
+    grants = {"root@pam": {"/": rights, "/vms/101": ["Sys.Audit"]}}
+    served = simulator(
+        "proxmox", clusters.cluster(cluster.hosts, cluster.guests, rules), grants=grants
+    )
+    objection = clusters.connect(served).check(request(100, "pve1", "pve2"))
+    assert objection == "HA would move vm:101 along, which the account does not see"
+
+
 def test_a_migration_of_ha_is_cancelled_by_its_real_task(simulator: Simulate) -> None:
     served = under_ha(simulator, 100, ha_delay_seconds=0.05, migration_seconds=30)
     platform = clusters.connect(served)

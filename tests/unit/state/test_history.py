@@ -11,7 +11,11 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import written
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Result
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
+    MigrationOutcome,
+    MovedAlong,
+    Result,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, now
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import (
@@ -61,6 +65,18 @@ def test_the_newest_end_of_each_kind_is_recalled(database: Database) -> None:
         "2": Past(migrated_at=None, failed_at=NOW),
         "3": Past(migrated_at=None, failed_at=None),
     }
+
+
+def test_what_came_along_is_remembered_too(database: Database) -> None:
+    partner = MovedAlong(guest=GuestRef(id="2", name="cache"), source="c", memory=4096)
+    moment = database.read(now)
+    # Also where the guest itself stayed: the partner has gone all the same.
+    record(database, "c", [replace(outcome("1", "failed", NOW), along=(partner,))])
+    assert recall(database, "c") == {
+        "1": Past(migrated_at=None, failed_at=NOW),
+        "2": Past(migrated_at=NOW, failed_at=None),
+    }
+    assert shifted(database, "c", moment) == {"2": Shift("c", "b")}
 
 
 def test_what_was_never_begun_is_not_kept(database: Database) -> None:
