@@ -10,7 +10,10 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.errors import JournalError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal, Past
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, MovedAlong
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
+    MigrationOutcome,
+    MovedAlong,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 
 AT = "2026-01-31T22:00:00Z"

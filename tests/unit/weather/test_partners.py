@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HA of Proxmox VE moves the partners of a guest along, wherever they are: 8 GiB each, and no host is filled."""
+"""HA of Proxmox VE moves the partners of a guest along, wherever they are, and no host is filled by that."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_partners_that_find_no_room_keep_a_guest_where_it_is(sail: Sail) -> None
     (ended,) = outcome.migrations
     assert (ended.result, where["115"], where["101"]) == ("skipped", "h4", "h1")
     assert ended.why == (
-        "h2 has no room: 18432 MiB in use or on the way, 40960 MiB to come with guest101 (101), guest102 (102),"
-        " guest103 (103), guest104 (104), which the platform moves along, 58982 MiB allowed"
+        "h2 has no room: 18432 MiB in use or on the way, 40960 MiB to come with guest101 (101),"
+        " guest102 (102), guest103 (103), guest104 (104), which the platform moves along, 58982 MiB allowed"
     )
 
 
