@@ -223,6 +223,7 @@ class Executor:
             outcome.guest.id
             for outcome in self._ledger.outcomes()
             if outcome.result in ("failed", "cancelled")
+            or (outcome.result == "skipped" and self._ledger.came_with(outcome) is not None)
         }
         watched = doubtful | self._ledger.to_come_along()
         began = self._clock.monotonic()

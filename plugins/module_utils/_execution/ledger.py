@@ -113,7 +113,7 @@ class Ledger:
             for begun in self.running.values()
         )
 
-    def came_with(self, migration: Migration) -> int | None:
+    def came_with(self, migration: Migration | MigrationOutcome) -> int | None:
         """The step of this run that took the guest along to where it was to go; None when none has."""
         begun = {begun.migration.step: begun.migration.target for begun in self.running.values()}
         begun.update((step, outcome.target) for step, outcome in self._ended.items())

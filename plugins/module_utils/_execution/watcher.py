@@ -85,6 +85,10 @@ class Watcher:
                 and guest.host == outcome.target
             ):
                 self._ledger.correct(outcome.step, f"it arrived after all, though: {outcome.why}")
+            elif outcome.result == "skipped" and guest is not None and guest.host == outcome.target:
+                step = self._ledger.came_with(outcome)
+                if step is not None:
+                    self._ledger.correct(outcome.step, f"the platform moved it along with step {step}")
             there = {other for other, state in now.guests.items() if state.host == outcome.target}
             if outcome.result in ("failed", "cancelled"):
                 self._ledger.brought(outcome.step, there)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from .._model.outcome import MovedAlong
 from .._model.snapshot import Snapshot
-from ._proxmox.along import Partners, guest_id, label
+from ._proxmox.along import Partners, label
 from ._proxmox.answers import Row, row, rows, whole
 from ._proxmox.bridges import Bridges
 from ._proxmox.checking import Preconditions, preconditions
@@ -107,7 +107,7 @@ class ProxmoxPlatform:
         if found.objection is not None:
             raise Refused(found.objection, where=f"guest {request.guest}")
         task = start(self._session, self._connection, request, self._entry(request.guest), found)
-        self._follower.began(task, tuple(map(guest_id, found.partners)))
+        self._follower.began(task, request.along)
         return task
 
     def find(self, request: MigrationRequest) -> str | None:

@@ -375,8 +375,11 @@ def test_partners_that_ha_moves_along_are_named(simulator: Simulate) -> None:
     cluster = clusters.small()
     rules = (clusters.rule("pair", "affinity", 100, 101),)
     served = simulator("proxmox", clusters.cluster(cluster.hosts, cluster.guests, rules))
-    state = migrate(clusters.connect(served), request(100, "pve1", "pve2"))
-    assert state == MigrationState(state="migrated", percent=100, why="HA moves along: guest101 (101)")
+    wanted = replace(request(100, "pve1", "pve2"), along=("101",))
+    state = migrate(clusters.connect(served), wanted)
+    assert state == MigrationState(
+        state="migrated", percent=100, why="HA moves along: guest101 (101)", along=("101",)
+    )
     assert clusters.place(served, 101) == "pve2"
 
 
@@ -430,6 +433,24 @@ def test_a_migration_of_ha_is_cancelled_by_its_real_task(simulator: Simulate) ->
     platform.cancel(task)
     state = follow(platform, {task: wanted})[task]
     assert (state.state, clusters.place(served, 100)) == ("cancelled", "pve1")
+
+
+def test_partners_are_stopped_with_the_guest_that_took_them_along(simulator: Simulate) -> None:
+    cluster = clusters.small()
+    rules = (clusters.rule("pair", "affinity", 100, 101),)
+    served = simulator(
+        "proxmox",
+        clusters.cluster(cluster.hosts, cluster.guests, rules),
+        ha_delay_seconds=0.05,
+        migration_seconds=30,
+    )
+    platform = clusters.connect(served)
+    wanted = replace(request(100, "pve1", "pve2"), along=("101",))
+    task = platform.start(wanted)
+    follow(platform, {task: wanted}, until=lambda: len(served.state()["migrations"]) == 2)
+    platform.cancel(task)
+    assert follow(platform, {task: wanted})[task].state == "cancelled"
+    assert [clusters.place(served, guest) for guest in (100, 101)] == ["pve1", "pve1"]
 
 
 def test_what_ha_has_not_begun_when_it_is_cancelled_is_stopped_when_it_begins(simulator: Simulate) -> None:

@@ -66,7 +66,8 @@ class Follower:
         then one for each that runs, to tell how far it is.
         """
         with_ha = {task for task in tasks if Upid.parse(task).type == HA_REQUEST}
-        for task in self._to_stop & with_ha:
+        self._partners.update((task, tasks[task].along) for task in with_ha)
+        for task in (self._to_stop | self._cancelled) & with_ha:
             # Its errors were told by the first try; what can't be stopped goes on, and is followed.
             with suppress(PlatformError):
                 self._stop(task)
@@ -96,6 +97,9 @@ class Follower:
         self._stop(task)
 
     def _stop(self, task: str) -> None:
+        """With what HA moves along: stopped alone, it would be torn from its partners."""
+        if self._partners.get(task):
+            self._stop_partners(self._partners[task])
         real = self._real(task)
         if real is not None:
             self._session.delete(f"nodes/{Upid.parse(real).node}/tasks/{real}")
@@ -103,6 +107,14 @@ class Follower:
             if task in self._ha:
                 # Carried out it was, though perhaps never seen to be: HA is not waited for any more.
                 self._ha[task].seen_moving = True
+
+    def _stop_partners(self, partners: tuple[str, ...]) -> None:
+        for entry in rows(self._session.get("cluster/resources", type="vm"), "cluster/resources"):
+            if id_of(entry) in partners and entry.get("lock") == "migrate":
+                request = MigrationRequest(guest=id_of(entry), source=str(entry.get("node")), target="")
+                task = newest_task(self._session, request, active=True)
+                if task is not None:
+                    self._session.delete(f"nodes/{request.source}/tasks/{task}")
 
     def _running(self, task: str, why: str = "") -> MigrationState:
         percent = self._transferred.percent(task, lambda: self._real(task))
@@ -153,14 +165,13 @@ class Follower:
     ) -> MigrationState:
         """It ends when all that HA moves along have come to rest as well."""
         entry = places[request.guest]
-        partners = request.along or self._partners.get(task, ())
-        names = [label(places[guest]) for guest in partners if guest in places]
+        names = [label(places[guest]) for guest in request.along if guest in places]
         along = f"HA moves along: {', '.join(names)}" if names else ""
         followed = self._ha.setdefault(task, _HaRequest(self._monotonic()))
         if entry.get("hastate") in BUSY:
             followed.seen_moving = True
             return self._running(task, along)
-        if task not in self._cancelled and still_moving(partners, places):
+        if still_moving(request.along, places):
             return MigrationState(state="running", why=along)
         there = arrived(request.along, request.target, places)
         if entry.get("node") == request.target and entry.get("lock") != "migrate":
