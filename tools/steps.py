@@ -76,7 +76,7 @@ def _changelog(shell: Shell) -> str:
 
 
 def _units(shell: Shell) -> str:
-    printed = shell.run("pytest", "-q", "-n", str(cores()), "--durations=10", seconds=1200)
+    printed = shell.run("pytest", "-q", "-n", str(cores()), "--durations=10", seconds=1400)
     return printed.strip().splitlines()[-1].strip("= ")
 
 
