@@ -1,0 +1,192 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A placement and an order, told as a plan: migrations with reasons, proof, what is left undone.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from .._model.plan import (
+    Cost,
+    GuestRef,
+    HostMemory,
+    Migration,
+    MigrationKind,
+    Plan,
+    Proof,
+    Unresolved,
+)
+from .aims import bound, left_undone
+from .bounds import spread_bound
+from .consolidate_told import emptied
+from .explain import Reasons, broken_rules, immovable, left_on, stranded
+from .hops import Hop
+from .judge import cluster_state
+from .order import Order
+from .problem import Problem
+from .relieve import overloaded, points_before
+from .state import State
+
+Status = Literal["balanced", "improved", "unchanged", "infeasible"]
+
+
+def places_of(state: State) -> list[int]:
+    """By guest, the host that it is on at the end."""
+    places = list(state.problem.home)
+    for unit, host in enumerate(state.where):
+        if host >= 0:
+            for guest in state.problem.members[unit]:
+                places[guest] = host
+    return places
+
+
+def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Sequence[Hop]) -> Plan:
+    """The plan, with what it leaves undone. kinds: by unit that moves; left: hops without a safe moment."""
+    problem = state.problem
+    places = places_of(state)
+    before, after = cluster_state(problem, problem.home), cluster_state(problem, places)
+    unit_of = {guest: unit for unit in kinds for guest in problem.members[unit]}
+    reasons = Reasons(problem, before, after)
+    waves: list[int] = []
+    migrations = []
+    for position, placed in enumerate(ordered.placed):
+        hop = placed.hop
+        guest = problem.guests[hop.guest]
+        waves.append(1 + max((waves[step] for step in placed.after), default=0))
+        kind = "parking" if hop.parking else kinds[unit_of[hop.guest]]
+        memory = int(problem.needs.guest[hop.guest][1])
+        migrations.append(
+            Migration(
+                step=position + 1,
+                wave=waves[-1],
+                guest=GuestRef(id=guest.id, name=guest.name),
+                source=problem.hosts[hop.source].id,
+                target=problem.hosts[hop.target].id,
+                kind=kind,
+                why=reasons.of(kind, hop.guest, hop.source, hop.target),
+                after=tuple(step + 1 for step in placed.after),
+                cost=Cost(memory=memory, seconds=round(placed.ends - placed.starts, 1)),
+                storage=_storage(problem, hop),
+            )
+        )
+    unresolved = _unresolved(state, places, left)
+    wrong = [item for item in unresolved if not item.what.startswith("metric ")]
+    return Plan(
+        cluster=problem.snapshot.cluster,
+        platform=problem.snapshot.platform,
+        # Both are of what the caller gave: see plan.
+        snapshot_digest="",
+        policy=problem.policy,
+        status=_status(problem, migrations, unresolved, impossible=state.impossible),
+        migrations=tuple(migrations),
+        before=before,
+        after=after,
+        proof=replace(
+            _proof(state, places, len(migrations), complete=not wrong),
+            seconds=round(ordered.seconds, 1),
+            seconds_lower_bound=round(ordered.bound, 1),
+        ),
+        unresolved=tuple(unresolved),
+        immovable=immovable(problem, places, after) if unresolved else (),
+        emptied=tuple(problem.hosts[host].id for host in emptied(problem, places))
+        if problem.policy.goal == "consolidate"
+        else (),
+        reclaimable={
+            host.id: HostMemory(used=round(host.used.get("memory") or 0), reclaimable=host.reclaimable)
+            for host in problem.hosts
+            if host.reclaimable
+        },
+    )
+
+
+def _proof(state: State, places: Sequence[int], migrations: int, *, complete: bool) -> Proof:
+    """The bound holds for plans that put everything in order, so an incomplete plan has none but 0."""
+    problem = state.problem
+    fewest, method = bound(state, places)
+    if not complete:
+        fewest = 0
+    elif state.proven is not None and state.proven >= fewest:
+        fewest, method = state.proven, "integer program over guests and hosts, solved by HiGHS"
+    levels = problem.policy.goal not in ("relieve", "consolidate")
+    spreads = dict(zip(problem.metrics.names, spread_bound(problem), strict=True)) if levels else {}
+    return Proof(
+        migrations_lower_bound=fewest,
+        optimal=complete and migrations == fewest,
+        spread_lower_bound={name: spreads.get(name) for name in problem.policy.metrics},
+        method=method,
+    )
+
+
+def _to_leave(problem: Problem, host: int) -> list[int]:
+    return left_on(problem, problem.home, host) if problem.roles.leaving[host] else []
+
+
+def _storage(problem: Problem, hop: Hop) -> dict[str, str]:
+    places = problem.hosts[hop.source].datastores
+    names = [disk.datastore for disk in problem.guests[hop.guest].disks]
+    return {name: name for name in names if name in places and not places[name].shared}
+
+
+def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> list[Unresolved]:
+    problem = state.problem
+    after = cluster_state(problem, places)
+    found = list(problem.unresolved)
+    if len(problem.hosts) == 1:
+        found.append(
+            Unresolved(
+                what=f"cluster {problem.snapshot.cluster.name}",
+                why=f"it has one host only, {problem.hosts[0].name}: there is nowhere to migrate to",
+            )
+        )
+    elif not any(problem.roles.receives):
+        found.append(
+            Unresolved(
+                what=f"cluster {problem.snapshot.cluster.name}",
+                why="no host may receive guests: each is in maintenance, offline, closed or excluded",
+            )
+        )
+    if problem.policy.goal == "evacuate":
+        left_behind = stranded(problem, places)
+        return [*left_behind, *found] if left_behind else []
+    found += broken_rules(problem, places, after, {item.what for item in found})
+    found += left_undone(state, places, after)
+    if left and found:
+        names = ", ".join(problem.guests[hop.guest].name for hop in left[:10])
+        found.append(
+            Unresolved(what="order of migrations", why=f"there is no safe moment to migrate {names}")
+        )
+    return found
+
+
+def _status(
+    problem: Problem, migrations: Sequence[Migration], unresolved: Sequence[Unresolved], *, impossible: bool
+) -> Status:
+    if not unresolved:
+        return "balanced"
+    if migrations:
+        return "improved"
+    return "infeasible" if impossible or _is_hopeless(problem) else "unchanged"
+
+
+def _is_hopeless(problem: Problem) -> bool:
+    """Whether it is proven that what was asked for can't be had."""
+    if problem.policy.goal == "evacuate":
+        left = [guest for host in range(len(problem.hosts)) for guest in _to_leave(problem, host)]
+        return not any(problem.roles.receives) or all(problem.stays[guest] for guest in left)
+    if not any(problem.roles.receives) or problem.contradictions:
+        return True
+    if problem.policy.goal == "relieve":
+        hot = overloaded(problem, points_before(problem))
+        movable = {home for home, stays in zip(problem.home, problem.stays, strict=True) if stays is None}
+        return not movable & set(hot)
+    banded = problem.policy.goal == "spread"
+    return banded and any(
+        bound is not None and bound > limit + 1e-6
+        for bound, limit in zip(spread_bound(problem), problem.metrics.limits, strict=True)
+    )
