@@ -81,9 +81,8 @@ class Starter:
     def _consider(self, migration: Migration, now: ClusterNow) -> None:
         ledger = self._ledger
         underway = ledger.moving
-        room_for = [*underway, *ledger.settling(self._platform.capacities.settling_seconds)]
         later = ledger.later_targets[migration.step]
-        judged = verdict(migration, now, room_for, self._limits, later, self._mended)
+        judged = verdict(migration, now, self._taking_room(), self._limits, later, self._mended)
         if judged.answer == "there":
             self._arrived(migration)
         elif judged.answer != "drop" and ledger.comes_along(migration):
@@ -141,13 +140,18 @@ class Starter:
         except PlatformError:
             return None
 
+    def _taking_room(self) -> list[Migration]:
+        """What is under way, and what has ended but may not be counted yet where it is now."""
+        settling = self._ledger.settling(self._platform.capacities.settling_seconds)
+        return [*self._ledger.moving, *settling]
+
     def _with_partners(self, migration: Migration, along: Sequence[MovedAlong], now: ClusterNow) -> Verdict:
         """Whether those that the platform takes along may go there as well: there is room for all, and none
         of them breaks a rule.
         """
         ledger = self._ledger
-        settling = ledger.settling(self._platform.capacities.settling_seconds)
-        known = {(move.guest.id, move.target) for move in (*ledger.moving, *settling)}
+        taking_room = self._taking_room()
+        known = {(move.guest.id, move.target) for move in taking_room}
         coming = [
             move
             for move in taken_along(migration, along)
@@ -155,7 +159,7 @@ class Starter:
         ]
         if not coming:
             return GO
-        found = room([migration, *coming], now, [*ledger.moving, *settling], self._limits, self._mended)
+        found = room([migration, *coming], now, taking_room, self._limits, self._mended)
         if found.answer != "go":
             return found
         members = self._conflicts.members([migration, *coming, *ledger.pending])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .._model.outcome import Result
@@ -44,19 +45,17 @@ class Watcher:
             state = states.get(task, _UNKNOWN)
             self.percent[task] = state.percent
             if state.state != "running":
-                self._end(task, state)
+                self._end(task, state.state, state.why, state.along)
             else:
                 self._watch_time(task, begun)
 
-    def _end(self, task: str, state: MigrationState) -> None:
-        result: Result = "failed" if state.state == "running" else state.state
-        why = state.why
+    def _end(self, task: str, result: Result, why: str, along: Collection[str]) -> None:
         cancelling = self._cancelling.get(task)
         if cancelling is not None and result == "cancelled":
             result, why = "failed" if cancelling.late else "cancelled", cancelling.why
         elif cancelling is not None and result == "failed":
             why = f"{cancelling.why}; {why}"
-        self._ledger.end_running(task, result, why, state.along)
+        self._ledger.end_running(task, result, why, along)
 
     def cancel_all(self, why: str) -> None:
         """Ask the platform to stop everything that runs; `poll` tells what came of it."""
@@ -79,18 +78,15 @@ class Watcher:
         """Correct what turned out otherwise: a task that was cancelled or called failed may go on."""
         for outcome in self._ledger.outcomes():
             guest = now.guests.get(outcome.guest.id)
-            if (
-                outcome.result in ("failed", "cancelled")
-                and guest is not None
-                and guest.host == outcome.target
-            ):
-                self._ledger.correct(outcome.step, f"it arrived after all, though: {outcome.why}")
-            elif outcome.result == "skipped" and guest is not None and guest.host == outcome.target:
+            is_there = guest is not None and guest.host == outcome.target
+            if outcome.result == "skipped" and is_there:
                 step = self._ledger.came_with(outcome)
                 if step is not None:
                     self._ledger.correct(outcome.step, f"the platform moved it along with step {step}")
-            there = {other for other, state in now.guests.items() if state.host == outcome.target}
-            if outcome.result in ("failed", "cancelled"):
+            elif outcome.result in ("failed", "cancelled"):
+                if is_there:
+                    self._ledger.correct(outcome.step, f"it arrived after all, though: {outcome.why}")
+                there = {other for other, state in now.guests.items() if state.host == outcome.target}
                 self._ledger.brought(outcome.step, there)
 
     def _watch_time(self, task: str, begun: Begun) -> None:

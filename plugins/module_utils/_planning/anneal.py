@@ -234,6 +234,15 @@ class Annealer:
             change = state.excess_without(source, points[kinds[source]][unit]) - excess[source]
             change += state.excess_with(target, points[kinds[target]][unit]) - excess[target]
             return cost + self.weight * change
+        change = 0.0
+        for host, delta in self._deltas(trial).items():
+            change += state.excess_with(host, delta) - excess[host]
+        return cost + self.weight * change
+
+    def _deltas(self, trial: Trial) -> dict[int, Vector]:
+        """By host, the points that the trial adds there."""
+        state = self.state
+        points, kinds = state.problem.unit_points, state.problem.host_kind
         deltas: dict[int, Vector] = {}
         for unit, target in trial:
             source = state.where[unit]
@@ -242,10 +251,7 @@ class Annealer:
             deltas[source] = tuple(map(neg, leaving) if before is None else map(sub, before, leaving))
             before = deltas.get(target)
             deltas[target] = coming if before is None else tuple(map(add, before, coming))
-        change = 0.0
-        for host, delta in deltas.items():
-            change += state.excess_with(host, delta) - excess[host]
-        return cost + self.weight * change
+        return deltas
 
     def _carry_out(self, trial: Trial) -> bool:
         """Do it unless a limit or a rule forbids; gives whether it was done."""

@@ -62,7 +62,7 @@ def _attempt(snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish) -
             problem, result = first, finish(first, solve(first))[0]
             break
         problem = _build_without(first, chosen)
-        result, places = finish(problem, place_like(problem, _places(state)))
+        result, places = finish(problem, place_like(problem, state.places()))
         running = running_by_host(problem, places)
         stuck = [host for host in chosen if running[host]]
         if not stuck:
@@ -94,12 +94,3 @@ def _build_without(problem: Problem, chosen: list[int]) -> Problem:
     names = tuple(problem.hosts[host].id for host in chosen)
     policy = replace(policy, evacuate=Selector(names=names), limits=limits)
     return build(closed(problem.snapshot, policy), policy)
-
-
-def _places(state: State) -> list[int]:
-    places = list(state.problem.home)
-    for unit, host in enumerate(state.where):
-        if host >= 0:
-            for guest in state.problem.members[unit]:
-                places[guest] = host
-    return places

@@ -248,11 +248,14 @@ def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
 
 
 def _why_left(problem: Problem, guest: int) -> str:
+    stays = problem.stays[guest]
+    if stays is not None:
+        return stays
     limited = ", or the plan may have no more migrations" if problem.policy.max_migrations is not None else ""
     others = others_of(problem.rules, problem.guests[guest].id)
     names = ", ".join(item.name for item in problem.guests if item.id in others)
     along = f" for it with {names}, which the platform moves along," if names else ""
-    return problem.stays[guest] or f"no other host has room{along} or keeps its rules{limited}"
+    return f"no other host has room{along} or keeps its rules{limited}"
 
 
 def immovable(problem: Problem, places: Sequence[int], after: ClusterState) -> tuple[Immovable, ...]:

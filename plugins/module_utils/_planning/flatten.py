@@ -90,22 +90,10 @@ class Flattener(Annealer):
         return self._redirect(unit) if draw < 0.85 else self._trade(unit)
 
     def _change(self, trial: Trial) -> float:
-        state = self.state
-        points, kinds = state.problem.unit_points, state.problem.host_kind
-        deltas: dict[int, Vector] = {}
-        for unit, target in trial:
-            source = state.where[unit]
-            leaving, coming = points[kinds[source]][unit], points[kinds[target]][unit]
-            before = deltas.get(source)
-            deltas[source] = (
-                tuple([-v for v in leaving])
-                if before is None
-                else tuple([b - v for b, v in zip(before, leaving)])
-            )
-            before = deltas.get(target)
-            deltas[target] = coming if before is None else tuple([b + v for b, v in zip(before, coming)])
         change = 0.0
-        for host, delta in deltas.items():
-            for now, mean, more, slope in zip(state.points[host], self.mean, delta, self.slope):
+        for host, delta in self._deltas(trial).items():
+            for now, mean, more, slope in zip(
+                self.state.points[host], self.mean, delta, self.slope, strict=True
+            ):
                 change += slope * more * (2.0 * (now - mean) + more)
         return change

@@ -31,7 +31,7 @@ from .problem import Problem
 from .search import place_like
 from .select import select_guests, select_hosts
 from .state import State
-from .told import places_of, told
+from .told import told
 from .verify import Barred, verify
 
 MOST_LOOKS = 4
@@ -133,7 +133,7 @@ def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tu
     )
     if parks and _stay_where_parked(state, ordered):
         return _reachable(problem, state, spent)
-    return told(state, kinds, ordered, left), places_of(state)
+    return told(state, kinds, ordered, left), state.places()
 
 
 def _stay_where_parked(state: State, ordered: Order) -> bool:

@@ -164,6 +164,15 @@ class State:
         self.bytes -= self.bytes_moved(unit, host)
         return host
 
+    def places(self) -> list[int]:
+        """By guest, the host that it is on; home, where its group is split and not united."""
+        places = list(self.problem.home)
+        for unit, host in enumerate(self.where):
+            if host >= 0:
+                for guest in self.problem.members[unit]:
+                    places[guest] = host
+        return places
+
     def is_placed(self, unit: int, host: int) -> bool:
         """Whether no host rule and no maintenance wants the unit elsewhere."""
         return host >= 0 and bool(self.problem.unit_mask[unit] >> host & 1)

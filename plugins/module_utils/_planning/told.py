@@ -36,20 +36,10 @@ from .state import State
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
 
 
-def places_of(state: State) -> list[int]:
-    """By guest, the host that it is on at the end."""
-    places = list(state.problem.home)
-    for unit, host in enumerate(state.where):
-        if host >= 0:
-            for guest in state.problem.members[unit]:
-                places[guest] = host
-    return places
-
-
 def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Sequence[Hop]) -> Plan:
     """The plan, with what it leaves undone. kinds: by unit that moves; left: hops without a safe moment."""
     problem = state.problem
-    places = places_of(state)
+    places = state.places()
     before, after = cluster_state(problem, problem.home), cluster_state(problem, places)
     unit_of = {guest: unit for unit in kinds for guest in problem.members[unit]}
     reasons = Reasons(problem, before, after)
