@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, get_args
 
 from .._model.errors import InputError
-from .._service.outbox import deliveries
+from .._service.outbox import told
 from .._service.task import Status, Task
 from .._service.tasks import Failure, begin, complete, fail, listed, look, postpone
 from .._state.database import Database
@@ -80,14 +80,10 @@ def inform(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     if params["ended_within"] < 0:
         raise InputError("ended_within", params["ended_within"], "a number of at least 0")
     with needed_database(params, os.environ, make=False) as database:
-        tasks = [
-            task
+        found = [
+            told(database, task)
             for task in listed(database, params["ended_within"])
             if _matches(task.id, params["ids"]) and task.status in (params["statuses"] or get_args(Status))
-        ]
-        found = [
-            {**task.to_json(), "callbacks": [one.to_json() for one in deliveries(database, task.id)]}
-            for task in tasks
         ]
     return {"changed": False, "requests": found}
 

@@ -50,9 +50,14 @@ def never(request: Request, pool: Pool) -> Obstacle | None:
     short = Room(pool).short_of(request)
     if short:
         return short[0]
-    if sum(network.type in request.network_types for network in pool.networks) < request.networks:
+    if fitting_networks(request, pool) < request.networks:
         return "networks"
     return None
+
+
+def fitting_networks(request: Request, pool: Pool) -> int:
+    """How many networks of a pool are of a type that will do, whoever has them."""
+    return sum(network.type in request.network_types for network in pool.networks)
 
 
 def obstacle(request: Request, who: str, room: Room, book: NetworkBook) -> Obstacle | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .._model.codec import encode
 from .._state.database import clock
 from .._state.library import sa
-from .._state.owner import Owner
+from .._state.owner import Owner, owner_of
 from .._state.tables import GRANTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
 from .allocate import Allotment
 from .hold_rows import HoldRows, over
@@ -23,7 +23,7 @@ from .pool import Pool
 from .queue import Waiting, shared_by
 from .request import Request
 from .room import RESOURCES, NetworkBook, NetworkUse, Room
-from .rows import lease_of, pool_of, process_of, request_of, row_of
+from .rows import lease_of, pool_of, request_of, row_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -164,7 +164,7 @@ class Books:
         return [
             (row.id, process)
             for row in found
-            for process in (process_of(row.waiter), process_of(row.holder))
+            for process in (owner_of(row.waiter), owner_of(row.holder))
             if process is not None
         ]
 

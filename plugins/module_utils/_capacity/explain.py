@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from .allocate import Obstacle, allocate, choose, never, obstacle, refusal, server_of
+from .allocate import Obstacle, allocate, choose, fitting_networks, never, obstacle, refusal, server_of
 from .errors import Impossible, UnknownPool
 from .pool import Pool
 from .queue import Waiting
@@ -53,7 +53,7 @@ def check_possible(request: Request, pools: Sequence[Pool]) -> None:
     if choose(large, request) is None:
         servers = len({server_of(pool) for pool in large})
         raise Impossible(
-            f"only {_named(pool.name for pool in large)} of {servers} server{'s' if servers > 1 else ''}"
+            f"only {named(pool.name for pool in large)} of {servers} server{'s' if servers > 1 else ''}"
             f" could hold {wanted(request)}, and {_spread(request)} wanted",
             where="lease",
             hint="Ask for fewer pools or servers, or for less of each",
@@ -98,7 +98,7 @@ def _check_names(request: Request, pools: Sequence[Pool]) -> None:
     for name in request.required_pools:
         if name not in known:
             raise UnknownPool(
-                f"there is no pool {name!r}", where="required_pools", hint=f"There are {_named(known)}"
+                f"there is no pool {name!r}", where="required_pools", hint=f"There are {named(known)}"
             )
 
 
@@ -106,10 +106,10 @@ def _admission(pools: Sequence[Pool]) -> str:
     labels = sorted({f"{key}: {value}" for pool in pools for key, value in pool.labels.items()})
     taints = sorted({taint for pool in pools for taint in pool.taints})
     excluded = [pool.name for pool in pools if pool.exclude]
-    parts = [f"name them in required_pools: {_named(excluded)}"] if excluded else []
+    parts = [f"name them in required_pools: {named(excluded)}"] if excluded else []
     parts += [f"labels that there are: {', '.join(labels)}"] if labels else []
     parts += [f"taints to tolerate: {', '.join(taints)}"] if taints else []
-    return "; ".join(parts).capitalize() if parts else f"There are {_named(pool.name for pool in pools)}"
+    return "; ".join(parts).capitalize() if parts else f"There are {named(pool.name for pool in pools)}"
 
 
 def _spread(request: Request) -> str:
@@ -128,7 +128,8 @@ def _most(request: Request, pools: Iterable[Pool]) -> str:
     """What the pools nearest to the request could give at most."""
     nearest = sorted(pools, key=lambda pool: (Room(pool).shortage(request), pool.name))[:_MOST_POOLS]
     return "; ".join(
-        f"pool {pool.name} {_amounts(request, Room(pool), _kinds(request, pool))}" for pool in nearest
+        f"pool {pool.name} {_amounts(request, Room(pool), fitting_networks(request, pool))}"
+        for pool in nearest
     )
 
 
@@ -154,10 +155,6 @@ def _amounts(request: Request, room: Room, networks: int) -> str:
     return ", ".join(parts)
 
 
-def _kinds(request: Request, pool: Pool) -> int:
-    return sum(network.type in request.network_types for network in pool.networks)
-
-
 def _counted(counts: Counter[Obstacle], total: int) -> str:
     return f"0 of {total} pools fit: {', '.join(f'{number} {why}' for why, number in _by_number(counts))}"
 
@@ -166,7 +163,8 @@ def _by_number(counts: Counter[Obstacle]) -> list[tuple[Obstacle, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _named(names: Iterable[str]) -> str:
+def named(names: Iterable[str], most: int = 20) -> str:
+    """Names in their order, but not more than so many."""
     found = sorted(names)
-    more = f" and {len(found) - 20} more" if len(found) > 20 else ""
-    return ", ".join(found[:20]) + more
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 
 from .._model.errors import InputError
 from .._model.reservation import Reservation
-from .._state.database import Database
 from .books import Books
 from .errors import HoldsChanged
 from .lease import Held, Lease
-from .turns import look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,24 +27,6 @@ class Placement:
 
     held: tuple[Held, ...]
     seen: Mapping[str, int] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRoom:
-    """What all leases hold in a cluster, and how often holds were added to it so far."""
-
-    reservations: tuple[Reservation, ...]
-    count: int
-
-
-def held_room(database: Database, cluster: str) -> HeldRoom:
-    """What is held in a cluster now; its name is that of `_model.reservation.cluster_name`."""
-
-    def seen(books: Books) -> HeldRoom:
-        reservations = tuple(books.holds.of_cluster(cluster))
-        return HeldRoom(reservations=reservations, count=books.holds.counts().get(cluster, 0))
-
-    return look(database, seen)
 
 
 def placement_of(
@@ -74,8 +54,9 @@ def hold(books: Books, lease: Lease, placement: Placement) -> Lease:
     if placement.held == lease.held:
         return lease
     _refuse_excess(lease, [one for held in placement.held for one in held.reservations])
+    counts = books.holds.counts()
     for held in placement.held:
-        count = books.holds.counts().get(held.cluster, 0)
+        count = counts.get(held.cluster, 0)
         seen = count if placement.seen is None else placement.seen.get(held.cluster, 0)
         if seen != count:
             raise HoldsChanged(

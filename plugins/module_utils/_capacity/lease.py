@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from .._model.codec import encode
-from .._model.moments import written
+from .._model.moments import written_at
 from .._model.reservation import Reservation
 from .._state.owner import Owner
 from .environment import environment
@@ -77,6 +76,10 @@ class Lease:
             "env": pools[0]["env"] if pools else {},
         }
 
+    def is_from(self, pool: Pool) -> bool:
+        """Whether anything was leased from a pool, which may have changed since."""
+        return any(leased.name == pool.name for leased in self.pools)
+
     def _pool(self, pool: Pool) -> dict[str, Any]:
         request = self.request
         facts = pool.to_json()
@@ -103,4 +106,4 @@ def placements(held: Sequence[Held]) -> list[dict[str, Any]]:
 
 def moment(seconds: float | None) -> str | None:
     """A moment as everything else writes it."""
-    return None if seconds is None else written(datetime.fromtimestamp(seconds, UTC))
+    return None if seconds is None else written_at(seconds)

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from .books import Books
 from .errors import PoolInUse
-from .explain import size
+from .explain import named, size
 from .pool import Pool
 from .settle import fail_impossible, settle
 
@@ -36,10 +34,12 @@ def put(books: Books, pool: Pool, *, below_leased: bool) -> None:
 def remove(books: Books, pool: Pool) -> None:
     """Take a pool away; requests that only it could fulfil fail. Raises PoolInUse when it has leases."""
     settle(books)
-    leases = [lease.name for lease in books.leases() if pool.name in {one.name for one in lease.pools}]
+    leases = [lease.name for lease in books.leases() if lease.is_from(pool)]
     if leases:
         raise PoolInUse(
-            f"leased by {_named(leases)}", where=f"pool {pool.name}", hint="Cordon it, and remove it later"
+            f"leased by {named(leases, _MOST_NAMES)}",
+            where=f"pool {pool.name}",
+            hint="Cordon it, and remove it later",
         )
     books.remove_pool(pool.name)
     fail_impossible(books)
@@ -66,23 +66,15 @@ def _refuse_shrinking(books: Books, before: Pool, after: Pool) -> None:
 
 def _refuse_losing_networks(books: Books, before: Pool, after: Pool) -> None:
     users = books.network_users()
-    here = {
-        lease.id: lease.name for lease in books.leases() if before.name in {one.name for one in lease.pools}
-    }
+    here = {lease.id: lease.name for lease in books.leases() if lease.is_from(before)}
     offered = {(after.place, network.port) for network in after.networks}
     for network in before.networks:
         spot = (before.place, network.port)
         names = [here[lease] for lease in users.get(spot, ()) if lease in here]
         if names and spot not in offered:
             raise PoolInUse(
-                f"network {network.name} is leased by {_named(names)}",
+                f"network {network.name} is leased by {named(names, _MOST_NAMES)}",
                 where=f"pool {before.name}",
                 hint="Release it first. The server and datacenter of a network, and its port group, are what"
                 " it is known by",
             )
-
-
-def _named(names: Iterable[str]) -> str:
-    found = sorted(names)
-    more = f" and {len(found) - _MOST_NAMES} more" if len(found) > _MOST_NAMES else ""
-    return ", ".join(found[:_MOST_NAMES]) + more

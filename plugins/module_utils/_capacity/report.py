@@ -31,9 +31,7 @@ def pools_report(books: Books) -> list[dict[str, Any]]:
                 **pool.to_json(),
                 "networks": networks,
                 "usage": usage(room, networks),
-                "leases": sorted(
-                    lease.name for lease in leases if pool.name in {leased.name for leased in lease.pools}
-                ),
+                "leases": sorted(lease.name for lease in leases if lease.is_from(pool)),
             }
         )
     return report

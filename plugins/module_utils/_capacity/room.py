@@ -44,11 +44,6 @@ class Room:
         self.memory -= request.memory
         self.storage -= request.storage
 
-    def give_back(self, request: Request) -> None:
-        self.vcpus += request.vcpus
-        self.memory += request.memory
-        self.storage += request.storage
-
     @property
     def score(self) -> float:
         """The higher the less it is utilised: the free part of its vCPUs plus the free part of its memory."""
@@ -130,20 +125,17 @@ class NetworkBook:
                 chosen.append(network)
         return tuple(chosen)
 
-    def take(self, pool: Pool, networks: Iterable[Network], who: str) -> tuple[NetworkUse, ...]:
-        uses = tuple(
-            NetworkUse(
-                place=pool.place,
-                port_group=network.port,
-                vlan=network.vlan,
-                kind=network.type,
-                shared_by=who,
+    def take(self, pool: Pool, networks: Iterable[Network], who: str) -> None:
+        for network in networks:
+            self.add(
+                NetworkUse(
+                    place=pool.place,
+                    port_group=network.port,
+                    vlan=network.vlan,
+                    kind=network.type,
+                    shared_by=who,
+                )
             )
-            for network in networks
-        )
-        for use in uses:
-            self.add(use)
-        return uses
 
     def uses(self) -> tuple[NetworkUse, ...]:
         return tuple(self._ports.values())

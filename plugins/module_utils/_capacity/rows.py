@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from .._model.codec import decode, encode
+from .._model.codec import decode
 from .._model.reservation import Reservation
-from .._state.owner import Owner
+from .._state.owner import owner_of, owner_text
 from .lease import Held, Lease
 from .pool import Pool
 from .request import Request
@@ -33,11 +33,6 @@ def reservation_of(body: str) -> Reservation:
     return decode(Reservation, json.loads(body), "reservation")
 
 
-@lru_cache(maxsize=4096)
-def process_of(body: str | None) -> Owner | None:
-    return None if body is None else decode(Owner, json.loads(body), "process")
-
-
 def lease_of(row: Any, held: Sequence[Held]) -> Lease:
     return Lease(
         id=row.id,
@@ -53,8 +48,8 @@ def lease_of(row: Any, held: Sequence[Held]) -> Lease:
         until=row.until,
         ended_at=row.ended_at,
         place_until=row.place_until,
-        waiter=process_of(row.waiter),
-        holder=process_of(row.holder),
+        waiter=owner_of(row.waiter),
+        holder=owner_of(row.holder),
     )
 
 
@@ -74,6 +69,6 @@ def row_of(lease: Lease) -> dict[str, Any]:
         "until": lease.until,
         "ended_at": lease.ended_at,
         "place_until": lease.place_until,
-        "waiter": None if lease.waiter is None else json.dumps(encode(lease.waiter)),
-        "holder": None if lease.holder is None else json.dumps(encode(lease.holder)),
+        "waiter": owner_text(lease.waiter),
+        "holder": owner_text(lease.holder),
     }

@@ -20,6 +20,11 @@ def written(when: datetime) -> str:
     return when.astimezone(UTC).strftime(_FORMAT)
 
 
+def written_at(seconds: float) -> str:
+    """The same of a moment in seconds since 1970."""
+    return written(datetime.fromtimestamp(seconds, UTC))
+
+
 def read_moment(moment: str) -> datetime:
     """Raises InputError for what is no moment."""
     try:

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._model.errors import InputError
 from .._state.errors import StateError
 from .._state.owner import Owner
 from .config import Receiver
@@ -21,6 +20,7 @@ from .library import aiohttp, require
 from .outbox import Delivery, delivered, drop_unknown, take_due, undelivered
 from .reception import Reception
 from .signing import headers, key_of, secret_of
+from .tls import trusting
 from .together import together
 
 if TYPE_CHECKING:
@@ -118,11 +118,5 @@ class Courier:
 
 def _address(receiver: Receiver, where: str, environment: Mapping[str, str]) -> _Address:
     secret = secret_of(receiver.secret_env, receiver.secret_file, environment, where)
-    tls: ssl.SSLContext | bool = True
-    if receiver.ca_path is not None:
-        try:
-            tls = ssl.create_default_context(cafile=receiver.ca_path)
-        except OSError as error:
-            expected = f"a file of use: {error.strerror or error}"
-            raise InputError(f"{where}.ca_path", receiver.ca_path, expected) from None
-    return _Address(receiver, key_of(secret, where), tls)
+    tls = trusting(receiver.ca_path, f"{where}.ca_path")
+    return _Address(receiver, key_of(secret, where), True if tls is None else tls)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from .._state.database import Database, now
 from .._state.library import sa
-from .._state.owner import Owner, is_gone
+from .._state.owner import Owner, is_gone, owner_text
 from .._state.tables import SERVICE_REQUESTS as ROWS
 from .config import Work
-from .task import Task, owner_text, task_of
-from .tasks import SIGN_OF_LIFE_SECONDS, Dice, Failure, give_back, hand_back
+from .task import Task, task_of
+from .tasks import SIGN_OF_LIFE_SECONDS, Dice, Failure, change, give_back, hand_back
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -36,15 +36,12 @@ def hand_on(database: Database, desk: Owner, work: Work, dice: Dice = random.ran
         for task in _held(connection):
             _take_back(connection, task, moment, dice)
         own = [task for task in _held(connection) if task.desk == desk]
-        found = []
         # What has just come back may be due by now.
-        for task in _due(connection, now(connection), max(0, work.running - len(own))):
-            claim = secrets.token_hex(16)
-            change = {"claim": claim, "desk": owner_text(desk), "until": moment + work.begin_within}
-            connection.execute(sa.update(ROWS).where(ROWS.c.id == task.id).values(**change))
-            row = connection.execute(sa.select(ROWS).where(ROWS.c.id == task.id)).one()
-            found.append(task_of(row))
-        return found
+        due = _due(connection, now(connection), max(0, work.running - len(own)))
+        until, text = moment + work.begin_within, owner_text(desk)
+        return [
+            change(connection, task.id, claim=secrets.token_hex(16), desk=text, until=until) for task in due
+        ]
 
     return database.transaction(write)
 
@@ -57,8 +54,7 @@ def keep(database: Database, desk: Owner, work: Work) -> None:
         until = now(connection) + SIGN_OF_LIFE_SECONDS
         for task in _held(connection):
             if task.desk == desk and task.begun_at is not None:
-                most = min(until, task.begun_at + work.at_most)
-                connection.execute(sa.update(ROWS).where(ROWS.c.id == task.id).values(until=most))
+                change(connection, task.id, until=min(until, task.begun_at + work.at_most))
 
     if database.read(lambda connection: connection.execute(sa.select(ROWS.c.id).where(mine)).first()):
         database.transaction(write)
@@ -106,9 +102,6 @@ def _take_back(connection: Connection, task: Task, moment: float, dice: Dice) ->
     if failure.kind == "DeskGone":
         hand_back(connection, task)
     elif failure.kind == "NotBegun":
-        begun = sa.update(ROWS).where(ROWS.c.id == task.id).values(tries=task.tries + 1)
-        connection.execute(begun)
-        row = connection.execute(sa.select(ROWS).where(ROWS.c.id == task.id)).one()
-        give_back(connection, task_of(row), failure, dice)
+        give_back(connection, change(connection, task.id, tries=task.tries + 1), failure, dice)
     else:
         give_back(connection, task, failure, dice)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._capacity.lease import moment
 from .._state.database import Database, now
 from .._state.library import sa
-from .._state.owner import Owner, is_gone
+from .._state.owner import Owner, is_gone, owner_of, owner_text
 from .._state.tables import SERVICE_DELIVERIES as ROWS
 from .retrying import Budget
-from .task import Task, owner_of, owner_text
+from .task import Task
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -60,9 +60,9 @@ class Delivery:
 
 def announce(connection: Connection, task: Task, at: float) -> None:
     """Let everybody be told that a task has ended."""
-    told = json.dumps({"type": f"request.{task.status}", "request": task.to_json()}, separators=(",", ":"))
+    news = json.dumps({"type": f"request.{task.status}", "request": task.to_json()}, separators=(",", ":"))
     callbacks: list[tuple[Channel, str, str]] = [
-        ("callback", receiver, told) for receiver in task.terms.receivers
+        ("callback", receiver, news) for receiver in task.terms.receivers
     ]
     if task.status == "failed" and task.terms.message is not None:
         letter = {"message": task.terms.message, "error": task.error}
@@ -86,6 +86,11 @@ def deliveries(database: Database, request: str) -> Sequence[Delivery]:
     """All of a request."""
     wanted = sa.select(ROWS).where(ROWS.c.request == request).order_by(ROWS.c.channel, ROWS.c.receiver)
     return [_delivery(row) for row in database.read(lambda connection: connection.execute(wanted).all())]
+
+
+def told(database: Database, task: Task) -> dict[str, Any]:
+    """A task as callers see it, with who was told of its end."""
+    return {**task.to_json(), "callbacks": [one.to_json() for one in deliveries(database, task.id)]}
 
 
 def take_due(

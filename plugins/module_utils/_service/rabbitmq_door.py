@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from .library import aio_pika, require
 from .outbox import Delivery, delivered, take_due
 from .reception import Reception
 from .signing import secret_of
+from .tls import trusting
 from .together import together
 
 if TYPE_CHECKING:
@@ -51,13 +51,7 @@ class RabbitMqDoor:
         if not self._url.startswith(("amqp://", "amqps://")):
             # Not shown: it may hold a password.
             raise SecretMissing("the URL does not begin with amqp:// or amqps://", where="rabbitmq")
-        self._tls = None
-        if rabbitmq.ca_path is not None:
-            try:
-                self._tls = ssl.create_default_context(cafile=rabbitmq.ca_path)
-            except OSError as error:
-                expected = f"a file of use: {error.strerror or error}"
-                raise InputError("rabbitmq.ca_path", rabbitmq.ca_path, expected) from None
+        self._tls = trusting(rabbitmq.ca_path, "rabbitmq.ca_path")
 
     async def serve(self) -> None:
         """Take messages until cancelled. What goes wrong with the server passes, and is tried again."""

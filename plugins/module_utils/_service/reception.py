@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from .._state.database import Database
 from .config import ServiceConfig
-from .outbox import deliveries
+from .outbox import told
 from .request import asked_of
 from .task import Task, Terms
 from .tasks import Taken, look, take
@@ -58,9 +58,7 @@ class Reception:
     async def told(self, name: str) -> dict[str, Any] | None:
         """What became of a request, and who was told; None when there is none of that id."""
         task = await self.ask(look, name)
-        if task is None:
-            return None
-        return {**task.to_json(), "callbacks": [one.to_json() for one in await self.ask(deliveries, name)]}
+        return None if task is None else await self.ask(told, task)
 
 
 def accepted(task: Task) -> dict[str, Any]:

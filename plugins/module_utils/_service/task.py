@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .._capacity.lease import moment
 from .._model.codec import decode, encode
-from .._state.owner import Owner
+from .._state.owner import Owner, owner_of
 from .retrying import Budget
 
 Status = Literal["processing", "completed", "failed"]
@@ -19,8 +19,8 @@ Status = Literal["processing", "completed", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What was settled when the request was taken. `wait` in seconds; `dead_letter`: whether a message goes
-    to the dead letters when it fails, and `message` that message, as it came.
+    """What was settled when the request was taken. `wait` in seconds; `message` as it came, which goes to the
+    dead letters when the request fails; None when there was none.
     """
 
     origin: str
@@ -93,11 +93,3 @@ def task_of(row: Any) -> Task:
         begun_at=row.begun_at,
         until=row.until,
     )
-
-
-def owner_text(owner: Owner | None) -> str | None:
-    return None if owner is None else json.dumps(asdict(owner), sort_keys=True)
-
-
-def owner_of(text: str | None) -> Owner | None:
-    return None if text is None else Owner(**json.loads(text))

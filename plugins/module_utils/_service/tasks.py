@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from .._state.database import Database, now
 from .._state.library import sa
-from .._state.owner import Owner
+from .._state.owner import Owner, owner_text
 from .._state.tables import SERVICE_DELIVERIES, SERVICE_REQUESTS
 from .errors import ClaimLost, RequestDiffers, UnknownRequest
 from .outbox import announce
 from .request import Asked
 from .retrying import FINAL, NO_ROOM
-from .task import Task, Terms, owner_text, task_of
+from .task import Task, Terms, task_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -105,6 +105,15 @@ def find(connection: Connection, name: str) -> Task | None:
     return None if row is None else task_of(row)
 
 
+def change(connection: Connection, name: str, **columns: Any) -> Task:
+    """Write columns of a request, in a transaction that is under way. Gives the task, changed.
+
+    Raises UnknownRequest.
+    """
+    connection.execute(sa.update(SERVICE_REQUESTS).where(SERVICE_REQUESTS.c.id == name).values(**columns))
+    return _needed(connection, name)
+
+
 def begin(database: Database, name: str, claim: str, worker: Owner | None) -> tuple[Task, float]:
     """The worker has begun: a try counts. Gives the task, and for how many seconds it may still wait.
 
@@ -116,11 +125,17 @@ def begin(database: Database, name: str, claim: str, worker: Owner | None) -> tu
         moment = now(connection)
         left = max(0.0, task.received_at + task.terms.wait - moment)
         if task.begun_at is None:
-            change = {"worker": owner_text(worker), "begun_at": moment, "tries": task.tries + 1}
-            _update(connection, name, **change, until=moment + SIGN_OF_LIFE_SECONDS)
+            task = change(
+                connection,
+                name,
+                worker=owner_text(worker),
+                begun_at=moment,
+                tries=task.tries + 1,
+                until=moment + SIGN_OF_LIFE_SECONDS,
+            )
         elif worker != task.worker:
             raise _lost(name)
-        return _needed(connection, name), left
+        return task, left
 
     return database.transaction(write)
 
@@ -208,20 +223,18 @@ def forget(database: Database, days: float) -> int:
 
 def _end(connection: Connection, task: Task, status: str, **columns: Any) -> Task:
     moment = now(connection)
-    _update(
+    ended = change(
         connection, task.id, status=status, ended_at=moment, desk=None, worker=None, until=None, **columns
     )
-    ended = _needed(connection, task.id)
     announce(connection, ended, moment)
     return ended
 
 
 def _again(connection: Connection, task: Task, seconds: float, why: Failure | None, *, tries: int) -> Task:
-    change: dict[str, Any] = {"claim": None, "desk": None, "worker": None, "begun_at": None, "until": None}
+    columns: dict[str, Any] = {"claim": None, "desk": None, "worker": None, "begun_at": None, "until": None}
     if why is not None:
-        change["error"] = json.dumps(why.to_json())
-    _update(connection, task.id, **change, due_at=now(connection) + seconds, tries=tries)
-    return _needed(connection, task.id)
+        columns["error"] = json.dumps(why.to_json())
+    return change(connection, task.id, **columns, due_at=now(connection) + seconds, tries=tries)
 
 
 def _claimed(connection: Connection, name: str, claim: str) -> Task:
@@ -240,7 +253,3 @@ def _needed(connection: Connection, name: str) -> Task:
     if task is None:
         raise UnknownRequest("there is no request of that id", where=f"request {name}")
     return task
-
-
-def _update(connection: Connection, name: str, **columns: Any) -> None:
-    connection.execute(sa.update(SERVICE_REQUESTS).where(SERVICE_REQUESTS.c.id == name).values(**columns))

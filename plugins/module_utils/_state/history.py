@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .._model.moments import written
+from .._model.moments import written_at
 from .._model.outcome import MigrationOutcome, Result
 from .._model.snapshot import Guest, Snapshot
 from .database import Database, now
@@ -67,7 +66,7 @@ def forget_old(database: Database, cluster: str) -> None:
     """Throw away what is so old that no cool-down reaches back to it."""
 
     def write(connection: Connection) -> None:
-        oldest = written(datetime.fromtimestamp(now(connection) - _KEEP_SECONDS, UTC))
+        oldest = written_at(now(connection) - _KEEP_SECONDS)
         old = (HISTORY.c.cluster == cluster) & (HISTORY.c.ended_at < oldest)
         connection.execute(sa.delete(HISTORY).where(old))
 

@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from .._model.moments import written
+from .._model.moments import written_at
 from .database import Database, now
 from .errors import LockHeld, LockLost, StateBusy, StateError, StateUnavailable
 from .library import sa
@@ -37,7 +36,7 @@ class Holding:
     until: float
 
     def __str__(self) -> str:
-        since, until = (written(datetime.fromtimestamp(at, UTC)) for at in (self.since, self.until))
+        since, until = map(written_at, (self.since, self.until))
         return f"{self.owner}, since {since}, until {until} unless it goes on"
 
 

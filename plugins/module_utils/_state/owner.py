@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+
+from .._model.codec import decode, encode
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/self/ns/pid")
@@ -59,6 +62,17 @@ def is_gone(owner: Owner) -> bool:
     born = _born(owner.pid)
     # Another process may have got the same pid since. What has no birth here is hidden from us.
     return born == "ended" or bool(born and owner.born and born != owner.born)
+
+
+def owner_text(owner: Owner | None) -> str | None:
+    """As a column keeps it: the same text for the same owner, since queries compare it."""
+    return None if owner is None else json.dumps(encode(owner), sort_keys=True)
+
+
+@lru_cache(maxsize=4096)
+def owner_of(text: str | None) -> Owner | None:
+    """From such a column. Raises InputError for what is no owner."""
+    return None if text is None else decode(Owner, json.loads(text), "owner")
 
 
 @cache

@@ -7,19 +7,16 @@ from __future__ import annotations
 import os
 import random
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import HoldsChanged
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.holds import (
-    HeldRoom,
-    held_room,
-    placement_of,
-)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.holds import placement_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import look
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.reservation import (
@@ -61,8 +58,19 @@ def hold(
     return obtain(database, name, asked, Asker(waiter=this_process()), Patience(), placement=placement).after
 
 
-def held(database: Database) -> HeldRoom:
-    return held_room(database, "proxmox:prod")
+@dataclass(frozen=True)
+class HeldRoom:
+    """What all leases hold in a cluster, and how often holds were added to it so far."""
+
+    reservations: tuple[Reservation, ...]
+    count: int
+
+
+def held(database: Database, cluster: str = "proxmox:prod") -> HeldRoom:
+    return look(
+        database,
+        lambda books: HeldRoom(tuple(books.holds.of_cluster(cluster)), books.holds.counts().get(cluster, 0)),
+    )
 
 
 def test_what_a_lease_holds_is_seen_until_it_ends(database: Database) -> None:
@@ -74,7 +82,7 @@ def test_what_a_lease_holds_is_seen_until_it_ends(database: Database) -> None:
         ("db", "h1"), ("web1", "h1"), ("web2", "h2"),
     ]  # fmt: skip
     assert seen.count == 2
-    assert held_room(database, "proxmox:other").reservations == ()
+    assert held(database, "proxmox:other").reservations == ()
     give_back(database, "one")
     assert [one.guest for one in held(database).reservations] == ["db"]
     # It is over before anybody has ended it.

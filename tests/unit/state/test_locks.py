@@ -26,7 +26,13 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.locks impo
     cluster_lock,
     holder,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import is_gone, this_process
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import (
+    Owner,
+    is_gone,
+    owner_of,
+    owner_text,
+    this_process,
+)
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PostgreSQL
 
 PACKAGE = "ansible_collections.evenkeel.cluster"
@@ -192,3 +198,13 @@ def test_a_pid_that_another_process_has_now_is_no_sign_of_life() -> None:
     assert is_gone(replace(me, pid=2**22 + 1))
     assert not is_gone(replace(me, pid=2**22 + 1, place="another machine"))
     assert not is_gone(replace(me, pid=2**22 + 1, place=""))
+
+
+def test_an_owner_has_one_text_which_queries_compare() -> None:
+    text = '{"born": "7", "host": "h\\u00e4", "pid": 3, "place": "boot 1", "token": "t"}'
+    owner = Owner(host="hä", pid=3, born="7", place="boot 1", token="t")
+    assert owner_text(owner) == text
+    # As rows of before have it, in another order.
+    assert owner_of('{"host": "hä", "pid": 3, "born": "7", "place": "boot 1", "token": "t"}') == owner
+    assert owner_of(text) == owner
+    assert (owner_text(None), owner_of(None)) == (None, None)
