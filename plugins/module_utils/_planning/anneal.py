@@ -9,21 +9,17 @@ Private to the collection.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from operator import add, neg, sub
 from random import Random
 
 from .level import level, trim
-from .moves import targets
-from .problem import Vector
 from .state import State
+from .walk import SETTLED, Trial, Walk, score
 
-SETTLED = 1e-6
 LIGHTEST, HEAVIEST = 0.05, 50.0
 # From this part of the search on, the way leads inwards only.
 CLOSING = 0.8
-Trial = list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,53 +38,25 @@ class Schedule:
     free: bool = False
 
 
-Score = tuple[int, float, int, int]
-
-
-def score(state: State) -> Score:
-    """Lower is better: rules, points outside the band, guests moved, bytes moved."""
-    excess = state.total_excess if state.total_excess > SETTLED else 0.0
-    return state.broken, round(excess, 6), state.moves, state.bytes
-
-
-class Annealer:
+class Annealer(Walk):
     """One run over a state, which ends as the best placement that the run has seen."""
 
     def __init__(
         self, state: State, dice: Random, budget: int, spent: Callable[[], float], schedule: Schedule
     ) -> None:
+        super().__init__(state, dice, budget, spent)
+        self.schedule, self.weight = schedule, schedule.weight
         problem = state.problem
-        self.state, self.dice, self.budget, self.spent, self.schedule = (
-            state,
-            dice,
-            budget,
-            spent,
-            schedule,
-        )
-        self.home = problem.unit_home
-        self.size = [len(members) for members in problem.members]
         mean = max(1.0, sum(problem.unit_bytes) / max(1, len(problem.unit_bytes)))
         # Bytes decide only between plans of equally many migrations, so they weigh little here.
         self.price = [
-            size + 0.02 * bytes_ / mean for size, bytes_ in zip(self.size, problem.unit_bytes, strict=True)
+            0.0 if schedule.free else len(members) + 0.02 * bytes_ / mean
+            for members, bytes_ in zip(problem.members, problem.unit_bytes, strict=True)
         ]
-        if schedule.free:
-            self.price = [0.0] * len(self.size)
-        self.choices: dict[int, tuple[int, ...]] = {}
-        self._recount()
-        self.hosts = [host for host in range(len(problem.hosts)) if state.on[host]]
-        self.weight = schedule.weight
-        # Guests that left a host in maintenance have raised the mean since the snapshot.
-        self.mean = [
-            sum(state.points[host][index] / problem.metrics.scale[host][index] for host in counted)
-            / sum(1.0 / problem.metrics.scale[host][index] for host in counted)
-            for index, counted in enumerate(problem.metrics.counted)
-        ]
-        self.soft = any(not group.strict for group in problem.groups)
 
     def run(self, steps: int, share: float = 1.0) -> None:
         """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
-        state, schedule, dice = self.state, self.schedule, self.dice
+        state, schedule, dice, log = self.state, self.schedule, self.dice, math.log
         begun = self.spent()
         span = max(1e-9, (1.0 - begun) * share)
         look_every = max(schedule.look_every, len(self.hosts))
@@ -103,12 +71,13 @@ class Annealer:
                     break
                 temperature = schedule.hot * (schedule.cold / schedule.hot) ** done
                 self._weigh(closing=done > CLOSING)
-                self._shift(temperature)
+                self._moved_band(self.weight, temperature)
             trial = self._propose()
             if not trial:
                 continue
-            change = self._change(trial)
-            if change > 0 and dice.random() >= math.exp(-change / temperature):
+            # As much as chance allows it to cost, in points outside the band.
+            allowed = (-temperature * log(1.0 - dice.random()) - self._cost(trial)) / self.weight
+            if not self._is_within(trial, allowed):
                 continue
             if self._carry_out(trial) and state.total_excess <= best[1] + SETTLED:
                 now = score(state)
@@ -121,15 +90,6 @@ class Annealer:
         self._recount()
         if score(state) >= best:
             self._restore(kept)
-
-    def _recount(self) -> None:
-        where, mask = self.state.where, self.state.problem.unit_mask
-        away = [unit for unit, host in enumerate(where) if host >= 0 and host != self.home[unit]]
-        # Units that have no way home can only change their target.
-        self.homeless = [u for u in away if self.home[u] < 0 or not mask[u] >> self.home[u] & 1]
-        without = set(self.homeless)
-        self.away = [unit for unit in away if unit not in without]
-        self.slot = {unit: index for index, unit in enumerate(self.away)}
 
     def _weigh(self, *, closing: bool) -> None:
         factor = self.schedule.yields
@@ -156,166 +116,13 @@ class Annealer:
             return self._trade(unit)
         return self._send()
 
-    def _replace(self, unit: int) -> Trial:
-        """Another guest goes in its place: one of the same host, or of any."""
-        source, target = self.home[unit], self.state.where[unit]
-        if source < 0:
-            return []
-        host = source if self.dice.random() < 0.7 else self._host()
-        other = self._one_on(host)
-        if other is None or other == unit or self.state.where[other] == target:
-            return []
-        return [(unit, source), (other, target)]
-
-    def _redirect(self, unit: int) -> Trial:
-        target = self._target(unit)
-        return [(unit, target)] if target != self.state.where[unit] else []
-
-    def _trade(self, unit: int) -> Trial:
-        other = self.away[int(self.dice.random() * len(self.away))]
-        mine, theirs = self.state.where[unit], self.state.where[other]
-        return [(unit, theirs), (other, mine)] if mine != theirs else []
-
-    def _send(self) -> Trial:
-        """One more guest away, mostly from or to a host that is outside the band."""
-        state, dice = self.state, self.dice
-        host = self._host()
-        if state.total_excess > SETTLED:
-            # A tournament finds a host outside the band without keeping a list of them.
-            for _try in range(4):
-                rival = self._host()
-                if state.excess[rival] > state.excess[host]:
-                    host = rival
-        if (
-            any(points < low for points, low in zip(state.points[host], state.low, strict=True))
-            and dice.random() < 0.7
-        ):
-            unit = self._one_on(self._host())
-            return [(unit, host)] if unit is not None and state.where[unit] != host else []
-        unit = self._one_on(host)
-        if unit is None:
-            return []
-        best, gain = -1, math.inf
-        for _try in range(3):
-            target = self._target(unit)
-            if target != host:
-                change = state.excess_with(target, state.points_of(unit, target)) - state.excess[target]
-                if change < gain:
-                    best, gain = target, change
-        return [(unit, best)] if best >= 0 else []
-
-    def _host(self) -> int:
-        return self.hosts[int(self.dice.random() * len(self.hosts))]
-
-    def _one_on(self, host: int) -> int | None:
-        here = list(self.state.on[host])
-        return here[int(self.dice.random() * len(here))] if here else None
-
-    def _target(self, unit: int) -> int:
-        mask = self.state.problem.unit_mask[unit]
-        hosts = self.choices.get(mask)
-        if hosts is None:
-            hosts = self.choices[mask] = tuple(targets(self.state, unit))
-        return hosts[int(self.dice.random() * len(hosts))]
-
-    def _change(self, trial: Trial) -> float:
-        """What the trial adds to the cost: points outside the band and migrations, each at its price."""
-        state, price, home, excess = self.state, self.price, self.home, self.state.excess
-        points, kinds = state.problem.unit_points, state.problem.host_kind
+    def _cost(self, trial: Trial) -> float:
+        """What the trial adds in migrations, each at its price."""
+        where, price, home = self.state.where, self.price, self.home
         cost = 0.0
         for unit, target in trial:
             if home[unit] == target:
                 cost -= price[unit]
-            elif home[unit] == state.where[unit]:
+            elif home[unit] == where[unit]:
                 cost += price[unit]
-        if len(trial) == 1:
-            unit, target = trial[0]
-            source = state.where[unit]
-            change = state.excess_without(source, points[kinds[source]][unit]) - excess[source]
-            change += state.excess_with(target, points[kinds[target]][unit]) - excess[target]
-            return cost + self.weight * change
-        change = 0.0
-        for host, delta in self._deltas(trial).items():
-            change += state.excess_with(host, delta) - excess[host]
-        return cost + self.weight * change
-
-    def _deltas(self, trial: Trial) -> dict[int, Vector]:
-        """By host, the points that the trial adds there."""
-        state = self.state
-        points, kinds = state.problem.unit_points, state.problem.host_kind
-        deltas: dict[int, Vector] = {}
-        for unit, target in trial:
-            source = state.where[unit]
-            leaving, coming = points[kinds[source]][unit], points[kinds[target]][unit]
-            before = deltas.get(source)
-            deltas[source] = tuple(map(neg, leaving) if before is None else map(sub, before, leaving))
-            before = deltas.get(target)
-            deltas[target] = coming if before is None else tuple(map(add, before, coming))
-        return deltas
-
-    def _carry_out(self, trial: Trial) -> bool:
-        """Do it unless a limit or a rule forbids; gives whether it was done."""
-        state = self.state
-        broken, wishes = state.broken_count, state.soft_cost if self.soft else 0.0
-        before = [(unit, state.take(unit)) for unit, _host in trial]
-        placed = 0
-        for unit, target in trial:
-            if not state.fits(unit, target):
-                break
-            state.put(unit, target)
-            placed += 1
-        refused = placed < len(trial) or state.moves > self.budget or state.broken_count > broken
-        if not refused and self.soft:
-            refused = state.soft_cost > wishes + 1e-9
-        if refused:
-            for unit, _host in trial[:placed]:
-                state.take(unit)
-            for unit, host in before:
-                state.put(unit, host)
-            return False
-        for unit, host in before:
-            self._note(unit, host)
-        return True
-
-    def _note(self, unit: int, before: int) -> None:
-        now = self.state.where[unit]
-        if unit not in self.slot and before != self.home[unit]:
-            return
-        if (before != self.home[unit]) == (now != self.home[unit]):
-            return
-        if now != self.home[unit]:
-            self.slot[unit] = len(self.away)
-            self.away.append(unit)
-        else:
-            index, last = self.slot.pop(unit), self.away.pop()
-            if last != unit:
-                self.away[index] = last
-                self.slot[last] = index
-
-    def _shift(self, temperature: float) -> None:
-        """Try the band a little higher or lower in one metric."""
-        state, dice = self.state, self.dice
-        limits = state.problem.metrics.limits
-        floor = list(state.low)
-        metric = int(dice.random() * len(floor))
-        before, excess = floor[metric], state.total_excess
-        mean = self.mean[metric]
-        floor[metric] = min(mean, max(mean - limits[metric], before + dice.gauss(0.0, 0.1 * limits[metric])))
-        state.set_band(floor)
-        change = self.weight * (state.total_excess - excess)
-        if change > 0 and dice.random() >= math.exp(-change / temperature):
-            floor[metric] = before
-            state.set_band(floor)
-
-    def _placement(self) -> tuple[dict[int, int], Sequence[float]]:
-        return {unit: self.state.where[unit] for unit in (*self.away, *self.homeless)}, self.state.low
-
-    def _restore(self, kept: tuple[dict[int, int], Sequence[float]]) -> None:
-        places, floor = kept
-        for unit in (*self.away, *self.homeless):
-            if unit not in places:
-                self.state.move(unit, self.home[unit])
-        for unit, host in places.items():
-            if self.state.where[unit] != host:
-                self.state.move(unit, host)
-        self.state.set_band(floor)
+        return cost

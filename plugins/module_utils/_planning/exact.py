@@ -16,12 +16,12 @@ import sys
 from typing import Any
 
 from . import exact_worker
-from .anneal import SETTLED
 from .band import best_floor
 from .errors import PlanningError
 from .moves import go_home
 from .program import Program
 from .state import State
+from .walk import SETTLED
 
 
 def refine(state: State, budget: int | None) -> None:

@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable
 from random import Random
 
-from .anneal import Annealer, Schedule, Trial
 from .problem import Vector
 from .state import State
+from .walk import Trial, Walk
 
 # Temperatures, in what each migration of the budget leaves to be had on average when the search begins.
 HOT, COLD = 12.0, 0.1
@@ -22,7 +22,7 @@ LOOK_EVERY = 250
 NOTHING = 1e-12
 
 
-class Flattener(Annealer):
+class Flattener(Walk):
     """Anneals the sum of the metrics' standard deviations over the hosts, in points.
 
     Between two looks each deviation s is taken as linear in its variance, with the slope 1 / (2 s): then what
@@ -30,7 +30,7 @@ class Flattener(Annealer):
     """
 
     def __init__(self, state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
-        super().__init__(state, dice, budget, spent, Schedule(free=True))
+        super().__init__(state, dice, budget, spent)
         self.slope: Vector = ()
         self.deviation = self._look()
 

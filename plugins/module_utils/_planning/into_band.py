@@ -11,20 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from .anneal import SETTLED, Annealer, Schedule, score
+from .anneal import Annealer, Schedule
 from .band import best_floor
 from .bounds import migrations_bound, spread_bound
 from .flatten import Flattener
 from .level import level, trim
 from .moves import go_home
 from .problem import Problem
+from .ratchet import Ratchet
 from .state import State
+from .walk import SETTLED, score
 
 # Steps of annealing for each effort: one a guest, within reason.
 FEWEST, MOST = 400, 4000
-# So many steps a guest are enough to cool; what is above starts again from the beginning.
-ENOUGH = 1500
+# So many steps a guest lead near; from there it takes another way to go on.
+PRICED = 100
 FEWER = Schedule()
+LIGHTER = Schedule(hot=0.08, cold=0.01)
 CLOSER = Schedule(hot=5.0, cold=0.05, free=True)
 QUICK = Schedule(hot=0.5, cold=0.01, free=True)
 # Other places for the band, tried where the nearest one leads nowhere; less often in large clusters, which
@@ -77,22 +80,15 @@ def _descend(state: State, budget: int) -> None:
 
 
 def _fewer(state: State, dice: Random, budget: int, spent: Callable[[], float], steps: int) -> None:
-    """Anneal, from the same start as often as the steps allow; the best run counts."""
+    """Anneal with a price on each migration, then with a number of them; then for fewer bytes."""
     problem = state.problem
     state.bound = migrations_bound(problem, banded=True)
-    start = best = _kept(state)
-    rank = score(state)
-    runs = max(1, steps // (ENOUGH * max(1, len(problem.members))))
-    for run in range(runs):
-        if state.moves <= state.bound or spent() >= 1.0:
-            break
-        _restore(state, start)
-        Annealer(state, dice, budget, spent, FEWER).run(steps // runs, share=0.8 / (runs - run))
-        while trim(state):
-            pass
-        if score(state) < rank:
-            best, rank = _kept(state), score(state)
-    _restore(state, best)
+    priced = min(steps, PRICED * max(1, len(problem.members)))
+    left = steps - priced
+    Annealer(state, dice, budget, spent, FEWER).run(priced, share=0.2 if left else 0.8)
+    if left:
+        Ratchet(state, dice, budget, spent).run(left, share=0.85)
+        Annealer(state, dice, budget, spent, LIGHTER).run(min(left // 8, priced), share=0.8)
 
 
 def _insist(state: State, dice: Random, budget: int, spent: Callable[[], float], origin: Kept) -> None:

@@ -8,9 +8,9 @@ Private to the collection.
 
 from __future__ import annotations
 
-from .anneal import SETTLED
 from .problem import Problem
 from .state import State
+from .walk import SETTLED
 
 
 def prefer(state: State) -> None:

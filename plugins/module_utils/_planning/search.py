@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from .anneal import SETTLED
 from .band import best_floor
 from .exact import refine
 from .into_band import into_band
@@ -17,6 +16,7 @@ from .mend import clear, mend, squeeze, unplaced
 from .moves import go_home
 from .problem import Problem
 from .state import APART_AT_HOME, State
+from .walk import SETTLED
 
 UNLIMITED = 1 << 60
 

@@ -82,6 +82,18 @@ class State:
                 total += low - points
         return total
 
+    def excess_of(self, metric: int, floor: float) -> float:
+        """The points outside in one metric, were its band to begin there."""
+        ceiling, points = floor + self.problem.metrics.limits[metric], self.points
+        total = 0.0
+        for host in self.problem.metrics.counted[metric]:
+            value = points[host][metric]
+            if value > ceiling:
+                total += value - ceiling
+            elif value < floor:
+                total += floor - value
+        return total
+
     def excess_with(self, host: int, vector: Vector) -> float:
         """The host's excess once `vector` has arrived."""
         total = 0.0

@@ -34,6 +34,9 @@ def verify(
 ) -> tuple[str, ...]:
     """Everything that is wrong with the plan, in sentences; empty for a legal one."""
     defects = list(_order_defects(plan.migrations))
+    if policy.max_migrations is not None and len(plan.migrations) > policy.max_migrations:
+        many = len(plan.migrations)
+        defects.append(f"{many} migrations are more than max_migrations, {policy.max_migrations}")
     if not defects:
         defects += _step_defects(snapshot, policy, plan.migrations, barred)
     if defects:

@@ -98,6 +98,13 @@ def test_a_host_that_the_rule_does_not_allow() -> None:
     assert any("rule licence" in text for text in defects(FULL_HOST, one(result, "pinned", "h3")))
 
 
+def test_more_migrations_than_there_may_be() -> None:
+    result = plan(FULL_HOST, RULES)
+    fewer = replace(RULES, max_migrations=len(result.migrations) - 1)
+    found = verify(FULL_HOST, fewer, FULL_HOST.rules, result, Barred())
+    assert any("max_migrations" in text for text in found)
+
+
 def test_a_guest_that_is_elsewhere() -> None:
     result = plan(SIBLINGS, RULES)
     wrong = [replace(result.migrations[0], source="h3", target="h1")]
