@@ -17,11 +17,15 @@ from typing import Any
 
 from . import exact_worker
 from .band import best_floor
+from .departures import Departures
 from .errors import PlanningError
 from .moves import go_home
 from .program import Program
 from .state import State
 from .walk import SETTLED
+
+# With more columns the program has no end; what the departures prove is all there is to have.
+LARGEST = 20_000
 
 
 def refine(state: State, budget: int | None) -> None:
@@ -36,24 +40,42 @@ def refine(state: State, budget: int | None) -> None:
     if state.broken or state.misplaced or state.forbidden:
         return
     inside = state.total_excess <= SETTLED
+    limit = state.problem.policy.time_limit
+    half = None if limit is None else limit / 2
+    least = _departures(state, half)
+    if least is None:
+        state.impossible = budget is None
+        return
+    if inside and least >= state.moves:
+        state.proven = state.moves
+        return
+    state.proven = least
     most = None if budget is None else budget + 1
-    program = Program(state, state.moves if inside else most)
-    answer = _run(program.model(state.problem.policy.time_limit))
-    if answer["status"] == "missing":
-        raise PlanningError(
-            "engine exact needs the Python library highspy, which is not installed",
-            where="policy.engine",
-            hint="Install it (pip install highspy), or use engine: search",
-        )
+    program = Program(state, state.moves if inside else most, least)
+    if len(program.cost) > LARGEST and inside:
+        return
+    answer = _run(program.model(half))
     if answer["status"] == "infeasible":
         # Nothing has fewer migrations; or nothing at all is inside the band.
         state.proven, state.impossible = (state.moves, False) if inside else (None, budget is None)
         return
-    if math.isfinite(answer["bound"]):
-        least = max(0, math.ceil(answer["bound"] - 1e-6))
-        state.proven = min(least, state.moves) if inside else least
+    least = max(least, _whole(answer["bound"]))
+    state.proven = min(least, state.moves) if inside else least
     if answer["values"]:
         _take_over(state, program.places(answer["values"]), inside=inside)
+
+
+def _departures(state: State, seconds: float | None) -> int | None:
+    """How many guests have to leave at least to bring every metric into its band; None if that can't be."""
+    problem = state.problem
+    if problem.policy.goal != "spread" or min(problem.unit_home, default=0) < 0:
+        return 0
+    answer = _run(Departures(state).model(seconds))
+    return None if answer["status"] == "infeasible" else _whole(answer["bound"])
+
+
+def _whole(bound: float) -> int:
+    return max(0, math.ceil(bound - 1e-6)) if math.isfinite(bound) else 0
 
 
 def _run(model: dict[str, Any]) -> dict[str, Any]:
@@ -68,6 +90,12 @@ def _run(model: dict[str, Any]) -> dict[str, Any]:
             hint="Use engine: search",
         )
     result: dict[str, Any] = json.loads(done.stdout)
+    if result["status"] == "missing":
+        raise PlanningError(
+            "engine exact needs the Python library highspy, which is not installed",
+            where="policy.engine",
+            hint="Install it (pip install highspy), or use engine: search",
+        )
     return result
 
 

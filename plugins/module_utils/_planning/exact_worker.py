@@ -21,7 +21,7 @@ except ImportError:
 
 
 def solve(model: dict[str, Any]) -> dict[str, Any]:
-    """`cost`, `integer`, `lower`, `upper` by column; `rows` of [least, most, columns, values]; whether to
+    """`cost`, `integer`, `lower`, `upper` (null for none) by column; `rows` of [least, most, columns, values]; whether to
     use `heuristics`; `seconds` at most.
     """
     if highspy is None:
@@ -39,7 +39,8 @@ def solve(model: dict[str, Any]) -> dict[str, Any]:
     if model["seconds"] is not None:
         solver.setOptionValue("time_limit", float(model["seconds"]))
     for cost, upper, least in zip(model["cost"], model["upper"], model["lower"]):
-        solver.addCol(float(cost), float(least), float(upper), 0, [], [])
+        most = highspy.kHighsInf if upper is None else float(upper)
+        solver.addCol(float(cost), float(least), most, 0, [], [])
     for column, integer in enumerate(model["integer"]):
         if integer:
             solver.changeColIntegrality(column, highspy.HighsVarType.kInteger)

@@ -16,59 +16,72 @@ MARGIN = 1e-6
 Row = list[Any]
 
 
-class Program:
-    """A binary for each unit and each other host that it may go to, and one for its leaving home.
+class Columns:
+    """An integer program that is being written: columns with their cost and bounds, and rows over them."""
 
-    Everything is written as the change against home: most units stay, so most rows are short where it counts,
-    and the solver's relaxation is tight. The place of each metric's band is free. Rules that are wishes are
-    not in it. fewer_than: only placements with fewer migrations than this are of interest; None for any.
-    """
-
-    def __init__(self, state: State, fewer_than: int | None) -> None:
-        self.state, self.problem, self.fewer_than = state, state.problem, fewer_than
-        self.arrives: dict[tuple[int, int], int] = {}
-        self.leaves: dict[int, int] = {}
-        self.arrivals: list[list[tuple[int, int]]] = [[] for _host in self.problem.hosts]
-        self.departures: list[list[tuple[int, int]]] = [[] for _host in self.problem.hosts]
+    def __init__(self) -> None:
         self.cost: list[float] = []
         self.lower: list[float] = []
-        self.upper: list[float] = []
+        self.upper: list[float | None] = []
         self.integer: list[bool] = []
         self.rows: list[Row] = []
-        for unit in range(len(self.problem.members)):
-            self._place(unit)
-        if fewer_than is not None:
-            columns = [column for column, cost in enumerate(self.cost) if cost]
-            self.rows.append([None, fewer_than - 1.0, columns, [self.cost[column] for column in columns]])
-        self._keep_needs()
-        self._keep_groups()
-        if self.problem.policy.goal == "spread":
-            self._keep_band()
+
+    def column(self, cost: float, lower: float, upper: float | None, *, integer: bool) -> int:
+        """upper: None for no bound."""
+        self.cost.append(cost)
+        self.lower.append(lower)
+        self.upper.append(upper)
+        self.integer.append(integer)
+        return len(self.cost) - 1
 
     def model(self, seconds: float | None) -> dict[str, Any]:
+        """As `exact_worker.solve` reads it."""
         return {
             "cost": self.cost,
             "lower": self.lower,
             "upper": self.upper,
             "integer": self.integer,
             "rows": self.rows,
-            # A better solution than the search's mostly does not exist; looking for one delays the proof.
-            "heuristics": self.fewer_than is None,
             "seconds": seconds,
         }
+
+
+class Program(Columns):
+    """A binary for each unit and each other host that it may go to, and one for its leaving home.
+
+    Everything is written as the change against home: most units stay, so most rows are short where it counts,
+    and the solver's relaxation is tight. The place of each metric's band is free. Rules that are wishes are
+    not in it. fewer_than: only placements with fewer migrations than this are of interest; None for any. least: what
+    is proven already.
+    """
+
+    def __init__(self, state: State, fewer_than: int | None, least: int = 0) -> None:
+        super().__init__()
+        self.state, self.problem, self.fewer_than = state, state.problem, fewer_than
+        self.arrives: dict[tuple[int, int], int] = {}
+        self.leaves: dict[int, int] = {}
+        self.arrivals: list[list[tuple[int, int]]] = [[] for _host in self.problem.hosts]
+        self.departures: list[list[tuple[int, int]]] = [[] for _host in self.problem.hosts]
+        for unit in range(len(self.problem.members)):
+            self._place(unit)
+        if fewer_than is not None:
+            columns = [column for column, cost in enumerate(self.cost) if cost]
+            costs = [self.cost[column] for column in columns]
+            self.rows.append([float(least), fewer_than - 1.0, columns, costs])
+        self._keep_needs()
+        self._keep_groups()
+        if self.problem.policy.goal == "spread":
+            self._keep_band()
+
+    def model(self, seconds: float | None) -> dict[str, Any]:
+        # A better solution than the search's mostly does not exist; looking for one delays the proof.
+        return {**super().model(seconds), "heuristics": self.fewer_than is None}
 
     def places(self, values: list[float]) -> dict[int, int]:
         """By unit, the host that a solution has it on."""
         places = {unit: self.problem.unit_home[unit] for unit in self.leaves}
         places.update({unit: host for (unit, host), column in self.arrives.items() if values[column] > 0.5})
         return places
-
-    def _column(self, cost: float, lower: float, upper: float, *, integer: bool) -> int:
-        self.cost.append(cost)
-        self.lower.append(lower)
-        self.upper.append(upper)
-        self.integer.append(integer)
-        return len(self.cost) - 1
 
     def _place(self, unit: int) -> None:
         problem = self.problem
@@ -78,14 +91,14 @@ class Program:
             if host != home and mask >> host & 1:
                 # Guests that are not together have no home as one; what moves depends on where they meet.
                 cost = 0.0 if home >= 0 else float(self.state.guests_moved(unit, host))
-                columns.append(self._column(cost, 0.0, 1.0, integer=True))
+                columns.append(self.column(cost, 0.0, 1.0, integer=True))
                 self.arrives[unit, host] = columns[-1]
                 self.arrivals[host].append((unit, columns[-1]))
         if home < 0:
             self.rows.append([1.0, 1.0, columns, [1.0] * len(columns)])
             return
         must = 0.0 if mask >> home & 1 else 1.0
-        leaves = self._column(float(len(problem.members[unit])), must, 1.0, integer=True)
+        leaves = self.column(float(len(problem.members[unit])), must, 1.0, integer=True)
         self.leaves[unit] = leaves
         self.departures[home].append((unit, leaves))
         self.rows.append([0.0, 0.0, [*columns, leaves], [1.0] * len(columns) + [-1.0]])
@@ -133,7 +146,7 @@ class Program:
         comes = [column for unit, column in self.arrivals[host] if amounts.get(unit)]
         if not comes:
             return
-        taking = self._column(0.0, 0.0, 1.0, integer=True)
+        taking = self.column(0.0, 0.0, 1.0, integer=True)
         self.rows.extend([None, 0.0, [column, taking], [1.0, -1.0]] for column in comes)
         columns, values = [taking], [-room]
         for pairs, sign in ((self.arrivals[host], 1.0), (self.departures[host], -1.0)):
@@ -159,7 +172,7 @@ class Program:
                     most = max(1.0, stay) - stay - self._at_home(host, amounts)
                     self._row(None, most, host, amounts)
                 continue
-            floor = self._column(0.0, 0.0, len(group.guests), integer=True)
+            floor = self.column(0.0, 0.0, len(group.guests), integer=True)
             for host in sorted(group.domain):
                 here = float(fixed.get(host, 0)) + self._at_home(host, amounts)
                 self._row(-here, group.skew - here, host, amounts, floor)
@@ -171,7 +184,7 @@ class Program:
             closed = is_closed(problem, frozenset(counted))
             # The mean of all hosts is inside every band, and no migration among them changes it.
             bottom, top = (mean - limit - MARGIN, mean + MARGIN) if closed else (-1000.0, 1000.0)
-            floor = self._column(0.0, bottom, top, integer=False)
+            floor = self.column(0.0, bottom, top, integer=False)
             for host in counted:
                 points = problem.unit_points[problem.host_kind[host]]
                 amounts = {unit: vector[metric] for unit, vector in enumerate(points)}
