@@ -83,15 +83,13 @@ class Departures(Columns):
                     [*(-points[unit][metric] for unit in units), 1.0, -1.0],
                 ]
             )
-        first = counted[0]
-        scale = [problem.metrics.scale[host][metric] / problem.metrics.scale[first][metric] for host in counted]
-        points = problem.unit_points[problem.host_kind[first]]
+        points = problem.unit_points[problem.host_kind[counted[0]]]
+        scales = [problem.metrics.scale[host][metric] for host in counted]
         loads = [vector[metric] for vector in points]
         columns = [*(self.inflow[host][metric] for host in counted), *self.leaves]
+        shares = [*(scales[0] / scale for scale in scales), *(-load for load in loads)]
         # Where there are other hosts, some of what leaves may go there.
-        self.rows.append(
-            [0.0 if closed else None, 0.0, columns, [*(1.0 / s for s in scale), *(-load for load in loads)]]
-        )
+        self.rows.append([0.0 if closed else None, 0.0, columns, shares])
 
     def _bound_arrivals(self, host: int) -> None:
         here = tuple(sorted(self.inflow[host]))

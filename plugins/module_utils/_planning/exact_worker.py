@@ -21,8 +21,8 @@ except ImportError:
 
 
 def solve(model: dict[str, Any]) -> dict[str, Any]:
-    """`cost`, `integer`, `lower`, `upper` (null for none) by column; `rows` of [least, most, columns, values]; whether to
-    use `heuristics`; `seconds` at most.
+    """`cost`, `integer`, `lower`, `upper` (null for none) by column; `rows` of [least, most, columns,
+    values]; whether to use `heuristics`; `seconds` at most.
     """
     if highspy is None:
         return {"status": "missing"}

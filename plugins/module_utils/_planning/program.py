@@ -51,8 +51,8 @@ class Program(Columns):
 
     Everything is written as the change against home: most units stay, so most rows are short where it counts,
     and the solver's relaxation is tight. The place of each metric's band is free. Rules that are wishes are
-    not in it. fewer_than: only placements with fewer migrations than this are of interest; None for any. least: what
-    is proven already.
+    not in it. fewer_than: only placements with fewer migrations than this are of interest; None for any.
+    least: what is proven already.
     """
 
     def __init__(self, state: State, fewer_than: int | None, least: int = 0) -> None:

@@ -11,7 +11,12 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning import exact_worker
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build import build
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.departures import Departures
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search import solve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.walk import SETTLED
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 LIMIT = 25.0
@@ -78,3 +83,15 @@ def test_the_bound_is_never_above_what_is_needed(seed: int, full: float) -> None
     wanted = fewest(cluster, full)
     found = plan(cluster, asked(full))
     assert wanted is None or found.proof.migrations_lower_bound <= wanted <= len(found.migrations)
+
+
+@pytest.mark.parametrize("seed", (0, 2, 3, 4, 6, 8, 10, 11))
+def test_no_placement_in_order_has_fewer_departures_than_proven(seed: int) -> None:
+    """Hosts of three sizes, rules of all kinds, one host in maintenance in every other cluster."""
+    shape = Shape(hosts=6, guests=70, seed=seed, mixed=True, maintenance=seed % 2)
+    problem = build(generate(shape), Policy.from_json({"max_spread": 20}))
+    state = solve(problem, lambda: 0.0)
+    assert state.total_excess <= SETTLED
+    answer = exact_worker.solve(Departures(state).model(None))
+    assert answer["status"] == "optimal"
+    assert 0 < answer["bound"] <= state.moves + 1e-6
