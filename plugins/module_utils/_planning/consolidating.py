@@ -8,7 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from .._model.plan import Plan
@@ -27,18 +27,35 @@ Solve = Callable[[Problem], State]
 Finish = Callable[[Problem, State], tuple[Plan, list[int]]]
 
 
-def consolidated(snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish) -> tuple[Problem, Plan]:
+def consolidated(
+    snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish
+) -> tuple[Problem, Plan, list[int]]:
     """`solve` mends rules and empties hosts in maintenance; `finish` makes a plan of a placement.
 
     Hosts that run no guests are taken to be off, unless a rule can't be mended or a host in maintenance not
     be emptied without them.
     """
-    problem, result = _attempt(_without_empty(snapshot), policy, solve, finish)
-    if _wrong(result):
-        roomier, other = _attempt(snapshot, policy, solve, finish)
-        if _wrong(other) < _wrong(result):
-            return roomier, other
-    return problem, result
+    found = _attempt(_without_empty(snapshot), policy, solve, finish)
+    if _wrong(found[1]):
+        roomier = _attempt(snapshot, policy, solve, finish)
+        if _wrong(roomier[1]) < _wrong(found[1]):
+            return roomier
+    return found
+
+
+def with_hosts_on(problem: Problem, result: Plan) -> Plan:
+    """The plan that also tells how many hosts stay on. `problem`: before any host was chosen."""
+    on = sum(state.guests > 0 for state in result.after.hosts.values())
+    wanted = max(hosts_needed(problem), min(consolidation_of(problem).min_hosts, on))
+    told = f"{result.proof.method}; {_hosts(on)} on, where at least {wanted} must be"
+    return replace(result, proof=replace(result.proof, method=told))
+
+
+def build_without(problem: Problem, chosen: Iterable[int]) -> Problem:
+    """The problem in which the chosen hosts have to be emptied."""
+    names = tuple(problem.hosts[host].id for host in sorted(chosen))
+    policy = replace(problem.policy, evacuate=Selector(names=names))
+    return build(closed(problem.snapshot, policy), policy)
 
 
 def _wrong(result: Plan) -> int:
@@ -52,45 +69,37 @@ def _without_empty(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, hosts=tuple(hosts))
 
 
-def _attempt(snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish) -> tuple[Problem, Plan]:
+def _attempt(
+    snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish
+) -> tuple[Problem, Plan, list[int]]:
     first = build(snapshot, policy)
     banned: frozenset[int] = frozenset()
     while True:
-        state = solve(first)
+        # Emptying fills no host further than its plain limits, not even with guests that had to move anyway.
+        state = place_like(_within_limits(first), solve(first).places())
         chosen = choose(state, banned)
         if not chosen:
-            problem, result = first, finish(first, solve(first))[0]
-            break
-        problem = _build_without(first, chosen)
+            return first, *finish(first, solve(first))
+        problem = build_without(first, chosen)
         result, places = finish(problem, place_like(problem, state.places()))
         running = running_by_host(problem, places)
         stuck = [host for host in chosen if running[host]]
         if not stuck:
-            plain = finish(first, solve(first))[0] if _wrong(result) else result
-            if _wrong(plain) < _wrong(result):
-                problem, result = first, plain
-            break
+            if _wrong(result):
+                plain, ends = finish(first, solve(first))
+                if _wrong(plain) < _wrong(result):
+                    return first, plain, ends
+            return problem, result, places
         # There is no safe order to empty them in: they stay on.
         banned |= frozenset(stuck)
-    on = sum(state.guests > 0 for state in result.after.hosts.values())
-    wanted = max(hosts_needed(first), min(consolidation_of(first).min_hosts, on))
-    told = f"{result.proof.method}; {_hosts(on)} on, where at least {wanted} must be"
-    return problem, replace(result, proof=replace(result.proof, method=told))
+
+
+def _within_limits(problem: Problem) -> Problem:
+    """The problem in which nothing may fill a host further than levelling does."""
+    limits = problem.policy.limits
+    limits = replace(limits, cpu_for_rules=limits.cpu, memory_for_rules=limits.memory)
+    return build(problem.snapshot, replace(problem.policy, limits=limits))
 
 
 def _hosts(many: int) -> str:
     return "1 host stays" if many == 1 else f"{many} hosts stay"
-
-
-def _build_without(problem: Problem, chosen: list[int]) -> Problem:
-    """The problem in which the chosen hosts have to be emptied, by migrations that level and don't mend: they
-    fill no host further than its plain limits.
-    """
-    policy = problem.policy
-    fill = consolidation_of(problem).fill
-    limits = policy.limits
-    cpu, memory = (value if fill is None else min(value, fill) for value in (limits.cpu, limits.memory))
-    limits = replace(limits, cpu=cpu, memory=memory, cpu_for_rules=cpu, memory_for_rules=memory)
-    names = tuple(problem.hosts[host].id for host in chosen)
-    policy = replace(policy, evacuate=Selector(names=names), limits=limits)
-    return build(closed(problem.snapshot, policy), policy)

@@ -13,11 +13,11 @@ from .._model.plan import MigrationKind, Plan
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
 from .aims import pursue
-from .anneal import SETTLED
 from .apply import apply_plan
 from .arrange import arranged
 from .build import build
-from .consolidating import consolidated
+from .consolidate import closing
+from .consolidating import build_without, consolidated, with_hosts_on
 from .errors import UnsafePlan
 from .estimate import estimated
 from .explain import kind_of
@@ -33,6 +33,7 @@ from .select import select_guests, select_hosts
 from .state import State
 from .told import told
 from .verify import Barred, verify
+from .walk import SETTLED
 
 MOST_LOOKS = 4
 MOST_DETOURS = 3
@@ -64,6 +65,31 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
 
 
 def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tuple[Problem, Plan]:
+    """Look, and look again from where the plan ends and take that way at once, until nothing is left to want.
+
+    Only where something stays undone can a second look see more than the first.
+    """
+    problem, result, _places = _look(snapshot, policy, spent)
+    looks = MOST_LOOKS if policy.max_migrations is None else 0
+    while looks and result.status != "balanced":
+        later, further, ends = _look(apply_plan(snapshot, result), policy, spent)
+        if not further.migrations:
+            break
+        whole = _joined(problem, later)
+        composed, reached = _reachable(whole, place_like(whole, ends), spent)
+        if reached != ends:
+            break
+        problem, result = whole, composed
+        looks -= 1
+    if policy.goal == "consolidate":
+        result = with_hosts_on(build(snapshot, policy), result)
+    return problem, result
+
+
+def _look(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tuple[Problem, Plan, list[int]]:
+    """What one look at the cluster finds. With goal evacuate, guests of hosts that stay make room only where
+    that lets more of those leave that have to.
+    """
     if policy.goal == "consolidate":
         return consolidated(
             snapshot,
@@ -77,31 +103,16 @@ def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> 
         roomy = build(snapshot, policy, makes_room=True)
         other, ends = _reachable(roomy, pursue(roomy, spent), spent)
         if len(other.immovable) < len(result.immovable):
-            problem, result, places = roomy, other, ends
-    if policy.max_migrations is None:
-        result, places = _stable(problem, result, places, spent)
-    return problem, result
+            return roomy, other, ends
+    return problem, result, places
 
 
-def _stable(
-    problem: Problem, result: Plan, places: list[int], spent: Callable[[], float]
-) -> tuple[Plan, list[int]]:
-    """Plan again from where the plan ends, and take that way at once, until nothing is left to want.
-
-    Only where something stays undone can a second look see more than the first.
-    """
-    for _look in range(MOST_LOOKS):
-        if result.status == "balanced":
-            break
-        later = build(apply_plan(problem.snapshot, result), problem.policy, makes_room=problem.makes_room)
-        further, ends = _reachable(later, pursue(later, spent), spent)
-        if not further.migrations:
-            break
-        composed, reached = _reachable(problem, place_like(problem, ends), spent)
-        if reached != ends:
-            break
-        result, places = composed, reached
-    return result, places
+def _joined(problem: Problem, later: Problem) -> Problem:
+    """The problem in which what a later look wants is wanted, too."""
+    if later.makes_room and not problem.makes_room:
+        return build(problem.snapshot, problem.policy, makes_room=True)
+    chosen = closing(problem)
+    return build_without(problem, chosen | closing(later)) if closing(later) - chosen else problem
 
 
 def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tuple[Plan, list[int]]:
@@ -133,6 +144,12 @@ def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tu
     )
     if parks and _stay_where_parked(state, ordered):
         return _reachable(problem, state, spent)
+    most = problem.policy.max_migrations
+    if most is not None and len(ordered.placed) > most:
+        # A guest that is parked on the way takes two of the migrations that there may be.
+        policy = replace(problem.policy, max_migrations=max(0, 2 * most - len(ordered.placed)))
+        smaller = replace(problem, policy=policy)
+        return _reachable(smaller, pursue(smaller, spent), spent)
     return told(state, kinds, ordered, left), state.places()
 
 
