@@ -182,7 +182,8 @@ options:
       name_prefix:
         description:
           - What to do about guests whose names are alike but for trailing digits, those of this request among them.
-          - V(anti_affinity) keeps them apart, V(even_spread) spreads them evenly. V(ignore) unless told otherwise.
+          - V(anti_affinity) keeps the VM apart from them, V(even_spread) spreads them evenly. V(ignore) unless told otherwise.
+          - VMs of this request with V(ignore) may be beside each other, and beside guests that are there; not beside one with V(anti_affinity).
         type: str
         choices: [ignore, anti_affinity, even_spread]
   strategy:

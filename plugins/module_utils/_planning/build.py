@@ -13,6 +13,7 @@ from .._model.policy import Policy
 from .._model.snapshot import Rule, Snapshot
 from .along import left_alone
 from .conflicts import Sharing, smallest_conflict
+from .domains import Domains
 from .errors import PlanningError
 from .guests import reachable, shape, stays_because
 from .hosts import needs, roles
@@ -131,6 +132,7 @@ class _Builder:
 
     def _groups(self) -> list[Group]:
         kinds = {"anti_affinity": "apart", "even_spread": "even"}
+        domains = Domains(self.hosts, self.guests, self.rules, self.mask, self.home)
         groups = []
         for rule in self.rules:
             guests = tuple(self.guest_index[guest] for guest in rule.guests)
@@ -143,23 +145,14 @@ class _Builder:
                         strict=rule.strict,
                         skew=rule.max_skew,
                         weight=rule.weight,
-                        domain=self._domain(guests) if rule.kind == "even_spread" else frozenset(),
+                        domain=domains.of(guests, [guest for guest in guests if self.stays[guest] is None])
+                        if rule.kind == "even_spread"
+                        else frozenset(),
                     )
                 )
             elif not rule.strict and guests and (rule.kind != "affinity" or len(guests) > 1):
                 groups.append(self._soft(rule, guests))
         return groups
-
-    def _domain(self, guests: Sequence[int]) -> frozenset[int]:
-        """The hosts that an even spread is over: those that take part and could have one of the guests, or
-        will keep one.
-        """
-        mask = 0
-        for guest in guests:
-            mask |= self.mask[guest] if self.stays[guest] is None else 1 << self.home[guest]
-        return frozenset(
-            index for index in range(len(self.hosts)) if mask >> index & 1 and self.hosts[index].active
-        )
 
     def _soft(self, rule: Rule, guests: tuple[int, ...]) -> Group:
         listed = frozenset(self.host_index[host] for host in rule.hosts)

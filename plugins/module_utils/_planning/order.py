@@ -13,6 +13,7 @@ from random import Random
 from .coins import Coins
 from .hops import Hop, HostSlots, free_at_first, seconds_bound, seconds_of
 from .problem import Problem
+from .turns import Turns
 
 GOOD_ENOUGH = 1.02
 # With few migrations many orders are tried; with thousands that takes long, and chance matters less.
@@ -136,24 +137,17 @@ class _Scheduler:
             for guest in problem.groups[number].guests:
                 counts[problem.home[guest]] = counts.get(problem.home[guest], 0) + 1
             self.at[number] = counts
-        self.serial = {number for number in self.at if self._needs_turns(number)}
+        self.turns = {
+            number: self._turns(number) for number in self.at if problem.groups[number].kind == "even"
+        }
+        self.serial = {number for number, turns in self.turns.items() if turns.needed}
 
-    def _needs_turns(self, number: int) -> bool:
-        """Whether guests of an even spread have to go one after another: not if all arrivals and departures,
-        in whatever order they take effect, leave the counts no further apart than they may be.
-        """
-        group, counts = self.problem.groups[number], self.at[number]
-        if group.kind != "even":
-            return False
-        most, least = ({host: counts.get(host, 0) for host in group.domain} for _side in range(2))
-        for job in self.in_group.get(number, ()):
-            for hop in self.jobs[job]:
-                if number in self.groups_of.get(hop.guest, ()):
-                    most[hop.target] = most.get(hop.target, 0) + 1
-                    least[hop.source] = least.get(hop.source, counts.get(hop.source, 0)) - 1
-        now = [counts.get(host, 0) for host in group.domain]
-        allowed = max(group.skew, max(now, default=0) - min(now, default=0))
-        return max(most.values(), default=0) - min(least.values(), default=0) > allowed
+    def _turns(self, number: int) -> Turns:
+        group = self.problem.groups[number]
+        hops = [hop for job in self.in_group.get(number, ()) for hop in self.jobs[job]]
+        return Turns(
+            group, self.at[number], [hop for hop in hops if number in self.groups_of.get(hop.guest, ())]
+        )
 
     def run(self) -> Order:
         self._start_what_is_safe(range(len(self.jobs)))
@@ -259,25 +253,13 @@ class _Scheduler:
                     if counts.get(hop.target, 0):
                         return False
                 elif number in self.serial and (
-                    self._group_is_moving(number) or not self._stays_even(number, job)
+                    self._group_is_moving(number) or not self.turns[number].may_go(counts, job)
                 ):
                     return False
         return True
 
     def _group_is_moving(self, number: int) -> bool:
         return any(position not in self.ended for position in self.last_of_group.get(number, ()))
-
-    def _stays_even(self, number: int, job: Job) -> bool:
-        group = self.problem.groups[number]
-        counts = self.at[number]
-        before = [counts.get(host, 0) for host in group.domain]
-        after = dict(counts)
-        for hop in job:
-            if number in self.groups_of.get(hop.guest, ()):
-                after[hop.source] = after.get(hop.source, 0) - 1
-                after[hop.target] = after.get(hop.target, 0) + 1
-        now = [after.get(host, 0) for host in group.domain]
-        return max(now) - min(now) <= max(group.skew, max(before) - min(before))
 
     def _start(self, job: Job) -> None:
         host = job[0].target
@@ -293,16 +275,18 @@ class _Scheduler:
         kept = self._without_implied(after)
         first = len(self.placed)
         # The rest of an affinity group follows as slots come free; what it needs is paid for now.
-        even = any(number in self.serial for hop in job for number in self.groups_of.get(hop.guest, ()))
+        even = {
+            number for hop in job for number in self.groups_of.get(hop.guest, ()) if number in self.serial
+        }
+        for number in even:
+            self.turns[number].go(self.at[number], job)
         for hop in job:
             if even or self._has_slots(hop):
                 self._place(hop, kept)
             else:
                 self.late.append((hop, kept))
-        for hop in job:
-            for number in self.groups_of.get(hop.guest, ()):
-                if number in self.serial:
-                    self.last_of_group[number] = list(range(first, len(self.placed)))
+        for number in even:
+            self.last_of_group[number] = list(range(first, len(self.placed)))
 
     def _place(self, hop: Hop, after: list[int]) -> None:
         position = len(self.placed)

@@ -49,7 +49,10 @@ def bonds(world: World, request: PlacementRequest, new: Sequence[NewGuest]) -> B
         if those:
             found += _of_request(everyone, wanted, own, f"request.vms[{index}]")
             apart.update(_apart(everyone, wanted, those, f"request.vms[{index}]"))
-    found += _of_names(everyone, new)
+    alike = _alike(everyone, new)
+    found += _of_names(new, alike)
+    for guest, others in _apart_from_the_indifferent(new, alike).items():
+        apart[guest] = apart.get(guest, frozenset()) | others
     return Bonds(
         rules=tuple(rule for rule in found if any(guest in coming for guest in rule.guests)),
         apart=apart,
@@ -118,32 +121,62 @@ def _apart(
     return {guest.id: others - {guest.id} for guest in those}
 
 
-def _of_names(everyone: Snapshot, new: Sequence[NewGuest]) -> list[Rule]:
-    """Guests whose names are alike but for trailing digits."""
-    wishes: dict[tuple[str, str], int] = {}
-    for item in new:
-        if item.known is None and item.wanted.name_prefix != "ignore":
-            prefix = _prefix(item.guest.name)
-            known = wishes.get((prefix, item.wanted.name_prefix), item.wanted.max_skew)
-            wishes[prefix, item.wanted.name_prefix] = min(known, item.wanted.max_skew)
-    if not wishes:
-        return []
-    members: dict[str, list[str]] = {prefix: [] for prefix, _kind in wishes}
-    for guest in everyone.guests:
+def _alike(everyone: Snapshot, new: Sequence[NewGuest]) -> dict[str, list[str]]:
+    """By prefix, for those that a new guest asks about, the guests whose names differ in trailing digits."""
+    members: dict[str, list[str]] = {
+        _prefix(item.guest.name): []
+        for item in new
+        if item.known is None and item.wanted.name_prefix != "ignore"
+    }
+    for guest in everyone.guests if members else ():
         prefix = _prefix(guest.name)
         if prefix in members and "template" not in guest.blockers:
             members[prefix].append(guest.id)
+    return members
+
+
+def _of_names(new: Sequence[NewGuest], alike: Mapping[str, Sequence[str]]) -> list[Rule]:
+    """The spread is over all that are alike; apart are those that ask for it, and those that are there."""
+    wishes: dict[tuple[str, str], int] = {}
+    for item in new:
+        if item.known is None and item.wanted.name_prefix != "ignore":
+            wish = _prefix(item.guest.name), item.wanted.name_prefix
+            wishes[wish] = min(wishes.get(wish, item.wanted.max_skew), item.wanted.max_skew)
+    indifferent = _indifferent(new)
     return [
         Rule(
             name=f"names like {prefix}",
             kind="anti_affinity" if kind == "anti_affinity" else "even_spread",
-            guests=tuple(members[prefix]),
+            guests=tuple(
+                guest for guest in alike[prefix] if kind == "even_spread" or guest not in indifferent
+            ),
             strict=True,
             source="request",
             max_skew=skew,
         )
         for (prefix, kind), skew in wishes.items()
     ]
+
+
+def _apart_from_the_indifferent(
+    new: Sequence[NewGuest], alike: Mapping[str, Sequence[str]]
+) -> dict[str, frozenset[str]]:
+    """A new guest that does not ask to be apart may be beside others that don't, but not beside one that
+    does.
+    """
+    indifferent = _indifferent(new)
+    others = {prefix: indifferent.intersection(guests) for prefix, guests in alike.items()}
+    return {
+        item.guest.id: others[_prefix(item.guest.name)]
+        for item in new
+        if item.known is None and item.wanted.name_prefix == "anti_affinity"
+    }
+
+
+def _indifferent(new: Sequence[NewGuest]) -> frozenset[str]:
+    return frozenset(
+        item.guest.id for item in new if item.known is None and item.wanted.name_prefix != "anti_affinity"
+    )
 
 
 def _prefix(name: str) -> str:
