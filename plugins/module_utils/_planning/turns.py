@@ -65,7 +65,7 @@ class Turns:
         return max(self._group.skew, max(counts, default=0) - min(counts, default=0))
 
     def _widest(self, hosts: Collection[int], counts: Mapping[int, int], hops: Sequence[Hop]) -> int:
-        """How far apart two hosts can come: one with all that come to it, the other without all that leave."""
+        """How far apart two hosts can come: one with all that come, one without all that leave."""
         coming, leaving = Counter(hop.target for hop in hops), Counter(hop.source for hop in hops)
         most = nlargest(2, ((counts.get(host, 0) + coming[host], host) for host in hosts))
         least = nsmallest(2, ((counts.get(host, 0) - leaving[host], host) for host in hosts))
