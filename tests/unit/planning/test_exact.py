@@ -85,7 +85,7 @@ def test_the_bound_is_never_above_what_is_needed(seed: int, full: float) -> None
     assert wanted is None or found.proof.migrations_lower_bound <= wanted <= len(found.migrations)
 
 
-@pytest.mark.parametrize("seed", (0, 2, 3, 4, 6, 8, 10, 11))
+@pytest.mark.parametrize("seed", [0, 2, 3, 4, 6, 8, 10, 11])
 def test_no_placement_in_order_has_fewer_departures_than_proven(seed: int) -> None:
     """Hosts of three sizes, rules of all kinds, one host in maintenance in every other cluster."""
     shape = Shape(hosts=6, guests=70, seed=seed, mixed=True, maintenance=seed % 2)
