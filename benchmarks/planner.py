@@ -40,7 +40,7 @@ from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 SPREADS = (30, 20, 15, 10)
 # More steps than fit into 20 seconds.
-BEST = 4000
+BEST = 40000
 OPEN = {"cpu": 100, "memory": 100, "cpu_for_rules": 100, "memory_for_rules": 100}
 Figures = dict[str, Any]
 
@@ -65,7 +65,7 @@ def small(full: bool) -> Figures:
     for seed in seeds:
         snapshot = clusters.equal_hosts(8, 100, seed, tail=0.7)
         for spread in (30, 20):
-            found, seconds = timed(snapshot, policy(max_spread=spread, effort=3000, time_limit=5))
+            found, seconds = timed(snapshot, policy(max_spread=spread, effort=30000, time_limit=5))
             exact, longer = timed(
                 snapshot,
                 policy(max_spread=spread, effort=300, engine="exact", time_limit=1200 if full else 60),
