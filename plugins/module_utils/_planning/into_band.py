@@ -27,7 +27,7 @@ FEWEST, MOST = 400, 4000
 # So many steps a guest lead near; from there it takes another way to go on.
 PRICED = 100
 FEWER = Schedule()
-LIGHTER = Schedule(hot=0.08, cold=0.01)
+LIGHTER = Schedule(hot=0.2, cold=0.01)
 CLOSER = Schedule(hot=5.0, cold=0.05, free=True)
 QUICK = Schedule(hot=0.5, cold=0.01, free=True)
 # Other places for the band, tried where the nearest one leads nowhere; less often in large clusters, which
