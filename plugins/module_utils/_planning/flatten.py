@@ -29,6 +29,9 @@ class Flattener(Walk):
     a guest changes on a host depends on that host alone.
     """
 
+    # Small ones make the difference where every point counts.
+    prefers_large = False
+
     def __init__(self, state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
         super().__init__(state, dice, budget, spent)
         self.slope: Vector = ()

@@ -35,6 +35,9 @@ class Walk:
     budget: how many guests may move. spent: the share of the time limit that is over.
     """
 
+    # In a plan of few migrations most are of large guests, so they are tried more often.
+    prefers_large = True
+
     def __init__(self, state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
         problem = state.problem
         self.state, self.dice, self.budget, self.spent = state, dice, budget, spent
@@ -116,11 +119,12 @@ class Walk:
         return self.hosts[int(self.dice.random() * len(self.hosts))]
 
     def _one_on(self, host: int) -> int | None:
-        """The larger of two: in a plan of few migrations most are of large guests."""
         here = list(self.state.on[host])
         if not here:
             return None
         first = here[int(self.dice.random() * len(here))]
+        if not self.prefers_large:
+            return first
         second = here[int(self.dice.random() * len(here))]
         return first if self.largest[first] >= self.largest[second] else second
 
