@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from .._model.errors import EvenKeelError, InputError
+from .._model.errors import EvenKeelError
 
 
 class FileError(EvenKeelError):
@@ -18,17 +18,23 @@ class FileError(EvenKeelError):
 
 
 def read_json(path: str, option: str) -> object:
-    """Parsed JSON of the file that an option names."""
+    """Parsed JSON of the file that an option names. What is no number there is NaN or infinite, so that
+    whoever reads on can name the field that it stands in.
+    """
     try:
-        return json.loads(
-            Path(path).expanduser().read_text(encoding="utf-8"), parse_constant=_refuse_constant
-        )
+        text = _named(path, option).read_text(encoding="utf-8")
+        if not text.strip():
+            raise FileError(f"{path} is empty", where=option)
+        return json.loads(text)
     except OSError as error:
         raise FileError(f"{path} can't be read: {error.strerror}", where=option) from None
-    except InputError as error:
-        raise FileError(f"{path} is not JSON: {error.value} is no number", where=option) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
+        # Of text that is no UTF-8, of text that is no JSON, and of numbers with thousands of digits.
         raise FileError(f"{path} is not JSON: {error}", where=option) from None
+    except RecursionError:
+        raise FileError(f"{path} is nested too deep", where=option) from None
+    except MemoryError:
+        raise FileError(f"{path} is too large for the memory that there is", where=option) from None
 
 
 def write_json(path: str, value: object, option: str) -> None:
@@ -38,8 +44,11 @@ def write_json(path: str, value: object, option: str) -> None:
 
 def write_text(path: str, text: str, option: str, *, mode: int = 0o600) -> None:
     """As `write_json`, for a text, and for others to read as far as `mode` lets them."""
-    target = Path(path).expanduser()
+    # Where a link leads is written, so that the link stays; and nothing but a file is ever replaced.
+    target = Path(os.path.realpath(_named(path, option)))
     try:
+        if target.exists() and not target.is_file():
+            raise FileError(f"{path} can't be written: it is not a regular file", where=option)
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
@@ -56,5 +65,8 @@ def write_text(path: str, text: str, option: str, *, mode: int = 0o600) -> None:
         raise FileError(f"{path} can't be written: {error.strerror}", where=option) from None
 
 
-def _refuse_constant(text: str) -> object:
-    raise InputError("", text, "a number")
+def _named(path: str, option: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise FileError(f"{path} can't be found: there is no such user", where=option) from None

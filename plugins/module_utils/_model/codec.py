@@ -22,6 +22,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 from .errors import InputError
 
 T = TypeVar("T")
+# Sums and products of numbers up to this are finite, and no host has as much of anything: a yottabyte.
+LARGEST = 1e24
+
 Decoder = Callable[[Any], Any]
 Encoder = Callable[[Any], Any]
 
@@ -96,14 +99,22 @@ def _string(value: Any) -> Any:
 
 def _integer(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return _reckonable(value)
     raise InputError("", value, "a whole number")
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _reckonable(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return _reckonable(value)
     raise InputError("", value, "a finite number")
+
+
+def _reckonable(value: float) -> float:
+    if -LARGEST <= value <= LARGEST:
+        return value
+    raise InputError("", value, f"a number between -{LARGEST:g} and {LARGEST:g}")
 
 
 def _boolean(value: Any) -> Any:
@@ -142,10 +153,10 @@ def _bounded(inner: Decoder, bounds: Bounds) -> Decoder:
 
 def _bounds_text(bounds: Bounds) -> str:
     if bounds.most is None:
-        return f"a number of at least {bounds.least:g}"
+        return f"a number of at least {bounds.least:.15g}"
     if bounds.least is None:
-        return f"a number of at most {bounds.most:g}"
-    return f"a number from {bounds.least:g} to {bounds.most:g}"
+        return f"a number of at most {bounds.most:.15g}"
+    return f"a number from {bounds.least:.15g} to {bounds.most:.15g}"
 
 
 def _matching(inner: Decoder, pattern: Pattern) -> Decoder:

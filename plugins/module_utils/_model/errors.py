@@ -37,5 +37,8 @@ class InputError(EvenKeelError):
 
 def shortened(value: object, limit: int = 60) -> str:
     """A value as a message shows it: never longer than `limit` characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"a deeply nested {type(value).__name__}"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -22,7 +22,11 @@ SNAPSHOT_SCHEMA: Final = "evenkeel.cluster/snapshot/1"
 
 Id = Annotated[str, Pattern(r"[\s\S]+", "a text of at least one character")]
 Moment = Annotated[
-    str, Pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "a moment in UTC such as 2026-01-31T22:00:00Z")
+    str,
+    Pattern(
+        r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ",
+        "a moment in UTC such as 2026-01-31T22:00:00Z",
+    ),
 ]
 Amount = Annotated[float, Bounds(least=0)]
 Bytes = Annotated[int, Bounds(least=0), "bytes"]

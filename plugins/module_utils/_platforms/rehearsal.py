@@ -117,7 +117,7 @@ class RehearsalPlatform:
             ) from None
         except OSError as error:
             raise PlatformError(f"can't be read: {error.strerror}", where=str(self._path)) from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise PlatformError(f"is not JSON: {error}", where=str(self._path)) from None
         except InputError as error:
             raise PlatformError(str(error), where=str(self._path)) from None

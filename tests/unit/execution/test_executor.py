@@ -187,6 +187,8 @@ def test_a_plan_for_another_cluster_starts_nothing(cluster: Path) -> None:
     ("text", "message"),
     [
         ("{", "is not JSON"),
+        ("1" + "0" * 5000, "is not JSON: .*digits"),
+        ("[" * 100_000, "is not JSON: .*recursion"),
         ("[]", "snapshot: \\[\\] is not an object"),
         ('{"schema": "x"}', "snapshot.schema: 'x' is not"),
     ],

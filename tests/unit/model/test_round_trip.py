@@ -157,6 +157,15 @@ def test_wrong_top_level(change: dict[str, object], message: str) -> None:
         ("guests", "host", "nowhere", r"snapshot\.guests\[1\]\.host: 'nowhere' is not the id of a host"),
         ("guests", "used", {"memory": "8"}, r"guests\[1\]\.used\.memory: '8' is not a finite number"),
         ("guests", "disks", [{"size": 1}], r"\.disks\[0\]\.datastore: None is not a value"),
+        ("hosts", "capacity", {"cpu": 10**400}, r"capacity\.cpu: 10+… is not a number between -1e\+24 and"),
+        ("hosts", "used", {"cpu": 1e300}, r"used\.cpu: 1e\+300 is not a number between -1e\+24 and 1e\+24"),
+        ("hosts", "max_guests", 10**400, r"hosts\[1\]\.max_guests: 10+… is not a number between"),
+        (
+            "guests",
+            "last_migrated_at",
+            "2026-13-01T00:00:00Z",
+            r"guests\[1\]\.last_migrated_at: '2026-13.*' is not a moment",
+        ),
         ("guests", "name", "", r"guests\[1\]\.name: '' is not a text of at least one character"),
     ],
 )
@@ -165,6 +174,14 @@ def test_wrong_inside(collection: str, field: str, value: object, message: str) 
     document[collection][1][field] = value  # type: ignore[index]
     with pytest.raises(InputError, match=message):
         Snapshot.from_json(document)
+
+
+def test_a_value_that_is_too_deep_to_be_shown() -> None:
+    deep: list[object] = []
+    for _level in range(5000):
+        deep = [deep]
+    with pytest.raises(InputError, match=r"snapshot\.taken_at: a deeply nested list is not a text"):
+        Snapshot.from_json({**generate(Shape(hosts=2, guests=3)).to_json(), "taken_at": deep})
 
 
 def test_two_of_one_id() -> None:
@@ -208,6 +225,7 @@ def test_two_of_one_id() -> None:
         ({"rules": [{"by": "guests", "kind": "affinity"}]}, r"rules\[0\]\.guests: None is not a selector"),
         ({"exclude": {"guests": {"regex": "["}}}, r"policy\.exclude\.guests\.regex: '\[' is not a regular"),
         ({"max_migrations": -1}, r"policy\.max_migrations: -1 is not a number of at least 0"),
+        ({"cool_down": -1}, r"policy\.cool_down: -1 is not a number from 0 to 31622400$"),
     ],
 )
 def test_a_policy_that_makes_no_sense(change: dict[str, object], message: str) -> None:
