@@ -35,7 +35,7 @@ from .environment import with_environment
 from .files import FileError, read_json, write_json
 from .overtaken import overtaken
 from .progress import ProgressFile
-from .render import host_name, report
+from .render import host_name, readable, report
 from .single import single
 from .state import Kept, journal_path, keeping
 from .told import memory_moved, told
@@ -153,8 +153,10 @@ def _lines(plan: Plan | None, work: Work, before: ClusterState) -> list[str]:
     if plan is not None:
         return report(plan)
     return [
-        f"  {migration.guest.name} ({migration.guest.id})"
-        f"  {host_name(before, migration.source)} → {host_name(before, migration.target)}"
+        readable(
+            f"  {migration.guest.name} ({migration.guest.id})"
+            f"  {host_name(before, migration.source)} → {host_name(before, migration.target)}"
+        )
         for migration in work.migrations
     ]
 

@@ -13,10 +13,28 @@ from collections.abc import Iterable, Sequence
 from .._model.plan import ClusterState, Migration, Plan
 
 GIB = 1024**3
+# A name of hundreds of characters would push every other column of its table off the screen.
+WIDEST = 64
+
+
+def readable(text: str) -> str:
+    """A text without what would end its line, colour a terminal or turn the order of letters: names come from
+    outside.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode()
+        for char in text
+    )
 
 
 def report(plan: Plan) -> list[str]:
     """The lines of the report."""
+    return [readable(line) for line in _lines(plan)]
+
+
+def _lines(plan: Plan) -> list[str]:
     lines = [_headline(plan), ""]
     lines += _hosts(plan)
     if plan.emptied:
@@ -40,15 +58,18 @@ def _headline(plan: Plan) -> str:
     waves = max(migration.wave for migration in plan.migrations)
     memory = sum(migration.cost.memory for migration in plan.migrations)
     count = len(plan.migrations)
-    proof = (
-        "the fewest possible"
-        if plan.proof.optimal
-        else f"at least {plan.proof.migrations_lower_bound} are needed"
-    )
     return (
-        f"{name}: {plan.status} by {count} migration{'s' if count > 1 else ''} ({proof})"
+        f"{name}: {plan.status} by {count} migration{'s' if count > 1 else ''}{_proof(plan)}"
         f" in {waves} wave{'s' if waves > 1 else ''}, {memory / GIB:.1f} GiB of memory"
     )
+
+
+def _proof(plan: Plan) -> str:
+    """Nothing where something stays undone, since fewer migrations that leave more undone prove nothing."""
+    if plan.proof.optimal:
+        return " (the fewest possible)"
+    least = plan.proof.migrations_lower_bound
+    return f" (at least {least} {'is' if least == 1 else 'are'} needed)" if least else ""
 
 
 def _hosts(plan: Plan) -> list[str]:
@@ -101,9 +122,14 @@ def _section(title: str, entries: Iterable[str]) -> list[str]:
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with aligned columns; every row has as many."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    """Lines with aligned columns; every row has as many. Only the last column is as wide as it wants to be."""
+    shown = [[*(_narrow(readable(cell)) for cell in row[:-1]), readable(row[-1])] for row in rows]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
     return [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+        for row in shown
     ]
+
+
+def _narrow(cell: str) -> str:
+    return cell if len(cell) <= WIDEST else f"{cell[: WIDEST - 1]}…"

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from .._model.outcome import MigrationOutcome, Outcome
 from .._model.plan import ClusterState
-from .render import GIB, change, host_name, table
+from .render import GIB, change, host_name, readable, table
 
 _WELL = ("migrated", "already_there", "planned")
 
@@ -48,7 +48,7 @@ def told(
     spread = _spread(before, after)
     if spread and outcome.status != "planned":
         lines.append(f"spread, measured again: {spread}")
-    return lines
+    return [readable(line) for line in lines]
 
 
 def _row(migration: MigrationOutcome, hosts: ClusterState) -> Sequence[str]:

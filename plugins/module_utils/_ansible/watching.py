@@ -12,6 +12,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from .render import readable
+
 # A line of progress for each change would flood the log of a long run.
 SECONDS_BETWEEN_LINES = 10.0
 NAMED = 4
@@ -33,7 +35,7 @@ def line_of(progress: Mapping[str, Any]) -> str:
         parts.append(f"under way: {names}{more}")
     if progress["seconds_left"] and (moving or progress["left"]):
         parts.append(f"about {_duration(progress['seconds_left'])} left")
-    return "; ".join(parts)
+    return readable("; ".join(parts))
 
 
 def _moving(entry: Mapping[str, Any]) -> str:
