@@ -122,7 +122,7 @@ def _section(title: str, entries: Iterable[str]) -> list[str]:
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with aligned columns; every row has as many. Only the last column is as wide as it wants to be."""
+    """Lines with aligned columns; every row has as many. Only the last column may be as wide as it likes."""
     shown = [[*(_narrow(readable(cell)) for cell in row[:-1]), readable(row[-1])] for row in rows]
     widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
     return [
