@@ -31,7 +31,7 @@ options:
     type: path
   plan_path:
     description:
-      - File to write the plan to. Then the plan itself is not returned.
+      - File to write the plan to, whole or not at all. Only its owner may read it. Then the plan itself is not returned.
       - It is written in check mode too.
     type: path
   preset:
@@ -814,7 +814,17 @@ summary:
       description: Id and name of the cluster.
       returned: success
       type: dict
-      sample: {"id": "domain-c8", "name": "production"}
+      contains:
+        id:
+          description: Its id, by which it is meant.
+          returned: success
+          type: str
+          sample: domain-c8
+        name:
+          description: Its name, for people.
+          returned: success
+          type: str
+          sample: production
     status:
       description:
         - V(balanced) when nothing was wrong or nothing will be after it, V(improved) when something stays.
@@ -882,6 +892,11 @@ summary:
       returned: success
       type: int
       sample: 0
+error:
+  description: What kind of error it is, C(InputError), C(PlanningError), C(FileError) or C(UnsafePlan).
+  returned: failure
+  type: str
+  sample: InputError
 report:
   description: Lines that show the hosts before and after, and every migration with its reason.
   returned: success
@@ -908,7 +923,22 @@ plan:
       description: Id and name of the cluster.
       returned: success
       type: dict
-      sample: {"id": "domain-c8", "name": "production"}
+      contains:
+        id:
+          description: Its id, by which it is meant.
+          returned: success
+          type: str
+          sample: domain-c8
+        name:
+          description: Its name, for people.
+          returned: success
+          type: str
+          sample: production
+        instance:
+          description: The vCenter or VMmanager that it belongs to.
+          returned: when the snapshot says
+          type: str
+          sample: 5a1c0f4e-0001-4a3c-9d2e-000000000000
     platform:
       description: What runs the cluster.
       returned: success
@@ -954,7 +984,17 @@ plan:
           description: Id and name of the guest.
           returned: success
           type: dict
-          sample: {"id": "vm-42", "name": "web01"}
+          contains:
+            id:
+              description: Its id, by which it is meant.
+              returned: success
+              type: str
+              sample: vm-42
+            name:
+              description: Its name, for people.
+              returned: success
+              type: str
+              sample: web01
         from:
           description: Id of the host that it leaves.
           returned: success
@@ -982,43 +1022,186 @@ plan:
           elements: int
           sample: []
         cost:
-          description: Bytes of memory to copy and estimated seconds.
+          description: What the migration takes.
           returned: success
           type: dict
-          sample: {"memory": 8589934592, "seconds": 69}
+          contains:
+            memory:
+              description: Bytes of memory to copy.
+              returned: success
+              type: int
+              sample: 8589934592
+            seconds:
+              description: How many seconds that takes by O(migration_bandwidth) and O(dirty_factor).
+              returned: success
+              type: float
+              sample: 68.7
+        storage:
+          description: Datastores whose disks go along, by the datastore that they are on, with the one that they go to.
+          returned: when a guest with disks on a datastore that only its host has is migrated
+          type: dict
+          sample: {"local-lvm": "local-lvm"}
     before:
-      description: The cluster before, with spread, broken rules, and every host in percent.
+      description: The cluster before.
       returned: success
       type: dict
-      sample: {"spread": {"cpu": 31.0, "memory": 44.2}, "violations": [], "hosts": {}}
+      contains:
+        spread:
+          description: Points between the fullest and the emptiest host, by metric. Null where it is not known.
+          returned: success
+          type: dict
+          sample: {"cpu": 31.0, "memory": 44.2}
+        violations:
+          description: Rules that do not hold.
+          returned: success
+          type: list
+          elements: dict
+          contains:
+            rule:
+              description: Name of the rule.
+              returned: success
+              type: str
+              sample: web
+            detail:
+              description: Which guests stand where they should not.
+              returned: success
+              type: str
+              sample: web01 and web02 are on esx1
+        hosts:
+          description:
+            - By the id of each host its C(name), C(used) in percent of its capacity by metric, which is null where it is not known,
+              and C(guests), how many run there.
+          returned: success
+          type: dict
+          sample: {"host-12": {"name": "esx1", "used": {"cpu": 71.5, "memory": 91.0}, "guests": 41}}
     after:
-      description: The cluster after, in the same shape.
+      description: The cluster after.
       returned: success
       type: dict
-      sample: {"spread": {"cpu": 14.1, "memory": 12.9}, "violations": [], "hosts": {}}
+      contains:
+        spread:
+          description: Points between the fullest and the emptiest host, by metric. Null where it is not known.
+          returned: success
+          type: dict
+          sample: {"cpu": 14.1, "memory": 12.9}
+        violations:
+          description: Rules that do not hold.
+          returned: success
+          type: list
+          elements: dict
+          contains:
+            rule:
+              description: Name of the rule.
+              returned: success
+              type: str
+              sample: web
+            detail:
+              description: Which guests stand where they should not.
+              returned: success
+              type: str
+              sample: web01 and web02 are on esx1
+        hosts:
+          description:
+            - By the id of each host its C(name), C(used) in percent of its capacity by metric, which is null where it is not known,
+              and C(guests), how many run there.
+          returned: success
+          type: dict
+          sample: {"host-12": {"name": "esx1", "used": {"cpu": 58.2, "memory": 78.3}, "guests": 36}}
     proof:
       description: What is proven about the plan.
       returned: success
       type: dict
-      sample: {"migrations_lower_bound": 8, "optimal": false, "spread_lower_bound": {}, "method": "departure bound"}
+      contains:
+        migrations_lower_bound:
+          description: No legal plan that puts everything in order has fewer migrations. 0 where something stays undone.
+          returned: success
+          type: int
+          sample: 8
+        optimal:
+          description: Whether this plan puts everything in order with as few migrations as that.
+          returned: success
+          type: bool
+          sample: false
+        spread_lower_bound:
+          description: Points of spread that are left at least, whatever is migrated, by metric. Null where that is not reckoned.
+          returned: success
+          type: dict
+          sample: {"cpu": 0.0, "memory": 3.1}
+        method:
+          description: How the number of migrations was proven.
+          returned: success
+          type: str
+          sample: fewest departures and arrivals that bring every host into the band, rules included
+        seconds:
+          description: How many seconds all migrations take, as many at a time as O(max_per_host) lets them.
+          returned: success
+          type: float
+          sample: 219.8
+        seconds_lower_bound:
+          description: How many seconds they take at least in any order.
+          returned: success
+          type: float
+          sample: 211.2
     unresolved:
-      description: What the plan does not put in order, and why.
+      description: What the plan does not put in order.
       returned: success
       type: list
       elements: dict
-      sample: [{"what": "rule db", "why": "3 guests must be apart, only 2 hosts can take them"}]
+      contains:
+        what:
+          description: What is not in order.
+          returned: success
+          type: str
+          sample: rule db
+        why:
+          description: Why it stays so, with names and numbers.
+          returned: success
+          type: str
+          sample: 3 guests (db1, db2, db3) can't be apart on 2 hosts
     immovable:
       description: Guests that would have to move and can't.
       returned: success
       type: list
       elements: dict
-      sample: [{"guest": {"id": "vm-7", "name": "nas"}, "host": "host-12", "why": "passthrough_device"}]
+      contains:
+        guest:
+          description: Id and name of the guest.
+          returned: success
+          type: dict
+          contains:
+            id:
+              description: Its id, by which it is meant.
+              returned: success
+              type: str
+              sample: vm-7
+            name:
+              description: Its name, for people.
+              returned: success
+              type: str
+              sample: nas
+        host:
+          description: Id of the host that it is on.
+          returned: success
+          type: str
+          sample: host-12
+        why:
+          description: What keeps it there.
+          returned: success
+          type: str
+          sample: "it can't be migrated: passthrough_device"
     emptied:
       description: Ids of the hosts that run guests now and none after it.
       returned: with O(goal=consolidate), when there are any
       type: list
       elements: str
       sample: [host-15]
+    reclaimable:
+      description:
+        - By the id of each host that gives memory back when it is wanted, as ZFS does with its cache, bytes of its memory that are
+          C(used), and bytes that are C(reclaimable) and that the platform counts as used besides.
+      returned: when the snapshot has such hosts
+      type: dict
+      sample: {"node/pve1": {"used": 68719476736, "reclaimable": 17179869184}}
 """
 
 from ansible.module_utils.basic import AnsibleModule
