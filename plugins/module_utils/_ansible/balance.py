@@ -82,17 +82,19 @@ def _without_none(value: Any) -> Any:
 def numbers(value: Any, option: str) -> Any:
     """A number, or one a metric; texts come from the command line and surveys."""
     if isinstance(value, Mapping):
-        return {metric: _number(number, f"{option}.{metric}") for metric, number in value.items()}
-    return _number(value, option)
+        return {
+            metric: _number(number, f"{option}.{metric}", "a number") for metric, number in value.items()
+        }
+    return _number(value, option, "a number, or a dictionary with one for each metric")
 
 
-def _number(value: Any, option: str) -> Any:
+def _number(value: Any, option: str, expected: str) -> Any:
     if not isinstance(value, str):
         return value
     try:
         return float(value)
     except ValueError:
-        raise InputError(option, value, "a number") from None
+        raise InputError(option, value, expected) from None
 
 
 def summary(plan: Plan, path: str | None) -> dict[str, Any]:
