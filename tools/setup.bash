@@ -137,6 +137,8 @@ prepare() {
 # The same run whatever the caller's environment: no settings of theirs, no files of ours in their home.
 isolate() {
     unset "${!ANSIBLE_@}" "${!MOLECULE_@}" "${!VMWARE_@}" "${!PROXMOX_@}" "${!EVENKEEL_@}" PYTHONPATH PYTHONHOME
+    # Thousands of processes import the same files: without bytecode each would compile them anew. With it, asserts stay.
+    unset PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE
     if [ ! -d "${HOME:-}" ] || [ ! -w "$HOME" ]; then
         mkdir -p .cache/home
         export HOME=$PWD/.cache/home
