@@ -1,7 +1,11 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From module options to a platform. Private to the collection."""
+"""From module options to a platform. Private to the collection.
+
+A platform and the library that it stands on are imported when they are wanted: each task is a process of
+its own, and one that talks to Proxmox VE has no use for pyvmomi.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._model.errors import InputError
-from .._platforms._proxmox.connection import ProxmoxConnection
-from .._platforms._vmmanager.connection import Metric, VMManagerConnection
 from .._platforms.maintenance import MaintainedPlatform
-from .._platforms.proxmox import ProxmoxPlatform
 from .._platforms.rehearsal import RehearsalPlatform
-from .._platforms.vmmanager import VMManagerPlatform
-from .._platforms.vsphere import VSphereConnection, VSpherePlatform
 from .disks import target_storage
 from .environment import missing
 
@@ -51,6 +50,8 @@ def _verifies(params: Mapping[str, Any]) -> bool:
 
 
 def _vsphere(params: Mapping[str, Any], window: int, history: int) -> MaintainedPlatform:
+    from .._platforms.vsphere import VSphereConnection, VSpherePlatform
+
     _need(params, "hostname", "username", "password")
     return VSpherePlatform(
         VSphereConnection(
@@ -72,6 +73,9 @@ def _vsphere(params: Mapping[str, Any], window: int, history: int) -> Maintained
 
 
 def _proxmox(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
+    from .._platforms._proxmox.connection import ProxmoxConnection
+    from .._platforms.proxmox import ProxmoxPlatform
+
     _need(params, "api_host", "api_user")
     if params["api_token_id"] or params["api_token_secret"]:
         _need(params, "api_token_id", "api_token_secret")
@@ -101,6 +105,9 @@ def _proxmox(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
 
 
 def _vmmanager(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
+    from .._platforms._vmmanager.connection import Metric, VMManagerConnection
+    from .._platforms.vmmanager import VMManagerPlatform
+
     _need(params, "vmmanager_host")
     if not params["vmmanager_token"]:
         _need(params, "vmmanager_username", "vmmanager_password")
