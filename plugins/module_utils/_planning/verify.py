@@ -101,6 +101,8 @@ def _may_not_move(guest: Guest, host: Host, policy: Policy, barred: Barred) -> s
 def _may_not_arrive(guest: Guest, home: Host, target: Host, policy: Policy, barred: Barred) -> str:
     if not target.active or target.id in barred.targets:
         return "the target takes no guests"
+    if target.dedicated is not home.dedicated:
+        return "dedicated hosts and others exchange no guests"
     for disk in guest.disks:
         there, here = target.datastores.get(disk.datastore), home.datastores.get(disk.datastore)
         if there is None or (here is not None and here.shared != there.shared):

@@ -223,9 +223,9 @@ class Replay:
                 most[self.migrations[index].target] += 1
             if self.migrations[index].source in least:
                 least[self.migrations[index].source] -= 1
-        for high in sorted(reachable & touched):
+        for high in sorted(reachable):
             for low in sorted(reachable - {high}):
-                if most[high] - least[low] <= allowed:
+                if not {high, low} & touched or most[high] - least[low] <= allowed:
                     continue
                 gains, reliefs = self._shifts(moving, high, low)
                 difference = counts[high] - counts[low] + self.worst(gains, reliefs)

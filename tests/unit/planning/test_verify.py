@@ -165,3 +165,35 @@ def test_partners_that_the_platform_moves_along() -> None:
     again = replace(later[0], step=5, wave=3, source="h3", target="h1", after=(2,))
     twice = defects(split, with_migrations(result, [first, *later, again]))
     assert any("migrated twice" in text for text in twice)
+
+
+def test_counts_that_come_apart_on_a_host_that_is_not_touched() -> None:
+    """3, 1 and 1, two may be between them: the host that gives falls behind the first, which has no part."""
+    even = cluster(
+        {
+            "hosts": {"h1": {}, "h2": {}, "h3": {}},
+            "guests": {
+                **{f"g{number}": {"host": "h1"} for number in range(3)},
+                "middle": {"host": "h2"},
+                "goes": {"host": "h3"},
+            },
+            "rules": {
+                "even": {
+                    "kind": "even_spread",
+                    "guests": ["g0", "g1", "g2", "middle", "goes"],
+                    "max_skew": 2,
+                }
+            },
+        }
+    )
+    move = replace(plan(SIBLINGS, RULES).migrations[0], step=1, wave=1, after=(), source="h3", target="h2")
+    move = replace(move, guest=replace(move.guest, id="goes", name="goes"))
+    result = with_migrations(plan(even, RULES), [move])
+    assert defects(even, result) == ("rule even: h1 can come to hold 3 more than h3",)
+
+
+def test_a_host_that_is_dedicated_to_others() -> None:
+    result = plan(SIBLINGS, RULES)
+    taken = {migration.target for migration in result.migrations}
+    hosts = tuple(replace(host, dedicated=host.id in taken) for host in SIBLINGS.hosts)
+    assert any("dedicated" in text for text in defects(replace(SIBLINGS, hosts=hosts), result))
