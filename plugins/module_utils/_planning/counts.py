@@ -47,14 +47,24 @@ class Counts:
             self.amount = self._amount()
 
     def allows(self, host: int, many: int) -> bool:
-        """Whether `many` members that are nowhere now may go there without keeping or making the rule
-        broken."""
+        """Whether `many` members that are nowhere now may go there without making the rule more broken than
+        it was before they left where they were.
+
+        An even spread that does not hold with them there, their leaving may have broken: then they may go
+        only where there are fewest, which is no worse than where they were.
+        """
         group = self.group
         if not group.strict:
             return True
         if group.kind == "apart":
             return many == 1 and host not in self.at
-        return host not in group.domain or self.at.get(host, 0) + many <= self._floor(host, many) + group.skew
+        if host not in group.domain:
+            return True
+        here, most = self.at.get(host, 0), self._floor(host, many) + group.skew
+        if here + many > most:
+            return False
+        used = [level for level, hosts in enumerate(self.levels) if hosts]
+        return here == used[0] or used[-1] <= most
 
     def _floor(self, host: int, many: int) -> int:
         """The least count of a host once `many` have come to this one."""
