@@ -8,7 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .hosts import Needs
 from .problem import Group
@@ -46,9 +46,8 @@ def too_many_for_their_hosts(allowed: Mapping[int, Mask]) -> tuple[list[int], Ma
     """
     holder: dict[int, int] = {}
     for guest in allowed:
-        seen: set[int] = set()
-        if not _match(guest, allowed, holder, seen):
-            crowd = [guest, *(holder[host] for host in seen)]
+        crowd = _match(guest, allowed, holder)
+        if crowd:
             for other in sorted(crowd, reverse=True):
                 rest = [member for member in crowd if member != other]
                 if rest and len(rest) > _hosts_of(rest, allowed).bit_count():
@@ -57,14 +56,43 @@ def too_many_for_their_hosts(allowed: Mapping[int, Mask]) -> tuple[list[int], Ma
     return None
 
 
-def _match(guest: int, allowed: Mapping[int, Mask], holder: dict[int, int], seen: set[int]) -> bool:
-    for host in range(allowed[guest].bit_length()):
-        if allowed[guest] >> host & 1 and host not in seen:
-            seen.add(host)
-            if host not in holder or _match(holder[host], allowed, holder, seen):
-                holder[host] = guest
-                return True
-    return False
+def _match(guest: int, allowed: Mapping[int, Mask], holder: dict[int, int]) -> list[int]:
+    """Give the guest a host along a shortest alternating path; where there is none, gives all guests that
+    such paths reach, itself included. O(guests + hosts) steps.
+    """
+    seen: Mask = 0
+    reached = [guest]
+    # By host that a path reached, the guest that would take it over.
+    taker: dict[int, int] = {}
+    for one in reached:
+        fresh = allowed[one] & ~seen
+        seen |= fresh
+        for host in _bits(fresh):
+            taker[host] = one
+            if host not in holder:
+                _hand_over(host, taker, holder)
+                return []
+            reached.append(holder[host])
+    return reached
+
+
+def _hand_over(host: int, taker: Mapping[int, int], holder: dict[int, int]) -> None:
+    """Turn the path that ends at this free host around: each guest on it gets the host that it reached."""
+    had = {guest: place for place, guest in holder.items()}
+    while True:
+        guest = taker[host]
+        holder[host] = guest
+        if guest not in had:
+            return
+        host = had[guest]
+
+
+def _bits(mask: Mask) -> Iterator[int]:
+    """The hosts of a mask, in order."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
 
 
 def _hosts_of(guests: Sequence[int], allowed: Mapping[int, Mask]) -> Mask:

@@ -46,6 +46,12 @@ def test_a_crowd_has_too_few_hosts_and_none_can_be_left_out(masks: list[int]) ->
         assert not [other for other in crowds if set(other) < set(crowd)]
 
 
+def test_more_siblings_than_a_large_cluster_has_hosts() -> None:
+    hosts = 1200
+    crowd, mask = too_many_for_their_hosts(dict.fromkeys(range(hosts + 1), (1 << hosts) - 1)) or ([], 0)
+    assert (len(crowd), mask.bit_count()) == (hosts + 1, hosts)
+
+
 @given(st.lists(st.integers(0, 63), min_size=1, max_size=6))
 def test_no_part_of_a_conflict_can_go(masks: list[int]) -> None:
     wanted = {f"r{number}": mask for number, mask in enumerate(masks)}
