@@ -25,9 +25,10 @@ from .hops import Hop
 from .hosts import closed
 from .idle import awake
 from .moves import go_home
-from .order import Order, order
+from .order import order
 from .others import defers, left_to_others
 from .problem import Problem
+from .schedule import Order
 from .search import place_like
 from .select import select_guests, select_hosts
 from .state import State

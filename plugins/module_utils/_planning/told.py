@@ -28,9 +28,9 @@ from .consolidate_told import emptied
 from .explain import Reasons, broken_rules, immovable, left_on, stranded
 from .hops import Hop
 from .judge import cluster_state
-from .order import Order
 from .problem import Problem
 from .relieve import overloaded, points_before
+from .schedule import Order
 from .state import State
 
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
