@@ -91,7 +91,8 @@ class Service:
             ended = self._process is not None and self._process.poll() is not None
             assert not ended, self.said()[-6000:]
             assert time.monotonic() < alarm, self.said()[-6000:]
-            time.sleep(0.05)
+            # Each look is a request that the service and this process have to work for.
+            time.sleep(0.3)
 
     def post(self, body: object, **more: Any) -> requests.Response:
         """Ask for something."""

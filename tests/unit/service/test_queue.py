@@ -81,7 +81,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL) -> It
         config = {
             "http": {"port": 0},
             "rabbitmq": {"exchange": "tasks"},
-            "work": {"poll": 0.1, "tries": {"tries": 2, "first_seconds": 0.1, "most_seconds": 0.1}},
+            "work": {"poll": 0.5, "tries": {"tries": 2, "first_seconds": 0.1, "most_seconds": 0.1}},
         }
         service = Service(
             folder / "service",
