@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from .._model.plan import ClusterState, Unresolved
 from .bounds import migrations_bound
 from .consolidate_told import consolidation_bound, kept_on
-from .explain import left_on, out_of_band, stranded
 from .prefer import prefer
 from .problem import Problem
 from .relief_told import relief_bound, still_overloaded
 from .relieve import relieve
 from .search import solve
 from .state import State
+from .undone import left_on, out_of_band, stranded
 
 
 def pursue(

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from random import Random
 
 from .level import level, trim
+from .problem import SETTLED
 from .state import State
-from .walk import SETTLED, Trial, Walk, score
+from .walk import Trial, Walk, score
 
 LIGHTEST, HEAVIEST = 0.05, 50.0
 # From this part of the search on, the way leads inwards only.

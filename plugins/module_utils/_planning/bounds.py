@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from operator import mul
 
-from .problem import Group, Problem
+from .problem import SETTLED, Group, Problem
 
 CELLS = 24
 ROUNDS = 80
@@ -32,6 +32,14 @@ def spread_bound(problem: Problem) -> list[float | None]:
     ]
 
 
+def is_out_of_reach(problem: Problem) -> bool:
+    """Whether some host or guest alone is proven to keep a metric outside the band."""
+    return any(
+        bound is not None and bound > limit + SETTLED
+        for bound, limit in zip(spread_bound(problem), problem.metrics.limits, strict=True)
+    )
+
+
 def _spread_bound(problem: Problem, metric: int, counted: frozenset[int]) -> float | None:
     if len(counted) < 2:
         return 0.0
@@ -45,8 +53,14 @@ def _spread_bound(problem: Problem, metric: int, counted: frozenset[int]) -> flo
         return max(0.0, (points - mean) * whole / (whole - capacity[host]))
 
     bound = max(forced(host, problem.fixed_points[host][metric]) for host in counted)
-    best = _emptiest(problem, metric, counted)
-    for unit, mask in enumerate(problem.unit_mask):
+    # A rule that can't be mended leaves a guest where it is, and those of a split affinity group apart.
+    masks = {
+        unit: mask | 1 << home
+        for unit, (mask, home) in enumerate(zip(problem.unit_mask, problem.unit_home, strict=True))
+        if home >= 0
+    }
+    best = _emptiest(problem, metric, counted, masks.values())
+    for unit, mask in masks.items():
         bound = max(
             bound,
             min(
@@ -57,13 +71,15 @@ def _spread_bound(problem: Problem, metric: int, counted: frozenset[int]) -> flo
     return bound
 
 
-def _emptiest(problem: Problem, metric: int, counted: frozenset[int]) -> dict[int, dict[int, int]]:
+def _emptiest(
+    problem: Problem, metric: int, counted: frozenset[int], masks: Iterable[int]
+) -> dict[int, dict[int, int]]:
     """By mask and kind of host, the host on which a guest makes the least: all of a kind have the same
     capacity.
     """
     best: dict[int, dict[int, int]] = {}
-    for mask in set(problem.unit_mask):
-        hosts = sorted(counted, key=lambda host: (-problem.fixed_points[host][metric], host))
+    hosts = sorted(counted, key=lambda host: (-problem.fixed_points[host][metric], host))
+    for mask in set(masks):
         best[mask] = {problem.host_kind[host]: host for host in hosts if mask >> host & 1}
     return best
 
@@ -72,7 +88,7 @@ def is_closed(problem: Problem, counted: frozenset[int]) -> bool:
     """Whether no load can come to or leave the counted hosts, so that their mean stays."""
     outside = ((1 << len(problem.hosts)) - 1) & ~sum(1 << host for host in counted)
     return all(not mask & outside for mask in problem.unit_mask) and all(
-        home < 0 or home in counted for home in problem.unit_home
+        problem.home[guest] in counted for guests in problem.members for guest in guests
     )
 
 
@@ -172,9 +188,9 @@ def _sizes(problem: Problem, metric: int) -> list[list[float]]:
 
 
 def _fewest(sums: Sequence[float], wanted: float) -> float:
-    if wanted <= 1e-6:
+    if wanted <= SETTLED:
         return 0.0
-    many = bisect_left(sums, wanted - 1e-6)
+    many = bisect_left(sums, wanted - SETTLED)
     return NEVER if many == len(sums) else many + 1.0
 
 

@@ -43,7 +43,9 @@ def closing(problem: Problem) -> frozenset[int]:
 
 
 def may_be_emptied(problem: Problem) -> list[int]:
-    """Hosts that run guests, all of which may move, and that no policy or maintenance speaks of."""
+    """Hosts that run guests, all of which may move, and that no policy or maintenance speaks of. A host that
+    takes no guests is never chosen, but a rule may empty it.
+    """
     stuck = {
         home
         for guest, home in enumerate(problem.home)
@@ -53,10 +55,7 @@ def may_be_emptied(problem: Problem) -> list[int]:
     return [
         host
         for host, guests in enumerate(running_by_host(problem, problem.home))
-        if guests
-        and host not in stuck
-        and problem.roles.gives[host]
-        and (host in chosen or (problem.hosts[host].active and not leaving[host]))
+        if guests and host not in stuck and (host in chosen or not leaving[host])
     ]
 
 
@@ -88,8 +87,7 @@ class _Emptying:
         problem = state.problem
         self.state, self.problem, self.banned = state, problem, banned
         self.wants = consolidation_of(problem)
-        most = problem.policy.max_migrations
-        self.budget = 1 << 60 if most is None else most
+        self.budget = problem.budget
         in_units = {guest for guests in problem.members for guest in guests}
         self.fixed = [0] * len(problem.hosts)
         for guest, home in enumerate(problem.home):

@@ -98,7 +98,7 @@ def hosts_needed(problem: Problem) -> int:
     others = [
         h
         for h, host in enumerate(problem.hosts)
-        if host.status == "online" and host.schedulable and h not in forced
+        if host.status == "online" and (host.schedulable or running[h]) and h not in forced
     ]
     mends = any(
         leaving[problem.home[guests[0]]] or home < 0 or unit in problem.crowded

@@ -12,7 +12,8 @@ from itertools import combinations
 from typing import Any
 
 from .bounds import is_closed
-from .program import MARGIN, Columns
+from .problem import SETTLED
+from .program import Columns, floor_range
 from .state import State
 
 # For so many arrivals on a host their load is bounded by the largest guests, one by one; beyond, by the last.
@@ -63,10 +64,9 @@ class Departures(Columns):
 
     def _keep_band(self, metric: int, counted: tuple[int, ...]) -> None:
         problem = self.problem
-        limit, mean = problem.metrics.limits[metric] + MARGIN, problem.mean_points[metric]
+        limit = problem.metrics.limits[metric] + SETTLED
         closed = is_closed(problem, frozenset(counted))
-        bottom, top = (mean - limit, mean + MARGIN) if closed else (-1000.0, 1000.0)
-        floor = self.column(0.0, bottom, top, integer=False)
+        floor = self.column(0.0, *floor_range(problem, metric, SETTLED), integer=False)
         at_home: dict[int, list[int]] = {host: [] for host in counted}
         for unit, home in enumerate(problem.unit_home):
             if home in at_home:

@@ -20,9 +20,9 @@ from .band import best_floor
 from .departures import Departures
 from .errors import PlanningError
 from .moves import go_home
+from .problem import SETTLED
 from .program import Program
 from .state import State
-from .walk import SETTLED
 
 # With more columns the program has no end; what the departures prove is all there is to have.
 LARGEST = 20_000

@@ -47,7 +47,9 @@ def solve(model: dict[str, Any]) -> dict[str, Any]:
     for least, most, columns, values in model["rows"]:
         low = -highspy.kHighsInf if least is None else float(least)
         high = highspy.kHighsInf if most is None else float(most)
-        solver.addRow(low, high, len(columns), columns, values)
+        if solver.addRow(low, high, len(columns), columns, values) == highspy.HighsStatus.kError:
+            # Without one of its rows the program would prove what is not so.
+            raise ValueError(f"the solver refuses the row {low} <= {values} <= {high}")
     solver.run()
     status = solver.getModelStatus()
     names = {highspy.HighsModelStatus.kOptimal: "optimal", highspy.HighsModelStatus.kInfeasible: "infeasible"}

@@ -1,23 +1,16 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why each migration is in the plan, and what the plan leaves undone. Private to the collection."""
+"""Why each migration is in the plan. Private to the collection."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from .._model.plan import ClusterState, GuestRef, Immovable, MigrationKind, Unresolved, Violation
-from .._model.snapshot import Rule
-from .along import others_of
-from .conflicts import too_many_for_their_hosts
+from .._model.plan import ClusterState, MigrationKind, Violation
 from .consolidate import closing
 from .consolidate_told import why_consolidated
 from .problem import Problem
-from .relief_told import hot_after, relieves, why_relieved
+from .relief_told import relieves, why_relieved
 from .state import State
-
-MOST_IMMOVABLE = 200
 
 
 def kind_of(state: State, unit: int) -> MigrationKind:
@@ -127,177 +120,3 @@ def _use(state: ClusterState, host: str) -> str:
         f"{value:.0f} % {label(name)}" for name, value in state.hosts[host].used.items() if value is not None
     ]
     return " and ".join(parts) or f"{state.hosts[host].guests} guests"
-
-
-def out_of_band(problem: Problem, after: ClusterState, *, impossible: bool) -> list[Unresolved]:
-    """The metrics that stay further apart than they may, with the hosts at both ends."""
-    found = []
-    proof = "; it is proven that no placement brings every host into the band" if impossible else ""
-    for name, limit in zip(problem.metrics.names, problem.metrics.limits, strict=True):
-        spread = after.spread[name]
-        if spread is None or spread <= limit + 1e-3:
-            continue
-        counted = problem.metrics.counted[problem.metrics.names.index(name)]
-        used = {host: after.hosts[problem.hosts[host].id].used[name] or 0.0 for host in counted}
-        high, low = max(used, key=lambda h: used[h]), min(used, key=lambda h: used[h])
-        found.append(
-            Unresolved(
-                what=f"spread of {label(name)}",
-                why=f"{spread:.1f} points where {limit:g} are allowed: {problem.hosts[high].name} is at "
-                f"{used[high]:.1f} % and {problem.hosts[low].name} at {used[low]:.1f} %"
-                f"{_above_limit(problem, low)}{proof}",
-            )
-        )
-    return found
-
-
-def _above_limit(problem: Problem, host: int) -> str:
-    """Why a host with so little of one metric gets nothing, if it has too much of another."""
-    needs = problem.needs
-    above = [
-        name
-        for name, now, top in zip(needs.names, needs.used[host], needs.ceiling[host], strict=True)
-        if now > top
-    ]
-    return f", which is above its limit of {' and '.join(above)} to begin with" if above else ""
-
-
-def broken_rules(
-    problem: Problem, places: Sequence[int], after: ClusterState, told: set[str]
-) -> list[Unresolved]:
-    """The strict rules that stay broken and are not yet explained."""
-    rules = {rule.name: rule for rule in problem.rules}
-    index = {guest.id: number for number, guest in enumerate(problem.guests)}
-    found = []
-    for violation in after.violations:
-        rule = rules[violation.rule]
-        if not rule.strict or f"rule {rule.name}" in told:
-            continue
-        fixed = [
-            f"{problem.guests[g].name} stays on {problem.hosts[places[g]].name} ({problem.stays[g]})"
-            for g in (index[guest] for guest in rule.guests)
-            if problem.stays[g] is not None
-        ]
-        why = violation.detail
-        crowd = _crowds(problem, rule, index)
-        if crowd:
-            why += f"; {crowd}"
-        elif fixed:
-            why += "; " + "; ".join(fixed[:3])
-        else:
-            why += "; no host has room without breaking another rule or limit"
-        found.append(Unresolved(what=f"rule {rule.name}", why=why))
-    return found
-
-
-def _crowds(problem: Problem, rule: Rule, index: Mapping[str, int]) -> str | None:
-    """Too few hosts for guests that are to be apart, by this rule or by another that concerns its guests."""
-    if rule.kind == "anti_affinity":
-        crowd = _crowd(problem, [index[guest] for guest in rule.guests])
-        return crowd and f"{crowd} (even_spread can)"
-    for other in problem.rules:
-        if other.kind == "anti_affinity" and other.strict and set(other.guests) & set(rule.guests):
-            crowd = _crowd(problem, [index[guest] for guest in other.guests])
-            if crowd:
-                return f"with rule {other.name}, {crowd}"
-    return None
-
-
-def _crowd(problem: Problem, guests: Sequence[int]) -> str | None:
-    """The fewest of these guests that can't be apart because they have too few hosts among them."""
-    allowed = {guest: 1 << problem.home[guest] for guest in guests}
-    for unit, members in enumerate(problem.members):
-        for guest in allowed.keys() & set(members):
-            allowed[guest] = problem.unit_mask[unit]
-    found = too_many_for_their_hosts(allowed)
-    if found is None:
-        return None
-    crowd, mask = found
-    hosts = [host.name for index, host in enumerate(problem.hosts) if mask >> index & 1]
-    names = ", ".join(problem.guests[guest].name for guest in crowd[:10])
-    where = f": {', '.join(hosts)}" if len(hosts) < sum(problem.roles.receives) else ""
-    many = f"{len(crowd)} guests" + (f" ({names})" if len(crowd) < len(guests) else "")
-    return f"{many} can't be apart on {len(hosts)} host{'s' * (len(hosts) != 1)}{where}"
-
-
-def stranded(problem: Problem, places: Sequence[int]) -> list[Unresolved]:
-    """Hosts in maintenance, or to be emptied, that still run guests."""
-    found = []
-    state = "to be emptied" if problem.policy.goal == "evacuate" else "in maintenance"
-    for host, leaving in enumerate(problem.roles.leaving):
-        left = left_on(problem, places, host) if leaving else []
-        if left:
-            texts = [f"{problem.guests[g].name} ({_why_left(problem, g)})" for g in left]
-            more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
-            found.append(
-                Unresolved(
-                    what=f"host {problem.hosts[host].name} {state}",
-                    why=f"it still runs {', '.join(texts[:5])}{more}",
-                )
-            )
-    return found
-
-
-def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
-    """The running guests of a host."""
-    return [
-        guest
-        for guest, place in enumerate(places)
-        if place == host and problem.guests[guest].power == "running"
-    ]
-
-
-def _why_left(problem: Problem, guest: int) -> str:
-    stays = problem.stays[guest]
-    if stays is not None:
-        return stays
-    limited = ", or the plan may have no more migrations" if problem.policy.max_migrations is not None else ""
-    others = others_of(problem.rules, problem.guests[guest].id)
-    names = ", ".join(item.name for item in problem.guests if item.id in others)
-    along = f" for it with {names}, which the platform moves along," if names else ""
-    return f"no other host has room{along} or keeps its rules{limited}"
-
-
-def immovable(problem: Problem, places: Sequence[int], after: ClusterState) -> tuple[Immovable, ...]:
-    """Guests that can't be moved although their host stays too full, or is to be emptied, or their rule
-    broken.
-    """
-    emptied = problem.policy.goal == "evacuate"
-    if emptied:
-        return tuple(
-            Immovable(
-                guest=GuestRef(id=problem.guests[guest].id, name=problem.guests[guest].name),
-                host=problem.hosts[host].id,
-                why=_why_left(problem, guest),
-            )
-            for host, leaving in enumerate(problem.roles.leaving)
-            for guest in (left_on(problem, places, host) if leaving else ())
-        )
-    broken = {violation.rule for violation in after.violations}
-    concerned = {
-        guest for rule in problem.rules if rule.name in broken and rule.strict for guest in rule.guests
-    }
-    hot = _hot_hosts(problem, after)
-    return tuple(
-        Immovable(
-            guest=GuestRef(id=guest.id, name=guest.name), host=problem.hosts[places[number]].id, why=why
-        )
-        for number, (guest, why) in enumerate(zip(problem.guests, problem.stays, strict=True))
-        if why is not None and guest.power == "running" and (guest.id in concerned or places[number] in hot)
-    )[:MOST_IMMOVABLE]
-
-
-def _hot_hosts(problem: Problem, after: ClusterState) -> set[int]:
-    hot: set[int] = set()
-    if problem.policy.goal == "consolidate":
-        return hot
-    if problem.policy.goal == "relieve":
-        return hot_after(problem, after)
-    for index, (name, limit) in enumerate(zip(problem.metrics.names, problem.metrics.limits, strict=True)):
-        spread = after.spread[name]
-        if spread is None or spread <= limit + 1e-3:
-            continue
-        used = {h: after.hosts[problem.hosts[h].id].used[name] or 0.0 for h in problem.metrics.counted[index]}
-        least = min(used.values())
-        hot |= {host for host, value in used.items() if value > least + limit}
-    return hot

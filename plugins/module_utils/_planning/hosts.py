@@ -8,7 +8,6 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .._model.plan import Unresolved
@@ -204,7 +203,3 @@ def _percent(limits: Limits, name: str, *, rules: bool) -> float:
     if name == "cpu":
         return limits.cpu_for_rules if rules else limits.cpu
     return limits.memory_for_rules if rules else limits.memory
-
-
-def indexed(names: Sequence[str]) -> dict[str, int]:
-    return {name: index for index, name in enumerate(names)}

@@ -13,14 +13,14 @@ from random import Random
 
 from .anneal import Annealer, Schedule
 from .band import best_floor
-from .bounds import migrations_bound, spread_bound
+from .bounds import is_out_of_reach, migrations_bound
 from .flatten import Flattener
 from .level import level, trim
 from .moves import go_home
-from .problem import Problem
+from .problem import SETTLED
 from .ratchet import Ratchet
 from .state import State
-from .walk import SETTLED, score
+from .walk import score
 
 # Steps of annealing for each effort: one a guest, within reason.
 FEWEST, MOST = 400, 4000
@@ -59,14 +59,6 @@ def into_band(state: State, dice: Random, budget: int, spent: Callable[[], float
         _descend(state, budget)
     if not _outside(state):
         _fewer(state, dice, budget, spent, steps)
-
-
-def is_out_of_reach(problem: Problem) -> bool:
-    """Whether some host or guest alone is proven to keep a metric outside the band."""
-    return any(
-        bound is not None and bound > limit + SETTLED
-        for bound, limit in zip(spread_bound(problem), problem.metrics.limits, strict=True)
-    )
 
 
 def _outside(state: State) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import heapq
 
 from .moves import ENOUGH, cost_at
+from .problem import SETTLED
 from .state import State
 
-SETTLED = 1e-6
 SOURCES = 8
 LEAVERS = 6
 

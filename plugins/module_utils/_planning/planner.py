@@ -27,14 +27,13 @@ from .idle import awake
 from .moves import go_home
 from .order import order
 from .others import defers, left_to_others
-from .problem import Problem
+from .problem import SETTLED, Problem
 from .schedule import Order
 from .search import place_like
 from .select import select_guests, select_hosts
 from .state import State
 from .told import told
 from .verify import Barred, verify
-from .walk import SETTLED
 
 MOST_LOOKS = 4
 MOST_DETOURS = 3
@@ -156,12 +155,11 @@ def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tu
 
 def _stay_where_parked(state: State, ordered: Order) -> bool:
     """Let a guest stay on the host where it would only wait, if that is as good. Gives whether one does."""
-    unit_of = {guests[0]: unit for unit, guests in enumerate(state.problem.members)}
     changed = False
     for placed in ordered.placed:
         if not placed.hop.parking:
             continue
-        unit = unit_of[placed.hop.guest]
+        unit = state.problem.unit_of[placed.hop.guest]
         excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
         target = state.take(unit)
         if state.fits(unit, placed.hop.target):

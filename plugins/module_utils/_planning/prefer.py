@@ -8,9 +8,8 @@ Private to the collection.
 
 from __future__ import annotations
 
-from .problem import Problem
+from .problem import SETTLED, Problem
 from .state import State
-from .walk import SETTLED
 
 
 def prefer(state: State) -> None:

@@ -23,6 +23,10 @@ from .loads import (
 )
 
 Vector = tuple[float, ...]
+# Points outside the band that count for nothing: sums of floats are not exact.
+SETTLED = 1e-6
+# More guests than any cluster has.
+UNLIMITED = 1 << 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,11 @@ class Problem:
         return None if host_used(self.hosts[host], name) is None else host_capacity(self.hosts[host], name)
 
     @cached_property
+    def unit_of(self) -> dict[int, int]:
+        """By guest that may move, its unit."""
+        return {guest: unit for unit, guests in enumerate(self.members) for guest in guests}
+
+    @cached_property
     def mean_points(self) -> Vector:
         """By metric, the use of all counted hosts as if they were one: no migration between them changes
         it."""
@@ -106,16 +115,10 @@ class Problem:
         )
 
     @property
-    def contradictions(self) -> bool:
-        """Whether a strict rule can't hold, whatever moves: found while the problem was built, or by
-        counting."""
-        hosts = sum(self.roles.receives)
-        return any(
-            item.what.startswith("rule ") and "it counts for the rest" not in item.why
-            for item in self.unresolved
-        ) or any(
-            group.strict and group.kind == "apart" and len(group.guests) > hosts for group in self.groups
-        )
+    def budget(self) -> int:
+        """How many guests may move."""
+        most = self.policy.max_migrations
+        return UNLIMITED if most is None else most
 
     @property
     def size(self) -> tuple[int, int]:

@@ -9,11 +9,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from .bounds import is_closed
+from .problem import Problem
 from .state import State
 
-# The solver keeps rows to its own tolerance; the band is asked for narrower, so that the result is in it.
-MARGIN = 1e-6
+# A placement exactly at the limit is inside the band, and must not be lost to the solver's rounding: so the
+# program's band is wider than the limit, by less than what the search takes for inside.
+SLACK = 1e-7
 Row = list[Any]
+
+
+def floor_range(problem: Problem, metric: int, slack: float) -> tuple[float, float]:
+    """Where the band of a metric may begin, in points, for any placement that is inside of it."""
+    counted, limit = problem.metrics.counted[metric], problem.metrics.limits[metric]
+    if is_closed(problem, frozenset(counted)):
+        # The mean of all hosts is inside every band, and no migration among them changes it.
+        mean = problem.mean_points[metric]
+        return mean - limit - slack, mean + slack
+    most = max(
+        problem.fixed_points[host][metric]
+        + sum(vector[metric] for vector in problem.unit_points[problem.host_kind[host]])
+        for host in counted
+    )
+    least = min(problem.fixed_points[host][metric] for host in counted)
+    return least - limit - slack, most + slack
 
 
 class Columns:
@@ -129,11 +147,16 @@ class Program(Columns):
         """
         problem = self.problem
         forced = any(self.state.must_move(unit) for unit in range(len(problem.members)))
+        largest = [max(column) for column in zip(*problem.unit_need, strict=True)] or [0.0] * len(
+            problem.needs.names
+        )
         for need in range(len(problem.needs.names)):
             for host, fixed in enumerate(problem.fixed_need):
                 ceiling = problem.needs.ceiling[host][need]
                 top = problem.needs.ceiling_for_rules[host][need] if forced else ceiling
-                unit = max(ceiling, problem.needs.used[host][need], 1e-12)
+                # In shares of what is there, or of the largest guest where nothing is: a solver refuses
+                # figures of many sizes.
+                unit = max(ceiling, problem.needs.used[host][need], largest[need], 1e-12)
                 amounts = {u: vector[need] / unit for u, vector in enumerate(problem.unit_need)}
                 room = (top - fixed[need]) / unit - self._at_home(host, amounts)
                 if room >= 0:
@@ -180,13 +203,10 @@ class Program(Columns):
     def _keep_band(self) -> None:
         problem = self.problem
         for metric, counted in enumerate(problem.metrics.counted):
-            limit, mean = problem.metrics.limits[metric], problem.mean_points[metric]
-            closed = is_closed(problem, frozenset(counted))
-            # The mean of all hosts is inside every band, and no migration among them changes it.
-            bottom, top = (mean - limit - MARGIN, mean + MARGIN) if closed else (-1000.0, 1000.0)
-            floor = self.column(0.0, bottom, top, integer=False)
+            limit = problem.metrics.limits[metric] + SLACK
+            floor = self.column(0.0, *floor_range(problem, metric, SLACK), integer=False)
             for host in counted:
                 points = problem.unit_points[problem.host_kind[host]]
                 amounts = {unit: vector[metric] for unit, vector in enumerate(points)}
                 now = problem.fixed_points[host][metric] + self._at_home(host, amounts)
-                self._row(-now, max(0.0, limit - MARGIN) - now, host, amounts, floor)
+                self._row(-now, limit - now, host, amounts, floor)

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from random import Random
 
 from .level import level, trim
+from .problem import SETTLED
 from .state import State
-from .walk import SETTLED, Trial, Walk, score
+from .walk import Trial, Walk, score
 
 # Temperatures, as a part of the points that the average guest has in the metric where it takes the most:
 # at the beginning, after one migration more was granted, and at the end of a round.
@@ -51,7 +52,9 @@ class Ratchet(Walk):
         units = max(1, len(self.home))
         length, hot, taken = ROUND * units, HOT, 0
         goal = state.moves - max(1, round(AMBITION * state.moves))
-        while self.hosts and taken < steps and self.best[2] > self.least and self.spent() < until:
+        # Where no guest has points there is no band to look for.
+        some = bool(self.hosts) and self.unit > 0
+        while some and taken < steps and self.best[2] > self.least and self.spent() < until:
             goal = max(goal, self.least)
             if not self._drop_to(goal):
                 break

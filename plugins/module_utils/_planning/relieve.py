@@ -90,8 +90,7 @@ class _Relieving:
         self.relief = relief_of(problem)
         self.tops, self.ceilings = overloads(problem), ceilings(problem)
         self.wanted = overloaded(problem, state.points)
-        most = problem.policy.max_migrations
-        self.budget = 1 << 60 if most is None else most
+        self.budget = problem.budget
         self.stuck: set[int] = set()
         self.moved = False
         in_units = {guest for guests in problem.members for guest in guests}

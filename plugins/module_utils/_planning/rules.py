@@ -20,6 +20,8 @@ from .._model.snapshot import Guest, Rule, Snapshot
 from .select import select_guests, select_hosts
 
 TRAILING_DIGITS = re.compile(r"[0-9]+\Z")
+# How what is said of a rule ends that names what does not exist; nothing else is wrong with it.
+UNKNOWN = "it counts for the rest"
 PINS = ("host_affinity", "host_anti_affinity")
 
 
@@ -48,7 +50,7 @@ def _without_unknown(
                 Unresolved(
                     what=f"rule {rule.name}",
                     why=f"it names {what} that this cluster does not have: {', '.join(unknown[:10])}; "
-                    "it counts for the rest",
+                    f"{UNKNOWN}",
                 )
             )
     return replace(

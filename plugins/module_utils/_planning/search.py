@@ -14,11 +14,8 @@ from .into_band import into_band
 from .level import trim
 from .mend import clear, mend, squeeze, unplaced
 from .moves import go_home
-from .problem import Problem
+from .problem import SETTLED, Problem
 from .state import APART_AT_HOME, State
-from .walk import SETTLED
-
-UNLIMITED = 1 << 60
 
 
 def solve(
@@ -31,7 +28,7 @@ def solve(
     """
     policy = problem.policy
     dice = Random(policy.seed)
-    budget = UNLIMITED if policy.max_migrations is None else policy.max_migrations
+    budget = problem.budget
     state = State(problem)
     state.forbidden = set(forbidden)
     levels = policy.levels and bool(problem.metrics.names) and any(problem.roles.receives)

@@ -8,6 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -23,15 +24,16 @@ from .._model.plan import (
     Unresolved,
 )
 from .aims import bound, left_undone
-from .bounds import spread_bound
+from .bounds import is_out_of_reach, spread_bound
 from .consolidate_told import emptied
-from .explain import Reasons, broken_rules, immovable, left_on, stranded
+from .explain import Reasons
 from .hops import Hop
 from .judge import cluster_state
-from .problem import Problem
+from .problem import SETTLED, Problem
 from .relieve import overloaded, points_before
 from .schedule import Order
 from .state import State
+from .undone import broken_rules, contradicts, immovable, left_on, stranded
 
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
 
@@ -41,7 +43,6 @@ def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Se
     problem = state.problem
     places = state.places()
     before, after = cluster_state(problem, problem.home), cluster_state(problem, places)
-    unit_of = {guest: unit for unit in kinds for guest in problem.members[unit]}
     reasons = Reasons(problem, before, after)
     waves: list[int] = []
     migrations = []
@@ -49,7 +50,7 @@ def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Se
         hop = placed.hop
         guest = problem.guests[hop.guest]
         waves.append(1 + max((waves[step] for step in placed.after), default=0))
-        kind = "parking" if hop.parking else kinds[unit_of[hop.guest]]
+        kind = "parking" if hop.parking else kinds[problem.unit_of[hop.guest]]
         memory = int(problem.needs.guest[hop.guest][1])
         migrations.append(
             Migration(
@@ -78,7 +79,7 @@ def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Se
         before=before,
         after=after,
         proof=replace(
-            _proof(state, places, len(migrations), complete=not wrong),
+            _proof(state, places, len(migrations), complete=not wrong and _in_band(state)),
             seconds=round(ordered.seconds, 1),
             seconds_lower_bound=round(ordered.bound, 1),
         ),
@@ -108,9 +109,22 @@ def _proof(state: State, places: Sequence[int], migrations: int, *, complete: bo
     return Proof(
         migrations_lower_bound=fewest,
         optimal=complete and migrations == fewest,
-        spread_lower_bound={name: spreads.get(name) for name in problem.policy.metrics},
+        spread_lower_bound={name: _rounded(spreads.get(name)) for name in problem.policy.metrics},
         method=method,
     )
+
+
+def _in_band(state: State) -> bool:
+    """Whether every spread is within its limit as exactly as the bounds take it: what is told is rounded."""
+    limits = state.problem.metrics.limits
+    return state.problem.policy.goal != "spread" or all(
+        points <= limit + SETTLED for points, limit in zip(state.spread(), limits, strict=True)
+    )
+
+
+def _rounded(bound: float | None) -> float | None:
+    """As exact as the spreads beside it; downwards, so that it stays a bound."""
+    return None if bound is None else math.floor(bound * 1000) / 1000
 
 
 def _to_leave(problem: Problem, host: int) -> list[int]:
@@ -169,14 +183,10 @@ def _is_hopeless(problem: Problem) -> bool:
     if problem.policy.goal == "evacuate":
         left = [guest for host in range(len(problem.hosts)) for guest in _to_leave(problem, host)]
         return not any(problem.roles.receives) or all(problem.stays[guest] for guest in left)
-    if not any(problem.roles.receives) or problem.contradictions:
+    if not any(problem.roles.receives) or contradicts(problem):
         return True
     if problem.policy.goal == "relieve":
         hot = overloaded(problem, points_before(problem))
         movable = {home for home, stays in zip(problem.home, problem.stays, strict=True) if stays is None}
         return not movable & set(hot)
-    banded = problem.policy.goal == "spread"
-    return banded and any(
-        bound is not None and bound > limit + 1e-6
-        for bound, limit in zip(spread_bound(problem), problem.metrics.limits, strict=True)
-    )
+    return problem.policy.goal == "spread" and is_out_of_reach(problem)

@@ -14,10 +14,9 @@ from operator import add, neg, sub
 from random import Random
 
 from .moves import targets
-from .problem import Vector
+from .problem import SETTLED, Vector
 from .state import State
 
-SETTLED = 1e-6
 Trial = list[tuple[int, int]]
 Score = tuple[int, float, int, int]
 Placement = tuple[dict[int, int], Sequence[float]]
@@ -42,11 +41,8 @@ class Walk:
         problem = state.problem
         self.state, self.dice, self.budget, self.spent = state, dice, budget, spent
         self.home = problem.unit_home
-        points, kinds = problem.unit_points, problem.host_kind
         # By unit, its points in the metric where it takes the most.
-        self.largest = [
-            max(points[kinds[max(0, home)]][unit], default=0.0) for unit, home in enumerate(self.home)
-        ]
+        self.largest = [self._largest(unit) for unit in range(len(self.home))]
         self.choices: dict[int, tuple[int, ...]] = {}
         self._recount()
         self.hosts = [host for host in range(len(problem.hosts)) if state.on[host]]
@@ -57,6 +53,12 @@ class Walk:
             for index, counted in enumerate(problem.metrics.counted)
         ]
         self.soft = any(not group.strict for group in problem.groups)
+
+    def _largest(self, unit: int) -> float:
+        """At home; on a host that takes no part nobody has points, so there elsewhere."""
+        problem, home = self.state.problem, self.home[unit]
+        at_home = max(self.state.points_of(unit, home), default=0.0) if home >= 0 else 0.0
+        return at_home or max((max(points[unit], default=0.0) for points in problem.unit_points), default=0.0)
 
     def _recount(self) -> None:
         where, mask = self.state.where, self.state.problem.unit_mask

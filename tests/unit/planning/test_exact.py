@@ -15,8 +15,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning import 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build import build
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.departures import Departures
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.problem import SETTLED
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search import solve
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.walk import SETTLED
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 LIMIT = 25.0
