@@ -212,7 +212,9 @@ class Scheduler:
         return True
 
     def _group_is_moving(self, number: int) -> bool:
-        return any(position not in self.ended for position in self.last_of_group.get(number, ()))
+        return any(position not in self.ended for position in self.last_of_group.get(number, ())) or any(
+            number in self.groups_of.get(hop.guest, ()) for hop, _after in self.late
+        )
 
     def _start(self, job: Job) -> None:
         host = job[0].target
@@ -226,20 +228,15 @@ class Scheduler:
             if hop.guest in self.parked:
                 after.update(p for p, placed in enumerate(self.placed) if placed.hop.guest == hop.guest)
         kept = self._without_implied(after)
-        first = len(self.placed)
-        # The rest of an affinity group follows as slots come free; what it needs is paid for now.
-        even = {
-            number for hop in job for number in self.groups_of.get(hop.guest, ()) if number in self.serial
-        }
-        for number in even:
+        for number in {number for hop in job for number in self.groups_of.get(hop.guest, ())} & self.serial:
             self.turns[number].go(self.at[number], job)
+            self.last_of_group[number] = []
+        # The rest of an affinity group follows as slots come free; what it needs is paid for now.
         for hop in job:
-            if even or self._has_slots(hop):
+            if self._has_slots(hop):
                 self._place(hop, kept)
             else:
                 self.late.append((hop, kept))
-        for number in even:
-            self.last_of_group[number] = list(range(first, len(self.placed)))
 
     def _place(self, hop: Hop, after: list[int]) -> None:
         position = len(self.placed)
@@ -252,6 +249,8 @@ class Scheduler:
         for number in self.groups_of.get(hop.guest, ()):
             counts = self.at[number]
             counts[hop.target] = counts.get(hop.target, 0) + 1
+            if number in self.serial:
+                self.last_of_group[number].append(position)
         self.going[hop.source] += 1
         self.coming[hop.target] += 1
         heapq.heappush(self.running, (ends, position))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration, Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy, Selector
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import GIB, voyage
 
@@ -78,3 +78,24 @@ def test_six_guests_of_one_host_go_to_three(limits: dict[str, int], rounds: int)
     result = plan(snapshot, policy)
     assert len(result.migrations) == 6
     assert (result.proof.seconds, result.proof.seconds_lower_bound) == (9 * rounds, 9 * rounds)
+
+
+def test_partners_under_an_even_spread_leave_one_at_a_time() -> None:
+    full = voyage().snapshot
+    bare = {"cpu": 1.0, "memory": 2 * GIB}
+    hosts = (full.hosts[0], *(replace(host, used=bare) for host in full.hosts[1:3]))
+    first, second, third = full.guests[:3]
+    there = replace(first, id="there", name="there", host="h2")
+    partners, even = (there.id, first.id, second.id), (there.id, second.id, third.id)
+    rules = (
+        Rule(name="partners", kind="affinity", guests=partners, strict=True, source="test"),
+        Rule(name="even", kind="even_spread", guests=even, strict=True, source="test"),
+    )
+    snapshot = replace(full, hosts=hosts, guests=(first, second, third, there), rules=rules)
+    policy = Policy(
+        goal="evacuate", evacuate=Selector(names=("h1",)), migration_bandwidth=GIB, max_per_host=1
+    )
+    result = plan(snapshot, policy)
+    places = {migration.guest.id: migration.target for migration in result.migrations}
+    assert places == {first.id: "h2", second.id: "h2", third.id: "h3"}
+    assert (result.proof.seconds, result.proof.seconds_lower_bound) == (27, 27)
