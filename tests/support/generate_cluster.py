@@ -15,9 +15,9 @@ import itertools
 import json
 import math
 import random
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     ClusterRef,
@@ -368,10 +368,11 @@ def _rule(service: Service) -> Rule:
 
 
 def main() -> None:
-    """Print the cluster of the shape that the command line describes."""
+    """Print the cluster of the shape that the command line describes, or write it into a file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--output", type=Path)
     for option in fields(Shape):
         if isinstance(option.default, bool):
             parser.add_argument(f"--{option.name}", action="store_true")
@@ -379,8 +380,13 @@ def main() -> None:
             parser.add_argument(
                 f"--{option.name.replace('_', '-')}", type=type(option.default), default=option.default
             )
-    json.dump(generate(Shape(**vars(parser.parse_args()))).to_json(), sys.stdout, indent=1)
-    print()
+    given = vars(parser.parse_args())
+    output = given.pop("output")
+    text = json.dumps(generate(Shape(**given)).to_json(), indent=1)
+    if output is None:
+        print(text)
+    else:
+        output.write_text(f"{text}\n")
 
 
 if __name__ == "__main__":
