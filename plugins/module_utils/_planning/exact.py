@@ -13,6 +13,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from . import exact_worker
@@ -28,11 +29,12 @@ from .state import State
 LARGEST = 20_000
 
 
-def refine(state: State, budget: int | None) -> None:
+def refine(state: State, budget: int | None, spent: Callable[[], float]) -> None:
     """Bring a placement to the proven optimum, or as near as the time allows; one outside the band to one
     inside, or to the proof that there is none.
 
-    budget: how many guests may move; None for any number.
+    budget: how many guests may move; None for any number. spent: the share of the time limit that is over; of
+    what is left then the departures have half, and the whole program what they leave.
 
     Sets the state's `proven` bound, or `impossible`. Raises PlanningError when the solver is not installed or
     fails.
@@ -40,9 +42,7 @@ def refine(state: State, budget: int | None) -> None:
     if state.broken or state.misplaced or state.forbidden:
         return
     inside = state.total_excess <= SETTLED
-    limit = state.problem.policy.time_limit
-    half = None if limit is None else limit / 2
-    least = _departures(state, half)
+    least = _departures(state, _left(state, spent, share=0.5))
     if least is None:
         state.impossible = budget is None
         return
@@ -54,7 +54,7 @@ def refine(state: State, budget: int | None) -> None:
     program = Program(state, state.moves if inside else most, least)
     if len(program.cost) > LARGEST and inside:
         return
-    answer = _run(program.model(half))
+    answer = _run(program.model(_left(state, spent)))
     if answer["status"] == "infeasible":
         # Nothing has fewer migrations; or nothing at all is inside the band.
         state.proven, state.impossible = (state.moves, False) if inside else (None, budget is None)
@@ -63,6 +63,12 @@ def refine(state: State, budget: int | None) -> None:
     state.proven = min(least, state.moves) if inside else least
     if answer["values"]:
         _take_over(state, program.places(answer["values"]), inside=inside)
+
+
+def _left(state: State, spent: Callable[[], float], share: float = 1.0) -> float | None:
+    """Seconds; None where there is no limit."""
+    limit = state.problem.policy.time_limit
+    return None if limit is None else max(0.0, 1.0 - spent()) * limit * share
 
 
 def _departures(state: State, seconds: float | None) -> int | None:

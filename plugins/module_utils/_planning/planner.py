@@ -49,7 +49,9 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
 
     def spent() -> float:
         """The share of the time limit that is over."""
-        return 0.0 if policy.time_limit is None else (clock() - started) / policy.time_limit
+        if policy.time_limit is None:
+            return 0.0
+        return (clock() - started) / policy.time_limit if policy.time_limit else 1.0
 
     if defers(snapshot, policy):
         return left_to_others(snapshot, policy)

@@ -47,7 +47,7 @@ def solve(
         into_band(state, dice, budget, spent)
     _settle(state)
     if policy.engine == "exact" and policy.goal in ("spread", "rules"):
-        refine(state, policy.max_migrations)
+        refine(state, policy.max_migrations, spent)
     return state
 
 

@@ -76,6 +76,15 @@ def test_exact_is_the_fewest_there_is(seed: int, full: float) -> None:
     assert (found.status, len(found.migrations), found.proof.optimal) == ("balanced", wanted, True)
 
 
+def test_the_program_has_what_the_search_leaves_of_the_limit() -> None:
+    cluster = generate(Shape(hosts=5, guests=40, seed=1))
+    policy = Policy(max_spread=10, engine="exact", time_limit=100.0)
+    proven = plan(cluster, policy, clock=lambda: 0.0)
+    late = plan(cluster, policy, clock=itertools.count(0.0, 1000.0).__next__)
+    assert (proven.proof.optimal, "HiGHS" in proven.proof.method) == (True, True)
+    assert (late.status, "HiGHS" in late.proof.method) == ("balanced", False)
+
+
 @pytest.mark.parametrize("full", FULL)
 @pytest.mark.parametrize("seed", range(8))
 def test_the_bound_is_never_above_what_is_needed(seed: int, full: float) -> None:
