@@ -45,14 +45,14 @@ def rests_because(
 
 def _failed(guest: Guest, since: str, seconds: float) -> str | None:
     at = guest.last_failed_at
-    if at is None or at <= since or at < (guest.last_migrated_at or ""):
+    if not seconds or at is None or at <= since or at < (guest.last_migrated_at or ""):
         return None
     return f"its migration failed at {at}, and retry_after is {seconds:g} s"
 
 
 def _warm(guest: Guest, since: str, seconds: float) -> str | None:
     at = guest.last_migrated_at
-    if at is None or at <= since:
+    if not seconds or at is None or at <= since:
         return None
     return f"it was migrated at {at}, and cool_down is {seconds:g} s"
 
