@@ -22,16 +22,16 @@ def suppose(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
     A removed host is one in maintenance: its guests are still there, and have to go somewhere. A returned one
     is in maintenance no more.
     """
-    removed = {_host(snapshot, name).id for name in overrides.hosts_removed}
-    returned = {_host(snapshot, name).id for name in overrides.hosts_returned}
+    removed = _hosts(snapshot, overrides.hosts_removed, "what_if.hosts_removed")
+    returned = _hosts(snapshot, overrides.hosts_returned, "what_if.hosts_returned")
     for host in sorted(removed & returned):
         raise PlanningError(f"host {host} is removed and returned at once", where="what_if.hosts_returned")
-    grown = {_guest(snapshot, item.guest).id: item for item in overrides.guests_grown}
+    grown = _grown_guests(snapshot, overrides.guests_grown)
     hosts = tuple(
         replace(host, maintenance=host.id in removed) if host.id in removed | returned else host
         for host in snapshot.hosts
     )
-    hosts += tuple(_added(snapshot, item) for item in overrides.hosts_added)
+    hosts += _added(snapshot, overrides.hosts_added)
     guests = tuple(_grown(guest, grown.get(guest.id)) for guest in snapshot.guests)
     more = _growth(snapshot.guests, guests)
     hosts = tuple(_carrying(host, more.get(host.id, {})) for host in hosts)
@@ -40,29 +40,57 @@ def suppose(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
     )
 
 
-def _host(snapshot: Snapshot, name: str) -> Host:
-    found = [host for host in snapshot.hosts if name in (host.id, host.name)]
-    if len(found) != 1:
-        raise PlanningError(f"{len(found)} hosts have the name or id {name!r}", where="what_if")
+def _hosts(snapshot: Snapshot, names: Sequence[str], field: str) -> set[str]:
+    return {_host(snapshot, name, f"{field}[{index}]").id for index, name in enumerate(names)}
+
+
+def _host(snapshot: Snapshot, name: str, field: str) -> Host:
+    found = [host for host in snapshot.hosts if host.id == name]
+    found = found or [host for host in snapshot.hosts if host.name == name]
+    if not found:
+        names = ", ".join(sorted(host.name for host in snapshot.hosts)[:10])
+        raise PlanningError(
+            f"no host has the name or id {name!r}", where=field, hint=f"Hosts of this cluster: {names}"
+        )
+    if len(found) > 1:
+        raise PlanningError(f"{len(found)} hosts have the name {name!r}", where=field, hint="Use the id")
     return found[0]
 
 
-def _guest(snapshot: Snapshot, name: str) -> Guest:
+def _guest(snapshot: Snapshot, name: str, field: str) -> Guest:
     found = [guest for guest in snapshot.guests if guest.id == name]
     found = found or [guest for guest in snapshot.guests if guest.name == name]
-    if len(found) != 1:
-        raise PlanningError(
-            f"{len(found)} guests have the name or id {name!r}",
-            where="what_if.guests_grown",
-            hint="Use the id" if found else "",
-        )
+    if not found:
+        raise PlanningError(f"no guest has the name or id {name!r}", where=field)
+    if len(found) > 1:
+        raise PlanningError(f"{len(found)} guests have the name {name!r}", where=field, hint="Use the id")
     return found[0]
 
 
-def _added(snapshot: Snapshot, item: NewHost) -> Host:
-    model = _host(snapshot, item.like)
-    if any(item.name in (host.id, host.name) for host in snapshot.hosts):
-        raise PlanningError(f"a host has the name or id {item.name!r} already", where="what_if.hosts_added")
+def _grown_guests(snapshot: Snapshot, items: Sequence[GrownGuest]) -> dict[str, GrownGuest]:
+    grown: dict[str, GrownGuest] = {}
+    for index, item in enumerate(items):
+        field = f"what_if.guests_grown[{index}].guest"
+        guest = _guest(snapshot, item.guest, field)
+        if guest.id in grown:
+            raise PlanningError(f"guest {item.guest!r} is named twice", where=field)
+        grown[guest.id] = item
+    return grown
+
+
+def _added(snapshot: Snapshot, items: Sequence[NewHost]) -> tuple[Host, ...]:
+    taken = {name for host in snapshot.hosts for name in (host.id, host.name)}
+    added = []
+    for index, item in enumerate(items):
+        field = f"what_if.hosts_added[{index}]"
+        if item.name in taken:
+            raise PlanningError(f"a host has the name or id {item.name!r} already", where=f"{field}.name")
+        taken.add(item.name)
+        added.append(_like(_host(snapshot, item.like, f"{field}.like"), item))
+    return tuple(added)
+
+
+def _like(model: Host, item: NewHost) -> Host:
     return replace(
         model,
         id=item.name,
@@ -73,6 +101,7 @@ def _added(snapshot: Snapshot, item: NewHost) -> Host:
         used=dict.fromkeys(model.used, 0),
         pressure=dict.fromkeys(model.pressure, 0),
         address=None,
+        reclaimable=0,
         datastores={name: place for name, place in model.datastores.items() if place.shared},
     )
 
