@@ -41,7 +41,7 @@ def left_undone(state: State, places: Sequence[int], after: ClusterState) -> lis
     goal = problem.policy.goal
     found = [] if goal == "rules" else stranded(problem, places)
     if goal == "spread":
-        found += out_of_band(problem, after, impossible=state.impossible)
+        found += out_of_band(problem, places, after, impossible=state.impossible)
     elif goal == "relieve":
         found += still_overloaded(state)
     elif goal == "consolidate":

@@ -18,8 +18,9 @@ from .errors import PlanningError
 from .guests import reachable, shape, stays_because
 from .hosts import needs, roles
 from .metrics import measure
+from .nowhere import Nowhere
 from .problem import Group, Problem, Vector
-from .rules import resolve
+from .rules import PINS, resolve
 from .units import group
 
 
@@ -59,6 +60,7 @@ class _Builder:
         self.needs = needs(snapshot, policy)
         self.stays = stays_because(snapshot, policy, self.roles, self.rules, others_stay=not makes_room)
         self.metrics = measure(snapshot, policy, self.roles, self.home, unresolved)
+        self.nowhere = Nowhere(snapshot, policy, self.roles, self.home)
         self.mask = self._masks()
         self.groups = self._groups()
 
@@ -102,15 +104,14 @@ class _Builder:
                 stuck.append(guest)
         if stuck:
             names = ", ".join(self.guests[guest].name for guest in stuck[:10])
-            hosts = ", ".join(self.hosts[self.host_index[host]].name for host in rule.hosts[:10]) or "no host"
+            hosts = ", ".join(self.hosts[self.host_index[host]].name for host in rule.hosts[:10])
             verb = "wants" if rule.kind == "host_affinity" else "forbids"
-            self.unresolved.append(
-                Unresolved(
-                    what=f"rule {rule.name}",
-                    why=f"it {verb} {hosts} for {names}, and "
-                    + self._against(rule, stuck[0], places[stuck[0]]),
+            why = f"it names no host of this cluster, so there is none for {names}"
+            if hosts:
+                why = f"it {verb} {hosts} for {names}, and " + self._against(
+                    rule, stuck[0], places[stuck[0]]
                 )
-            )
+            self.unresolved.append(Unresolved(what=f"rule {rule.name}", why=why))
 
     def _wanted(self, rule: Rule) -> int:
         listed = sum(1 << self.host_index[host] for host in rule.hosts)
@@ -126,7 +127,7 @@ class _Builder:
                 wanted[other.name] = self._wanted(other)
         others = [other for other in smallest_conflict(places, wanted) if other != rule.name]
         if not others:
-            return f"no such host could run {name}: state, datastores, networks, CPU or version forbid it"
+            return self.nowhere.such_host(guest, self._wanted(rule))
         rules = " and ".join(f"rule {other}" for other in others)
         return f"{rules} {'leaves' if len(others) == 1 else 'leave'} {name} no such host"
 
@@ -173,6 +174,11 @@ class _Builder:
             len(self.guests), self.rules, self.guest_index, self.home, sharing.conflict, self.unresolved
         )
         held = self._held_by_broken_affinity(grouping.given_up)
+        pins = {
+            rule.name: (frozenset(self.guest_index[guest] for guest in rule.guests), self._wanted(rule))
+            for rule in self.rules
+            if rule.strict and rule.kind in PINS
+        }
         members, masks = [], []
         for guests in grouping.groups:
             moving = tuple(guest for guest in guests if self.stays[guest] is None)
@@ -181,8 +187,8 @@ class _Builder:
                 mask &= self.mask[guest] if self.stays[guest] is None else 1 << self.home[guest]
             together = len({self.home[guest] for guest in guests}) == 1
             why = next((held[guest] for guest in guests if guest in held), None)
-            if why is None and together and mask & ~(1 << self.home[guests[0]]) == 0:
-                why = "its rules, datastores, networks or version leave it no other host"
+            if moving and why is None and together and mask & ~(1 << self.home[guests[0]]) == 0:
+                why = self.nowhere.other_host(guests, self.stays, pins)
             if why is not None:
                 for guest in moving:
                     self.stays[guest] = why

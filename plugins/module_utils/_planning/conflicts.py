@@ -141,7 +141,8 @@ class Sharing:
         everywhere = (1 << len(self.host_names)) - 1
         mask = _common(everywhere, list(masks), masks)
         if not mask:
-            return f"no host may run all of {', '.join(smallest_conflict(everywhere, masks)[:10])}"
+            conflict = smallest_conflict(everywhere, masks)[:10]
+            return f"no host may run {'all of ' * (len(conflict) > 1)}{', '.join(conflict)}"
         total = [sum(parts) for parts in zip(*(self.needs.guest[member] for member in members), strict=True)]
         hosts = (host for host in range(len(self.host_names)) if mask >> host & 1)
         if any(self.could_hold(host, members, total) for host in hosts):

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from .._model.plan import ClusterState, MigrationKind, Violation
 from .consolidate import closing
 from .consolidate_told import why_consolidated
+from .hops import Hop
 from .problem import Problem
 from .relief_told import relieves, why_relieved
 from .state import State
@@ -46,8 +50,13 @@ def kind_of(state: State, unit: int) -> MigrationKind:
 class Reasons:
     """Says in one sentence with numbers why a migration is in the plan from one state to another."""
 
-    def __init__(self, problem: Problem, before: ClusterState, after: ClusterState) -> None:
+    def __init__(
+        self, problem: Problem, before: ClusterState, after: ClusterState, hops: Iterable[Hop]
+    ) -> None:
         self.problem, self.before, self.after = problem, before, after
+        hops = [hop for hop in hops if not hop.parking]
+        self.leave = Counter(problem.home[hop.guest] for hop in hops)
+        self.enter = Counter(hop.target for hop in hops)
         self.still = {violation.rule for violation in after.violations}
         detail = {violation.rule: violation for violation in before.violations}
         self.broken: dict[str, list[Violation]] = {}
@@ -107,8 +116,13 @@ class Reasons:
                 if gain > best and (will < was) == (host == source):
                     best = gain
                     change = f"from {was:.0f} % to {will:.0f} % {label(name)}"
-                    text = f"{verb} {self.problem.hosts[host].name} {change}"
+                    others = (self.leave if host == source else self.enter)[host] - 1
+                    text = f"{verb} {self.problem.hosts[host].name} {change}{_with(others)}"
         return text
+
+
+def _with(others: int) -> str:
+    return f", with {others} other{'s' * (others > 1)}" if others > 0 else ""
 
 
 def label(metric: str) -> str:

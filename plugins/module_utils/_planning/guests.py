@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from .._model.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
@@ -70,22 +71,44 @@ def reachable(guest: Guest, home: Host, hosts: Sequence[Host], roles: Roles, lea
     """Bit mask of the hosts that could run it: receiving, with its datastores, networks, CPU model and
     version; `least` is the least version that the policy wants besides.
     """
+    wanted = [fits for _name, fits in restrictions(guest, home, least)]
     mask = 0
-    shared = [d.datastore for d in guest.disks if d.datastore not in local_storage(guest, home)]
-    local = [name for name, size in local_storage(guest, home).items() if size]
     for index, host in enumerate(hosts):
-        if (
-            roles.receives[index]
-            and host.dedicated == home.dedicated
-            and all(name in host.datastores for name in shared)
-            and all(name in host.datastores and not host.datastores[name].shared for name in local)
-            and set(guest.networks) <= set(host.networks)
-            and (guest.cpu_models is None or host.cpu_model is None or host.cpu_model in guest.cpu_models)
-            and not _older(host.version, guest.min_version)
-            and not _older(host.version, least)
-        ):
+        if roles.receives[index] and all(fits(host) for fits in wanted):
             mask |= 1 << index
     return mask
+
+
+def restrictions(guest: Guest, home: Host, least: str | None) -> Iterator[tuple[str, Callable[[Host], bool]]]:
+    """What a host must have to run the guest, by a name for people; `least` as in reachable."""
+    local = local_storage(guest, home)
+    for name in dict.fromkeys(disk.datastore for disk in guest.disks):
+        if name not in local:
+            yield f"datastore {name}", partial(_has_datastore, name)
+        elif local[name]:
+            yield f"local datastore {name}", partial(_has_local_datastore, name)
+    for name in guest.networks:
+        yield f"network {name}", partial(_has_network, name)
+    yield "its CPU model", lambda host: (
+        guest.cpu_models is None or host.cpu_model is None or host.cpu_model in guest.cpu_models
+    )
+    yield "its hypervisor version", lambda host: (
+        not _older(host.version, guest.min_version) and not _older(host.version, least)
+    )
+    dedicated = "its dedicated host" if home.dedicated else "that other hosts are dedicated"
+    yield dedicated, lambda host: host.dedicated == home.dedicated
+
+
+def _has_datastore(name: str, host: Host) -> bool:
+    return name in host.datastores
+
+
+def _has_local_datastore(name: str, host: Host) -> bool:
+    return name in host.datastores and not host.datastores[name].shared
+
+
+def _has_network(name: str, host: Host) -> bool:
+    return name in host.networks
 
 
 def shape(guest: Guest, home: Host, least: str | None) -> tuple[object, ...]:

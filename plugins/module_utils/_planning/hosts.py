@@ -64,7 +64,11 @@ def to_be_emptied(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
         return frozenset(policy.evacuate.names)
     emptied = select_hosts(snapshot.hosts, policy.evacuate, "policy.evacuate.names")
     if not emptied:
-        raise PlanningError("it selects no host of this cluster", where="policy.evacuate")
+        raise PlanningError(
+            "it selects no host of this cluster",
+            where="policy.evacuate",
+            hint=f"Hosts of this cluster: {', '.join(sorted(host.name for host in snapshot.hosts)[:10])}",
+        )
     kept = emptied & select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
     if kept:
         names = ", ".join(sorted(host.name for host in snapshot.hosts if host.id in kept))
@@ -93,10 +97,11 @@ def _limits_known(host: Host, unresolved: list[Unresolved]) -> bool:
         if value is None
     ]
     if missing:
+        verb = "is" if len(missing) == 1 else "are"
         unresolved.append(
             Unresolved(
                 what=f"host {host.name}",
-                why=f"its {' and '.join(missing)} is not known or 0, so nothing is sent there",
+                why=f"its {' and '.join(missing)} {verb} not known or 0, so nothing is sent there",
             )
         )
     return not missing

@@ -43,7 +43,7 @@ def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Se
     problem = state.problem
     places = state.places()
     before, after = cluster_state(problem, problem.home), cluster_state(problem, places)
-    reasons = Reasons(problem, before, after)
+    reasons = Reasons(problem, before, after, [placed.hop for placed in ordered.placed])
     waves: list[int] = []
     migrations = []
     for position, placed in enumerate(ordered.placed):

@@ -12,6 +12,7 @@ from .._model.snapshot import Rule
 from .along import others_of
 from .conflicts import too_many_for_their_hosts
 from .explain import label
+from .obstacles import held_there, kept_together, out_of_moves, takes_no_more, too_large
 from .problem import Problem
 from .relief_told import hot_after
 from .rules import UNKNOWN
@@ -19,9 +20,13 @@ from .rules import UNKNOWN
 MOST_IMMOVABLE = 200
 
 
-def out_of_band(problem: Problem, after: ClusterState, *, impossible: bool) -> list[Unresolved]:
+def out_of_band(
+    problem: Problem, places: Sequence[int], after: ClusterState, *, impossible: bool
+) -> list[Unresolved]:
     """The metrics that stay further apart than they may, with the hosts at both ends."""
     found = []
+    spent = out_of_moves(problem, places)
+    limited = f"; {spent}" if spent else ""
     proof = "; it is proven that no placement brings every host into the band" if impossible else ""
     for name, limit in zip(problem.metrics.names, problem.metrics.limits, strict=True):
         spread = after.spread[name]
@@ -30,26 +35,17 @@ def out_of_band(problem: Problem, after: ClusterState, *, impossible: bool) -> l
         counted = problem.metrics.counted[problem.metrics.names.index(name)]
         used = {host: after.hosts[problem.hosts[host].id].used[name] or 0.0 for host in counted}
         high, low = max(used, key=lambda h: used[h]), min(used, key=lambda h: used[h])
+        closed = takes_no_more(problem, places, low)
+        held = "" if closed else held_there(problem, places, high)
         found.append(
             Unresolved(
                 what=f"spread of {label(name)}",
                 why=f"{spread:.1f} points where {limit:g} are allowed: {problem.hosts[high].name} is at "
-                f"{used[high]:.1f} % and {problem.hosts[low].name} at {used[low]:.1f} %"
-                f"{_above_limit(problem, low)}{proof}",
+                f"{used[high]:.1f} %{held} and {problem.hosts[low].name} at "
+                f"{used[low]:.1f} %{closed}{limited}{proof}",
             )
         )
     return found
-
-
-def _above_limit(problem: Problem, host: int) -> str:
-    """Why a host with so little of one metric gets nothing, if it has too much of another."""
-    needs = problem.needs
-    above = [
-        name
-        for name, now, top in zip(needs.names, needs.used[host], needs.ceiling[host], strict=True)
-        if now > top
-    ]
-    return f", which is above its limit of {' and '.join(above)} to begin with" if above else ""
 
 
 def broken_rules(
@@ -68,15 +64,14 @@ def broken_rules(
             for g in (index[guest] for guest in rule.guests)
             if problem.stays[g] is not None
         ]
-        why = violation.detail
-        crowd = _crowds(problem, rule, index)
-        if crowd:
-            why += f"; {crowd}"
-        elif fixed:
-            why += "; " + "; ".join(fixed[:3])
-        else:
-            why += "; no host has room without breaking another rule or limit"
-        found.append(Unresolved(what=f"rule {rule.name}", why=why))
+        why = (
+            _crowds(problem, rule, index)
+            or kept_together(problem, rule, places, index)
+            or "; ".join(fixed[:3])
+            or out_of_moves(problem, places)
+            or "no host has room without breaking another rule or limit"
+        )
+        found.append(Unresolved(what=f"rule {rule.name}", why=f"{violation.detail}; {why}"))
     return found
 
 
@@ -134,7 +129,7 @@ def stranded(problem: Problem, places: Sequence[int]) -> list[Unresolved]:
     for host, leaving in enumerate(problem.roles.leaving):
         left = left_on(problem, places, host) if leaving else []
         if left:
-            texts = [f"{problem.guests[g].name} ({_why_left(problem, g)})" for g in left]
+            texts = [f"{problem.guests[g].name} ({_why_left(problem, places, g)})" for g in left]
             more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
             found.append(
                 Unresolved(
@@ -154,15 +149,18 @@ def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
     ]
 
 
-def _why_left(problem: Problem, guest: int) -> str:
-    stays = problem.stays[guest]
-    if stays is not None:
-        return stays
-    limited = ", or the plan may have no more migrations" if problem.policy.max_migrations is not None else ""
+def _why_left(problem: Problem, places: Sequence[int], guest: int) -> str:
+    known = (
+        problem.stays[guest]
+        or too_large(problem, guest, problem.needs.ceiling_for_rules)
+        or out_of_moves(problem, places)
+    )
+    if known is not None:
+        return known
     others = others_of(problem.rules, problem.guests[guest].id)
     names = ", ".join(item.name for item in problem.guests if item.id in others)
     along = f" for it with {names}, which the platform moves along," if names else ""
-    return f"no other host has room{along} or keeps its rules{limited}"
+    return f"no other host has room{along} or keeps its rules"
 
 
 def immovable(problem: Problem, places: Sequence[int], after: ClusterState) -> tuple[Immovable, ...]:
@@ -175,7 +173,7 @@ def immovable(problem: Problem, places: Sequence[int], after: ClusterState) -> t
             Immovable(
                 guest=GuestRef(id=problem.guests[guest].id, name=problem.guests[guest].name),
                 host=problem.hosts[host].id,
-                why=_why_left(problem, guest),
+                why=_why_left(problem, places, guest),
             )
             for host, leaving in enumerate(problem.roles.leaving)
             for guest in (left_on(problem, places, host) if leaving else ())
