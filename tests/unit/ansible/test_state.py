@@ -220,17 +220,20 @@ def test_a_snapshot_knows_what_it_came_too_early_for(home: dict[str, str]) -> No
 
 
 def test_what_another_run_does_while_this_one_waits(home: dict[str, str]) -> None:
-    began = threading.Event()
+    began, asked = threading.Event(), threading.Event()
 
     def other() -> None:
         with keeping(options(), CLUSTER, home, check_mode=False) as kept:
             began.set()
-            time.sleep(0.3)
+            asked.wait()
+            # Nothing tells that somebody waits for the lock.
+            time.sleep(1)
             kept.record(MOVED)
 
     thread = threading.Thread(target=other)
     thread.start()
     began.wait()
+    asked.set()
     with keeping(options(lock_wait=30), CLUSTER, home, check_mode=False) as kept:
         assert set(kept.shifted(None)) == {GUEST}
     thread.join()

@@ -312,7 +312,7 @@ def under_ha(
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_guest_of_ha_is_followed_to_its_end(release: str, simulator: Simulate) -> None:
-    served = under_ha(simulator, 100, release=release, ha_delay_seconds=0.4, migration_seconds=0.4)
+    served = under_ha(simulator, 100, release=release, ha_delay_seconds=2, migration_seconds=0.4)
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
     assert platform.check(wanted) is None

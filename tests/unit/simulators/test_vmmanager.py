@@ -248,14 +248,14 @@ def test_a_migration_ends_as_it_is_told_to(
 
 
 def test_a_task_is_listed_late_and_aborted(start: Start) -> None:
-    simulator = start(listing_seconds=0.3, defer_seconds=0.1, migration_seconds=30)
+    simulator = start(listing_seconds=2, defer_seconds=0.1, migration_seconds=60)
     client = log_in(simulator)
     _status, answer = client.call("POST", "vm/v3/host/110/migrate", {"node": 2})
     asked = f"vm/v3/task?where=(consul_id+EQ+{answer['task']})"
     assert client.get(asked)["list"] == []
     assert client.get("vm/v3/host/110/history")["list"] == []
     assert simulator.state()["guests"]["110"]["lock"] == "host_migrate"
-    time.sleep(0.4)
+    time.sleep(2)
     (task,) = client.get(asked)["list"]
     assert task["status"] == "running"
     assert client.call("POST", f"vm/v3/task/{task['id']}/abort", {})[0] == 201

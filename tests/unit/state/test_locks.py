@@ -133,15 +133,22 @@ def test_of_a_killed_process_elsewhere_it_is_taken_when_it_has_run_out(url: str,
         process.wait()
         with pytest.raises(LockHeld), cluster_lock(database, "c", this_process()):
             pass
-        begun = time.monotonic()
-        with cluster_lock(database, "c", this_process(), wait=20, sleep=lambda s: time.sleep(s / 10)):
-            assert time.monotonic() - begun < 4
+        run_out: list[bool] = []
+
+        def nap(seconds: float) -> None:
+            run_out.append(holder(database, "c") is None)
+            time.sleep(seconds / 10)
+
+        with cluster_lock(database, "c", this_process(), wait=60, sleep=nap):
+            # It may run out between a look and the nap after it; the next look takes it.
+            assert sum(run_out) <= 1
 
 
 def test_a_living_process_elsewhere_keeps_what_it_renews(database: Database) -> None:
     owner = replace(this_process(), place="another machine", pid=1)
-    with cluster_lock(database, "c", owner, seconds=0.6) as lock:
-        for _ in range(8):
+    with cluster_lock(database, "c", owner, seconds=2) as lock:
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
             time.sleep(0.1)
             lock.keep()
             with pytest.raises(LockHeld), cluster_lock(database, "c", this_process()):
