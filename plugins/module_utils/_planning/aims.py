@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from .._model.plan import ClusterState, Unresolved
 from .bounds import migrations_bound
-from .consolidate_told import consolidation_bound, kept_on
+from .consolidate_told import kept_on
 from .prefer import prefer
 from .problem import Problem
 from .relief_told import relief_bound, still_overloaded
@@ -49,8 +49,10 @@ def left_undone(state: State, places: Sequence[int], after: ClusterState) -> lis
     return found
 
 
-def bound(state: State, places: Sequence[int]) -> tuple[int, str]:
-    """No legal plan that reaches as much has fewer migrations; and how that is known."""
+def bound(state: State) -> tuple[int, str]:
+    """No legal plan that reaches as much has fewer migrations; and how that is known. With goal consolidate
+    only what rules want: see `consolidating.with_proof` for the hosts.
+    """
     problem = state.problem
     goal = problem.policy.goal
     if goal == "evacuate":
@@ -63,7 +65,4 @@ def bound(state: State, places: Sequence[int]) -> tuple[int, str]:
     if goal == "relieve":
         fewest = max(fewest, relief_bound(state))
         return fewest, "fewest departures that bring every overloaded host as far down"
-    if goal == "consolidate":
-        fewest = max(fewest, consolidation_bound(problem, places))
-        return fewest, "all guests of as many hosts, those with the fewest, have to leave"
     return fewest, "fewest departures that mend every rule"

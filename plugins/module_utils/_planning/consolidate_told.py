@@ -81,9 +81,10 @@ def _what_keeps(state: State, host: int, guests: int) -> str:
     )
 
 
-def consolidation_bound(problem: Problem, places: Sequence[int]) -> int:
-    """The fewest migrations that make as many hosts empty: those with the fewest guests lose them all."""
-    many = len(emptied(problem, places))
+def consolidation_bound(problem: Problem, many: int) -> int:
+    """The fewest migrations that make so many hosts empty: those with the fewest guests lose them all.
+    `problem`: before any host was chosen; where some are, guests of the others have nowhere to go.
+    """
     running = running_by_host(problem, problem.home)
     return sum(sorted(running[host] for host in may_be_emptied(problem))[:many])
 

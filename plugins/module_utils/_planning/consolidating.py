@@ -17,11 +17,12 @@ from .._model.selector import Selector
 from .._model.snapshot import Snapshot
 from .build import build
 from .consolidate import choose, consolidation_of, running_by_host
-from .consolidate_told import STAYS_ON, hosts_needed
+from .consolidate_told import STAYS_ON, consolidation_bound, hosts_needed
 from .hosts import closed
 from .problem import Problem
 from .search import place_like
 from .state import State
+from .undone import is_complete
 
 Solve = Callable[[Problem], State]
 Finish = Callable[[Problem, State], tuple[Plan, list[int]]]
@@ -43,12 +44,23 @@ def consolidated(
     return found
 
 
-def with_hosts_on(problem: Problem, result: Plan) -> Plan:
-    """The plan that also tells how many hosts stay on. `problem`: before any host was chosen."""
+def with_proof(problem: Problem, result: Plan) -> Plan:
+    """The plan that also tells what is proven of the hosts that it empties, and of those that stay on.
+    `problem`: before any host was chosen.
+    """
     on = sum(state.guests > 0 for state in result.after.hosts.values())
     wanted = max(hosts_needed(problem), min(consolidation_of(problem).min_hosts, on))
-    told = f"{result.proof.method}; {_hosts(on)} on, where at least {wanted} must be"
-    return replace(result, proof=replace(result.proof, method=told))
+    fewest, complete = result.proof.migrations_lower_bound, is_complete(result.unresolved)
+    if complete:
+        fewest = max(fewest, consolidation_bound(problem, len(result.emptied)))
+    proof = replace(
+        result.proof,
+        migrations_lower_bound=fewest,
+        optimal=complete and len(result.migrations) == fewest,
+        method="all guests of as many hosts, those with the fewest, have to leave;"
+        f" {_hosts(on)} on, where at least {wanted} must be",
+    )
+    return replace(result, proof=proof)
 
 
 def build_without(problem: Problem, chosen: Iterable[int]) -> Problem:

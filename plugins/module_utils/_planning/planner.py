@@ -17,7 +17,7 @@ from .apply import apply_plan
 from .arrange import arranged
 from .build import build
 from .consolidate import closing
-from .consolidating import build_without, consolidated, with_hosts_on
+from .consolidating import build_without, consolidated, with_proof
 from .errors import UnsafePlan
 from .estimate import estimated
 from .explain import kind_of
@@ -84,7 +84,7 @@ def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> 
         problem, result = whole, composed
         looks -= 1
     if policy.goal == "consolidate":
-        result = with_hosts_on(build(snapshot, policy), result)
+        result = with_proof(build(snapshot, policy), result)
     return problem, result
 
 

@@ -33,7 +33,7 @@ from .problem import SETTLED, Problem
 from .relieve import overloaded, points_before
 from .schedule import Order
 from .state import State
-from .undone import broken_rules, contradicts, immovable, left_on, stranded
+from .undone import broken_rules, contradicts, immovable, is_complete, left_on, stranded
 
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
 
@@ -67,7 +67,6 @@ def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Se
             )
         )
     unresolved = _unresolved(state, places, left)
-    wrong = [item for item in unresolved if not item.what.startswith("metric ")]
     return Plan(
         cluster=problem.snapshot.cluster,
         platform=problem.snapshot.platform,
@@ -79,7 +78,7 @@ def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Se
         before=before,
         after=after,
         proof=replace(
-            _proof(state, places, len(migrations), complete=not wrong and _in_band(state)),
+            _proof(state, len(migrations), complete=is_complete(unresolved) and _in_band(state)),
             seconds=round(ordered.seconds, 1),
             seconds_lower_bound=round(ordered.bound, 1),
         ),
@@ -96,10 +95,10 @@ def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Se
     )
 
 
-def _proof(state: State, places: Sequence[int], migrations: int, *, complete: bool) -> Proof:
+def _proof(state: State, migrations: int, *, complete: bool) -> Proof:
     """The bound holds for plans that put everything in order, so an incomplete plan has none but 0."""
     problem = state.problem
-    fewest, method = bound(state, places)
+    fewest, method = bound(state)
     if not complete:
         fewest = 0
     elif state.proven is not None and state.proven >= fewest:

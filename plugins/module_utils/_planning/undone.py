@@ -20,6 +20,11 @@ from .rules import UNKNOWN
 MOST_IMMOVABLE = 200
 
 
+def is_complete(unresolved: Sequence[Unresolved]) -> bool:
+    """Whether everything that can be asked for is done: a metric that no host reports can't."""
+    return all(item.what.startswith("metric ") for item in unresolved)
+
+
 def out_of_band(
     problem: Problem, places: Sequence[int], after: ClusterState, *, impossible: bool
 ) -> list[Unresolved]:

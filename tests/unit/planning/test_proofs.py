@@ -183,3 +183,24 @@ def test_a_spread_that_is_over_its_limit_by_less_than_is_told() -> None:
     )
     assert (found.status, found.migrations) == ("balanced", ())
     assert found.proof.migrations_lower_bound == 0
+
+
+def test_other_hosts_than_the_chosen_might_be_emptied() -> None:
+    """Both hosts with one guest could become empty by two migrations, to the one that nobody is on."""
+    found = plan(
+        cluster(
+            {
+                "hosts": {"h1": {}, "h2": {"max_guests": 3}, "h3": {}, "empty": {}},
+                "guests": {
+                    "a": {"host": "h1"},
+                    "b": {"host": "h2"},
+                    "c": {"host": "h2", "memory": 8},
+                    "d": {"host": "h3"},
+                },
+            }
+        ),
+        Policy.from_json({"goal": "consolidate"}),
+    )
+    assert (len(found.migrations), len(found.emptied)) == (3, 2)
+    assert found.proof.migrations_lower_bound == 2
+    assert not found.proof.optimal
