@@ -148,7 +148,8 @@ def squeeze(state: State, dice: Random, *, budget: int, empty_hosts: bool) -> No
 
 def _squeeze_in(state: State, unit: int, dice: Random, budget: int) -> bool:
     hosts = [host for host in targets(state, unit) if host != state.where[unit]]
-    if not hosts:
+    if not hosts or (state.moves >= budget and state.where[unit] == state.problem.unit_home[unit]):
+        # Once nobody more may move, looking on for every broken rule would take minutes for nothing.
         return False
     before = wrong_guests(state)
     for attempt in range(TRIES):

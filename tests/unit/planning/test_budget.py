@@ -1,0 +1,24 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""As many migrations as there may be, and no search for what they can't bring."""
+
+from __future__ import annotations
+
+from random import Random
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build import build
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.mend import mend, squeeze
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.state import State
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+
+
+def test_nothing_is_tried_at_random_once_nobody_more_may_move() -> None:
+    state = State(build(generate(Shape(hosts=8, guests=100, seed=3)), Policy()))
+    assert state.broken > 3
+    mend(state, budget=3, empty_hosts=True)
+    assert (state.moves, state.broken > 0) == (3, True)
+    dice = Random(1)
+    before = dice.getstate()
+    squeeze(state, dice, budget=3, empty_hosts=True)
+    assert (state.moves, dice.getstate() == before) == (3, True)
