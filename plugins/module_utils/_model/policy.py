@@ -150,7 +150,7 @@ class Policy:
     effort: Annotated[
         int,
         Bounds(least=0),
-        "how long to look for fewer migrations, in search steps for each guest (of 400 to 4000 guests); "
+        "how long to look for fewer migrations, in search steps for each guest (of 1500 to 4000 guests); "
         "the same effort, the same plan",
     ] = 40
     engine: Annotated[

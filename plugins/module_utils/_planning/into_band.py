@@ -23,7 +23,7 @@ from .state import State
 from .walk import score
 
 # Steps of annealing for each effort: one a guest, within reason.
-FEWEST, MOST = 400, 4000
+FEWEST, MOST = 1500, 4000
 # So many steps a guest lead near; from there it takes another way to go on.
 PRICED = 100
 FEWER = Schedule()
