@@ -25,12 +25,12 @@ from .state import State
 from .undone import is_complete
 
 Solve = Callable[[Problem], State]
-Finish = Callable[[Problem, State], tuple[Plan, list[int]]]
+Finish = Callable[[Problem, State], tuple[Plan, State]]
 
 
 def consolidated(
     snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish
-) -> tuple[Problem, Plan, list[int]]:
+) -> tuple[Problem, Plan, State]:
     """`solve` mends rules and empties hosts in maintenance; `finish` makes a plan of a placement.
 
     Hosts that run no guests are taken to be off, unless a rule can't be mended or a host in maintenance not
@@ -83,7 +83,7 @@ def _without_empty(snapshot: Snapshot) -> Snapshot:
 
 def _attempt(
     snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish
-) -> tuple[Problem, Plan, list[int]]:
+) -> tuple[Problem, Plan, State]:
     first = build(snapshot, policy)
     banned: frozenset[int] = frozenset()
     while True:
@@ -93,15 +93,15 @@ def _attempt(
         if not chosen:
             return first, *finish(first, solve(first))
         problem = build_without(first, chosen)
-        result, places = finish(problem, place_like(problem, state.places()))
-        running = running_by_host(problem, places)
+        result, end = finish(problem, place_like(problem, state.places()))
+        running = running_by_host(problem, end.places())
         stuck = [host for host in chosen if running[host]]
         if not stuck:
             if _wrong(result):
-                plain, ends = finish(first, solve(first))
+                plain, other = finish(first, solve(first))
                 if _wrong(plain) < _wrong(result):
-                    return first, plain, ends
-            return problem, result, places
+                    return first, plain, other
+            return problem, result, end
         # There is no safe order to empty them in: they stay on.
         banned |= frozenset(stuck)
 

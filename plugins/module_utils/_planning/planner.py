@@ -71,24 +71,27 @@ def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> 
 
     Only where something stays undone can a second look see more than the first.
     """
-    problem, result, _places = _look(snapshot, policy, spent)
+    problem, result, state = _look(snapshot, policy, spent)
     looks = MOST_LOOKS if policy.max_migrations is None else 0
     while looks and result.status != "balanced":
-        later, further, ends = _look(apply_plan(snapshot, result), policy, spent)
+        later, further, end = _look(apply_plan(snapshot, result), policy, spent)
         if not further.migrations:
             break
         whole = _joined(problem, later)
-        composed, reached = _reachable(whole, place_like(whole, ends), spent)
-        if reached != ends:
+        start = place_like(whole, end.places())
+        # Where guests are now makes no difference to whether there is a placement inside the band.
+        start.impossible = state.impossible or end.impossible
+        composed, reached = _reachable(whole, start, spent)
+        if reached.places() != end.places():
             break
-        problem, result = whole, composed
+        problem, result, state = whole, composed, reached
         looks -= 1
     if policy.goal == "consolidate":
         result = with_proof(build(snapshot, policy), result)
     return problem, result
 
 
-def _look(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tuple[Problem, Plan, list[int]]:
+def _look(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tuple[Problem, Plan, State]:
     """What one look at the cluster finds. With goal evacuate, guests of hosts that stay make room only where
     that lets more of those leave that have to.
     """
@@ -100,13 +103,13 @@ def _look(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tup
             lambda problem, state: _reachable(problem, state, spent),
         )
     problem = build(snapshot, policy)
-    result, places = _reachable(problem, pursue(problem, spent), spent)
+    result, state = _reachable(problem, pursue(problem, spent), spent)
     if policy.goal == "evacuate" and result.immovable:
         roomy = build(snapshot, policy, makes_room=True)
-        other, ends = _reachable(roomy, pursue(roomy, spent), spent)
+        other, end = _reachable(roomy, pursue(roomy, spent), spent)
         if len(other.immovable) < len(result.immovable):
-            return roomy, other, ends
-    return problem, result, places
+            return roomy, other, end
+    return problem, result, state
 
 
 def _joined(problem: Problem, later: Problem) -> Problem:
@@ -117,7 +120,7 @@ def _joined(problem: Problem, later: Problem) -> Problem:
     return build_without(problem, chosen | closing(later)) if closing(later) - chosen else problem
 
 
-def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tuple[Plan, list[int]]:
+def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tuple[Plan, State]:
     """The plan to that placement, or to the nearest one that there is a safe way to."""
     forbidden: set[tuple[int, int]] = set()
     left: list[Hop] = []
@@ -152,7 +155,7 @@ def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tu
         policy = replace(problem.policy, max_migrations=max(0, 2 * most - len(ordered.placed)))
         smaller = replace(problem, policy=policy)
         return _reachable(smaller, pursue(smaller, spent), spent)
-    return told(state, kinds, ordered, left), state.places()
+    return told(state, kinds, ordered, left), state
 
 
 def _stay_where_parked(state: State, ordered: Order) -> bool:

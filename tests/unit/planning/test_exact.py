@@ -104,3 +104,12 @@ def test_no_placement_in_order_has_fewer_departures_than_proven(seed: int) -> No
     answer = exact_worker.solve(Departures(state).model(None))
     assert answer["status"] == "optimal"
     assert 0 < answer["bound"] <= state.moves + 1e-6
+
+
+def test_what_was_proven_at_the_first_look_is_told_after_the_second() -> None:
+    """Where the band is out of reach, a second look adds migrations to what the first one found."""
+    cluster = generate(Shape(hosts=4, guests=16, seed=5, fill=0.7))
+    policy = Policy.from_json({"aggressiveness": 5, "effort": 4, "engine": "exact"})
+    apart = [item for item in plan(cluster, policy).unresolved if item.what.startswith("spread")]
+    assert apart
+    assert all("it is proven that no placement" in item.why for item in apart)
