@@ -16,6 +16,8 @@ from .problem import Problem
 
 # Longer chains of waiting are rings.
 MOST_ROUNDS = 60
+# Sums of the same loads in another order differ by less.
+EXACT = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,37 +64,51 @@ def seconds_bound(
     """No order of these hops is faster; with `detours`, not even one that parks guests elsewhere meanwhile.
 
     A host works through what it gives and takes, so many at a time; a guest for which there is no room on its
-    host has to wait for as many departures from there as make some, the earliest first; and one that
-    a rule keeps apart from a guest there has to wait for that one. Without detours these may have to wait as
-    well; where they wait for each other in a ring there is no such order, and only the first wait counts.
+    host has to wait for as many departures from there as make some, the earliest first, and where there is no
+    room for all that come, one of them has to; and one that a rule keeps apart from a guest there has to wait
+    for that one. Without detours these may have to wait as well; where they wait for each other in a ring
+    there is no such order, and only the first wait counts.
     """
     slots = HostSlots.of(problem.policy)
     seconds = [seconds_of(problem, hop) for hop in hops]
     leaving: dict[int, list[int]] = {}
-    # By host and which of its slots are meant.
-    busy: dict[tuple[int, str], float] = {}
+    coming: dict[int, list[int]] = {}
     for number, hop in enumerate(hops):
         leaving.setdefault(hop.source, []).append(number)
-        for host, way, at_once in (
-            (hop.source, "both", slots.both),
-            (hop.target, "both", slots.both),
-            (hop.source, "out", slots.out),
-            (hop.target, "in", slots.into),
-        ):
-            busy[host, way] = busy.get((host, way), 0.0) + seconds[number] / at_once
+        coming.setdefault(hop.target, []).append(number)
+    busy = 0.0
+    for host in {*leaving, *coming}:
+        out, into = leaving.get(host, []), coming.get(host, [])
+        for numbers, at_once in (([*out, *into], slots.both), (out, slots.out), (into, slots.into)):
+            busy = max(busy, _least_on(at_once, [seconds[number] for number in numbers]))
     free = free_at_first(problem, ceilings)
     siblings = _siblings_there(problem, hops, leaving)
+    gone = seconds
     first = starts = _starts(problem, hops, seconds, free, leaving, siblings)
     for _round in range(0 if detours else MOST_ROUNDS):
         ends = [start + takes for start, takes in zip(starts, seconds, strict=True)]
         later = _starts(problem, hops, ends, free, leaving, siblings)
         if later == starts:
+            gone = ends
             break
         starts = later
     else:
         starts = first
     ends = [start + takes for start, takes in zip(starts, seconds, strict=True)]
-    return max([*busy.values(), *ends], default=0.0)
+    last = []
+    for host, into in coming.items():
+        out = sorted(leaving.get(host, ()), key=gone.__getitem__)
+        last.append(_last_ends(problem, hops, seconds, free[host], out, gone, into))
+    return max([busy, *ends, *last], default=0.0)
+
+
+def _least_on(at_once: int, seconds: Sequence[float]) -> float:
+    """P || Cmax: all work shared evenly; and of the `at_once` * m + 1 longest, m + 1 go one after another."""
+    ranked = sorted(seconds, reverse=True)
+    behind = (
+        sum(ranked[m * at_once - m : m * at_once + 1]) for m in range(1, (len(ranked) - 1) // at_once + 1)
+    )
+    return max(sum(ranked) / at_once, max(behind, default=0.0))
 
 
 def _siblings_there(
@@ -137,3 +153,30 @@ def _starts(
                 start = max(start, ends[other])
         starts.append(start)
     return starts
+
+
+def _last_ends(
+    problem: Problem,
+    hops: Sequence[Hop],
+    seconds: Sequence[float],
+    free: Sequence[float],
+    leaving: Sequence[int],
+    gone: Sequence[float],
+    coming: Sequence[int],
+) -> float:
+    """When the last of those that come to one host ends at the earliest: one of them has to wait for the
+    departure that makes room for all. `leaving`: the first that is `gone` first.
+    """
+    latest = 0.0
+    for need, room in enumerate(free):
+        takes = {number: problem.needs.guest[hops[number].guest][need] for number in coming}
+        wanted = sum(takes.values()) * (1.0 - EXACT)
+        start = 0.0
+        for other in leaving:
+            if not wanted or wanted <= room:
+                break
+            room += problem.needs.guest[hops[other].guest][need]
+            start = gone[other]
+        if start:
+            latest = max(latest, start + min(seconds[number] for number in coming if takes[number] > 0.0))
+    return latest

@@ -99,3 +99,36 @@ def test_partners_under_an_even_spread_leave_one_at_a_time() -> None:
     places = {migration.guest.id: migration.target for migration in result.migrations}
     assert places == {first.id: "h2", second.id: "h2", third.id: "h3"}
     assert (result.proof.seconds, result.proof.seconds_lower_bound) == (27, 27)
+
+
+def test_of_three_two_at_a_time_two_go_one_after_another() -> None:
+    full = voyage().snapshot
+    bare = {"cpu": 1.0, "memory": 2 * GIB}
+    hosts = (full.hosts[0], *(replace(host, used=bare) for host in full.hosts[1:]))
+    snapshot = replace(full, hosts=hosts, guests=full.guests[:3], rules=())
+    policy = Policy(
+        goal="evacuate", evacuate=Selector(names=("h1",)), migration_bandwidth=GIB, max_per_host=2
+    )
+    result = plan(snapshot, policy)
+    assert len(result.migrations) == 3
+    assert (result.proof.seconds, result.proof.seconds_lower_bound) == (18, 18)
+
+
+def test_where_not_all_have_room_one_of_them_waits_for_a_departure() -> None:
+    """h1 has room for either guest of h2, but not for both before its own guest has left."""
+    pins = {"107": "h1", "108": "h1", "101": "h4"}
+    rules = tuple(
+        Rule(name=guest, kind="host_affinity", guests=(guest,), hosts=(host,), strict=True, source="test")
+        for guest, host in pins.items()
+    )
+    policy = Policy.from_json(
+        {
+            "goal": "rules",
+            "limits": {"memory": 95, "memory_for_rules": 95},
+            "migration_bandwidth": GIB,
+            "max_per_host": 6,
+        }
+    )
+    result = plan(replace(voyage().snapshot, rules=rules), policy)
+    assert {migration.guest.id: migration.target for migration in result.migrations} == pins
+    assert (result.proof.seconds, result.proof.seconds_lower_bound) == (18, 18)
