@@ -268,7 +268,7 @@ class Replay:
         apart_after = len(last) - max(last.count(host) for host in last)
         if apart_after > apart_before:
             yield f"rule {rule.name}: its guests end up further apart"
-        elif apart_before == 0 and any(len(self.hops.get(guest, ())) != 1 for guest in members):
+        elif apart_before == 0 and len(members) > 1 and any(len(self.hops.get(g, ())) != 1 for g in members):
             yield f"rule {rule.name}: its guests take different ways"
 
 
