@@ -197,3 +197,29 @@ def test_a_host_that_is_dedicated_to_others() -> None:
     taken = {migration.target for migration in result.migrations}
     hosts = tuple(replace(host, dedicated=host.id in taken) for host in SIBLINGS.hosts)
     assert any("dedicated" in text for text in defects(replace(SIBLINGS, hosts=hosts), result))
+
+
+def test_partners_take_the_same_way_and_one_alone_any() -> None:
+    def parked(*guests: str) -> tuple[str, ...]:
+        """The first guest goes to h3 over h2, the others directly."""
+        hosts = {"h1": {}, "h2": {}, "h3": {}}
+        rules = {"partners": {"kind": "affinity", "guests": [*guests]}}
+        snapshot = cluster(
+            {"hosts": hosts, "guests": {name: {"host": "h1"} for name in ("a", "b", "c")}, "rules": rules}
+        )
+        result = plan(SIBLINGS, RULES)
+        first = result.migrations[0]
+
+        def step(number: int, guest: str, source: str, target: str, after: tuple[int, ...] = ()) -> Migration:
+            ref = replace(first.guest, id=guest, name=guest)
+            wave = 1 + len(after)
+            return replace(
+                first, step=number, wave=wave, guest=ref, source=source, target=target, after=after
+            )
+
+        way = [step(1, guests[0], "h1", "h2"), step(2, guests[0], "h2", "h3", (1,))]
+        rest = [step(3 + index, guest, "h1", "h3") for index, guest in enumerate(guests[1:])]
+        return defects(snapshot, with_migrations(result, [*way, *rest]))
+
+    assert parked("a") == ()
+    assert any("different ways" in text for text in parked("a", "b"))
