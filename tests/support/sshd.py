@@ -135,6 +135,15 @@ def free_port(address: str = "127.0.0.1") -> int:
     return port
 
 
+@contextmanager
+def dead_port(address: str = "127.0.0.1") -> Iterator[int]:
+    """A port that refuses connections for as long: taken, so that nobody else listens there, and silent."""
+    with socket.socket() as taken:
+        taken.bind((address, 0))
+        port: int = taken.getsockname()[1]
+        yield port
+
+
 def _furnish(node: Node, port: int, *, by_password: bool) -> None:
     folder = node.folder
     settings = SETTINGS.format(

@@ -23,7 +23,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._loads.prometheus
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support import prometheus
 from ansible_collections.evenkeel.cluster.tests.support.prometheus import Line, Running, Tls
-from ansible_collections.evenkeel.cluster.tests.support.sshd import free_port
+from ansible_collections.evenkeel.cluster.tests.support.sshd import dead_port
 
 UNTIL = 1_769_896_800.0
 LINES = [Line("load", {"of": "web01"}, [1.5] * 10)]
@@ -102,8 +102,9 @@ def test_a_certificate_of_our_own(tmp_path: Path) -> None:
 
 
 def test_nobody_there() -> None:
-    with pytest.raises(PrometheusError, match=r"the load of guests: it can't be asked.*refused"):
-        ask(url=f"http://127.0.0.1:{free_port()}")
+    refused = r"the load of guests: it can't be asked.*refused"
+    with dead_port() as port, pytest.raises(PrometheusError, match=refused):
+        ask(url=f"http://127.0.0.1:{port}")
 
 
 def test_https_where_there_is_none(locked: Running) -> None:

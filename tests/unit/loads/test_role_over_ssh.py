@@ -251,9 +251,10 @@ def test_through_a_jump_host(site: Site, tmp_path: Path) -> None:
 def test_a_host_that_does_not_answer(
     site: Site, tmp_path: Path, fallback: str, code: int, schedulable: bool, says: str
 ) -> None:
-    dead = {**variables(site, site.outer, "pve2"), "ansible_port": sshd.free_port()}
-    nodes = {"pve1": variables(site, site.outer, "pve1"), "pve2": dead}
-    run = ask(site, tmp_path, snapshot(pve1=None, pve2=None), nodes, host_load_on_silent_host=fallback)
+    with sshd.dead_port() as port:
+        dead = {**variables(site, site.outer, "pve2"), "ansible_port": port}
+        nodes = {"pve1": variables(site, site.outer, "pve1"), "pve2": dead}
+        run = ask(site, tmp_path, snapshot(pve1=None, pve2=None), nodes, host_load_on_silent_host=fallback)
     assert run.code == code, run.printed
     assert re.search("host pve2: [^;]*Connection refused", run.printed)
     assert says in run.printed
