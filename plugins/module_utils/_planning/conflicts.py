@@ -8,6 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 from .hosts import Needs
@@ -61,10 +62,11 @@ def _match(guest: int, allowed: Mapping[int, Mask], holder: dict[int, int]) -> l
     such paths reach, itself included. O(guests + hosts) steps.
     """
     seen: Mask = 0
-    reached = [guest]
+    reached, ahead = [guest], deque([guest])
     # By host that a path reached, the guest that would take it over.
     taker: dict[int, int] = {}
-    for one in reached:
+    while ahead:
+        one = ahead.popleft()
         fresh = allowed[one] & ~seen
         seen |= fresh
         for host in _bits(fresh):
@@ -73,6 +75,7 @@ def _match(guest: int, allowed: Mapping[int, Mask], holder: dict[int, int]) -> l
                 _hand_over(host, taker, holder)
                 return []
             reached.append(holder[host])
+            ahead.append(holder[host])
     return reached
 
 

@@ -108,7 +108,7 @@ def _least_on(at_once: int, seconds: Sequence[float]) -> float:
     behind = (
         sum(ranked[m * at_once - m : m * at_once + 1]) for m in range(1, (len(ranked) - 1) // at_once + 1)
     )
-    return max(sum(ranked) / at_once, max(behind, default=0.0))
+    return max([sum(ranked) / at_once, *behind])
 
 
 def _siblings_there(
