@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _TRIED: frozenset[Result] = frozenset({"migrated", "failed", "cancelled"})
 # Longer than any cool-down can be.
 _KEEP_SECONDS = 400 * 86_400
+# SQLite's clock has whole milliseconds only.
+_TICK_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +92,15 @@ def recall(database: Database, cluster: str) -> Mapping[str, Past]:
 
 
 def shifted(database: Database, cluster: str, moment: float) -> Mapping[str, Shift]:
-    """The guests, by id, whose migrations were recorded after a moment on the database's clock; one that is
-    back where it was is none of them.
+    """The guests, by id, whose migrations were recorded since a moment on the database's clock; one that is
+    back where it was is none of them. What was recorded within a tick of the moment counts, for it may have
+    come after.
     """
     newer = (
         sa.select(HISTORY.c.guest, HISTORY.c.source, HISTORY.c.target)
         .where(HISTORY.c.cluster == cluster)
         .where(HISTORY.c.result == "migrated")
-        .where(HISTORY.c.recorded_at > moment)
+        .where(HISTORY.c.recorded_at >= moment - _TICK_SECONDS)
         .order_by(HISTORY.c.ended_at, HISTORY.c.recorded_at)
     )
     found: dict[str, Shift] = {}

@@ -129,7 +129,15 @@ def test_where_guests_went_since_a_moment(database: Database) -> None:
     )  # fmt: skip
     record(database, "d", [moved("elsewhere", "a", "b", 6)])
     assert shifted(database, "c", moment) == {"far": Shift("a", "c"), "late": Shift("a", "b")}
+    time.sleep(0.005)
     assert shifted(database, "c", database.read(now)) == {}
+
+
+def test_what_was_recorded_at_the_very_moment_may_have_come_after_it(database: Database) -> None:
+    record(database, "c", [moved("1", "a", "b", 1)])
+    moment = database.read(now)
+    database.transaction(lambda connection: connection.execute(sa.update(HISTORY).values(recorded_at=moment)))
+    assert shifted(database, "c", moment) == {"1": Shift("a", "b")}
 
 
 def test_rows_of_before_there_was_such_a_moment_are_no_news(database: Database) -> None:
