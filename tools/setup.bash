@@ -39,12 +39,14 @@ make_venv() {
     pwd >.venv/made-in
 }
 
-# One symlink makes the checkout a collection that Ansible, pytest and mypy find by themselves.
+# One symlink makes the checkout a collection that Ansible, pytest and mypy find by themselves; for tests, what their
+# processes would do again and again is kept.
 link_collection() {
     local site
     site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     mkdir -p "$site/ansible_collections/evenkeel"
     ln -sfn "$PWD" "$site/ansible_collections/evenkeel/cluster"
+    [ "$1" = runtime ] || { ln -sfn "$PWD/tools/quick/evenkeel_quick.py" "$site/" && echo "import evenkeel_quick" >"$site/evenkeel_quick.pth"; }
 }
 
 go_fits() {
@@ -121,7 +123,7 @@ prepare() {
             .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -r requirements/schema.txt
             recipe >.venv/installed-runtime
         fi
-        link_collection
+        link_collection "$wanted"
         recipe >".venv/installed-$wanted"
     fi
     if [ "$wanted" = dev ] && compgen -G 'tests/simulators/*/go.mod' >/dev/null && ! go_fits; then
@@ -131,6 +133,8 @@ prepare() {
     fi
     [ "$wanted" != dev ] || have_postgresql || install_postgresql
     [ "$wanted" != dev ] || unpack_servers
+    # What tools/quick keeps of sources that have been changed since.
+    [ ! -d .venv/quick ] || find .venv/quick -type f -mtime +2 -delete
     say "set up in $((SECONDS - started)) s"
 }
 

@@ -1,0 +1,80 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What processes of tests keep for each other is what they would have made, and never that of yesterday."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipimport
+from pathlib import Path
+from types import CodeType
+
+import evenkeel_quick
+import pytest
+
+from ansible_collections.evenkeel.cluster.tools.package import only_from
+from ansible_collections.evenkeel.cluster.tools.tree import collection_copy
+
+FILE = Path("plugins", "module_utils", "_platforms", "rehearsal.py")
+
+
+def test_a_source_is_compiled_once_and_knows_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "kept"))
+    asked = []
+
+    def compiled(path: str, source: bytes) -> CodeType:
+        asked.append(source)
+        return compile(source, path, "exec", dont_inherit=True)
+
+    code_of = evenkeel_quick.compiled_once(compiled)
+    source = b"def inner():\n    return __doc__\n"
+    for path in ("/one/zip/a.py", "/two/zip/b.py"):
+        code = code_of(path, source)
+        assert code == compile(source, path, "exec", dont_inherit=True)
+        inner = next(part for part in code.co_consts if isinstance(part, CodeType))
+        assert {code.co_filename, inner.co_filename} == {path}
+    assert asked == [source]
+    code_of("/one/zip/a.py", source + b"\n")
+    assert asked == [source, source + b"\n"]
+
+
+def test_where_nothing_can_be_kept_it_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "file"))
+    evenkeel_quick.keep("name", b"data")
+    assert evenkeel_quick.kept("name") is None
+
+
+def test_it_is_in_use() -> None:
+    """Where Python or Ansible no longer have what this hooks into, it would only be slow."""
+    assert zipimport._compile_source.__module__ == "evenkeel_quick"  # type: ignore[attr-defined]
+    ask = "import ansible.executor.module_common as it; print(it.recursive_finder.__module__)"
+    asked = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert asked.stdout.strip() == "evenkeel_quick"
+
+
+def test_a_change_deep_inside_is_seen() -> None:
+    with collection_copy() as copy:
+        assert "names a snapshot file" in _asked(copy)
+        text = (copy / FILE).read_text()
+        (copy / FILE).write_text(text.replace("names a snapshot file", "is to name something else"))
+        assert "is to name something else" in _asked(copy)
+
+
+def _asked(copy: Path) -> str:
+    """What the module says of a file that is not there, through Ansible."""
+    done = subprocess.run(
+        [
+            Path(sys.executable).parent / "ansible", "localhost", "--connection", "local",
+            "--module-name", "evenkeel.cluster.cluster_facts",
+            "--args", "platform=rehearsal rehearsal_path=/no/such/file",
+        ],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False,
+        env={**os.environ, **only_from(copy.parents[2])},
+    )  # fmt: skip
+    assert done.returncode != 0
+    return done.stdout
