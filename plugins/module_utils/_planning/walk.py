@@ -36,6 +36,8 @@ class Walk:
 
     # In a plan of few migrations most are of large guests, so they are tried more often.
     prefers_large = True
+    # How often the guest that goes in another's place is of the same host.
+    same_host = 0.7
 
     def __init__(self, state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
         problem = state.problem
@@ -74,7 +76,7 @@ class Walk:
         source, target = self.home[unit], self.state.where[unit]
         if source < 0:
             return []
-        host = source if self.dice.random() < 0.7 else self._host()
+        host = source if self.dice.random() < self.same_host else self._host()
         other = self._one_on(host)
         if other is None or other == unit or self.state.where[other] == target:
             return []
