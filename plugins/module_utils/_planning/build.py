@@ -12,7 +12,7 @@ from .._model.plan import Unresolved
 from .._model.policy import Policy
 from .._model.snapshot import Rule, Snapshot
 from .along import left_alone
-from .conflicts import Sharing, smallest_conflict
+from .conflicts import Sharing, leave_none, smallest_conflict
 from .domains import Domains
 from .errors import PlanningError
 from .guests import reachable, shape, stays_because
@@ -108,9 +108,7 @@ class _Builder:
             verb = "wants" if rule.kind == "host_affinity" else "forbids"
             why = f"it names no host of this cluster, so there is none for {names}"
             if hosts:
-                why = f"it {verb} {hosts} for {names}, and " + self._against(
-                    rule, stuck[0], places[stuck[0]]
-                )
+                why = f"it {verb} {hosts} for {names}, and " + self._against(rule, stuck[0], places[stuck[0]])
             self.unresolved.append(Unresolved(what=f"rule {rule.name}", why=why))
 
     def _wanted(self, rule: Rule) -> int:
@@ -119,7 +117,6 @@ class _Builder:
 
     def _against(self, rule: Rule, guest: int, places: int) -> str:
         """What leaves this guest of the rule no host."""
-        name = self.guests[guest].name
         wanted = {rule.name: self._wanted(rule)}
         for other in sorted(self.rules, key=lambda other: other.name):
             concerns = other.strict and other.kind in ("host_affinity", "host_anti_affinity")
@@ -128,8 +125,7 @@ class _Builder:
         others = [other for other in smallest_conflict(places, wanted) if other != rule.name]
         if not others:
             return self.nowhere.such_host(guest, self._wanted(rule))
-        rules = " and ".join(f"rule {other}" for other in others)
-        return f"{rules} {'leaves' if len(others) == 1 else 'leave'} {name} no such host"
+        return leave_none([f"rule {other}" for other in others], self.guests[guest].name)
 
     def _groups(self) -> list[Group]:
         kinds = {"anti_affinity": "apart", "even_spread": "even"}

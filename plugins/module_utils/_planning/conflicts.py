@@ -32,6 +32,11 @@ def smallest_conflict(places: Mask, wanted: Mapping[str, Mask]) -> tuple[str, ..
     return tuple(kept)
 
 
+def leave_none(names: Sequence[str], whom: str, what: str = "such") -> str:
+    """Says that these restrictions leave `whom` no host of that sort."""
+    return f"{' and '.join(names)} {'leaves' if len(names) == 1 else 'leave'} {whom} no {what} host"
+
+
 def _common(places: Mask, names: Sequence[str], wanted: Mapping[str, Mask]) -> Mask:
     for name in names:
         places &= wanted[name]

@@ -8,11 +8,11 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .._model.policy import Policy
-from .problem import Problem
+from .problem import Problem, Vector
 
 # Longer chains of waiting are rings.
 MOST_ROUNDS = 60
@@ -95,10 +95,13 @@ def seconds_bound(
     else:
         starts = first
     ends = [start + takes for start, takes in zip(starts, seconds, strict=True)]
+    needs = [problem.needs.guest[hop.guest] for hop in hops]
     last = []
     for host, into in coming.items():
         out = sorted(leaving.get(host, ()), key=gone.__getitem__)
-        last.append(_last_ends(problem, hops, seconds, free[host], out, gone, into))
+        last.append(
+            _last_ends(free[host], [(needs[n], gone[n]) for n in out], [(needs[n], seconds[n]) for n in into])
+        )
     return max([busy, *ends, *last], default=0.0)
 
 
@@ -145,38 +148,40 @@ def _starts(
     for hop, apart in zip(hops, siblings, strict=True):
         start = max((ends[other] for other in apart), default=0.0)
         for need, wanted in enumerate(needed[hop.guest]):
-            room = free[hop.target][need]
-            for other in earliest.get(hop.target, ()):
-                if not wanted or wanted <= room:
-                    break
-                room += needed[hops[other].guest][need]
-                start = max(start, ends[other])
+            gone = ((needed[hops[n].guest][need], ends[n]) for n in earliest.get(hop.target, ()))
+            start = max(start, _room_at(wanted, free[hop.target][need], gone))
         starts.append(start)
     return starts
 
 
+def _room_at(wanted: float, room: float, gone: Iterable[tuple[float, float]]) -> float:
+    """When so much has become free at the earliest, where so much is free at first, and what departures leave
+    behind follows, each with its moment; the last of them where even all are not enough.
+    """
+    moment = 0.0
+    for left, end in gone:
+        if not wanted or wanted <= room:
+            break
+        room += left
+        moment = end
+    return moment
+
+
 def _last_ends(
-    problem: Problem,
-    hops: Sequence[Hop],
-    seconds: Sequence[float],
     free: Sequence[float],
-    leaving: Sequence[int],
-    gone: Sequence[float],
-    coming: Sequence[int],
+    leaving: Sequence[tuple[Vector, float]],
+    coming: Sequence[tuple[Vector, float]],
 ) -> float:
     """When the last of those that come to one host ends at the earliest: one of them has to wait for the
-    departure that makes room for all. `leaving`: the first that is `gone` first.
+    departure that makes room for all.
+
+    leaving: what each departure frees by need, and when, the earliest first; coming: what each arrival needs,
+    and how many seconds it takes.
     """
     latest = 0.0
     for need, room in enumerate(free):
-        takes = {number: problem.needs.guest[hops[number].guest][need] for number in coming}
-        wanted = sum(takes.values()) * (1.0 - EXACT)
-        start = 0.0
-        for other in leaving:
-            if not wanted or wanted <= room:
-                break
-            room += problem.needs.guest[hops[other].guest][need]
-            start = gone[other]
+        wanted = sum(needs[need] for needs, _takes in coming) * (1.0 - EXACT)
+        start = _room_at(wanted, room, ((needs[need], end) for needs, end in leaving))
         if start:
-            latest = max(latest, start + min(seconds[number] for number in coming if takes[number] > 0.0))
+            latest = max(latest, start + min(takes for needs, takes in coming if needs[need] > 0.0))
     return latest

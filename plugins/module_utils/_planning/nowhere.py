@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
-from .conflicts import Mask, smallest_conflict
+from .conflicts import Mask, leave_none, smallest_conflict
 from .guests import restrictions, shape
 from .hosts import Roles
 
@@ -29,7 +29,7 @@ class Nowhere:
         places = wanted & self.receiving
         if not places:
             return "no such host takes guests"
-        return _leave_none(places, self._restrictions(guest), name, "such") or f"there is none for {name}"
+        return _conflict(places, self._restrictions(guest), name, "such") or f"there is none for {name}"
 
     def other_host(
         self,
@@ -53,7 +53,7 @@ class Nowhere:
                 )
             wanted.update({f"{what}{of}": mask for what, mask in self._restrictions(guest).items()})
             wanted.update({f"rule {name}": mask for name, (whom, mask) in pins.items() if guest in whom})
-        return _leave_none(places, wanted, "it", "other") or "its rules leave it no other host"
+        return _conflict(places, wanted, "it", "other") or "its rules leave it no other host"
 
     def _restrictions(self, guest: int) -> Mapping[str, Mask]:
         home = self.hosts[self.home[guest]]
@@ -67,12 +67,11 @@ class Nowhere:
         return self.masks[key]
 
 
-def _leave_none(places: Mask, wanted: Mapping[str, Mask], whom: str, what: str) -> str | None:
+def _conflict(places: Mask, wanted: Mapping[str, Mask], whom: str, what: str) -> str | None:
     """Which of these restrictions leave `whom` no host of these places; None when they leave one."""
     common = places
     for mask in wanted.values():
         common &= mask
     if common:
         return None
-    names = smallest_conflict(places, wanted)
-    return f"{' and '.join(names)} {'leaves' if len(names) == 1 else 'leave'} {whom} no {what} host"
+    return leave_none(smallest_conflict(places, wanted), whom, what)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .._model.plan import ClusterState, GuestRef, Immovable, Unresolved
 from .._model.snapshot import Rule
@@ -33,24 +33,28 @@ def out_of_band(
     spent = out_of_moves(problem, places)
     limited = f"; {spent}" if spent else ""
     proof = "; it is proven that no placement brings every host into the band" if impossible else ""
-    for name, limit in zip(problem.metrics.names, problem.metrics.limits, strict=True):
-        spread = after.spread[name]
-        if spread is None or spread <= limit + 1e-3:
-            continue
-        counted = problem.metrics.counted[problem.metrics.names.index(name)]
-        used = {host: after.hosts[problem.hosts[host].id].used[name] or 0.0 for host in counted}
+    for name, limit, used in _outside(problem, after):
         high, low = max(used, key=lambda h: used[h]), min(used, key=lambda h: used[h])
         closed = takes_no_more(problem, places, low)
         held = "" if closed else held_there(problem, places, high)
         found.append(
             Unresolved(
                 what=f"spread of {label(name)}",
-                why=f"{spread:.1f} points where {limit:g} are allowed: {problem.hosts[high].name} is at "
-                f"{used[high]:.1f} %{held} and {problem.hosts[low].name} at "
-                f"{used[low]:.1f} %{closed}{limited}{proof}",
+                why=f"{after.spread[name]:.1f} points where {limit:g} are allowed: "
+                f"{problem.hosts[high].name} is at {used[high]:.1f} %{held} and {problem.hosts[low].name} "
+                f"at {used[low]:.1f} %{closed}{limited}{proof}",
             )
         )
     return found
+
+
+def _outside(problem: Problem, after: ClusterState) -> Iterator[tuple[str, float, Mapping[int, float]]]:
+    """The metrics that stay further apart than they may: name, limit in points, percent in use by host."""
+    metrics = problem.metrics
+    for name, limit, counted in zip(metrics.names, metrics.limits, metrics.counted, strict=True):
+        spread = after.spread[name]
+        if spread is not None and spread > limit + 1e-3:
+            yield name, limit, {h: after.hosts[problem.hosts[h].id].used[name] or 0.0 for h in counted}
 
 
 def broken_rules(
@@ -203,11 +207,7 @@ def _hot_hosts(problem: Problem, after: ClusterState) -> set[int]:
         return hot
     if problem.policy.goal == "relieve":
         return hot_after(problem, after)
-    for index, (name, limit) in enumerate(zip(problem.metrics.names, problem.metrics.limits, strict=True)):
-        spread = after.spread[name]
-        if spread is None or spread <= limit + 1e-3:
-            continue
-        used = {h: after.hosts[problem.hosts[h].id].used[name] or 0.0 for h in problem.metrics.counted[index]}
+    for _name, limit, used in _outside(problem, after):
         least = min(used.values())
         hot |= {host for host, value in used.items() if value > least + limit}
     return hot
