@@ -15,7 +15,7 @@ from .._model.policy import Limits, Policy
 from .._model.snapshot import Guest, Host, Snapshot
 from .errors import PlanningError
 from .loads import guest_used, host_capacity, host_used, local_storage
-from .select import select_hosts
+from .select import select_hosts, there_are
 
 ROUNDING = 1e-9
 
@@ -67,7 +67,7 @@ def to_be_emptied(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
         raise PlanningError(
             "it selects no host of this cluster",
             where="policy.evacuate",
-            hint=f"Hosts of this cluster: {', '.join(sorted(host.name for host in snapshot.hosts)[:10])}",
+            hint=there_are("hosts", snapshot.hosts),
         )
     kept = emptied & select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
     if kept:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from .._model.selector import Selector
@@ -24,9 +24,7 @@ def select_hosts(hosts: Iterable[Host], selector: Selector, field: str) -> froze
     for name in selector.names:
         if name not in known and not WILDCARDS & set(name):
             raise PlanningError(
-                f"no host has the name or id {name!r}",
-                where=field,
-                hint=f"Hosts of this cluster: {', '.join(sorted(host.name for host in hosts)[:10])}",
+                f"no host has the name or id {name!r}", where=field, hint=there_are("hosts", hosts)
             )
     return frozenset(
         host.id
@@ -36,6 +34,12 @@ def select_hosts(hosts: Iterable[Host], selector: Selector, field: str) -> froze
         or (selector.labels and selector.labels.items() <= host.labels.items())
         or _any_like(host.labels, selector.tags)
     )
+
+
+def there_are(what: str, things: Sequence[Host | Guest]) -> str:
+    """Some names to choose from, for whoever gave one that nothing has."""
+    names = sorted(thing.name for thing in things)
+    return f"{what.capitalize()} of this cluster: {', '.join(names[:10])}{', …' if names[10:] else ''}"
 
 
 def select_guests(guests: Iterable[Guest], selector: Selector) -> frozenset[str]:

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from .._model.overrides import GrownGuest, NewHost, Overrides
 from .._model.snapshot import Guest, Host, Rule, Snapshot
 from .errors import PlanningError
+from .select import there_are
+
+_Thing = TypeVar("_Thing", Host, Guest)
 
 
 def suppose(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
@@ -41,29 +45,18 @@ def suppose(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
 
 
 def _hosts(snapshot: Snapshot, names: Sequence[str], field: str) -> set[str]:
-    return {_host(snapshot, name, f"{field}[{index}]").id for index, name in enumerate(names)}
+    return {_one(snapshot.hosts, "host", name, f"{field}[{index}]").id for index, name in enumerate(names)}
 
 
-def _host(snapshot: Snapshot, name: str, field: str) -> Host:
-    found = [host for host in snapshot.hosts if host.id == name]
-    found = found or [host for host in snapshot.hosts if host.name == name]
+def _one(things: Sequence[_Thing], kind: str, name: str, field: str) -> _Thing:
+    found = [thing for thing in things if thing.id == name]
+    found = found or [thing for thing in things if thing.name == name]
     if not found:
-        names = ", ".join(sorted(host.name for host in snapshot.hosts)[:10])
         raise PlanningError(
-            f"no host has the name or id {name!r}", where=field, hint=f"Hosts of this cluster: {names}"
+            f"no {kind} has the name or id {name!r}", where=field, hint=there_are(f"{kind}s", things)
         )
     if len(found) > 1:
-        raise PlanningError(f"{len(found)} hosts have the name {name!r}", where=field, hint="Use the id")
-    return found[0]
-
-
-def _guest(snapshot: Snapshot, name: str, field: str) -> Guest:
-    found = [guest for guest in snapshot.guests if guest.id == name]
-    found = found or [guest for guest in snapshot.guests if guest.name == name]
-    if not found:
-        raise PlanningError(f"no guest has the name or id {name!r}", where=field)
-    if len(found) > 1:
-        raise PlanningError(f"{len(found)} guests have the name {name!r}", where=field, hint="Use the id")
+        raise PlanningError(f"{len(found)} {kind}s have the name {name!r}", where=field, hint="Use the id")
     return found[0]
 
 
@@ -71,7 +64,7 @@ def _grown_guests(snapshot: Snapshot, items: Sequence[GrownGuest]) -> dict[str, 
     grown: dict[str, GrownGuest] = {}
     for index, item in enumerate(items):
         field = f"what_if.guests_grown[{index}].guest"
-        guest = _guest(snapshot, item.guest, field)
+        guest = _one(snapshot.guests, "guest", item.guest, field)
         if guest.id in grown:
             raise PlanningError(f"guest {item.guest!r} is named twice", where=field)
         grown[guest.id] = item
@@ -86,7 +79,7 @@ def _added(snapshot: Snapshot, items: Sequence[NewHost]) -> tuple[Host, ...]:
         if item.name in taken:
             raise PlanningError(f"a host has the name or id {item.name!r} already", where=f"{field}.name")
         taken.add(item.name)
-        added.append(_like(_host(snapshot, item.like, f"{field}.like"), item))
+        added.append(_like(_one(snapshot.hosts, "host", item.like, f"{field}.like"), item))
     return tuple(added)
 
 
