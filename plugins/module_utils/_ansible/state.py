@@ -14,19 +14,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._execution.stopping import StopSignal
 from .._model.errors import InputError
 from .._model.outcome import MigrationOutcome
 from .._model.snapshot import ClusterRef, Snapshot
-from .._state.database import Database, now, open_database
-from .._state.engines import sqlite_file
 from .._state.errors import LockLost, StateError
-from .._state.history import Shift, forget_old, recall, record, shifted, with_past
-from .._state.locks import LOCK_SECONDS, Lock, cluster_lock, holder
 from .._state.owner import this_process
+from .._state.urls import sqlite_file
 from .environment import STATE_VARIABLE
+
+# What loads SQLAlchemy, which takes as long as all else of a module together, is loaded where there is a
+# database.
+if TYPE_CHECKING:
+    from .._state.database import Database
+    from .._state.history import Shift
+    from .._state.locks import Lock
 
 STATE_ARGUMENTS: dict[str, Any] = {"state_url": {"type": "str", "no_log": True}}
 # How long a database that did not answer is left alone: each try may take long, and migrations go on.
@@ -60,6 +64,10 @@ class Kept:
         self._asked_at = asked_at
         self._unrecorded: list[MigrationOutcome] = []
         self._silent_until = 0.0
+        # Now, not when something is under way.
+        from .._state import history
+
+        self._history = history
 
     @property
     def notices(self) -> Sequence[str]:
@@ -75,7 +83,7 @@ class Kept:
         if self._others is None:
             return {}
         since = self._asked_at if remembered_at is None else remembered_at
-        return shifted(self._others, self._cluster, since)
+        return self._history.shifted(self._others, self._cluster, since)
 
     def guard(self, stop: StopSignal) -> StopSignal:
         """The same signal, which also tells to stop when the lock is lost; asking it renews the lock."""
@@ -98,12 +106,12 @@ class Kept:
             return
         try:
             self._write(self._database)
-            forget_old(self._database, self._cluster)
+            self._history.forget_old(self._database, self._cluster)
         except StateError as error:
             self._notices.append(f"what was migrated is not remembered: {error}")
 
     def _write(self, database: Database) -> None:
-        record(database, self._cluster, self._unrecorded)
+        self._history.record(database, self._cluster, self._unrecorded)
         self._unrecorded.clear()
 
 
@@ -131,16 +139,19 @@ def keeping(
     environment: Mapping[str, str],
     *,
     check_mode: bool,
-    seconds: float = LOCK_SECONDS,
+    seconds: float | None = None,
 ) -> Iterator[Kept]:
     """The state database of a run that acts on a cluster, whose lock is held meanwhile if `lock` is set, and
-    runs out so many seconds after it was last renewed. In check mode nothing is kept, and who holds the lock
-    is only a notice.
+    runs out so many seconds (LOCK_SECONDS if None) after it was last renewed. In check mode nothing is kept,
+    and who holds the lock is only a notice.
 
     Raises LockHeld, and StateError when a database was asked for that can't be used.
     """
     if not params["lock_wait"] >= 0:
         raise InputError("lock_wait", params["lock_wait"], "a number of at least 0")
+    from .._state.database import now
+    from .._state.locks import LOCK_SECONDS, cluster_lock, holder
+
     key = cluster_key(params, cluster)
     notices: list[str] = []
     with ExitStack() as stack:
@@ -162,7 +173,7 @@ def keeping(
                     key,
                     this_process(),
                     name=cluster.name,
-                    seconds=seconds,
+                    seconds=LOCK_SECONDS if seconds is None else seconds,
                     wait=params["lock_wait"],
                 )
             )
@@ -186,6 +197,9 @@ def remembering(
         # Where the file is made meanwhile, its clock is that of this machine.
         moment = None if notices else time.time()
         return replace(read(), remembered_at=moment), notices
+    from .._state.database import now
+    from .._state.history import recall, with_past
+
     with database:
         # Before the reading: what is recorded from now on may have happened after it.
         moment = database.read(now)
@@ -216,6 +230,8 @@ def _open(
     file = sqlite_file(url)
     if file is not None and not make and not file.exists():
         return None
+    from .._state.database import open_database
+
     try:
         return open_database(url)
     except StateError as error:
@@ -239,6 +255,8 @@ def needed_database(
     file = sqlite_file(url)
     if file is not None and not make and not file.exists():
         url = "sqlite://"
+    from .._state.database import open_database
+
     return open_database(url)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import StateError, StateLibraryMissing, StateUnavailable
 from .library import sa
 from .turnstile import Turnstile
+from .urls import SQLITE
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -23,7 +24,6 @@ _SQLITE_PATIENCE_SECONDS = 10
 _TURN_PATIENCE_SECONDS = 60
 _CONNECT_SECONDS = 10
 _PSYCOPG = "postgresql+psycopg"
-_SQLITE = ("sqlite", "sqlite+pysqlite")
 _TURN = "evenkeel_turn"
 READS = "evenkeel_reads"
 """The execution option of a transaction that only reads."""
@@ -36,7 +36,7 @@ def engine_for(url: str) -> tuple[Engine, str]:
     can't be made.
     """
     parsed = _parsed(url)
-    engine = _sqlite(parsed) if parsed.drivername in _SQLITE else _postgresql(parsed)
+    engine = _sqlite(parsed) if parsed.drivername in SQLITE else _postgresql(parsed)
     return engine, parsed.render_as_string(hide_password=True)
 
 
@@ -46,14 +46,6 @@ def reading(engine: Engine) -> Engine:
     if engine.dialect.name == "postgresql":
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     return engine.execution_options(**options)
-
-
-def sqlite_file(url: str) -> Path | None:
-    """The file that a URL names; None for one in memory and for other databases."""
-    scheme, _separator, path = url.partition(":///")
-    if scheme not in _SQLITE or path in ("", ":memory:"):
-        return None
-    return Path(path.partition("?")[0]).expanduser()
 
 
 def _parsed(url: str) -> URL:
@@ -68,7 +60,7 @@ def _parsed(url: str) -> URL:
         ) from None
     if parsed.drivername == "postgresql":
         return parsed.set(drivername=_PSYCOPG)
-    if parsed.drivername not in (*_SQLITE, _PSYCOPG):
+    if parsed.drivername not in (*SQLITE, _PSYCOPG):
         raise StateError(
             f"databases of the kind {parsed.drivername} are not supported",
             where="state_url",

@@ -252,3 +252,9 @@ def test_no_two_clusters_have_the_same_key(tmp_path: Path) -> None:
     assert cluster_key(options(platform="vsphere"), one) == "vsphere:1ff2782c:domain-c8"
     assert cluster_key(options(), ClusterRef(id="prod", name="prod")) == "proxmox:prod"
     assert cluster_key(copy, one) == f"rehearsal:{tmp_path}/copy.json"
+
+
+def test_who_reads_loads_no_database_before_there_is_one() -> None:
+    asked = "import sys, ansible_collections.evenkeel.cluster.plugins.modules.cluster_facts"
+    asked += "; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

@@ -18,7 +18,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database i
     Retry,
     open_database,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._state.engines import sqlite_file
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import (
     StateBusy,
     StateError,
@@ -28,6 +27,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors imp
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.migrations import VERSIONS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import METADATA
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.urls import sqlite_file
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PASSWORD, PostgreSQL
 
 IN_PROCESSES = """
