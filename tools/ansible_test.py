@@ -14,13 +14,14 @@ from ansible_test._internal import python_requirements
 from .run import Shell
 
 PIP_BOOTSTRAP = '''\
-# Stands in for the get-pip.py that ansible-test would fetch from a server of its own.
+# Stands in for the get-pip.py that ansible-test would fetch from a server of its own. The pip that there is
+# installs the one that is wanted, which ansible-test removes again when it is done with it.
 import subprocess
 import sys
 
-subprocess.run([sys.executable, "-m", "ensurepip", "--default-pip"], check=True)
 wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
-sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", *wanted], check=False).returncode)
+pip = [{python!r}, "-m", "pip", "--python", sys.executable]
+sys.exit(subprocess.run([*pip, "install", "--no-compile", *wanted], check=False).returncode)
 '''
 
 
@@ -29,8 +30,9 @@ def seed_pip(home: Path) -> None:
     versions = re.findall(r"\bpip='([\d.]+)'", inspect.getsource(python_requirements))
     cache = home / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
+    program = PIP_BOOTSTRAP.format(python=sys.executable)
     for version in versions:
-        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(PIP_BOOTSTRAP)
+        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(program)
 
 
 def seed_keys(home: Path) -> None:
