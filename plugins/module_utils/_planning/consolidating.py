@@ -36,9 +36,13 @@ def consolidated(
     Hosts that run no guests are taken to be off, unless a rule can't be mended or a host in maintenance not
     be emptied without them.
     """
-    found = _attempt(_without_empty(snapshot), policy, solve, finish)
+    everywhere = build(snapshot, policy)
+    # What is to be empty in the end may still open a ring on the way.
+    shelters = {guest: everywhere.unit_mask[unit] for guest, unit in everywhere.unit_of.items()}
+    fewer = replace(build(_without_empty(snapshot), policy), shelters=shelters)
+    found = _attempt(fewer, solve, finish)
     if _wrong(found[1]):
-        roomier = _attempt(snapshot, policy, solve, finish)
+        roomier = _attempt(replace(everywhere, shelters=shelters), solve, finish)
         if _wrong(roomier[1]) < _wrong(found[1]):
             return roomier
     return found
@@ -67,7 +71,7 @@ def build_without(problem: Problem, chosen: Iterable[int]) -> Problem:
     """The problem in which the chosen hosts have to be emptied."""
     names = tuple(problem.hosts[host].id for host in sorted(chosen))
     policy = replace(problem.policy, evacuate=Selector(names=names))
-    return build(closed(problem.snapshot, policy), policy)
+    return replace(build(closed(problem.snapshot, policy), policy), shelters=problem.shelters)
 
 
 def _wrong(result: Plan) -> int:
@@ -81,10 +85,7 @@ def _without_empty(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, hosts=tuple(hosts))
 
 
-def _attempt(
-    snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish
-) -> tuple[Problem, Plan, State]:
-    first = build(snapshot, policy)
+def _attempt(first: Problem, solve: Solve, finish: Finish) -> tuple[Problem, Plan, State]:
     banned: frozenset[int] = frozenset()
     while True:
         # Emptying fills no host further than its plain limits, not even with guests that had to move anyway.

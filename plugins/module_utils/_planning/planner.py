@@ -60,7 +60,7 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     problem, result = _planned(open_hosts, wanted, spent)
     while (more := awake(problem, result.after)) is not None:
         problem, result = _planned(open_hosts, more, spent)
-    _check(problem, result)
+    _check(problem, result, open_hosts)
     return replace(
         result, policy=policy, snapshot_digest=snapshot.digest(), remembered_at=snapshot.remembered_at
     )
@@ -178,12 +178,14 @@ def _stay_where_parked(state: State, ordered: Order) -> bool:
     return changed
 
 
-def _check(problem: Problem, result: Plan) -> None:
+def _check(problem: Problem, result: Plan, open_hosts: Snapshot) -> None:
     snapshot, policy = problem.snapshot, problem.policy
+    now_closed = {host.id for host in snapshot.hosts if not host.active}
     barred = Barred(
         sources=select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
         targets=select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
         guests=select_guests(snapshot.guests, policy.exclude.guests),
+        shelters=frozenset(host.id for host in open_hosts.hosts if host.active and host.id in now_closed),
     )
     defects = verify(snapshot, policy, problem.rules, result, barred)
     if defects:

@@ -4,13 +4,13 @@
 """A snapshot and a policy as flat lists of numbers, made once and never changed. Private to the collection.
 
 Hosts, guests, metrics, needs and rules are indices here. A unit is what moves as one: a guest, or the guests
-of a
-strict affinity rule.
+of a strict affinity rule.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from .._model.plan import Unresolved
@@ -64,7 +64,8 @@ class Problem:
 
     Loads are points: percent of a host's capacity. Hosts of one kind have the same capacities, so unit_points
     is by kind and unit. crowded: units that stand where a broken rule wants fewer. makes_room: with goal
-    evacuate, whether guests of other hosts may move as well; no more than it takes then.
+    evacuate, whether guests of other hosts may move as well; no more than it takes then. shelters: by guest,
+    a bit mask of hosts where it may wait on its way, among them some that are to be empty in the end.
     """
 
     snapshot: Snapshot
@@ -92,6 +93,7 @@ class Problem:
     crowded: frozenset[int]
     unresolved: tuple[Unresolved, ...]
     makes_room: bool
+    shelters: Mapping[int, int] = field(default_factory=dict)
 
     def capacity(self, host: int, metric: int) -> float | None:
         """In the units of the loads; None where the host does not tell how much it is using or has."""

@@ -68,6 +68,7 @@ class Scheduler:
             for unit, guests in enumerate(problem.members)
             if len(guests) == 1
         }
+        self.shelters = {guest: problem.shelters.get(guest, 0) & ~mask for guest, mask in self.masks.items()}
         self.slots = HostSlots.of(problem.policy)
         self.coming = [0] * len(problem.hosts)
         self.going = [0] * len(problem.hosts)
@@ -157,10 +158,19 @@ class Scheduler:
         return any(self.jobs[number][0].target == hop.source for number in self.waiting)
 
     def _refuges(self, hop: Hop) -> list[int]:
-        """Hosts that may run the guest, those with the most free memory first."""
-        mask = self.masks.get(hop.guest, 0)
-        hosts = [h for h in range(len(self.going)) if mask >> h & 1 and h not in (hop.source, hop.target)]
-        return sorted(hosts, key=lambda host: (-self.room.free[host][1], host))
+        """Hosts that may run the guest, those with the most free memory first; then those that are to be
+        empty, except for a guest whose rule counts hosts.
+        """
+        groups = (self.problem.groups[number] for number in self.groups_of.get(hop.guest, ()))
+        counted = any(group.kind == "even" for group in groups)
+        masks = self.masks.get(hop.guest, 0), 0 if counted else self.shelters.get(hop.guest, 0)
+        hosts = [h for h in range(len(self.going)) if h not in (hop.source, hop.target)]
+        return [
+            host
+            for mask in masks
+            for host in sorted(hosts, key=lambda host: (-self.room.free[host][1], host))
+            if mask >> host & 1
+        ]
 
     def _start_what_is_safe(self, jobs: Iterable[int]) -> bool:
         any_started = False

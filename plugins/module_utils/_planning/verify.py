@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._model.plan import Migration, Plan
 from .._model.policy import Policy
@@ -22,11 +22,13 @@ from .verify_replay import Replay
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Barred:
-    """Ids that the policy's exclusions name."""
+    """Ids that the policy's exclusions name. shelters: hosts that take part no more, but are on, so that a
+    guest may be parked there."""
 
     sources: frozenset[str] = field(default_factory=frozenset)
     targets: frozenset[str] = field(default_factory=frozenset)
     guests: frozenset[str] = field(default_factory=frozenset)
+    shelters: frozenset[str] = field(default_factory=frozenset)
 
 
 def verify(
@@ -81,11 +83,15 @@ def _step_defects(
         if last and last not in earlier[migration.step]:
             yield f"{label}: it is not ordered after step {last}, which moves the same guest"
         before[guest.id] = (migration.step, migration.target)
+        waits = migration.kind == "parking" and target.id in barred.shelters
         why = _may_not_move(guest, hosts[guest.host], policy, barred) or _may_not_arrive(
-            guest, hosts[guest.host], target, policy, barred
+            guest, hosts[guest.host], replace(target, maintenance=False) if waits else target, policy, barred
         )
         if why:
             yield f"{label}: {why}"
+    for name, (step, place) in before.items():
+        if place in barred.shelters:
+            yield f"step {step}, {name}: it stays on {place}, where it may only wait"
 
 
 def _may_not_move(guest: Guest, host: Host, policy: Policy, barred: Barred) -> str:

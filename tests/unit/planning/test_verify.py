@@ -128,6 +128,35 @@ def test_what_the_policy_excludes() -> None:
         assert defects(SIBLINGS, result, barred)
 
 
+def test_waiting_where_nobody_may_stay() -> None:
+    """Only by a detour, only on a host that is called a shelter, and never for good."""
+    snapshot = cluster(
+        {
+            "hosts": {"h1": {"memory": 100}, "h2": {"memory": 100}, "h3": {"memory": 100}},
+            "guests": {
+                "a": {"host": "h1", "memory": 50},
+                "b": {"host": "h2", "memory": 50},
+                "card": {"host": "h1", "memory": 10, "blockers": ["passthrough_device"]},
+                "other": {"host": "h2", "memory": 10, "blockers": ["passthrough_device"]},
+            },
+            "rules": {"licence": {"kind": "host_affinity", "guests": ["a"], "hosts": ["h2"]}},
+        }
+    )
+    result = plan(snapshot, Policy(goal="consolidate"))
+    away, _there, back = result.migrations
+    assert (away.kind, away.target, back.source) == ("parking", "h3", "h3")
+    shut = replace(
+        snapshot, hosts=tuple(replace(host, maintenance=host.id == "h3") for host in snapshot.hosts)
+    )
+    shelter = Barred(shelters=frozenset({"h3"}))
+    assert defects(shut, result, shelter) == ()
+    assert any("takes no guests" in text for text in defects(shut, result))
+    named = with_migrations(result, [replace(away, kind="rule"), *result.migrations[1:]])
+    assert any("takes no guests" in text for text in defects(shut, named, shelter))
+    for_good = with_migrations(result, result.migrations[:-1])
+    assert any("may only wait" in text for text in defects(shut, for_good, shelter))
+
+
 def test_partners_that_the_platform_moves_along() -> None:
     """One that goes alone takes the others with it: they must be there, or go there too, and at once."""
     split = cluster(
