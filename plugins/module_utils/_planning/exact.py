@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -87,7 +88,11 @@ def _whole(bound: float) -> int:
 def _run(model: dict[str, Any]) -> dict[str, Any]:
     source = inspect.getsource(exact_worker)
     done = subprocess.run(
-        [sys.executable, "-c", source], input=json.dumps(model), capture_output=True, text=True, check=False
+        [sys.executable, "-c", source, str(os.getpid())],
+        input=json.dumps(model),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise PlanningError(
