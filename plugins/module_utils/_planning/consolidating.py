@@ -39,10 +39,13 @@ def consolidated(
     everywhere = build(snapshot, policy)
     # What is to be empty in the end may still open a ring on the way.
     shelters = {guest: everywhere.unit_mask[unit] for guest, unit in everywhere.unit_of.items()}
-    fewer = replace(build(_without_empty(snapshot), policy), shelters=shelters)
-    found = _attempt(fewer, solve, finish)
+    everywhere = replace(everywhere, shelters=shelters)
+    on = _without_empty(snapshot)
+    if on == snapshot:
+        return _attempt(everywhere, solve, finish)
+    found = _attempt(replace(build(on, policy), shelters=shelters), solve, finish)
     if _wrong(found[1]):
-        roomier = _attempt(replace(everywhere, shelters=shelters), solve, finish)
+        roomier = _attempt(everywhere, solve, finish)
         if _wrong(roomier[1]) < _wrong(found[1]):
             return roomier
     return found

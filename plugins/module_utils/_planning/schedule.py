@@ -63,12 +63,6 @@ class Scheduler:
         self.ended: set[int] = set()
         self.parked: set[int] = set()
         self.late: list[tuple[Hop, list[int]]] = []
-        self.masks = {
-            guests[0]: problem.unit_mask[unit]
-            for unit, guests in enumerate(problem.members)
-            if len(guests) == 1
-        }
-        self.shelters = {guest: problem.shelters.get(guest, 0) & ~mask for guest, mask in self.masks.items()}
         self.slots = HostSlots.of(problem.policy)
         self.coming = [0] * len(problem.hosts)
         self.going = [0] * len(problem.hosts)
@@ -161,16 +155,16 @@ class Scheduler:
         """Hosts that may run the guest, those with the most free memory first; then those that are to be
         empty, except for a guest whose rule counts hosts.
         """
-        groups = (self.problem.groups[number] for number in self.groups_of.get(hop.guest, ()))
+        problem = self.problem
+        unit = problem.unit_of.get(hop.guest)
+        if unit is None or len(problem.members[unit]) > 1:
+            return []
+        groups = (problem.groups[number] for number in self.groups_of.get(hop.guest, ()))
         counted = any(group.kind == "even" for group in groups)
-        masks = self.masks.get(hop.guest, 0), 0 if counted else self.shelters.get(hop.guest, 0)
-        hosts = [h for h in range(len(self.going)) if h not in (hop.source, hop.target)]
-        return [
-            host
-            for mask in masks
-            for host in sorted(hosts, key=lambda host: (-self.room.free[host][1], host))
-            if mask >> host & 1
-        ]
+        mask = problem.unit_mask[unit]
+        wide = mask if counted else mask | problem.shelters.get(hop.guest, 0)
+        hosts = [h for h in range(len(self.going)) if wide >> h & 1 and h not in (hop.source, hop.target)]
+        return sorted(hosts, key=lambda host: (not mask >> host & 1, -self.room.free[host][1], host))
 
     def _start_what_is_safe(self, jobs: Iterable[int]) -> bool:
         any_started = False
