@@ -19,6 +19,7 @@ from typing import Any
 
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
 from ansible_collections.evenkeel.cluster.tests.support.modules import connection_options
+from ansible_collections.evenkeel.cluster.tests.support.processes import descendants
 
 PATIENCE_SECONDS = 120.0
 # As Ansible names the program that it makes of a module.
@@ -80,20 +81,6 @@ class Play:
         with sqlite3.connect(file) as database:
             rows = database.execute("SELECT guest, result FROM migration_history")
             return [(str(guest), str(result)) for guest, result in rows]
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that this one has begun, and theirs."""
-    children: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            children.setdefault(int(fields[1]), []).append(int(folder.name))
-    found, look = [], [pid]
-    while look:
-        found += children.get(look[0], [])
-        look += children.get(look.pop(0), [])
-    return found
 
 
 def modules(pid: int) -> Iterator[int]:

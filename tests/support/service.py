@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 
-from ansible_collections.evenkeel.cluster.tests.support.playbook import descendants
+from ansible_collections.evenkeel.cluster.tests.support.processes import descendants
 
 # An end for what never comes true; how long things take says nothing.
 PATIENCE_SECONDS = 600.0

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from ansible_collections.evenkeel.cluster.tests.support.processes import alive, descendants
+
 # A market split (Cornuejols and Dawande): it takes solvers by branch and bound hours.
 ASKS = """
 from random import Random
@@ -29,28 +31,18 @@ exact._run({
 
 def test_the_solver_ends_with_whoever_asked_it() -> None:
     with subprocess.Popen([sys.executable, "-c", ASKS]) as asking:
-        while not (children := Path(f"/proc/{asking.pid}/task/{asking.pid}/children").read_text().split()):
+        while not (children := descendants(asking.pid)):
             assert asking.poll() is None
             time.sleep(0.1)
-        solver = int(children[0])
+        solver = children[0]
         # Its library is loaded: it is at work.
         while b"highs" not in Path(f"/proc/{solver}/maps").read_bytes():
             time.sleep(0.1)
         asking.send_signal(signal.SIGKILL)
     for _look in range(1200):
-        if not runs(solver):
+        if not alive(solver):
             break
         time.sleep(0.1)
     else:
         os.kill(solver, signal.SIGKILL)
         raise AssertionError("the solver works on")
-
-
-def runs(process: int) -> bool:
-    """Whether it is there and not only waiting to be collected."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-        os.kill(process, 0)
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.processes import alive
 from ansible_collections.evenkeel.cluster.tests.unit.simulators.small_cluster import snapshot
 
 
@@ -30,13 +31,6 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def reachable(connection: dict[str, Any]) -> bool:

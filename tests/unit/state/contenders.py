@@ -18,13 +18,7 @@ from pathlib import Path
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.locks import cluster_lock
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
-
-
-def ended(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
+from ansible_collections.evenkeel.cluster.tests.support.processes import alive
 
 
 def contend(url: str, folder: Path, turns: int, *, killed: bool) -> None:
@@ -36,7 +30,7 @@ def contend(url: str, folder: Path, turns: int, *, killed: bool) -> None:
             with cluster_lock(
                 database, "c", this_process(), seconds=60, wait=90, sleep=lambda s: time.sleep(s / 40)
             ) as lock:
-                if marker.exists() and not ended(int(marker.read_text())):
+                if marker.exists() and alive(int(marker.read_text())):
                     (folder / f"broken-{os.getpid()}-{turn}").write_text(marker.read_text())
                 marker.write_text(str(os.getpid()))
                 time.sleep(random.random() / 100)
