@@ -16,7 +16,7 @@ from .snapshot import ClusterRef, Id, Moment
 
 OUTCOME_SCHEMA: Final = "evenkeel.cluster/outcome/1"
 
-Result = Literal["migrated", "already_there", "planned", "skipped", "failed", "cancelled"]
+Result = Literal["migrated", "already_there", "planned", "skipped", "refused", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +30,16 @@ class MovedAlong:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationOutcome:
-    """The end of one migration. `planned` is check mode's word for what would have been started."""
+    """The end of one migration. `planned` is check mode's word for what would have been started; `refused`:
+    the platform's own check says that this guest can't go to this host.
+    """
 
     step: Step
     guest: GuestRef
     source: Id = field(metadata={"json": "from"})
     target: Id = field(metadata={"json": "to"})
     result: Result
-    why: Annotated[str, "why it was skipped, failed or cancelled; empty otherwise"] = ""
+    why: Annotated[str, "why it was skipped, refused, failed or cancelled; empty otherwise"] = ""
     task: Annotated[str | None, "the platform's own name of the task"] = None
     started_at: Moment | None = None
     ended_at: Annotated[Moment | None, "when its end was seen"] = None

@@ -159,6 +159,10 @@ class Plan:
         Annotated[float, Bounds(least=0)] | None,
         "remembered_at of the snapshot: what runs recorded later is not reckoned with",
     ] = field(default=None, metadata={"omit": True})
+    notices: Annotated[
+        tuple[str, ...],
+        "what the plan rests on that was not measured or not seen, and selectors that match nothing",
+    ] = field(default=(), metadata={"omit": True})
 
     @classmethod
     def from_json(cls, value: object) -> Plan:

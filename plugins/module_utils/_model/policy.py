@@ -175,6 +175,19 @@ class Policy:
         Bounds(0, YEAR),
         "seconds for which a guest stays that failed to be migrated, unless its host is emptied",
     ] = 3600
+    retry_refused_after: Annotated[
+        float,
+        Bounds(0, YEAR),
+        "seconds for which a guest is not planned to a host to which the platform's own check refused it",
+    ] = 86_400
+    may_stay: Annotated[
+        Selector,
+        "guests that may stay on a host that is to be emptied: they are not moved from it, and do not keep it "
+        "from counting as emptied",
+    ] = field(default_factory=Selector)
+    strict_selectors: Annotated[
+        bool, "true: a selector or rule of the policy that matches nothing is an error, not a warning"
+    ] = False
     other_balancers: Annotated[
         Literal["respect", "ignore"],
         "what to do where something else moves guests by itself: plan nothing, or plan all the same",

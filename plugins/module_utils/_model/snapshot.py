@@ -40,6 +40,13 @@ Resource = Annotated[
 Stall = Annotated[str, Pattern(r"cpu|memory|io", "a kind of pressure: cpu, memory or io")]
 Amounts = Mapping[Resource, Optional[Amount]]
 Pressures = Mapping[Stall, Optional[Annotated[float, Bounds(0, 100)]]]
+Source = Literal["present", "average", "not_yet_measured"]
+Sources = Annotated[
+    Mapping[Resource, Source],
+    "where values of `used` come from that are not what window_seconds says: the present value, an average "
+    "over the window, or not yet measured, because the guest has just started or arrived (the value is null)",
+]
+HiddenFact = Literal["pools", "tags", "rules", "networks", "datastores", "guests", "loads", "history"]
 
 RuleKind = Literal["affinity", "anti_affinity", "even_spread", "host_affinity", "host_anti_affinity"]
 
@@ -68,6 +75,10 @@ class HostDatastore:
     disk_io: Annotated[Amount | None, "bytes per second that it reads and writes, for all hosts"] = field(
         default=None, metadata={"omit": True}
     )
+    closed_because: Annotated[
+        str | None,
+        "why this host can't put new disks on it, such as: in maintenance mode; null when it can",
+    ] = field(default=None, metadata={"omit": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +120,16 @@ class Host:
     devices: Annotated[Mapping[Id, HostDevices], "devices for guests, by kind, such as nvidia-a100"] = field(
         default_factory=dict, metadata={"omit": True}
     )
+    sources: Sources = field(default_factory=dict, metadata={"omit": True})
+    cpu_features: Annotated[
+        tuple[Id, ...] | None,
+        "CPU features of the host, at least those that any guest requires; null when they are not known",
+    ] = field(default=None, metadata={"omit": True})
+    closed_because: Annotated[
+        str | None,
+        "why schedulable is false or maintenance is true, where the platform says so, such as: no VMkernel "
+        "port with vMotion",
+    ] = field(default=None, metadata={"omit": True})
 
     @property
     def active(self) -> bool:
@@ -126,7 +147,11 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A virtual machine or container. `blockers` say why it can't be migrated live."""
+    """A virtual machine or container. `blockers` say why it can't be migrated live.
+
+    `power` says whether the guest holds memory on its host: "running" includes paused and the like (see
+    `run_state`), "suspended" is saved to disk, "unknown" may hold memory.
+    """
 
     id: Id
     name: Id
@@ -153,6 +178,32 @@ class Guest:
     min_version: Annotated[str | None, "least hypervisor version of a target; null when any will do"] = field(
         default=None, metadata={"omit": True}
     )
+    cpu_features: Annotated[tuple[Id, ...], "CPU features that a target host must have"] = field(
+        default=(), metadata={"omit": True}
+    )
+    targets: Annotated[
+        tuple[Id, ...] | None,
+        "the only hosts that it can be migrated to, such as those with a replica of its disks; null for any",
+    ] = field(default=None, metadata={"omit": True})
+    run_state: Annotated[
+        str | None, "the platform's own word for what it does, where `power` says too little, such as paused"
+    ] = field(default=None, metadata={"omit": True})
+    sources: Sources = field(default_factory=dict, metadata={"omit": True})
+    migrating_to: Annotated[
+        Id | None, "the host that a migration under way takes it to; it is on `host` until that ends"
+    ] = field(default=None, metadata={"omit": True})
+    platform_managed: Annotated[
+        bool,
+        "true for agents such as vCLS: the platform moves it or shuts it down itself when its host enters "
+        "maintenance mode",
+    ] = field(default=False, metadata={"omit": True})
+
+    @property
+    def is_on_host(self) -> bool:
+        """Whether the guest holds, or may hold, memory on its host: the one definition of still being
+        there.
+        """
+        return self.power in ("running", "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +236,32 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that could not be read, or not wholly, and what that hides."""
+
+    text: Annotated[Id, "what is missing and why, for people"]
+    hides: Annotated[
+        tuple[HiddenFact, ...], "kinds of facts that are missing wherever the account does not see them"
+    ] = field(default=(), metadata={"omit": True})
+    hosts: Annotated[tuple[Id, ...], "the hosts concerned, by id or name"] = field(
+        default=(), metadata={"omit": True}
+    )
+    guests: Annotated[tuple[Id, ...], "the guests concerned, by id or name"] = field(
+        default=(), metadata={"omit": True}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The platform's own check has refused to migrate a guest to a host."""
+
+    guest: Id
+    host: Id
+    why: str
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A cluster at one moment: its hosts, guests and the rules that the platform itself holds."""
 
@@ -206,6 +283,12 @@ class Snapshot:
         "when the reading began, in seconds since 1970 by the clock of the state database: what runs "
         "recorded by then is in here",
     ] = field(default=None, metadata={"omit": True})
+    notices: Annotated[tuple[Notice, ...], "what could not be read, and what that hides"] = field(
+        default=(), metadata={"omit": True}
+    )
+    refusals: Annotated[
+        tuple[Refusal, ...], "migrations that the platform refused a short while ago, guest by guest and host"
+    ] = field(default=(), metadata={"omit": True})
 
     @classmethod
     def from_json(cls, value: object) -> Snapshot:

@@ -30,6 +30,13 @@ class Maintenance(Protocol):
         after `timeout` seconds.
         """
 
+    def shut_down(self, guest: str, *, timeout: float) -> None:
+        """Ask the guest's operating system to shut down, and return when the guest is off. Never cuts its
+        power.
+
+        Raises Refused when it is still on after `timeout` seconds, or can't be asked.
+        """
+
 
 class MaintainedPlatform(Platform, Maintenance, Protocol):
     """One cluster of one hypervisor, its hosts included."""
