@@ -1,39 +1,94 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A snapshot with guests on other hosts. Private to the collection."""
+"""A snapshot with guests on other hosts: the one answer to what a migration does to the loads of both."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from .snapshot import Snapshot
+from .loads import PRESSURES, guest_used, local_storage, pressure_shares
+from .snapshot import Guest, HostDatastore, Snapshot
+
+_NO_MOST = float("inf")
 
 
 def moved(snapshot: Snapshot, targets: Mapping[str, str]) -> Snapshot:
-    """The snapshot as it is once each guest (key) is on its target host (value): what a guest uses goes along
-    with it.
+    """The snapshot as it is once each guest (key) is on its target host (value), with the loads that its host
+    was measured to carry for it: what it uses, its part of the pressure, and its disks on local datastores.
 
-    A load that is None, of the guest or of the host, stays as it is. Only running guests carry load.
+    A load that the host does not report stays unknown. A guest that holds no memory takes its disks alone.
     """
-    change: dict[str, dict[str, float]] = {host.id: {} for host in snapshot.hosts}
-    guests = []
+    moving = [guest for guest in snapshot.guests if targets.get(guest.id, guest.host) != guest.host]
+    if not moving:
+        return snapshot
+    hosts = {host.id: host for host in snapshot.hosts}
+    used = {host.id: dict(host.used) for host in snapshot.hosts}
+    pressure = {host.id: dict(host.pressure) for host in snapshot.hosts}
+    free = {host.id: {name: place.free for name, place in host.datastores.items()} for host in snapshot.hosts}
+    shares = _pressures(snapshot, {guest.host for guest in moving})
+    for guest in moving:
+        source, target = guest.host, targets[guest.id]
+        if guest.is_on_host:
+            for resource in set(used[source]) | set(used[target]):
+                amount = guest_used(guest, resource) or 0
+                _add(used[source], resource, -amount)
+                _add(used[target], resource, amount)
+            for metric, stall in PRESSURES.items():
+                _add(pressure[source], stall, -shares[metric].get(guest.id, 0.0))
+                _add(pressure[target], stall, shares[metric].get(guest.id, 0.0), most=100.0)
+        for name, size in local_storage(guest, hosts[source]).items():
+            _add(used[source], "storage", -(size or 0))
+            _add(used[target], "storage", size or 0)
+            _add(free[source], name, size or 0)
+            _add(free[target], name, -(size or 0))
+    return replace(
+        snapshot,
+        guests=tuple(_at(guest, targets.get(guest.id, guest.host)) for guest in snapshot.guests),
+        hosts=tuple(
+            replace(
+                host,
+                used=used[host.id],
+                pressure=pressure[host.id],
+                datastores={
+                    name: _with_free(place, free[host.id][name]) for name, place in host.datastores.items()
+                },
+            )
+            for host in snapshot.hosts
+        ),
+    )
+
+
+def _add(
+    amounts: dict[str, float | None] | dict[str, int | None],
+    name: str,
+    more: float,
+    most: float = _NO_MOST,
+) -> None:
+    before = amounts.get(name)
+    if before is not None and more:
+        amounts[name] = min(most, max(0, before + more))  # type: ignore[assignment]
+
+
+def _pressures(snapshot: Snapshot, sources: Iterable[str]) -> Mapping[str, Mapping[str, float]]:
+    """By pressure metric and guest, of the guests on these hosts."""
+    by_host: dict[str, list[Guest]] = {host: [] for host in sources}
     for guest in snapshot.guests:
-        target = targets.get(guest.id, guest.host)
-        if target == guest.host:
-            guests.append(guest)
-            continue
-        guests.append(replace(guest, host=target))
-        for resource, amount in guest.used.items():
-            if amount is not None and guest.power == "running":
-                change[guest.host][resource] = change[guest.host].get(resource, 0) - amount
-                change[target][resource] = change[target].get(resource, 0) + amount
-    hosts = []
+        if guest.host in by_host:
+            by_host[guest.host].append(guest)
+    result: dict[str, dict[str, float]] = {metric: {} for metric in PRESSURES}
     for host in snapshot.hosts:
-        used = {
-            resource: amount if amount is None else max(0, amount + change[host.id].get(resource, 0))
-            for resource, amount in host.used.items()
-        }
-        hosts.append(replace(host, used=used) if change[host.id] else host)
-    return replace(snapshot, hosts=tuple(hosts), guests=tuple(guests))
+        guests = by_host.get(host.id, [])
+        for metric in PRESSURES if guests else ():
+            for guest, share in zip(guests, pressure_shares(host, guests, metric), strict=True):
+                result[metric][guest.id] = share or 0.0
+    return result
+
+
+def _at(guest: Guest, host: str) -> Guest:
+    return guest if host == guest.host else replace(guest, host=host)
+
+
+def _with_free(place: HostDatastore, free: int | None) -> HostDatastore:
+    return place if free == place.free else replace(place, free=free)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .._model.loads import ESTIMATED_FROM_ASSIGNED, guest_used
 from .._model.policy import Limits, Policy
 from .._model.snapshot import Snapshot
-from .loads import ESTIMATED_FROM_ASSIGNED, guest_used
 
 _NO_LIMIT = 1e9
 

@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from .._model.loads import guest_used, local_storage
 from .._model.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
 from .hosts import Roles
-from .loads import guest_used, local_storage
 from .rest import rests_because
 from .select import select_guests
 

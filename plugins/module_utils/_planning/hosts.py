@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .._model.loads import guest_used, host_capacity, host_used, local_storage
 from .._model.plan import Unresolved
 from .._model.policy import Limits, Policy
 from .._model.snapshot import Guest, Host, Snapshot
 from .errors import PlanningError
-from .loads import guest_used, host_capacity, host_used, local_storage
 from .select import select_hosts, there_are
 
 ROUNDING = 1e-9

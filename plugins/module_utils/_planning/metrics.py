@@ -10,11 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._model.plan import Unresolved
-from .._model.policy import Policy
-from .._model.snapshot import Snapshot
-from .hosts import Roles
-from .loads import (
+from .._model.loads import (
     PRESSURES,
     guest_demand,
     guest_used,
@@ -23,6 +19,10 @@ from .loads import (
     local_storage,
     pressure_shares,
 )
+from .._model.plan import Unresolved
+from .._model.policy import Policy
+from .._model.snapshot import Snapshot
+from .hosts import Roles
 from .problem import Metrics
 
 # The limit of a metric that is not levelled as long as no host has enough of it in use.

@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from .._model.loads import (
+    host_capacity,
+    host_used,
+)
 from .._model.plan import Unresolved
 from .._model.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
 from .hosts import Needs, Roles
-from .loads import (
-    host_capacity,
-    host_used,
-)
 
 Vector = tuple[float, ...]
 # Points outside the band that count for nothing: sums of floats are not exact.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from ..._model.loads import guest_demand, guest_used, host_capacity, host_used
 from ..._model.placement_request import DatastoreFacts, HostFacts, PlacementRequest
 from ..._model.plan import Unresolved
 from ..._model.policy import Policy
@@ -21,7 +22,6 @@ from ..arrange import arranged
 from ..errors import PlanningError
 from ..estimate import estimated
 from ..hosts import Needs, Roles, closed, needs, roles
-from ..loads import guest_demand, guest_used, host_capacity, host_used
 from ..select import WILDCARDS, select_hosts
 from .stores import like
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from .._model.snapshot import Guest, Host
+from .snapshot import Guest, Host
 
 PRESSURES: Final = {"pressure_cpu": "cpu", "pressure_memory": "memory", "pressure_io": "io"}
 ESTIMATED_FROM_ASSIGNED: Final = ("cpu", "memory")
