@@ -55,11 +55,25 @@ def is_template(entry: Row) -> bool:
     return flag(entry.get("template"))
 
 
-def power_of(entry: Row) -> Power:
+def power_of(entry: Row, *, node_online: bool = True) -> Power:
+    """Whether it holds memory. The status of a machine is QEMU's run state: paused, io-error and the like hold
+    theirs. A machine that is only started to be backed up does not run.
+
+    What a node reported last is shown for five minutes after it went: with `node_online` false, what ran may
+    or may not run.
+    """
     status = entry.get("status")
-    if status == "stopped":
+    if status == "stopped" or (status == "prelaunch" and entry.get("lock") == "backup"):
         return "suspended" if entry.get("lock") in _ASLEEP else "stopped"
-    return "running" if status == "running" else "unknown"
+    if not status or status == "unknown" or not node_online:
+        return "unknown"
+    return "running"
+
+
+def run_state_of(entry: Row) -> str | None:
+    """QEMU's run state of one that holds memory, where it is another than running."""
+    status = entry.get("status")
+    return None if status == "running" or power_of(entry) != "running" else str(status)
 
 
 def guest_of(entry: Row, facts: GuestFacts | None, node: NodeFacts | None, cluster: ClusterFacts) -> Guest:

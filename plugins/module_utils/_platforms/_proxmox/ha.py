@@ -10,14 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..._model.snapshot import Rule, RuleKind
-from .answers import Row, flag, names, row, rows, whole
+from .answers import Row, amount, flag, names, row, rows, whole
 from .session import Session
 
 # States in which a guest is in HA's hands, and takes no request of ours.
 BUSY = frozenset({"migrate", "relocate", "request_start", "request_start_balance", "request_stop", "freeze"})
 BROKEN = frozenset({"error", "fence", "recovery"})
+# Of a node that HA sends no guest to, besides one in maintenance.
+LOST = frozenset({"unknown", "fence", "gone"})
+# How long the manager's state of the nodes is good: it writes a new one every ten seconds.
+FRESH_SECONDS = 60.0
 _KINDS: Mapping[str, RuleKind] = {"positive": "affinity", "negative": "anti_affinity"}
 
 
@@ -111,30 +116,60 @@ def _guests(sids: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class NodeStates:
-    """What the HA manager thinks of the nodes; empty where HA was never used."""
+    """What the HA manager thinks of the nodes; empty where HA was never used.
+
+    The manager writes it every ten seconds while it looks after anything. Idle, it leaves what it thought last:
+    after `FRESH_SECONDS` without a new one it says nothing of now. `disarmed` is the mode in which HA does
+    nothing at all: freeze (guests are held) or ignore (they are as if HA did not manage them).
+    """
 
     states: Mapping[str, str] = field(default_factory=dict)
     requested: frozenset[str] = frozenset()
+    fresh: bool = True
+    disarmed: str | None = None
+    targets: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, session: Session) -> NodeStates:
+    def read(cls, session: Session, now: float | None = None) -> NodeStates:
+        """`now` is the present moment by the platform's clock; without it the session's is taken."""
         path = "cluster/ha/status/manager_status"
-        manager = row(session.get(path), path).get("manager_status")
+        return cls.of(row(session.get(path), path), session.platform_time if now is None else now)
+
+    @classmethod
+    def of(cls, answer: Row, now: float | None) -> NodeStates:
+        """From the answer of the API."""
+        manager = answer.get("manager_status")
         if not isinstance(manager, Mapping):
             return cls()
-        states, requests = manager.get("node_status"), manager.get("node_request")
+        states, requests = _mapping(manager.get("node_status")), _mapping(manager.get("node_request"))
+        disarm = _mapping(manager.get("disarm"))
+        at = amount(manager.get("timestamp"))
         return cls(
-            {node: str(state) for node, state in states.items()} if isinstance(states, Mapping) else {},
-            frozenset(
-                node
-                for node, request in (requests.items() if isinstance(requests, Mapping) else ())
-                if isinstance(request, Mapping) and flag(request.get("maintenance"))
+            states={node: str(state) for node, state in states.items()},
+            requested=frozenset(
+                node for node, request in requests.items() if flag(_mapping(request).get("maintenance"))
             ),
+            fresh=at is None or now is None or now - at <= FRESH_SECONDS,
+            disarmed=str(disarm.get("mode") or "freeze") if disarm else None,
+            targets={
+                sid.partition(":")[2]: str(service["target"])
+                for sid, service in _mapping(manager.get("service_status")).items()
+                if isinstance(service, Mapping)
+                and service.get("target")
+                and service.get("state") in ("migrate", "relocate")
+            },
         )
 
     def in_maintenance(self, node: str) -> bool:
+        """A request is taken up also by an idle manager, and what it did last is what is there."""
         return self.states.get(node) == "maintenance" or node in self.requested
 
     def usable(self, node: str) -> bool:
-        """Not being fenced, nor lost: HA would not let a guest go there."""
-        return self.states.get(node) not in ("unknown", "fence", "gone")
+        """Not being fenced, nor lost: HA would not let a guest go there. To be asked of nodes that are online:
+        an idle manager's old opinion of one is not taken for its state.
+        """
+        return not self.fresh or self.states.get(node) not in LOST
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
