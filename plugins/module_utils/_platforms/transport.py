@@ -17,10 +17,10 @@ from .errors import CertificateRefused
 if TYPE_CHECKING:
     from requests.exceptions import RequestException
 try:
-    from requests.exceptions import SSLError, Timeout
+    from requests.exceptions import ReadTimeout, SSLError, Timeout
 except ImportError:
     # Whoever has no such library never gets as far as an error of it.
-    SSLError = Timeout = OSError  # type: ignore[assignment, misc]
+    ReadTimeout = SSLError = Timeout = OSError  # type: ignore[assignment, misc]
 
 
 def demand_ca(path: str | None) -> None:
@@ -51,6 +51,11 @@ def reason(error: RequestException, timeout: float) -> str:
     if isinstance(error, Timeout):
         return f"no answer within {timeout:g} s"
     return _last_part(_innermost(error))
+
+
+def timed_out(error: RequestException) -> bool:
+    """Whether the other end was silent for too long, after the connection was made."""
+    return isinstance(error, ReadTimeout)
 
 
 def _innermost(error: BaseException) -> str:

@@ -31,9 +31,13 @@ def _server(options: argparse.Namespace) -> Server:
         )
     snapshot = serving.read_json(options.snapshot[0])
     choice = HaChoice(options.rules_as_ha, tuple(options.ha_guest))
-    world = load_world(snapshot, options.version, switches, choice, time.time)
+
+    def clock() -> float:
+        return time.time() + options.clock_skew
+
+    world = load_world(snapshot, options.version, switches, choice, clock)
     tokens = dict(token.split("=", 1) for token in options.token)
-    users = Access(switches, {options.user: options.password}, tokens, time.time, secrets.token_bytes(32))
+    users = Access(switches, {options.user: options.password}, tokens, clock, secrets.token_bytes(32))
     return Server(serving.address_of(options), world, users, serving.tls_of(options))
 
 
@@ -49,6 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--ha-guest", action="append", type=int, default=[], metavar="VMID", help="put a guest under HA"
+    )
+    parser.add_argument(
+        "--clock-skew",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="by how much the cluster's clock is ahead of this machine's",
     )
     return parser
 

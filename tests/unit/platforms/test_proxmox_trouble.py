@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -21,6 +21,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxm
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.connection import (
     ProxmoxConnection,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.refusals import NodeSilent
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.session import Session
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import proxmox_clusters as clusters
@@ -196,6 +198,67 @@ def test_silence_ends_at_the_time_limit(simulator: Simulate) -> None:
     assert Counter(clusters.calls(served)) - before == {"GET /cluster/status": 1, "POST /access/ticket": 1}
 
 
+def test_a_node_that_hangs_is_named_while_the_host_itself_answers(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), hung_nodes=["pve2"], hang_seconds=60)
+    talk = Session(clusters.connection(served, api_timeout=1))
+    with pytest.raises(NodeSilent, match=r"no answer within 1 s.*") as caught:
+        talk.get("nodes/pve2/status")
+    assert caught.value.where == "GET nodes/pve2/status"
+    assert talk.get("nodes/pve1/status")["uptime"] > 0
+    assert clusters.calls(served)["POST /access/ticket"] == 1
+
+
+def test_the_clock_of_the_platform_is_known_from_its_answers(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small(), options=("--clock-skew", "-10800"))
+    talk = Session(clusters.connection(served))
+    began = time.time()
+    talk.get("cluster/status")
+    assert talk.platform_time is not None
+    assert -10802 < talk.platform_time - began < -10000
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (503, "Service Unavailable"),
+        (500, "ipcc_send_rec[1] failed: Connection refused"),
+        (401, "ipcc_send_rec[1] failed: Connection refused"),
+        (500, "unable to open file '/etc/pve/nodes' - Transport endpoint is not connected"),
+        (595, "Connection refused"),
+    ],
+)
+def test_a_host_that_is_out_of_service_is_replaced_by_the_next(
+    status: int, text: str, simulator: Simulate, tmp_path: Path
+) -> None:
+    first, second = simulator("proxmox", clusters.small()), simulator("proxmox", clusters.small())
+    hosts = (f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}")
+    both = tmp_path / "both.pem"
+    both.write_text(Path(first.ca_path).read_text() + Path(second.ca_path).read_text())
+    talk = Session(clusters.connection(first, api_hosts=hosts, ca_path=str(both)))
+    first.switches(fail_calls=[{"call": "GET /cluster/status", "error": status, "message": text}])
+    assert talk.get("cluster/status")
+    second.switches(fail_calls=[{"call": "GET /cluster/status", "error": status, "message": text}])
+    with pytest.raises(errors.Unreachable) as caught:
+        talk.get("cluster/status")
+    for host in hosts:
+        assert f"{host}: {status} {text}" in str(caught.value)
+    assert not isinstance(caught.value, NodeSilent)
+
+
+def test_the_next_host_is_taken_when_the_certificate_of_one_does_not_verify(simulator: Simulate) -> None:
+    strange, good = simulator("proxmox", clusters.small()), simulator("proxmox", clusters.small())
+    hosts = (f"127.0.0.1:{strange.port}", f"127.0.0.1:{good.port}")
+    assert len(clusters.connect(good, api_hosts=hosts).read().guests) == 5
+    assert not any(call.startswith("POST") for call in clusters.calls(strange))
+    good.stop()
+    with pytest.raises(errors.Unreachable) as caught:
+        clusters.connect(good, api_hosts=hosts)
+    assert f"{hosts[0]}: the certificate does not verify" in str(caught.value)
+    assert f"{hosts[1]}: [Errno 111] Connection refused" in str(caught.value)
+    with pytest.raises(errors.CertificateRefused, match=r"127.*localhost.*ca_path"):
+        clusters.connect(good, api_hosts=(hosts[0], f"localhost:{strange.port}"))
+
+
 @pytest.mark.parametrize(
     ("path", "privilege"),
     [("/", "Sys.Audit"), ("/nodes", "Sys.Audit"), ("/vms", "VM.Audit"), ("/storage", "Datastore.Audit")],
@@ -280,6 +343,54 @@ def test_something_else_on_that_port_is_no_traceback(changes: dict[str, str], tm
         with pytest.raises(errors.UnexpectedAnswer, match="not that of a Proxmox VE"):
             ProxmoxPlatform(replace(plain, **changes))  # type: ignore[arg-type]
         server.shutdown()
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    """Sends everybody elsewhere, and notes who came."""
+
+    heard: ClassVar[list[str]] = []
+    elsewhere: ClassVar[str] = ""
+
+    def do_GET(self) -> None:
+        self.heard.append(f"{self.command} {self.path}")
+        self.send_response(307)
+        self.send_header("Location", self.elsewhere)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815 - http.server looks for this name
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.mark.parametrize("changes", [{}, {"api_token_id": "t", "api_token_secret": SECRET}])
+def test_credentials_never_follow_a_redirect(changes: dict[str, str], tmp_path: Path) -> None:
+    authority = launch.make_certificates(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    Redirecting.heard.clear()
+    with (
+        HTTPServer(("127.0.0.1", 0), Redirecting) as first,
+        HTTPServer(("127.0.0.1", 0), Redirecting) as second,
+    ):
+        first.socket = tls.wrap_socket(first.socket, server_side=True)
+        Redirecting.elsewhere = f"http://127.0.0.1:{second.server_port}/login"
+        for server in (first, second):
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        plain = ProxmoxConnection(
+            api_hosts=("127.0.0.1",),
+            api_port=first.server_port,
+            api_user="root@pam",
+            api_password="sesame",
+            ca_path=str(authority),
+            api_timeout=5,
+        )
+        with pytest.raises(errors.Unreachable, match=rf"redirects to {Redirecting.elsewhere}"):
+            ProxmoxPlatform(replace(plain, **changes))  # type: ignore[arg-type]
+        first.shutdown()
+        second.shutdown()
+    assert len(Redirecting.heard) == 1
 
 
 def test_a_call_that_this_version_does_not_know_is_named(simulator: Simulate) -> None:

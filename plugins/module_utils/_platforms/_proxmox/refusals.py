@@ -18,8 +18,12 @@ from ..errors import (
     Unreachable,
 )
 
-# The host that we talk to could not pass the call on to the node that it is for.
-PROXY_ERRORS = range(595, 600)
+# The host that we talk to could not pass the call on to the node, or the daemon, that it is for.
+_PROXY_ERRORS = range(595, 600)
+# A host, or a proxy before it, that can't serve any call now.
+_OUT_OF_SERVICE = frozenset({502, 503, 504})
+# The host's own part of the cluster file system does not answer: every other host may well be fine.
+_FILE_SYSTEM = re.compile(r"ipcc_send_rec|pmxcfs|Transport endpoint is not connected")
 
 _PERMISSION = re.compile(r"Permission check failed \((?P<path>/[^,]*), (?P<privilege>[^)]+)\)")
 _GONE = re.compile(r"Configuration file .* does not exist|no such cluster node|no such task")
@@ -31,6 +35,16 @@ class NodeSilent(Unreachable):
 
 class Unanswered(Unreachable):
     """A call that changes something got no answer: it may or may not have been carried out."""
+
+
+def passed_on(status: int) -> bool:
+    """Whether a host answered for a node, or a daemon, that did not answer it."""
+    return status in _PROXY_ERRORS
+
+
+def host_trouble(status: int, reason: str) -> bool:
+    """Whether it is the host that can't answer, so that the next one may be asked."""
+    return status in _OUT_OF_SERVICE or (status in (401, 500) and _FILE_SYSTEM.search(reason) is not None)
 
 
 def refusal(status: int, reason: str, errors: object, call: str) -> PlatformError:

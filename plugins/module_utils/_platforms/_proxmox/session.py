@@ -1,11 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls to the API of a cluster, through whichever of its hosts answers. Private to the collection.
+"""Calls to the API of a cluster, through whichever of its hosts answers.
 
-Reading is repeated on the next host when one does not answer, and once after a new login when the session
-ended.
-What changes something is repeated only where it is certain that nothing was done.
+Reading is repeated on the next host when one does not answer or can't be trusted, and once after a new login
+when the session ended. What changes something is repeated only where it is certain that nothing was done.
 """
 
 from __future__ import annotations
@@ -15,25 +14,28 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar
 
 from ..errors import (
     AuthenticationFailed,
     CertificateRefused,
     MissingLibrary,
+    PlatformError,
     SessionLost,
     UnexpectedAnswer,
     Unreachable,
 )
-from ..transport import about_certificate, demand_ca, reason
+from ..transport import about_certificate, demand_ca, reason, timed_out
 from .answers import row
 from .connection import ProxmoxConnection
-from .refusals import PROXY_ERRORS, NodeSilent, Unanswered, refusal
+from .login import LoginFailed, Ticket, plain_session
+from .refusals import NodeSilent, Unanswered, host_trouble, passed_on, refusal
 
 try:
     import requests
     from proxmoxer import ProxmoxAPI
-    from proxmoxer.core import AuthenticationError, ResourceException
+    from proxmoxer.core import ResourceException
 except ImportError as error:
     MISSING: str | None = error.name
 else:
@@ -49,12 +51,23 @@ class _Expired(Exception):
 
 
 class _Silence(Exception):
-    """A host did not answer; or, `proxied`, a node behind it did not."""
+    """A host gave no answer of use; or, `proxied`, a node behind it did not. `untrusted` is the error about
+    its certificate, where that is the reason.
+    """
 
-    def __init__(self, reason: str, *, proxied: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        proxied: bool = False,
+        timed_out: bool = False,
+        untrusted: CertificateRefused | None = None,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.proxied = proxied
+        self.timed_out = timed_out
+        self.untrusted = untrusted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +92,8 @@ class Session:
         demand_ca(connection.ca_path)
         self._connection = connection
         self._lock = threading.Lock()
-        self._link = self._open_any(0)
+        self._answered_at: float | None = None
+        self._link = self._open_any(0, {})
 
     @property
     def version(self) -> str:
@@ -89,6 +103,13 @@ class Session:
     @property
     def major(self) -> int:
         return int(self.version.partition(".")[0])
+
+    @property
+    def platform_time(self) -> float | None:
+        """Seconds since 1970 by the clock of the host that answers, at its last answer; None where it did
+        not say.
+        """
+        return self._answered_at
 
     def get(self, path: str, **params: object) -> Any:
         return self._send("get", path, params)
@@ -115,7 +136,7 @@ class Session:
         self._link.api._store["session"].close()
 
     def _send(self, method: Method, path: str, params: Mapping[str, object]) -> Any:
-        silent: dict[str, str] = {}
+        silent: dict[str, _Silence] = {}
         renewed = False
         attempts = max(2, len(self._connection.api_hosts))
         while True:
@@ -127,28 +148,42 @@ class Session:
                 if renewed or self._connection.api_token_id:
                     raise self._not_accepted(renewed) from None
                 renewed = True
-                self._replace(link, link.index)
+                self._replace(link, link.index, silent)
             except _Silence as silence:
-                silent[self._connection.api_hosts[link.index]] = silence.reason
+                silent[self._connection.api_hosts[link.index]] = silence
                 attempts -= 1
                 if method != "get":
                     raise self._unanswered(link, silence, f"{method.upper()} {path}") from None
+                if silence.timed_out and path.startswith("nodes/") and self._answers(link):
+                    # Another host would wait for that node just as long.
+                    raise _gave_up(path, {self._connection.api_hosts[link.index]: silence}) from None
                 if not attempts:
-                    raise _gave_up(path, silent, proxied=silence.proxied) from None
-                self._replace(link, link.index + 1)
+                    raise _gave_up(path, silent) from None
+                if not silence.proxied or len(self._connection.api_hosts) > 1:
+                    self._replace(link, link.index + 1, silent)
+
+    def _answers(self, link: _Link) -> bool:
+        """Whether the host itself answers, though a call for one of the nodes ran out of time."""
+        try:
+            self._call(link.api, "get", "version", {})
+        except (_Expired, _Silence, PlatformError):
+            return False
+        return True
 
     def _call(self, api: Any, method: Method, path: str, params: Mapping[str, object]) -> Any:
         call = f"{method.upper()} {path}"
         try:
             answer = getattr(api(path), method)(**params)
         except ResourceException as error:
+            text = str(error.content or "")
+            if passed_on(error.status_code) or host_trouble(error.status_code, text):
+                proxied = passed_on(error.status_code) and path.startswith("nodes/")
+                raise _Silence(f"{error.status_code} {text}", proxied=proxied) from None
             if error.status_code == 401:
                 raise _Expired from None
-            if error.status_code in PROXY_ERRORS:
-                raise _Silence(f"{error.status_code} {error.content}", proxied=True) from None
-            raise refusal(error.status_code, str(error.content or ""), error.errors, call) from None
-        except AuthenticationError:
-            # The library wanted to exchange the ticket for a new one, but it was too old already.
+            raise refusal(error.status_code, text, error.errors, call) from None
+        except LoginFailed:
+            # The ticket was to be exchanged for a new one, but it was too old already.
             raise _Expired from None
         except requests.exceptions.RequestException as error:
             raise self._silence(error) from None
@@ -159,38 +194,50 @@ class Session:
             raise _not_proxmox(call)
         return answer
 
-    def _replace(self, link: _Link, start: int) -> None:
+    def _replace(self, link: _Link, start: int, silent: Mapping[str, _Silence]) -> None:
         """Open a new link in place of this one, unless another thread has done so already."""
         with self._lock:
             if self._link is link:
-                self._link = self._open_any(start)
+                self._link = self._open_any(start, silent)
 
-    def _open_any(self, start: int) -> _Link:
+    def _open_any(self, start: int, before: Mapping[str, _Silence]) -> _Link:
+        """`before` is what kept hosts from answering until now."""
         hosts = self._connection.api_hosts
-        silent: dict[str, str] = {}
+        silent = dict(before)
         for offset in range(len(hosts)):
             index = (start + offset) % len(hosts)
             try:
                 return self._open(index)
             except _Silence as silence:
-                silent[hosts[index]] = silence.reason
-        raise _gave_up("", silent, proxied=False)
+                silent[hosts[index]] = silence
+        raise _gave_up("", silent)
 
     def _open(self, index: int) -> _Link:
         connection, host = self._connection, self._connection.api_hosts[index]
+        verify = (connection.ca_path or True) if connection.validate_certs else False
         try:
             api = ProxmoxAPI(
                 host,
                 port=connection.api_port,
                 user=connection.api_user,
-                password=connection.api_password,
-                token_name=connection.api_token_id,
-                token_value=connection.api_token_secret,
-                verify_ssl=(connection.ca_path or True) if connection.validate_certs else False,
+                # With a token, even an empty one, the library sends nothing yet.
+                token_name=connection.api_token_id or "",
+                token_value=connection.api_token_secret or "",
+                verify_ssl=verify,
                 timeout=connection.api_timeout,
             )
-        except AuthenticationError as error:
-            raise self._login_error(str(error)) from None
+            api._store["session"].hooks["response"].append(self._hear)
+            if not connection.api_token_id:
+                api._backend.auth = api._store["session"].auth = Ticket(
+                    plain_session(requests.Session, self._hear),
+                    api._backend.get_base_url(),
+                    connection.api_user,
+                    connection.api_password or "",
+                    verify=verify,
+                    timeout=connection.api_timeout,
+                )
+        except LoginFailed as failed:
+            raise self._login_error(failed) from None
         except (requests.exceptions.JSONDecodeError, KeyError, TypeError):
             raise _not_proxmox(f"login at {host}") from None
         except requests.exceptions.RequestException as error:
@@ -205,12 +252,22 @@ class Session:
             )
         return _Link(api, index, version)
 
-    def _login_error(self, text: str) -> Exception:
-        """The library tells the status of a refused login only in its text."""
-        found = re.search(r"code: (\d+)", text)
-        if found is not None and found[1] != "401":
-            return _Silence(f"the login failed with status {found[1]}")
-        if "Two Factor" in text:
+    def _hear(self, answer: requests.Response, **_options: object) -> None:
+        """Of every answer, before anything is made of it: its time, and that credentials go nowhere else."""
+        try:
+            date = parsedate_to_datetime(answer.headers.get("Date", ""))
+        except ValueError:
+            pass
+        else:
+            self._answered_at = date.timestamp()
+        if answer.is_redirect:
+            target = str(answer.headers.get("Location")).partition("?")[0]
+            raise _Silence(f"it redirects to {target}, and credentials are not sent there")
+
+    def _login_error(self, failed: LoginFailed) -> Exception:
+        if failed.status != 401:
+            return _Silence(str(failed))
+        if failed.second_factor:
             return AuthenticationFailed(
                 f"the user {self._connection.api_user} needs a second factor",
                 hint="Use an API token (api_token_id, api_token_secret)",
@@ -234,18 +291,20 @@ class Session:
     def _unanswered(self, link: _Link, silence: _Silence, call: str) -> Unanswered:
         """Also looks for a host that answers, for the next call."""
         try:
-            self._replace(link, link.index + 1)
-        except Unreachable as error:
+            self._replace(link, link.index + 1, {})
+        except (Unreachable, CertificateRefused) as error:
             return Unanswered(f"it may have been carried out, but {error}", where=call)
         return Unanswered(f"it may have been carried out, but no answer came: {silence.reason}", where=call)
 
-    def _silence(self, error: requests.exceptions.RequestException) -> _Silence | CertificateRefused:
+    def _silence(self, error: requests.exceptions.RequestException) -> _Silence:
         refused = about_certificate(
             error,
             where=str(getattr(error.request, "url", "")).partition("/api2")[0],
             hint="Name the CA that signed it with ca_path (on a node: /etc/pve/pve-root-ca.pem)",
         )
-        return refused or _Silence(reason(error, self._connection.api_timeout))
+        if refused is not None:
+            return _Silence(refused.what, untrusted=refused)
+        return _Silence(reason(error, self._connection.api_timeout), timed_out=timed_out(error))
 
 
 def _not_proxmox(where: str) -> UnexpectedAnswer:
@@ -254,12 +313,19 @@ def _not_proxmox(where: str) -> UnexpectedAnswer:
     )
 
 
-def _gave_up(path: str, silent: Mapping[str, str], *, proxied: bool) -> Unreachable:
-    reasons = "; ".join(f"{host}: {reason}" for host, reason in silent.items())
-    if proxied:
+def _gave_up(path: str, silent: Mapping[str, _Silence]) -> Unreachable | CertificateRefused:
+    """The error that names each host with its reason."""
+    reasons = "; ".join(f"{host}: {silence.reason}" for host, silence in silent.items())
+    last = list(silent.values())[-1]
+    if path.startswith("nodes/") and (last.proxied or last.timed_out):
         return NodeSilent(f"the node does not answer: {reasons}", where=f"GET {path}")
+    untrusted = [silence.untrusted for silence in silent.values() if silence.untrusted is not None]
+    if len(silent) == 1 and untrusted:
+        return untrusted[0]
+    if len(untrusted) == len(silent):
+        return CertificateRefused(reasons, where="platform proxmox", hint=untrusted[0].hint)
     return Unreachable(
         f"none of the API hosts answers: {reasons}",
         where="platform proxmox",
-        hint="Check api_host and api_port",
+        hint="Check api_host and api_port" + (", and ca_path" if untrusted else ""),
     )

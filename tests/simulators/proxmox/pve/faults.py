@@ -25,3 +25,7 @@ class Switches(Faults):
         self.grants: dict[str, dict[str, list[str]]] = {}
         self.options: dict[str, Any] = {}
         self.offline_status: list[Any] = [595, "No route to host"]
+        self.hung_nodes: list[str] = []
+        """Nodes whose daemons accept calls and never answer them, though corosync sees them."""
+        self.hang_seconds = 30.0
+        """How long the host that passes a call on waits for such a node."""

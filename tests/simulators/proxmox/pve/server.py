@@ -26,6 +26,10 @@ class Dropped(Exception):
     """The connection is to be closed without an answer."""
 
 
+class Hung(Exception):
+    """The node that the call is for does not answer, and is waited for."""
+
+
 class Server(TlsServer):
     """One cluster on one port."""
 
@@ -65,6 +69,9 @@ class Handler(TlsHandler):
             self._send(error.status, error.message, _error_body(error) if error.body else b"")
         except Dropped:
             self.close_connection = True
+        except Hung:
+            time.sleep(self.server.world.switches.hang_seconds)
+            self._send(596, "Connection timed out", b"")
 
     def _api(self, path: str, query: str, body: bytes) -> tuple[int, str, bytes]:
         world, access = self.server.world, self.server.access
@@ -87,9 +94,12 @@ class Handler(TlsHandler):
             template = f"{self.command} {route.path}"
             concrete = f"{self.command} {path.rstrip('/')}"
             world.calls[template] += 1
+            hung = names.get("node") in world.switches.hung_nodes
             drop = world.switches.to_drop(template, concrete)
             if drop is not None and drop.when == "before":
                 raise Dropped
+            if hung:
+                raise Hung
             fault = world.switches.to_fail(template, concrete, [*names.values(), *map(str, given.values())])
             if fault is not None:
                 raise ApiError(fault.error, fault.message, body=fault.error not in WITHOUT_BODY)
@@ -100,6 +110,10 @@ class Handler(TlsHandler):
             {"data": result.rows, "total": result.total} if isinstance(result, Page) else {"data": result}
         )
         return 200, "OK", json.dumps(envelope, separators=(",", ":")).encode()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date of an answer, by the cluster's clock."""
+        return super().date_time_string(self.server.world.clock() if timestamp is None else timestamp)
 
     def _parameters(self, query: str, body: bytes) -> dict[str, object]:
         given: dict[str, object] = dict(parse_qsl(query, keep_blank_values=True))
