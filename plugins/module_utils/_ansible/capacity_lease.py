@@ -117,7 +117,7 @@ def _seen(given: Mapping[str, Any] | None) -> dict[str, int] | None:
         return None
     counts = {}
     for cluster, count in given.items():
-        if isinstance(count, bool) or not str(count).isdigit():
+        if isinstance(count, bool) or not str(count).isdecimal() or len(str(count)) > 18:
             raise InputError(f"placements_seen.{cluster}", count, "a whole number of at least 0")
         counts[str(cluster)] = int(count)
     return counts

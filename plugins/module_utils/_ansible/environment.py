@@ -78,7 +78,7 @@ def missing(platform: str, option: str) -> InputError:
 
 def _typed(option: str, variable: str, text: str) -> Any:
     if option in ("port", "api_port", "proxy_port", "vmmanager_port"):
-        if not text.isdigit():
+        if not text.isdecimal() or len(text) > 5:
             raise InputError(f"environment variable {variable}", text, "a port number")
         return int(text)
     if option == "validate_certs":

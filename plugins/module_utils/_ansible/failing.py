@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._model.errors import EvenKeelError
+from .._model.errors import EvenKeelError, InputError
+from .._model.texts import is_storable
 from .environment import SECRETS, STATE_VARIABLE, VARIABLES
+
+# Such options are seconds, of which this is 30 years, or percentages; sizes are whole numbers.
+_LARGEST = 1_000_000_000
 
 
 def run_module(module: AnsibleModule, verb: Callable[[dict[str, Any], bool], dict[str, Any]]) -> None:
     """Call a verb with the options and whether this is check mode, and end the module with what it gives."""
     try:
+        refuse_unusable(module.params, module.no_log_values)
         result = verb(module.params, module.check_mode)
     except EvenKeelError as error:
         module.fail_json(msg=str(error), error=type(error).__name__)
@@ -25,6 +30,21 @@ def run_module(module: AnsibleModule, verb: Callable[[dict[str, Any], bool], dic
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
+
+
+def refuse_unusable(params: Mapping[str, Any], secrets: Collection[str] = ()) -> None:
+    """Raises InputError for an option that no verb could use: a number of seconds that is NaN or infinite, or
+    a text that neither a file's name nor a database can hold. What is inside of dictionaries is checked where
+    it is read.
+    """
+    for option, value in params.items():
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, str) and not is_storable(item):
+                shown = "a secret" if item in secrets else item
+                raise InputError(option, shown, "a text without NUL and without halves of surrogate pairs")
+            largest = _LARGEST if isinstance(item, float) else 2**62
+            if isinstance(item, (int, float)) and not -largest <= item <= largest:
+                raise InputError(option, item, f"a number between -{largest} and {largest}")
 
 
 def hide_secrets(module: AnsibleModule, environment: Mapping[str, str]) -> None:

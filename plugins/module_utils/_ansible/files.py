@@ -10,7 +10,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from .._model.errors import EvenKeelError
+from .._model.errors import EvenKeelError, InputError
+from .._model.texts import parsed_json
 
 
 class FileError(EvenKeelError):
@@ -25,14 +26,15 @@ def read_json(path: str, option: str) -> object:
         text = _named(path, option).read_text(encoding="utf-8")
         if not text.strip():
             raise FileError(f"{path} is empty", where=option)
-        return json.loads(text)
+        return parsed_json(text, option)
     except OSError as error:
         raise FileError(f"{path} can't be read: {error.strerror}", where=option) from None
-    except ValueError as error:
-        # Of text that is no UTF-8, of text that is no JSON, and of numbers with thousands of digits.
+    except UnicodeDecodeError as error:
         raise FileError(f"{path} is not JSON: {error}", where=option) from None
-    except RecursionError:
-        raise FileError(f"{path} is nested too deep", where=option) from None
+    except InputError as error:
+        raise FileError(f"{path} is not {error.expected}", where=option) from None
+    except ValueError:
+        raise FileError(f"{path!r} is not a path", where=option) from None
     except MemoryError:
         raise FileError(f"{path} is too large for the memory that there is", where=option) from None
 
@@ -45,8 +47,8 @@ def write_json(path: str, value: object, option: str) -> None:
 def write_text(path: str, text: str, option: str, *, mode: int = 0o600) -> None:
     """As `write_json`, for a text, and for others to read as far as `mode` lets them."""
     # Where a link leads is written, so that the link stays; and nothing but a file is ever replaced.
-    target = Path(os.path.realpath(_named(path, option)))
     try:
+        target = Path(os.path.realpath(_named(path, option)))
         if target.exists() and not target.is_file():
             raise FileError(f"{path} can't be written: it is not a regular file", where=option)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,11 +60,14 @@ def write_text(path: str, text: str, option: str, *, mode: int = 0o600) -> None:
                 os.fchmod(descriptor, mode)
                 os.fsync(stream.fileno())
             os.replace(name, target)
-        except OSError:
+        except (OSError, ValueError):
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise FileError(f"{path} can't be written: {error.strerror}", where=option) from None
+    except ValueError:
+        # A NUL in the path, or half of a surrogate pair in the path or the text.
+        raise FileError(f"{path!r} can't be written: a character in it can't be used", where=option) from None
 
 
 def _named(path: str, option: str) -> Path:

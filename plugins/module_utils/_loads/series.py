@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from .._model.regexes import compiled
 from .._model.snapshot import Snapshot
 from .prometheus import Series, usable
 from .queries import Of, Query
@@ -66,14 +66,14 @@ class Found:
 
 def assign(series: Iterable[Series], query: Query, names: Names) -> Found:
     """Which series is whose. One that is nobody's is left aside: a Prometheus sees more than one cluster."""
-    matches = re.compile(query.pattern).fullmatch
+    matches = compiled(query.pattern).fullmatch
     values: dict[str, float] = {}
     troubles: dict[str, str] = {}
     strangers = []
     for item in series:
         label = item.labels.get(query.label, "")
         match = matches(label)
-        text = "" if match is None else (match[1] if match.re.groups else match[0]) or ""
+        text = "" if match is None else match.group(1 if match.re.groups else 0) or ""
         identity = names.find(text)
         if identity is None:
             strangers.append(f'{query.label}="{label}"')

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from .._model.codec import Bounds, decode
 from .._model.errors import InputError
+from .._model.regexes import check_regex
 from .fallback import Fallback
 from .queries import PRESSURES, READY, Exporter, Metric, Of, Query
 
@@ -89,7 +89,4 @@ class Settings:
 def _check(query: Query, path: str) -> None:
     if query.of == "guest" and query.metric in PRESSURES:
         raise InputError(f"{path}.metric", query.metric, "a metric of guests; pressure is one of hosts")
-    try:
-        re.compile(query.pattern)
-    except re.error as error:
-        raise InputError(f"{path}.pattern", query.pattern, f"a regular expression: {error}") from None
+    check_regex(query.pattern, f"{path}.pattern")

@@ -20,6 +20,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from .errors import InputError
+from .texts import is_storable
 
 T = TypeVar("T")
 # Sums and products of numbers up to this are finite, and no host has as much of anything: a yottabyte.
@@ -92,9 +93,11 @@ def _decoder(hint: Any) -> Decoder:
 
 
 def _string(value: Any) -> Any:
-    if isinstance(value, str):
-        return value
-    raise InputError("", value, "a text")
+    if not isinstance(value, str):
+        raise InputError("", value, "a text")
+    if not is_storable(value):
+        raise InputError("", value, "a text without NUL and without halves of surrogate pairs")
+    return value
 
 
 def _integer(value: Any) -> Any:

@@ -12,8 +12,9 @@ from typing import Annotated, Final, Literal
 from .codec import Bounds, decode, encode
 from .errors import InputError
 from .policy import Policy
+from .regexes import check_regex
 from .reservation import Reservation
-from .selector import Selector, check_regex
+from .selector import Selector
 from .snapshot import Amounts, Bytes, Id
 
 REQUEST_SCHEMA: Final = "evenkeel.cluster/placement_request/1"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from .errors import InputError
 from .goals import Metric, Relief, Thresholds
+from .regexes import check_regex
 from .rule_spec import check_rule_spec
-from .selector import Selector, check_regex
+from .selector import Selector
 from .windows import zone
 
 if TYPE_CHECKING:

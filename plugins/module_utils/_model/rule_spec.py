@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from .codec import Bounds
 from .errors import InputError
-from .selector import Selector, check_regex
+from .regexes import check_regex
+from .selector import Selector
 from .snapshot import Id, RuleKind
 
 

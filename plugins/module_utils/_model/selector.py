@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
-
-from .errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +20,3 @@ class Selector:
     pools: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     kinds: Annotated[tuple[Literal["vm", "container"], ...], "guests only"] = ()
-
-
-def check_regex(regex: str | None, path: str) -> None:
-    """Raises InputError for what is no regular expression; None is none, which is fine."""
-    if regex is None:
-        return
-    try:
-        re.compile(regex)
-    except re.error as error:
-        raise InputError(path, regex, f"a regular expression: {error}") from None

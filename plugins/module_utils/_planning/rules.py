@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 
 from .._model.plan import Unresolved
 from .._model.policy import Policy
+from .._model.regexes import compiled
 from .._model.rule_spec import RuleSpec
 from .._model.snapshot import Guest, Rule, Snapshot
 from .select import select_guests, select_hosts
@@ -100,7 +101,7 @@ def _keys(spec: RuleSpec, guest: Guest) -> Iterable[str]:
     if spec.by == "name_prefix":
         return (TRAILING_DIGITS.sub("", guest.name) or guest.name,)
     if spec.by == "regex":
-        found = re.search(spec.pattern or "", guest.name)
+        found = compiled(spec.pattern or "").search(guest.name)
         if found is None:
             return ()
         return ((found.group(1) if found.re.groups else found.group(0)) or "",)

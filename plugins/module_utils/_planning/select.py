@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from .._model.regexes import compiled
 from .._model.selector import Selector
 from .._model.snapshot import Guest, Host
 from .errors import PlanningError
@@ -64,4 +64,4 @@ def _named(selector: Selector, id_: str, name: str) -> bool:
     for pattern in selector.names:
         if pattern in (id_, name) or fnmatchcase(name, pattern):
             return True
-    return selector.regex is not None and re.match(selector.regex, name) is not None
+    return selector.regex is not None and compiled(selector.regex).match(name) is not None

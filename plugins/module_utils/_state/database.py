@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._model.urls import Url
 from .engines import engine_for, reading
 from .errors import StateBusy, StateError, StateUnavailable
 from .library import require, sa
@@ -51,10 +52,11 @@ class Retry:
 class Database:
     """An open database whose tables are of the newest version. Use it in `with`, or close it."""
 
-    def __init__(self, engine: Engine, where: str, retry: Retry) -> None:
+    def __init__(self, engine: Engine, url: Url, retry: Retry) -> None:
         self._engine = engine
         self._reading = reading(engine)
-        self._where = where
+        self._url = url
+        self._where = str(url)
         self._retry = retry
         # Nearly always there is nothing to do, and then nobody is to wait for it.
         if not self.read(is_newest):
@@ -100,7 +102,7 @@ class Database:
         self.close()
 
     def _unavailable(self, error: Any) -> StateError:
-        said = str(error.orig).strip().splitlines()
+        said = self._url.hidden(str(error.orig)).strip().splitlines()
         return StateUnavailable(said[0] if said else type(error.orig).__name__, where=self._where)
 
 
@@ -111,8 +113,8 @@ def open_database(url: str, retry: Retry | None = None) -> Database:
     Raises StateLibraryMissing, StateUnavailable, StateTooNew, and StateError for a URL that is none of these.
     """
     require()
-    engine, where = engine_for(url)
-    return Database(engine, where, retry or Retry())
+    engine, address = engine_for(url)
+    return Database(engine, address, retry or Retry())
 
 
 def clock(connection: Connection) -> Any:

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._model.urls import Url, UrlError, parsed_url
 from .errors import StateError, StateLibraryMissing, StateUnavailable
 from .library import sa
 from .turnstile import Turnstile
 from .urls import SQLITE
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import Connection, Engine
 
 # How long SQLite waits for another process to finish its transaction.
 _SQLITE_PATIENCE_SECONDS = 10
@@ -24,20 +25,21 @@ _SQLITE_PATIENCE_SECONDS = 10
 _TURN_PATIENCE_SECONDS = 60
 _CONNECT_SECONDS = 10
 _PSYCOPG = "postgresql+psycopg"
+_POSTGRESQL = ("postgresql", _PSYCOPG)
 _TURN = "evenkeel_turn"
 READS = "evenkeel_reads"
 """The execution option of a transaction that only reads."""
 
 
-def engine_for(url: str) -> tuple[Engine, str]:
-    """The engine, and the URL without its password. Nothing is connected yet; on SQLite the file is made.
+def engine_for(text: str) -> tuple[Engine, Url]:
+    """The engine, and its URL. Nothing is connected yet; on SQLite the file is made.
 
     Raises StateError for a URL that is of no use, StateLibraryMissing, and StateUnavailable for a file that
     can't be made.
     """
-    parsed = _parsed(url)
-    engine = _sqlite(parsed) if parsed.drivername in SQLITE else _postgresql(parsed)
-    return engine, parsed.render_as_string(hide_password=True)
+    url = _parsed(text)
+    engine = _sqlite(url) if url.scheme in SQLITE else _postgresql(url)
+    return engine, url
 
 
 def reading(engine: Engine) -> Engine:
@@ -48,42 +50,47 @@ def reading(engine: Engine) -> Engine:
     return engine.execution_options(**options)
 
 
-def _parsed(url: str) -> URL:
+def _parsed(text: str) -> Url:
+    scheme, separator, _rest = text.partition("://")
+    if separator and scheme.isalnum() and scheme not in (*SQLITE, *_POSTGRESQL):
+        raise _unsupported(scheme)
     try:
-        parsed: URL = sa.engine.make_url(url)
-    except sa.exc.ArgumentError:
-        # Not shown: it may hold a password.
+        url = parsed_url(text, "state_url", f"sqlite:///PATH or {_PSYCOPG}://USER:PASSWORD@HOST/DATABASE")
+    except UrlError as error:
+        raise StateError(error.what, where=error.where, hint=error.hint) from None
+    if url.scheme not in (*SQLITE, *_POSTGRESQL):
+        raise _unsupported(url.scheme)
+    if url.scheme in SQLITE and url.host:
         raise StateError(
-            "what was given is no URL",
-            where="state_url",
-            hint=f"Write sqlite:///PATH or {_PSYCOPG}://USER:PASSWORD@HOST/DATABASE",
-        ) from None
-    if parsed.drivername == "postgresql":
-        return parsed.set(drivername=_PSYCOPG)
-    if parsed.drivername not in (*SQLITE, _PSYCOPG):
-        raise StateError(
-            f"databases of the kind {parsed.drivername} are not supported",
-            where="state_url",
-            hint=f"Use sqlite or {_PSYCOPG}",
+            "a URL of SQLite names a file, and no server", where="state_url", hint="Write sqlite:///PATH"
         )
-    return parsed
+    return url
 
 
-def _sqlite(url: URL) -> Engine:
+def _unsupported(scheme: str) -> StateError:
+    return StateError(
+        f"databases of the kind {scheme} are not supported",
+        where="state_url",
+        hint=f"Use sqlite or {_PSYCOPG}",
+    )
+
+
+def _sqlite(url: Url) -> Engine:
     path = None
-    if url.database not in (None, "", ":memory:"):
-        path = Path(url.database or "").expanduser()
-        url = url.set(database=str(path))
+    if url.path not in ("", ":memory:"):
+        path = Path(url.path).expanduser()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            said = error.strerror if isinstance(error, OSError) else "a character in it can't be used"
             raise StateUnavailable(
-                f"{path} can't be opened: {error.strerror}",
+                f"{path} can't be opened: {said}",
                 where="state_url",
                 hint="Name another place, such as sqlite:////var/lib/evenkeel/state.db",
             ) from None
-    engine: Engine = sa.create_engine(url, connect_args={"timeout": _SQLITE_PATIENCE_SECONDS})
+    address = sa.URL.create(url.scheme, database=None if path is None else str(path), query=url.options)
+    engine: Engine = sa.create_engine(address, connect_args={"timeout": _SQLITE_PATIENCE_SECONDS})
     sa.event.listen(engine, "connect", _sqlite_connected)
     turns = None if path is None else Turnstile(path, _TURN_PATIENCE_SECONDS)
     sa.event.listen(engine, "begin", partial(_sqlite_begun, turns))
@@ -111,10 +118,13 @@ def _sqlite_ended(_connection: Any, record: Any) -> None:
     Turnstile.leave(record.info.pop(_TURN, None))
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: Url) -> Engine:
+    address = sa.URL.create(
+        _PSYCOPG, url.user, url.password, url.host or None, url.port, url.path or None, url.options
+    )
     try:
         engine: Engine = sa.create_engine(
-            url,
+            address,
             isolation_level="SERIALIZABLE",
             pool_pre_ping=True,
             connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": "evenkeel"},

@@ -27,7 +27,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.files im
         (b'{"hosts": [', "is not JSON: "),
         (b"\xff\xfe{", "is not JSON: .*utf-8"),
         (b"1" + b"0" * 5000, "is not JSON: .*digits"),
-        (b"[" * 100_000, "is nested too deep"),
+        (b"[" * 100_000, "is not JSON: it is nested too deep"),
     ],
 )
 def test_what_is_no_document(tmp_path: Path, content: bytes, message: str) -> None:

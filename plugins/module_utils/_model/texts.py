@@ -1,0 +1,43 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Texts from outside: what can be kept and shown, and JSON in them."""
+
+from __future__ import annotations
+
+import json
+
+from .errors import InputError
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database and file can keep a text: it has no NUL and no half of a surrogate pair."""
+    if "\0" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def parsed_json(text: str | bytes, path: str) -> object:
+    """Parsed JSON of any text whatever. `path` names it in the InputError that is raised for what is none.
+
+    NaN and infinite numbers pass, so that whoever reads on can name the field that they stand in.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, OverflowError) as error:
+        # Of bytes that are no UTF-8, of text that is no JSON, and of numbers with thousands of digits.
+        raise _not_json(path, str(error)) from None
+    except RecursionError:
+        raise _not_json(path, "it is nested too deep") from None
+    except MemoryError:
+        raise _not_json(path, "it is too large for the free memory") from None
+
+
+def _not_json(path: str, why: str) -> InputError:
+    return InputError(path, "the text", f"JSON: {why}")
