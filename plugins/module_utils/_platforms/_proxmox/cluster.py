@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state of the cluster that a few calls tell, whatever its size. Private to the collection."""
+"""The state of the cluster that a few calls report, whatever its size."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..errors import NotFound, NotQuorate, UnexpectedAnswer
 from .answers import Row, flag, options, rows
+from .gaps import ONE_CALL
 from .session import Session
 
 REBALANCE = "ha-auto-rebalance"
@@ -17,11 +18,12 @@ REBALANCE = "ha-auto-rebalance"
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The cluster's name and its nodes' addresses, from /cluster/status."""
+    """The cluster's name and its nodes' addresses, from /cluster/status; `local` is the node that answers."""
 
     name: str
     quorate: bool
     addresses: Mapping[str, str]
+    local: str | None = None
 
     @classmethod
     def read(cls, session: Session) -> Membership:
@@ -35,6 +37,7 @@ class Membership:
             name=str((cluster or nodes[0]).get("name")),
             quorate=cluster is None or flag(cluster.get("quorate")),
             addresses={str(node.get("name")): str(node["ip"]) for node in nodes if node.get("ip")},
+            local=next((str(node.get("name")) for node in nodes if flag(node.get("local"))), None),
         )
 
     def demand(self, expected: str | None) -> None:
@@ -75,7 +78,33 @@ class Resources:
 
 
 def other_balancers(datacenter: Row) -> tuple[str, ...]:
-    """Proxmox VE 9.2 can move HA guests for balance by itself (crs: ha-auto-rebalance=1)."""
+    """Proxmox VE 9.2 can move HA guests for balance by itself (crs: ha-auto-rebalance=1), which it only does
+    where its scheduler looks at loads.
+    """
     crs = datacenter.get("crs")
     settings = crs if isinstance(crs, Mapping) else options(crs or "")
-    return (f"Proxmox VE crs {REBALANCE}",) if flag(settings.get(REBALANCE)) else ()
+    acts = flag(settings.get(REBALANCE)) and settings.get("ha") in ("static", "dynamic")
+    return (f"Proxmox VE crs {REBALANCE}",) if acts else ()
+
+
+def instance(session: Session, membership: Membership) -> str | None:
+    """The fingerprint of the cluster's own certificate authority, which is made with the cluster and the same
+    on all of its nodes: names of clusters are not unique. None where it can't be read.
+    """
+    if membership.local is None:
+        return None
+    path = f"nodes/{membership.local}/certificates/info"
+    try:
+        certificates = rows(session.get(path), path)
+    except ONE_CALL:
+        return None
+    found = next(
+        (
+            str(entry.get("fingerprint") or "")
+            for entry in certificates
+            if str(entry.get("filename")).endswith("pve-root-ca.pem")
+        ),
+        "",
+    )
+    digits = found.replace(":", "").lower()
+    return f"ca:{digits[:32]}" if digits else None

@@ -1,88 +1,73 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that a few calls tell of the whole cluster, whatever its size. Private to the collection."""
+"""All that is known of the whole cluster before its nodes and guests are asked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from .answers import Row, amount, interrupted, moment, row, rows, succeeded
+from .answers import Row, row, rows
 from .cluster import Membership, Resources
+from .gaps import Gaps
 from .ha import HighAvailability, NodeStates
+from .past import PastMigrations
 from .session import Session
 from .storages import Storage, storages
-
-_MIGRATIONS = frozenset({"qmigrate", "vzmigrate"})
+from .under_way import UnderWay
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """`replicated` are guests with replication jobs; `migrated_at` says when guests were last migrated and
-    `failed_at` when that last failed, `changed_at` (seconds since 1970) when nodes last gave or received one.
+    """`replicas` are the nodes that guests are replicated to; `listed_storages` all storages that the account
+    sees, those too that hold nothing of guests.
     """
 
     membership: Membership
     resources: Resources
     storages: Mapping[str, Storage]
+    listed_storages: frozenset[str]
     ha: HighAvailability
     node_states: NodeStates
     options: Row
-    replicated: frozenset[str]
-    migrated_at: Mapping[str, str]
-    failed_at: Mapping[str, str]
-    changed_at: Mapping[str, float]
+    tasks: tuple[Row, ...] = ()
+    replicas: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    history: PastMigrations = field(default_factory=PastMigrations)
+    busy: UnderWay = field(default_factory=UnderWay)
 
     @classmethod
-    def read(cls, session: Session, membership: Membership) -> ClusterFacts:
+    def read(cls, session: Session, membership: Membership, now: float, gaps: Gaps) -> ClusterFacts:
+        """`now` is the present moment by the platform's clock."""
         resources = Resources.read(session)
-        replication = rows(session.get("cluster/replication"), "cluster/replication")
-        tried = _migrations(rows(session.get("cluster/tasks"), "cluster/tasks"))
-        migrations = [migration for migration in tried if migration.well]
+        replication = gaps.tried(
+            lambda: rows(session.get("cluster/replication"), "cluster/replication"), "the replication jobs"
+        )
+        tasks = gaps.tried(
+            lambda: rows(session.get("cluster/tasks"), "cluster/tasks"),
+            "the tasks under way and of late",
+            hides=("history",),
+        )
+        listed = rows(session.get("storage"), "storage")
+        states = NodeStates.read(session, now)
         return cls(
             membership=membership,
             resources=resources,
-            storages=storages(rows(session.get("storage"), "storage"), resources.storages),
+            storages=storages(listed, resources.storages),
+            listed_storages=frozenset(str(entry.get("storage")) for entry in listed),
             ha=HighAvailability.read(session),
-            node_states=NodeStates.read(session),
+            node_states=states,
             options=row(session.get("cluster/options"), "cluster/options"),
-            replicated=frozenset(str(job.get("guest")) for job in replication),
-            migrated_at={migration.guest: moment(migration.end) for migration in migrations},
-            failed_at={migration.guest: moment(migration.end) for migration in tried if not migration.well},
-            changed_at=_changes(migrations, resources),
+            tasks=tuple(tasks or ()),
+            replicas=replicas(replication or ()),
+            history=PastMigrations.read(session, tasks or (), resources, now, gaps),
+            busy=UnderWay.read(session, tasks or (), resources, states),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Migration:
-    """One that has ended, well or not."""
-
-    guest: str
-    source: str
-    end: float
-    well: bool
-
-
-def _migrations(tasks: Iterable[Row]) -> list[_Migration]:
-    """As far back as the nodes' lists of recent tasks go; the last one comes last. What somebody has stopped
-    is left out: nothing is wrong with that guest.
-    """
-    found = [
-        _Migration(str(task.get("id")), str(task.get("node")), end, succeeded(task.get("status")))
-        for task in tasks
-        if task.get("type") in _MIGRATIONS
-        and (end := amount(task.get("endtime")))
-        and not interrupted(task.get("status"))
-    ]
-    return sorted(found, key=lambda migration: migration.end)
-
-
-def _changes(migrations: Iterable[_Migration], resources: Resources) -> dict[str, float]:
-    """When nodes last gave or received a guest. Where one went is known of the last time: it is there."""
-    result: dict[str, float] = {}
-    places = {str(entry.get("vmid")): str(entry.get("node")) for entry in resources.guests}
-    for migration in migrations:
-        result[migration.source] = migration.end
-        result[places.get(migration.guest, migration.source)] = migration.end
-    return result
+def replicas(jobs: Iterable[Row]) -> dict[str, frozenset[str]]:
+    """Proxmox VE migrates a running guest that has replication jobs to their targets only."""
+    found: dict[str, set[str]] = {}
+    for job in jobs:
+        found.setdefault(str(job.get("guest")), set()).add(str(job.get("target")))
+    return {guest: frozenset(targets) for guest, targets in found.items()}

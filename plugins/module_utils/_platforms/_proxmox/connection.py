@@ -27,7 +27,7 @@ class ProxmoxConnection:
     api_token_secret: str | None = field(default=None, repr=False)
     validate_certs: bool = True
     ca_path: str | None = None
-    api_timeout: float = 30
+    api_timeout: float = 45
     cluster: str | None = None
     window_seconds: int = 0
     workers: int = 8

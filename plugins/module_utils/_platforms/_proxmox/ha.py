@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""High availability: its rules (9.x) or groups (8.x), and the nodes that it has in maintenance.
-
-Private to the collection.
-"""
+"""High availability: its rules (9.x) or groups (8.x), and the nodes that it has in maintenance."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from typing import Any
 
 from ..._model.snapshot import Rule, RuleKind
 from .answers import Row, amount, flag, names, row, rows, whole
+from .gaps import in_order
 from .session import Session
 
 # States in which a guest is in HA's hands, and takes no request of ours.
@@ -23,12 +21,11 @@ BROKEN = frozenset({"error", "fence", "recovery"})
 LOST = frozenset({"unknown", "fence", "gone"})
 # How long the manager's state of the nodes is good: it writes a new one every ten seconds.
 FRESH_SECONDS = 60.0
-_KINDS: Mapping[str, RuleKind] = {"positive": "affinity", "negative": "anti_affinity"}
 
 
 @dataclass(frozen=True, slots=True)
 class HighAvailability:
-    """What /cluster/ha tells, as it is: 9.x has rules, 8.x and a 9.x that is still on its way have groups."""
+    """What /cluster/ha holds, as it is: 9.x has rules, 8.x has groups."""
 
     resources: tuple[Row, ...]
     rules: tuple[Row, ...]
@@ -38,44 +35,71 @@ class HighAvailability:
     def read(cls, session: Session) -> HighAvailability:
         resources = rows(session.get("cluster/ha/resources"), "cluster/ha/resources")
         rules: list[Row] = []
-        if session.major >= 9:
-            rules = rows(session.get("cluster/ha/rules"), "cluster/ha/rules")
         groups: list[Row] = []
-        # Once groups were turned into rules, asking for them is an error; no resource names one then.
-        if any(resource.get("group") for resource in resources):
+        if session.major >= 9:
+            # Groups that were not yet turned into rules are shown as rules too.
+            rules = rows(session.get("cluster/ha/rules"), "cluster/ha/rules")
+        elif any(resource.get("group") for resource in resources):
             groups = rows(session.get("cluster/ha/groups"), "cluster/ha/groups")
         return cls(tuple(resources), tuple(rules), tuple(groups))
 
     def as_rules(self, active: Collection[str]) -> Iterator[Rule]:
-        """Those in force; `active` are the nodes that may receive guests."""
-        members: dict[str, list[Row]] = {}
-        by_sid = {str(resource.get("sid")): resource for resource in self.resources}
+        """Those in force, as HA itself takes them; `active` are the nodes that may receive guests. No rule
+        binds what HA does not manage, or is told to ignore.
+        """
+        managed = {
+            str(resource.get("sid")): resource
+            for resource in self.resources
+            if resource.get("state") != "ignored"
+        }
+        together: list[tuple[str, frozenset[str]]] = []
         for entry in self.rules:
             if flag(entry.get("disable")) or entry.get("errors"):
                 continue
-            sids = names(entry.get("resources"))
-            source = f"ha-rule:{entry.get('rule')}"
+            name = str(entry.get("rule"))
+            sids = [sid for sid in names(entry.get("resources")) if sid in managed]
             if entry.get("type") == "node-affinity":
-                failback = all(flag(by_sid.get(sid, {}).get("failback", 1)) for sid in sids)
-                strict = flag(entry.get("strict"))
-                yield _pin(str(entry.get("rule")), source, sids, entry, strict, failback, active)
-            elif entry.get("affinity") in _KINDS:
-                yield Rule(
-                    name=str(entry.get("rule")),
-                    kind=_KINDS[str(entry["affinity"])],
-                    guests=_guests(sids),
-                    strict=True,
-                    source=source,
-                )
-        for resource in self.resources:
-            members.setdefault(str(resource.get("group") or ""), []).append(resource)
+                yield from _pins(name, sids, entry, managed, active)
+            elif entry.get("affinity") == "positive":
+                together = _merged(together, name, frozenset(sids))
+            elif entry.get("affinity") == "negative" and len(sids) > 1:
+                yield _bound(name, "anti_affinity", sids)
+        yield from (_bound(name, "affinity", in_order(sids)) for name, sids in together if len(sids) > 1)
         for group in self.groups:
             name = str(group.get("group"))
-            sids = tuple(str(resource.get("sid")) for resource in members.get(name, []))
+            sids = [sid for sid, resource in managed.items() if resource.get("group") == name]
             if sids:
                 failback = not flag(group.get("nofailback"))
                 strict = flag(group.get("restricted"))
                 yield _pin(name, f"ha-group:{name}", sids, group, strict, failback, active)
+
+
+def _merged(
+    together: Collection[tuple[str, frozenset[str]]], name: str, sids: frozenset[str]
+) -> list[tuple[str, frozenset[str]]]:
+    """HA makes one of the positive rules that share a resource."""
+    apart = [(other, theirs) for other, theirs in together if not theirs & sids]
+    joined = [(other, theirs) for other, theirs in together if theirs & sids]
+    names_of = [other for other, _theirs in joined]
+    return [*apart, ("+".join([*names_of, name]), sids.union(*(theirs for _other, theirs in joined)))]
+
+
+def _bound(name: str, kind: RuleKind, sids: Iterable[str]) -> Rule:
+    return Rule(name=name, kind=kind, guests=_guests(sids), strict=True, source=f"ha-rule:{name}")
+
+
+def _pins(
+    name: str, sids: Collection[str], entry: Row, managed: Mapping[str, Row], active: Collection[str]
+) -> Iterator[Rule]:
+    """Failback is each resource's own: those with it are bound otherwise than those without."""
+    back = [sid for sid in sids if flag(managed[sid].get("failback", 1))]
+    stay = [sid for sid in sids if sid not in back]
+    source, strict = f"ha-rule:{name}", flag(entry.get("strict"))
+    if back:
+        yield _pin(name, source, back, entry, strict, True, active)
+    if stay:
+        own = f"{name} (without failback)" if back else name
+        yield _pin(own, source, stay, entry, strict, False, active)
 
 
 def _pin(
@@ -118,9 +142,9 @@ def _guests(sids: Iterable[str]) -> tuple[str, ...]:
 class NodeStates:
     """What the HA manager thinks of the nodes; empty where HA was never used.
 
-    The manager writes it every ten seconds while it looks after anything. Idle, it leaves what it thought last:
-    after `FRESH_SECONDS` without a new one it says nothing of now. `disarmed` is the mode in which HA does
-    nothing at all: freeze (guests are held) or ignore (they are as if HA did not manage them).
+    The manager writes it every ten seconds while it looks after anything. An idle one leaves what it thought
+    last: after `FRESH_SECONDS` without a new one it says nothing of now. `disarmed` is the mode in which HA
+    does nothing at all: freeze (guests are held) or ignore (they are as if HA did not manage them).
     """
 
     states: Mapping[str, str] = field(default_factory=dict)
@@ -165,8 +189,8 @@ class NodeStates:
         return self.states.get(node) == "maintenance" or node in self.requested
 
     def usable(self, node: str) -> bool:
-        """Not being fenced, nor lost: HA would not let a guest go there. To be asked of nodes that are online:
-        an idle manager's old opinion of one is not taken for its state.
+        """Not being fenced, nor lost: HA would not let a guest go there. To be asked of nodes that are
+        online, for which an idle manager's old opinion does not count.
         """
         return not self.fresh or self.states.get(node) not in LOST
 

@@ -1,14 +1,16 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only a node itself tells: version, CPU, bridges and history. Private to the collection."""
+"""What only a node itself reports: version, CPU, bridges and history."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from .answers import row, rows
+from .answers import Row, row, rows
+from .cpu import features_of
+from .gaps import ONE_CALL, Gaps
 from .history import History, timeframe
 from .refusals import NodeSilent
 from .session import Session
@@ -16,34 +18,74 @@ from .session import Session
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """Of one node; `history` is None where it was not asked for."""
+    """Of one node. `history` is None where it was not asked for or can't be read, `bridges` where they can't;
+    `cpu_features` where the node does not say.
+    """
 
     version: str | None
     cpu_model: str | None
-    bridges: tuple[str, ...]
+    bridges: tuple[str, ...] | None
     history: History | None
+    cpu_features: frozenset[str] | None = None
 
 
-def read_node(session: Session, node: str, window_seconds: int, since: float) -> NodeFacts | None:
+def read_node(session: Session, node: str, window_seconds: int, since: float, gaps: Gaps) -> NodeFacts | None:
     """None for a node that does not answer. What its history holds from before `since` does not count."""
     status_path, network_path = f"nodes/{node}/status", f"nodes/{node}/network"
     try:
-        status = row(session.get(status_path), status_path)
-        network = rows(session.get(network_path, type="any_bridge"), network_path)
-        # The kernel's pressure figures are in the history of 9.x and nowhere else.
-        wanted = window_seconds or session.major >= 9
-        history = read_history(session, f"nodes/{node}", window_seconds, since) if wanted else None
-    except NodeSilent:
+        status = _status(session, status_path, node, gaps)
+        network = _network(session, network_path, node, gaps)
+    except NodeSilent as error:
+        gaps.note(
+            f"node {node} does not answer, though the cluster has it online ({error.what}): its guests stay "
+            "where they are. Look whether pveproxy and pvedaemon run there, and whether a storage hangs",
+            hosts=(node,),
+        )
         return None
+    # The kernel's pressure figures are in the history of 9.x and nowhere else.
+    wanted = window_seconds or session.major >= 9
+    history = (
+        gaps.tried(
+            lambda: read_history(session, f"nodes/{node}", window_seconds, since),
+            "the measured history",
+            host=node,
+            hides=("loads",),
+        )
+        if wanted
+        else None
+    )
     version = re.match(r"pve-manager/([^/]+)", str(status.get("pveversion", "")))
     cpu = status.get("cpuinfo")
-    model = str(cpu.get("model") or "") if isinstance(cpu, dict) else ""
+    info = cpu if isinstance(cpu, dict) else {}
+    model = str(info.get("model") or "") or None
     return NodeFacts(
         version=version[1] if version else None,
-        cpu_model=model or None,
-        bridges=tuple(sorted(str(entry["iface"]) for entry in network if entry.get("iface"))),
+        cpu_model=model,
+        bridges=network,
         history=history,
+        cpu_features=features_of(str(info.get("flags") or ""), model),
     )
+
+
+def _status(session: Session, path: str, node: str, gaps: Gaps) -> Row:
+    try:
+        return row(session.get(path), path)
+    except NodeSilent:
+        raise
+    except ONE_CALL as error:
+        gaps.missing("the version and CPU", error, host=node)
+        return {}
+
+
+def _network(session: Session, path: str, node: str, gaps: Gaps) -> tuple[str, ...] | None:
+    try:
+        entries = rows(session.get(path, type="any_bridge"), path)
+    except NodeSilent:
+        raise
+    except ONE_CALL as error:
+        gaps.missing("the bridges", error, host=node, hides=("networks",))
+        return None
+    return tuple(sorted(str(entry["iface"]) for entry in entries if entry.get("iface")))
 
 
 def read_history(session: Session, of: str, window_seconds: int, since: float = 0.0) -> History:

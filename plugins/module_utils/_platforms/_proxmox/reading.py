@@ -1,9 +1,11 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading the whole cluster: a dozen calls, three a node, and one a running guest (two with a window).
+"""Reading the whole cluster: some fifteen calls, four or five a node, and one a running guest (two with a
+window).
 
-Private to the collection.
+The failure of one call about one node or guest leaves out what it was to tell, with a notice that names the
+object; the rest is read.
 """
 
 from __future__ import annotations
@@ -11,91 +13,227 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from ..._model.snapshot import ClusterRef, Rule, Snapshot
+from ..._model.snapshot import ClusterRef, Guest, Host, Rule, Snapshot, Source, Sources
 from ..._model.tag_rules import tag_rules
-from ..errors import NotFound, Refused
+from ..errors import NotFound
 from .answers import Row, amount, moment, names, row
-from .cluster import Membership, other_balancers
+from .cluster import Membership, instance, other_balancers
 from .cluster_facts import ClusterFacts
 from .connection import ProxmoxConnection
+from .gaps import ONE_CALL, Gaps, in_order, listed
 from .guest_config import container_config, vm_config
-from .guests import GuestFacts, guest_of, id_of, is_template, path_of, power_of
+from .guests import GuestFacts, Place, cpu_features_of, guest_of, id_of, is_template, path_of, power_of
+from .hidden import note_hidden
 from .hosts import bridges_of, host_of
+from .loads import guest_present, just_begun
+from .mappings import PciMappings
 from .nodes import NodeFacts, read_history, read_node
 from .permissions import Privileges
-from .refusals import NodeSilent, permission_missing
+from .refusals import permission_missing
 from .session import Session
-from .storages import Storage
 
 
 def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -> Snapshot:
-    """The cluster at the moment `now` (seconds since 1970). PermissionMissing rather than a part of it."""
-    window = connection.window_seconds
+    """The cluster at the present moment by its own clock, or `now` (seconds since 1970) where it does not
+    say. PermissionMissing where the account may not read what no reading can do without.
+    """
+    gaps = Gaps()
     path = "access/permissions"
-    Privileges(row(session.get(path), path)).demand_reading()
+    privileges = Privileges(row(session.get(path), path))
+    privileges.demand_reading()
     membership = Membership.read(session)
     membership.demand(connection.cluster)
-    cluster = ClusterFacts.read(session, membership)
-    nodes = _read_nodes(session, cluster, window)
-    facts = _read_guests(session, cluster, nodes, window)
-    residents = _residents(cluster.resources.guests, facts)
-    _demand_bridges(nodes.values(), residents.values())
-    hosts = tuple(
-        host_of(entry, cluster, nodes.get(name), residents.get(name, []), window)
-        for name, entry in sorted((str(entry.get("node")), entry) for entry in cluster.resources.nodes)
-    )
+    began = session.platform_time
+    cluster = ClusterFacts.read(session, membership, now if began is None else began, gaps)
+    cluster = _without_strays(cluster, gaps)
+    reader = _Reader(session, connection.window_seconds, cluster, gaps)
+    hosts, guests = reader.read()
+    _note_pools(privileges, gaps)
+    _note_ha(cluster, gaps)
+    note_hidden(session, cluster, {disk.datastore for guest in guests for disk in guest.disks}, gaps)
+    averaged = not connection.window_seconds or reader.averaged
+    if not averaged:
+        gaps.note(
+            f"no guest's measured history could be read: the loads are present values, not averages over "
+            f"{connection.window_seconds} s",
+            hides=("loads",),
+        )
     return Snapshot(
         platform="proxmox",
-        cluster=ClusterRef(id=membership.name, name=membership.name),
-        taken_at=moment(now),
-        window_seconds=window,
-        hosts=hosts,
-        guests=tuple(
-            guest_of(
-                entry,
-                facts.get(id_of(entry)),
-                nodes.get(str(entry.get("node"))),
-                cluster,
-            )
-            for entry in sorted(cluster.resources.guests, key=lambda entry: amount(entry.get("vmid")) or 0)
-        ),
+        cluster=ClusterRef(id=membership.name, name=membership.name, instance=instance(session, membership)),
+        taken_at=moment(now if began is None else began),
+        window_seconds=connection.window_seconds if averaged else 0,
+        hosts=hosts if averaged else tuple(replace(host, sources=_new(host.sources)) for host in hosts),
+        guests=guests if averaged else tuple(replace(guest, sources=_new(guest.sources)) for guest in guests),
         rules=_rules(cluster, {host.id for host in hosts if host.active}),
         other_balancers=other_balancers(cluster.options),
+        notices=gaps.notices(),
     )
 
 
-def _read_nodes(session: Session, cluster: ClusterFacts, window: int) -> dict[str, NodeFacts | None]:
-    """Of the nodes that are up; None for one that does not answer all the same."""
-    online = [str(entry.get("node")) for entry in cluster.resources.nodes if entry.get("status") == "online"]
-    facts = session.concurrently(
-        lambda node: read_node(session, node, window, cluster.changed_at.get(node, 0.0)), online
+class _Reader:
+    """Of nodes and guests. `averaged`: whether any guest's loads are averages over the window."""
+
+    def __init__(self, session: Session, window: int, cluster: ClusterFacts, gaps: Gaps) -> None:
+        self._session = session
+        self._window = window
+        self._cluster = cluster
+        self._gaps = gaps
+        self._mappings = PciMappings(session)
+        self._just_begun = just_begun(cluster.resources.guests)
+        self.averaged = True
+
+    def read(self) -> tuple[tuple[Host, ...], tuple[Guest, ...]]:
+        entries = self._cluster.resources
+        nodes = self._read_nodes()
+        facts = self._read_guests(nodes)
+        self.averaged = not facts or any(fact.mean for fact in facts.values())
+        residents = _residents(entries.guests, facts)
+        _demand_bridges(nodes.values(), residents.values())
+        known = [node.cpu_features for node in nodes.values() if node and node.cpu_features is not None]
+        everywhere = frozenset.intersection(*known) if known else frozenset()
+        needed = frozenset(
+            feature
+            for name, node in nodes.items()
+            for fact in residents.get(name, [])
+            for feature in cpu_features_of(fact.config, node, everywhere)
+        )
+        online = {str(entry.get("node")): entry.get("status") != "offline" for entry in entries.nodes}
+        hosts = tuple(
+            host_of(
+                entry,
+                self._cluster,
+                nodes.get(name),
+                residents.get(name, []),
+                window=self._window if self.averaged else 0,
+                measuring=name not in self._just_begun,
+                needed=needed,
+            )
+            for name, entry in sorted((str(entry.get("node")), entry) for entry in entries.nodes)
+        )
+        places = {
+            name: Place(
+                node=nodes.get(name),
+                online=up,
+                measuring=name not in self._just_begun,
+                everywhere=everywhere,
+                window=self._window,
+            )
+            for name, up in online.items()
+        }
+        guests = tuple(
+            guest_of(entry, facts.get(id_of(entry)), places[str(entry.get("node"))], self._cluster)
+            for entry in sorted(entries.guests, key=lambda entry: amount(entry.get("vmid")) or 0)
+        )
+        return hosts, guests
+
+    def _read_nodes(self) -> dict[str, NodeFacts | None]:
+        """Of the nodes that are up; None for one that does not answer all the same."""
+        entries = self._cluster.resources.nodes
+        online = [str(entry.get("node")) for entry in entries if entry.get("status") == "online"]
+        changed_at = self._cluster.history.changed_at
+        facts = self._session.concurrently(
+            lambda node: read_node(self._session, node, self._window, changed_at.get(node, 0.0), self._gaps),
+            online,
+        )
+        silent = [str(entry.get("node")) for entry in entries if entry.get("status") == "unknown"]
+        if silent:
+            self._gaps.note(
+                f"the status daemon of node {listed(silent)} has reported nothing for five minutes: what "
+                "runs there is not known. Restart pvestatd there",
+                hosts=silent,
+            )
+        return dict(zip(online, facts, strict=True))
+
+    def _read_guests(self, nodes: Mapping[str, NodeFacts | None]) -> dict[str, GuestFacts]:
+        """Of the guests that can be moved at all: those that hold memory."""
+        wanted = [
+            entry
+            for entry in self._cluster.resources.guests
+            if power_of(entry) == "running" and not is_template(entry) and nodes.get(str(entry.get("node")))
+        ]
+        facts = self._session.concurrently(self._read_guest, wanted)
+        return {id_of(entry): fact for entry, fact in zip(wanted, facts, strict=True) if fact}
+
+    def _read_guest(self, entry: Row) -> GuestFacts | None:
+        path = path_of(entry)
+        try:
+            # What is about to change at the next start says nothing of what runs.
+            config = row(self._session.get(f"{path}/config", current=1), f"{path}/config")
+        except NotFound:
+            # It went elsewhere, or away, since the list was made: it is shown where it was, and left alone.
+            return None
+        except ONE_CALL as error:
+            self._gaps.missing("the configuration", error, guest=id_of(entry))
+            return None
+        history = None
+        if self._window:
+            history = self._gaps.tried(
+                lambda: read_history(self._session, path, self._window),
+                "the measured history",
+                guest=id_of(entry),
+                hides=("loads",),
+            )
+        known = self._cluster.storages
+        parsed = (
+            vm_config(config, known, self._mappings.live)
+            if entry.get("type") == "qemu"
+            else container_config(config, known)
+        )
+        measured = str(entry.get("node")) not in self._just_begun
+        present = guest_present(entry, history, measured=measured)
+        return GuestFacts.of(present, entry, parsed, history)
+
+
+def _new(sources: Sources) -> dict[str, Source]:
+    """Of a snapshot that holds present values after all."""
+    return {resource: source for resource, source in sources.items() if source != "present"}
+
+
+def _without_strays(cluster: ClusterFacts, gaps: Gaps) -> ClusterFacts:
+    """Guests of a node that was removed from the cluster keep their configuration there: they are nowhere."""
+    nodes = {str(entry.get("node")) for entry in cluster.resources.nodes}
+    strays = [entry for entry in cluster.resources.guests if str(entry.get("node")) not in nodes]
+    if not strays:
+        return cluster
+    gone = sorted({str(entry.get("node")) for entry in strays})
+    guests = in_order(id_of(entry) for entry in strays)
+    gaps.note(
+        f"the guests {listed(guests)} are left over from node {listed(gone)}, which is not in the cluster: "
+        f"they are not in this snapshot. Move their files below /etc/pve/nodes/{gone[0]} to a node that is, "
+        "or remove them",
+        hosts=gone,
+        guests=guests,
     )
-    return dict(zip(online, facts, strict=True))
+    kept = tuple(entry for entry in cluster.resources.guests if str(entry.get("node")) in nodes)
+    return replace(cluster, resources=replace(cluster.resources, guests=kept))
 
 
-def _read_guests(
-    session: Session, cluster: ClusterFacts, nodes: Mapping[str, NodeFacts | None], window: int
-) -> dict[str, GuestFacts]:
-    """Of the guests that can be moved at all: those that run."""
-    wanted = [
-        entry
-        for entry in cluster.resources.guests
-        if power_of(entry) == "running" and not is_template(entry) and nodes.get(str(entry.get("node")))
-    ]
-    facts = session.concurrently(lambda entry: _read_guest(session, entry, cluster.storages, window), wanted)
-    return {id_of(entry): fact for entry, fact in zip(wanted, facts, strict=True) if fact}
+def _note_pools(privileges: Privileges, gaps: Gaps) -> None:
+    paths = privileges.hiding_pools()
+    if paths:
+        gaps.note(
+            f"the account lacks the privilege Pool.Audit on {listed(paths)}: guests are shown as if they "
+            f"were in no pool. Give it a role with Pool.Audit on {paths[0]}, propagated (an API token with "
+            "privilege separation needs the role itself)",
+            hides=("pools",),
+        )
 
 
-def _read_guest(session: Session, entry: Row, known: Mapping[str, Storage], window: int) -> GuestFacts | None:
-    path = path_of(entry)
-    try:
-        config = row(session.get(f"{path}/config"), f"{path}/config")
-        history = read_history(session, path, window) if window else None
-    except (NotFound, Refused, NodeSilent):
-        # It went elsewhere, or away, since the list was made: it is shown where it was, and left alone.
-        return None
-    parse = vm_config if entry.get("type") == "qemu" else container_config
-    return GuestFacts.of(entry, parse(config, known), history)
+def _note_ha(cluster: ClusterFacts, gaps: Gaps) -> None:
+    mode = cluster.node_states.disarmed
+    if mode == "ignore":
+        gaps.note(
+            "HA is disarmed (mode ignore): its guests are planned and migrated as if HA did not manage them, "
+            "without its rules"
+        )
+    elif mode is not None:
+        frozen = (entry for entry in cluster.resources.guests if entry.get("hastate") == "freeze")
+        gaps.note(
+            f"HA is disarmed (mode {mode}): the guests that it manages can't be migrated until it is armed "
+            "again (ha-manager crm-command arm-ha)",
+            guests=in_order(map(id_of, frozen)),
+        )
 
 
 def _residents(guests: Iterable[Row], facts: Mapping[str, GuestFacts]) -> dict[str, list[GuestFacts]]:
@@ -109,14 +247,16 @@ def _residents(guests: Iterable[Row], facts: Mapping[str, GuestFacts]) -> dict[s
 
 def _demand_bridges(nodes: Iterable[NodeFacts | None], residents: Iterable[list[GuestFacts]]) -> None:
     """Without the right to see them bridges are left out: no node would seem fit for any guest."""
-    if any(map(bridges_of, residents)) and not any(node.bridges for node in nodes if node):
+    seen = [node.bridges for node in nodes if node and node.bridges is not None]
+    if seen and any(map(bridges_of, residents)) and not any(seen):
         raise permission_missing("SDN.Audit", "/sdn/zones", "GET nodes/{node}/network")
 
 
 def _rules(cluster: ClusterFacts, active: Iterable[str]) -> tuple[Rule, ...]:
     tags = {id_of(entry): names(entry.get("tags")) for entry in cluster.resources.guests}
     nodes = {str(entry.get("node")): str(entry.get("node")) for entry in cluster.resources.nodes}
-    result = list(cluster.ha.as_rules(frozenset(active)))
+    disarmed = cluster.node_states.disarmed == "ignore"
+    result = [] if disarmed else list(cluster.ha.as_rules(frozenset(active)))
     taken = {rule.name for rule in result}
     for rule in tag_rules(tags, nodes):
         result.append(replace(rule, name=rule.source) if rule.name in taken else rule)

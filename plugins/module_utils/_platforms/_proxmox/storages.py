@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Storages, and which of them each node sees. Private to the collection."""
+"""Storages, and which of them each node sees."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from ..._model.snapshot import HostDatastore
 from .answers import Row, flag, names, whole
 
 # Where the volumes and images of guests may lie; a storage for backups alone is no one's concern here.
-_OF_GUESTS = frozenset({"images", "rootdir", "iso"})
+_DISKS = frozenset({"images", "rootdir"})
+_OF_GUESTS = _DISKS | {"iso"}
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A storage of the cluster. `nodes` is None when every node sees it."""
+    """A storage of the cluster. `nodes` is None when every node sees it; `holds_disks` is false where it is
+    only for images of CDs.
+    """
 
     name: str
     shared: bool
     nodes: frozenset[str] | None
+    kind: str = ""
+    holds_disks: bool = True
 
     def on(self, node: str) -> bool:
         return self.nodes is None or node in self.nodes
@@ -32,11 +37,18 @@ def storages(entries: Iterable[Row], resources: Iterable[Row]) -> dict[str, Stor
     shared = {str(entry.get("storage")) for entry in resources if flag(entry.get("shared"))}
     result = {}
     for entry in entries:
-        if flag(entry.get("disable")) or not _OF_GUESTS & set(names(entry.get("content"))):
+        content = set(names(entry.get("content")))
+        if flag(entry.get("disable")) or not _OF_GUESTS & content:
             continue
         name = str(entry.get("storage"))
         nodes = frozenset(names(entry["nodes"])) if entry.get("nodes") else None
-        result[name] = Storage(name, flag(entry.get("shared")) or name in shared, nodes)
+        result[name] = Storage(
+            name,
+            flag(entry.get("shared")) or name in shared,
+            nodes,
+            kind=str(entry.get("type") or ""),
+            holds_disks=bool(_DISKS & content),
+        )
     return result
 
 
@@ -52,5 +64,10 @@ def datastores(
             continue
         capacity, used = whole(entry.get("maxdisk")) or None, whole(entry.get("disk"))
         free = None if capacity is None or used is None else max(capacity - used, 0)
-        result[storage.name] = HostDatastore(shared=storage.shared, capacity=capacity, free=free)
+        result[storage.name] = HostDatastore(
+            shared=storage.shared,
+            capacity=capacity,
+            free=free,
+            closed_because=None if storage.holds_disks else "its content types do not include disks",
+        )
     return result
