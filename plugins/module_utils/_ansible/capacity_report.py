@@ -13,7 +13,7 @@ from typing import Any
 from .._capacity.books import Books
 from .._capacity.lease import Lease
 from .._capacity.report import holds_report, leases_report, pools_report, queue_report
-from .._capacity.settle import end_over, end_without_owner, end_without_process, serve_queue
+from .._capacity.settle import disregard_ended, end_over, end_without_owner, end_without_process, serve_queue
 from .._capacity.turns import change, look
 from .._model.errors import InputError
 from .capacity_metrics import metrics
@@ -27,7 +27,10 @@ def inform(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         raise InputError("ended_within", params["ended_within"], "a number of at least 0")
 
     def read(books: Books) -> tuple[list[dict[str, Any]], ...]:
-        return pools_report(books), leases_report(books, params["ended_within"]), queue_report(books)
+        # Whoever is to end them may come much later.
+        over = disregard_ended(books)
+        leases = leases_report(books, params["ended_within"], over)
+        return pools_report(books), leases, queue_report(books)
 
     with needed_database(params, os.environ, make=False) as database:
         (pools, leases, queue), (placements, seen) = look(

@@ -40,6 +40,9 @@ class Books:
     Others wait for it, so that little is asked of the database twice: pools and leases that were read are
     remembered, and what changes of a lease is written once, before the next question about leases or by
     `write`, without which nothing is certain to last.
+
+    A lease goes on until its end is written or its time is over, whichever comes first: nobody has to come
+    and end it for others to have what it held.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -52,7 +55,18 @@ class Books:
         # Rows by the id of their lease; of leases that are new, whole ones.
         self._unwritten: dict[str, dict[str, Any]] = {}
         self._new: set[str] = set()
+        self._void: Sequence[str] = ()
         self._holds = HoldRows(connection, self.now)
+
+    @property
+    def _goes_on(self) -> Any:
+        """The condition that a lease has not ended."""
+        going = LEASES.c.ended_at.is_(None) & sa.not_(over(self.now))
+        return going & LEASES.c.id.not_in(self._void) if self._void else going
+
+    def disregard(self, leases: Iterable[str]) -> None:
+        """From here on these, by id, are taken for ended in all that is read, as those that are over are."""
+        self._void = [*leases]
 
     def next_number(self) -> int:
         """Counts every change; the first is 1."""
@@ -90,10 +104,13 @@ class Books:
 
     def rooms(self, pools: Iterable[Pool]) -> list[Room]:
         """What is left of the pools."""
-        sums = sa.select(
-            GRANTS.c.pool,
-            *(sa.func.sum(GRANTS.c[name]).label(name) for name in RESOURCES),
-        ).group_by(GRANTS.c.pool)
+        self._write_leases()
+        sums = (
+            sa.select(GRANTS.c.pool, *(sa.func.sum(GRANTS.c[name]).label(name) for name in RESOURCES))
+            .join(LEASES, GRANTS.c.lease == LEASES.c.id)
+            .where(self._goes_on)
+            .group_by(GRANTS.c.pool)
+        )
         taken = {
             row.pool: (int(row.vcpus), int(row.memory), int(row.storage))
             for row in self._connection.execute(sums)
@@ -109,21 +126,26 @@ class Books:
                 kind=row.kind,
                 shared_by=row.shared_by,
             )
-            for row in self._connection.execute(sa.select(NETWORK_USES))
+            for row in self._network_uses()
         )
+
+    def _network_uses(self) -> Any:
+        self._write_leases()
+        uses = sa.select(NETWORK_USES).join(LEASES, NETWORK_USES.c.lease == LEASES.c.id)
+        return self._connection.execute(uses.where(self._goes_on))
 
     def network_users(self) -> Mapping[tuple[str, str], list[str]]:
         """The ids of the leases that have a port group, by place and port group."""
         users: dict[tuple[str, str], list[str]] = {}
-        for row in self._connection.execute(sa.select(NETWORK_USES)):
+        for row in self._network_uses():
             users.setdefault((row.place, row.port_group), []).append(row.lease)
         return users
 
     # Leases
 
     def live(self, name: str) -> Lease | None:
-        """The lease of that name that has not ended."""
-        found = self._leases((LEASES.c.name == name) & LEASES.c.ended_at.is_(None))
+        """The lease of that name that goes on."""
+        found = self._leases((LEASES.c.name == name) & self._goes_on)
         return found[0] if found else None
 
     def last(self, name: str) -> Lease | None:
@@ -140,8 +162,8 @@ class Books:
         return next(iter(self._leases(LEASES.c.id == identity)), None)
 
     def leases(self, *, ended_after: float | None = None) -> list[Lease]:
-        """Those that go on, and those that ended after a moment, in the order of asking."""
-        wanted = LEASES.c.ended_at.is_(None)
+        """Those that go on, and those whose end was written after a moment, in the order of asking."""
+        wanted = self._goes_on
         if ended_after is not None:
             wanted |= LEASES.c.ended_at > ended_after
         return sorted(self._leases(wanted), key=lambda lease: lease.number)
@@ -171,7 +193,7 @@ class Books:
     def queue(self) -> list[Waiting]:
         self._write_leases()
         columns = (LEASES.c.id, LEASES.c.number, LEASES.c.request, LEASES.c.requested_at)
-        waiting = sa.select(*columns).where(LEASES.c.ended_at.is_(None) & (LEASES.c.phase == "Pending"))
+        waiting = sa.select(*columns).where(self._goes_on & (LEASES.c.phase == "Pending"))
         return [
             Waiting(
                 lease=row.id,

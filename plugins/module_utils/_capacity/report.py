@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .books import Books
@@ -66,10 +67,15 @@ def _usage(capacity: int, limit: int, leased: int) -> dict[str, Any]:
     }
 
 
-def leases_report(books: Books, ended_within: float) -> list[dict[str, Any]]:
-    """The leases that go on, and those that ended within so many seconds."""
+def leases_report(books: Books, ended_within: float, over: Sequence[Lease] = ()) -> list[dict[str, Any]]:
+    """The leases that go on, and those that ended within so many seconds, `over` among them: those whose end
+    nobody has written yet.
+    """
     after = books.now - ended_within if ended_within > 0 else None
-    return [lease.to_json() for lease in books.leases(ended_after=after)]
+    leases = books.leases(ended_after=after)
+    if after is not None:
+        leases += [lease for lease in over if lease.ended_at is not None and lease.ended_at > after]
+    return [lease.to_json() for lease in sorted(leases, key=lambda lease: lease.number)]
 
 
 def holds_report(books: Books) -> tuple[list[dict[str, Any]], dict[str, int]]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from .._state.owner import Owner, is_gone
 from .books import Books
@@ -42,14 +43,37 @@ def end_over(books: Books) -> list[Lease]:
 
 
 def _end_over(books: Books, lease: Lease) -> Lease:
+    return books.end(lease, *_fate_over(books, lease))
+
+
+def _fate_over(books: Books, lease: Lease) -> tuple[Phase, str]:
     if lease.phase == "Pending":
-        since = moment(lease.place_until)
-        return books.end(lease, "Failed", f"{LAPSED} at {since}, without a sign of life")
+        return "Failed", f"{LAPSED} at {moment(lease.place_until)}, without a sign of life"
     if lease.place_until is not None and lease.place_until <= books.now:
-        return books.end(lease, "Released", f"{UNCLAIMED} when it was its turn")
-    return books.end(
-        lease, "Released", f"its lifetime of {lease.request.lifetime:g} s was over at {moment(lease.until)}"
-    )
+        return "Released", f"{UNCLAIMED} when it was its turn"
+    return "Released", f"its lifetime of {lease.request.lifetime:g} s was over at {moment(lease.until)}"
+
+
+def disregard_ended(books: Books) -> list[Lease]:
+    """Read the books from here on as if what is over, and what depends on a process that has ended, had been
+    ended already. Gives those leases as they will be when somebody ends them.
+    """
+    ended = [(lease, _fate_over(books, lease)) for lease in books.over()]
+    known = {lease.id for lease, _fate in ended}
+    for identity, process in without_process(books).items():
+        if identity not in known:
+            lease = books.lease(identity)
+            ended.append((lease, _fate_without(lease, process)))
+    books.disregard([lease.id for lease, _fate in ended])
+    return [
+        replace(lease, phase=phase, reason=reason, ended_at=_end_of(books, lease), held=())
+        for lease, (phase, reason) in ended
+    ]
+
+
+def _end_of(books: Books, lease: Lease) -> float:
+    """When its time was over; now, where it was not."""
+    return min([books.now, *(end for end in (lease.until, lease.place_until) if end is not None)])
 
 
 def without_process(books: Books) -> dict[str, Owner]:
@@ -71,13 +95,16 @@ def end_without_process(books: Books) -> list[Lease]:
     ended = []
     for identity, process in without_process(books).items():
         lease = books.lease(identity)
-        if lease.phase == "Pending":
-            ended.append(books.end(lease, "Failed", f"{LAPSED}: {process} has ended"))
-        elif lease.holder == process:
-            ended.append(books.end(lease, "Released", f"its owner is gone: {process} has ended"))
-        else:
-            ended.append(books.end(lease, "Released", f"{UNCLAIMED}: {process} has ended"))
+        ended.append(books.end(lease, *_fate_without(lease, process)))
     return ended
+
+
+def _fate_without(lease: Lease, process: Owner) -> tuple[Phase, str]:
+    if lease.phase == "Pending":
+        return "Failed", f"{LAPSED}: {process} has ended"
+    if lease.holder == process:
+        return "Released", f"its owner is gone: {process} has ended"
+    return "Released", f"{UNCLAIMED}: {process} has ended"
 
 
 def end_without_owner(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -35,8 +36,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.from_sn
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.sizes import size_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import HostDatastore, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import process
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.unit.capacity.shared import pass_time
 
 GIB = 1024**3
 
@@ -45,12 +48,12 @@ class Modules:
     """The modules as Ansible calls them, on one database."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
 
     def _options(self, arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         assert set(given) <= set(arguments)
         return {
-            "state_url": self._url,
+            "state_url": self.url,
             **{name: spec.get("default") for name, spec in arguments.items()},
             **given,
         }
@@ -511,3 +514,49 @@ def test_a_process_is_always_the_same_owner() -> None:
     assert first == second
     assert first is not None
     assert process(2**22 + 1) is None
+
+
+def test_what_is_over_holds_nothing_before_anybody_ends_it(modules: Modules, tmp_path: Path) -> None:
+    networks = [{"name": "n1", "vlan": 1}]
+    modules.pool(name="a", networks=networks, **USUAL)
+    place = {"cluster": "c", "guest": "g", "host": "h1", "cpu": 1, "memory": "1G"}
+    modules.lease(name="x", vcpus=10, memory="1G", networks=1, lifetime=60, placements=[place])
+    modules.lease(name="y", vcpus=1, keep_place=60)
+    info = modules.info()
+    assert [one["name"] for one in info["leases"]] == ["x", "y"]
+    assert [one["lease"] for one in info["placements"]] == ["x"]
+    with open_database(modules.url) as database:
+        pass_time(database, 61)
+    metrics = tmp_path / "metrics"
+    info = modules.info(ended_within=3600, metrics_path=str(metrics))
+    assert {resource: usage["leased"] for resource, usage in info["pools"][0]["usage"].items()} == {
+        "vcpus": 0, "memory": 0, "storage": 0, "networks": 0,
+    }  # fmt: skip
+    assert (info["queue"], info["placements"], info["pools"][0]["leases"]) == ([], [], [])
+    x, y = info["leases"]
+    assert (x["phase"], x["placements"]) == ("Released", [])
+    assert x["reason"].startswith("its lifetime of 60 s was over at ")
+    assert x["ended_at"] == x["until"]
+    assert (y["phase"], y["reason"][:27]) == ("Failed", "its place in the queue laps")
+    assert modules.info()["leases"] == []
+    assert 'evenkeel_pool_leased{pool="a",resource="vcpus"} 0\n' in metrics.read_text()
+    # Whoever asks for a place by that name, or gives it back, finds it ended; a reaper only writes it down.
+    assert modules.lease(name="x", state="absent", check=True)["changed"] is False
+    shown = modules.pool(name="a")["pool"]
+    assert shown["usage"]["vcpus"]["available"] == 10
+    assert {one["name"]: one["reason"] for one in modules.reap()["reaped"]} == {
+        "x": x["reason"], "y": y["reason"],
+    }  # fmt: skip
+    assert modules.info(ended_within=3600)["leases"][0]["reason"] == x["reason"]
+
+
+def test_what_depends_on_a_process_that_has_ended_holds_nothing(modules: Modules) -> None:
+    modules.pool(name="a", **USUAL)
+    place = {"cluster": "c", "guest": "g", "host": "h1", "cpu": 1, "memory": "1G"}
+    with subprocess.Popen(["sleep", "600"]) as owner:
+        modules.lease(name="x", vcpus=10, memory="1G", owner_pid=owner.pid, placements=[place])
+        assert len(modules.info()["placements"]) == 1
+        owner.kill()
+    info = modules.info(ended_within=60)
+    assert (info["placements"], info["pools"][0]["usage"]["vcpus"]["leased"]) == ([], 0)
+    assert [one["reason"].split(":")[0] for one in info["leases"]] == ["its owner is gone"]
