@@ -54,9 +54,12 @@ options:
       - Falls back to E(PROXMOX_CA_PATH) on Proxmox VE and to E(VMMANAGER_CA_PATH) on VMmanager.
     type: path
   api_timeout:
-    description: How many seconds the platform has to answer one call.
+    description:
+      - How many seconds the platform has to answer one call.
+      - A node of Proxmox VE waits 30 seconds for another one. With less than that, a node that hangs looks as if
+        the whole API did not answer.
     type: int
-    default: 30
+    default: 45
   hostname:
     description:
       - Name or address of the vCenter.

@@ -18,7 +18,7 @@ PLATFORM_ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "str"},
     "validate_certs": {"type": "bool"},
     "ca_path": {"type": "path"},
-    "api_timeout": {"type": "int", "default": 30},
+    "api_timeout": {"type": "int", "default": 45},
     "hostname": {"type": "str"},
     "port": {"type": "int"},
     "username": {"type": "str"},
