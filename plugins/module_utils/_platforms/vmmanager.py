@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMmanager 6 (ISPsystem) as a platform, by public material: no real one has been reached.
-
-Private to the collection.
-"""
+"""VMmanager 6 (ISPsystem) as a platform, by public material: no real one has been reached."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
-from .._model.moments import written
 from .._model.outcome import MovedAlong
 from .._model.snapshot import Snapshot
 from ._vmmanager.checking import Checker, Preconditions
@@ -25,6 +21,7 @@ from ._vmmanager.lists import Lists
 from ._vmmanager.loads import Meter
 from ._vmmanager.looking import LISTING_SECONDS, Looker
 from ._vmmanager.nodes import in_maintenance, nodes_of
+from ._vmmanager.partly import Partly
 from ._vmmanager.reading import Reader, demand_admin
 from ._vmmanager.refusals import Unanswered
 from ._vmmanager.session import Session
@@ -57,6 +54,7 @@ class VMManagerPlatform:
         monotonic: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
     ) -> None:
+        # What could not be read is in the snapshot.
         self.notices: tuple[str, ...] = ()
         self._connection = connection
         self._now = now
@@ -75,10 +73,10 @@ class VMManagerPlatform:
     def read(self) -> Snapshot:
         self._found = None
         notice = demand_admin(self._session)
-        reader = Reader(self._session, self._lists, self._connection, self._place)
-        snapshot = reader.read(written(self._now()))
-        self.notices = tuple(dict.fromkeys([*([notice] if notice else []), *reader.notices]))
-        return snapshot
+        reader = Reader(self._session, self._lists, self._connection, self._place, self._now)
+        if notice is not None:
+            reader.notices.append(notice)
+        return reader.read()
 
     def look(self, guests: Collection[str]) -> ClusterNow:
         now = self._monotonic()
@@ -145,6 +143,19 @@ class VMManagerPlatform:
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         raise _no_call(host, on=on)
 
+    def shut_down(self, guest: str, *, timeout: float) -> None:
+        """Only a guest that is off already will do."""
+        now = self._looker.look([guest], {}).guests.get(guest)
+        if now is None:
+            raise NotFound(f"there is no guest {guest} in this cluster", where="GET vm/v3/host")
+        if now.power in ("running", "unknown"):
+            raise Refused(
+                "which call of VMmanager asks the operating system of a guest to shut down is not public, and"
+                " the one that stops it may cut its power: it is not shut down from here",
+                where=f"guest {guest}",
+                hint="Shut it down from inside or in VMmanager's interface, and run this again",
+            )
+
     def clusters(self) -> tuple[str, ...]:
         """By id: names need not be unique."""
         return cluster_ids(self._lists)
@@ -161,7 +172,7 @@ class VMManagerPlatform:
     @property
     def _looker(self) -> Looker:
         if self._looking is None:
-            meter = Meter(self._session, self._connection)
+            meter = Meter(self._session, self._connection, Partly(self._session, demanding=True))
             self._looking = Looker(self._session, self._lists, self._place, meter)
         return self._looking
 

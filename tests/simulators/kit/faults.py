@@ -27,6 +27,16 @@ class CallFault:
 
 
 @dataclass(slots=True)
+class SlowCall:
+    """Let a call wait before it is carried out, so many times; the others go on."""
+
+    call: str
+    object: str | None = None
+    seconds: float = 1.0
+    count: int | None = None
+
+
+@dataclass(slots=True)
 class Drop:
     """Close the connection without an answer, `when` before or after the call was carried out."""
 
@@ -45,7 +55,12 @@ class MigrationFault:
     count: int | None = None
 
 
-_LISTS = {"fail_calls": CallFault, "drop_connection": Drop, "fail_migrations": MigrationFault}
+_LISTS = {
+    "fail_calls": CallFault,
+    "slow_calls": SlowCall,
+    "drop_connection": Drop,
+    "fail_migrations": MigrationFault,
+}
 
 
 class Faults:
@@ -58,6 +73,7 @@ class Faults:
         self.latency_seconds = 0.0
         self.seed = 1
         self.fail_calls: list[CallFault] = []
+        self.slow_calls: list[SlowCall] = []
         self.drop_connection: list[Drop] = []
         self.fail_migrations: list[MigrationFault] = []
         self.late_cancels = False
@@ -90,6 +106,19 @@ class Faults:
                 fault.count -= 1
             return fault
         return None
+
+    def pause_before(self, template: str, path: str, objects: Sequence[str]) -> float:
+        """How many seconds this call waits."""
+        for slow in self.slow_calls:
+            if (
+                slow.count != 0
+                and _same_call(slow.call, template, path)
+                and (slow.object is None or str(slow.object) in objects)
+            ):
+                if slow.count is not None:
+                    slow.count -= 1
+                return slow.seconds
+        return 0.0
 
     def to_drop(self, template: str, path: str) -> Drop | None:
         for drop in self.drop_connection:

@@ -26,7 +26,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmman
     query,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.history import History
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.loads import _mean
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.loads import (
+    _is_young,
+    _step,
+    _window,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.nodes import (
     cores,
     in_maintenance,
@@ -142,6 +146,7 @@ def test_both_shapes_of_a_node(row: dict[str, Any], expected: tuple[float | None
         ({"maintenance": True}, True),
         ({"maintenance_mode": {"state": "enabled"}}, True),
         ({"state": "maintenance"}, True),
+        ({"state": "entering_maintenance"}, True),
         ({"maintenance_mode": "off", "state": "active"}, False),
         ({"state": "active"}, False),
     ],
@@ -191,13 +196,27 @@ def test_a_history_is_read_for_what_counts() -> None:
     assert History(()).newest == 0
 
 
-def test_the_mean_of_a_window_counts_what_was_measured() -> None:
+def test_a_window_ends_at_the_newest_point_that_was_measured() -> None:
     points = [(0.0, 100.0), (60.0, 10.0), (120.0, 20.0)]
-    assert _mean(points, 0) == 20
-    assert _mean(points, 60) == 20
-    assert _mean(points, 61) == 15
-    assert _mean(points, 3600) == pytest.approx(130 / 3)
-    assert _mean([], 60) is None
+    assert _window(points, 0) == points[2:]
+    assert _window(points, 60) == points[2:]
+    assert _window(points, 61) == points[1:]
+    assert _window(points, 3600) == points
+    assert _window([], 60) == ()
+    assert (_step(points), _step(points[:1])) == (60, 0)
+
+
+@pytest.mark.parametrize(
+    ("points", "age", "seconds", "young"),
+    [
+        (60, None, 0, False), (60, 3600.0, 0, False), (60, 10.0, 0, True), (60, 10.0, 3600, False),
+        (1, 10.0, 3600, True), (0, 10.0, 3600, True), (1, 3600.0, 3600, False),
+    ],
+)  # fmt: skip
+def test_what_has_just_started_or_arrived_is_not_measured_yet(
+    points: int, age: float | None, seconds: int, young: bool
+) -> None:
+    assert _is_young([(60.0 * index, 1.0) for index in range(points)], age, seconds) is young
 
 
 @pytest.mark.parametrize(

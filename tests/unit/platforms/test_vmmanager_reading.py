@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -22,8 +21,6 @@ from ansible_collections.evenkeel.cluster.tests.unit.platforms import vmmanager_
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.vmmanager_clusters import GIB, SHAPES
 
-NOON = datetime(2026, 11, 20, 22, 0, 0, tzinfo=UTC)
-
 
 def read(platform: VMManagerPlatform) -> Snapshot:
     """What is read, checked as a snapshot file would be."""
@@ -37,7 +34,7 @@ def read(platform: VMManagerPlatform) -> Snapshot:
 def test_reads_what_there_is(shape: int, word: str, simulator: Simulate) -> None:
     expected = clusters.mixed()
     served = simulator("vmmanager", expected, shape=shape, fail_word=word, balancer="off")
-    platform = VMManagerPlatform(clusters.connection(served), now=lambda: NOON)
+    platform = clusters.connect(served)
     found = read(platform)
     for host, wanted in zip(found.hosts, expected.hosts, strict=True):
         if shape == 2022:
@@ -46,10 +43,9 @@ def test_reads_what_there_is(shape: int, word: str, simulator: Simulate) -> None
         assert host == wanted
     for guest, wanted_guest in zip(found.guests, expected.guests, strict=True):
         assert guest == wanted_guest
-    assert (found.cluster, found.rules, found.taken_at) == (
-        expected.cluster, expected.rules, expected.taken_at,
-    )  # fmt: skip
-    assert platform.notices == ()
+    named = replace(expected.cluster, instance=f"127.0.0.1:{served.port}")
+    assert (found.cluster, found.rules, found.window_seconds) == (named, expected.rules, 3600)
+    assert found.notices == ()
 
 
 def test_2022_tells_of_its_space_what_is_used(simulator: Simulate) -> None:
@@ -80,8 +76,9 @@ def test_without_the_names_of_its_statistics_loads_are_unknown_not_nothing(simul
     assert {host.used["cpu"] for host in found.hosts} == {None}
     assert found.guests[0].used == clusters.UNKNOWN
     assert found.guests[0].assigned == {"cpu": 4, "memory": 8 * GIB}
-    assert len(platform.notices) == 1
-    assert "vmmanager_metrics" in platform.notices[0]
+    assert found.window_seconds == 0
+    (notice,) = found.notices
+    assert "vmmanager_metrics" in notice.text
 
 
 def test_a_name_that_the_statistics_lack_is_told_once_and_the_rest_is_read(simulator: Simulate) -> None:
@@ -93,8 +90,11 @@ def test_a_name_that_the_statistics_lack_is_told_once_and_the_rest_is_read(simul
     found = read(platform)
     assert found.guests[0].used == {"cpu": 0.25, "memory": None, "network_io": 1000, "disk_io": 2000}
     assert found.hosts[0].used["memory"] is None
-    (notice,) = platform.notices
-    assert notice.startswith("7 loads could not be read; the first: ram_wrong: ")
+    of_nodes, of_guests = found.notices
+    assert of_guests.text.startswith("The series ram_wrong of 4 virtual machines could not be read: guest100")
+    assert (of_guests.hides, of_guests.guests) == (("loads",), ("100", "101", "102", "104"))
+    assert (of_nodes.hides, of_nodes.hosts) == (("loads",), ("1", "2", "3"))
+    assert found.window_seconds == 3600
 
 
 def test_present_loads_are_the_newest_values_and_several_series_add_up(simulator: Simulate) -> None:
@@ -185,7 +185,7 @@ def test_its_own_balancer_is_named_where_it_can_be_told(
     platform = clusters.connect(simulator("vmmanager", clusters.small(), balancer=setting))
     found = read(platform)
     assert found.other_balancers == (("VMmanager's own balancer (balancer_mode)",) if named else ())
-    assert any("own balancer" in notice for notice in platform.notices) == (setting is None)
+    assert any("own balancer" in notice.text for notice in found.notices) == (setting is None)
 
 
 def test_containers_are_known_for_what_they_are(simulator: Simulate) -> None:
@@ -204,9 +204,9 @@ def test_an_account_that_sees_a_part_only_reads_nothing(simulator: Simulate) -> 
     with pytest.raises(PermissionMissing, match=r"sees only a part.*@user.*needs the role @admin"):
         clusters.connect(served, cluster="prod").read()
     served.switches(roles=["@admin"], whoami=False)
-    platform = clusters.connect(served)
-    assert len(platform.read().guests) == 4
-    assert "whether the account sees everything" in platform.notices[0]
+    found = clusters.connect(served).read()
+    assert len(found.guests) == 4
+    assert found.notices[0].text.startswith("Whether the account sees everything is not available")
 
 
 def test_a_guest_that_goes_away_while_we_read_is_left_alone(simulator: Simulate) -> None:
@@ -216,11 +216,13 @@ def test_a_guest_that_goes_away_while_we_read_is_left_alone(simulator: Simulate)
 
 
 def test_the_past_is_never_in_the_future(simulator: Simulate) -> None:
-    """A platform that writes its own time zone may say so."""
-    served = simulator("vmmanager", clusters.mixed())
-    early = datetime(2026, 11, 19, 9, 0, 0, tzinfo=UTC)
-    found = read(VMManagerPlatform(clusters.connection(served), now=lambda: early))
-    assert found.guests[2].last_migrated_at == "2026-11-19T09:00:00Z"
+    """A platform that writes the time of its own zone may say so."""
+    served = simulator("vmmanager", clusters.small(), migration_seconds=0, zone_hours=3)
+    platform = clusters.connect(served)
+    wanted = clusters.request(100, 1, 2)
+    platform.poll({platform.start(wanted): wanted})
+    found = read(platform)
+    assert found.guests[0].last_migrated_at == found.taken_at
 
 
 def test_looking_sees_places_tasks_and_maintenance(simulator: Simulate) -> None:
@@ -230,6 +232,7 @@ def test_looking_sees_places_tasks_and_maintenance(simulator: Simulate) -> None:
     served.change_host("3", status="offline")
     served.change_host("1", schedulable=False)
     served.change_guest("102", power="suspended")
+    served.change_guest("101", run_state="paused")
     now = platform.look(["100", "101", "102", "999", "nonsense"])
     assert now.cluster == "1"
     assert now.guests == {

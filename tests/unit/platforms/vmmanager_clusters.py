@@ -128,10 +128,14 @@ def mixed() -> Snapshot:
     hosts = (
         host(1),
         host(2, version="7.0.0", labels={}, max_guests=20),
-        host(3, maintenance=True),
+        host(3, maintenance=True, closed_because="in maintenance mode"),
         host(4, status="offline", used=UNKNOWN, version=None),
-        host(5, schedulable=False),
-        host(6, status="unknown", used=UNKNOWN),
+        host(
+            5,
+            schedulable=False,
+            closed_because="creating virtual machines on it is blocked in VMmanager",
+        ),
+        host(6, status="unknown", used=UNKNOWN, closed_because="its state is unknown"),
     )
     guests = (
         guest(100, 1),

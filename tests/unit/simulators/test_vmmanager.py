@@ -261,7 +261,9 @@ def test_a_task_is_listed_late_and_aborted(start: Start) -> None:
     assert client.call("POST", f"vm/v3/task/{task['id']}/abort", {})[0] == 201
     assert client.get(f"vm/v3/task/{task['id']}")["task"]["status"] == "aborted"
     assert client.call("POST", f"vm/v3/task/{task['id']}/abort", {})[0] == 400
-    assert simulator.state()["guests"]["110"] == {"host": "1", "power": "running", "lock": None}
+    assert simulator.state()["guests"]["110"] == {
+        "host": "1", "power": "running", "run_state": None, "lock": None,
+    }  # fmt: skip
 
 
 def test_both_ends_hold_the_memory_of_a_guest_under_way(start: Start) -> None:

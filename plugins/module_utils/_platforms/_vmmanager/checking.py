@@ -140,8 +140,6 @@ class Checker:
 
 
 def _of_guest(entry: Row, history: History, disks: Sequence[GuestDisk]) -> Iterator[str]:
-    if power_of(entry) == "unknown":
-        yield f"its state is {entry.get('state')}"
     if history.under_way is not None:
         yield f"a task is under way ({history.under_way.get('name')})"
     if disks_unknown(entry, disks):

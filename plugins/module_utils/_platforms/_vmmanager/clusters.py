@@ -20,12 +20,15 @@ _SHARED = frozenset({"ceph", "rbd", "nas", "nfs", "san", "gfs2", "iscsi"})
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A storage of the cluster. `main` is the one that a node's own figures are about."""
+    """A storage of the cluster. `main` is the one that a node's own figures are about; one that is not
+    `enabled` takes no new disks.
+    """
 
     id: str
     name: str
     shared: bool
     main: bool
+    enabled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +106,6 @@ def _storages(entry: Row) -> dict[str, Storage]:
             name=f"{name} ({identity})" if times[item.get("name")] > 1 else name,
             shared=str(item.get("type") or "").lower() in _SHARED,
             main=flag(item.get("is_main")) or len(entries) == 1,
+            enabled=flag(item.get("enabled", True)),
         )
     return result

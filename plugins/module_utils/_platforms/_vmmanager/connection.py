@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
+HTTPS: Final = 443
 Unit = Literal["percent", "cores", "bytes", "kib", "mib", "bits"]
 
 
@@ -39,7 +40,7 @@ class VMManagerConnection:
     """
 
     host: str
-    port: int = 443
+    port: int = HTTPS
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
@@ -53,3 +54,11 @@ class VMManagerConnection:
     with_local_disks: bool = False
     target_storage: str | Mapping[str, str] | None = None
     metrics: tuple[Metric, ...] = ()
+
+    @property
+    def instance(self) -> str:
+        """Which VMmanager this is, the same from everywhere: where it is reached."""
+        name = self.host.lower().rstrip(".")
+        if self.port == HTTPS:
+            return name
+        return f"[{name}]:{self.port}" if ":" in name else f"{name}:{self.port}"

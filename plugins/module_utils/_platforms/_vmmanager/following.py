@@ -1,9 +1,8 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of migrations that were asked for: a task's end counts only together with where the guest is.
-
-Private to the collection.
+"""What becomes of migrations that were asked for: a task's end counts only together with where the guest is,
+and a task whose node is away may never end.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ from ..errors import NotFound, Refused, UnexpectedAnswer
 from ..protocol import MigrationRequest, MigrationState
 from .answers import Row, part, reference, row
 from .filters import Where, ids
-from .guests import GUESTS, id_of, node_of, power_of
+from .guests import GUESTS, id_of, is_plain, node_of
 from .history import COMPLETE, FAILED, MIGRATION
 from .lists import Lists
 from .looking import TASKS
+from .nodes import NODES, name_of, status_of
 from .session import Session
 from .starting import CONSUL, NUMBER
 
@@ -26,8 +26,13 @@ from .starting import CONSUL, NUMBER
 # elsewhere, or not yet running, after its task has ended well.
 LISTING_SECONDS = 60.0
 ARRIVING_SECONDS = 20.0
+# How often nodes are looked at while migrations run, and how long one of the two must be away until its task
+# is not waited for any more.
+NODES_SECONDS = 15.0
+AWAY_SECONDS = 180.0
 _ABORTED = frozenset({"abort", "aborted", "cancel", "cancelled", "canceled"})
 RUNNING = MigrationState(state="running")
+_GONE = "the guest is gone"
 
 
 @dataclass(slots=True)
@@ -39,21 +44,60 @@ class Follower:
     monotonic: Callable[[], float]
     _odd: dict[tuple[str, str], float] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
+    _away: dict[str, float] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)
+    _looked: float | None = None
 
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> dict[str, MigrationState]:
-        """One call for all, one more for the guests of those that have ended."""
+        """One call for all, one more for the guests of those that have ended, and now and then one for the
+        nodes.
+        """
         listed = self._listed(tasks)
         states: dict[str, MigrationState] = {}
         ended: dict[str, MigrationRequest] = {}
+        orphaned: dict[str, str] = {}
         for task, request in tasks.items():
-            if task in listed and not _is_over(listed[task]):
-                states[task] = _under_way(listed[task])
-            else:
+            if task not in listed or _is_over(listed[task]):
                 ended[task] = request
+            elif (node := self._long_away(request)) is not None:
+                ended[task], orphaned[task] = request, node
+            else:
+                states[task] = _under_way(listed[task])
         guests = self._guests(ended.values())
         for task, request in ended.items():
-            states[task] = self._end(task, request, listed.get(task), guests.get(request.guest))
+            guest = guests.get(request.guest)
+            if task in orphaned:
+                states[task] = self._orphaned(request, guest, orphaned[task])
+            else:
+                states[task] = self._end(task, request, listed.get(task), guest)
         return states
+
+    def _long_away(self, request: MigrationRequest) -> str | None:
+        """The one of its two nodes that has been away for long."""
+        now = self.monotonic()
+        if self._looked is None:
+            self._looked = now
+        if now - self._looked >= NODES_SECONDS:
+            self._looked = now
+            nodes = {str(reference(entry)): entry for entry in self.lists.whole(NODES)}
+            self._names = {identity: name_of(entry) for identity, entry in nodes.items()}
+            away = [identity for identity, entry in nodes.items() if status_of(entry) != "online"]
+            self._away = {identity: self._away.get(identity, now) for identity in away}
+        ends = (request.source, request.target)
+        return next((node for node in ends if now - self._away.get(node, now) >= AWAY_SECONDS), None)
+
+    def _orphaned(self, request: MigrationRequest, guest: Row | None, node: str) -> MigrationState:
+        """Of a task that has not ended, one of whose nodes is away."""
+        if guest is None:
+            return MigrationState(state="failed", why=_GONE)
+        there = node_of(guest) == request.target
+        if there and node != request.target and is_plain(guest):
+            return MigrationState(state="migrated", percent=100)
+        why = (
+            f"node {self._names.get(node, node)} is away and the task has not ended; the guest is"
+            f" {_place(guest, there=there)}"
+        )
+        return MigrationState(state="failed", why=why)
 
     def cancel(self, task: str) -> None:
         """A task that is over, or not listed, is left alone."""
@@ -89,9 +133,9 @@ class Follower:
     ) -> MigrationState:
         """Of a task that has ended, or that is not in the list."""
         if guest is None:
-            return MigrationState(state="failed", why="the guest is gone")
+            return MigrationState(state="failed", why=_GONE)
         there = node_of(guest) == request.target
-        if there and power_of(guest) == "running":
+        if there and is_plain(guest):
             return MigrationState(state="migrated", percent=100)
         status = None if entry is None else entry.get("status")
         if status == COMPLETE:

@@ -15,18 +15,24 @@ from .answers import Row, flag, mib, number, part, reference, release, whole
 from .clusters import ClusterPlace
 from .history import History
 from .lists import Lists
-from .loads import Loads, nothing, unknown
+from .loads import Loads, Reading, nothing, unknown
 from .nodes import status_of
 
 GUESTS = "vm/v3/host"
 DISKS = "vm/v3/disk"
 
 Power = Literal["running", "stopped", "suspended", "unknown"]
+# Plain states need no word besides; of the others it is known whether they hold memory, but which states
+# there are is not published: any other word is that of a guest that may hold memory.
+_PLAIN: Mapping[object, Power] = {"active": "running", "stopped": "stopped"}
+_PAUSED = frozenset({"paused", "suspended", "pmsuspended"})
+STATES = frozenset({"paused", "locked", "unknown_state"})
+_BETWEEN = frozenset({"migrating", "rebooting", "restarting", "stopping", "resuming", "pausing"})
 _POWER: Mapping[object, Power] = {
-    "active": "running",
-    "stopped": "stopped",
-    "paused": "suspended",
-    "suspended": "suspended",
+    **_PLAIN,
+    **dict.fromkeys(_PAUSED | _BETWEEN, "running"),
+    "saved": "suspended",
+    "hibernated": "suspended",
 }
 
 
@@ -42,11 +48,11 @@ class GuestDisk:
 
 @dataclass(frozen=True, slots=True)
 class GuestFacts:
-    """Of one running guest, what its line does not tell."""
+    """Of one guest that is on its node, what its line does not tell; None for what could not be read."""
 
-    history: History
-    snapshots: bool
-    used: Loads
+    history: History | None
+    snapshots: bool | None
+    reading: Reading
 
 
 def guests_of(lists: Lists, place: ClusterPlace) -> list[Row]:
@@ -85,6 +91,17 @@ def power_of(entry: Row) -> Power:
     return _POWER.get(entry.get("state"), "unknown")
 
 
+def run_state(entry: Row) -> str | None:
+    """The platform's word, where `power_of` says less."""
+    state = entry.get("state")
+    return None if state in _PLAIN else str(state)
+
+
+def is_plain(entry: Row) -> bool:
+    """Whether it simply runs."""
+    return entry.get("state") == "active"
+
+
 def power_on(node: Row, entry: Row) -> Power:
     """What is said of a guest whose node is away is of the past."""
     return power_of(entry) if status_of(node) == "online" else "unknown"
@@ -116,36 +133,48 @@ def guest_of(
     facts: GuestFacts | None,
     disks: Sequence[GuestDisk],
     place: ClusterPlace,
-    node: Row,
+    nodes: Mapping[str, Row],
     taken_at: str,
 ) -> Guest:
-    """`facts` is None for one that does not run, or that could not be asked about. Nothing has happened after
-    `taken_at`, whatever the platform's clock or time zone.
+    """`facts` is None for one that is not on its node, or whose node is away. Nothing has happened after
+    `taken_at`, whatever the time zone of the platform's history.
     """
+    node = nodes[str(node_of(entry))]
     power = power_on(node, entry)
     blockers = tuple(dict.fromkeys(_blockers(entry, facts, disks, place, node)))
-    live = power == "running" and not place.containers
+    history = facts.history if facts else None
+    bound_for = history.bound_for if history else None
     return Guest(
         id=id_of(entry),
         name=str(entry.get("name") or id_of(entry)),
         kind="container" if place.containers else "vm",
         host=str(node_of(entry)),
         power=power,
+        run_state=run_state(entry) if status_of(node) == "online" else None,
         assigned=sizes_of(entry),
         used=_used(power, facts),
+        sources=facts.reading.sources if facts else {},
         disks=tuple(Disk(datastore=disk.storage, size=disk.size) for disk in disks),
         tags=tags_of(entry),
         migratable=not blockers,
         blockers=blockers,
-        last_migrated_at=_by_then(facts.history.migrated_at if facts else None, taken_at),
-        last_failed_at=_by_then(facts.history.failed_at if facts else None, taken_at),
+        last_migrated_at=_by_then(history.migrated_at if history else None, taken_at),
+        last_failed_at=_by_then(history.failed_at if history else None, taken_at),
         # A running machine goes to the same or a newer QEMU, never to an older one.
-        min_version=release(node.get("qemu_version")) if live else None,
+        min_version=None if power != "running" or place.containers else release(node.get("qemu_version")),
+        migrating_to=bound_for if bound_for in nodes and bound_for != node_of(entry) else None,
     )
 
 
 def obstacles(entry: Row) -> Iterator[tuple[str, str]]:
     """What a guest's own line has against a migration: the blocker, and the same in words."""
+    state = entry.get("state")
+    if state in _PAUSED:
+        yield "paused", f"its state is {state}: resume it, or shut it down"
+    elif state in _BETWEEN:
+        yield "locked", f"its state is {state}: wait until that is over"
+    elif power_of(entry) == "unknown":
+        yield "unknown_state", f"its state is {state}: bring it to active or stopped in VMmanager"
     if flag(entry.get("disabled")):
         yield "disabled", "it is disabled"
     if flag(entry.get("rescue_mode")):
@@ -165,20 +194,13 @@ def _by_then(moment: str | None, taken_at: str) -> str | None:
 def _used(power: Power, facts: GuestFacts | None) -> Loads:
     if power in ("stopped", "suspended"):
         return nothing()
-    return facts.used if facts else unknown()
+    return facts.reading.used if facts else unknown()
 
 
 def _blockers(
     entry: Row, facts: GuestFacts | None, disks: Sequence[GuestDisk], place: ClusterPlace, node: Row
 ) -> Iterator[str]:
-    if status_of(node) != "online":
-        yield "disconnected"
-    elif power_of(entry) == "unknown" or (facts is not None and facts.history.under_way):
-        yield "locked"
-    elif power_of(entry) == "running" and (facts is None or disks_unknown(entry, disks)):
-        yield "not_readable"
-    for blocker, _words in obstacles(entry):
-        yield blocker
+    yield from _of_present(entry, facts, disks, node)
     if facts is not None and facts.snapshots:
         yield "snapshot"
     if "balancer_mode" in entry and not flag(entry["balancer_mode"]):
@@ -192,3 +214,19 @@ def _blockers(
         yield "local_disk"
     if place.containers:
         yield "container_restart"
+
+
+def _of_present(entry: Row, facts: GuestFacts | None, disks: Sequence[GuestDisk], node: Row) -> Iterator[str]:
+    """What its state, what is under way, and what could not be read have against it."""
+    online = status_of(node) == "online"
+    if not online:
+        yield "disconnected"
+    elif facts is not None:
+        if facts.history is not None and facts.history.under_way:
+            yield "locked"
+        if facts.history is None or facts.snapshots is None or disks_unknown(entry, disks):
+            yield "not_readable"
+    for blocker, _words in obstacles(entry):
+        # The state of a guest whose node is away is of the past.
+        if online or blocker not in STATES:
+            yield blocker

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .answers import Row, moment, reference, row, rows, whole
+from .answers import Row, moment, part, reference, row, rows, whole
 from .session import Session
 
 MIGRATION = "host_migrate"
@@ -15,6 +15,8 @@ UNFINISHED = ("created", "running", "deferred")
 COMPLETE = "complete"
 # Both words are in use.
 FAILED = ("fail", "failed")
+# How a history calls the node that a guest is migrated to is not published; a start calls it `node`.
+_TARGETS = ("node", "node_id", "dst_node", "target_node", "new_node")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,16 @@ class History:
     def under_way(self) -> Row | None:
         """Any task that has not ended."""
         return next((entry for entry in self.entries if entry.get("state") in UNFINISHED), None)
+
+    @property
+    def bound_for(self) -> str | None:
+        """The node that a migration under way goes to, where its parameters tell."""
+        found = [
+            part(entry.get("params"), *_TARGETS)
+            for entry in self.entries
+            if entry.get("name") == MIGRATION and entry.get("state") in UNFINISHED
+        ]
+        return next((node for value in found if (node := reference(value)) is not None), None)
 
     @property
     def tasks(self) -> frozenset[str]:

@@ -19,7 +19,7 @@ from ..protocol import ClusterNow, GuestNow
 from .answers import Row, reference
 from .clusters import ClusterPlace
 from .filters import ids
-from .guests import GUESTS, id_of, node_of, power_of, power_on
+from .guests import GUESTS, STATES, id_of, node_of, obstacles, power_on
 from .history import MIGRATION, UNFINISHED, History
 from .lists import Lists
 from .loads import Meter
@@ -110,4 +110,5 @@ class Looker:
 
 
 def _state_of(entry: Row) -> str | None:
-    return f"its state is {entry.get('state')}" if power_of(entry) == "unknown" else None
+    """Paused is a state in which nothing works on it."""
+    return next((words for blocker, words in obstacles(entry) if blocker in STATES - {"paused"}), None)

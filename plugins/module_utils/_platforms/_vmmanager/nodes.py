@@ -35,7 +35,7 @@ def name_of(entry: Row) -> str:
 
 def status_of(entry: Row) -> Status:
     state = entry.get("state")
-    if state in ("active", "maintenance"):
+    if state == "active" or _speaks_of_maintenance(state):
         return "online"
     return "offline" if state == "offline" else "unknown"
 
@@ -44,8 +44,23 @@ def in_maintenance(entry: Row) -> bool:
     return (
         flag(entry.get("maintenance_mode"))
         or flag(entry.get("maintenance"))
-        or entry.get("state") == "maintenance"
+        or _speaks_of_maintenance(entry.get("state"))
     )
+
+
+def closed_because(entry: Row) -> str | None:
+    """Why it receives nothing; its own words where it is neither well nor away."""
+    state = entry.get("state")
+    if in_maintenance(entry):
+        return "in maintenance mode" if not _speaks_of_maintenance(state) else f"its state is {state}"
+    if not schedulable(entry):
+        return "creating virtual machines on it is blocked in VMmanager"
+    return f"its state is {state}" if status_of(entry) == "unknown" else None
+
+
+def _speaks_of_maintenance(state: object) -> bool:
+    """Also of one that is entering it: which words there are is not published."""
+    return isinstance(state, str) and "maintenance" in state.lower()
 
 
 def schedulable(entry: Row) -> bool:
@@ -81,6 +96,7 @@ def host_of(entry: Row, place: ClusterPlace, used: Loads) -> Host:
         address=str(entry["ip"]) if entry.get("ip") else None,
         datastores=dict(_datastores(entry, place)),
         labels={name: str(value) for name, value in labels.items() if value},
+        closed_because=closed_because(entry),
     )
 
 
@@ -100,7 +116,11 @@ def _datastores(entry: Row, place: ClusterPlace) -> Iterable[tuple[str, HostData
     if free is None and capacity is not None and used is not None:
         free = max(capacity - used, 0)
     for storage in place.storages.values():
+        closed = None if storage.enabled else "it is disabled in the cluster"
         if storage.shared or not storage.main:
-            yield storage.name, HostDatastore(shared=storage.shared)
+            yield storage.name, HostDatastore(shared=storage.shared, closed_because=closed)
         else:
-            yield storage.name, HostDatastore(shared=False, capacity=capacity, free=free)
+            yield (
+                storage.name,
+                HostDatastore(shared=False, capacity=capacity, free=free, closed_because=closed),
+            )

@@ -1,16 +1,18 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading the whole cluster: five calls, and for each running guest its history, and what else is not in the
-lists. Private to the collection.
+"""Reading the whole cluster: five calls, and for each guest on its node its history, and what else is not in
+the lists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from ..._model.snapshot import ClusterRef, Host, Snapshot
+from ..._model.moments import written
+from ..._model.snapshot import ClusterRef, Host, Notice, Snapshot
 from ..._model.tag_rules import tag_rules
 from ..errors import (
     AuthenticationFailed,
@@ -20,7 +22,7 @@ from ..errors import (
     SessionLost,
     UnexpectedAnswer,
 )
-from .answers import Row, row, rows
+from .answers import Row, number, row, rows
 from .clusters import ClusterPlace
 from .connection import VMManagerConnection
 from .guests import (
@@ -37,25 +39,34 @@ from .guests import (
 )
 from .history import History
 from .lists import Lists
-from .loads import Loads, Meter, unknown
+from .loads import Meter, Reading, listed, unknown
 from .nodes import cores, host_of, memory, name_of, nodes_of, status_of
+from .partly import Partly
 from .refusals import ADMIN, permission_missing
 from .session import Session
 
 WHOAMI = "auth/v4/whoami"
-_NO_METRICS = (
-    "VMmanager's API gives no loads by itself: what guests were given stands for what they use, unless"
-    " vmmanager_metrics names the series of its statistics"
+_NO_METRICS = Notice(
+    text="VMmanager does not report loads by itself: what guests were assigned stands for what they use. Name"
+    " the series of its statistics in vmmanager_metrics to have loads measured."
 )
-_OWN_BALANCER_UNKNOWN = (
-    "whether VMmanager's own balancer runs in this cluster can't be told by its API: make sure that it does"
-    " not, two balancers would move guests to and fro"
+_OWN_BALANCER_UNKNOWN = Notice(
+    text="Whether VMmanager's own balancer runs in this cluster is not reported. Make sure that it does not,"
+    " because two balancers move guests to and fro."
+)
+_NO_BALANCER_MODE = Notice(
+    text="VMmanager does not report for which virtual machines balancing is off. Give those that must stay"
+    " the tag evenkeel-ignore."
+)
+_NO_TAGS = Notice(
+    text="VMmanager does not report tags of virtual machines, so rules and exclusions by tag have no effect.",
+    hides=("tags",),
 )
 
 
-def demand_admin(session: Session) -> str | None:
-    """Others see their own virtual machines only: facts would be partial without a word. Gives a notice where
-    the role can't be found out, and raises PermissionMissing for another one.
+def demand_admin(session: Session) -> Notice | None:
+    """Others see their own virtual machines only: facts would be partial without a word. Returns a notice
+    where the role is not available, and raises PermissionMissing for another one.
     """
     call = f"GET {WHOAMI}"
     try:
@@ -70,7 +81,10 @@ def demand_admin(session: Session) -> str | None:
     ) as error:
         # Functions that are closed to the outside answer as if the token were wrong. If it is, the next call
         # will tell.
-        return f"whether the account sees everything could not be found out: {error}"
+        return Notice(
+            text=f"Whether the account sees everything is not available: {error}. Make sure that it has the"
+            f" role {ADMIN}."
+        )
     if isinstance(roles, list) and ADMIN not in roles:
         held = ", ".join(map(str, roles)) or "no role"
         raise permission_missing(f"the account sees only a part of the platform: it has {held}", call)
@@ -79,37 +93,46 @@ def demand_admin(session: Session) -> str | None:
 
 @dataclass(slots=True)
 class Reader:
-    """Reads one cluster; `notices` tells what could not be found out."""
+    """Reads one cluster. `now` is the moment where the platform's answers bear no date."""
 
     session: Session
     lists: Lists
     connection: VMManagerConnection
     place: ClusterPlace
-    notices: list[str] = field(default_factory=list)
+    now: Callable[[], datetime]
+    notices: list[Notice] = field(default_factory=list)
 
-    def read(self, taken_at: str) -> Snapshot:
-        """Raises PlatformError rather than to give a part of the cluster."""
+    def read(self) -> Snapshot:
+        """Raises PlatformError when it can't read a list; what fails about one object is a notice."""
         nodes = nodes_of(self.lists, self.place)
-        guests = [entry for entry in guests_of(self.lists, self.place) if self._has_place(entry, nodes)]
+        guests = list(self._with_place(guests_of(self.lists, self.place), nodes))
         disks = disks_of(self.lists, self.place)
-        meter = Meter(self.session, self.connection)
-        facts = self._facts(guests, nodes, meter)
-        hosts = self._hosts(nodes, meter)
-        self._tell(meter)
+        taken_at = (self.session.date or self.now()).astimezone(UTC)
+        partly = Partly(self.session)
+        meter = Meter(self.session, self.connection, partly)
+        facts = self._facts(guests, nodes, meter, partly, taken_at)
+        readings = self._readings(nodes, meter)
+        self.notices += self._general(guests)
+        self.notices += meter.notices(
+            {
+                "vm": {id_of(entry): _named(entry) for entry in guests},
+                "node": {identity: name_of(entry) for identity, entry in nodes.items()},
+            }
+        )
         return Snapshot(
             platform="vmmanager",
-            cluster=ClusterRef(id=self.place.id, name=self.place.name, instance=self.connection.host),
-            taken_at=taken_at,
-            window_seconds=self.connection.window_seconds,
-            hosts=tuple(hosts),
+            cluster=ClusterRef(id=self.place.id, name=self.place.name, instance=self.connection.instance),
+            taken_at=written(taken_at),
+            window_seconds=meter.window_seconds(),
+            hosts=tuple(self._hosts(nodes, readings)),
             guests=tuple(
                 guest_of(
                     entry,
                     facts.get(id_of(entry)),
                     disks.get(id_of(entry), ()),
                     self.place,
-                    nodes[str(node_of(entry))],
-                    taken_at,
+                    nodes,
+                    written(taken_at),
                 )
                 for entry in guests
             ),
@@ -120,54 +143,122 @@ class Reader:
                 )
             ),
             other_balancers=self.place.balancers or (),
+            notices=tuple(self.notices),
         )
 
-    def _has_place(self, entry: Row, nodes: Mapping[str, Row]) -> bool:
-        if node_of(entry) in nodes:
-            return True
-        self.notices.append(
-            f"guest {entry.get('name')} ({id_of(entry)}) is on no node of the cluster, and is left out"
-        )
-        return False
-
-    def _facts(self, guests: Sequence[Row], nodes: Mapping[str, Row], meter: Meter) -> dict[str, GuestFacts]:
-        running = [entry for entry in guests if power_on(nodes[str(node_of(entry))], entry) == "running"]
-        found = self.session.concurrently(lambda entry: self._fact(entry, meter), running)
-        return {id_of(entry): fact for entry, fact in zip(running, found, strict=True) if fact}
-
-    def _fact(self, entry: Row, meter: Meter) -> GuestFacts | None:
-        identity = id_of(entry)
-        try:
-            return GuestFacts(
-                history=History.read(self.session, identity),
-                snapshots=needs_snapshot_call(entry) and self._has_snapshots(identity),
-                used=meter.read("vm", identity, sizes_of(entry)),
+    def _with_place(self, entries: Sequence[Row], nodes: Mapping[str, Row]) -> Iterator[Row]:
+        lost = [entry for entry in entries if node_of(entry) not in nodes]
+        if lost:
+            self.notices.append(
+                Notice(
+                    text=f"{len(lost)} virtual machines are on no node of the cluster and are left out:"
+                    f" {listed([_named(entry) for entry in lost])}.",
+                    hides=("guests",),
+                    guests=tuple(map(id_of, lost)),
+                )
             )
-        except (NotFound, Refused):
-            # It went away since the list was made, or can't be asked about: it is left alone.
-            return None
+        return (entry for entry in entries if node_of(entry) in nodes)
+
+    def _facts(
+        self,
+        guests: Sequence[Row],
+        nodes: Mapping[str, Row],
+        meter: Meter,
+        partly: Partly,
+        taken_at: datetime,
+    ) -> dict[str, GuestFacts]:
+        there = [
+            entry
+            for entry in guests
+            if status_of(nodes[str(node_of(entry))]) == "online"
+            and power_on(nodes[str(node_of(entry))], entry) in ("running", "unknown")
+        ]
+        missing: dict[str, dict[str, str]] = {}
+
+        def of_one(entry: Row) -> GuestFacts:
+            identity = id_of(entry)
+            history = partly.of_one("history", lambda: History.read(self.session, identity))
+            if history.value is None:
+                missing.setdefault("history", {})[identity] = history.why
+            snapshots: bool | None = False
+            if needs_snapshot_call(entry):
+                asked = partly.of_one("snapshots", lambda: self._has_snapshots(identity))
+                snapshots = asked.value
+                if snapshots is None:
+                    missing.setdefault("list of snapshots", {})[identity] = asked.why
+            age = _age(entry, history.value, taken_at)
+            return GuestFacts(
+                history=history.value,
+                snapshots=snapshots,
+                reading=meter.read("vm", identity, sizes_of(entry), age),
+            )
+
+        found = self.session.concurrently(of_one, there)
+        for what, reasons in sorted(missing.items()):
+            failed = [entry for entry in there if id_of(entry) in reasons]
+            self.notices.append(
+                Notice(
+                    text=f"The {what} of {len(failed)} virtual machines could not be read, so they are not"
+                    f" migrated: {listed([_named(entry) for entry in failed])}. The first reason:"
+                    f" {reasons[id_of(failed[0])]}",
+                    hides=("history",) if what == "history" else (),
+                    guests=tuple(map(id_of, failed)),
+                )
+            )
+        unknown_targets = [
+            entry
+            for entry, fact in zip(there, found, strict=True)
+            if fact.history and fact.history.migration_under_way() and fact.history.bound_for is None
+        ]
+        if unknown_targets:
+            self.notices.append(
+                Notice(
+                    text=f"{len(unknown_targets)} virtual machines are being migrated, and VMmanager does not"
+                    f" report where to: {listed([_named(entry) for entry in unknown_targets])}. Plan again"
+                    " when that is over.",
+                    guests=tuple(map(id_of, unknown_targets)),
+                )
+            )
+        return {id_of(entry): fact for entry, fact in zip(there, found, strict=True)}
 
     def _has_snapshots(self, identity: str) -> bool:
         path = f"vm/v3/host/{identity}/snapshot"
         call = f"GET {path}"
         return bool(rows(row(self.session.get(path), call).get("list"), call))
 
-    def _hosts(self, nodes: Mapping[str, Row], meter: Meter) -> list[Host]:
-        def used(item: tuple[str, Row]) -> Loads:
+    def _readings(self, nodes: Mapping[str, Row], meter: Meter) -> list[Reading]:
+        def of_one(item: tuple[str, Row]) -> Reading:
             identity, entry = item
             if status_of(entry) != "online":
-                return unknown()
+                return Reading(unknown())
             return meter.read("node", identity, {"cpu": cores(entry), "memory": memory(entry)})
 
-        loads = self.session.concurrently(used, nodes.items())
-        return [host_of(entry, self.place, load) for entry, load in zip(nodes.values(), loads, strict=True)]
+        return self.session.concurrently(of_one, nodes.items())
 
-    def _tell(self, meter: Meter) -> None:
+    def _hosts(self, nodes: Mapping[str, Row], readings: Sequence[Reading]) -> Iterator[Host]:
+        for entry, reading in zip(nodes.values(), readings, strict=True):
+            yield host_of(entry, self.place, reading.used)
+
+    def _general(self, guests: Sequence[Row]) -> Iterator[Notice]:
+        """What this platform does not report at all."""
         if not self.connection.metrics:
-            self.notices.append(_NO_METRICS)
-        if meter.failures:
-            self.notices.append(
-                f"{len(meter.failures)} loads could not be read; the first: {meter.failures[0]}"
-            )
+            yield _NO_METRICS
         if self.place.balancers is None:
-            self.notices.append(_OWN_BALANCER_UNKNOWN)
+            yield _OWN_BALANCER_UNKNOWN
+        if guests and not any("balancer_mode" in entry for entry in guests):
+            yield _NO_BALANCER_MODE
+        if guests and not any("tags" in entry for entry in guests):
+            yield _NO_TAGS
+
+
+def _named(entry: Row) -> str:
+    return f"{entry.get('name')} ({id_of(entry)})"
+
+
+def _age(entry: Row, history: History | None, taken_at: datetime) -> float | None:
+    """Seconds since it started or was last migrated; None where neither is known."""
+    ages = [value for value in [number(entry.get("uptime"))] if value]
+    if history is not None and history.migrated_at is not None:
+        arrived = datetime.fromisoformat(history.migrated_at)
+        ages.append(max(0.0, (taken_at - arrived).total_seconds()))
+    return min(ages, default=None)

@@ -53,6 +53,15 @@ def not_vmmanager(call: str) -> UnexpectedAnswer:
     )
 
 
+def redirected(call: str, target: str | None) -> UnexpectedAnswer:
+    """A redirect is never followed: the token, or the password, would go to wherever it points."""
+    return UnexpectedAnswer(
+        f"the answer is a redirect to {target or 'an address that it does not name'}, which is not followed",
+        where=call,
+        hint="Set vmmanager_host and vmmanager_port to the address of the platform itself",
+    )
+
+
 def _words(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_words(item)}" for key, item in value.items())

@@ -15,6 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal, TypeVar
 
 from ..errors import (
@@ -28,7 +31,7 @@ from ..errors import (
 from ..transport import about_certificate, demand_ca, reason
 from .answers import row
 from .connection import VMManagerConnection
-from .refusals import Asleep, Unanswered, not_vmmanager, refusal
+from .refusals import Asleep, Unanswered, not_vmmanager, redirected, refusal
 
 try:
     import requests
@@ -71,7 +74,9 @@ class _Sleeping(Exception):
 
 
 class Session:
-    """A session with one platform. In `concurrently`, only `get` may be called."""
+    """A session with one platform. In `concurrently`, only `get` may be called. `date` is the moment of the
+    last answer by the platform's own clock; None where it does not say.
+    """
 
     def __init__(
         self,
@@ -99,6 +104,12 @@ class Session:
         self._http.mount(
             "https://", HTTPAdapter(pool_connections=1, pool_maxsize=connection.workers, max_retries=0)
         )
+        # The one cookie goes with each call: what the platform sets at a login would be sent beside it, and
+        # be an old one after the next login.
+        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # Without it, a line of ~/.netrc for this host adds another account to every call.
+        self._http.auth = lambda prepared: prepared
+        self.date: datetime | None = None
         # Given with each call: what is set for all calls gives way to REQUESTS_CA_BUNDLE.
         self._verify = (connection.ca_path or True) if connection.validate_certs else False
         self._token = connection.token or self._logged_in()
@@ -220,6 +231,7 @@ class Session:
             )
         except requests.exceptions.RequestException as error:
             raise self._silence(error) from None
+        self.date = _date(answer) or self.date
         status = answer.status_code
         if status == 503:
             raise _Sleeping
@@ -236,7 +248,11 @@ class Session:
             raise refusal(status, trouble or None, call)
         if status >= 500 and method == "POST":
             raise _Silence(f"status {status} without a reason")
-        if content is None or status >= 300:
+        if status >= 500:
+            raise refusal(status, None, call)
+        if 300 <= status < 400:
+            raise redirected(f"{self.url}, {call}", answer.headers.get("Location"))
+        if content is None:
             raise not_vmmanager(f"{self.url}, {call}")
         return content
 
@@ -255,3 +271,11 @@ def _content(answer: requests.Response) -> Any:
     except ValueError:
         return None
     return content if isinstance(content, (dict, list)) else None
+
+
+def _date(answer: requests.Response) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(answer.headers.get("Date") or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
+
 from . import migration
 from .access import Access
 from .errors import ApiError, not_found, unauthorized
@@ -27,8 +29,6 @@ from .views import (
 )
 from .where import parse
 from .world import World
-
-DATAPOINTS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _nodes(call: Call) -> Row:
 
 @function("GET", "/vm/v3/host")
 def _vms(call: Call) -> Row:
-    return _listed(call, [vm_row(call.world, vm) for vm in call.world.vms.values()])
+    return _listed(call, [vm_row(call.world, vm, call.now) for vm in call.world.vms.values()])
 
 
 @function("GET", "/vm/v3/disk")
@@ -141,7 +141,9 @@ def _snapshots(call: Call) -> Row:
 
 @function("GET", "/vm/v3/host/{id}/history")
 def _history(call: Call) -> Row:
-    listed = [history_row(task) for task in call.world.listed_tasks(call.now) if task.vm == call.vm.id]
+    listed = [
+        history_row(call.world, task) for task in call.world.listed_tasks(call.now) if task.vm == call.vm.id
+    ]
     return {"list": listed, "max_id": max((row["id"] for row in listed), default=0)}  # type: ignore[type-var]
 
 
@@ -165,7 +167,7 @@ def _migrate(call: Call) -> Row:
 @function("GET", "/vm/v3/host/{id}/metrics")
 def _vm_metrics(call: Call) -> object:
     load = call.vm.present_load
-    return _series(call, load.cpu, call.vm.cores, load.memory, load.network_io, load.disk_io)
+    return _series(call, load, call.vm.cores, call.vm.started)
 
 
 @function("GET", "/vm/v3/node/{id}/metrics")
@@ -174,31 +176,31 @@ def _node_metrics(call: Call) -> object:
     if node is None:
         raise not_found("node", call.numbers[0])
     load = call.world.node_loads(call.now)[node.id]
-    return _series(call, load.cpu, node.cores, load.memory, load.network_io, load.disk_io)
+    return _series(call, load, node.cores)
 
 
-def _series(
-    call: Call,
-    cpu: float | None,
-    cores: float,
-    memory: float | None,
-    network_io: float | None,
-    disk_io: float | None,
-) -> object:
-    """The names are made up here: those of the real ones are not public. A minute lacks its value."""
+def _series(call: Call, load: Load, cores: float, since: float = 0.0) -> object:
+    """The names are made up here: those of the real ones are not public. A minute lacks its value; nothing
+    was measured before `since`.
+    """
     values = {
-        "cpu_load": None if cpu is None else cpu / cores * 100,
-        "ram_used": memory,
-        "net_io": network_io,
-        "disk_io": disk_io,
+        "cpu_load": None if load.cpu is None else load.cpu / cores * 100,
+        "ram_used": load.memory,
+        "net_io": load.network_io,
+        "disk_io": load.disk_io,
     }
+    switches = call.world.switches
     target = parse_qs(call.query).get("target", [""])[0]
-    if not call.world.switches.metrics or target not in values:
+    if not switches.metrics or target not in values:
         raise ApiError(1002, "unknown metric", value={"target": target})
     value = values[target]
+    moments = [
+        call.now - switches.series_age_seconds - 60 * age for age in range(switches.series_minutes, -1, -1)
+    ]
     points = [
-        [None if value is None or age == 1 else value, int(call.now) - 60 * age]
-        for age in range(DATAPOINTS, -1, -1)
+        [None if value is None or number == len(moments) - 2 else value, int(call.world.told(moment))]
+        for number, moment in enumerate(moments)
+        if moment >= since
     ]
     return [{"target": target, "datapoints": points}]
 

@@ -44,7 +44,12 @@ def _state(world: World, now: float) -> dict[str, object]:
     loads = world.node_loads(now)
     return {
         "guests": {
-            str(vm.id): {"host": str(vm.node), "power": vm.power, "lock": _lock(world, vm)}
+            str(vm.id): {
+                "host": str(vm.node),
+                "power": vm.power,
+                "run_state": vm.run_state,
+                "lock": _lock(world, vm),
+            }
             for vm in world.vms.values()
         },
         "hosts": {
@@ -81,7 +86,7 @@ def _lock(world: World, vm: Vm) -> str | None:
 
 def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
     vm = _guest(world, given)
-    unknown = set(given) - {"id", "used", "power", "host", "busy_seconds"}
+    unknown = set(given) - {"id", "used", "power", "run_state", "uptime", "host", "busy_seconds"}
     if unknown:
         raise SnapshotError(f"a guest has no {sorted(unknown)[0]!r} to change")
     if "used" in given:
@@ -93,6 +98,10 @@ def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
         _keep_busy(world, vm, now, given["busy_seconds"])
     if "power" in given:
         vm.power = given["power"]
+    if "run_state" in given:
+        vm.run_state = given["run_state"]
+    if "uptime" in given:
+        vm.started = now - float(given["uptime"])
     if "host" in given:
         target = _host(world, given["host"])
         if vm.id in world.moves:
@@ -123,6 +132,8 @@ def _change_host(world: World, given: dict[str, Any], now: float) -> None:
         if given["status"] not in ("online", "offline", "unknown"):
             raise SnapshotError(f"status {given['status']!r}: use online, offline or unknown")
         world.set_node_status(node.id, given["status"], now)
+    if "state" in given:
+        node.word = given["state"]
 
 
 def _guest(world: World, given: dict[str, Any]) -> Vm:

@@ -109,6 +109,7 @@ def _node(entry: Mapping[str, Any], number: int, cluster: Cluster, vms: Iterable
         status=entry["status"],
         maintenance=entry["maintenance"],
         blocked=not entry["schedulable"],
+        word=None,
         limit=entry.get("max_guests") or 0,
         cores=entry["capacity"].get("cpu") or 0,
         memory=entry["capacity"].get("memory") or 0,
@@ -154,6 +155,7 @@ def _vm(
         disks=disks,
         tags=list(dict.fromkeys([*entry.get("tags", ()), *tags])),
         marks=marks,
+        run_state=entry.get("run_state"),
     )
 
 
@@ -171,7 +173,7 @@ def _add_past(world: World, entry: Mapping[str, Any], vm: Vm, now: float) -> Non
     """What was done to it before, and what holds it now."""
     for key, status in (("last_migrated_at", "complete"), ("last_failed_at", world.switches.fail_word)):
         if entry.get(key):
-            when = datetime.fromisoformat(entry[key]).timestamp()
+            when = datetime.fromisoformat(entry[key]).timestamp() - world.switches.skew_seconds
             task = world.add_task("host_migrate", vm.id, when, when)
             task.status, task.started, task.ended = status, when, when
     if "locked" in vm.marks:

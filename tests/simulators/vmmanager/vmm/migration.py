@@ -18,6 +18,7 @@ def is_suitable(world: World, vm: Vm, node: Node) -> bool:
     return (
         str(node.id) not in map(str, barred)
         and not vm.marks & {"passthrough_device", "iso_mounted", "snapshot"}
+        and vm.run_state is None
         and node.online
         and not node.maintenance
         and not node.blocked
@@ -50,11 +51,11 @@ class _Worker:
     ) -> None:
         switches = world.switches
         self.world, self.vm, self.node, self.disks = world, vm, node, disks
-        self.task = world.add_task("host_migrate", vm.id, now)
+        self.task = world.add_task("host_migrate", vm.id, now, node=node.id)
         self.change = Change(str(vm.id), str(vm.node), str(node.id), "running", now)
         world.changes.append(self.change)
         begins = now + switches.defer_seconds
-        move = Move(vm, node.id, begins, begins + switches.migration_seconds, self.fail)
+        move = Move(vm, node.id, begins, begins + switches.migration_seconds, self.fail, self.abandon)
         world.moves[vm.id] = move
         world.note_peak(vm.node, node.id)
         self.task.status = "deferred" if switches.defer_seconds else "running"
@@ -72,7 +73,7 @@ class _Worker:
             self.task.started = moment
 
     def fail(self, moment: float, why: str, word: str | None = None) -> None:
-        if self.task.unfinished:
+        if self.task.unfinished and self.change.state == "running":
             self._end(moment, word or self.world.switches.fail_word, why)
             self.change.state = "failed"
 
@@ -87,9 +88,19 @@ class _Worker:
             for disk, storage in self.disks:
                 disk.storage = storage
             self.change.state = "done"
-            if outcome == "STOPPED":
+            if outcome in ("STOPPED", "MOVED_STOPPED"):
                 self.vm.power = "stopped"
-        self._end(moment, "complete", "")
+            if outcome in ("PAUSED", "MOVED_PAUSED"):
+                self.vm.run_state = "paused"
+        if outcome is not None and outcome.startswith("MOVED"):
+            self._end(moment, self.world.switches.fail_word, "failed to clean up after the migration")
+        else:
+            self._end(moment, "complete", "")
+
+    def abandon(self) -> None:
+        """A node is away: the task never ends by itself, and the guest stays where it is."""
+        self.world.moves.pop(self.vm.id, None)
+        self.change.state = "failed"
 
     def _end(self, moment: float, status: str, output: str) -> None:
         self.world.moves.pop(self.vm.id, None)

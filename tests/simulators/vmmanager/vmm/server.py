@@ -25,6 +25,14 @@ class Dropped(Exception):
     """The connection is to be closed without an answer."""
 
 
+class Redirected(Exception):
+    """The answer is a redirect."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.target = target
+
+
 class Server(TlsServer):
     """One platform on one port."""
 
@@ -58,13 +66,30 @@ class Handler(TlsHandler):
             self._send(error.status or world.switches.error_status, error.body())
         except Silent as silent:
             self._send(silent.status, None)
+        except Redirected as redirected:
+            self.send_response(301)
+            self.send_header("Location", redirected.target)
+            self.send_header("Content-Length", "0")
+            self.send_at_once(b"")
         except Dropped:
             self.close_connection = True
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """By the platform's clock."""
+        moment = time.time() if timestamp is None else timestamp
+        return super().date_time_string(self.server.world.told(moment))  # type: ignore[arg-type]
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword != "Date" or self.server.world.switches.tells_date:
+            super().send_header(keyword, value)
 
     def _call(self, path: str, query: str, body: bytes) -> tuple[int, object]:
         world, access, switches = self.server.world, self.server.access, self.server.world.switches
         if switches.latency_seconds:
             time.sleep(switches.latency_seconds)
+        if switches.redirect is not None:
+            raise Redirected(switches.redirect)
+        self._wait(path, body)
         with world.lock:
             if switches.asleep_requests > 0:
                 switches.asleep_requests -= 1
@@ -97,12 +122,24 @@ class Handler(TlsHandler):
             raise Dropped
         return status, result
 
+    def _wait(self, path: str, body: bytes) -> None:
+        """As long as the switches let this call wait; the platform goes on meanwhile."""
+        found = api.find(self.command, path)
+        name = found[0] if found else f"{self.command} {path}"
+        numbers = [*map(str, found[2] if found else ()), *map(str, _parsed(body).values())]
+        with self.server.world.lock:
+            seconds = self.server.world.switches.pause_before(name, f"{self.command} {path}", numbers)
+        if seconds:
+            time.sleep(seconds)
+
     def _send(self, status: int, result: object) -> None:
         """JSON; a page of the web server where there is nothing."""
         content = json.dumps(result).encode() if result is not None else b"<html>sorry</html>"
         self.send_response(status)
         self.send_header("Content-Type", "application/json" if result is not None else "text/html")
         self.send_header("Content-Length", str(len(content)))
+        if self.server.world.switches.sets_cookie and self.path == LOGIN and status == 201:
+            self.send_header("Set-Cookie", Access.cookie(json.loads(content)["token"]))
         self.send_at_once(content)
 
 

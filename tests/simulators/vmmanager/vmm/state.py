@@ -48,6 +48,8 @@ class Node:
     status: str
     maintenance: bool
     blocked: bool
+    word: str | None
+    """Of its state, where that is not a plain one."""
     limit: int
     cores: float
     memory: int
@@ -86,6 +88,9 @@ class Vm:
     tags: list[str]
     marks: frozenset[str]
     """The blockers of the snapshot."""
+    run_state: str | None = None
+    """The platform's word for a state that is not plain."""
+    started: float = 0.0
 
     @property
     def running(self) -> bool:
@@ -105,6 +110,8 @@ class Task:
     name: str
     vm: int
     created: float
+    node: int | None = field(default=None, kw_only=True)
+    """Where a migration goes."""
     listed: float
     status: str = "created"
     started: float | None = None

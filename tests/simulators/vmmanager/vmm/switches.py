@@ -35,3 +35,13 @@ class Switches(Faults):
         self.metrics = True
         self.balancer: str | None = None
         self.consul_text = False
+        self.sets_cookie = True
+        self.skew_seconds = 0.0
+        self.zone_hours = 0.0
+        self.tells_date = True
+        self.history_params = True
+        self.hidden: dict[str, list[str]] = {}
+        self.stale_tasks = False
+        self.series_minutes = 60
+        self.series_age_seconds = 0.0
+        self.redirect: str | None = None

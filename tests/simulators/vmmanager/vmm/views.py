@@ -11,7 +11,7 @@ from .state import MIB, Cluster, Disk, Node, Storage, Task, Vm
 from .world import World
 
 Row = dict[str, object]
-_STATES = {"running": "active", "stopped": "stopped", "suspended": "paused", "unknown": "unknown"}
+_STATES = {"running": "active", "stopped": "stopped", "suspended": "saved", "unknown": "unknown"}
 
 
 def cluster_row(world: World, cluster: Cluster) -> Row:
@@ -52,7 +52,7 @@ def node_row(world: World, node: Node) -> Row:
         "id": node.id,
         "name": node.name,
         "ip": node.address,
-        "state": "active" if node.online else node.status,
+        "state": node.word or ("active" if node.online else node.status),
         "cluster": {
             "id": node.cluster.id,
             "name": node.cluster.name,
@@ -76,9 +76,8 @@ def node_row(world: World, node: Node) -> Row:
             "host_count": len(here),
             "maintenance": node.maintenance,
         }
-        return {**row, **old}
-    return {
-        **row,
+        return _shown(world, "node", {**row, **old})
+    new: Row = {
         "cpu": {"number": int(node.cores), "used": cpus},
         "ram_mib": {"total": node.memory // MIB, "allocated": memory},
         "storage": {
@@ -96,16 +95,17 @@ def node_row(world: World, node: Node) -> Row:
         },
         "maintenance_mode": node.maintenance,
     }
+    return _shown(world, "node", {**row, **new})
 
 
-def vm_row(world: World, vm: Vm) -> Row:
+def vm_row(world: World, vm: Vm, now: float) -> Row:
     node = world.nodes[vm.node]
     row: Row = {
         "id": vm.id,
         "name": vm.name,
         "domain": f"{vm.name}.example.com",
         "comment": "",
-        "state": _STATES[vm.power],
+        "state": vm.run_state or _STATES[vm.power],
         "node": {"id": node.id, "name": node.name, "ip_addr": node.address},
         "cluster": {"id": vm.cluster.id, "name": vm.cluster.name, "datacenter_type": "common"},
         "account": {"id": 3, "email": "customer@example.com"},
@@ -119,19 +119,19 @@ def vm_row(world: World, vm: Vm) -> Row:
         "rescue_mode": "rescue_mode" in vm.marks,
         "disabled": "disabled" in vm.marks,
         "tags": list(vm.tags),
-        "uptime": 86400 if vm.running else 0,
+        "uptime": int(now - vm.started) if vm.running else 0,
         "ip4": [],
     }
     if world.switches.extras:
         row["snapshot_count"] = int("snapshot" in vm.marks)
         off = vm.marks & {"balancing_disabled", "passthrough_device"}
         row["balancer_mode"] = "off" if off else "on"
-    return row
+    return _shown(world, "host", row)
 
 
 def bare_row(vm: Vm) -> Row:
     """One object asked for alone comes without its related ones."""
-    return {"id": vm.id, "name": vm.name, "node": vm.node, "state": _STATES[vm.power]}
+    return {"id": vm.id, "name": vm.name, "node": vm.node, "state": vm.run_state or _STATES[vm.power]}
 
 
 def disk_row(world: World, vm: Vm, disk: Disk) -> Row:
@@ -163,15 +163,17 @@ def task_row(world: World, task: Task, now: float) -> Row:
     }
 
 
-def history_row(task: Task) -> Row:
+def history_row(world: World, task: Task) -> Row:
+    created = world.told(task.created) + 3600 * world.switches.zone_hours
+    params = {"node": task.node} if task.node is not None and world.switches.history_params else {}
     return {
         "id": task.id + 100,
         "name": task.name,
         "state": task.status,
         "user": "admin@example.com",
-        "params": {},
+        "params": params,
         "task": task.id,
-        "date_create": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(task.created)),
+        "date_create": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(created)),
     }
 
 
@@ -189,7 +191,7 @@ def target_row(world: World, vm: Vm, node: Node) -> Row:
     return {
         "id": node.id,
         "name": node.name,
-        "state": "active" if node.online else node.status,
+        "state": node.word or ("active" if node.online else node.status),
         "suitable": is_suitable(world, vm, node),
         "priority": 0,
         "host_creation_blocked": node.blocked,
@@ -207,3 +209,9 @@ def _consul(world: World, task: Task) -> object:
 
 def _mib(size: int | None) -> int | None:
     return None if size is None else size // MIB
+
+
+def _shown(world: World, kind: str, row: Row) -> Row:
+    """Without what is hidden from the account."""
+    hidden = world.switches.hidden.get(kind, ())
+    return {name: value for name, value in row.items() if name not in hidden}

@@ -34,6 +34,7 @@ class Move:
     started: float
     ends: float
     fail: Callable[..., None]
+    abandon: Callable[[], None]
 
     def progress(self, now: float) -> float:
         span = self.ends - self.started
@@ -55,6 +56,7 @@ class World:
     calls: Counter[str] = field(default_factory=Counter)
     peak_memory: dict[int, int] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    _orphans: dict[int, list[Task]] = field(default_factory=dict)
     _events: list[tuple[float, int, Action]] = field(default_factory=list)
     _sequence: Iterator[int] = field(default_factory=itertools.count)
 
@@ -69,12 +71,18 @@ class World:
             action(moment)
         return now
 
+    def told(self, moment: float) -> float:
+        """A moment by the platform's own clock."""
+        return moment + self.switches.skew_seconds
+
     def vm(self, number: int) -> Vm:
         if number not in self.vms:
             raise not_found("host", number)
         return self.vms[number]
 
-    def add_task(self, name: str, vm: int, now: float, listed: float | None = None) -> Task:
+    def add_task(
+        self, name: str, vm: int, now: float, listed: float | None = None, *, node: int | None = None
+    ) -> Task:
         number = len(self.tasks) + 1
         wait = self.switches.listing_seconds
         task = Task(
@@ -84,6 +92,7 @@ class World:
             vm=vm,
             created=now,
             listed=now + wait if listed is None else listed,
+            node=node,
         )
         self.tasks.append(task)
         return task
@@ -127,10 +136,21 @@ class World:
             self.peak_memory[number] = max(self.peak_memory.get(number, 0), self.held_memory(number))
 
     def set_node_status(self, number: int, status: str, now: float) -> None:
-        """A node goes or comes; migrations from or to a node that goes fail."""
+        """A node goes or comes; migrations from or to a node that goes fail, or with `stale_tasks` never end
+        until it is back.
+        """
         self.nodes[number].status = status
         if status == "online":
+            for task in filter(lambda task: task.unfinished, self._orphans.pop(number, [])):
+                task.status, task.ended = self.switches.fail_word, now
+                task.output = "the node was not available"
             return
         for move in list(self.moves.values()):
-            if number in (move.target, move.vm.node):
+            if number not in (move.target, move.vm.node):
+                continue
+            task = self.unfinished(move.vm.id)
+            if self.switches.stale_tasks and task is not None:
+                self._orphans.setdefault(number, []).append(task)
+                move.abandon()
+            else:
                 move.fail(now, f"node {self.nodes[number].name} is not available")

@@ -1,0 +1,73 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls about one object: when one fails, the rest of the cluster is read all the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from ..errors import (
+    AuthenticationFailed,
+    NotFound,
+    PermissionMissing,
+    PlatformError,
+    Refused,
+    SessionLost,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from .clusters import CLUSTERS
+from .session import Session
+
+T = TypeVar("T")
+# How many calls of one kind may meet silence, or a closed function, before no more of that kind are made.
+MOST_SILENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """What a call returned, or why there is nothing."""
+
+    value: T | None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Partly:
+    """Makes calls about one object each. `kind` names what is asked for, such as history.
+
+    `demanding`: silence about one object is an error, as it may be over when it is asked for again.
+    """
+
+    session: Session
+    demanding: bool = False
+    _silent: Counter[str] = field(default_factory=Counter)
+    _answered: set[str] = field(default_factory=set)
+
+    def of_one(self, kind: str, call: Callable[[], T]) -> Found[T]:
+        """Raises PlatformError when it is the platform that does not answer, not this object."""
+        if kind not in self._answered and self._silent[kind] >= MOST_SILENT:
+            return Found(None, f"not asked for, because the first {self._silent[kind]} calls had no answer")
+        try:
+            found = call()
+        except (NotFound, PermissionMissing, Refused, UnexpectedAnswer) as error:
+            return Found(None, str(error))
+        except (AuthenticationFailed, SessionLost, Unreachable) as error:
+            # A function that is closed to the outside answers as if the token were wrong.
+            if self.demanding or not self._platform_answers():
+                raise
+            self._silent[kind] += 1
+            return Found(None, str(error))
+        self._answered.add(kind)
+        return Found(found)
+
+    def _platform_answers(self) -> bool:
+        try:
+            self.session.get(CLUSTERS)
+        except PlatformError:
+            return False
+        return True
