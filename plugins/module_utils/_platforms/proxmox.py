@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proxmox VE 8 and 9 as a platform. Private to the collection."""
+"""Proxmox VE 8 and 9 as a platform."""
 
 from __future__ import annotations
 
@@ -14,17 +14,26 @@ from .._model.snapshot import Snapshot
 from ._proxmox.along import Partners, label
 from ._proxmox.answers import Row, row, rows, whole
 from ._proxmox.bridges import Bridges
-from ._proxmox.checking import Preconditions, preconditions
+from ._proxmox.checking import (
+    Cluster,
+    Preconditions,
+    is_ha_managed,
+    preconditions,
+    sent_elsewhere,
+)
 from ._proxmox.cluster import Membership, Resources
+from ._proxmox.cluster_facts import replicas
 from ._proxmox.connection import ProxmoxConnection
 from ._proxmox.following import Follower
 from ._proxmox.guests import id_of
-from ._proxmox.looking import look
-from ._proxmox.maintenance import await_maintenance, in_maintenance
+from ._proxmox.ha import NodeStates
+from ._proxmox.hosts import status_of
+from ._proxmox.looking import Looking
+from ._proxmox.maintenance import await_maintenance, in_maintenance, shut_down
 from ._proxmox.permissions import Privileges
 from ._proxmox.reading import read_snapshot
 from ._proxmox.session import Session
-from ._proxmox.starting import start, under_way
+from ._proxmox.starting import can_receive_conntrack, start, under_way
 from ._proxmox.storages import Storage, storages
 from .errors import NotFound, Refused
 from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState
@@ -37,6 +46,8 @@ PER_HOST = 2
 SETTLING_SECONDS = 10.0
 # How long what was seen counts as present for a check; the API itself looks again before it starts anything.
 PRESENT_SECONDS = 5.0
+# Replication jobs change seldom, and migrations start in bursts.
+REPLICAS_SECONDS = 30.0
 
 _Key = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
@@ -59,11 +70,17 @@ class ProxmoxPlatform:
         self._sleep = sleep
         self._session = Session(connection)
         self._follower = Follower(
-            self._session, monotonic, lambda request: self._preconditions(request).objection
+            self._session,
+            monotonic,
+            lambda request: self._preconditions(request).objection,
+            connection.bandwidth_limit,
         )
+        self._looking = Looking(self._session)
         self._bridges = Bridges(self._session, monotonic)
         self._monotonic = monotonic
-        self._seen: tuple[float, Resources] | None = None
+        self._seen: tuple[float, Resources, NodeStates] | None = None
+        self._replicas: tuple[float, Mapping[str, frozenset[str]]] | None = None
+        self._conntrack: dict[str, bool] = {}
         self._storages: Mapping[str, Storage] | None = None
         self._privileges: Privileges | None = None
         self._capacities: Capacities | None = None
@@ -85,13 +102,15 @@ class ProxmoxPlatform:
     def look(self, guests: Collection[str]) -> ClusterNow:
         membership = Membership.read(self._session)
         membership.demand(self._connection.cluster)
-        now, resources = look(self._session, membership, guests)
-        self._seen = self._monotonic(), resources
-        return now
+        seen = self._looking.look(membership, guests)
+        self._seen = self._monotonic(), seen.resources, seen.states
+        return seen.now
 
     def check(self, request: MigrationRequest) -> str | None:
         self._demand_right(request)
         found = self._with_partners(request, self._preconditions(request))
+        if found.objection is None:
+            self._demand_storages(request, found)
         self._checked[_key(request)] = found
         return found.objection
 
@@ -106,8 +125,15 @@ class ProxmoxPlatform:
         )
         if found.objection is not None:
             raise Refused(found.objection, where=f"guest {request.guest}")
-        task = start(self._session, self._connection, request, self._entry(request.guest), found)
-        self._follower.began(task, request.along)
+        self._demand_storages(request, found)
+        entry = self._entry(request.guest)
+        conntrack = (
+            found.conntrack
+            and not is_ha_managed(entry, self._present_states())
+            and self._receives_conntrack(request.target)
+        )
+        task = start(self._session, self._connection, request, entry, found, conntrack=conntrack)
+        self._follower.began(task, request.along, entry)
         return task
 
     def find(self, request: MigrationRequest) -> str | None:
@@ -133,6 +159,18 @@ class ProxmoxPlatform:
             self._session, host, on=on, timeout=timeout, sleep=self._sleep, monotonic=self._monotonic
         )
 
+    def shut_down(self, guest: str, *, timeout: float) -> None:
+        self._seen = None
+        shut_down(
+            self._session,
+            self._entry(guest),
+            self._present_states(),
+            timeout=timeout,
+            sleep=self._sleep,
+            monotonic=self._monotonic,
+        )
+        self._seen = None
+
     def clusters(self) -> tuple[str, ...]:
         return (Membership.read(self._session).name,)
 
@@ -155,15 +193,34 @@ class ProxmoxPlatform:
         return replace(found, objection="; ".join(objections) or None)
 
     def _preconditions(self, request: MigrationRequest) -> Preconditions:
-        entry = self._entry(request.guest)
-        storages = self._known_storages()
-        return preconditions(self._session, self._connection, request, entry, storages, self._bridges)
+        present = self._present()
+        cluster = Cluster(
+            session=self._session,
+            connection=self._connection,
+            nodes={str(entry.get("node")): status_of(entry) for entry in present.nodes},
+            ha=self._present_states(),
+            storages=self._known_storages(),
+            bridges=self._bridges,
+            replicas=self._known_replicas,
+        )
+        return preconditions(cluster, request, self._entry(request.guest))
 
     def _demand_right(self, request: MigrationRequest) -> None:
         if self._privileges is None:
             path = "access/permissions"
             self._privileges = Privileges(row(self._session.get(path), path))
         self._privileges.demand_migrating(request.guest)
+
+    def _demand_storages(self, request: MigrationRequest, found: Preconditions) -> None:
+        """Of those that disks are sent to by name, before the platform finds it out."""
+        targets = frozenset(sent_elsewhere(found, request, self._connection).values())
+        if targets and self._privileges is not None:
+            self._privileges.demand_migrating(request.guest, targets)
+
+    def _receives_conntrack(self, node: str) -> bool:
+        if node not in self._conntrack:
+            self._conntrack[node] = can_receive_conntrack(self._session, node)
+        return self._conntrack[node]
 
     def _entry(self, guest: str) -> Row:
         """The guest's line in /cluster/resources, as it was a moment ago."""
@@ -176,9 +233,24 @@ class ProxmoxPlatform:
         return entry
 
     def _present(self) -> Resources:
+        return self._look_at_all()[1]
+
+    def _present_states(self) -> NodeStates:
+        return self._look_at_all()[2]
+
+    def _look_at_all(self) -> tuple[float, Resources, NodeStates]:
         if self._seen is None or self._monotonic() - self._seen[0] > PRESENT_SECONDS:
-            self._seen = self._monotonic(), Resources.read(self._session)
-        return self._seen[1]
+            resources = Resources.read(self._session)
+            self._seen = self._monotonic(), resources, NodeStates.read(self._session)
+        return self._seen
+
+    def _known_replicas(self) -> Mapping[str, frozenset[str]]:
+        """Where guests are replicated to."""
+        now = self._monotonic()
+        if self._replicas is None or now - self._replicas[0] > REPLICAS_SECONDS:
+            path = "cluster/replication"
+            self._replicas = now, replicas(rows(self._session.get(path), path))
+        return self._replicas[1]
 
     def _known_storages(self) -> Mapping[str, Storage]:
         if self._storages is None:

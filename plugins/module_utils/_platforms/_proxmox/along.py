@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Partners under HA: what a positive affinity rule moves along with a guest. Private to the collection."""
+"""Partners under HA: what a positive affinity rule moves along with a guest."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from ..protocol import MigrationRequest
 from .answers import Row, whole
 from .guests import id_of, power_of
 from .ha import BUSY
+
+# A disarmed HA manager holds its guests, but does nothing with them.
+MOVING = BUSY - {"freeze"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,9 @@ class Partners:
         """What HA would do with each; not of those that it moves already."""
         for entry in self.coming:
             if not is_moving(entry):
-                yield entry, MigrationRequest(
-                    guest=id_of(entry), source=str(entry.get("node")), target=target
+                yield (
+                    entry,
+                    MigrationRequest(guest=id_of(entry), source=str(entry.get("node")), target=target),
                 )
 
 
@@ -64,11 +68,16 @@ def label(entry: Row) -> str:
 
 def is_moving(entry: Row) -> bool:
     """Whether HA has it in its hands, or a migration of it is under way."""
-    return entry.get("hastate") in BUSY or entry.get("lock") == "migrate"
+    return in_motion(entry) or entry.get("lock") == "migrate"
+
+
+def in_motion(entry: Row) -> bool:
+    """Whether HA itself says so: a lock alone may have been left behind."""
+    return entry.get("hastate") in MOVING
 
 
 def still_moving(ids: Iterable[str], places: Mapping[str, Row]) -> bool:
-    return any(guest in places and is_moving(places[guest]) for guest in ids)
+    return any(guest in places and in_motion(places[guest]) for guest in ids)
 
 
 def arrived(ids: Iterable[str], target: str, places: Mapping[str, Row]) -> tuple[str, ...]:
@@ -77,6 +86,6 @@ def arrived(ids: Iterable[str], target: str, places: Mapping[str, Row]) -> tuple
 
 def _memory(entry: Row) -> int:
     """Bytes that it takes of its host: all that it may have, where nothing is measured yet."""
-    if power_of(entry) == "stopped":
+    if power_of(entry) in ("stopped", "suspended"):
         return 0
     return whole(entry.get("memhost")) or whole(entry.get("mem")) or whole(entry.get("maxmem")) or 0

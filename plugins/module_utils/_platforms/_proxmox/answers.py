@@ -104,11 +104,6 @@ def succeeded(exitstatus: object) -> bool:
     return text == "OK" or text.startswith("WARNINGS")
 
 
-def interrupted(exitstatus: object) -> bool:
-    """Whether a task ended because somebody stopped it."""
-    return "interrupted by signal" in str(exitstatus)
-
-
 @dataclass(frozen=True, slots=True)
 class Upid:
     """A task's name: UPID:node:pid:pstart:starttime:type:id:user:, the numbers in hexadecimal."""

@@ -1,86 +1,100 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a migration would be carried out, and what it takes. Private to the collection."""
+"""Whether a migration would be carried out, and what it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from ..errors import NotFound, Refused
 from ..protocol import MigrationRequest
 from .answers import Row, flag, row
 from .bridges import Bridges
 from .connection import ProxmoxConnection
+from .disks import Findings, judge_disks
 from .guest_config import GuestConfig, container_config, vm_config
-from .guests import path_of, power_of
+from .guests import id_of, path_of, power_of
+from .ha import NodeStates
+from .refusals import NoSuchCall
 from .session import Session
 from .storages import Storage
 
 # What a configuration may hold that no option of ours allows.
 _FOREVER = {
-    "passthrough_device": "it uses a device of its node",
-    "bind_mount": "it mounts a folder of its node",
+    "passthrough_device": "it uses a device of its node: detach it, or map it for live migration",
+    "bind_mount": "it mounts a folder of its node: detach it, or mark it as shared",
     "iso_mounted": "it has a CD image of its node in its drive: eject it",
-    "encrypted_memory": "its memory is encrypted",
-    "snapshot": "it has snapshots on a local disk",
+    "encrypted_memory": "its memory is encrypted: shut it down to move it",
+    "snapshot": "it has snapshots on a local disk: delete them, or replicate the disk to the target",
+    "linked_clone": "its local disk is a linked clone of a template: make it a full clone",
+    "storage_not_copied": "its local disk is on a storage of a type that Proxmox VE does not copy",
 }
+# States in which HA takes a request; in others it notes it and loses it with the next change.
+_TAKES_REQUESTS = frozenset({"started", "stopped"})
 
 
 @dataclass(frozen=True, slots=True)
 class Preconditions:
-    """`objection` is why not, or None; local disks lie on `local_storages`; HA moves `partners` along."""
+    """`objection` is why not, or None. Attached local disks lie on `local_storages`, and what goes along
+    unasked, such as cloud-init images, on `carried`. HA moves `partners` along. With `conntrack` the guest's
+    node can send along what the firewall knows of its connections.
+    """
 
     objection: str | None = None
     local_storages: frozenset[str] = frozenset()
+    carried: frozenset[str] = frozenset()
     partners: tuple[str, ...] = ()
+    conntrack: bool = False
 
 
-@dataclass(slots=True)
-class _Findings:
-    """What speaks against it, as it is gathered."""
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a check knows of the cluster: the states of nodes by name, where guests are replicated to."""
 
-    objections: list[str] = field(default_factory=list)
-    local_storages: set[str] = field(default_factory=set)
-    partners: tuple[str, ...] = ()
+    session: Session
+    connection: ProxmoxConnection
+    nodes: Mapping[str, str]
+    ha: NodeStates
+    storages: Mapping[str, Storage]
+    bridges: Bridges
+    replicas: Callable[[], Mapping[str, frozenset[str]]]
 
 
-def preconditions(
-    session: Session,
-    connection: ProxmoxConnection,
-    request: MigrationRequest,
-    entry: Row,
-    storages: Mapping[str, Storage],
-    bridges: Bridges,
-) -> Preconditions:
+def preconditions(cluster: Cluster, request: MigrationRequest, entry: Row) -> Preconditions:
     """`entry` is the guest's line in /cluster/resources."""
-    findings = _Findings()
     if entry.get("node") != request.source:
         return Preconditions(objection=f"the guest is on {entry.get('node')}, not on {request.source}")
+    target = cluster.nodes.get(request.target)
+    if target is None:
+        return Preconditions(objection=f"there is no node {request.target} in this cluster")
+    if target == "offline":
+        # Proxmox VE itself finds that out in the task.
+        return Preconditions(objection=f"{request.target} is offline")
     container = entry.get("type") == "lxc"
-    if container and power_of(entry) == "running" and not connection.restart_containers:
+    if container and power_of(entry) == "running" and not cluster.connection.restart_containers:
         return Preconditions(
             objection="a running container is migrated by a restart, which only restart_containers allows"
         )
+    findings = Findings()
+    findings.objections += _about_ha(entry, cluster.ha)
     try:
-        if not container:
-            _ask_about_vm(session, entry, request, findings)
-        elif session.major >= 9:
-            _ask_about_container(session, entry, request, findings)
-        config = _read_config(session, entry, storages)
-        if container or session.major < 9:
-            _judge_config(config, entry, request, storages, findings)
-        for bridge in bridges.lacking(config.networks, request.source, request.target):
+        judged = _ask(cluster, request, entry, findings)
+        config = _read_config(cluster, entry)
+        if container or not judged:
+            _judge_config(config, entry, request, cluster.storages, findings)
+        for bridge in cluster.bridges.lacking(config.networks, request.source, request.target):
             findings.objections.append(f"{request.target} lacks the bridge {bridge}")
     except (NotFound, Refused) as refused:
         return Preconditions(objection=refused.what)
-    for name in sorted(findings.local_storages):
-        findings.objections += _about_local_disks(name, entry, request, connection, storages)
+    findings.objections += _about_storages(entry, request, cluster, findings)
     return Preconditions(
         objection="; ".join(dict.fromkeys(findings.objections)) or None,
         local_storages=frozenset(findings.local_storages),
+        carried=frozenset(findings.carried),
         partners=findings.partners,
+        conntrack=findings.conntrack,
     )
 
 
@@ -93,46 +107,86 @@ def storage_for(name: str, request: MigrationRequest, connection: ProxmoxConnect
     return (connection.target_storage or {}).get(name, name)
 
 
-def is_ha_managed(entry: Row) -> bool:
-    return entry.get("hastate") not in (None, "", "ignored")
+def sent_elsewhere(
+    found: Preconditions, request: MigrationRequest, connection: ProxmoxConnection
+) -> dict[str, str]:
+    """The storages whose volumes are to lie on another one on the target; all others keep their names."""
+    names = sorted(found.local_storages | found.carried)
+    pairs = {name: storage_for(name, request, connection) for name in names}
+    return {name: target for name, target in pairs.items() if name != target}
 
 
-def _ask_about_vm(session: Session, entry: Row, request: MigrationRequest, findings: _Findings) -> None:
+def is_ha_managed(entry: Row, ha: NodeStates) -> bool:
+    """Whether HA migrates it: not while HA is disarmed in the mode in which it ignores its guests."""
+    return entry.get("hastate") not in (None, "", "ignored") and ha.disarmed != "ignore"
+
+
+def _about_ha(entry: Row, ha: NodeStates) -> Iterator[str]:
+    if not is_ha_managed(entry, ha):
+        return
+    if ha.disarmed or entry["hastate"] == "freeze":
+        yield "HA is disarmed and holds its guests (freeze): arm it again"
+    elif entry["hastate"] not in _TAKES_REQUESTS:
+        yield f"HA has it in state {entry['hastate']}, and takes requests only for started or stopped guests"
+
+
+def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Findings) -> bool:
+    """The node's own opinion, in the version that runs there; false where that is not all that there is."""
     path = f"{path_of(entry)}/migrate"
-    answer = row(session.get(path, target=request.target), path)
+    if entry.get("type") == "lxc":
+        try:
+            answer = row(cluster.session.get(path, target=request.target), path)
+        except NoSuchCall:
+            # Before 9.0.8 of a node's container package there is no such call.
+            return False
+        findings.partners = _texts(answer.get("dependent-ha-resources"))
+        findings.objections += _not_allowed(
+            request.target, answer.get("not-allowed-nodes"), answer.get("allowed-nodes"), set()
+        )
+        return True
+    answer = row(cluster.session.get(path, target=request.target), path)
+    running = flag(answer.get("running"))
     findings.partners = _texts(answer.get("dependent-ha-resources"))
-    devices = _texts(answer.get("local_resources"))
-    if devices:
-        findings.objections.append(f"it uses devices of its node: {', '.join(devices)}")
-    mapped = _texts(answer.get("mapped-resources"))
-    if mapped and flag(answer.get("running")):
-        findings.objections.append(f"it uses mapped devices: {', '.join(mapped)}")
-    for disk in answer.get("local_disks") or ():
-        volume = str(disk.get("volid"))
-        if flag(disk.get("cdrom")) and "cloudinit" not in volume:
-            findings.objections.append(f"the CD image {volume} is local to its node: eject it")
-        else:
-            findings.local_storages.add(volume.partition(":")[0])
-    findings.objections += _not_allowed(
-        request.target, answer.get("not_allowed_nodes"), answer.get("allowed_nodes"), findings.local_storages
+    findings.conntrack = running and flag(answer.get("has-dbus-vmstate"))
+    findings.objections += _about_devices(answer, running=running)
+    replicas = cluster.replicas().get(request.guest) if running else None
+    if replicas and request.target not in replicas:
+        findings.objections.append(
+            f"it is replicated, and a running guest is migrated only to where its replicas are"
+            f" ({', '.join(sorted(replicas))})"
+        )
+    judge_disks(
+        answer.get("local_disks"),
+        findings,
+        running=running,
+        replicated=bool(replicas) and request.target in (replicas or ()),
     )
+    local = findings.local_storages | findings.carried
+    findings.objections += _not_allowed(
+        request.target, answer.get("not_allowed_nodes"), answer.get("allowed_nodes"), local
+    )
+    return "allowed_nodes" in answer and "mapped-resource-info" in answer
 
 
-def _ask_about_container(
-    session: Session, entry: Row, request: MigrationRequest, findings: _Findings
-) -> None:
-    path = f"{path_of(entry)}/migrate"
-    answer = row(session.get(path, target=request.target), path)
-    findings.partners = _texts(answer.get("dependent-ha-resources"))
-    findings.objections += _not_allowed(
-        request.target, answer.get("not-allowed-nodes"), answer.get("allowed-nodes"), set()
-    )
+def _about_devices(answer: Row, *, running: bool) -> Iterator[str]:
+    """A mapped device is no device of one node alone; for a running machine it must migrate live."""
+    info = answer.get("mapped-resource-info")
+    mapped = dict.fromkeys(_texts(answer.get("mapped-resources")), False)
+    if isinstance(info, Mapping):
+        for key, about in info.items():
+            mapped[str(key)] = isinstance(about, Mapping) and flag(about.get("live-migration"))
+    local = [device for device in _texts(answer.get("local_resources")) if device not in mapped]
+    if local:
+        yield f"it uses devices of its node: {', '.join(local)}; detach them first"
+    fixed = [device for device, live in mapped.items() if not live]
+    if running and fixed:
+        yield f"it uses mapped devices that do not migrate live: {', '.join(fixed)}; shut it down to move it"
 
 
 def _not_allowed(target: str, refused: object, allowed: object, local: set[str]) -> Iterator[str]:
     reasons = refused.get(target) if isinstance(refused, Mapping) else None
     if isinstance(reasons, Mapping):
-        # A local disk goes to another storage, if it is told to: that is looked at apart.
+        # What lies on local storages may go to others: that is looked at apart.
         missing = [name for name in _texts(reasons.get("unavailable_storages")) if name not in local]
         if missing:
             yield f"{target} lacks storage {', '.join(missing)}"
@@ -140,15 +194,23 @@ def _not_allowed(target: str, refused: object, allowed: object, local: set[str])
         if devices:
             yield f"{target} lacks the mapped devices {', '.join(devices)}"
         for blocking in reasons.get("blocking-ha-resources") or ():
-            yield f"HA rules forbid it: {blocking.get('cause')} with {blocking.get('sid')}"
+            yield _about_rule(target, str(blocking.get("sid")), str(blocking.get("cause")))
     elif isinstance(allowed, list) and allowed and target not in allowed:
         yield f"{target} is not among the nodes that it may go to ({', '.join(map(str, allowed))})"
 
 
-def _read_config(session: Session, entry: Row, storages: Mapping[str, Storage]) -> GuestConfig:
+def _about_rule(target: str, sid: str, cause: str) -> str:
+    """A node-affinity rule names the guest that it binds, a resource-affinity rule the one to keep off."""
+    if cause == "node-affinity":
+        return f"an HA rule (node-affinity) keeps {sid} off {target}"
+    return f"an HA rule ({cause}) keeps it apart from {sid}, which is on {target} or on its way there"
+
+
+def _read_config(cluster: Cluster, entry: Row) -> GuestConfig:
+    """As it is now: what is pending does not count for a migration."""
     path = f"{path_of(entry)}/config"
     parse = vm_config if entry.get("type") == "qemu" else container_config
-    return parse(row(session.get(path), path), storages)
+    return parse(row(cluster.session.get(path, current=1), path), cluster.storages)
 
 
 def _judge_config(
@@ -156,35 +218,38 @@ def _judge_config(
     entry: Row,
     request: MigrationRequest,
     storages: Mapping[str, Storage],
-    findings: _Findings,
+    findings: Findings,
 ) -> None:
-    """What 8.x does not tell of a running machine, and no version of a container."""
+    """What 8.x does not say of a running machine, and no version of a container."""
     if entry.get("lock"):
         findings.objections.append(f"it is locked ({entry['lock']})")
     findings.objections += [text for blocker, text in _FOREVER.items() if blocker in config.blockers]
+    # Without this blocker nothing that is attached is local.
+    local = findings.local_storages if "local_disk" in config.blockers else findings.carried
     for name in sorted({disk.datastore for disk in config.disks}):
         storage = storages.get(name)
         if storage is None or not storage.shared:
-            findings.local_storages.add(name)
+            local.add(name)
         elif not storage.on(request.target):
             findings.objections.append(f"{request.target} lacks storage {name}")
 
 
-def _about_local_disks(
-    name: str,
-    entry: Row,
-    request: MigrationRequest,
-    connection: ProxmoxConnection,
-    storages: Mapping[str, Storage],
+def _about_storages(
+    entry: Row, request: MigrationRequest, cluster: Cluster, findings: Findings
 ) -> Iterator[str]:
-    if not connection.with_local_disks and name not in request.storage:
-        yield f"it has disks on {name}, local to its node; with_local_disks allows to copy them"
-        return
-    target = storage_for(name, request, connection)
-    if target not in storages or not storages[target].on(request.target):
-        yield f"{request.target} lacks storage {target}"
-    if target != name and is_ha_managed(entry):
-        yield f"HA migrates it, and can't be told to take its disks from {name} to {target}"
+    for name in sorted(findings.local_storages | findings.carried):
+        attached = name in findings.local_storages
+        if attached and not cluster.connection.with_local_disks and name not in request.storage:
+            yield f"it has disks on {name}, local to its node; with_local_disks allows to copy them"
+            continue
+        target = storage_for(name, request, cluster.connection)
+        if target not in cluster.storages or not cluster.storages[target].on(request.target):
+            yield f"{request.target} lacks storage {target}"
+        if target != name and is_ha_managed(entry, cluster.ha):
+            yield (
+                f"HA migrates it, and can't be told to take its disks from {name} to {target}:"
+                f" take guest {id_of(entry)} out of HA, or leave {name} out of target_storage"
+            )
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -33,6 +33,10 @@ class NodeSilent(Unreachable):
     """The API answers, but one node of the cluster does not."""
 
 
+class NoSuchCall(UnexpectedAnswer):
+    """The version of Proxmox VE that was asked does not have this call."""
+
+
 class Unanswered(Unreachable):
     """A call that changes something got no answer: it may or may not have been carried out."""
 
@@ -53,7 +57,7 @@ def refusal(status: int, reason: str, errors: object, call: str) -> PlatformErro
     if status == 403:
         return _forbidden(text, call)
     if status == 501:
-        return UnexpectedAnswer(text, where=call, hint="Is it a Proxmox VE of version 8 or 9?")
+        return NoSuchCall(text, where=call, hint="Is it a Proxmox VE of version 8 or 9?")
     if "no quorum" in text:
         return NotQuorate(text, where=call)
     details = _details(errors)

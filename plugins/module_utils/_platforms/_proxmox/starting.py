@@ -1,18 +1,18 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting a migration, once. Private to the collection."""
+"""Starting a migration, once."""
 
 from __future__ import annotations
 
-from ..errors import PlatformError, UnexpectedAnswer
+from ..errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer
 from ..protocol import MigrationRequest
-from .answers import Row, Upid, rows, whole
-from .checking import Preconditions, storage_for
+from .answers import Row, Upid, flag, row, rows, whole
+from .checking import Preconditions, sent_elsewhere
 from .connection import ProxmoxConnection
 from .guests import id_of, path_of, power_of
 from .ha import BUSY
-from .refusals import Unanswered
+from .refusals import NodeSilent, Unanswered
 from .session import Session
 
 MIGRATIONS = frozenset({"qmigrate", "vzmigrate"})
@@ -25,10 +25,12 @@ def start(
     request: MigrationRequest,
     entry: Row,
     found: Preconditions,
+    *,
+    conntrack: bool = False,
 ) -> str:
     """The UPID of the task. When no answer comes, it is looked for before it is asked for again, once."""
     path = f"{path_of(entry)}/migrate"
-    parameters = _parameters(connection, request, entry, found)
+    parameters = _parameters(connection, request, entry, found, conntrack=conntrack)
     try:
         return _upid(session.post(path, parameters), path)
     except Unanswered as unanswered:
@@ -41,9 +43,10 @@ def start(
 
 def under_way(session: Session, request: MigrationRequest, entry: Row) -> str | None:
     """The migration of this guest that has not ended: a task, or a request that HA has in its hands."""
+    requested = None
     if entry.get("hastate") in BUSY:
-        return newest_task(session, request, active=False, types=frozenset({HA_REQUEST}))
-    return newest_task(session, request, active=True)
+        requested = newest_task(session, request, active=False, types=frozenset({HA_REQUEST}))
+    return requested or newest_task(session, request, active=True)
 
 
 def newest_task(
@@ -60,18 +63,36 @@ def newest_task(
     tasks = [
         task
         for task in rows(session.get(path, vmid=request.guest, source=source), path)
-        if task.get("type") in types and (whole(task.get("starttime")) or 0) >= since
+        if task.get("type") in types
+        and (whole(task.get("starttime")) or 0) >= since
+        # A task that has just ended is not archived yet.
+        and not (active and task.get("endtime"))
     ]
     newest = max(tasks, key=lambda task: whole(task.get("starttime")) or 0, default=None)
     return str(newest["upid"]) if newest else None
 
 
+def can_receive_conntrack(session: Session, node: str) -> bool:
+    """Whether a node can take along what the firewall knows of a guest's connections."""
+    path = f"nodes/{node}/capabilities/qemu/migration"
+    try:
+        return flag(row(session.get(path), path).get("has-dbus-vmstate"))
+    except (NodeSilent, NotFound, PermissionMissing, Refused, UnexpectedAnswer):
+        # Without it, as before there was such a thing, connections may have to be made anew.
+        return False
+
+
 def _parameters(
-    connection: ProxmoxConnection, request: MigrationRequest, entry: Row, found: Preconditions
+    connection: ProxmoxConnection,
+    request: MigrationRequest,
+    entry: Row,
+    found: Preconditions,
+    *,
+    conntrack: bool,
 ) -> dict[str, object]:
-    pairs = {name: storage_for(name, request, connection) for name in sorted(found.local_storages)}
-    elsewhere = any(name != target for name, target in pairs.items())
-    storages = ",".join(f"{name}:{target}" for name, target in pairs.items())
+    # What is not named keeps its name, and needs no privilege on its storage.
+    elsewhere = sent_elsewhere(found, request, connection)
+    storages = ",".join(f"{name}:{target}" for name, target in elsewhere.items())
     parameters: dict[str, object] = {"target": request.target}
     if connection.bandwidth_limit is not None:
         parameters["bwlimit"] = connection.bandwidth_limit
@@ -83,10 +104,12 @@ def _parameters(
         return parameters
     # Of no effect on one that does not run; and it may have been started since.
     parameters["online"] = 1
-    if pairs:
+    if found.local_storages:
         parameters["with-local-disks"] = 1
     if elsewhere:
         parameters["targetstorage"] = storages
+    if conntrack:
+        parameters["with-conntrack-state"] = 1
     return parameters
 
 
