@@ -15,8 +15,8 @@ author:
 description:
   - Ends leases whose lifetime is over, whose process has ended, or whose owner is gone, and tells which.
   - >-
-    A lease that is over holds nothing from that moment on, whether or not anybody runs this module. It is for owners that only something else knows
-    to be gone, and for whoever has to clean up after leases that end.
+    A lease that is over holds nothing from that moment on, whether or not anybody runs this module. It is for owners that only
+    something else knows to be gone, and for whoever has to clean up after leases that end.
   - It touches no platform. Guests of leases that end are left alone.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -24,8 +25,9 @@ class ProgressFile:
             return
         try:
             self._stream = Path(path).expanduser().open("w", encoding="utf-8")
-        except OSError as error:
-            raise FileError(f"{path} can't be written: {error.strerror}", where="progress_path") from None
+        except (OSError, RuntimeError) as error:
+            said = error.strerror if isinstance(error, OSError) else "there is no such user"
+            raise FileError(f"{path} can't be written: {said}", where="progress_path") from None
 
     def write(self, progress: Progress) -> None:
         """Nobody may be watching any more: a write that fails ends the watching, not the run."""
@@ -42,4 +44,6 @@ class ProgressFile:
     def close(self) -> None:
         if self._stream is not None:
             stream, self._stream = self._stream, None
-            stream.close()
+            # What could not be written is tried once more, and fails again.
+            with suppress(OSError):
+                stream.close()

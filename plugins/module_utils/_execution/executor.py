@@ -82,9 +82,7 @@ class Executor:
             self._starter.take_over()
             self._halted = "an earlier part of this run was undoing what it had done"
         self._carry_on(now)
-        rolled_back = self._journal.past.going_home or self._must_go_home()
-        if rolled_back:
-            self._go_home()
+        rolled_back = (self._journal.past.going_home or self._must_go_home()) and self._go_home()
         self._settle()
         self._journal.finish()
         return Outcome(
@@ -207,16 +205,23 @@ class Executor:
     def _must_go_home(self) -> bool:
         return self._conduct.on_failure == "rollback" and self._too_many_failures() is not None
 
-    def _go_home(self) -> None:
-        """Undo what this run has done, with the same care; failures on the way do not stop it."""
+    def _go_home(self) -> bool:
+        """Undo what this run has done, with the same care; failures on the way do not stop it. Whether it
+        began to: a journal that can't say so would let the next run do it all again.
+        """
         if not self._journal.past.going_home:
-            self._journal.goes_home()
+            try:
+                self._journal.goes_home()
+            except JournalError as error:
+                self._halted = str(error)
+                return False
         back = way_home(self._work.migrations, self._ledger.outcomes())
         self._ledger.add(back)
         self._starter.take_up()
         self._halted = None
         self._conduct = replace(self._conduct, on_failure="continue")
         self._carry_on(self._look_again())
+        return True
 
     def _settle(self) -> None:
         doubtful = {

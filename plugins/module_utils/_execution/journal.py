@@ -13,14 +13,15 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from io import TextIOWrapper
+from io import FileIO
 from pathlib import Path
-from typing import Any
 
 from .._model.codec import decode, encode
 from .._model.errors import InputError
 from .._model.outcome import MigrationOutcome, MovedAlong
+from .._model.texts import is_storable, parsed_json
 from .errors import JournalError
 
 
@@ -39,15 +40,68 @@ class Past:
     along: Mapping[int, tuple[MovedAlong, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """A line, as far as it is one."""
+
+    event: str
+    plan: str | None = None
+    step: int | None = None
+    at: str | None = None
+    task: str | None = None
+    along: tuple[MovedAlong, ...] = ()
+    outcome: MigrationOutcome | None = None
+
+
+class _Reader:
+    """Makes a past of the records in a journal; `plan` is the one that is asked about."""
+
+    def __init__(self, plan: str) -> None:
+        self._plan = plan
+        self._same_plan = self._going_home = False
+        self._begun: dict[int, str] = {}
+        self._tasks: dict[int, str] = {}
+        self._ended: dict[int, MigrationOutcome] = {}
+        self._along: dict[int, tuple[MovedAlong, ...]] = {}
+        self._told: list[MigrationOutcome] = []
+
+    def read(self, record: _Record) -> None:
+        if record.event == "plan":
+            self._same_plan = record.plan == self._plan
+        elif record.event == "ended" and record.outcome is not None:
+            self._told.append(record.outcome)
+            if self._same_plan:
+                self._ended[record.outcome.step] = record.outcome
+        elif self._same_plan:
+            self._read_own(record)
+
+    def _read_own(self, record: _Record) -> None:
+        if record.event == "home":
+            self._going_home = True
+        elif record.event == "begin" and record.step is not None and record.at is not None:
+            self._begun[record.step] = record.at
+            if record.along:
+                self._along[record.step] = record.along
+        elif record.event == "started" and record.step is not None and record.task is not None:
+            self._tasks[record.step] = record.task
+
+    def past(self) -> Past:
+        return Past(
+            self._begun, self._tasks, self._ended, self._going_home, tuple(self._told), self._along
+        )
+
+
 class Journal:
     """The journal of one run of one plan; without a path nothing is kept."""
 
     def __init__(self, path: str | None, plan: str) -> None:
         self._plan = plan
-        self._path = Path(path).expanduser() if path else None
+        self._path = _path(path)
         self.broken: str | None = None
         self.past = self._read()
-        self._stream: TextIOWrapper | None = self._open()
+        self._torn = False
+        self._stream: FileIO | None = None
+        self._stream = self._open()
 
     def begin(self, step: int, at: str, along: Sequence[MovedAlong] = ()) -> None:
         """A migration is about to be started, and takes others along. On disk when this returns."""
@@ -67,11 +121,15 @@ class Journal:
         self._write({"event": "home"}, durable=True)
 
     def finish(self) -> None:
-        """The run is over, nothing is left to be taken up: the next run begins a new journal."""
+        """The run is over, nothing is left to be taken up: the next run begins a new journal. Never raises:
+        what stays behind is compared with the cluster by the next run.
+        """
         if self._stream is not None and self._path is not None:
-            self._stream.close()
-            self._stream = None
-            self._path.unlink(missing_ok=True)
+            stream, self._stream = self._stream, None
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                stream.close()
 
     def _note(self, record: Mapping[str, object]) -> None:
         """Write what has happened already: it can't be undone by raising, but nothing new may start then."""
@@ -82,49 +140,36 @@ class Journal:
 
     def _read(self) -> Past:
         """The past of an unfinished run of the same plan; a line that a kill has cut off is left out."""
-        if self._path is None or not self._path.exists():
-            return Past()
+        reader = _Reader(self._plan)
+        for line in self._lines():
+            with suppress(InputError):
+                reader.read(decode(_Record, parsed_json(line, "journal"), "journal"))
+        return reader.past()
+
+    def _lines(self) -> Sequence[str]:
+        if self._path is None:
+            return ()
         try:
-            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+            if not self._path.exists():
+                return ()
+            if not self._path.is_file():
+                raise JournalError(
+                    f"{self._path} is not a regular file", where="journal_path", hint="Name another path"
+                )
+            return self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError as error:
             raise self._trouble("read", error) from None
-        begun: dict[int, str] = {}
-        tasks: dict[int, str] = {}
-        ended: dict[int, MigrationOutcome] = {}
-        along: dict[int, tuple[MovedAlong, ...]] = {}
-        told: list[MigrationOutcome] = []
-        same_plan = going_home = False
-        for line in lines:
-            try:
-                record = json.loads(line)
-                if record["event"] == "plan":
-                    same_plan = record["plan"] == self._plan
-                elif record["event"] == "ended":
-                    told.append(decode(MigrationOutcome, record["outcome"], "outcome"))
-                    if same_plan:
-                        ended[told[-1].step] = told[-1]
-                elif not same_plan:
-                    continue
-                elif record["event"] == "home":
-                    going_home = True
-                elif record["event"] == "begin":
-                    begun[record["step"]] = record["at"]
-                    along.update(_along(record))
-                elif record["event"] == "started":
-                    tasks[record["step"]] = record["task"]
-            except (ValueError, KeyError, TypeError, InputError):
-                continue
-        return Past(begun, tasks, ended, going_home, tuple(told), along)
 
-    def _open(self) -> TextIOWrapper | None:
+    def _open(self) -> FileIO | None:
         if self._path is None:
             return None
+        # A journal of another plan is of no use any more; one of this plan is continued.
+        continued = bool(self.past.begun or self.past.ended)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # A journal of another plan is of no use any more; one of this plan is continued.
-            continued = bool(self.past.begun or self.past.ended)
-            stream = self._path.open("a", encoding="utf-8")
+            stream = FileIO(self._path, "a", opener=lambda path, flags: os.open(path, flags, 0o600))
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.fchmod(stream.fileno(), 0o600)
             if not continued:
                 stream.truncate(0)
         except BlockingIOError:
@@ -135,26 +180,34 @@ class Journal:
             raise self._trouble("written", error) from None
         self._stream = stream
         # A kill may have cut the last line off: the next record starts on a line of its own.
-        stream.write("\n" if continued else "")
+        self._torn = continued
         self._write({"event": "plan", "plan": self._plan}, durable=True)
         return stream
 
     def _write(self, record: Mapping[str, object], *, durable: bool = False) -> None:
         if self._stream is None:
             return
+        line = json.dumps(record, separators=(",", ":")) + "\n"
+        left = (f"\n{line}" if self._torn else line).encode()
+        self._torn = True
         try:
-            self._stream.write(json.dumps(record, separators=(",", ":")) + "\n")
-            self._stream.flush()
+            # What is not written here waits nowhere to be written, and to fail, again.
+            while left:
+                left = left[self._stream.write(left) :]
             if durable:
                 os.fsync(self._stream.fileno())
         except OSError as error:
             raise self._trouble("written", error) from None
+        self._torn = False
 
     def _trouble(self, what: str, error: OSError) -> JournalError:
         return JournalError(f"{self._path} can't be {what}: {error.strerror}", where="journal_path")
 
 
-def _along(record: Mapping[str, Any]) -> dict[int, tuple[MovedAlong, ...]]:
-    """Those that a step that was begun takes along, by the step."""
-    moved = [decode(MovedAlong, item, "along") for item in record.get("along", ())]
-    return {record["step"]: tuple(moved)} if moved else {}
+def _path(text: str | None) -> Path | None:
+    if text and not is_storable(text):
+        raise JournalError(f"{text!r} is not a path", where="journal_path")
+    try:
+        return Path(text).expanduser() if text else None
+    except RuntimeError:
+        raise JournalError(f"{text} can't be found: there is no such user", where="journal_path") from None

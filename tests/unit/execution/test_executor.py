@@ -28,6 +28,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform
+from ansible_collections.evenkeel.cluster.tests.support.full_disk import full_after
 
 GIB = 1024**3
 CLUSTER = ClusterRef(id="c", name="prod")
@@ -284,3 +285,29 @@ def test_a_stop_file_lets_nothing_start(cluster: Path, tmp_path: Path) -> None:
     assert (outcome.status, outcome.migrations[0].result) == ("stopped", "skipped")
     assert "stop file" in outcome.migrations[0].why
     assert places(cluster)["1"] == "a"
+
+
+@pytest.mark.parametrize("on_failure", ["stop", "rollback"])
+@pytest.mark.parametrize("left", [0, 300, 600])
+def test_the_disk_of_the_journal_fills(cluster: Path, tmp_path: Path, on_failure: str, left: int) -> None:
+    """Nothing more begins, and the result comes all the same; what has been done is not undone half-way."""
+    path = tmp_path / "journal"
+    plan = [step(1, "1", "a", "b"), step(2, "2", "a", "b", after=[1]), step(3, "3", "c", "b", after=[2])]
+    work = Work(cluster=CLUSTER, migrations=plan, rules=(), limits=Limits())
+    journal = Journal(str(path), work.digest())
+    journal.begin(99, "2026-01-01T00:00:00Z")
+    journal._stream.close()  # type: ignore[union-attr]
+    # The journal is the largest file here: it alone reaches the limit.
+    with path.open("a") as stream:
+        stream.write("\n" * 100_000)
+    conduct = Conduct(on_failure=on_failure)  # type: ignore[arg-type]
+    with full_after(path.stat().st_size + 120 + left):
+        outcome = run(cluster, plan, journal_path=path, conduct=conduct)
+    results = [migration.result for migration in outcome.migrations]
+    assert outcome.status == "stopped"
+    assert "skipped" in results
+    assert {migration.why for migration in outcome.migrations if migration.result == "skipped"} == {
+        f"journal_path: {path} can't be written: File too large"
+    }
+    moved = [migration.guest.id for migration in outcome.migrations if migration.result == "migrated"]
+    assert [name for name in ("1", "2", "3") if places(cluster)[name] == "b"] == moved

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome im
     MovedAlong,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
+from ansible_collections.evenkeel.cluster.tests.support.full_disk import full_after
 
 AT = "2026-01-31T22:00:00Z"
 ENDED = MigrationOutcome(
@@ -102,3 +104,67 @@ def test_a_place_where_nothing_can_be_kept() -> None:
 def test_garbage_is_no_past(tmp_path: Path) -> None:
     (tmp_path / "journal").write_bytes(b'\xff\x00{"event": 5}\n[]\n{"event": "begin"}\nnull\n')
     assert Journal(str(tmp_path / "journal"), "plan").past == Past()
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.touch(0o644)
+    begun(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("path", ["/dev/full", "/dev/null", "/", "/tmp/a\0b", "~nobody-of-this-name/j"])
+def test_what_is_no_file(path: str) -> None:
+    with pytest.raises(JournalError, match=r"^journal_path: "):
+        Journal(path, "plan")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"event":' * 20_000,
+        "[" * 100_000,
+        '{"event":"begin","step":9,"at":5}',
+        '{"event":"begin","step":"9","at":"x"}',
+        '{"event":"begin","step":[9],"at":"x"}',
+        '{"event":"started","step":2,"task":{"a":1}}',
+        '{"event":"started","step":2,"task":7}',
+        '{"event":"ended","outcome":[]}',
+        '{"event":"begin","step":9,"at":"x","along":{}}',
+        f'{{"event":"begin","step":{"9" * 5000},"at":"x"}}',
+        '{"event":["plan"]}',
+    ],
+)
+def test_a_line_of_no_use_is_left_out(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "journal"
+    killed(begun(path))
+    known = Journal(str(path), "plan").past
+    with path.open("a") as stream:
+        stream.write(line + "\n")
+    assert Journal(str(path), "plan").past == known
+
+
+def test_a_disk_that_fills(tmp_path: Path) -> None:
+    """Nothing is begun that is not on disk; the end of what was begun is not lost to the run, nor is the run
+    to the end.
+    """
+    path = tmp_path / "journal"
+    journal = begun(path)
+    with full_after(path.stat().st_size + 20):
+        journal.ended(replace(ENDED, step=3))
+        assert journal.broken == f"journal_path: {path} can't be written: File too large"
+        for begin in (lambda: journal.begin(4, AT), journal.goes_home):
+            with pytest.raises(JournalError, match="can't be written: File too large"):
+                begin()
+    # There is space again: what was cut off does not spoil what follows.
+    journal.begin(5, AT)
+    killed(journal)
+    assert set(Journal(str(path), "plan").past.begun) == {1, 2, 3, 5}
+
+
+def test_the_end_of_a_run_on_a_full_disk(tmp_path: Path) -> None:
+    journal = begun(tmp_path / "journal")
+    with full_after(1):
+        journal.ended(ENDED)
+        journal.finish()
+    assert not (tmp_path / "journal").exists()
