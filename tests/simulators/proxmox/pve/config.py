@@ -18,7 +18,7 @@ def qemu_config(guest: Guest) -> Row:
         "memory": str(-(-guest.maxmem // MIB)),
         "cores": max(int(guest.maxcpu), 1),
         "sockets": 1,
-        "cpu": "x86-64-v2-AES",
+        "cpu": guest.cpu,
         "numa": 0,
         "ostype": "l26",
         "scsihw": "virtio-scsi-single",
@@ -82,6 +82,7 @@ def _finish(config: Row, guest: Guest) -> Row:
         config["template"] = 1
     if guest.snapshots:
         config["parent"] = guest.snapshots[-1]
+    config = {key: value for key, value in {**config, **guest.config}.items() if value is not None}
     digest = hashlib.sha1(json.dumps(config, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
     return {**config, "digest": digest}
 

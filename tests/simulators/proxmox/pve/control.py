@@ -72,9 +72,13 @@ def _state(world: World, now: float) -> dict[str, object]:
     }
 
 
+_PLAIN = ("lock", "run_state", "saved_memory")
+_OF_GUEST = {"id", "used", "power", "host", "busy_seconds", "config", *_PLAIN}
+
+
 def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
     guest = _guest(world, given)
-    unknown = set(given) - {"id", "used", "power", "host", "lock", "busy_seconds"}
+    unknown = set(given) - _OF_GUEST
     if unknown:
         raise SnapshotError(f"a guest has no {sorted(unknown)[0]!r} to change")
     if "used" in given:
@@ -82,8 +86,10 @@ def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
         if wrong:
             raise SnapshotError(f"a guest uses no {sorted(wrong)[0]!r}")
         guest.change_load(replace(guest.load, **given["used"]), now)
-    if "lock" in given:
-        guest.lock = given["lock"]
+    for name in _PLAIN:
+        if name in given:
+            setattr(guest, name, given[name])
+    guest.config.update(given.get("config", {}))
     if "busy_seconds" in given:
         _keep_busy(world, guest, now + given["busy_seconds"])
     if "power" in given and given["power"] != guest.power:
@@ -91,14 +97,18 @@ def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
         guest.started = now
         guest.restart_counters(now)
     if "host" in given:
-        if given["host"] not in world.nodes:
-            raise SnapshotError(f"no host {given['host']!r}")
-        if guest.vmid in world.moves:
-            raise SnapshotError(f"guest {guest.vmid} is being migrated")
-        guest.node = given["host"]
-        guest.restart_counters(now)
+        _put(world, guest, given["host"], now)
     world.note_peak(guest.node)
     world.remember(now)
+
+
+def _put(world: World, guest: Guest, host: str, now: float) -> None:
+    if host not in world.nodes:
+        raise SnapshotError(f"no host {host!r}")
+    if guest.vmid in world.moves:
+        raise SnapshotError(f"guest {guest.vmid} is being migrated")
+    guest.node = host
+    guest.restart_counters(now)
 
 
 def _keep_busy(world: World, guest: Guest, until: float) -> None:
@@ -116,12 +126,21 @@ def _change_host(world: World, given: dict[str, Any], now: float) -> None:
     name = str(given.get("id"))
     if name not in world.nodes:
         raise SnapshotError(f"no host {name!r}")
+    unknown = set(given) - {"id", "maintenance", "status", "removed", "cpu_flags", "arc", "version"}
+    if unknown:
+        raise SnapshotError(f"a host has no {sorted(unknown)[0]!r} to change")
+    node = world.nodes[name]
+    node.cpu_flags = given.get("cpu_flags", node.cpu_flags)
+    node.arc = given.get("arc", node.arc)
+    node.version = given.get("version", node.version)
     if "maintenance" in given:
         world.nodes[name].maintenance = bool(given["maintenance"])
     if "status" in given:
         if given["status"] not in ("online", "offline", "unknown"):
             raise SnapshotError(f"status {given['status']!r}: use online, offline or unknown")
         world.set_node_status(name, given["status"], now)
+    if given.get("removed"):
+        world.remove_node(name)
 
 
 def _guest(world: World, given: dict[str, Any]) -> Guest:

@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .world import World
 
 
 @dataclass(slots=True)
@@ -124,3 +128,15 @@ def check_rules(rules: Mapping[str, HaRule], node_count: int) -> None:
 
 def _blame(rule: HaRule, text: str) -> None:
     rule.errors.setdefault("resources", []).append(text)
+
+
+def manager_states(world: World) -> dict[str, str]:
+    """What the HA manager thinks of the nodes, also long ago (fact 61); nothing where HA was never used."""
+    if world.switches.ha_idle is not None:
+        return dict(world.switches.ha_idle["node_status"])
+    if not world.ha.resources and not any(node.maintenance for node in world.nodes.values()):
+        return {}
+    return {
+        node.name: "unknown" if not node.online else "maintenance" if node.maintenance else "online"
+        for node in world.nodes.values()
+    }

@@ -20,6 +20,11 @@ from .world import World, node_own_load
 
 VERSIONS = {"8.4": "8.4.14", "9.0": "9.0.11", "9.2": "9.2.3"}
 NODE_UPTIME = 40 * 86400
+BASE_FLAGS = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov mmx fxsr sse sse2 syscall nx lm"
+V3_FLAGS = (
+    "pni cx16 lahf_lm popcnt ssse3 sse4_1 sse4_2 aes pclmulqdq avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
+)
+AVX512_FLAGS = "avx512f avx512bw avx512cd avx512dq avx512vl"
 GUEST_UPTIME = 10 * 86400
 GIB = 1024**3
 
@@ -58,6 +63,7 @@ def load_world(
         tasks=TaskBook(now - NODE_UPTIME),
     )
     _add_past_migrations(world, snapshot)
+    switches.replication += _replication(snapshot)
     world.note_peak(*nodes)
     world.remember(0.0)
     return world
@@ -80,6 +86,21 @@ def _add_past_migrations(world: World, snapshot: Mapping[str, Any]) -> None:
         kind = "qmigrate" if guest.kind == "qemu" else "vzmigrate"
         node = elsewhere if end == "OK" else guest.node
         world.tasks.start(node, kind, entry["id"], "root@pam", ended - 30).end(ended, end)
+
+
+def _replication(snapshot: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A job for each host that a guest can only be migrated to."""
+    return [
+        {
+            "id": f"{entry['id']}-{number}",
+            "guest": int(entry["id"]),
+            "jobnum": number,
+            "target": target,
+            "type": "local",
+        }
+        for entry in snapshot["guests"]
+        for number, target in enumerate(entry.get("targets") or ())
+    ]
 
 
 def _known(pressure: Mapping[str, Any]) -> dict[str, float]:
@@ -107,7 +128,25 @@ def _node(entry: Mapping[str, Any], number: int, version: str, now: float, guest
         version=own if own.partition(".")[0] == version.partition(".")[0] else version,
         cpu_model=entry.get("cpu_model"),
         started=now - NODE_UPTIME,
+        cpu_flags=_cpu_flags(entry),
+        arc=_arc(entry),
+        left=float("-inf"),
     )
+
+
+def _cpu_flags(entry: Mapping[str, Any]) -> str:
+    """What the snapshot knows of it, or what its like has."""
+    if entry.get("cpu_features") is not None:
+        own = [name for name in entry["cpu_features"] if not name.startswith("vendor:")]
+    else:
+        own = [V3_FLAGS, AVX512_FLAGS if "Xeon" in str(entry.get("cpu_model") or "Xeon") else ""]
+    return " ".join([BASE_FLAGS, "svm" if "AMD" in str(entry.get("cpu_model")) else "vmx", *own]).strip()
+
+
+def _arc(entry: Mapping[str, Any]) -> int:
+    """ZFS keeps 1/32 of the memory for its cache in any case."""
+    reclaimable = int(entry.get("reclaimable") or 0)
+    return reclaimable + entry["capacity"]["memory"] // 32 if reclaimable else 0
 
 
 def _storages(snapshot: Mapping[str, Any]) -> dict[str, Storage]:
@@ -176,7 +215,16 @@ def _guest(entry: Mapping[str, Any], storages: Mapping[str, Storage], now: float
         snapshots=["before-upgrade"] if "snapshot" in blockers else [],
         passthrough="passthrough_device" in blockers,
         iso="local:iso/debian-12.iso" if "iso_mounted" in blockers and kind == "qemu" else None,
+        run_state=entry.get("run_state"),
+        cpu=_cpu(entry),
     )
+
+
+def _cpu(entry: Mapping[str, Any]) -> str:
+    if entry.get("cpu_models"):
+        return "host"
+    flags = ";".join(f"+{name}" for name in entry.get("cpu_features", ()) if ":" not in name)
+    return f"kvm64,flags={flags}" if flags else "x86-64-v2-AES"
 
 
 def _disks(

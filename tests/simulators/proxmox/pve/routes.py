@@ -70,7 +70,9 @@ Handler = Callable[[Call], object]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of the API. `world_open`: needs no credentials; `since`: the first major version."""
+    """One method of the API. `world_open`: needs no credentials; `since`: the first major version; `proxied`:
+    answered by the node in its path, not by the one that was asked.
+    """
 
     method: str
     path: str
@@ -80,6 +82,7 @@ class Route:
     since: int
     allow_token: bool
     world_open: bool
+    proxied: bool
 
     @property
     def all_params(self) -> dict[str, Param]:
@@ -107,11 +110,12 @@ def method(
     since: int = 8,
     allow_token: bool = True,
     world_open: bool = False,
+    proxied: bool = True,
 ) -> Callable[[Handler], Handler]:
     """Declare an API method."""
 
     def declare(handler: Handler) -> Handler:
-        route = Route(verb, path, handler, need, params or {}, since, allow_token, world_open)
+        route = Route(verb, path, handler, need, params or {}, since, allow_token, world_open, proxied)
         ROUTES.append(route)
         branch = _ROOT
         for part in path.strip("/").split("/"):
@@ -170,7 +174,7 @@ def carry_out(
         names["node"] = world.local_node
     if route.need is not None:
         rights.demand(route.need.path.format(**names), *route.need.privileges)
-    if "node" in names:
+    if "node" in names and route.proxied:
         _demand_reachable(world, names["node"])
     params = check(route.all_params, {**given, **names}, world.major)
     return route.handler(Call(world, access, principal, rights, params, now))

@@ -55,7 +55,7 @@ class Guest:
     """qemu or lxc."""
     node: str
     power: str
-    """running, stopped, suspended or unknown, as in the snapshot."""
+    """running, stopped, suspended (saved to disk) or unknown, as in the snapshot."""
     maxcpu: float
     maxmem: int
     load: Load
@@ -74,10 +74,18 @@ class Guest:
     snapshots: list[str] = field(default_factory=list)
     passthrough: bool = False
     iso: str | None = None
+    run_state: str | None = None
+    """QEMU's word for a machine that holds memory, where it is another than running."""
+    cpu: str = "x86-64-v2-AES"
+    config: dict[str, object] = field(default_factory=dict)
+    """What its configuration holds besides, or instead; None for what it lacks."""
+    saved_memory: list[str] = field(default_factory=list)
+    """Volumes with the memory that its snapshots hold, which the configuration does not show."""
 
     @property
     def running(self) -> bool:
-        return self.power in ("running", "suspended")
+        """Whether it holds memory."""
+        return self.power == "running"
 
     @property
     def sid(self) -> str:
@@ -114,6 +122,11 @@ class Node:
     version: str
     cpu_model: str | None
     started: float
+    cpu_flags: str = ""
+    arc: int = 0
+    """Bytes of ZFS's cache."""
+    left: float = 0.0
+    """When it went, of one that is not online."""
 
     @property
     def online(self) -> bool:

@@ -23,7 +23,10 @@ class Task:
     lines: list[str] = field(default_factory=list)
     ended: float | None = None
     exitstatus: str | None = None
-    on_abort: Callable[[], None] | None = None
+    on_abort: Callable[[], float] | None = None
+    """Stop it; returns for how many seconds the caller waits."""
+    lost: bool = False
+    """Its node is gone."""
 
     @property
     def upid(self) -> str:
@@ -53,7 +56,19 @@ class Task:
         self.ended = moment
         self.exitstatus = exitstatus
         self.on_abort = None
-        self.lines.append("TASK OK" if exitstatus == "OK" else f"TASK ERROR: {exitstatus}")
+        good = exitstatus == "OK" or exitstatus.startswith("WARNINGS")
+        self.lines.append(f"TASK {'' if good else 'ERROR: '}{exitstatus}")
+
+    def cut(self, moment: float) -> None:
+        """Killed, or its node was reset: the log ends without a verdict (fact 30)."""
+        self.ended = moment
+        self.exitstatus = "unexpected status"
+        self.on_abort = None
+        self.lost = False
+
+    def shown_as_running(self, now: float, delay: float) -> bool:
+        """In the cluster's list, which hears of an end only `delay` seconds later (fact 27)."""
+        return self.ended is None or now - self.ended < delay
 
     def entry(self) -> dict[str, object]:
         """What the lists and the status have in common."""

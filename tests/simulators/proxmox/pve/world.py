@@ -37,6 +37,8 @@ class Move:
     ends: float
     change: Change
     fail: Callable[[float, str, str], None]
+    lose: Callable[[float], None]
+    """The node that runs it is gone: nobody ends its task, and nothing is cleaned up."""
 
     def progress(self, now: float) -> float:
         span = self.ends - self.started
@@ -51,6 +53,7 @@ class World:
     version: str
     nodes: dict[str, Node]
     guests: dict[int, Guest]
+    """Those too whose node was removed from the cluster."""
     storages: dict[str, Storage]
     ha: HaState
     switches: Switches
@@ -73,6 +76,11 @@ class World:
     @property
     def release(self) -> str:
         return ".".join(self.version.split(".")[:2])
+
+    def major_of(self, node: str) -> int:
+        """The major version that runs on a node: while a cluster is upgraded they differ."""
+        own = self.nodes[node].version.partition(".")[0] if node in self.nodes else ""
+        return int(own) if own.isdigit() else self.major
 
     @property
     def local_node(self) -> str:
@@ -117,7 +125,7 @@ class World:
         """The load of every node: its own, its guests', and what has arrived of those on their way to it."""
         sums = {name: [0.0, 0, 0.0, 0.0] for name in self.nodes}
         for guest in self.guests.values():
-            if guest.running:
+            if guest.running and guest.node in sums:
                 total, load = sums[guest.node], guest.load
                 total[0] += load.cpu or 0.0
                 total[1] += load.memory or 0
@@ -150,10 +158,30 @@ class World:
         for name, load in self.node_loads(now).items():
             self.node_history.setdefault(name, []).append((now, load))
 
+    def reported(self, name: str, now: float) -> bool:
+        """Whether the figures that a node reported last are still shown (fact 16)."""
+        node = self.nodes.get(name)
+        if node is None or name in self.switches.daemon_silent:
+            return False
+        return node.online or now - node.left < self.switches.stale_seconds
+
+    def remove_node(self, name: str) -> None:
+        """Take a node out of the cluster; the guests on it keep their configurations."""
+        del self.nodes[name]
+        for storage in self.storages.values():
+            storage.spaces.pop(name, None)
+
     def set_node_status(self, name: str, status: str, now: float) -> None:
-        """A node goes or comes; migrations from or to a node that goes fail."""
+        """A node goes or comes. Migrations to a node that goes fail; those from it are not heard of again
+        until it is back, and finds that they were cut off.
+        """
+        if self.nodes[name].online and status != "online":
+            self.nodes[name].left = now
         self.nodes[name].status = status
         if status == "online":
+            for task in self.tasks.newest_first():
+                if task.node == name and task.lost:
+                    task.cut(now)
             return
         for move in list(self.moves.values()):
             if name == move.target:
@@ -161,7 +189,7 @@ class World:
                     now, "online migrate failure - unable to reach the target node", "migration problems"
                 )
             elif name == move.source:
-                move.fail(now, "the node went down", "unexpected status")
+                move.lose(now)
 
 
 def node_own_load(used: Load, guests: Iterable[Guest]) -> Load:

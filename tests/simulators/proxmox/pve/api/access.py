@@ -74,3 +74,21 @@ def permissions(call: Call) -> object:
         paths = {*TOP_PATHS, *rights.paths(), *pools}
     found = {path: rights.on(path) for path in sorted(paths)}
     return {path: dict.fromkeys(sorted(privileges), 1) for path, privileges in found.items() if privileges}
+
+
+@method("GET", "/access/acl")
+def acl(call: Call) -> object:
+    """All entries, for one who may audit /access; a list without privileges is the role NoAccess."""
+    if not call.rights.has("/access", "Sys.Audit"):
+        return []
+    return [
+        {
+            "path": path,
+            "type": "token" if "!" in principal else "user",
+            "ugid": principal,
+            "roleid": "Some" if privileges else "NoAccess",
+            "propagate": 1,
+        }
+        for principal, paths in call.world.switches.grants.items()
+        for path, privileges in paths.items()
+    ]

@@ -11,7 +11,7 @@ from ..params import BOOL, Param
 from ..routes import Call, Need, method
 from ..rrd import guest_points
 from ..state import Guest
-from .views import Row, guest_figures, guest_marks, guest_status
+from .views import Row, guest_figures, guest_marks
 
 AUDIT = Need("/vms/{vmid}", ("VM.Audit",))
 FRAMES = Param("string", enum=("hour", "day", "week", "month", "year")).required
@@ -25,7 +25,7 @@ def _row(call: Call, guest: Guest, *, full: bool) -> Row:
     row: Row = {
         "vmid": guest.vmid,
         "name": guest.name,
-        "status": guest_status(world, guest),
+        "status": "running" if guest.running else "stopped",
         "cpus": cpus,
         **figures,
     }
@@ -39,7 +39,7 @@ def _row(call: Call, guest: Guest, *, full: bool) -> Row:
     if guest.running:
         row["pid"] = 10000 + guest.vmid % 50000
         if guest.kind == "qemu" and full:
-            row["qmpstatus"] = "paused" if guest.power == "suspended" else "running"
+            row["qmpstatus"] = guest.run_state or "running"
         if world.major >= 9 and world.switches.pressure:
             for name, value in guest.pressure.items():
                 row[f"pressure{name}some"] = value
@@ -122,7 +122,7 @@ def _declare(kind: str) -> None:
     config = {"current": BOOL, "snapshot": Param("string", format="pve-configid", max_length=40)}
     method("GET", f"{base}/status/current", AUDIT)(bound(_current))
     method("GET", f"{base}/config", AUDIT, config)(bound(_config))
-    method("GET", f"{base}/rrddata", AUDIT, frames)(bound(_history))
+    method("GET", f"{base}/rrddata", AUDIT, frames, proxied=False)(bound(_history))
     method("GET", f"{base}/snapshot", AUDIT)(bound(_snapshots))
 
 

@@ -9,7 +9,7 @@ import time
 
 from ..crm import places, request_migration
 from ..errors import bad_parameters, died
-from ..ha import HaGroup, HaResource, HaRule
+from ..ha import HaGroup, HaResource, HaRule, manager_states
 from ..params import NODE, TEXT, Param
 from ..routes import Call, Need, method
 from ..world import World
@@ -146,12 +146,14 @@ def manager_status(call: Call) -> object:
     world = call.world
     stamp = int(call.now)
     quorum = {"node": world.local_node, "quorate": "1" if world.quorate else "0"}
-    if not _ha_used(world):
+    states = manager_states(world)
+    if not states:
         return {"manager_status": {}, "quorum": quorum, "lrm_status": {}}
-    states = {
-        node.name: "unknown" if not node.online else "maintenance" if node.maintenance else "online"
-        for node in world.nodes.values()
-    }
+    if world.switches.ha_idle is not None:
+        stamp -= int(world.switches.ha_idle["seconds"])
+    disarm: Row = {}
+    if world.switches.ha_disarmed is not None:
+        disarm = {"disarm": {"mode": world.switches.ha_disarmed, "state": "disarmed"}}
     services: dict[str, Row] = {}
     for item in world.ha.resources.values():
         entry: Row = {"node": world.guests[item.vmid].node, "state": item.crm_state, "uid": DIGEST[:22]}
@@ -167,6 +169,7 @@ def manager_status(call: Call) -> object:
                 name: {"maintenance": 1} for name, node in world.nodes.items() if node.maintenance
             },
             "service_status": services,
+            **disarm,
         },
         "quorum": quorum,
         "lrm_status": {

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from ..params import VMID, Param
 from ..routes import Call, Need, method
 from ..rrd import node_points
@@ -43,7 +45,7 @@ def status(call: Call) -> object:
     """No pressure here, in any version."""
     node, world = call.node, call.world
     load = world.node_loads(call.now)[node.name]
-    used = load.memory or 0
+    used = min((load.memory or 0) + node.arc, node.maxmem)
     kernel = KERNELS[world.major]
     cpus = whole(round(node.maxcpu))
     memory: Row = {"total": node.maxmem, "used": used, "free": max(node.maxmem - used, 0)}
@@ -65,7 +67,7 @@ def status(call: Call) -> object:
             "cores": max(int(cpus) // 2, 1),
             "sockets": 1,
             "model": node.cpu_model or "Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz",
-            "flags": "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov vmx",
+            "flags": node.cpu_flags,
             "mhz": "2000.000",
             "hvm": "1",
             "user_hz": 100,
@@ -90,11 +92,27 @@ def status(call: Call) -> object:
         "timeframe": Param("string", enum=("hour", "day", "week", "month", "year", "decade")).required,
         "cf": Param("string", enum=("AVERAGE", "MAX")),
     },
+    proxied=False,
 )
 def rrddata(call: Call) -> object:
+    """From the files of the node that was asked, whichever the path names (fact 34)."""
     return node_points(call.world, call.node, call.text("timeframe"), call.now)
 
 
 @method("GET", "/nodes/{node}/replication", params={"guest": VMID})
 def replication(call: Call) -> object:
     return []
+
+
+@method("GET", "/nodes/{node}/certificates/info")
+def certificates(call: Call) -> object:
+    """The cluster's own authority first, the same on every node; open to every account."""
+    world = call.world
+
+    def fingerprint(text: str) -> str:
+        return ":".join(f"{byte:02X}" for byte in hashlib.sha256(text.encode()).digest())
+
+    return [
+        {"filename": "pve-root-ca.pem", "fingerprint": fingerprint(f"{world.switches.ca_seed}/{world.name}")},
+        {"filename": "pve-ssl.pem", "fingerprint": fingerprint(f"{world.name}/{call.node.name}")},
+    ]

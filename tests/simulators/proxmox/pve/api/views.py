@@ -18,8 +18,8 @@ def whole(value: float) -> int | float:
 
 
 def guest_figures(world: World, guest: Guest, now: float) -> Row:
-    """What the status daemon last measured; empty for a guest that it does not see."""
-    if guest_status(world, guest) == "unknown":
+    """What the status daemon last measured; empty for a guest that it does not see (facts 16, 18, 20-22)."""
+    if guest_status(world, guest, now) == "unknown":
         return {}
     first = guest.disks[0].size if guest.disks else 0
     row: Row = {
@@ -44,19 +44,22 @@ def guest_figures(world: World, guest: Guest, now: float) -> Row:
     row["uptime"] = int(now - guest.started)
     row["cpu"] = guest.load.cpu and guest.load.cpu / guest.maxcpu
     row["mem"] = guest.load.memory
-    if interval > 0 and now - guest.arrived < interval:
+    first_sample = interval > 0 and now - guest.arrived < interval
+    if first_sample or guest.node in world.switches.daemon_restarted or guest.run_state is not None:
         row["cpu"] = 0
-    if world.major >= 9:
+    if world.major >= 9 and guest.kind == "qemu":
         row["memhost"] = guest.load.memory
     row.update(guest.counters.at(sampled))
     return {key: value for key, value in row.items() if value is not None}
 
 
-def guest_status(world: World, guest: Guest) -> str:
-    """Running, stopped, or unknown while its node is away."""
-    if not world.nodes[guest.node].online:
+def guest_status(world: World, guest: Guest, now: float) -> str:
+    """QEMU's run state, running or stopped (fact 19); unknown once its node has reported nothing for long."""
+    if not world.reported(guest.node, now) or guest.power == "unknown":
         return "unknown"
-    return "running" if guest.power == "suspended" else guest.power
+    if not guest.running:
+        return "stopped"
+    return guest.run_state or "running"
 
 
 def guest_marks(guest: Guest) -> Row:
@@ -64,17 +67,19 @@ def guest_marks(guest: Guest) -> Row:
     row: Row = {}
     if guest.tags:
         row["tags"] = ";".join(guest.tags)
-    if guest.lock:
-        row["lock"] = guest.lock
+    lock = guest.lock or ("suspended" if guest.power == "suspended" else None)
+    if lock:
+        row["lock"] = lock
     return row
 
 
 def node_figures(node: Node, load: Load, now: float) -> Row:
+    """ZFS's cache counts as used (fact 17)."""
     row: Row = {
         "maxcpu": whole(round(node.maxcpu)),
         "maxmem": node.maxmem,
         "cpu": load.cpu if load.cpu is None else load.cpu / node.maxcpu,
-        "mem": load.memory,
+        "mem": None if load.memory is None else min(load.memory + node.arc, node.maxmem),
         "disk": 12 * 1024**3,
         "maxdisk": 96 * 1024**3,
         "uptime": int(now - node.started),
