@@ -9,6 +9,7 @@ its own, and one that talks to Proxmox VE has no use for pyvmomi.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -113,10 +114,11 @@ def _vmmanager(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
         _need(params, "vmmanager_username", "vmmanager_password")
     elif params["vmmanager_password"]:
         raise InputError("vmmanager_password", "a password", "wanted, since vmmanager_token is given")
+    host, port = _endpoint(params["vmmanager_host"], params["vmmanager_port"])
     return VMManagerPlatform(
         VMManagerConnection(
-            host=_host_name(params["vmmanager_host"]),
-            port=_port(params["vmmanager_port"]),
+            host=host,
+            port=port,
             username=params["vmmanager_username"],
             password=params["vmmanager_password"],
             token=params["vmmanager_token"],
@@ -133,12 +135,31 @@ def _vmmanager(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
     )
 
 
-def _host_name(text: str) -> str:
-    """Many know their platform by the address that they type into a browser."""
-    name = text.removeprefix("https://").rstrip("/").strip("[]")
-    if not name or "/" in name:
-        raise InputError("vmmanager_host", text, "a name or address such as vm.example.com")
-    return name
+def _endpoint(text: str, number: int | None) -> tuple[str, int]:
+    """Name and port. Many know their platform by the address that they type into a browser."""
+    name = text.removeprefix("https://").rstrip("/")
+    port = None
+    bracketed = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?", name)
+    if bracketed is not None:
+        name, port = bracketed[1], bracketed[2]
+    elif name.count(":") == 1:
+        name, _, port = name.partition(":")
+    if not re.fullmatch(r"[^\s@/\[\]?#]+", name) or (port is not None and not port.isdigit()):
+        raise InputError(
+            "vmmanager_host",
+            # A user before the host has a password beside it, as a rule.
+            text if "@" not in text else "an address with a user in it",
+            "a name or address such as vm.example.com",
+            hint="Write it without http:// and without a path; the port goes into vmmanager_port",
+        )
+    if port is not None and number is not None and int(port) != number:
+        raise InputError(
+            "vmmanager_host",
+            text,
+            f"on the port of vmmanager_port ({number})",
+            hint="Write the port in one of them",
+        )
+    return name, _port(number if port is None else int(port))
 
 
 def _port(number: int | None) -> int:

@@ -12,6 +12,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.argument
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.connect import open_platform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.environment import with_environment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager import VMManagerPlatform
 
 
 def options(**given: object) -> dict[str, object]:
@@ -71,7 +72,30 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
         ),
         (
             {"platform": "vmmanager", "vmmanager_host": "http://h", "vmmanager_token": "t"},
-            r"^vmmanager_host: 'http://h' is not a name or address such as vm\.example\.com",
+            r"^vmmanager_host: 'http://h' is not a name or address such as vm\.example\.com.*without http://",
+        ),
+        (
+            {"platform": "vmmanager", "vmmanager_host": "https://h/vm/", "vmmanager_token": "t"},
+            r"^vmmanager_host: 'https://h/vm/' is not a name or address .*without a path",
+        ),
+        (
+            {"platform": "vmmanager", "vmmanager_host": "me:secret@h", "vmmanager_token": "t"},
+            r"^vmmanager_host: 'an address with a user in it' is not a name",
+        ),
+        (
+            {"platform": "vmmanager", "vmmanager_host": "h:web", "vmmanager_token": "t"},
+            r"^vmmanager_host: 'h:web' is not a name .*port goes into vmmanager_port",
+        ),
+        (
+            {"platform": "vmmanager", "vmmanager_host": "h:99999", "vmmanager_token": "t"},
+            r"^vmmanager_port: 99999 is not a port number",
+        ),
+        (
+            {
+                "platform": "vmmanager", "vmmanager_host": "h:8443", "vmmanager_token": "t",
+                "vmmanager_port": 443,
+            },
+            r"^vmmanager_host: 'h:8443' is not on the port of vmmanager_port \(443\)",
         ),
         (
             {
@@ -92,6 +116,22 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
 def test_options_that_do_not_fit_together(given: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         open_platform(options(**given))
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("vm.example.com", "https://vm.example.com:443"),
+        ("https://vm.example.com:1500/", "https://vm.example.com:1500"),
+        ("vm.example.com:1500", "https://vm.example.com:1500"),
+        ("2001:db8::1", "https://[2001:db8::1]:443"),
+        ("https://[2001:db8::1]:1500", "https://[2001:db8::1]:1500"),
+    ],
+)
+def test_the_address_of_a_vmmanager_may_carry_its_port(text: str, url: str) -> None:
+    platform = open_platform(options(platform="vmmanager", vmmanager_host=text, vmmanager_token="t"))
+    assert isinstance(platform, VMManagerPlatform)
+    assert platform._session.url == url
 
 
 def test_a_vmmanager_is_known_by_its_address_and_its_token_alone() -> None:

@@ -86,6 +86,33 @@ def test_a_complete_task_with_the_guest_stopped_has_failed_and_says_so(simulator
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "state", "why"),
+    [
+        # The guest decides, not the task.
+        ("MOVED", "migrated", ""),
+        (
+            "MOVED_STOPPED",
+            "failed",
+            "failed to clean up after the migration; the guest is on node2 and stopped",
+        ),
+        (
+            "MOVED_PAUSED",
+            "failed",
+            "failed to clean up after the migration; the guest is on node2 and paused",
+        ),
+        ("PAUSED", "failed", "the task is complete, but the guest is on node2 and paused"),
+    ],
+)
+def test_a_guest_on_its_target_is_migrated_only_when_it_runs_there(
+    error: str, state: str, why: str, simulator: Simulate
+) -> None:
+    served = simulator("vmmanager", clusters.small(), fail_migrations=[{"guest": "100", "error": error}])
+    ended = migrate(clusters.connect(served), request(100, 1, 2))
+    assert (ended.state, ended.why) == (state, why)
+    assert clusters.place(served, 100) == "2"
+
+
 def test_a_guest_that_runs_a_moment_after_its_task_is_waited_for(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), fail_migrations=[{"guest": "100", "error": "STOPPED"}])
     platform = clusters.connect(served)
@@ -373,6 +400,62 @@ def test_a_source_that_dies_on_the_way_fails_its_migration(simulator: Simulate) 
     assert platform.poll({task: wanted})[task] == MigrationState(
         state="failed", why="node node1 is not available"
     )
+
+
+@pytest.mark.parametrize("gone", ["1", "2"])
+def test_a_task_that_never_ends_because_its_node_is_away_is_given_up_on(
+    gone: str, simulator: Simulate
+) -> None:
+    served = simulator("vmmanager", clusters.small(), migration_seconds=30, stale_tasks=True)
+    platform = clusters.connect(served)
+    wanted = request(100, 1, 2)
+    task = platform.start(wanted)
+    served.change_host(gone, status="offline")
+    assert platform.poll({task: wanted})[task].state == "running"
+    ended = follow(platform, {task: wanted})[task]
+    assert ended == MigrationState(
+        state="failed",
+        why=f"node node{gone} is away and the task has not ended; the guest is on node1",
+    )
+    # The task still holds the guest: nobody starts a second one.
+    assert platform.look(["100"]).guests["100"].busy == "a task is under way (host_migrate)"
+
+
+def test_a_guest_that_got_away_from_a_node_before_it_died_is_migrated(simulator: Simulate) -> None:
+    served = simulator("vmmanager", clusters.small(), migration_seconds=30, stale_tasks=True)
+    platform = clusters.connect(served)
+    wanted = request(100, 1, 2)
+    task = platform.start(wanted)
+    served.change_host("1", status="offline")
+    served.change_guest("100", host="2")
+    assert follow(platform, {task: wanted})[task] == MIGRATED
+
+
+def test_a_node_that_is_away_for_a_moment_is_waited_for(simulator: Simulate) -> None:
+    served = simulator("vmmanager", clusters.small(), migration_seconds=4)
+    platform = clusters.connect(served)
+    wanted = request(100, 1, 2)
+    task = platform.start(wanted)
+    served.change_host("2", state="unreachable")
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        assert platform.poll({task: wanted})[task].state == "running"
+        time.sleep(0.1)
+    served.change_host("2", state=None)
+    assert follow(platform, {task: wanted})[task] == MIGRATED
+
+
+def test_a_guest_is_not_shut_down_by_a_call_that_may_cut_its_power(simulator: Simulate) -> None:
+    served = simulator("vmmanager", clusters.small())
+    platform = clusters.connect(served)
+    for changes in ({}, {"run_state": "paused"}):
+        served.change_guest("101", **changes)
+        with pytest.raises(Refused, match=r"guest 101: .* not public.*Shut it down from inside"):
+            platform.shut_down("101", timeout=1)
+    served.change_guest("101", power="stopped", run_state=None)
+    platform.shut_down("101", timeout=1)
+    with pytest.raises(NotFound, match="no guest 999"):
+        platform.shut_down("999", timeout=1)
 
 
 def test_a_finished_migration_is_remembered(simulator: Simulate) -> None:

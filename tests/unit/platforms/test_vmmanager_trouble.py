@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms import errors
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager import session
@@ -277,6 +278,59 @@ def stranger(folder: Path, content: bytes, status: int) -> Iterator[VMManagerCon
             host="127.0.0.1", port=server.server_port, username="u", password="p", ca_path=str(authority)
         )
         server.shutdown()
+
+
+def test_a_redirect_is_not_followed_and_gets_no_credentials(simulator: Simulate) -> None:
+    heard: list[str] = []
+
+    class Thief(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(str(self.headers))
+            self.send_response(200)
+            self.end_headers()
+
+        do_POST = do_GET  # noqa: N815 - http.server looks for this name
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Thief) as thief:
+        threading.Thread(target=thief.serve_forever, args=(0.05,), daemon=True).start()
+        target = f"http://127.0.0.1:{thief.server_port}/auth/v4/public/token"
+        served = simulator("vmmanager", clusters.small())
+        platform = clusters.connect(served)
+        served.switches(redirect=target)
+        why = r"redirect to http://.*not followed.*vmmanager_host"
+        with pytest.raises(errors.UnexpectedAnswer, match=why):
+            platform.look([])
+        with pytest.raises(errors.UnexpectedAnswer, match=why):
+            clusters.connect(served)
+        thief.shutdown()
+    assert heard == []
+
+
+def test_the_cookie_that_a_login_sets_is_not_sent_beside_ours(simulator: Simulate) -> None:
+    """The simulator, as it is by default, wants the header and one cookie."""
+    served = simulator("vmmanager", clusters.small())
+    platform = clusters.connect(served)
+    assert len(platform.read().guests) == 4
+    served.expire_sessions()
+    assert len(platform.read().guests) == 4
+    served.switches(sets_cookie=False)
+    served.expire_sessions()
+    assert len(platform.read().guests) == 4
+
+
+def test_an_account_of_netrc_is_not_added(
+    simulator: Simulate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    served = simulator("vmmanager", clusters.small())
+    prepared = clusters.connect(served)._session._http.prepare_request(
+        requests.Request("GET", f"https://127.0.0.1:{served.port}/vm/v3/node")
+    )
+    assert "Authorization" not in prepared.headers
 
 
 @pytest.mark.parametrize(
