@@ -8,32 +8,40 @@ from __future__ import annotations
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from .._model.errors import InputError
 from .._model.outcome import MovedAlong
-from .._model.snapshot import Snapshot
+from .._model.snapshot import Notice, Snapshot
 from ._vsphere.check import Patience, objections
+from ._vsphere.clock import server_time
 from ._vsphere.clusters import ClusterPlace, clusters, find_cluster
+from ._vsphere.faults import Lacking
 from ._vsphere.https import Endpoint
 from ._vsphere.inventory import Inventory, read_inventory
 from ._vsphere.library import require, vim
-from ._vsphere.loads import read_loads
+from ._vsphere.loads import Loads, read_loads
 from ._vsphere.maintenance import in_maintenance, set_maintenance
 from ._vsphere.past import Past, read_past
 from ._vsphere.present import look
-from ._vsphere.privileges import READ, require_privileges
+from ._vsphere.privileges import MIGRATE, READ, names, require_privileges
+from ._vsphere.recent import migrations
 from ._vsphere.relocation import relocation
 from ._vsphere.rest import Rest
 from ._vsphere.session import Session
+from ._vsphere.shutdown import shut_down
 from ._vsphere.snapshot import snapshot_of
 from ._vsphere.start import cancel, start, under_way
 from ._vsphere.tags import Tags, read_tags
 from ._vsphere.tasks import poll
 from .errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
 from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +68,7 @@ class VSphereConnection:
 
 
 class VSpherePlatform:
-    """The Platform protocol over the vSphere API. Connects when it is made.
-
-    `notices` says what the last read could not find out and went on without.
-    """
+    """The Platform protocol over the vSphere API. Connects when it is made."""
 
     # vSphere's "Limits on Simultaneous Migrations": a host takes part in at most 4 vMotions over a network of
     # 1 GbE and 8 over 10 GbE, and vCenter queues what is more. Four fit both.
@@ -74,31 +79,31 @@ class VSpherePlatform:
         self,
         connection: VSphereConnection,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         require()
         self.notices: tuple[str, ...] = ()
         self._connection = connection
-        self._now = now
         self._patience = Patience(sleep=sleep, monotonic=monotonic, seconds=max(60.0, connection.timeout))
         self._session = Session(_endpoint(connection), connection.username, connection.password)
         self._found: ClusterPlace | None = None
 
     def read(self) -> Snapshot:
-        taken_at = self._now()
-        self.notices = ()
-        inventory, loads = self._session.renewing(self._read)
-        tags, past = self._tags(inventory), self._past(taken_at)
+        # Events and samples carry vCenter's time: a controller whose clock is wrong must not matter.
+        taken_at = self._asking(lambda: server_time(self._session))
+        inventory, loads, moving = self._asking(lambda: self._read(taken_at))
+        tags, no_tags = self._tags(inventory)
+        past, no_past = self._past(taken_at)
         window = self._connection.window_seconds
-        return snapshot_of(self._place(), inventory, loads, tags, past, taken_at, window)
+        snapshot = snapshot_of(self._place(), inventory, loads, moving, tags, past, taken_at, window)
+        return replace(snapshot, notices=(*snapshot.notices, *no_tags, *no_past))
 
     def look(self, guests: Collection[str]) -> ClusterNow:
-        return self._session.renewing(lambda: look(self._session, self._place(), guests))
+        return self._asking(lambda: look(self._session, self._place(), guests))
 
     def check(self, request: MigrationRequest) -> str | None:
-        found = self._session.renewing(lambda: self._objections(request))
+        found = self._asking(lambda: self._objections(request))
         return "; ".join(found) or None
 
     def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
@@ -106,14 +111,15 @@ class VSpherePlatform:
         return ()
 
     def start(self, request: MigrationRequest) -> str:
-        spec = self._session.renewing(lambda: relocation(self._session, request))
-        return start(self._session, request, spec)
+        spec = self._asking(lambda: relocation(self._session, request))
+        with self._naming():
+            return start(self._session, request, spec)
 
     def find(self, request: MigrationRequest) -> str | None:
-        return self._session.renewing(lambda: under_way(self._session, request))
+        return self._asking(lambda: under_way(self._session, request))
 
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
-        return self._session.renewing(lambda: poll(self._session, tasks)) if tasks else {}
+        return self._asking(lambda: poll(self._session, tasks)) if tasks else {}
 
     def cancel(self, task: str) -> None:
         cancel(self._session, task)
@@ -125,7 +131,12 @@ class VSpherePlatform:
         """It can be switched."""
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
-        set_maintenance(self._session, host, on=on, patience=replace(self._patience, seconds=timeout))
+        with self._naming():
+            set_maintenance(self._session, host, on=on, patience=replace(self._patience, seconds=timeout))
+
+    def shut_down(self, guest: str, *, timeout: float) -> None:
+        with self._naming():
+            shut_down(self._session, guest, replace(self._patience, seconds=timeout))
 
     def clusters(self) -> tuple[str, ...]:
         """By `datacenter/name`; by reference where two are called the same in one datacenter."""
@@ -142,7 +153,23 @@ class VSpherePlatform:
             self._found = find_cluster(self._session, self._connection.cluster, self._connection.datacenter)
         return self._found
 
-    def _read(self) -> tuple[Inventory, Mapping[str, Mapping[str, float]]]:
+    def _asking(self, action: Callable[[], T]) -> T:
+        """The result of an action that only reads, also where the session ends meanwhile."""
+        with self._naming():
+            return self._session.renewing(action)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Within, an object on which a privilege is missing is named as people know it."""
+        try:
+            yield
+        except Lacking as lacking:
+            (name,) = names(self._session, [(lacking.kind, lacking.id)])
+            raise Lacking(
+                lacking.privilege, lacking.kind, lacking.id, where=lacking.where, name=name
+            ) from None
+
+    def _read(self, now: datetime) -> tuple[Inventory, Loads, Mapping[str, str | None]]:
         inventory = read_inventory(self._session, self._place())
         hosts = {identity: vim.HostSystem(identity) for identity, found in inventory.hosts.items()}
         kinds = {"HostSystem": vim.HostSystem, "VirtualMachine": vim.VirtualMachine}
@@ -159,31 +186,32 @@ class VSpherePlatform:
             if found.text("runtime.powerState") == "poweredOn"
             and found.text("runtime.connectionState") == "connected"
         ]
-        return inventory, read_loads(self._session, measured, self._connection.window_seconds)
+        loads = read_loads(self._session, measured, self._connection.window_seconds, now)
+        moving = migrations(self._session, self._place(), inventory.guests, inventory.tasks)
+        return inventory, loads, moving
 
-    def _tags(self, inventory: Inventory) -> Tags:
+    def _tags(self, inventory: Inventory) -> tuple[Tags, tuple[Notice, ...]]:
         """The tags, or none and a notice: a cluster can be balanced without them."""
         try:
             rest = Rest(self._session.https, *self._session.credentials)
-            return read_tags(rest, list(inventory.hosts), list(inventory.guests))
+            return read_tags(rest, list(inventory.hosts), list(inventory.guests)), ()
         except (AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
-            self.notices += (f"tags were not read, and rules by tag find no guests: {error}",)
-            return Tags()
+            return Tags(), (Notice(text=f"tags were not read: {error}", hides=("tags",)),)
 
-    def _past(self, now: datetime) -> Past:
+    def _past(self, now: datetime) -> tuple[Past, tuple[Notice, ...]]:
         """What vCenter remembers of migrations, or nothing and a notice: a cluster can do without."""
         if not self._connection.history_seconds:
-            return Past()
+            return Past(), ()
         since = now - timedelta(seconds=self._connection.history_seconds)
         try:
-            return self._session.renewing(lambda: read_past(self._session, self._place(), since))
+            return self._asking(lambda: read_past(self._session, self._place(), since)), ()
         except (PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
-            self.notices += (f"vCenter's own record of migrations was not read: {error}",)
-            return Past()
+            text = f"vCenter's own record of migrations was not read: {error}"
+            return Past(), (Notice(text=text, hides=("history",)),)
 
     def _objections(self, request: MigrationRequest) -> list[str]:
         guest = vim.VirtualMachine(request.guest)
-        require_privileges(self._session, [guest], ("Resource.HotMigrate",))
+        require_privileges(self._session, [guest], MIGRATE)
         spec = relocation(self._session, request)
         return objections(self._session, request.guest, request.target, spec, self._patience)
 

@@ -21,6 +21,9 @@ func clusterConfig(s *snapshot) *types.ClusterConfigInfoEx {
 	config.VmSwapPlacement = string(types.VirtualMachineConfigInfoSwapPlacementTypeVmDirectory)
 	setDRS(config, "manual")
 	for i, r := range s.Rules {
+		if r.Source == faultTolerance {
+			continue // the pair is one without a rule
+		}
 		info := types.ClusterRuleInfo{
 			Key: firstRuleKey + int32(i), Name: r.Name, Enabled: pointer(true), Mandatory: pointer(r.Strict),
 			UserCreated: pointer(true), RuleUuid: uuidOf("rule " + r.Name), Status: types.ManagedEntityStatusGreen,

@@ -131,7 +131,14 @@ func (c *control) changeGuest(r *http.Request) error {
 		Used  amounts `json:"used"`
 		Power *string `json:"power"`
 		Host  *string `json:"host"`
-		Busy  float64 `json:"busy_seconds"`
+
+		State    *string `json:"state"`
+		Measured *bool   `json:"measured"`
+		Tools    *string `json:"tools"`
+		Image    *string `json:"iso"`
+		Reserved *int64  `json:"reserved_memory"`
+
+		Busy float64 `json:"busy_seconds"`
 	}
 	if err := decode(r, &given); err != nil {
 		return err
@@ -180,6 +187,24 @@ func (c *control) changeGuest(r *http.Request) error {
 	if given.Power != nil {
 		g.Power = *given.Power
 	}
+	if given.State != nil {
+		g.state = types.VirtualMachineConnectionState(*given.State)
+	}
+	if given.Measured != nil {
+		g.fresh = !*given.Measured
+	}
+	if given.Tools != nil {
+		g.tools = *given.Tools
+	}
+	if given.Image != nil {
+		if err := c.inventory.mountImage(g, *given.Image); err != nil {
+			return err
+		}
+	}
+	if given.Reserved != nil {
+		g.reserved = *given.Reserved
+		c.inventory.showReservation(g)
+	}
 	g.host.notePeak()
 	if g.host != from {
 		c.inventory.showMove(g, from)
@@ -212,6 +237,9 @@ func (c *control) changeHost(r *http.Request) error {
 		ID          string  `json:"id"`
 		Maintenance *bool   `json:"maintenance"`
 		Status      *string `json:"status"`
+		VMotion     *bool   `json:"vmotion"`
+
+		Datastores map[string]string `json:"datastores"`
 	}
 	if err := decode(r, &given); err != nil {
 		return err
@@ -227,6 +255,14 @@ func (c *control) changeHost(r *http.Request) error {
 			return fmt.Errorf("status: %q is not online, offline or unknown", *given.Status)
 		}
 		h.Status = *given.Status
+	}
+	if given.VMotion != nil {
+		h.noVMotion = !*given.VMotion
+	}
+	for name, state := range given.Datastores {
+		if err := c.inventory.setDatastore(h, name, state); err != nil {
+			return err
+		}
 	}
 	if given.Maintenance != nil {
 		h.Maintenance = *given.Maintenance

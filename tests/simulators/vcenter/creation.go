@@ -123,6 +123,9 @@ func (inv *inventory) guestOf(h *host, config *types.VirtualMachineConfigSpec) (
 		if _, mounted := h.Datastores[name]; !mounted {
 			return nil, explained(&types.InvalidDatastore{Name: name}, "Unable to access the datastore %s from %s.", name, h.Name)
 		}
+		if fault := inv.unwritable(h, name); fault != nil {
+			return nil, fault
+		}
 		if ds := inv.datastore(inv.datacenters[h.cluster.datacenter], h, name); ds.Summary.FreeSpace < size {
 			return nil, explained(&types.NoDiskSpace{Datastore: name}, "Insufficient disk space on datastore '%s'.", name)
 		}

@@ -18,6 +18,10 @@ const (
 	keyCdrom       = 3000
 	keyNetwork     = 4000
 	keyPassthrough = 13000
+	keyVideo       = 500
+	keySharedSCSI  = 1001
+	keyUSB         = 14000
+	keySerial      = 9000
 )
 
 // devices makes the virtual hardware of a guest and notes where its disks and networks are.
@@ -38,8 +42,10 @@ func (inv *inventory) devices(dc *simulator.Datacenter, vm *simulator.VirtualMac
 		result = append(result, diskDevice(d, i, ds.Name, g.Name))
 	}
 	if g.has("iso_mounted") {
-		result = append(result, inv.mountedImage(dc, g)...)
+		g.hostISO = true
+		result = append(result, imageDevices("[] /usr/lib/vmware/isoimages/linux.iso", nil)...)
 	}
+	result = append(result, g.boundDevices()...)
 	for i, name := range g.snapshotGuest.Networks {
 		network := inv.network(dc, name)
 		g.networks = append(g.networks, network.Self)
@@ -77,8 +83,8 @@ func diskBacking(d disk, index int, datastore, machine string) *types.VirtualDis
 	return backing
 }
 
-// mountedImage is a CD-ROM drive with an image from the datastore of the first disk.
-func (inv *inventory) mountedImage(dc *simulator.Datacenter, g *guest) []types.BaseVirtualDevice {
+// imageDevices are a CD-ROM drive with an image, on a datastore or of the host itself, and its controller.
+func imageDevices(file string, datastore *types.ManagedObjectReference) []types.BaseVirtualDevice {
 	controller := &types.VirtualIDEController{}
 	controller.Key = keyIDE
 	drive := &types.VirtualCdrom{}
@@ -86,11 +92,7 @@ func (inv *inventory) mountedImage(dc *simulator.Datacenter, g *guest) []types.B
 	drive.DeviceInfo = &types.Description{Label: "CD/DVD drive 1", Summary: "ISO"}
 	drive.Connectable = &types.VirtualDeviceConnectInfo{Connected: true, StartConnected: true, AllowGuestControl: true}
 	backing := &types.VirtualCdromIsoBackingInfo{}
-	backing.FileName = fmt.Sprintf("[%s] iso/install.iso", g.home())
-	if len(g.Disks) > 0 {
-		g.iso = pointer(inv.datastore(dc, g.host, g.home()).Self)
-		backing.Datastore = g.iso
-	}
+	backing.FileName, backing.Datastore = file, datastore
 	drive.Backing = backing
 	return []types.BaseVirtualDevice{controller, drive}
 }

@@ -54,8 +54,10 @@ func newDispatcher(s *state) *dispatcher {
 	route(&performance{named("performance"), s}, "QueryPerf", "QueryAvailablePerfMetric")
 	route(&authorization{named("authorization"), s}, "HasPrivilegeOnEntities", "HasPrivilegeOnEntity",
 		"HasUserPrivilegeOnEntities", "FetchUserPrivilegeOnEntities")
-	route(&reader{named("reader"), s}, "CreateContainerView", "CreateCollectorForEvents", "RetrieveProperties",
+	route(&reader{named("reader"), s}, "CreateContainerView", "CreateCollectorForEvents", "QueryEvents", "RetrieveProperties",
 		"RetrievePropertiesEx", "ContinueRetrievePropertiesEx")
+	route(&shutter{named("shutter"), s}, "ShutdownGuest")
+	route(&timekeeper{named("timekeeper"), s}, "CurrentTime")
 	route(&refuser{named("refuser")}, "Refuse")
 	return d
 }
@@ -68,7 +70,7 @@ func (d *dispatcher) handle(ctx *simulator.Context, method *simulator.Method) (m
 	if ctx.Session == nil {
 		return nil, withoutSession(method)
 	}
-	if !strings.HasSuffix(method.Name, "_Task") {
+	if !strings.HasSuffix(method.Name, "_Task") && method.Name != "ShutdownGuest" {
 		d.reroute(method)
 		return nil, nil
 	}

@@ -31,9 +31,10 @@ func (inv *inventory) tellAt(event types.BaseEvent, then time.Time) {
 	defer inv.RUnlock()
 	ctx.WithLock(manager, func() {
 		manager.PostEvent(ctx, &types.PostEvent{This: manager.Self, EventToPost: event})
-		if !then.IsZero() {
-			event.GetEvent().CreatedTime = then
+		if then.IsZero() {
+			then = inv.clock()
 		}
+		event.GetEvent().CreatedTime = then
 	})
 }
 
@@ -98,6 +99,20 @@ func datastoreArgument(g *guest) *types.DatastoreEventArgument {
 		argument.Name, argument.Datastore = g.Disks[0].Datastore, reference("Datastore", g.Disks[0].Datastore)
 	}
 	return argument
+}
+
+// beingMigrated is posted when a migration starts: no task names the host that it goes to.
+func beingMigrated(g *guest, from, to *host, stores bool) types.BaseEvent {
+	if stores {
+		return &types.VmBeingRelocatedEvent{
+			VmRelocateSpecEvent: types.VmRelocateSpecEvent{VmEvent: about(g, from)}, DestHost: hostArgument(to),
+			DestDatacenter: datacenterArgument(to), DestDatastore: datastoreArgument(g),
+		}
+	}
+	return &types.VmBeingHotMigratedEvent{
+		VmEvent: about(g, from), DestHost: hostArgument(to),
+		DestDatacenter: datacenterArgument(to), DestDatastore: datastoreArgument(g),
+	}
 }
 
 func migrated(g *guest, from, to *host) types.BaseEvent {

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
@@ -30,10 +31,10 @@ func (inv *inventory) putHost(dc *simulator.Datacenter, owner *simulator.Cluster
 		Host: &object.Self, Runtime: &object.Runtime, OverallStatus: types.ManagedEntityStatusGreen,
 		Hardware: &types.HostHardwareSummary{
 			Vendor: "Even Keel", Model: "Simulated host", Uuid: uuid, MemorySize: memory,
-			CpuModel: h.CPUModel, CpuMhz: mhzPerCore, NumCpuPkgs: 1,
+			CpuModel: cpuName(h.CPUModel), CpuMhz: mhzPerCore, NumCpuPkgs: 1,
 			NumCpuCores: int16(cores), NumCpuThreads: int16(2 * cores), NumNics: 1, NumHBAs: 1,
 		},
-		Config:        types.HostConfigSummary{Name: h.Name, Port: 443, Product: &product, VmotionEnabled: true},
+		Config:        types.HostConfigSummary{Name: h.Name, Port: 443, Product: &product, VmotionEnabled: !h.noVMotion},
 		MaxEVCModeKey: h.CPUModel, CurrentEVCModeKey: h.CPUModel,
 	}
 	object.Hardware = &types.HostHardwareInfo{
@@ -48,6 +49,14 @@ func (inv *inventory) putHost(dc *simulator.Datacenter, owner *simulator.Cluster
 	inv.mount(dc, owner, h, object)
 	inv.registry.PutEntity(owner, object)
 	owner.Host = append(owner.Host, object.Self)
+}
+
+// cpuName is what a processor calls itself.
+func cpuName(model string) string {
+	if strings.HasPrefix(model, "amd-") {
+		return "AMD EPYC (simulated " + model + ")"
+	}
+	return "Intel(R) Xeon(R) (simulated " + model + ")"
 }
 
 func connectionState(h *host) types.HostSystemConnectionState {

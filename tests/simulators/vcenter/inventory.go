@@ -7,7 +7,9 @@ import (
 	"crypto/sha1"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25"
@@ -28,12 +30,15 @@ type inventory struct {
 	datacenters map[string]*simulator.Datacenter
 	datastores  map[string]*simulator.Datastore
 	networks    map[string]*mo.Network
+	clock       func() time.Time // vCenter's own
+	refusals    func(guest, host string) []refusedMigration
 }
 
 func newInventory(ctx *simulator.Context) *inventory {
 	return &inventory{
 		ctx: ctx, registry: ctx.Map, datacenters: map[string]*simulator.Datacenter{},
-		datastores: map[string]*simulator.Datastore{}, networks: map[string]*mo.Network{},
+		datastores: map[string]*simulator.Datastore{}, networks: map[string]*mo.Network{}, clock: time.Now,
+		refusals: func(string, string) []refusedMigration { return nil },
 	}
 }
 
@@ -62,11 +67,12 @@ func (inv *inventory) add(w *world, s *snapshot, datacenter string) error {
 		if w.guests[spec.ID] != nil {
 			return fmt.Errorf("guest id %q is in two snapshots; it is the VM's reference and must be unique", spec.ID)
 		}
-		g := &guest{snapshotGuest: spec}
+		g := &guest{snapshotGuest: spec, state: connectionOf(spec.Blockers)}
 		w.guests[g.ID] = g
 		g.host = w.hosts[spec.Host]
 		g.host.guests[g.ID] = g
 	}
+	pairUp(w, s.Rules)
 	for _, h := range c.hosts {
 		for _, resource := range loads {
 			h.own[resource] = h.Used.of(resource) - h.load(resource)
@@ -85,8 +91,9 @@ func (inv *inventory) add(w *world, s *snapshot, datacenter string) error {
 
 func newHost(spec snapshotHost, c *cluster) *host {
 	return &host{
-		snapshotHost: spec, cluster: c,
-		own: map[string]float64{}, guests: map[string]*guest{}, incoming: map[string]float64{},
+		snapshotHost: spec, cluster: c, noVMotion: strings.Contains(spec.ClosedBecause, "vMotion"),
+		mounts: map[types.ManagedObjectReference]string{},
+		own:    map[string]float64{}, guests: map[string]*guest{}, incoming: map[string]float64{},
 		datastores: map[types.ManagedObjectReference]bool{}, networks: map[types.ManagedObjectReference]bool{},
 	}
 }

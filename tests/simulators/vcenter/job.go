@@ -20,6 +20,7 @@ import (
 // entity until it ends, so that reads of a migrating VM would wait, and a cancelled one still succeeds.
 type job struct {
 	registry  *simulator.Registry
+	clock     func() time.Time
 	cancelled chan struct{}
 
 	mu   sync.Mutex
@@ -47,8 +48,8 @@ func (unlocked) Unlock() {}
 func (inv *inventory) startJob(ctx *simulator.Context, name string, entity types.ManagedObjectReference, entityName string,
 	work func(*job) (types.AnyType, types.BaseMethodFault)) *job {
 	key := fmt.Sprintf("task-%d", taskNumber.Add(1))
-	now := time.Now()
-	j := &job{registry: ctx.Map, cancelled: make(chan struct{})}
+	now := inv.clock()
+	j := &job{registry: ctx.Map, clock: inv.clock, cancelled: make(chan struct{})}
 	j.info = types.TaskInfo{
 		Key: key, Task: reference("Task", key), Name: name, DescriptionId: entity.Type + "." + name,
 		Entity: &entity, EntityName: entityName, State: types.TaskInfoStateRunning, Cancelable: true,
@@ -88,7 +89,7 @@ func (j *job) progress(percent int32) {
 func (j *job) finish(result types.AnyType, fault types.BaseMethodFault) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	now := time.Now()
+	now := j.clock()
 	j.info.CompleteTime, j.info.Cancelable = &now, false
 	if fault != nil {
 		j.info.State = types.TaskInfoStateError

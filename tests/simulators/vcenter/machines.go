@@ -37,13 +37,14 @@ func (inv *inventory) newMachine(dc *simulator.Datacenter, g *guest, pool *simul
 		},
 		CpuAllocation: &shares.CpuAllocation, MemoryAllocation: &shares.MemoryAllocation,
 	}
-	vm.Guest = &types.GuestInfo{GuestState: "running", ToolsRunningStatus: "guestToolsRunning"}
+	vm.Guest = &types.GuestInfo{GuestState: "running", ToolsRunningStatus: g.toolsStatus()}
 	vm.Runtime = types.VirtualMachineRuntimeInfo{
-		Host: pointer(g.host.ref()), ConnectionState: machineConnection(g.host), PowerState: powerState(g),
-		FaultToleranceState: types.VirtualMachineFaultToleranceStateNotConfigured,
+		Host: pointer(g.host.ref()), ConnectionState: machineConnection(g), PowerState: powerState(g),
+		FaultToleranceState: g.faultToleranceState(),
 		RecordReplayState:   types.VirtualMachineRecordReplayStateInactive,
 		MaxCpuUsage:         cores * mhzPerCore, MaxMemoryUsage: memory,
 	}
+	g.configure(vm.Config)
 	vm.Runtime.MinRequiredEVCModeKey = g.requiredModel()
 	storage := int64(0)
 	usage := map[types.ManagedObjectReference]int64{}
@@ -125,8 +126,11 @@ func powerState(g *guest) types.VirtualMachinePowerState {
 	return types.VirtualMachinePowerStatePoweredOff
 }
 
-func machineConnection(h *host) types.VirtualMachineConnectionState {
-	if h.connected() {
+func machineConnection(g *guest) types.VirtualMachineConnectionState {
+	if g.state != "" {
+		return g.state
+	}
+	if g.host.connected() {
 		return types.VirtualMachineConnectionStateConnected
 	}
 	return types.VirtualMachineConnectionStateDisconnected
@@ -135,6 +139,9 @@ func machineConnection(h *host) types.VirtualMachineConnectionState {
 // machineStats shows a quarter of the consumed memory as active, so that nobody confuses the two unnoticed.
 func machineStats(g *guest) types.VirtualMachineQuickStats {
 	cpu, consumed := megahertz(g.load("cpu")), mebibytes(g.load("memory"))
+	if g.fresh {
+		cpu, consumed = 0, 0
+	}
 	stats := types.VirtualMachineQuickStats{
 		OverallCpuUsage: cpu, OverallCpuDemand: cpu, HostMemoryUsage: consumed, GuestMemoryUsage: consumed / 4,
 		GuestHeartbeatStatus: types.ManagedEntityStatusGray,

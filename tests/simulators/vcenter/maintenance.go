@@ -55,6 +55,7 @@ func (m *maintenance) enter(j *job, h *host, timeout time.Duration, all bool) ty
 		m.world.Lock()
 		if h.empty(all) {
 			h.entering, h.Maintenance = false, true
+			m.stopAgents(h)
 			m.inventory.showHost(h)
 			m.inventory.summarize(h.cluster)
 			m.world.Unlock()
@@ -85,11 +86,21 @@ func (h *host) empty(all bool) bool {
 		return false
 	}
 	for _, g := range h.guests {
-		if all || g.running() {
+		if !g.agent() && (all || g.running()) {
 			return false
 		}
 	}
 	return true
+}
+
+// stopAgents switches off what vCenter runs on the host for its own sake. The world's lock is held.
+func (m *maintenance) stopAgents(h *host) {
+	for _, g := range h.guests {
+		if g.agent() && g.Power == "running" {
+			g.Power = "stopped"
+			m.inventory.showGuest(g)
+		}
+	}
 }
 
 func (m *maintenance) ExitMaintenanceModeTask(ctx *simulator.Context, req *types.ExitMaintenanceMode_Task) soap.HasFault {

@@ -78,6 +78,7 @@ func (m *mover) migrate(j *job, g *guest, t target) types.BaseMethodFault {
 	stores := !g.on(t.disks)
 	if fault == nil {
 		if !g.at(t) {
+			m.inventory.tell(beingMigrated(g, m.world.hosts[record.From], t.host, stores))
 			failure = m.switches.failureOf(g.ID)
 			fault = m.transfer(j, failure)
 		}

@@ -45,15 +45,21 @@ func (inv *inventory) obstacles(g *guest, t target) []types.BaseMethodFault {
 		fault := &types.InvalidHostState{Host: pointer(h.ref())}
 		faults = append(faults, explained(fault, "The host %s is in maintenance mode", h.Name))
 	}
-	if g.running() && g.has("passthrough_device") {
-		fault := new(types.DisallowedMigrationDeviceAttached)
-		fault.Fault = types.LocalizedMethodFault{Fault: new(types.DeviceNotSupported), LocalizedMessage: "PCI device 0"}
-		faults = append(faults, explained(fault, "%s has a passthrough device", g.Name))
+	for _, r := range inv.refusals(g.ID, h.ID) {
+		message := r.Message
+		if message == "" {
+			message = "The simulator was told to refuse this"
+		}
+		fault := knownFault(r.Error, h.ref())
+		fault.GetMethodFault().FaultMessage = []types.LocalizableMessage{{Key: "evenkeel", Message: message}}
+		faults = append(faults, fault)
 	}
+	faults = append(faults, g.bonds()...)
 	faults = append(faults, inv.unreachable(g, t)...)
 	if h == g.host {
 		return faults
 	}
+	faults = append(faults, unwilling(g, h)...)
 	if len(g.CPUModels) > 0 && g.running() && !contains(g.CPUModels, h.CPUModel) {
 		fault := &types.CpuIncompatible{Level: 1, RegisterName: "eax", Host: pointer(h.ref())}
 		faults = append(faults, explained(fault, "The processor of %s is not one that %s can run on", h.Name, g.Name))
@@ -70,6 +76,18 @@ func (inv *inventory) obstacles(g *guest, t target) []types.BaseMethodFault {
 func (inv *inventory) unreachable(g *guest, t target) []types.BaseMethodFault {
 	var faults []types.BaseMethodFault
 	for i, ref := range t.disks {
+		if trouble := t.host.mounts[ref]; trouble != "" && t.host.datastores[ref] {
+			name := inv.registry.Get(ref).(*simulator.Datastore).Name
+			fault := new(types.CannotAccessVmDisk)
+			fault.Device, fault.Backing, fault.Connected = diskLabel(i), "["+name+"]", true
+			fault.Fault = *localized(explained(new(types.CannotAccessLocalSource), "Datastore %s is %s", name, trouble))
+			faults = append(faults, explained(fault, "%s of %s is on datastore %s, which is %s on %s",
+				fault.Device, g.Name, name, trouble, t.host.Name))
+		}
+		if ds := inv.registry.Get(ref).(*simulator.Datastore); ref != g.disks[i].datastore && ds.Summary.MaintenanceMode != "normal" {
+			fault := &types.InvalidDatastoreState{DatastoreName: ds.Name}
+			faults = append(faults, explained(fault, "The operation is not allowed in the current state of datastore %s", ds.Name))
+		}
 		if !t.host.datastores[ref] {
 			name := inv.registry.Get(ref).(*simulator.Datastore).Name
 			fault := new(types.CannotAccessVmDisk)
@@ -79,7 +97,11 @@ func (inv *inventory) unreachable(g *guest, t target) []types.BaseMethodFault {
 				fault.Device, g.Name, name, t.host.Name))
 		}
 	}
-	if g.iso != nil && !t.host.datastores[*g.iso] {
+	if g.hostISO && g.running() && t.host != g.host {
+		fault := &types.CannotAccessVmDevice{Device: "CD/DVD drive 1", Backing: "[] /usr/lib/vmware/isoimages/linux.iso", Connected: true}
+		faults = append(faults, explained(fault, "The image in the CD drive of %s is one of %s itself", g.Name, g.host.Name))
+	}
+	if g.iso != nil && (!t.host.datastores[*g.iso] || t.host.mounts[*g.iso] != "") {
 		name := inv.registry.Get(*g.iso).(*simulator.Datastore).Name
 		fault := &types.CannotAccessVmDevice{Device: "CD/DVD drive 1", Backing: "[" + name + "] iso/install.iso", Connected: true}
 		faults = append(faults, explained(fault, "The image in the CD drive of %s is on datastore %s, which %s does not have",

@@ -49,7 +49,7 @@ func (p *performance) measured(entity types.ManagedObjectReference, interval int
 		return counters(h.load, h.Used, h.Capacity, h.Pressure, interval)
 	case "VirtualMachine":
 		g := p.world.guests[entity.Value]
-		if g == nil || !g.running() || !g.host.connected() {
+		if g == nil || !g.running() || !g.host.connected() || g.fresh {
 			return nil
 		}
 		return counters(g.load, g.Used, g.Assigned, g.Pressure, interval)
@@ -110,6 +110,10 @@ func (p *performance) QueryPerf(req *types.QueryPerf) soap.HasFault {
 	}
 	res := &types.QueryPerfResponse{}
 	for i, spec := range req.QuerySpec {
+		if p.switches.withoutStatistics(spec.Entity.Value) {
+			fault := &types.InvalidArgument{InvalidProperty: "querySpec.interval"}
+			return &methods.QueryPerfBody{Fault_: simulator.Fault("A specified parameter was not correct: querySpec.interval", fault)}
+		}
 		if p.inventory.registry.Get(spec.Entity) == nil {
 			fault := &types.InvalidArgument{InvalidProperty: fmt.Sprintf("querySpec[%d].entity", i)}
 			return &methods.QueryPerfBody{Fault_: simulator.Fault("A specified parameter was not correct: querySpec", fault)}
@@ -127,7 +131,7 @@ func (p *performance) series(spec types.PerfQuerySpec, names map[int32]string) t
 	values := p.measured(spec.Entity, interval)
 	metric := &types.PerfEntityMetric{PerfEntityMetricBase: types.PerfEntityMetricBase{Entity: spec.Entity}}
 	if len(values) > 0 {
-		metric.SampleInfo = samples(spec, interval)
+		metric.SampleInfo = samples(spec, interval, p.inventory.clock())
 	}
 	wanted := spec.MetricId
 	if len(wanted) == 0 {
@@ -155,8 +159,8 @@ func (p *performance) series(spec types.PerfQuerySpec, names map[int32]string) t
 }
 
 // samples are the moments, oldest first, of the hour before the end or of the time asked for.
-func samples(spec types.PerfQuerySpec, interval int32) []types.PerfSampleInfo {
-	end := time.Now().Truncate(time.Second)
+func samples(spec types.PerfQuerySpec, interval int32, now time.Time) []types.PerfSampleInfo {
+	end := now.Truncate(time.Second)
 	if spec.EndTime != nil && spec.EndTime.Before(end) {
 		end = *spec.EndTime
 	}

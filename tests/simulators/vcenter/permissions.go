@@ -18,6 +18,7 @@ var reading = []string{"System.Anonymous", "System.View", "System.Read"}
 var changing = []string{
 	"Resource.HotMigrate", "Resource.ColdMigrate", "Resource.AssignVMToPool", "Host.Config.Maintenance",
 	"Host.Inventory.EditCluster", "VirtualMachine.Inventory.Create", "VirtualMachine.Interact.PowerOn",
+	"VirtualMachine.Interact.PowerOff",
 }
 
 // privilege is what the call needs, "" when reading is enough.
@@ -32,6 +33,8 @@ func (d *dispatcher) privilege(method *simulator.Method) string {
 		return "Resource.ColdMigrate"
 	case "CreateVM_Task":
 		return "VirtualMachine.Inventory.Create"
+	case "ShutdownGuest":
+		return "VirtualMachine.Interact.PowerOff"
 	case "PowerOnVM_Task":
 		return "VirtualMachine.Interact.PowerOn"
 	case "EnterMaintenanceMode_Task", "ExitMaintenanceMode_Task":

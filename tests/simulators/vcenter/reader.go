@@ -34,6 +34,14 @@ func (r *reader) CreateCollectorForEvents(ctx *simulator.Context, req *types.Cre
 	return res
 }
 
+func (r *reader) QueryEvents(ctx *simulator.Context, req *types.QueryEvents) (res soap.HasFault) {
+	r.inventory.RLock()
+	defer r.inventory.RUnlock()
+	manager := r.inventory.registry.EventManager()
+	ctx.WithLock(manager, func() { res = manager.QueryEvents(ctx, req) })
+	return res
+}
+
 func (r *reader) RetrieveProperties(ctx *simulator.Context, req *types.RetrieveProperties) soap.HasFault {
 	collector, ok := ctx.Session.Get(req.This).(*simulator.PropertyCollector)
 	if !ok {
@@ -76,5 +84,24 @@ func (r *reader) ContinueRetrievePropertiesEx(ctx *simulator.Context, req *types
 
 // visible leaves out the objects that the user may not see, as vCenter does, without a word.
 func (r *reader) visible(objects []types.ObjectContent) []types.ObjectContent {
+	for i := range objects {
+		r.loseProperties(&objects[i])
+	}
 	return slices.DeleteFunc(objects, func(o types.ObjectContent) bool { return r.switches.hides(o.Obj.Value) })
+}
+
+// loseProperties reports those that can't be read of an object, each with its fault, as vCenter does.
+func (r *reader) loseProperties(object *types.ObjectContent) {
+	for _, path := range r.switches.now().Unreadable[object.Obj.Value] {
+		lost := false
+		object.PropSet = slices.DeleteFunc(slices.Clone(object.PropSet), func(p types.DynamicProperty) bool {
+			lost = lost || p.Name == path
+			return p.Name == path
+		})
+		if lost {
+			object.MissingSet = append(object.MissingSet, types.MissingProperty{
+				Path: path, Fault: *localized(explained(&types.SystemError{Reason: "simulated"}, "A general system error occurred")),
+			})
+		}
+	}
 }

@@ -45,18 +45,23 @@ func newVcenter(o options) (*vcenter, error) {
 	content := vpx.ServiceContent
 	content.About.Version, content.About.ApiVersion = version, apiVersion
 	content.About.FullName = "VMware vCenter Server " + version + " (simulated)"
+	switches := newSwitches(o.migrationSeconds)
+	if o.switchesFile != "" {
+		if err := switches.read(o.switchesFile); err != nil {
+			return nil, err
+		}
+	}
+	if switches.now().ESXi {
+		content.About.ApiType, content.About.FullName = "HostAgent", "VMware ESXi "+version+" (simulated)"
+	}
 	ctx, instance := simulator.NewServiceInstance(simulator.NewContext(), content, vpx.RootFolder)
 	service := simulator.New(ctx, instance)
 
 	s := &state{
-		world: newWorld(), inventory: newInventory(ctx), switches: newSwitches(o.migrationSeconds),
+		world: newWorld(), inventory: newInventory(ctx), switches: switches,
 		calls: &counter{counts: map[string]int{}},
 	}
-	if o.switchesFile != "" {
-		if err := s.switches.read(o.switchesFile); err != nil {
-			return nil, err
-		}
-	}
+	s.inventory.clock, s.inventory.refusals = switches.clock, switches.refusalsOf
 	for _, file := range o.snapshots {
 		snapshot, err := readSnapshot(file)
 		if err != nil {
@@ -65,6 +70,9 @@ func newVcenter(o options) (*vcenter, error) {
 		if err := s.inventory.add(s.world, snapshot, s.switches.datacenterOf(snapshot.Cluster.ID)); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.inventory.addStandalone(switches.now().StandaloneHosts); err != nil {
+		return nil, err
 	}
 	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {

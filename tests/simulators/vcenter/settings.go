@@ -31,6 +31,14 @@ type failMigration struct {
 	Count     *int    `json:"count"`
 }
 
+// refusedMigration makes the check of a migration, and the migration itself, object.
+type refusedMigration struct {
+	Guest   string `json:"guest"`
+	Host    string `json:"host"`
+	Error   string `json:"error"`
+	Message string `json:"message"`
+}
+
 // dropConnection closes the connection instead of answering, before or after the call was carried out.
 type dropConnection struct {
 	Call  string `json:"call"`
@@ -52,6 +60,13 @@ type settings struct {
 	FailCalls        []failCall        `json:"fail_calls"`
 	FailMigrations   []failMigration   `json:"fail_migrations"`
 	DropConnections  []dropConnection  `json:"drop_connection"`
+
+	RefuseMigrations []refusedMigration  `json:"refuse_migrations"`
+	NoStatistics     []string            `json:"no_statistics"`
+	Unreadable       map[string][]string `json:"unreadable"`
+	ClockSkew        float64             `json:"clock_skew_seconds"`
+	StandaloneHosts  []string            `json:"standalone_hosts"`
+	ESXi             bool                `json:"esxi"`
 }
 
 // merged are the settings with those replaced, each as a whole, that the JSON object names.
@@ -93,6 +108,18 @@ func (s *settings) replace(name string, value json.RawMessage) error {
 		return decodeNew(value, &s.FailMigrations)
 	case "drop_connection":
 		return decodeNew(value, &s.DropConnections)
+	case "refuse_migrations":
+		return decodeNew(value, &s.RefuseMigrations)
+	case "no_statistics":
+		return decodeNew(value, &s.NoStatistics)
+	case "unreadable":
+		return decodeNew(value, &s.Unreadable)
+	case "clock_skew_seconds":
+		return decodeNew(value, &s.ClockSkew)
+	case "standalone_hosts":
+		return decodeNew(value, &s.StandaloneHosts)
+	case "esxi":
+		return decodeNew(value, &s.ESXi)
 	}
 	return fmt.Errorf("there is no such switch")
 }
@@ -135,6 +162,15 @@ func (s *settings) complete() error {
 		}
 		if _, err := newFault(f.Error, types.ManagedObjectReference{}); err != nil && !f.pretends() {
 			return fmt.Errorf("fail_migrations[%d].error: %w", i, err)
+		}
+	}
+	for i := range s.RefuseMigrations {
+		r := &s.RefuseMigrations[i]
+		if r.Error == "" {
+			r.Error = "MigrationFault"
+		}
+		if _, err := newFault(r.Error, types.ManagedObjectReference{}); err != nil {
+			return fmt.Errorf("refuse_migrations[%d].error: %w", i, err)
 		}
 	}
 	for i := range s.DropConnections {

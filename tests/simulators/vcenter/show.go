@@ -26,6 +26,7 @@ func (inv *inventory) showHost(h *host) {
 	inv.update(h.ref(),
 		change("runtime.connectionState", connectionState(h)),
 		change("runtime.inMaintenanceMode", h.Maintenance),
+		change("summary.config.vmotionEnabled", !h.noVMotion),
 		change("summary.quickStats.overallCpuUsage", megahertz(h.load("cpu"))),
 		change("summary.quickStats.overallMemoryUsage", mebibytes(h.load("memory"))))
 }
@@ -35,8 +36,9 @@ func (inv *inventory) showGuest(g *guest) {
 	inv.update(g.ref(),
 		change("runtime.powerState", powerState(g)),
 		change("summary.runtime.powerState", powerState(g)),
-		change("runtime.connectionState", machineConnection(g.host)),
-		change("summary.runtime.connectionState", machineConnection(g.host)),
+		change("runtime.connectionState", machineConnection(g)),
+		change("summary.runtime.connectionState", machineConnection(g)),
+		change("guest.toolsRunningStatus", g.toolsStatus()),
 		change("summary.quickStats", machineStats(g)))
 }
 

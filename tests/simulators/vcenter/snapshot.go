@@ -26,6 +26,8 @@ type snapshotDatastore struct {
 	Shared   bool   `json:"shared"`
 	Capacity *int64 `json:"capacity"`
 	Free     *int64 `json:"free"`
+
+	ClosedBecause string `json:"closed_because"`
 }
 
 type snapshotHost struct {
@@ -42,6 +44,8 @@ type snapshotHost struct {
 	Address     string                       `json:"address"`
 	Datastores  map[string]snapshotDatastore `json:"datastores"`
 	Networks    []string                     `json:"networks"`
+
+	ClosedBecause string `json:"closed_because"`
 }
 
 type snapshotDisk struct {
@@ -64,6 +68,8 @@ type snapshotGuest struct {
 	Blockers  []string       `json:"blockers"`
 	CPUModels []string       `json:"cpu_models"`
 
+	PlatformManaged bool `json:"platform_managed"`
+
 	LastMigratedAt *time.Time `json:"last_migrated_at"`
 	LastFailedAt   *time.Time `json:"last_failed_at"`
 }
@@ -74,6 +80,7 @@ type snapshotRule struct {
 	Guests []string `json:"guests"`
 	Hosts  []string `json:"hosts"`
 	Strict bool     `json:"strict"`
+	Source string   `json:"source"`
 }
 
 // snapshot is the part of a cluster snapshot that vSphere can express.

@@ -43,7 +43,7 @@ func (inv *inventory) datastore(dc *simulator.Datacenter, h *host, name string) 
 	ds.Summary = types.DatastoreSummary{
 		Datastore: &ds.Self, Name: name, Url: "ds:///vmfs/volumes/" + uuidOf(key) + "/", Type: "VMFS",
 		Capacity: capacity, FreeSpace: free, Accessible: true,
-		MultipleHostAccess: pointer(spec.Shared || !mounted), MaintenanceMode: "normal",
+		MultipleHostAccess: pointer(spec.Shared || !mounted), MaintenanceMode: maintenanceOf(spec.ClosedBecause),
 	}
 	ds.Info = &types.VmfsDatastoreInfo{
 		DatastoreInfo:          types.DatastoreInfo{Name: name, Url: ds.Summary.Url, FreeSpace: free},
@@ -79,9 +79,8 @@ func (inv *inventory) mount(dc *simulator.Datacenter, owner *simulator.ClusterCo
 	sort.Strings(names)
 	for _, name := range names {
 		ds := inv.datastore(dc, h, name)
-		ds.Host = append(ds.Host, types.DatastoreHostMount{Key: h.ref(), MountInfo: types.HostMountInfo{
-			Path: ds.Summary.Url, AccessMode: "readWrite", Mounted: pointer(true), Accessible: pointer(true),
-		}})
+		h.mounts[ds.Self] = mountOf(h.Datastores[name].ClosedBecause)
+		ds.Host = append(ds.Host, types.DatastoreHostMount{Key: h.ref(), MountInfo: mountInfo(ds.Summary.Url, h.mounts[ds.Self])})
 		h.datastores[ds.Self] = true
 		object.Datastore = append(object.Datastore, ds.Self)
 		if !slices.Contains(owner.Datastore, ds.Self) {

@@ -74,6 +74,26 @@ func (s *switches) migrationTime() time.Duration {
 	return time.Duration(s.now().MigrationSeconds * float64(time.Second))
 }
 
+// refusalsOf are what is to speak against migrating the guest to the host.
+func (s *switches) refusalsOf(guest, host string) []refusedMigration {
+	var found []refusedMigration
+	for _, r := range s.now().RefuseMigrations {
+		if (r.Guest == "" || matches(r.Guest, guest)) && (r.Host == "" || matches(r.Host, host)) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func (s *switches) withoutStatistics(object string) bool {
+	return contains(s.now().NoStatistics, object) || contains(s.now().NoStatistics, "*")
+}
+
+// clock is vCenter's time, which may be another than this machine's.
+func (s *switches) clock() time.Time {
+	return time.Now().Add(time.Duration(s.now().ClockSkew * float64(time.Second)))
+}
+
 func (s *switches) drs() string { return s.now().DRS }
 
 func (s *switches) lateCancels() bool { return s.now().LateCancels }

@@ -16,12 +16,14 @@ var loads = []string{"cpu", "memory", "network_io", "disk_io"}
 // host is a hypervisor as it is now.
 type host struct {
 	snapshotHost
-	cluster  *cluster
-	own      map[string]float64 // what no guest explains
-	guests   map[string]*guest
-	incoming map[string]float64 // guest id -> memory held for a migration that is under way
-	peak     float64            // most memory ever held
-	entering bool               // a task waits for the guests to leave
+	cluster   *cluster
+	own       map[string]float64 // what no guest explains
+	guests    map[string]*guest
+	incoming  map[string]float64                      // guest id -> memory held for a migration that is under way
+	peak      float64                                 // most memory ever held
+	entering  bool                                    // a task waits for the guests to leave
+	noVMotion bool                                    // no VMkernel port has vMotion enabled
+	mounts    map[types.ManagedObjectReference]string // what is wrong with the mount of a datastore
 
 	datastores, networks map[types.ManagedObjectReference]bool
 }
@@ -33,7 +35,14 @@ type guest struct {
 	task *job // what works on it now
 
 	disks    []disk
-	iso      *types.ManagedObjectReference // the datastore of the mounted image
+	iso      *types.ManagedObjectReference       // the datastore of the mounted image
+	hostISO  bool                                // the mounted image is one of the host itself
+	state    types.VirtualMachineConnectionState // where it is not what the host's is
+	partner  *guest                              // the other VM of a fault-tolerant pair
+	second   bool                                // it is the secondary of the pair
+	fresh    bool                                // it has just been started or has just arrived: not measured yet
+	tools    string                              // of VMware Tools: "" when they run, notRunning, or deaf
+	reserved int64                               // bytes of memory
 	networks []types.ManagedObjectReference
 	pool     types.ManagedObjectReference
 }
@@ -79,7 +88,10 @@ func newWorld() *world {
 	return &world{hosts: map[string]*host{}, guests: map[string]*guest{}}
 }
 
-func (g *guest) running() bool { return g.Power == "running" }
+// running tells whether it holds memory: of an orphan its host knows nothing, whatever vCenter last saw.
+func (g *guest) running() bool {
+	return g.Power == "running" && g.state != types.VirtualMachineConnectionStateOrphaned
+}
 
 func (g *guest) ref() types.ManagedObjectReference { return reference("VirtualMachine", g.ID) }
 
@@ -124,7 +136,7 @@ func (h *host) notePeak() {
 
 func (h *host) connected() bool { return h.Status == "online" }
 
-func (h *host) quarantined() bool { return h.Schedulable != nil && !*h.Schedulable }
+func (h *host) quarantined() bool { return h.Schedulable != nil && !*h.Schedulable && !h.noVMotion }
 
 // place puts the guest on the host; the loads of both hosts follow.
 func (g *guest) place(target *host) {

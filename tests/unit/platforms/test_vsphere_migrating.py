@@ -203,9 +203,9 @@ def test_a_server_with_one_of_the_checks_only(begin: Begin) -> None:
 
 def test_a_missing_privilege_stops_before_anything_is_started(begin: Begin) -> None:
     served, platform = begin(no_permission_on=["vm-one"])
-    with pytest.raises(PermissionMissing, match=r"Resource\.HotMigrate on vm-one"):
+    with pytest.raises(PermissionMissing, match=r"Resource\.HotMigrate on guest one"):
         platform.check(ONE)
-    with pytest.raises(PermissionMissing, match=r"Resource\.HotMigrate"):
+    with pytest.raises(PermissionMissing, match=r"Resource\.HotMigrate on guest one"):
         platform.start(ONE)
     assert moved(served) == []
     platform.close()

@@ -87,7 +87,17 @@ def test_a_window_takes_the_finest_samples_that_are_kept_so_long(
 ) -> None:
     asked = window(seconds, NOW)
     assert (asked.interval, asked.samples) == (interval, samples)
-    assert asked.since == (None if samples else NOW - timedelta(seconds=seconds))
+    covered = min(seconds, 365 * 86400)
+    assert asked.seconds == covered
+    assert asked.since == (None if samples else NOW - timedelta(seconds=covered))
+
+
+def test_a_vcenter_that_keeps_less_is_asked_for_less() -> None:
+    only_a_day = [(86400, 300)]
+    week = window(7 * 86400, NOW, only_a_day)
+    assert (week.interval, week.seconds, week.since) == (300, 86400, NOW - timedelta(days=1))
+    nothing = window(7 * 86400, NOW, [])
+    assert (nothing.interval, nothing.samples, nothing.seconds, nothing.since) == (20, 180, 3600, None)
 
 
 def test_the_database_is_asked_for_no_more_series_than_it_gives() -> None:

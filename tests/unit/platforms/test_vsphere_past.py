@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import written
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import later, written
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.past import read_past
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
@@ -32,11 +32,11 @@ def remembering(**past: dict[str, str]) -> Snapshot:
     return replace(cluster, guests=tuple(guests))
 
 
-def past_of(platform: VSpherePlatform) -> dict[str, tuple[str | None, str | None]]:
+def past_of(snapshot: Snapshot) -> dict[str, tuple[str | None, str | None]]:
     def both(guest: Guest) -> tuple[str | None, str | None]:
         return guest.last_migrated_at, guest.last_failed_at
 
-    return {guest.name: both(guest) for guest in platform.read().guests}
+    return {guest.name: both(guest) for guest in snapshot.guests}
 
 
 def move(platform: VSpherePlatform, guest: str, *, cancel: bool = False) -> str:
@@ -58,27 +58,26 @@ def test_what_a_guest_went_through_lately_is_read(simulator: Simulate) -> None:
     served = simulator("vcenter", remembering(one=one, two=two))
     expected = {"one": (one["last_migrated_at"], one["last_failed_at"]), "three": (None, None)}
     platform = clusters.connect(served, history_seconds=HOUR)
-    assert past_of(platform) == expected | {"two": (None, None)}
-    longer = clusters.connect(served, history_seconds=4 * HOUR)
+    short = platform.read()
+    assert past_of(short) == expected | {"two": (None, None)}
+    longer = clusters.connect(served, history_seconds=4 * HOUR).read()
     assert past_of(longer) == expected | {"two": (two["last_migrated_at"], None)}
-    assert platform.notices == longer.notices == ()
+    assert short.notices == longer.notices == ()
 
 
 def test_nothing_is_asked_for_that_nobody_wants(simulator: Simulate) -> None:
     served = simulator("vcenter", remembering(one={"last_migrated_at": ago(0.5)}))
-    assert set(past_of(clusters.connect(served)).values()) == {(None, None)}
+    assert set(past_of(clusters.connect(served).read()).values()) == {(None, None)}
     assert "CreateCollectorForEvents" not in clusters.calls(served)
 
 
 def test_migrations_of_ours_and_of_others_leave_a_trace(simulator: Simulate) -> None:
-    served = simulator(
-        "vcenter", clusters.small(), fail_migrations=[{"guest": "vm-three", "at_percent": 50}]
-    )
+    served = simulator("vcenter", clusters.small(), fail_migrations=[{"guest": "vm-three", "at_percent": 50}])
     platform = clusters.connect(served, history_seconds=HOUR)
     earliest = ago(0)
     assert (move(platform, "one"), move(platform, "three")) == ("migrated", "failed")
     served.change_guest("vm-two", host="host-b")
-    found = past_of(platform)
+    found = past_of(platform.read())
     assert {name: [moment is not None for moment in moments] for name, moments in found.items()} == {
         "one": [True, False],
         "three": [False, True],
@@ -91,7 +90,7 @@ def test_one_that_somebody_cancelled_has_not_failed(simulator: Simulate) -> None
     served = simulator("vcenter", clusters.small(), migration_seconds=20)
     platform = clusters.connect(served, history_seconds=HOUR)
     assert move(platform, "one", cancel=True) == "cancelled"
-    assert past_of(platform)["one"] == (None, None)
+    assert past_of(platform.read())["one"] == (None, None)
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 1000])
@@ -117,9 +116,11 @@ def test_a_vcenter_that_does_not_tell_is_read_all_the_same(
     past = {"last_migrated_at": ago(0.5)}
     served = simulator("vcenter", remembering(one=past), fail_calls=[{"call": call, "error": error}])
     platform = clusters.connect(served, history_seconds=HOUR)
-    assert set(past_of(platform).values()) == {(None, None)}
-    assert len(platform.notices) == 1
-    assert "vCenter's own record of migrations was not read" in platform.notices[0]
+    snapshot = platform.read()
+    assert set(past_of(snapshot).values()) == {(None, None)}
+    (notice,) = snapshot.notices
+    assert "vCenter's own record of migrations was not read" in notice.text
+    assert notice.hides == ("history",)
 
 
 @pytest.mark.parametrize("call", ["CreateCollectorForEvents", "ReadNextEvents", "DestroyCollector"])
@@ -128,8 +129,9 @@ def test_a_session_that_ends_meanwhile_loses_nothing(call: str, simulator: Simul
     fault = {"call": call, "error": "NotAuthenticated", "count": 1}
     served = simulator("vcenter", remembering(one=past), fail_calls=[fault])
     platform = clusters.connect(served, history_seconds=HOUR)
-    assert past_of(platform)["one"] == (past["last_migrated_at"], None)
-    assert platform.notices == ()
+    snapshot = platform.read()
+    assert past_of(snapshot)["one"] == (past["last_migrated_at"], None)
+    assert snapshot.notices == ()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -138,4 +140,17 @@ def test_a_page_that_is_lost_is_not_passed_over(when: str, simulator: Simulate) 
     drop = {"call": "ReadNextEvents", "count": 1, "when": when}
     served = simulator("vcenter", remembering(one=past), drop_connection=[drop])
     platform = clusters.connect(served, history_seconds=HOUR)
-    assert past_of(platform)["one"] == (past["last_migrated_at"], None) or platform.notices
+    snapshot = platform.read()
+    assert past_of(snapshot)["one"] == (past["last_migrated_at"], None) or snapshot.notices
+
+
+def test_the_clock_of_the_controller_does_not_matter(simulator: Simulate) -> None:
+    three_hours = 3 * HOUR
+    served = simulator("vcenter", clusters.small(), clock_skew_seconds=-three_hours, migration_seconds=0)
+    platform = clusters.connect(served, history_seconds=HOUR)
+    assert move(platform, "one") == "migrated"
+    snapshot = platform.read()
+    migrated_at = past_of(snapshot)["one"][0]
+    assert migrated_at is not None
+    assert migrated_at <= snapshot.taken_at < ago(2)
+    assert later(migrated_at, HOUR) > snapshot.taken_at

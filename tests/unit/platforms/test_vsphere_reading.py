@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -16,8 +15,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import vsphere_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
-
-NOON = datetime(2026, 11, 20, 22, 0, 0, tzinfo=UTC)
 
 
 def read(platform: VSpherePlatform) -> Snapshot:
@@ -31,16 +28,15 @@ def read(platform: VSpherePlatform) -> Snapshot:
 def test_reads_what_there_is(make: object, simulator: Simulate) -> None:
     expected: Snapshot = make()  # type: ignore[operator]
     served = simulator("vcenter", expected)
-    platform = VSpherePlatform(clusters.connection(served), now=lambda: NOON)
-    found = read(platform)
+    found = read(clusters.connect(served))
     for host, wanted in zip(found.hosts, expected.hosts, strict=True):
         assert host == wanted
     for guest, wanted_guest in zip(found.guests, expected.guests, strict=True):
         assert guest == wanted_guest
     assert found.cluster.instance
-    assert replace(found, cluster=expected.cluster) == expected
+    assert replace(found, cluster=expected.cluster, taken_at=expected.taken_at) == expected
     assert (found.cluster.id, found.cluster.name) == (expected.cluster.id, expected.cluster.name)
-    assert platform.notices == ()
+    assert found.notices == ()
 
 
 def test_a_generated_cluster_is_the_same_as_far_as_the_units_of_vsphere_tell(simulator: Simulate) -> None:
@@ -173,15 +169,17 @@ def test_without_a_tagging_service_the_cluster_is_read_and_the_lack_named(
     platform.close()
     assert len(snapshot.guests) == len(clusters.mixed().guests)
     assert not any(guest.tags for guest in snapshot.guests)
-    assert len(platform.notices) == 1
-    assert "tags were not read" in platform.notices[0]
+    (notice,) = snapshot.notices
+    assert "tags were not read" in notice.text
+    assert notice.hides == ("tags",)
 
 
 def test_tags_come_by_the_older_interface_where_there_is_no_newer(simulator: Simulate) -> None:
     faults = [{"call": "POST /api/session", "error": 404}]
     platform = clusters.connect(simulator("vcenter", clusters.mixed(), fail_calls=faults))
-    assert {guest.tags for guest in read(platform).guests if guest.tags} == {("prod", "web"), ("web",)}
-    assert platform.notices == ()
+    snapshot = read(platform)
+    assert {guest.tags for guest in snapshot.guests if guest.tags} == {("prod", "web"), ("web",)}
+    assert snapshot.notices == ()
 
 
 def test_a_cluster_without_hosts_is_read_as_it_is(simulator: Simulate) -> None:

@@ -112,7 +112,7 @@ def mixed() -> Snapshot:
         host("a"),
         host("b", cpu_model="intel-icelake", networks=("lan",), address="10.0.0.2"),
         host("c", maintenance=True),
-        host("d", schedulable=False),
+        host("d", schedulable=False, closed_because="in quarantine mode, because its hardware is degraded"),
         host("e", status="offline", used={"cpu": 0.5, "memory": GIB, "network_io": None, "disk_io": None}),
         host("f", cpu_model="intel-broadwell", pressure={"cpu": 2.5}, datastores={"san": SAN}),
     )

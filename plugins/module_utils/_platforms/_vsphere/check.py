@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from ..errors import Refused
 from .collector import properties, retrieve
-from .faults import Unsupported, localized
+from .faults import Unsupported, localized, way_out
 from .library import vim
 from .session import Session
 from .soap import returned
@@ -31,24 +32,22 @@ class Patience:
 
 
 def objections(session: Session, guest: str, target: str, spec: Any, patience: Patience) -> list[str]:
-    """All that vCenter's own checks have against it. A server without one of them is asked the other."""
+    """All that vCenter's own check has against it. It is a task of vCenter's, one a migration: a server
+    without the first check is asked for the other.
+    """
     checker = session.manager("vmProvisioningChecker")
     vm, host = vim.VirtualMachine(guest), vim.HostSystem(target)
-    calls = (
-        ("CheckRelocate_Task", (vm, spec, None)),
-        ("CheckMigrate_Task", (vm, host, None, None, None)),
-    )
-    found: list[str] = []
+    calls: list[tuple[str, tuple[Any, ...]]] = [("CheckRelocate_Task", (vm, spec, None))]
+    # CheckMigrate knows of no disks that go along, and would take them for an obstacle.
+    if not spec.disk:
+        calls.append(("CheckMigrate_Task", (vm, host, None, None, None)))
     for method, arguments in calls:
-        # CheckMigrate knows of no disks that go along, and would take them for an obstacle.
-        if method == "CheckMigrate_Task" and spec.disk:
-            continue
         try:
             task = text(returned(session.call(checker, method, *arguments))) or ""
         except Unsupported:
             continue
-        found.extend(error for error in _errors(session, task, method, patience) if error not in found)
-    return found
+        return list(dict.fromkeys(_errors(session, task, method, patience)))
+    return []
 
 
 def _errors(session: Session, task: str, method: str, patience: Patience) -> list[str]:
@@ -62,12 +61,18 @@ def _errors(session: Session, task: str, method: str, patience: Patience) -> lis
         state = found[0].text("info.state") if found else None
         if state == "success":
             result = found[0].values.get("info.result")
-            return [] if result is None else [localized(error) for error in descendants(result, "error")]
+            return [] if result is None else [_told(error) for error in descendants(result, "error")]
         if state == "error":
-            return [localized(found[0].values.get("info.error"))]
+            return [_told(found[0].values.get("info.error"))]
         if state is None or patience.monotonic() >= deadline:
             raise Refused(
                 f"{method} did not end within {patience.seconds:g} seconds", where=f"{session.where}, {task}"
             )
         patience.sleep(wait)
         wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _told(error: Element | None) -> str:
+    """What vCenter says, and what can be done about it."""
+    hint = way_out(error)
+    return f"{localized(error)}{f'. {hint}' if hint else ''}"

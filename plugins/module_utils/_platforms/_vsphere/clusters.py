@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import NotFound
@@ -28,7 +29,7 @@ class ClusterPlace:
 
 def find_cluster(session: Session, cluster: str | None, datacenter: str | None) -> ClusterPlace:
     """The one cluster that a name, `datacenter/name` or reference names; the only one there is when None."""
-    places = clusters(session)
+    places, standalone = _places(session)
     fitting = [place for place in places if datacenter in (None, place.datacenter)]
     if cluster is not None:
         named = (
@@ -41,13 +42,15 @@ def find_cluster(session: Session, cluster: str | None, datacenter: str | None) 
     if len(named) == 1:
         return named[0]
     raise NotFound(
-        _trouble(cluster, datacenter, bool(named)),
+        _trouble(cluster, datacenter, bool(named), standalone),
         where=session.where,
-        hint=_choice(cluster, named or places),
+        hint=_choice(cluster, named or places, standalone),
     )
 
 
-def _trouble(cluster: str | None, datacenter: str | None, several: bool) -> str:
+def _trouble(cluster: str | None, datacenter: str | None, several: bool, standalone: Sequence[str]) -> str:
+    if cluster is not None and cluster in standalone:
+        return f"{cluster!r} is a standalone host, not a cluster"
     within = "" if datacenter is None else f" in datacenter {datacenter!r}"
     if cluster is None:
         return f"there are several clusters{within}" if several else f"there is no cluster{within}"
@@ -56,9 +59,15 @@ def _trouble(cluster: str | None, datacenter: str | None, several: bool) -> str:
     return f"there is no cluster {cluster!r}{within}"
 
 
-def _choice(cluster: str | None, places: list[ClusterPlace]) -> str:
+def _choice(cluster: str | None, places: list[ClusterPlace], standalone: Sequence[str]) -> str:
+    if not places and standalone:
+        few = ", ".join(standalone[:5]) + (f" and {len(standalone) - 5} more" if len(standalone) > 5 else "")
+        return f"The hosts of this vCenter are in no cluster ({few}). Move the hosts into a cluster"
     if not places:
-        return "The account sees no cluster at all: does it have System.View on the datacenter?"
+        return (
+            "The account sees neither clusters nor hosts. Give it the role Read-only on the datacenter, "
+            "propagated to its children"
+        )
     listed = ", ".join(sorted(str(place) for place in places))
     option = "Set cluster to one" if cluster is None else "Set cluster, and datacenter where needed, to one"
     return f"{option} of those that the account sees: {listed}"
@@ -66,6 +75,11 @@ def _choice(cluster: str | None, places: list[ClusterPlace]) -> str:
 
 def clusters(session: Session) -> list[ClusterPlace]:
     """Every cluster that the account sees, in one call."""
+    return _places(session)[0]
+
+
+def _places(session: Session) -> tuple[list[ClusterPlace], list[str]]:
+    """Every cluster, and the names of the hosts that are in none."""
     found = {
         item.id: item
         for item in retrieve(
@@ -74,17 +88,19 @@ def clusters(session: Session) -> list[ClusterPlace]:
             [
                 properties(vim.Folder, "parent"),
                 properties(vim.Datacenter, "name"),
-                properties(vim.ClusterComputeResource, "name", "parent"),
+                properties(vim.ComputeResource, "name", "parent"),
             ],
             step(vim.Folder, "childEntity", again("folder"), again("datacenter"), name="folder"),
             step(vim.Datacenter, "hostFolder", again("folder"), name="datacenter"),
         )
     }
-    return [
+    places = [
         ClusterPlace(item.id, plain(item.text("name")), _datacenter(item, found), session.instance)
         for item in found.values()
         if item.kind == "ClusterComputeResource"
     ]
+    standalone = [plain(item.text("name")) for item in found.values() if item.kind == "ComputeResource"]
+    return places, sorted(standalone)
 
 
 def _datacenter(item: Found, found: dict[str, Found]) -> str:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from ..errors import SessionLost
 from .faults import missing_permission
+from .https import AnswerLost
 from .library import vmodl
 from .session import Session
 from .soap import returned
@@ -19,18 +20,22 @@ from .values import find, find_all, flag, items, text, type_of, whole
 
 # A guest with its devices is about 9 KB of XML: a page of them is parsed while it is small enough to keep.
 PAGE = 1000
+# How often a retrieval is begun again when an answer to one of its pages is lost: a page is handed out once.
+_RESTARTS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """An object: its type and reference as the API names them, and the values by property path.
 
-    A path whose value is not set is not there.
+    A path whose value is not set is not there. One that vCenter could not read is in `failed`, with the
+    fault's name.
     """
 
     kind: str
     id: str
     values: Mapping[str, Element]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, path: str) -> str | None:
         return text(self.values.get(path))
@@ -75,8 +80,18 @@ def retrieve(
         propSet=list(wanted),
         reportMissingObjectsInResults=True,
     )
+    for _restart in range(_RESTARTS):
+        try:
+            return _pages(session, spec, page)
+        except AnswerLost as lost:
+            if isinstance(lost.__cause__, TimeoutError):
+                raise
+    return _pages(session, spec, page)
+
+
+def _pages(session: Session, spec: Any, page: int) -> list[Found]:
     collector = session.manager("propertyCollector")
-    options = kinds.RetrieveOptions(maxObjects=page)
+    options = vmodl.query.PropertyCollector.RetrieveOptions(maxObjects=page)
     found: list[Found] = []
     result = returned(session.call(collector, "RetrievePropertiesEx", [spec], options))
     while result is not None:
@@ -84,20 +99,23 @@ def retrieve(
         token = text(result, "token")
         if not token:
             break
-        result = returned(session.call(collector, "ContinueRetrievePropertiesEx", token))
+        # A token is spent by its first use and belongs to its session: it is never sent again.
+        result = returned(session.call_once(collector, "ContinueRetrievePropertiesEx", token))
     return found
 
 
 def _found(content: Element, where: str) -> Found:
     obj = content[0]
+    failed: dict[str, str] = {}
     for missing in find_all(content, "missingSet"):
         fault = find(missing, "fault/fault")
         if type_of(fault) == "NoPermission":
             raise missing_permission(fault, f"{where}, {obj.get('type')} {obj.text}, {text(missing, 'path')}")
         if type_of(fault) == "NotAuthenticated":
             raise SessionLost("the session has ended", where=where)
+        failed[text(missing, "path") or ""] = type_of(fault) or "Fault"
     values = {}
     for entry in find_all(content, "propSet"):
         if len(entry) > 1 and entry[0].text:
             values[entry[0].text] = entry[1]
-    return Found(obj.get("type", ""), obj.text or "", values)
+    return Found(obj.get("type", ""), obj.text or "", values, failed)

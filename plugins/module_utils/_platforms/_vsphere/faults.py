@@ -50,14 +50,28 @@ def error_of(fault: Element | None, message: str, where: str) -> PlatformError:
     return Refused(described(name, message), where=where)
 
 
+class Lacking(PermissionMissing):
+    """The account lacks a privilege on the object of that `kind` and reference `id`."""
+
+    def __init__(self, privilege: str, kind: str, identity: str, *, where: str, name: str = "") -> None:
+        self.privilege = privilege
+        self.kind = kind
+        self.id = identity
+        on = f" on {name or f'{kind} {identity}'}" if identity else ""
+        super().__init__(
+            f"the account lacks {privilege}{on}",
+            where=where,
+            hint="Give it a role with this privilege there, propagated to the children",
+        )
+
+
 def missing_permission(fault: Element | None, where: str) -> PermissionMissing:
-    privilege = text(fault, "privilegeId") or "an unnamed privilege"
     place = find(fault, "object")
-    on = f" on {place.get('type', 'object')} {place.text}" if place is not None and place.text else ""
-    return PermissionMissing(
-        f"the account lacks {privilege}{on}",
+    return Lacking(
+        text(fault, "privilegeId") or "an unnamed privilege",
+        place.get("type", "object") if place is not None else "",
+        (place.text or "") if place is not None else "",
         where=where,
-        hint="Give it a role with this privilege there, propagated to what is below",
     )
 
 
@@ -65,6 +79,40 @@ def described(name: str, message: str | None) -> str:
     """A fault in one line: what the server says, and the fault's name, under which documents explain it."""
     sentence = " ".join((message or "").split()).rstrip(".")
     return f"{sentence} ({name})" if sentence and sentence != name else name
+
+
+# What an operator can do about a refusal, by the fault's name.
+_WAYS_OUT = {
+    "AffinityConfigured": "Remove the CPU affinity of the VM",
+    "CannotAccessVmDevice": "Disconnect the device, or make what is behind it available on the target host",
+    "CannotAccessVmDisk": "Mount the datastore on the target host",
+    "CannotAccessNetwork": "Add the network to the target host",
+    "CpuIncompatible": "Enable EVC on the cluster, or restart the VM with fewer CPU features",
+    "DisallowedMigrationDeviceAttached": "Remove the device from the VM",
+    "DisallowedMigrationDeviceAttachedFault": "Remove the device from the VM",
+    "FaultToleranceAntiAffinityViolated": "Choose a host without the other VM of the pair",
+    "FeatureRequirementsNotMet": "Enable EVC on the cluster, or restart the VM with fewer CPU features",
+    "HostNotConnected": "Reconnect the host",
+    "InsufficientFailoverResourcesFault": "Free resources, or lower the admission control of vSphere HA",
+    "InsufficientHostMemoryCapacityFault": "Free memory on the target host, or lower the VM's reservation",
+    "InsufficientMemoryResourcesFault": "Free memory on the target host, or lower the VM's reservation",
+    "InsufficientCpuResourcesFault": "Free CPU on the target host, or lower the VM's reservation",
+    "InvalidHostState": "Wait until the host has left maintenance mode",
+    "MigrationDisabled": "Find out what has disabled migration of the VM",
+    "MismatchedVMotionNetworkNames": "Give the vMotion networks of both hosts the same name",
+    "RDMNotPreserved": "Convert the raw disk, or migrate the VM by hand",
+    "ToolsInstallationInProgress": "End the installation of VMware Tools",
+    "VMotionLinkDown": "Repair the link of the vMotion network",
+    "VMotionLinkCapacityLow": "Give the vMotion network a faster link",
+    "VMotionNotConfigured": "Enable vMotion on a VMkernel adapter of the host",
+    "VMotionNotLicensed": "License vMotion for the host",
+    "VMotionNotSupported": "Use a host that supports vMotion",
+}
+
+
+def way_out(error: Element | None) -> str:
+    """What to do about a LocalizedMethodFault; empty where vCenter's own words must do."""
+    return _WAYS_OUT.get(type_of(find(error, "fault")), "")
 
 
 def localized(error: Element | None) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from xml.etree.ElementTree import Element
 
 from ..._model.snapshot import Disk
@@ -45,6 +45,26 @@ def _size(disk: Element) -> int | None:
     return size
 
 
+def disk_places(devices: Element | None) -> frozenset[str]:
+    """The references of the datastores with its disks."""
+    return frozenset(
+        place
+        for device in (devices if devices is not None else ())
+        if type_of(device) == "VirtualDisk" and (place := text(device, "backing/datastore"))
+    )
+
+
+def images(devices: Element | None) -> frozenset[str]:
+    """The references of the datastores with the images in its connected drives: its host must have them."""
+    return frozenset(
+        place
+        for device in (devices if devices is not None else ())
+        if type_of(find(device, "backing")) == _IMAGE
+        and flag(device, "connectable/connected")
+        and (place := text(device, "backing/datastore"))
+    )
+
+
 def device_blockers(devices: Element | None, shared: Collection[str]) -> frozenset[str]:
     """Why the devices keep a guest where it is; `shared` are the references of the shared datastores."""
     return frozenset(
@@ -55,19 +75,54 @@ def device_blockers(devices: Element | None, shared: Collection[str]) -> frozens
 
 
 def _blockers(device: Element, kind: str, shared: Collection[str]) -> Iterator[str]:
+    judge = _JUDGES.get(kind)
+    if judge is not None:
+        blocker = judge(device, shared)
+    elif text(device, "sharedBus") in ("physicalSharing", "virtualSharing"):
+        blocker = "scsi_bus_sharing"
+    else:
+        blocker = _connected(device, shared)
+    if blocker is not None:
+        yield blocker
+
+
+def _disk(device: Element, shared: Collection[str]) -> str | None:
+    place = text(device, "backing/datastore")
+    return "local_disk" if place is not None and place not in shared else None
+
+
+def _passthrough(device: Element, _shared: Collection[str]) -> str | None:
+    # A share of a graphics card that its vendor lets migrate says so; nothing else of this kind does.
+    return None if flag(device, "backing/migrateSupported") else "passthrough_device"
+
+
+def _usb(device: Element, _shared: Collection[str]) -> str | None:
+    # One that is reached over the network goes along.
+    remote = type_of(find(device, "backing")) == "VirtualUSBRemoteHostBackingInfo"
+    return "usb_device" if flag(device, "connected") and not remote else None
+
+
+def _graphics(device: Element, _shared: Collection[str]) -> str | None:
+    hardware = flag(device, "enable3DSupport") and text(device, "use3dRenderer") == "hardware"
+    return "host_graphics" if hardware else None
+
+
+def _connected(device: Element, shared: Collection[str]) -> str | None:
     backing = find(device, "backing")
-    if kind == "VirtualDisk":
-        place = text(backing, "datastore")
-        if place is not None and place not in shared:
-            yield "local_disk"
-    elif kind == "VirtualSriovEthernetCard":
-        yield "passthrough_device"
-    elif kind == "VirtualPCIPassthrough":
-        # A share of a graphics card that its vendor lets migrate says so; nothing else of this kind does.
-        if not flag(backing, "migrateSupported"):
-            yield "passthrough_device"
-    elif flag(device, "connectable/connected"):
-        if type_of(backing) == _IMAGE:
-            yield "iso_mounted"
-        elif type_of(backing) in _REAL_DEVICES:
-            yield "host_device"
+    if not flag(device, "connectable/connected"):
+        return None
+    if type_of(backing) == _IMAGE:
+        # An image on a datastore goes along to hosts that share it; one of the host itself, such as that of
+        # VMware Tools, does not.
+        return None if (text(backing, "datastore") or "") in shared else "iso_mounted"
+    return "host_device" if type_of(backing) in _REAL_DEVICES else None
+
+
+_JUDGES: Mapping[str, Callable[[Element, Collection[str]], str | None]] = {
+    "VirtualDisk": _disk,
+    "VirtualSriovEthernetCard": lambda _device, _shared: "passthrough_device",
+    "VirtualPCIPassthrough": _passthrough,
+    "VirtualUSB": _usb,
+    "VirtualMachineVideoCard": _graphics,
+    "VirtualNVDIMM": lambda _device, _shared: "host_device",
+}

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from ..._model.snapshot import Host, HostDatastore
+from ..._model.snapshot import Host, HostDatastore, Source
 from .clusters import plain
 from .collector import Found
 from .inventory import Inventory
-from .loads import CPU, CPU_READY, DISK_IO, MEMORY, NETWORK_IO
+from .loads import CPU, CPU_READY, DISK_IO, MEMORY, NETWORK_IO, Loads
+from .mounts import closed_to_new_disks
+from .recent import enters_maintenance
 from .tags import Tags
 from .values import text, whole
 
@@ -22,14 +24,26 @@ KIB = 1024
 _BITS_PER_MEGABIT = 1_000_000
 
 
-def host_of(found: Found, inventory: Inventory, averages: Mapping[str, float], tags: Tags) -> Host:
-    """A host; `averages` are its loads by counter, and take the place of its present ones."""
+def host_of(found: Found, inventory: Inventory, loads: Loads, tags: Tags) -> Host:
+    """A host; its averages take the place of its present loads."""
+    averages = loads.averages.get(found.id, {})
+    used: dict[str, float | None] = {
+        "cpu": cpu_cores(averages.get(CPU, found.whole("summary.quickStats.overallCpuUsage")), mhz(found)),
+        "memory": memory_bytes(averages, found.whole("summary.quickStats.overallMemoryUsage")),
+        "network_io": io_bytes(averages.get(NETWORK_IO)),
+        "disk_io": io_bytes(averages.get(DISK_IO)),
+    }
+    entering = enters_maintenance(found, inventory.tasks)
+    # The hypervisor itself takes memory: a host that uses none has just connected.
+    measured = status(found) != "online" or used["memory"] != 0
+    sources = sources_of(used, averages, loads.seconds, measured)
     return Host(
         id=found.id,
         name=plain(found.text("name")) or found.id,
         status=status(found),
-        maintenance=found.flag("runtime.inMaintenanceMode") or False,
-        schedulable=schedulable(found),
+        maintenance=entering or found.flag("runtime.inMaintenanceMode") or False,
+        schedulable=closed_because(found) is None,
+        closed_because="entering maintenance mode" if entering else closed_because(found),
         capacity={
             "cpu": cores(found),
             "memory": found.whole("summary.hardware.memorySize"),
@@ -37,23 +51,18 @@ def host_of(found: Found, inventory: Inventory, averages: Mapping[str, float], t
             # vSphere does not know what a host's disks and paths to storage can carry.
             "disk_io": None,
         },
-        used={
-            "cpu": cpu_cores(
-                averages.get(CPU, found.whole("summary.quickStats.overallCpuUsage")), mhz(found)
-            ),
-            "memory": memory_bytes(averages, found.whole("summary.quickStats.overallMemoryUsage")),
-            "network_io": io_bytes(averages.get(NETWORK_IO)),
-            "disk_io": io_bytes(averages.get(DISK_IO)),
-        },
+        used=without_unmeasured(used, sources),
+        sources=sources,
         pressure=pressure(averages),
         version=found.text("summary.config.product.version"),
         cpu_model=cpu_model(found),
         address=_address(found),
         datastores={
-            inventory.datastore_names[identity]: _datastore(inventory.datastores[identity], inventory.shared)
+            inventory.datastore_names[identity]: _datastore(
+                found.id, inventory.datastores[identity], inventory
+            )
             for identity in found.items("datastore")
             if identity in inventory.datastores
-            and inventory.datastores[identity].flag("summary.accessible") is not False
         },
         networks=networks(found, inventory),
         labels=tags.hosts.get(found.id, {}),
@@ -68,16 +77,62 @@ def status(found: Found) -> Literal["online", "offline", "unknown"]:
     return "online" if power == "poweredOn" else "unknown" if power in (None, "unknown") else "offline"
 
 
-def schedulable(found: Found) -> bool:
-    """Whether it can receive guests by vMotion at all, and vCenter holds its hardware for sound."""
-    return found.flag("summary.config.vmotionEnabled") is not False and not found.flag(
-        "runtime.inQuarantineMode"
-    )
+def closed_because(found: Found) -> str | None:
+    """Why it can't receive guests by vMotion, or vCenter does not want it to; maintenance mode aside."""
+    reasons = []
+    if found.flag("summary.config.vmotionEnabled") is False:
+        reasons.append("no VMkernel port with vMotion enabled")
+    if found.flag("runtime.inQuarantineMode"):
+        reasons.append("in quarantine mode, because its hardware is degraded")
+    if found.text("runtime.standbyMode") == "entering":
+        reasons.append("entering standby mode")
+    return "; ".join(reasons) or None
+
+
+def sources_of(
+    used: Mapping[str, float | None], averages: Mapping[str, float], seconds: int, measured: bool
+) -> dict[str, Source]:
+    """Where loads come from, as far as the length of the snapshot's window does not say it: `averages` are
+    over `seconds`, 0 for the present values. `measured` is false for what has just started or arrived.
+    """
+    sources: dict[str, Source] = {}
+    for resource, counter in (
+        ("cpu", CPU),
+        ("memory", MEMORY),
+        ("network_io", NETWORK_IO),
+        ("disk_io", DISK_IO),
+    ):
+        if seconds and counter in averages:
+            continue
+        if not measured:
+            sources[resource] = "not_yet_measured"
+        elif seconds and used[resource] is not None:
+            sources[resource] = "present"
+    return sources
+
+
+def without_unmeasured(
+    used: Mapping[str, float | None], sources: Mapping[str, Source]
+) -> dict[str, float | None]:
+    """The zeros of what was not measured yet are none."""
+    return {
+        resource: None if sources.get(resource) == "not_yet_measured" else amount
+        for resource, amount in used.items()
+    }
 
 
 def mhz(found: Found) -> int | None:
     """Of one core."""
     return found.whole("summary.hardware.cpuMhz") or None
+
+
+def cpu_vendor(found: Found) -> str | None:
+    """As processors name it, the least that two hosts must have in common for a vMotion between them."""
+    mode, model = cpu_model(found) or "", (found.text("summary.hardware.cpuModel") or "").lower()
+    for word, vendor in (("intel", "GenuineIntel"), ("amd", "AuthenticAMD")):
+        if mode.startswith(f"{word}-") or (not mode and word in model):
+            return vendor
+    return None
 
 
 def cores(found: Found) -> float | None:
@@ -127,11 +182,12 @@ def _address(found: Found) -> str | None:
     return None
 
 
-def _datastore(found: Found, shared: frozenset[str]) -> HostDatastore:
+def _datastore(host: str, found: Found, inventory: Inventory) -> HostDatastore:
     return HostDatastore(
-        shared=found.id in shared,
+        shared=found.id in inventory.shared,
         capacity=found.whole("summary.capacity"),
         free=found.whole("summary.freeSpace"),
+        closed_because=inventory.unusable.get(found.id, {}).get(host) or closed_to_new_disks(found),
     )
 
 

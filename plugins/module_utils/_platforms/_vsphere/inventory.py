@@ -13,6 +13,8 @@ from ..errors import NotFound
 from .clusters import ClusterPlace, plain
 from .collector import Found, again, properties, retrieve, step
 from .library import vim
+from .mounts import unusable
+from .recent import TASK_PATHS
 from .session import Session
 
 # Only what is used, down to the leaves: a whole `summary` or `runtime` is many times as much.
@@ -22,9 +24,11 @@ HOST_PATHS = (
     "runtime.powerState",
     "runtime.inMaintenanceMode",
     "runtime.inQuarantineMode",
+    "runtime.standbyMode",
     "summary.hardware.cpuMhz",
     "summary.hardware.numCpuCores",
     "summary.hardware.memorySize",
+    "summary.hardware.cpuModel",
     "summary.quickStats.overallCpuUsage",
     "summary.quickStats.overallMemoryUsage",
     "summary.config.vmotionEnabled",
@@ -36,6 +40,7 @@ HOST_PATHS = (
     "vm",
     "datastore",
     "network",
+    "recentTask",
 )
 # The devices are two thirds of a guest, and worth it: they alone tell the sizes and places of its disks, its
 # mounted images and the devices of the host that it holds.
@@ -46,15 +51,22 @@ GUEST_PATHS = (
     "config.hardware.numCPU",
     "config.hardware.memoryMB",
     "config.hardware.device",
+    "config.cpuAffinity",
+    "config.latencySensitivity",
+    "config.ftInfo",
+    "config.cpuAllocation.reservation",
+    "config.memoryAllocation.reservation",
     "runtime.host",
     "runtime.powerState",
     "runtime.connectionState",
     "runtime.minRequiredEVCModeKey",
+    "runtime.faultToleranceState",
     "summary.quickStats.overallCpuUsage",
     "summary.quickStats.hostMemoryUsage",
     "disabledMethod",
     "network",
     "resourcePool",
+    "recentTask",
 )
 DATASTORE_PATHS = (
     "name",
@@ -62,6 +74,8 @@ DATASTORE_PATHS = (
     "summary.freeSpace",
     "summary.accessible",
     "summary.multipleHostAccess",
+    "summary.maintenanceMode",
+    "host",
 )
 
 
@@ -77,7 +91,8 @@ _KINDS = {
 class Inventory:
     """What the property collector found, by reference. `config` is the cluster's ClusterConfigInfoEx.
 
-    `unseen` are hosts and guests that others refer to and that were not found.
+    `unseen` are hosts and guests that others refer to and that were not found; `homeless` are guests whose
+    host vCenter did not say. `unusable` says why a host can't use a datastore, by datastore and host.
     """
 
     config: Element | None
@@ -89,6 +104,14 @@ class Inventory:
     network_names: Mapping[str, str]
     pool_names: Mapping[str, str]
     unseen: tuple[tuple[str, str], ...]
+    tasks: Mapping[str, Found]
+    homeless: tuple[Found, ...]
+    unusable: Mapping[str, Mapping[str, str]]
+
+    def name(self, host: str) -> str:
+        """The name of a host, for people."""
+        found = self.hosts.get(host)
+        return (plain(found.text("name")) if found is not None else "") or host
 
 
 def read_inventory(session: Session, place: ClusterPlace) -> Inventory:
@@ -116,6 +139,13 @@ def read_inventory(session: Session, place: ClusterPlace) -> Inventory:
         datastore_names=_names(datastores),
         network_names=_names(kinds.get("Network", {})),
         pool_names=_names(pools),
+        tasks=kinds.get("Task", {}),
+        homeless=tuple(guest for guest in guests.values() if guest.text("runtime.host") is None),
+        unusable={
+            identity: reasons
+            for identity, datastore in datastores.items()
+            if (reasons := unusable(datastore, hosts))
+        },
         unseen=(
             *(("HostSystem", host) for host in cluster.items("host") if host not in hosts),
             *(
@@ -139,11 +169,13 @@ def _read(session: Session, place: ClusterPlace) -> list[Found]:
             properties(vim.Datastore, *DATASTORE_PATHS),
             properties(vim.Network, "name"),
             properties(vim.ResourcePool, "name"),
+            properties(vim.Task, *TASK_PATHS),
         ],
         step(
             vim.ComputeResource,
             "host",
-            step(vim.HostSystem, "vm"),
+            step(vim.HostSystem, "vm", step(vim.VirtualMachine, "recentTask")),
+            step(vim.HostSystem, "recentTask"),
             step(vim.HostSystem, "datastore"),
             step(vim.HostSystem, "network"),
         ),

@@ -11,13 +11,14 @@ from .collector import Found, properties, retrieve
 from .faults import localized
 from .https import AnswerLost
 from .library import vim
-from .privileges import require_privileges
+from .privileges import MAINTENANCE, require_privileges
 from .session import Session
 from .soap import returned
 from .start import cancel
 from .values import text
 
 _MODE = "runtime.inMaintenanceMode"
+_STILL_THERE = "Look which guests still run on the host: it enters maintenance mode when they have left"
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 5.0
 # The task ends by itself at its timeout; how much longer its end may take to be seen.
@@ -31,7 +32,7 @@ def in_maintenance(session: Session, host: str) -> bool:
 def set_maintenance(session: Session, host: str, *, on: bool, patience: Patience) -> None:
     """Start the task and follow it to its end. Guests that are switched off stay where they are."""
     place = vim.HostSystem(host)
-    session.renewing(lambda: require_privileges(session, [place], ("Host.Config.Maintenance",)))
+    session.renewing(lambda: require_privileges(session, [place], MAINTENANCE))
     method = "EnterMaintenanceMode_Task" if on else "ExitMaintenanceMode_Task"
     arguments = (int(patience.seconds), False, None) if on else (int(patience.seconds),)
     try:
@@ -50,7 +51,7 @@ def _follow(session: Session, host: str, task: str | None, on: bool, patience: P
         state = None if entry is None else entry.text("info.state")
         if entry is not None and state == "error":
             why = localized(entry.values.get("info.error"))
-            raise Refused(why, where=f"host {host}", hint="Are guests still running on it?" if on else "")
+            raise Refused(why, where=f"host {host}", hint=_STILL_THERE if on else "")
         if state not in ("queued", "running") and _mode(found, host) == on:
             return
         if patience.monotonic() >= deadline:

@@ -12,8 +12,9 @@ from ..protocol import ClusterNow, GuestNow, HostNow
 from .clusters import ClusterPlace
 from .collector import Found, properties, retrieve, step
 from .guests import power
-from .hosts import MIB, schedulable, status
+from .hosts import MIB, closed_because, status
 from .library import vim
+from .recent import TASK_PATHS, enters_maintenance, is_active
 from .session import Session
 
 _HOST_PATHS = (
@@ -21,13 +22,13 @@ _HOST_PATHS = (
     "runtime.powerState",
     "runtime.inMaintenanceMode",
     "runtime.inQuarantineMode",
+    "runtime.standbyMode",
     "summary.config.vmotionEnabled",
     "summary.hardware.memorySize",
     "summary.quickStats.overallMemoryUsage",
+    "recentTask",
 )
 _GUEST_PATHS = ("runtime.host", "runtime.powerState", "runtime.connectionState", "recentTask")
-_TASK_PATHS = ("info.state", "info.descriptionId")
-_ACTIVE = frozenset({"queued", "running"})
 
 
 def look(session: Session, place: ClusterPlace, guests: Collection[str]) -> ClusterNow:
@@ -39,9 +40,9 @@ def look(session: Session, place: ClusterPlace, guests: Collection[str]) -> Clus
             properties(vim.ClusterComputeResource, "name"),
             properties(vim.HostSystem, *_HOST_PATHS),
             properties(vim.VirtualMachine, *_GUEST_PATHS),
-            properties(vim.Task, *_TASK_PATHS),
+            properties(vim.Task, *TASK_PATHS),
         ],
-        step(vim.ComputeResource, "host"),
+        step(vim.ComputeResource, "host", step(vim.HostSystem, "recentTask")),
         step(vim.VirtualMachine, "recentTask"),
     )
     kinds: dict[str, dict[str, Found]] = {}
@@ -58,24 +59,25 @@ def look(session: Session, place: ClusterPlace, guests: Collection[str]) -> Clus
             )
             for identity, item in kinds.get("VirtualMachine", {}).items()
         },
-        hosts={identity: _host_now(item) for identity, item in kinds.get("HostSystem", {}).items()},
+        hosts={identity: _host_now(item, tasks) for identity, item in kinds.get("HostSystem", {}).items()},
     )
 
 
 def _busy(guest: Found, tasks: dict[str, Found]) -> str | None:
     for identity in guest.items("recentTask"):
         task = tasks.get(identity)
-        if task is not None and task.text("info.state") in _ACTIVE:
+        if task is not None and is_active(task):
             return f"{task.text('info.descriptionId') or 'a task'} ({identity})"
     return None
 
 
-def _host_now(found: Found) -> HostNow:
+def _host_now(found: Found, tasks: dict[str, Found]) -> HostNow:
     used = found.whole("summary.quickStats.overallMemoryUsage")
     return HostNow(
         active=status(found) == "online"
         and not found.flag("runtime.inMaintenanceMode")
-        and schedulable(found),
+        and not enters_maintenance(found, tasks)
+        and closed_because(found) is None,
         memory_capacity=found.whole("summary.hardware.memorySize"),
         memory_used=None if used is None else used * MIB,
     )

@@ -8,12 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import PermissionMissing
+from ..errors import PermissionMissing, PlatformError
+from .clusters import plain
+from .collector import properties, retrieve
 from .faults import Gone, Unsupported
+from .library import vim
 from .session import Session
-from .values import find_all, flag, text
+from .values import find, find_all, flag, text
 
 READ = ("System.View", "System.Read")
+MIGRATE = ("Resource.HotMigrate",)
+MAINTENANCE = ("Host.Config.Maintenance",)
+SHUT_DOWN = ("VirtualMachine.Interact.PowerOff",)
+
+_WORDS = {"HostSystem": "host", "VirtualMachine": "guest", "ClusterComputeResource": "cluster"}
 
 
 def require_privileges(session: Session, entities: Sequence[Any], privileges: Sequence[str]) -> None:
@@ -34,21 +42,50 @@ def require_privileges(session: Session, entities: Sequence[Any], privileges: Se
         if rest and len(rest) < len(entities):
             require_privileges(session, rest, privileges)
         return
-    lacking = [
-        (text(availability, "privId") or "", text(answer, "entity") or "")
-        for answer in find_all(response, "returnval")
-        for availability in find_all(answer, "privAvailability")
-        if not flag(availability, "isGranted")
-    ]
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for answer in find_all(response, "returnval"):
+        entity = find(answer, "entity")
+        place = (entity.get("type", "") if entity is not None else "", text(entity) or "")
+        for availability in find_all(answer, "privAvailability"):
+            if not flag(availability, "isGranted"):
+                lacking.setdefault(place, []).append(text(availability, "privId") or "")
     if lacking:
+        missing = sorted({privilege for privileges in lacking.values() for privilege in privileges})
         raise PermissionMissing(
-            f"the account lacks {', '.join(sorted({privilege for privilege, _entity in lacking}))}"
-            f" on {_listed(sorted({entity for _privilege, entity in lacking}))}",
+            f"the account lacks {', '.join(missing)} on {_listed(names(session, sorted(lacking)))}",
             where=session.where,
-            hint="Give it a role with this there; what it can't see would be missing from the plan",
+            hint=_way_out(missing),
         )
 
 
-def _listed(entities: Sequence[str], limit: int = 5) -> str:
-    more = f" and {len(entities) - limit} more" if len(entities) > limit else ""
-    return ", ".join(entities[:limit]) + more
+def names(session: Session, places: Sequence[tuple[str, str]], limit: int = 5) -> list[str]:
+    """Objects by kind and reference as people know them; one whose name is out of sight by its reference."""
+    kinds: dict[str, Any] = {
+        "HostSystem": vim.HostSystem,
+        "VirtualMachine": vim.VirtualMachine,
+        "ClusterComputeResource": vim.ClusterComputeResource,
+    }
+    known = [kinds[kind](identity) for kind, identity in places[:limit] if kind in kinds]
+    try:
+        found = retrieve(session, known, [properties(vim.ManagedEntity, "name")]) if known else []
+    except PlatformError:
+        found = []
+    called = {item.id: plain(item.text("name")) for item in found}
+    return [
+        f"{_WORDS.get(kind, kind or 'object')} {called.get(identity) or identity}"
+        for kind, identity in places
+    ]
+
+
+def _listed(places: Sequence[str], limit: int = 5) -> str:
+    more = f" and {len(places) - limit} more" if len(places) > limit else ""
+    return ", ".join(places[:limit]) + more
+
+
+def _way_out(missing: Sequence[str]) -> str:
+    if set(missing) <= set(READ):
+        return (
+            "Give it the role Read-only there, propagated to the children: what it can't see would be "
+            "missing from the plan"
+        )
+    return "Give it a role with this privilege there, propagated to the children"

@@ -54,7 +54,7 @@ def _move_disks(session: Session, request: MigrationRequest, spec: Any) -> None:
         if type_of(device) == "VirtualDisk"
         and (name := names.get(text(device, "backing/datastore") or "", "")) in goals
     ]
-    home = (guest.text("config.files.vmPathName") or "").partition("]")[0].lstrip("[")
+    home = plain((guest.text("config.files.vmPathName") or "").partition("]")[0].removeprefix("["))
     if home in goals:
         # Without a place of their own for the disks that stay, they would follow the guest's other files.
         spec.datastore = goals[home]

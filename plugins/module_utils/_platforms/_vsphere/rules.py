@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from ..._model.snapshot import Rule
+from .clusters import plain
+from .collector import Found
 from .values import find, find_all, flag, text, texts, type_of
 
 
@@ -28,6 +30,32 @@ def drs_rules(config: Element | None, guests: Collection[str]) -> tuple[Rule, ..
                 rule = replace(rule, name=f"{rule.name} ({text(entry, 'key')})")
             rules[rule.name] = rule
     return tuple(rules.values())
+
+
+def fault_tolerance_rules(guests: Mapping[str, Found], taken: Collection[str]) -> tuple[Rule, ...]:
+    """The primary and the secondary of a fault-tolerant guest are never on one host: vCenter refuses it.
+
+    `taken` are the names of the other rules.
+    """
+    rules: list[Rule] = []
+    for identity, guest in guests.items():
+        pair = tuple(
+            other for other in texts(guest.values.get("config.ftInfo"), "secondaries") if other in guests
+        )
+        if pair:
+            name = f"fault tolerance of {plain(guest.text('name')) or identity}"
+            if name in taken or any(rule.name == name for rule in rules):
+                name = f"{name} ({identity})"
+            rules.append(
+                Rule(
+                    name=name,
+                    kind="anti_affinity",
+                    guests=(identity, *pair),
+                    strict=True,
+                    source="fault-tolerance",
+                )
+            )
+    return tuple(rules)
 
 
 def _groups(config: Element | None, kind: str, members: str) -> dict[str, list[str]]:

@@ -34,6 +34,7 @@ class Session:
             for manager in content if content is not None else ():
                 self._managers[manager.tag.rpartition("}")[2]] = manager.text or ""
             self.instance = text(content, "about/instanceUuid")
+            _demand_vcenter(content, endpoint)
             self.key = self._log_in()
         except PlatformError:
             self.https.close()
@@ -78,6 +79,10 @@ class Session:
         self.key = self._log_in()
         return self._soap.call(this, method, *arguments, repeatable=False)
 
+    def call_once(self, this: Any, method: str, *arguments: Any) -> Element:
+        """The same for a call that makes sense once only, and only in the session that it belongs to."""
+        return self._soap.call(this, method, *arguments, repeatable=False)
+
     def renewing(self, action: Callable[[], T]) -> T:
         """The result of an action that only reads. It is done again from its start when the session ended
         meanwhile, for pages end with their session.
@@ -109,3 +114,13 @@ class Session:
         self._soap.forget()
         response = self._soap.call(manager, "Login", self._username, self._password, None, repeatable=False)
         return text(returned(response), "key") or ""
+
+
+def _demand_vcenter(content: Element | None, endpoint: Endpoint) -> None:
+    if text(content, "about/apiType") == "HostAgent":
+        product = text(content, "about/fullName") or "VMware ESXi"
+        raise UnexpectedAnswer(
+            f"this is a single ESXi host ({product}), not a vCenter",
+            where=str(endpoint),
+            hint="Set hostname to the vCenter that manages it: only a vCenter can migrate between hosts",
+        )

@@ -5,51 +5,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from ..._model.snapshot import ClusterRef, Snapshot
-from .clusters import ClusterPlace
-from .guests import guest_of
-from .hosts import cpu_model, host_of
+from ..._model.moments import written
+from ..._model.snapshot import ClusterRef, Notice, Snapshot
+from .clusters import ClusterPlace, plain
+from .collector import Found
+from .guests import Surroundings, guest_of
+from .hosts import cpu_model, cpu_vendor, host_of
 from .inventory import Inventory
+from .loads import Loads
 from .past import Past
-from .rules import balancing_disabled, drs_rules, other_balancers
+from .rules import balancing_disabled, drs_rules, fault_tolerance_rules, other_balancers
 from .tags import Tags
+from .targets import unreserved
 
 
 def snapshot_of(
     place: ClusterPlace,
     inventory: Inventory,
-    loads: Mapping[str, Mapping[str, float]],
+    loads: Loads,
+    moving: Mapping[str, str | None],
     tags: Tags,
     past: Past,
     taken_at: datetime,
     window_seconds: int,
 ) -> Snapshot:
-    """Put together what was read, in order of name; `loads` are averages by reference and counter."""
-    disabled = balancing_disabled(inventory.config)
-    models = {model for model in map(cpu_model, inventory.hosts.values()) if model}
+    """Put together what was read, in order of name; `window_seconds` are those that were asked for."""
+    vendors = {vendor for vendor in map(cpu_vendor, inventory.hosts.values()) if vendor}
+    around = Surroundings(
+        inventory=inventory,
+        loads=loads,
+        tags=tags,
+        cpu_models={model for model in map(cpu_model, inventory.hosts.values()) if model},
+        vendors=vendors,
+        disabled=balancing_disabled(inventory.config),
+        free=unreserved(inventory),
+        moving=moving,
+    )
     hosts = [
-        host_of(found, inventory, loads.get(identity, {}), tags)
-        for identity, found in inventory.hosts.items()
+        replace(host_of(found, inventory, loads, tags), cpu_features=_features(found, len(vendors)))
+        for found in inventory.hosts.values()
     ]
     guests = [
         replace(
-            guest_of(found, inventory, models, disabled, loads.get(identity, {}), tags),
+            guest_of(found, around),
             last_migrated_at=past.migrated_at.get(identity),
             last_failed_at=past.failed_at.get(identity),
         )
         for identity, found in inventory.guests.items()
     ]
+    rules = drs_rules(inventory.config, inventory.guests.keys())
     return Snapshot(
         platform="vsphere",
         cluster=ClusterRef(id=place.id, name=place.name, instance=place.instance),
-        taken_at=taken_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        window_seconds=window_seconds,
+        taken_at=written(taken_at),
+        window_seconds=loads.seconds,
         hosts=tuple(sorted(hosts, key=lambda host: (host.name, host.id))),
         guests=tuple(sorted(guests, key=lambda guest: (guest.name, guest.id))),
-        rules=drs_rules(inventory.config, inventory.guests.keys()),
+        rules=(*rules, *fault_tolerance_rules(inventory.guests, {rule.name for rule in rules})),
         other_balancers=other_balancers(inventory.config),
+        notices=(*_load_notices(inventory, loads, window_seconds), *_read_notices(inventory)),
     )
+
+
+def _features(host: Found, vendors: int) -> tuple[str, ...] | None:
+    """Only what a guest may require: where all processors are of one vendor, no guest does."""
+    vendor = cpu_vendor(host)
+    return (f"vendor:{vendor}",) if vendor and vendors > 1 else None
+
+
+def _load_notices(inventory: Inventory, loads: Loads, wanted: int) -> Iterator[Notice]:
+    if loads.refused:
+        hosts = tuple(sorted(inventory.name(host) for host in loads.refused if host in inventory.hosts))
+        guests = tuple(
+            sorted(
+                plain(inventory.guests[guest].text("name")) or guest
+                for guest in loads.refused
+                if guest in inventory.guests
+            )
+        )
+        why = next(iter(loads.refused.values()))
+        yield Notice(
+            text=f"vCenter refused the statistics of {len(hosts)} hosts and {len(guests)} guests ({why}): "
+            "their CPU and memory are the present ones, their I/O is unknown",
+            hosts=hosts,
+            guests=guests,
+        )
+    if wanted and not loads.seconds:
+        yield Notice(
+            text=f"no averages over {wanted} seconds are available, so all loads are the present ones. Check "
+            "that vCenter collects statistics (Statistics in its general settings)"
+        )
+    elif loads.seconds < wanted:
+        yield Notice(
+            text=f"vCenter keeps no statistics for {wanted} seconds: the loads are averages over "
+            f"{loads.seconds} seconds"
+        )
+
+
+def _read_notices(inventory: Inventory) -> Iterator[Notice]:
+    """Objects that vCenter could not read, or not wholly."""
+    for guest in inventory.homeless:
+        name = plain(guest.text("name")) or guest.id
+        why = guest.failed.get("runtime.host", "it is on no host")
+        yield Notice(
+            text=f"guest {name} is left out, because vCenter does not say on which host it is ({why})",
+            guests=(name,),
+            hides=("guests",),
+        )
+    for found, kind in (
+        *((host, "host") for host in inventory.hosts.values()),
+        *((guest, "guest") for guest in inventory.guests.values()),
+    ):
+        if found.failed:
+            name = plain(found.text("name")) or found.id
+            lost = ", ".join(f"{path} ({fault})" for path, fault in sorted(found.failed.items()))
+            yield Notice(
+                text=f"vCenter could not read of {kind} {name}: {lost}",
+                hosts=(name,) if kind == "host" else (),
+                guests=(name,) if kind == "guest" else (),
+            )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ..errors import Refused, Unreachable
@@ -14,11 +13,10 @@ from .collector import Found, properties, retrieve, step
 from .faults import Gone
 from .https import AnswerLost
 from .library import vim
+from .recent import TASK_PATHS, is_active, is_move
 from .session import Session
 from .soap import returned
 from .values import text
-
-_MOVING = re.compile("relocate|migrate", re.IGNORECASE)
 
 
 def start(session: Session, request: MigrationRequest, spec: Any) -> str:
@@ -44,7 +42,7 @@ def _recent(session: Session, request: MigrationRequest) -> list[Found]:
             [vim.VirtualMachine(request.guest)],
             [
                 properties(vim.VirtualMachine, "runtime.host"),
-                properties(vim.Task, "info.state", "info.descriptionId"),
+                properties(vim.Task, *TASK_PATHS),
             ],
             step(vim.VirtualMachine, "recentTask"),
         )
@@ -52,15 +50,11 @@ def _recent(session: Session, request: MigrationRequest) -> list[Found]:
 
 
 def _moves(found: list[Found]) -> list[Found]:
-    return [
-        task
-        for task in found
-        if task.kind == "Task" and _MOVING.search(task.text("info.descriptionId") or "")
-    ]
+    return [task for task in found if task.kind == "Task" and is_move(task)]
 
 
 def _running(moves: list[Found]) -> str | None:
-    return next((task.id for task in moves if task.text("info.state") in ("queued", "running")), None)
+    return next((task.id for task in moves if is_active(task)), None)
 
 
 def _adopted(session: Session, request: MigrationRequest, lost: AnswerLost) -> str:
