@@ -38,7 +38,12 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxm
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.loads import (
     Loads,
+    guest_mean,
+    guest_present,
+    just_begun,
     node_mean,
+    node_present,
+    reclaimable,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.permissions import (
     Privileges,
@@ -56,6 +61,7 @@ KNOWN = storages(
         {"storage": "nfs", "content": "images,iso", "shared": 1, "nodes": "pve1,pve2"},
         {"storage": "local", "content": "iso,vztmpl"},
         {"storage": "local-lvm", "content": "images,rootdir"},
+        {"storage": "odd", "content": "images", "type": "esxi"},
         {"storage": "backup", "content": "backup", "shared": 1},
         {"storage": "old", "content": "images", "disable": 1},
     ],
@@ -83,10 +89,19 @@ KNOWN = storages(
         ("ide2", "local:iso/debian.iso,media=cdrom,size=600M", ("iso_mounted",)),
         ("ide2", "nfs:iso/debian.iso,media=cdrom,size=600M", ()),
         ("ide2", "ceph:vm-100-cloudinit,media=cdrom", ()),
-        ("ide2", "local-lvm:vm-100-cloudinit,media=cdrom", ("local_disk",)),
-        ("tpmstate0", "local-lvm:vm-100-disk-2,size=4M,version=v2.0", ("local_disk",)),
+        ("ide2", "local-lvm:vm-100-cloudinit,media=cdrom", ()),
+        ("tpmstate0", "local-lvm:vm-100-disk-2,size=4M,version=v2.0", ()),
+        ("efidisk0", "local-lvm:vm-100-disk-1,efitype=4m,size=528K", ("local_disk",)),
         ("efidisk0", "ceph:vm-100-disk-1,efitype=4m,size=528K", ()),
-        ("unused0", "local-lvm:vm-100-disk-9", ("local_disk",)),
+        ("unused0", "local-lvm:vm-100-disk-9", ()),
+        ("scsi1", "/dev/disk/by-id/x,size=8G,shared=1", ()),
+        ("scsi1", "local-lvm:base-90-disk-0/vm-100-disk-1,size=8G", ("linked_clone", "local_disk")),
+        ("scsi1", "local:90/base-90-disk-0.qcow2/100/vm-100-disk-1.qcow2", ("linked_clone", "local_disk")),
+        ("scsi1", "odd:vm-100-disk-1,size=8G", ("storage_not_copied", "local_disk")),
+        ("hostpci0", "mapping=vgpu", ()),
+        ("usb0", "mapping=vgpu", ("passthrough_device",)),
+        ("args", "-device vfio-pci,host=01:00.0", ("passthrough_device",)),
+        ("args", "-cpu host", ()),
         ("amd-sev", "type=std", ("encrypted_memory",)),
         ("scsihw", "virtio-scsi-single", ()),
         ("parent", "before-upgrade", ()),
@@ -94,7 +109,9 @@ KNOWN = storages(
     ],
 )
 def test_what_ties_a_machine_to_its_node(key: str, value: str, blockers: tuple[str, ...]) -> None:
-    assert vm_config({"scsi0": "ceph:vm-100-disk-0,size=32G", key: value}, KNOWN).blockers == blockers
+    devices = {"vgpu": frozenset({"pve1", "pve2"})}
+    config = {"scsi0": "ceph:vm-100-disk-0,size=32G", key: value}
+    assert vm_config(config, KNOWN, devices.get).blockers == blockers
 
 
 @pytest.mark.parametrize(
@@ -106,10 +123,15 @@ def test_what_ties_a_machine_to_its_node(key: str, value: str, blockers: tuple[s
         ("mp0", "/mnt/nfs,mp=/media,shared=1", ()),
         ("dev0", "/dev/dri/renderD128,gid=104", ("passthrough_device",)),
         ("devices", "none", ()),
+        ("lxc", [["lxc.cgroup2.devices.allow", "c 226:0 rwm"]], ("passthrough_device",)),
+        ("lxc", [["lxc.mount.entry", "/dev/dri dev/dri none bind,create=dir"]], ("passthrough_device",)),
+        ("lxc", [["lxc.mount.entry", "/srv/media srv none bind"]], ("bind_mount",)),
+        ("lxc", [["lxc.apparmor.profile", "unconfined"], ["lxc.mount.entry", "proc proc proc"]], ()),
+        ("unused0", "local-lvm:vm-101-disk-3", ()),
         ("parent", "before-upgrade", ()),
     ],
 )
-def test_what_ties_a_container_to_its_node(key: str, value: str, blockers: tuple[str, ...]) -> None:
+def test_what_ties_a_container_to_its_node(key: str, value: object, blockers: tuple[str, ...]) -> None:
     assert container_config({"rootfs": "ceph:vm-101-disk-0,size=8G", key: value}, KNOWN).blockers == blockers
 
 
@@ -140,6 +162,10 @@ def test_a_configuration_says_where_disks_lie_and_what_a_machine_is_connected_to
 def test_snapshots_block_only_with_a_local_disk() -> None:
     local = {"scsi0": "local-lvm:vm-100-disk-0,size=8G", "parent": "before-upgrade"}
     assert vm_config(local, KNOWN).blockers == ("local_disk", "snapshot")
+    tpm = {"tpmstate0": "local-lvm:vm-100-disk-2,size=4M", "parent": "before-upgrade"}
+    assert vm_config(tpm, KNOWN).blockers == ("snapshot",)
+    cloudinit = {"ide2": "local-lvm:vm-100-cloudinit,media=cdrom", "parent": "before-upgrade"}
+    assert vm_config(cloudinit, KNOWN).blockers == ()
 
 
 def test_nodes_see_the_storages_that_are_theirs_and_available() -> None:
@@ -150,14 +176,16 @@ def test_nodes_see_the_storages_that_are_theirs_and_available() -> None:
         {"node": "pve2", "storage": "local-lvm", "status": "available"},
         {"node": "pve3", "storage": "nfs", "status": "available"},
     ]
-    assert set(KNOWN) == {"ceph", "nfs", "local", "local-lvm"}
+    assert set(KNOWN) == {"ceph", "nfs", "local", "local-lvm", "odd"}
     here = datastores("pve1", True, KNOWN, resources)
     assert {name: (store.shared, store.capacity, store.free) for name, store in here.items()} == {
         "ceph": (True, 10 * GIB, 6 * GIB),
         "local": (False, 1000, 600),
     }
     assert set(datastores("pve3", True, KNOWN, resources)) == set()
-    assert set(datastores("pve3", False, KNOWN, resources)) == {"ceph", "local", "local-lvm"}
+    assert set(datastores("pve3", False, KNOWN, resources)) == {"ceph", "local", "local-lvm", "odd"}
+    assert here["ceph"].closed_because is None
+    assert here["local"].closed_because == "its content types do not include disks"
 
 
 def test_a_storage_that_is_shared_by_its_nature_says_so_in_the_resources() -> None:
@@ -176,6 +204,7 @@ def rules_of(
 
 
 ONE = [{"sid": "vm:100", "state": "started"}]
+TWO = [*ONE, {"sid": "ct:101", "state": "started"}]
 STAYING = [{"sid": "vm:100", "state": "started", "failback": 0}]
 PIN = {"rule": "pin", "type": "node-affinity", "resources": "vm:100"}
 
@@ -210,15 +239,83 @@ def test_node_affinity_is_what_ha_makes_of_it(
 
 def test_rules_that_are_off_or_wrong_do_not_count() -> None:
     web = {"rule": "web", "type": "resource-affinity", "affinity": "negative", "resources": "vm:100,ct:101"}
-    (rule,) = rules_of(ONE, [web])
+    (rule,) = rules_of(TWO, [web])
     assert (rule.kind, rule.guests, rule.strict, rule.source) == (
         "anti_affinity",
         ("100", "101"),
         True,
         "ha-rule:web",
     )
-    assert rules_of(ONE, [{**web, "disable": 1}]) == []
-    assert rules_of(ONE, [{**web, "errors": {"resources": ["too many"]}}]) == []
+    assert rules_of(TWO, [{**web, "disable": 1}]) == []
+    assert rules_of(TWO, [{**web, "errors": {"resources": ["too many"]}}]) == []
+
+
+def test_no_rule_binds_what_ha_does_not_manage_or_ignores() -> None:
+    web = {"rule": "web", "type": "resource-affinity", "affinity": "negative", "resources": "vm:100,ct:101"}
+    assert rules_of(ONE, [web]) == []
+    assert rules_of([*ONE, {"sid": "ct:101", "state": "ignored"}], [web]) == []
+    pin = {"rule": "pin", "type": "node-affinity", "resources": "ct:101,vm:100", "nodes": "pve1", "strict": 1}
+    (rule,) = rules_of(ONE, [pin])
+    assert rule.guests == ("100",)
+
+
+def test_positive_rules_that_share_a_resource_are_one() -> None:
+    def positive(name: str, sids: str) -> dict[str, Any]:
+        return {"rule": name, "type": "resource-affinity", "affinity": "positive", "resources": sids}
+
+    resources = [{"sid": f"vm:{number}", "state": "started"} for number in range(100, 107)]
+    found = rules_of(
+        resources,
+        [positive("a", "vm:100,vm:101"), positive("b", "vm:103,vm:104"), positive("c", "vm:101,vm:102")],
+    )
+    assert [(rule.name, rule.guests, rule.moves_along) for rule in found] == [
+        ("a+c", ("100", "101", "102"), True),
+        ("b", ("103", "104"), True),
+    ]
+
+
+def test_failback_is_each_resource_s_own() -> None:
+    resources = [
+        {"sid": f"vm:{number}", "state": "started", "failback": int(number != 106)}
+        for number in range(100, 107)
+    ]
+    rule = {
+        "rule": "prefer1",
+        "type": "node-affinity",
+        "resources": ",".join(str(resource["sid"]) for resource in resources),
+        "nodes": "pve1:2,pve2:1,pve3:1",
+        "strict": 0,
+    }
+    bound, loose = rules_of(resources, [rule])
+    assert (bound.name, bound.hosts, bound.strict) == ("prefer1", ("pve1",), True)
+    assert bound.guests == ("100", "101", "102", "103", "104", "105")
+    assert (loose.guests, loose.hosts, loose.strict) == (("106",), ("pve1", "pve2", "pve3"), False)
+
+
+MANAGER = {
+    "timestamp": 1000,
+    "node_status": {"pve1": "online", "pve2": "unknown"},
+    "service_status": {
+        "vm:100": {"state": "migrate", "node": "pve1", "target": "pve2"},
+        "vm:101": {"state": "started", "node": "pve1", "target": "pve2"},
+    },
+}
+
+
+@pytest.mark.parametrize(("now", "usable"), [(1010.0, False), (1060.0, False), (1061.0, True), (None, False)])
+def test_an_idle_manager_s_opinion_of_a_node_is_not_taken_for_its_state(
+    now: float | None, usable: bool
+) -> None:
+    states = NodeStates.of({"manager_status": MANAGER}, now)
+    assert states.usable("pve2") is usable
+    assert states.targets == {"100": "pve2"}
+    assert states.disarmed is None
+
+
+def test_a_manager_that_was_disarmed_says_in_which_mode() -> None:
+    disarmed = {**MANAGER, "disarm": {"mode": "ignore", "state": "disarmed"}}
+    assert NodeStates.of({"manager_status": disarmed}, 1000.0).disarmed == "ignore"
+    assert NodeStates.of({"manager_status": {}}, 1000.0) == NodeStates()
 
 
 def test_groups_hold_the_guests_that_name_them() -> None:
@@ -269,7 +366,10 @@ def test_tags_make_rules() -> None:
         ({"crs": {"ha": "static"}}, ()),
         ({"crs": "ha=dynamic,ha-auto-rebalance=1"}, ("Proxmox VE crs ha-auto-rebalance",)),
         ({"crs": {"ha-auto-rebalance": 0}}, ()),
-        ({"crs": {"ha-auto-rebalance": "1"}}, ("Proxmox VE crs ha-auto-rebalance",)),
+        ({"crs": {"ha-auto-rebalance": "1", "ha": "static"}}, ("Proxmox VE crs ha-auto-rebalance",)),
+        # The basic scheduler, which is the default, does not rebalance, whatever the option says.
+        ({"crs": {"ha-auto-rebalance": "1"}}, ()),
+        ({"crs": "ha=basic,ha-auto-rebalance=1"}, ()),
     ],
 )
 def test_the_balancer_of_proxmox_itself_is_noticed(
@@ -318,6 +418,66 @@ def test_a_node_over_a_window_is_its_own_share_and_what_its_guests_take_over_it(
     assert node_mean(present, []) == {"cpu": 5.0, "memory": 100, "network_io": 0, "disk_io": 0}
 
 
+RUNNING = {"status": "running", "node": "pve1", "maxcpu": 4, "uptime": 5000, "netin": 10}
+
+
+@pytest.mark.parametrize(
+    ("changes", "cpu", "sources"),
+    [
+        ({"cpu": 0.25}, 1.0, {}),
+        ({"cpu": 0}, 0.0, {}),
+        # A live migration starts a new process: its uptime begins again.
+        ({"cpu": 0, "uptime": 3}, None, {"cpu": "not_yet_measured"}),
+        ({"cpu": 0.25, "uptime": 3}, None, {"cpu": "not_yet_measured"}),
+        ({"cpu": 0, "netin": 0}, None, {"cpu": "not_yet_measured"}),
+        ({"cpu": 0, "netin": 0, "status": "paused"}, 0.0, {}),
+        # What is not there at all is not reported, which is something else.
+        ({}, None, {}),
+    ],
+)
+def test_what_is_not_measured_yet_is_neither_zero_nor_unreported(
+    changes: dict[str, Any], cpu: float | None, sources: dict[str, str]
+) -> None:
+    found = guest_present({**RUNNING, "memhost": GIB, **changes}, None)
+    assert (found.loads["cpu"], found.loads["memory"], found.sources) == (cpu, GIB, sources)
+
+
+def test_a_status_daemon_that_has_just_started_has_measured_no_guest() -> None:
+    idle, busy = {**RUNNING, "cpu": 0}, {**RUNNING, "cpu": 0.1}
+    other = {**idle, "node": "pve2"}
+    assert just_begun([idle, idle, {**RUNNING, "status": "paused", "cpu": 0.1}, busy | {"node": "pve2"}]) == {
+        "pve1"
+    }
+    assert just_begun([idle, busy, other]) == frozenset()
+    found = guest_present({**idle, "memhost": GIB}, None, measured=False)
+    assert (found.loads["cpu"], found.sources) == (None, {"cpu": "not_yet_measured"})
+    assert guest_present({**busy, "memhost": GIB}, None, measured=False).loads["cpu"] == 0.4
+
+
+def test_a_container_s_memory_is_what_it_uses_inside_also_on_average() -> None:
+    points = [{"time": 60 * number, "cpu": 0.5, "mem": 3 * GIB, "memhost": 0} for number in range(10)]
+    entry = {**RUNNING, "cpu": 0.5, "mem": 2 * GIB, "memhost": 0}
+    history = History(points, 3600)
+    mean = guest_mean(guest_present(entry, history), entry, history)
+    assert (mean.loads["memory"], mean.sources) == (3 * GIB, {})
+
+
+def test_an_average_that_is_missing_is_replaced_by_the_present_value_and_that_is_said() -> None:
+    entry = {**RUNNING, "cpu": 0.5, "memhost": 2 * GIB}
+    history = History([{"time": 60 * number, "netin": 1, "netout": 2} for number in range(10)], 3600)
+    mean = guest_mean(guest_present(entry, history), entry, history)
+    assert mean.loads == {"cpu": 2.0, "memory": 2 * GIB, "network_io": 3, "disk_io": None}
+    assert mean.sources == {"cpu": "present", "memory": "present"}
+
+
+def test_the_cache_of_zfs_counts_as_free_but_for_its_least() -> None:
+    entry = {"maxcpu": 16, "cpu": 0.1, "mem": 40 * GIB, "maxmem": 64 * GIB}
+    history = History([{"time": 60 * number, "arcsize": 12 * GIB} for number in range(3)], 0)
+    assert reclaimable(entry, history) == 10 * GIB
+    assert node_present(entry, history)["memory"] == 30 * GIB
+    assert (reclaimable(entry, None), reclaimable(entry, History([], 0))) == (0, 0)
+
+
 def test_the_history_is_the_finest_that_reaches_back_far_enough() -> None:
     assert [timeframe(seconds) for seconds in (0, 3600, 3601, 86_400, 604_800, 3_000_000)] == [
         "hour",
@@ -363,6 +523,62 @@ def test_rights_must_hold_for_all_that_is_read(
         rights.demand_reading()
 
 
+def test_a_path_that_is_always_named_and_is_missing_holds_nothing() -> None:
+    everything = {"Sys.Audit": 1, "VM.Audit": 1, "Datastore.Audit": 1, "Pool.Audit": 1}
+    given = dict.fromkeys(("/", "/nodes", "/storage", "/vms", "/access", "/sdn", "/pool"), everything)
+    Privileges(given).demand_reading()
+    hidden = {path: privileges for path, privileges in given.items() if path != "/storage"}
+    with pytest.raises(errors.PermissionMissing, match=r"Datastore\.Audit on /storage"):
+        Privileges(hidden).demand_reading()
+
+
+@pytest.mark.parametrize(
+    ("permissions", "paths"),
+    [
+        (answer(), ("/pool",)),
+        (answer(**{"/pool": {"Pool.Audit": 1}}), ()),
+        (answer(**{"/pool": {"Pool.Audit": 0}}), ("/pool",)),
+        (answer(**{"/pool": {"Pool.Audit": 1}, "/pool/shop": {"VM.Audit": 1}}), ("/pool/shop",)),
+        ({"/": {"Pool.Audit": 1}}, ()),
+    ],
+)
+def test_pools_are_hidden_where_the_account_may_not_audit_them(
+    permissions: dict[str, dict[str, int]], paths: tuple[str, ...]
+) -> None:
+    assert Privileges(permissions).hiding_pools() == paths
+
+
+@pytest.mark.parametrize(
+    ("lacking", "missing"),
+    [
+        (None, None),
+        ("VM.Config.Disk", r"VM\.Config\.Disk on /vms/100"),
+        ("Datastore.AllocateSpace", r"Datastore\.AllocateSpace on /storage/zfs"),
+    ],
+)
+def test_sending_disks_to_a_storage_by_name_takes_two_more_privileges(
+    lacking: str | None, missing: str | None
+) -> None:
+    everything = {"VM.Migrate": 1, "VM.Config.Disk": 1, "Datastore.AllocateSpace": 1}
+    rights = Privileges({"/": {name: flag for name, flag in everything.items() if name != lacking}})
+    rights.demand_migrating("100")
+    if missing is None:
+        rights.demand_migrating("100", ["zfs"])
+        return
+    with pytest.raises(errors.PermissionMissing, match=missing):
+        rights.demand_migrating("100", ["zfs"])
+
+
+def test_stopping_and_power_have_privileges_of_their_own() -> None:
+    rights = Privileges({"/": {"VM.Migrate": 1}, "/nodes/pve1": {"Sys.Modify": 1, "Sys.PowerMgmt": 1}})
+    rights.demand_stopping("pve1")
+    rights.demand_node_power("pve1")
+    with pytest.raises(errors.PermissionMissing, match=r"Sys\.Modify on /nodes/pve2"):
+        rights.demand_stopping("pve2")
+    with pytest.raises(errors.PermissionMissing, match=r"VM\.PowerMgmt on /vms/100"):
+        rights.demand_power("100")
+
+
 def test_the_right_to_migrate_comes_from_the_guest_or_from_above() -> None:
     rights = Privileges(answer(**{"/vms/100": {"VM.Audit": 1}}))
     rights.demand_migrating("101")
@@ -399,7 +615,7 @@ def test_refusals_have_a_kind_and_keep_their_text(
     status: int, reason: str, details: object, kind: type[errors.PlatformError], text: str
 ) -> None:
     error = refusal(status, reason, details, "GET x")
-    assert type(error) is kind
+    assert isinstance(error, kind)
     assert text in str(error)
 
 

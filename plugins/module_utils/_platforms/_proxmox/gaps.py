@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from .refusals import NodeSilent
 # The failure of one call about one thing; what is left out here is the failure of the whole API.
 ONE_CALL = (NotFound, PermissionMissing, Refused, UnexpectedAnswer, NodeSilent)
 _NAMED = 10
+# The object that a reason names: the notice lists all that have the same reason.
+_NAME = re.compile(r"(/nodes/|/qemu/|/lxc/)[^/\s']+")
 
 T = TypeVar("T")
 
@@ -62,7 +65,7 @@ class Gaps:
     ) -> None:
         """`what` could not be read of a host or a guest, or at all."""
         with self._lock:
-            gap = self._found.setdefault((what, error.what, hides), _Gap())
+            gap = self._found.setdefault((what, _NAME.sub(r"\1{name}", error.what), hides), _Gap())
             gap.hosts += [host] if host is not None else []
             gap.guests += [guest] if guest is not None else []
 

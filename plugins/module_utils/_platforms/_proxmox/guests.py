@@ -20,6 +20,8 @@ from .loads import NOTHING, UNKNOWN, Measured, guest_mean, guest_present, guest_
 from .nodes import NodeFacts
 
 _ASLEEP = frozenset({"suspended", "suspending"})
+# Run states in which QEMU itself is busy with the whole of the machine's memory.
+_IN_BETWEEN = frozenset({"inmigrate", "finish-migrate", "postmigrate", "save-vm", "restore-vm"})
 
 Power = Literal["running", "stopped", "suspended", "unknown"]
 
@@ -172,7 +174,8 @@ def _blockers(
         yield "template"
     elif config is None and power in ("running", "unknown"):
         yield "not_readable"
-    if entry.get("lock") or state in BUSY or id_of(entry) in cluster.busy.held:
+    held = id_of(entry) in cluster.busy.held or run_state_of(entry) in _IN_BETWEEN
+    if held or entry.get("lock") or state in BUSY:
         yield "locked"
     if state in BROKEN:
         yield "ha_error"

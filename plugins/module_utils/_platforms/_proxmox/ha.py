@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..._model.snapshot import Rule, RuleKind
 from .answers import Row, amount, flag, names, row, rows, whole
-from .gaps import in_order
 from .session import Session
 
 # States in which a guest is in HA's hands, and takes no request of ours.
@@ -52,19 +51,20 @@ class HighAvailability:
             for resource in self.resources
             if resource.get("state") != "ignored"
         }
-        together: list[tuple[str, frozenset[str]]] = []
-        for entry in self.rules:
-            if flag(entry.get("disable")) or entry.get("errors"):
-                continue
+        in_force = [
+            (entry, [sid for sid in names(entry.get("resources")) if sid in managed])
+            for entry in self.rules
+            if not flag(entry.get("disable")) and not entry.get("errors")
+        ]
+        together = _together(in_force)
+        for entry, sids in in_force:
             name = str(entry.get("rule"))
-            sids = [sid for sid in names(entry.get("resources")) if sid in managed]
             if entry.get("type") == "node-affinity":
                 yield from _pins(name, sids, entry, managed, active)
-            elif entry.get("affinity") == "positive":
-                together = _merged(together, name, frozenset(sids))
             elif entry.get("affinity") == "negative" and len(sids) > 1:
                 yield _bound(name, "anti_affinity", sids)
-        yield from (_bound(name, "affinity", in_order(sids)) for name, sids in together if len(sids) > 1)
+            elif name in together:
+                yield together[name]
         for group in self.groups:
             name = str(group.get("group"))
             sids = [sid for sid, resource in managed.items() if resource.get("group") == name]
@@ -74,14 +74,21 @@ class HighAvailability:
                 yield _pin(name, f"ha-group:{name}", sids, group, strict, failback, active)
 
 
-def _merged(
-    together: Collection[tuple[str, frozenset[str]]], name: str, sids: frozenset[str]
-) -> list[tuple[str, frozenset[str]]]:
-    """HA makes one of the positive rules that share a resource."""
-    apart = [(other, theirs) for other, theirs in together if not theirs & sids]
-    joined = [(other, theirs) for other, theirs in together if theirs & sids]
-    names_of = [other for other, _theirs in joined]
-    return [*apart, ("+".join([*names_of, name]), sids.union(*(theirs for _other, theirs in joined)))]
+def _together(rules: Iterable[tuple[Row, Sequence[str]]]) -> dict[str, Rule]:
+    """By the name of the first: HA makes one of the positive rules that share a resource."""
+    merged: list[list[tuple[str, Sequence[str]]]] = []
+    for entry, sids in rules:
+        if entry.get("affinity") != "positive" or not sids:
+            continue
+        joined = [each for each in merged if any(set(theirs) & set(sids) for _name, theirs in each)]
+        merged = [each for each in merged if each not in joined]
+        merged.append([*(part for each in joined for part in each), (str(entry.get("rule")), sids)])
+    result = {}
+    for parts in merged:
+        members = dict.fromkeys(sid for _name, theirs in parts for sid in theirs)
+        if len(members) > 1:
+            result[parts[0][0]] = _bound("+".join(name for name, _theirs in parts), "affinity", members)
+    return result
 
 
 def _bound(name: str, kind: RuleKind, sids: Iterable[str]) -> Rule:
