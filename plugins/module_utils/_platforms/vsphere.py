@@ -29,7 +29,7 @@ from ._vsphere.maintenance import in_maintenance, set_maintenance
 from ._vsphere.past import Past, read_past
 from ._vsphere.present import look
 from ._vsphere.privileges import MIGRATE, READ, names, require_privileges
-from ._vsphere.recent import migrations
+from ._vsphere.recent import Moves, migrations
 from ._vsphere.relocation import relocation
 from ._vsphere.rest import Rest
 from ._vsphere.session import Session
@@ -169,7 +169,7 @@ class VSpherePlatform:
                 lacking.privilege, lacking.kind, lacking.id, where=lacking.where, name=name
             ) from None
 
-    def _read(self, now: datetime) -> tuple[Inventory, Loads, Mapping[str, str | None]]:
+    def _read(self, now: datetime) -> tuple[Inventory, Loads, Moves]:
         inventory = read_inventory(self._session, self._place())
         hosts = {identity: vim.HostSystem(identity) for identity, found in inventory.hosts.items()}
         kinds = {"HostSystem": vim.HostSystem, "VirtualMachine": vim.VirtualMachine}
@@ -187,8 +187,7 @@ class VSpherePlatform:
             and found.text("runtime.connectionState") == "connected"
         ]
         loads = read_loads(self._session, measured, self._connection.window_seconds, now)
-        moving = migrations(self._session, self._place(), inventory.guests, inventory.tasks)
-        return inventory, loads, moving
+        return inventory, loads, migrations(self._session, self._place(), inventory.guests, inventory.tasks)
 
     def _tags(self, inventory: Inventory) -> tuple[Tags, tuple[Notice, ...]]:
         """The tags, or none and a notice: a cluster can be balanced without them."""

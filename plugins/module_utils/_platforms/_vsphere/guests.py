@@ -131,7 +131,7 @@ def is_agent(found: Found) -> bool:
     return key.startswith("com.vmware.vcenter.") and "agent" in kind
 
 
-def _is_pod(found: Found) -> bool:
+def is_pod(found: Found) -> bool:
     """A pod of a Supervisor. Virtual machines that the Supervisor runs are of the type VirtualMachine."""
     key, kind = _manager(found)
     return key == "com.vmware.vcenter.wcp" and "pod" in kind
@@ -177,7 +177,7 @@ def _blockers(found: Found, around: Surroundings) -> set[str]:
         blockers.add("balancing_disabled")
     if is_agent(found):
         blockers.add("agent")
-    if _is_pod(found):
+    if is_pod(found):
         blockers.add("vsphere_pod")
     if found.text("runtime.faultToleranceState") in _UNPROTECTED:
         blockers.add("fault_tolerance_unprotected")

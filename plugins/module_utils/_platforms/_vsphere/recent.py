@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..errors import PermissionMissing, Refused
 from .clusters import ClusterPlace
 from .collector import Found
 from .library import vim
@@ -48,10 +50,20 @@ def enters_maintenance(host: Found, tasks: Mapping[str, Found]) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """The guests that are being migrated, each with its target host, or None where vCenter does not say;
+    `trouble` is why not.
+    """
+
+    targets: Mapping[str, str | None] = field(default_factory=dict)
+    trouble: str | None = None
+
+
 def migrations(
     session: Session, place: ClusterPlace, guests: Mapping[str, Found], tasks: Mapping[str, Found]
-) -> Mapping[str, str | None]:
-    """The guests that are being migrated, each with its target host, or None where vCenter does not say.
+) -> Moves:
+    """What moves at this moment, whoever asked for it.
 
     A task does not name its target, but the event of its start does: one call where anything moves.
     """
@@ -62,11 +74,14 @@ def migrations(
         if task is not None and is_active(task) and is_move(task)
     }
     if not moving:
-        return {}
+        return Moves()
     starts = [datetime.fromisoformat(start) for start in map(_start, moving.values()) if start]
     since = min(starts) - _APART if starts else None
     targets: dict[str, str] = {}
-    response = session.call(session.manager("eventManager"), "QueryEvents", _filter(place, since))
+    try:
+        response = session.call(session.manager("eventManager"), "QueryEvents", _filter(place, since))
+    except (PermissionMissing, Refused) as error:
+        return Moves(dict.fromkeys(moving), str(error))
     for event in sorted(find_all(response, "returnval"), key=lambda event: int(text(event, "key") or 0)):
         guest, target = text(event, "vm/vm"), text(event, "destHost/host")
         start = _start(moving[guest]) if guest in moving else None
@@ -75,7 +90,7 @@ def migrations(
         created = datetime.fromisoformat(text(event, "createdTime") or "")
         if start is None or created >= datetime.fromisoformat(start) - _APART:
             targets[guest] = target
-    return {guest: targets.get(guest) for guest in moving}
+    return Moves({guest: targets.get(guest) for guest in moving})
 
 
 def _start(task: Found) -> str | None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from .hosts import cpu_model, cpu_vendor, host_of
 from .inventory import Inventory
 from .loads import Loads
 from .past import Past
+from .recent import Moves
 from .rules import balancing_disabled, drs_rules, fault_tolerance_rules, other_balancers
 from .tags import Tags
 from .targets import unreserved
@@ -27,7 +28,7 @@ def snapshot_of(
     place: ClusterPlace,
     inventory: Inventory,
     loads: Loads,
-    moving: Mapping[str, str | None],
+    moves: Moves,
     tags: Tags,
     past: Past,
     taken_at: datetime,
@@ -43,7 +44,7 @@ def snapshot_of(
         vendors=vendors,
         disabled=balancing_disabled(inventory.config),
         free=unreserved(inventory),
-        moving=moving,
+        moving=moves.targets,
     )
     hosts = [
         replace(host_of(found, inventory, loads, tags), cpu_features=_features(found, len(vendors)))
@@ -67,7 +68,11 @@ def snapshot_of(
         guests=tuple(sorted(guests, key=lambda guest: (guest.name, guest.id))),
         rules=(*rules, *fault_tolerance_rules(inventory.guests, {rule.name for rule in rules})),
         other_balancers=other_balancers(inventory.config),
-        notices=(*_load_notices(inventory, loads, window_seconds), *_read_notices(inventory)),
+        notices=(
+            *_move_notices(inventory, moves),
+            *_load_notices(inventory, loads, window_seconds),
+            *_read_notices(inventory),
+        ),
     )
 
 
@@ -75,6 +80,18 @@ def _features(host: Found, vendors: int) -> tuple[str, ...] | None:
     """Only what a guest may require: where all processors are of one vendor, no guest does."""
     vendor = cpu_vendor(host)
     return (f"vendor:{vendor}",) if vendor and vendors > 1 else None
+
+
+def _move_notices(inventory: Inventory, moves: Moves) -> Iterator[Notice]:
+    if moves.trouble is not None:
+        guests = tuple(
+            plain(inventory.guests[guest].text("name")) or guest for guest in sorted(moves.targets)
+        )
+        yield Notice(
+            text=f"where migrations under way lead to was not read: {moves.trouble}. Their guests are left "
+            "alone",
+            guests=guests,
+        )
 
 
 def _load_notices(inventory: Inventory, loads: Loads, wanted: int) -> Iterator[Notice]:
