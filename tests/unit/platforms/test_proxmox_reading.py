@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.answers import moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import GuestNow, HostNow
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
@@ -16,8 +18,7 @@ from ansible_collections.evenkeel.cluster.tests.unit.platforms import proxmox_cl
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.proxmox_clusters import GIB, RELEASES
 
-NOON = 1_795_212_000.0
-"2026-11-20T22:00:00Z"
+LONG_AGO = 86_400.0
 
 
 def read(platform: ProxmoxPlatform) -> Snapshot:
@@ -32,12 +33,16 @@ def test_reads_what_there_is(release: str, simulator: Simulate) -> None:
     expected = clusters.mixed(release)
     served = simulator("proxmox", expected, options=("--version", release, "--no-rules-as-ha"))
     connection = clusters.connection(served, window_seconds=3600)
-    found = read(ProxmoxPlatform(connection, clock=lambda: NOON))
+    before = time.time()
+    found = read(ProxmoxPlatform(connection, clock=lambda: LONG_AGO))
     for host, wanted in zip(found.hosts, expected.hosts, strict=True):
         assert host == wanted
     for guest, wanted_guest in zip(found.guests, expected.guests, strict=True):
         assert guest == wanted_guest
-    assert found == expected
+    # By the platform's clock, with which its tasks are dated too, not by that of the machine that reads.
+    assert moment(before) <= found.taken_at <= moment(time.time())
+    assert found.cluster.instance is not None
+    assert replace(found, taken_at=expected.taken_at, cluster=expected.cluster) == expected
 
 
 def test_a_generated_cluster_is_the_same_as_far_as_proxmox_tells(simulator: Simulate) -> None:
@@ -61,7 +66,7 @@ def test_a_generated_cluster_is_the_same_as_far_as_proxmox_tells(simulator: Simu
     ]
 
 
-def test_one_call_a_guest_three_a_node_and_a_dozen_besides(simulator: Simulate) -> None:
+def test_one_call_a_guest_five_a_node_and_some_besides(simulator: Simulate) -> None:
     expected = clusters.mixed("9.2")
     served = simulator("proxmox", expected)
     read(clusters.connect(served))
@@ -70,8 +75,9 @@ def test_one_call_a_guest_three_a_node_and_a_dozen_besides(simulator: Simulate) 
     online = sum(host.status == "online" for host in expected.hosts)
     configs = sum(count for call, count in made.items() if call.endswith("/config"))
     of_nodes = sum(count for call, count in made.items() if call.startswith("GET /nodes/")) - configs
-    assert (configs, of_nodes) == (running, 3 * online)
-    assert sum(made.values()) - configs - of_nodes <= 12
+    # Status, bridges, history, and migrations of machines and of containers; the certificates of one.
+    assert (configs, of_nodes) == (running, 5 * online + 1)
+    assert sum(made.values()) - configs - of_nodes <= 14
 
 
 def test_without_a_window_rates_and_pressure_of_guests_are_unknown_not_nothing(simulator: Simulate) -> None:
@@ -94,7 +100,9 @@ def test_the_first_sample_after_a_start_is_no_measurement(simulator: Simulate) -
     served.change_guest("100", power="running")
     found = read(clusters.connect(served))
     assert found.guests[0].used["cpu"] is None
+    assert found.guests[0].sources == {"cpu": "not_yet_measured"}
     assert found.guests[0].used["memory"] == 4 * GIB
+    assert found.guests[1].sources == {}
     assert found.guests[1].used["cpu"] == 0.25
 
 
@@ -110,6 +118,8 @@ def test_another_balancer_is_named(simulator: Simulate) -> None:
     assert read(clusters.connect(served)).other_balancers == ()
     served.switches(options={"crs": {"ha": "dynamic", "ha-auto-rebalance": 1}})
     assert read(clusters.connect(served)).other_balancers == ("Proxmox VE crs ha-auto-rebalance",)
+    served.switches(options={"crs": {"ha": "basic", "ha-auto-rebalance": 1}})
+    assert read(clusters.connect(served)).other_balancers == ()
 
 
 def test_a_single_node_goes_by_its_own_name(simulator: Simulate) -> None:
@@ -148,10 +158,11 @@ def test_looking_sees_places_locks_tasks_and_maintenance(simulator: Simulate) ->
     platform.start(clusters.request(100, "pve1", "pve2"))
     before = sum(clusters.calls(served).values())
     now = platform.look(["100", "101", "102", "999"])
-    assert sum(clusters.calls(served).values()) - before == 4
+    # One more says where the migration goes.
+    assert sum(clusters.calls(served).values()) - before == 5
     assert now.cluster == "prod"
     assert now.guests == {
-        "100": GuestNow(host="pve1", power="running", busy="it is locked (migrate)"),
+        "100": GuestNow(host="pve1", power="running", busy="a migration to pve2 is under way"),
         "101": GuestNow(host="pve1", power="running", busy="it is locked (backup)"),
         "102": GuestNow(host="pve2", power="running"),
     }
@@ -166,7 +177,7 @@ def test_a_finished_migration_is_remembered(simulator: Simulate) -> None:
     moved = platform.read().guests[0]
     assert moved.host == "pve2"
     assert moved.last_migrated_at is not None
-    assert replace(moved, last_migrated_at=None, used={}) == replace(
+    assert replace(moved, last_migrated_at=None, used={}, sources={}) == replace(
         clusters.guest(100, "pve2"), used={}, pressure={}
     )
 

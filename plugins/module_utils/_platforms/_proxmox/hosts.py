@@ -48,7 +48,7 @@ def host_of(
     if status == "online" and facts is None:
         status = "unknown"
     history = facts.history if facts else None
-    used = _used(entry, history, residents, window=window, measuring=measuring)
+    used = _used(entry, history, residents, window=window, measuring=measuring, answers=facts is not None)
     maintenance = in_maintenance(entry, cluster.node_states)
     usable = status != "online" or cluster.node_states.usable(name)
     features = facts.cpu_features if facts else None
@@ -91,7 +91,13 @@ def bridges_of(residents: Collection[GuestFacts]) -> set[str]:
 
 
 def _used(
-    entry: Row, history: History | None, residents: Collection[GuestFacts], *, window: int, measuring: bool
+    entry: Row,
+    history: History | None,
+    residents: Collection[GuestFacts],
+    *,
+    window: int,
+    measuring: bool,
+    answers: bool,
 ) -> Measured:
     present = node_present(entry, history)
     if not window:
@@ -99,7 +105,7 @@ def _used(
             return Measured({**present, "cpu": None}, {"cpu": "not_yet_measured"})
         return Measured(present)
     means = [(guest.present.loads, guest.mean.loads) for guest in residents if guest.mean]
-    if residents and not means:
+    if not answers or (residents and not means):
         return Measured(present, {key: "present" for key in ("cpu", "memory") if present[key] is not None})
     used = node_mean(present, means)
     return Measured(used if history else {**used, "network_io": None})
