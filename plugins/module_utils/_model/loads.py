@@ -46,9 +46,14 @@ def _local_places(host: Host) -> tuple[float, float | None]:
     return float(size), float(size - sum(place.free or 0 for place in places))
 
 
+def is_unmeasured(guest: Guest, resource: str) -> bool:
+    """Whether the guest has started or arrived so recently that its use is not measured yet."""
+    return guest.sources.get(resource) == "not_yet_measured" and guest.used.get(resource) is None
+
+
 def guest_used(guest: Guest, resource: str) -> float | None:
-    """What goes along when the guest moves. An unmeasured cpu or memory is taken to be as large as what was
-    assigned.
+    """What the guest needs where it goes. A cpu or memory that is not measured is taken to be as large as
+    what was assigned.
     """
     if resource == "storage":
         return None
@@ -58,11 +63,18 @@ def guest_used(guest: Guest, resource: str) -> float | None:
     return used
 
 
+def guest_load(guest: Guest, resource: str) -> float | None:
+    """The part of its host's measured use that goes along with the guest: nothing as long as it is not
+    measured yet.
+    """
+    return 0.0 if is_unmeasured(guest, resource) else guest_used(guest, resource)
+
+
 def guest_demand(guest: Guest, metric: str, demand: str) -> float | None:
     """What the guest weighs in a metric, by the policy's idea of weight."""
     if metric == "vcpu":
         return guest.assigned.get("cpu")
-    used = guest_used(guest, metric)
+    used = guest_load(guest, metric)
     assigned = guest.assigned.get(metric)
     if demand == "used" or assigned is None:
         return used
@@ -96,6 +108,6 @@ def pressure_shares(host: Host, guests: Sequence[Guest], metric: str) -> list[fl
     if stalled is None:
         return [None] * len(guests)
     resource = "disk_io" if metric == "pressure_io" else PRESSURES[metric]
-    uses = [guest_used(guest, resource) or 0.0 for guest in guests]
+    uses = [guest_load(guest, resource) or 0.0 for guest in guests]
     total = max(sum(uses), host.used.get(resource) or 0.0)
     return [stalled * use / total if total > 0 else 0.0 for use in uses]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from .loads import PRESSURES, guest_used, local_storage, pressure_shares
+from .loads import PRESSURES, guest_load, local_storage, pressure_shares
 from .snapshot import Guest, HostDatastore, Snapshot
 
 _NO_MOST = float("inf")
@@ -32,7 +32,7 @@ def moved(snapshot: Snapshot, targets: Mapping[str, str]) -> Snapshot:
         source, target = guest.host, targets[guest.id]
         if guest.is_on_host:
             for resource in set(used[source]) | set(used[target]):
-                amount = guest_used(guest, resource) or 0
+                amount = guest_load(guest, resource) or 0
                 _add(used[source], resource, -amount)
                 _add(used[target], resource, amount)
             for metric, stall in PRESSURES.items():

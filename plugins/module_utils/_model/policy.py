@@ -185,6 +185,11 @@ class Policy:
         "guests that may stay on a host that is to be emptied: they are not moved from it, and do not keep it "
         "from counting as emptied",
     ] = field(default_factory=Selector)
+    shut_down: Annotated[
+        Selector,
+        "guests that are shut down before a host that is to be emptied enters maintenance mode: they are not "
+        "moved from it either",
+    ] = field(default_factory=Selector)
     strict_selectors: Annotated[
         bool, "true: a selector or rule of the policy that matches nothing is an error, not a warning"
     ] = False

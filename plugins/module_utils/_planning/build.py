@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
+from .._model.loads import is_unmeasured
 from .._model.plan import Unresolved
 from .._model.policy import Policy
 from .._model.snapshot import Rule, Snapshot
@@ -15,13 +17,14 @@ from .along import left_alone
 from .conflicts import Sharing, leave_none, smallest_conflict
 from .domains import Domains
 from .errors import PlanningError
-from .guests import reachable, shape, stays_because
-from .hosts import needs, roles
+from .guests import reachable, refused, shape, stays_because
+from .hosts import Needs, needs, roles
 from .metrics import measure
 from .nowhere import Nowhere
 from .problem import Group, Problem, Vector
 from .rules import PINS, resolve
 from .units import group
+from .whereabouts import arriving, has_to_leave, place_of, stayers_of
 
 
 def build(snapshot: Snapshot, policy: Policy, *, makes_room: bool = False) -> Problem:
@@ -55,7 +58,7 @@ class _Builder:
         self.hosts, self.guests = snapshot.hosts, snapshot.guests
         self.host_index = {host.id: index for index, host in enumerate(self.hosts)}
         self.guest_index = {guest.id: index for index, guest in enumerate(self.guests)}
-        self.home = [self.host_index[guest.host] for guest in self.guests]
+        self.home = [self.host_index[place_of(guest, self.host_index)] for guest in self.guests]
         self.roles = roles(snapshot, policy, unresolved)
         self.needs = needs(snapshot, policy)
         self.stays = stays_because(snapshot, policy, self.roles, self.rules, others_stay=not makes_room)
@@ -67,24 +70,40 @@ class _Builder:
     def _masks(self) -> list[int]:
         """Where each guest may be, host rules included; 0 for one that has no place but the one it has."""
         cache: dict[tuple[object, ...], int] = {}
+        barred = refused(self.snapshot, self.policy)
         masks = []
         for guest, home in zip(self.guests, self.home, strict=True):
             least = self.hosts[home].version if self.policy.target_version == "not_older" else None
-            key = shape(guest, self.hosts[home], least)
+            key = shape(guest, self.hosts[home], least, barred)
             if key not in cache:
-                cache[key] = reachable(guest, self.hosts[home], self.hosts, self.roles, least)
+                cache[key] = reachable(guest, self.hosts[home], self.hosts, self.roles, least, barred)
             masks.append(cache[key] | (0 if self.roles.leaving[home] else 1 << home))
         places = tuple(masks)
         for rule in sorted(self.rules, key=lambda rule: (self._host_rule_broken(rule), rule.name)):
             if rule.strict and rule.kind in ("host_affinity", "host_anti_affinity"):
                 self._apply_host_rule(rule, masks, places)
+        self._keep_away_from_leavers(masks)
         return masks
+
+    def _keep_away_from_leavers(self, masks: list[int]) -> None:
+        """A guest that is being migrated is on the host that it leaves until that ends: who must not meet it
+        does not go there.
+        """
+        leaves = {guest.id: 1 << source for guest, source, _target in arriving(self.snapshot)}
+        for rule in self.rules if leaves else ():
+            if rule.strict and rule.kind == "anti_affinity":
+                for leaver in leaves.keys() & set(rule.guests):
+                    for name in rule.guests:
+                        guest = self.guest_index[name]
+                        if name != leaver and not leaves[leaver] >> self.home[guest] & 1:
+                            masks[guest] &= ~leaves[leaver]
 
     def _host_rule_broken(self, rule: Rule) -> bool:
         if rule.kind not in ("host_affinity", "host_anti_affinity"):
             return False
         inside = rule.kind == "host_affinity"
-        return any((self.guests[self.guest_index[g]].host in rule.hosts) != inside for g in rule.guests)
+        homes = (self.hosts[self.home[self.guest_index[guest]]].id for guest in rule.guests)
+        return any((home in rule.hosts) != inside for home in homes)
 
     def _apply_host_rule(self, rule: Rule, masks: list[int], places: Sequence[int]) -> None:
         """places: where each guest may be for all that host rules say."""
@@ -221,11 +240,24 @@ class _Builder:
             most = min((counts[host] for host in group_.domain), default=0) + group_.skew
         return [guest for guest in group_.guests if counts[self.home[guest]] > most]
 
+    def _with_unmeasured(self, members: Sequence[tuple[int, ...]]) -> Needs:
+        """What is not measured yet is not in the use of its host: it makes no room there when it leaves."""
+        moving = [guest for guests in members for guest in guests if self.guests[guest].sources]
+        if not moving:
+            return self.needs
+        used = [list(vector) for vector in self.needs.used]
+        for guest in moving:
+            for number, name in enumerate(("cpu", "memory")):
+                if is_unmeasured(self.guests[guest], name):
+                    used[self.home[guest]][number] += self.needs.guest[guest][number]
+        return replace(self.needs, used=tuple(tuple(vector) for vector in used))
+
     def _assemble(self, members: list[tuple[int, ...]], masks: list[int]) -> Problem:
         loads, wants = self.metrics.guest, self.needs.guest
         unit_load = [_sum([loads[guest] for guest in guests], len(self.metrics.names)) for guests in members]
         unit_need = [_sum([wants[guest] for guest in guests], len(self.needs.names)) for guests in members]
         fixed_load = [list(vector) for vector in self.metrics.host]
+        self.needs = self._with_unmeasured(members)
         fixed_need = [list(vector) for vector in self.needs.used]
         unit_of: dict[int, int] = {}
         for unit, guests in enumerate(members):
@@ -248,6 +280,7 @@ class _Builder:
         kinds: dict[Vector, int] = {}
         for scale in self.metrics.scale:
             kinds.setdefault(scale, len(kinds))
+        stay = stayers_of(self.snapshot, self.policy)
         crowded = {guest for group_ in self.groups for guest in self._crowded(group_)}
         return Problem(
             snapshot=self.snapshot,
@@ -261,6 +294,7 @@ class _Builder:
             needs=self.needs,
             groups=tuple(self.groups),
             stays=tuple(self.stays),
+            occupies=tuple(has_to_leave(guest, stay) for guest in self.guests),
             members=tuple(members),
             unit_home=tuple(
                 self.home[guests[0]] if len({self.home[guest] for guest in guests}) == 1 else -1

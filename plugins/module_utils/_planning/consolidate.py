@@ -26,10 +26,10 @@ def consolidation_of(problem: Problem) -> Consolidation:
 
 
 def running_by_host(problem: Problem, places: Sequence[int]) -> list[int]:
-    """How many running guests each host has."""
+    """How many guests each host has that keep it from being empty."""
     counts = [0] * len(problem.hosts)
     for guest, place in enumerate(places):
-        counts[place] += problem.guests[guest].power == "running"
+        counts[place] += problem.occupies[guest]
     return counts
 
 
@@ -49,7 +49,7 @@ def may_be_emptied(problem: Problem) -> list[int]:
     stuck = {
         home
         for guest, home in enumerate(problem.home)
-        if problem.guests[guest].power == "running" and problem.stays[guest] is not None
+        if problem.occupies[guest] and problem.stays[guest] is not None
     }
     chosen, leaving = closing(problem), problem.roles.leaving
     return [
@@ -91,7 +91,7 @@ class _Emptying:
         in_units = {guest for guests in problem.members for guest in guests}
         self.fixed = [0] * len(problem.hosts)
         for guest, home in enumerate(problem.home):
-            self.fixed[home] += problem.guests[guest].power == "running" and guest not in in_units
+            self.fixed[home] += problem.occupies[guest] and guest not in in_units
         self.kept = frozenset(state.forbidden)
         self.shut: set[int] = set()
 

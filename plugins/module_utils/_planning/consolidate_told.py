@@ -36,7 +36,11 @@ def why_consolidated(problem: Problem, after: ClusterState, source: int, target:
         f"{value:.0f} % {name.replace('_', ' ')}" for name, value in ends.items() if value is not None
     )
     aim = f"empties {leaves.name}"
-    if after.hosts[leaves.id].guests:
+    remain = sum(
+        home == source and item.is_on_host and not occupies
+        for item, home, occupies in zip(problem.guests, problem.home, problem.occupies, strict=True)
+    )
+    if after.hosts[leaves.id].guests > remain:
         aim = f"makes room on {leaves.name} for guests of hosts that become empty"
     return f"{aim}; {enters.name} ends at {figures}"
 
@@ -65,7 +69,7 @@ def _what_keeps(state: State, host: int, guests: int) -> str:
     fixed = [
         f"{problem.guests[guest].name} ({problem.stays[guest]})"
         for guest, home in enumerate(problem.home)
-        if home == host and problem.guests[guest].power == "running" and problem.stays[guest] is not None
+        if home == host and problem.occupies[guest] and problem.stays[guest] is not None
     ]
     if fixed:
         more = f" and {len(fixed) - 3} more" if len(fixed) > 3 else ""
@@ -110,7 +114,7 @@ def hosts_needed(problem: Problem) -> int:
     for need in range(len(problem.needs.names)):
         load = [0.0] * len(problem.hosts)
         for guest, home in enumerate(problem.home):
-            if problem.guests[guest].power == "running":
+            if problem.guests[guest].is_on_host:
                 load[home] += problem.needs.guest[guest][need]
         # What is too full to begin with may stay so.
         rooms = {

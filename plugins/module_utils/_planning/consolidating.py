@@ -23,6 +23,7 @@ from .problem import Problem
 from .search import place_like
 from .state import State
 from .undone import is_complete
+from .whereabouts import has_to_leave, stayers_of
 
 Solve = Callable[[Problem], State]
 Finish = Callable[[Problem, State], tuple[Plan, State]]
@@ -40,7 +41,7 @@ def consolidated(
     # What is to be empty in the end may still open a ring on the way.
     shelters = {guest: everywhere.unit_mask[unit] for guest, unit in everywhere.unit_of.items()}
     everywhere = replace(everywhere, shelters=shelters)
-    on = _without_empty(snapshot)
+    on = _without_empty(snapshot, policy)
     if on == snapshot:
         return _attempt(everywhere, solve, finish)
     found = _attempt(replace(build(on, policy), shelters=shelters), solve, finish)
@@ -55,7 +56,14 @@ def with_proof(problem: Problem, result: Plan) -> Plan:
     """The plan that also tells what is proven of the hosts that it empties, and of those that stay on.
     `problem`: before any host was chosen.
     """
-    on = sum(state.guests > 0 for state in result.after.hosts.values())
+    ends = {step.guest.id: step.target for step in result.migrations}
+    on = len(
+        {
+            ends.get(guest.id, problem.hosts[home].id)
+            for guest, home, occupies in zip(problem.guests, problem.home, problem.occupies, strict=True)
+            if occupies
+        }
+    )
     wanted = max(hosts_needed(problem), min(consolidation_of(problem).min_hosts, on))
     fewest, complete = result.proof.migrations_lower_bound, is_complete(result.unresolved)
     if complete:
@@ -82,8 +90,14 @@ def _wrong(result: Plan) -> int:
     return sum(not item.what.endswith(STAYS_ON) for item in result.unresolved)
 
 
-def _without_empty(snapshot: Snapshot) -> Snapshot:
-    running = {guest.host for guest in snapshot.guests if guest.power == "running"}
+def _without_empty(snapshot: Snapshot, policy: Policy) -> Snapshot:
+    stay = stayers_of(snapshot, policy)
+    running = {
+        host
+        for guest in snapshot.guests
+        if has_to_leave(guest, stay)
+        for host in (guest.host, guest.migrating_to)
+    }
     hosts = (host if host.id in running else replace(host, maintenance=True) for host in snapshot.hosts)
     return replace(snapshot, hosts=tuple(hosts))
 

@@ -36,7 +36,7 @@ def estimated(snapshot: Snapshot, policy: Policy) -> tuple[Snapshot, Policy]:
         return snapshot, policy
     sums: dict[str, dict[str, float | None]] = {host.id: dict.fromkeys(missing, 0.0) for host in online}
     for guest in snapshot.guests:
-        if guest.power == "running" and guest.host in sums:
+        if guest.is_on_host and guest.host in sums:
             for resource in missing:
                 before, part = sums[guest.host][resource], guest_used(guest, resource)
                 sums[guest.host][resource] = None if before is None or part is None else before + part

@@ -6,16 +6,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from .._model.errors import InputError
 from .._model.loads import guest_used, local_storage
+from .._model.moments import later
 from .._model.policy import Policy
-from .._model.snapshot import Guest, Host, Rule, Snapshot
+from .._model.snapshot import Guest, Host, Refusal, Rule, Snapshot
 from .hosts import Roles
 from .rest import rests_because
 from .select import select_guests
+from .whereabouts import Stayers, name_of, stayers_of
 
+# By guest and host.
+Refused = Mapping[str, Mapping[str, Refusal]]
+VENDOR = "vendor:"
 NUMBERS = re.compile(r"[0-9]+")
 
 
@@ -29,8 +35,11 @@ def stays_because(
     excluded = select_guests(snapshot.guests, policy.exclude.guests)
     at = {host.id: index for index, host in enumerate(snapshot.hosts)}
     allowed = frozenset(policy.allow_blockers)
+    stay = stayers_of(snapshot, policy)
+    packs = policy.goal == "consolidate"
     stays = [
-        _stays(
+        _is_left_alone(guest, snapshot.hosts, stay, leaving=packs or roles.leaving[at[guest.host]])
+        or _stays(
             guest, snapshot.hosts[at[guest.host]], roles.gives[at[guest.host]], guest.id in excluded, allowed
         )
         or rests
@@ -43,10 +52,24 @@ def stays_because(
     return stays
 
 
+def _is_left_alone(guest: Guest, hosts: Sequence[Host], stay: Stayers, *, leaving: bool) -> str | None:
+    """Why a guest is not ours to move, whatever the platform could do. leaving: its host may be emptied."""
+    if guest.platform_managed:
+        return "the platform itself moves it or shuts it down"
+    if guest.is_on_host and guest.migrating_to not in (None, guest.host):
+        return f"it is being migrated to {name_of(guest.migrating_to or '', hosts)} at this moment"
+    if leaving and guest.id in stay.shut_down:
+        return "it is to be shut down before its host enters maintenance mode"
+    if leaving and guest.id in stay.may_stay:
+        return "the policy lets it stay (may_stay)"
+    return None
+
+
 def _stays(guest: Guest, host: Host, gives: bool, excluded: bool, allowed: frozenset[str]) -> str | None:
     blockers = [blocker for blocker in guest.blockers if blocker not in allowed]
     if guest.power != "running":
-        return f"it is {guest.power if guest.power != 'unknown' else 'in an unknown state'}"
+        word = f" ({guest.run_state})" if guest.run_state else ""
+        return f"it is {guest.power if guest.power != 'unknown' else 'in an unknown state'}{word}"
     if not guest.migratable and blockers:
         return f"it can't be migrated: {', '.join(blockers)}"
     if not guest.migratable and not guest.blockers:
@@ -67,11 +90,28 @@ def _stays(guest: Guest, host: Host, gives: bool, excluded: bool, allowed: froze
     return None
 
 
-def reachable(guest: Guest, home: Host, hosts: Sequence[Host], roles: Roles, least: str | None) -> int:
-    """Bit mask of the hosts that could run it: receiving, with its datastores, networks, CPU model and
-    version; `least` is the least version that the policy wants besides.
+def refused(snapshot: Snapshot, policy: Policy) -> Refused:
+    """By guest and host what the platform's own check refused so recently that it is not tried again."""
+    if not policy.retry_refused_after or not snapshot.refusals:
+        return {}
+    try:
+        since = later(snapshot.taken_at, -policy.retry_refused_after)
+    except InputError as error:
+        raise error.under("snapshot.taken_at") from None
+    found: dict[str, dict[str, Refusal]] = {}
+    for refusal in sorted(snapshot.refusals, key=lambda refusal: refusal.at):
+        if refusal.at > since:
+            found.setdefault(refusal.guest, {})[refusal.host] = refusal
+    return found
+
+
+def reachable(
+    guest: Guest, home: Host, hosts: Sequence[Host], roles: Roles, least: str | None, barred: Refused
+) -> int:
+    """Bit mask of the hosts that could run it: receiving, with its datastores, networks, CPU and version;
+    `least` is the least version that the policy wants besides, `barred` what the platform refused.
     """
-    wanted = [fits for _name, fits in restrictions(guest, home, least)]
+    wanted = [fits for _name, fits in restrictions(guest, home, hosts, least, barred)]
     mask = 0
     for index, host in enumerate(hosts):
         if roles.receives[index] and all(fits(host) for fits in wanted):
@@ -79,8 +119,10 @@ def reachable(guest: Guest, home: Host, hosts: Sequence[Host], roles: Roles, lea
     return mask
 
 
-def restrictions(guest: Guest, home: Host, least: str | None) -> Iterator[tuple[str, Callable[[Host], bool]]]:
-    """What a host must have to run the guest, by a name for people; `least` as in reachable."""
+def restrictions(
+    guest: Guest, home: Host, hosts: Sequence[Host], least: str | None, barred: Refused
+) -> Iterator[tuple[str, Callable[[Host], bool]]]:
+    """What a host must have to run the guest, by a name for people; `least` and `barred` as in reachable."""
     local = local_storage(guest, home)
     for name in dict.fromkeys(disk.datastore for disk in guest.disks):
         if name not in local:
@@ -92,6 +134,17 @@ def restrictions(guest: Guest, home: Host, least: str | None) -> Iterator[tuple[
     yield "its CPU model", lambda host: (
         guest.cpu_models is None or host.cpu_model is None or host.cpu_model in guest.cpu_models
     )
+    for feature in guest.cpu_features:
+        is_vendor = feature.startswith(VENDOR)
+        text = f"CPU vendor {feature.removeprefix(VENDOR)}" if is_vendor else f"CPU feature {feature}"
+        yield text, partial(_has_feature, feature, home)
+    if guest.targets is not None:
+        names = ", ".join(name_of(host, hosts) for host in guest.targets[:10]) or "none"
+        yield f"its list of possible targets ({names})", partial(_is_among, frozenset(guest.targets))
+    if guest.id in barred:
+        against = barred[guest.id]
+        texts = [f"{name_of(host, hosts)}: {refusal.why}" for host, refusal in sorted(against.items())]
+        yield f"a refusal by the platform ({'; '.join(texts[:5])})", partial(_is_not_among, frozenset(against))
     yield "its hypervisor version", lambda host: (
         not _older(host.version, guest.min_version) and not _older(host.version, least)
     )
@@ -104,14 +157,31 @@ def _has_datastore(name: str, host: Host) -> bool:
 
 
 def _has_local_datastore(name: str, host: Host) -> bool:
-    return name in host.datastores and not host.datastores[name].shared
+    """Its disks are copied there, so that the datastore has to be open to new ones."""
+    place = host.datastores.get(name)
+    return place is not None and not place.shared and place.closed_because is None
+
+
+def _has_feature(name: str, home: Host, host: Host) -> bool:
+    """Where the features of a host are not known, only the CPU of its present host will do."""
+    if host.cpu_features is None:
+        return host.id == home.id or (host.cpu_model is not None and host.cpu_model == home.cpu_model)
+    return name in host.cpu_features
+
+
+def _is_among(ids: frozenset[str], host: Host) -> bool:
+    return host.id in ids
+
+
+def _is_not_among(ids: frozenset[str], host: Host) -> bool:
+    return host.id not in ids
 
 
 def _has_network(name: str, host: Host) -> bool:
     return name in host.networks
 
 
-def shape(guest: Guest, home: Host, least: str | None) -> tuple[object, ...]:
+def shape(guest: Guest, home: Host, least: str | None, barred: Refused) -> tuple[object, ...]:
     """Guests of one shape can reach the same hosts."""
     return (
         frozenset(d.datastore for d in guest.disks),
@@ -119,6 +189,10 @@ def shape(guest: Guest, home: Host, least: str | None) -> tuple[object, ...]:
         frozenset(guest.networks),
         guest.cpu_models,
         guest.min_version,
+        guest.cpu_features,
+        home.id if guest.cpu_features else None,
+        guest.targets,
+        tuple(barred.get(guest.id, {}).items()),
         home.dedicated,
         least,
     )

@@ -8,6 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .._model.loads import guest_used, host_capacity, host_used, local_storage
@@ -16,8 +17,11 @@ from .._model.policy import Limits, Policy
 from .._model.snapshot import Guest, Host, Snapshot
 from .errors import PlanningError
 from .select import select_hosts, there_are
+from .whereabouts import arriving
 
 ROUNDING = 1e-9
+# Hosts that are named for one reason.
+MOST_CLOSED = 8
 
 Vector = tuple[float, ...]
 
@@ -25,12 +29,14 @@ Vector = tuple[float, ...]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
     """By host index: which may receive, which may give, which count in the spread, and which must be
-    emptied."""
+    emptied. closed: why one receives nothing, in a word and in full.
+    """
 
     receives: tuple[bool, ...]
     gives: tuple[bool, ...]
     counts: tuple[bool, ...]
     leaving: tuple[bool, ...]
+    closed: tuple[tuple[str, str] | None, ...]
 
 
 def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> Roles:
@@ -41,9 +47,11 @@ def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> R
     targets = select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names")
     emptied = to_be_emptied(snapshot, policy) if policy.goal == "evacuate" else None
     receives, gives, counts, leaving = [], [], [], []
+    shut: list[tuple[str, str] | None] = []
     for host in snapshot.hosts:
         known = _limits_known(host, unresolved) if host.active else False
         receives.append(host.active and known and host.id not in targets)
+        shut.append(None if receives[-1] else _why_closed(host, excluded=host.id in targets))
         # A dead or unreachable host can give nothing: a live migration needs both ends.
         gives.append(host.status == "online" and host.id not in sources)
         # A host that takes no new guests can be overloaded all the same.
@@ -51,7 +59,39 @@ def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> R
         counts.append(open_ and not (host.id in sources and host.id in targets))
         wanted = host.maintenance if emptied is None else host.id in emptied
         leaving.append(host.status == "online" and wanted and host.id not in sources)
-    return Roles(receives=tuple(receives), gives=tuple(gives), counts=tuple(counts), leaving=tuple(leaving))
+    return Roles(
+        receives=tuple(receives),
+        gives=tuple(gives),
+        counts=tuple(counts),
+        leaving=tuple(leaving),
+        closed=tuple(shut),
+    )
+
+
+def _why_closed(host: Host, *, excluded: bool) -> tuple[str, str]:
+    because = f": {host.closed_because}" if host.closed_because else ""
+    if host.status != "online":
+        return "offline", f"it is {host.status}{because}"
+    if host.maintenance:
+        return "maintenance", f"it is in maintenance, or being emptied{because}"
+    if not host.schedulable:
+        return "closed", f"the platform lets no guest be started or received there{because}"
+    if excluded:
+        return "excluded", "policy.exclude.targets names it"
+    return "unknown load", "its capacity or use of cpu or memory is not known"
+
+
+def closed_hosts(hosts: Sequence[Host], roles: Roles, without: int | None = None) -> str:
+    """Why each of these hosts receives nothing, for people: in one line, those of one reason together."""
+    groups: dict[str, list[str]] = {}
+    for index, (host, why) in enumerate(zip(hosts, roles.closed, strict=True)):
+        if why is not None and index != without:
+            groups.setdefault(why[1], []).append(host.name)
+    parts = []
+    for text, names in groups.items():
+        more = f" and {len(names) - MOST_CLOSED} more" if len(names) > MOST_CLOSED else ""
+        parts.append(f"{', '.join(names[:MOST_CLOSED])}{more}: {text.removeprefix('it is ')}")
+    return "; ".join(parts)
 
 
 def to_be_emptied(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
@@ -142,15 +182,21 @@ def needs(snapshot: Snapshot, policy: Policy) -> Needs:
     )
     carried = [[0.0] * len(names) for _host in snapshot.hosts]
     for item, parts in zip(snapshot.guests, guest, strict=True):
-        if item.power == "running":
+        if item.is_on_host:
             carried[at[item.host]] = [a + b for a, b in zip(carried[at[item.host]], parts, strict=True)]
+    coming = [[0.0, 0.0] for _host in snapshot.hosts]
+    for item, _source, target in arriving(snapshot):
+        # A migration under way takes its room at both ends.
+        parts = tuple(_part(resource, item, {}) for resource in names)
+        carried[target] = [a + b for a, b in zip(carried[target], parts, strict=True)]
+        coming[target] = [a + b for a, b in zip(coming[target], parts[:2], strict=True)]
     used: list[Vector] = []
     plain: list[Vector] = []
     mending: list[Vector] = []
-    for host, sums in zip(snapshot.hosts, carried, strict=True):
+    for host, sums, more in zip(snapshot.hosts, carried, coming, strict=True):
         present = [
-            (host_used(host, name) or 0.0) if name in ("cpu", "memory") else total
-            for name, total in zip(names, sums, strict=True)
+            (host_used(host, name) or 0.0) + more[number] if number < len(more) else total
+            for number, (name, total) in enumerate(zip(names, sums, strict=True))
         ]
         used.append(tuple(present))
         for ceilings, rules in ((plain, False), (mending, True)):

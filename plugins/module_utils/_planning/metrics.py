@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from .._model.loads import (
     PRESSURES,
     guest_demand,
-    guest_used,
+    guest_load,
     host_capacity,
     host_used,
     local_storage,
@@ -24,6 +24,7 @@ from .._model.policy import Policy
 from .._model.snapshot import Snapshot
 from .hosts import Roles
 from .problem import Metrics
+from .whereabouts import arriving
 
 # The limit of a metric that is not levelled as long as no host has enough of it in use.
 ANY_SPREAD = 1e6
@@ -59,10 +60,15 @@ def measure(
             continue
         weights = _weights(snapshot, policy, metric, home)
         totals = [value or 0.0 for value in used]
+        for guest, source, target in arriving(snapshot):
+            # A migration under way is judged by where it ends.
+            load = 0.0 if metric in PRESSURES else guest_load(guest, metric) or 0.0
+            totals[source] = max(0.0, totals[source] - load)
+            totals[target] += load
         if metric == "vcpu" or (policy.demand != "used" and metric in ("cpu", "memory")):
             for guest, host, weight in zip(snapshot.guests, home, weights, strict=True):
-                if guest.power == "running":
-                    totals[host] += weight - (guest_used(guest, metric) or 0.0)
+                if guest.is_on_host:
+                    totals[host] += weight - (guest_load(guest, metric) or 0.0)
         names.append(metric)
         inside = set(known)
         scales.append([100.0 / (capacity[i] or 1.0) if i in inside else 0.0 for i in range(len(capacity))])

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
 from .conflicts import Mask, leave_none, smallest_conflict
-from .guests import restrictions, shape
-from .hosts import Roles
+from .guests import refused, restrictions, shape
+from .hosts import Roles, closed_hosts
 
 
 class Nowhere:
@@ -19,7 +19,9 @@ class Nowhere:
 
     def __init__(self, snapshot: Snapshot, policy: Policy, roles: Roles, home: Sequence[int]) -> None:
         self.hosts, self.guests, self.home = snapshot.hosts, snapshot.guests, home
+        self.roles = roles
         self.not_older = policy.target_version == "not_older"
+        self.barred = refused(snapshot, policy)
         self.receiving = sum(1 << host for host, receives in enumerate(roles.receives) if receives)
         self.masks: dict[tuple[object, ...], Mapping[str, Mask]] = {}
 
@@ -43,7 +45,8 @@ class Nowhere:
         """
         places = self.receiving & ~(1 << self.home[guests[0]])
         if not places:
-            return "no other host takes guests"
+            why = closed_hosts(self.hosts, self.roles, without=self.home[guests[0]])
+            return f"no other host takes guests{f' ({why})' if why else ''}"
         wanted: dict[str, Mask] = {}
         for guest in guests:
             of = f" of {self.guests[guest].name}" if len(guests) > 1 else ""
@@ -58,11 +61,11 @@ class Nowhere:
     def _restrictions(self, guest: int) -> Mapping[str, Mask]:
         home = self.hosts[self.home[guest]]
         least = home.version if self.not_older else None
-        key = shape(self.guests[guest], home, least)
+        key = shape(self.guests[guest], home, least, self.barred)
         if key not in self.masks:
             self.masks[key] = {
                 name: sum(1 << index for index, host in enumerate(self.hosts) if fits(host))
-                for name, fits in restrictions(self.guests[guest], home, least)
+                for name, fits in restrictions(self.guests[guest], home, self.hosts, least, self.barred)
             }
         return self.masks[key]
 

@@ -9,6 +9,7 @@ from .._model.plan import Plan, Proof, Unresolved
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
 from .judge import present_state
+from .remarks import unseen
 
 
 def defers(snapshot: Snapshot, policy: Policy) -> bool:
@@ -38,6 +39,7 @@ def left_to_others(snapshot: Snapshot, policy: Policy) -> Plan:
         snapshot_digest=snapshot.digest(),
         remembered_at=snapshot.remembered_at,
         policy=policy,
+        notices=tuple(unseen(snapshot)),
         status="unchanged",
         migrations=(),
         before=state,

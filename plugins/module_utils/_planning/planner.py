@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from .._model.loads import is_unmeasured
 from .._model.plan import MigrationKind, Plan
 from .._model.policy import Policy
 from .._model.snapshot import Snapshot
@@ -28,12 +29,15 @@ from .moves import go_home
 from .order import order
 from .others import defers, left_to_others
 from .problem import SETTLED, Problem
+from .remarks import remarks
 from .schedule import Order
 from .search import place_like
 from .select import select_guests, select_hosts
 from .state import State
 from .told import told
+from .unmatched import inspected
 from .verify import Barred, verify
+from .whereabouts import stayers_of
 
 MOST_LOOKS = 4
 MOST_DETOURS = 3
@@ -55,6 +59,7 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
 
     if defers(snapshot, policy):
         return left_to_others(snapshot, policy)
+    unmatched = inspected(snapshot, policy)
     known, wanted = estimated(arranged(snapshot, policy), policy)
     open_hosts = closed(known, wanted)
     problem, result = _planned(open_hosts, wanted, spent)
@@ -62,7 +67,11 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
         problem, result = _planned(open_hosts, more, spent)
     _check(problem, result, open_hosts)
     return replace(
-        result, policy=policy, snapshot_digest=snapshot.digest(), remembered_at=snapshot.remembered_at
+        result,
+        policy=policy,
+        snapshot_digest=snapshot.digest(),
+        remembered_at=snapshot.remembered_at,
+        notices=(*remarks(problem), *unmatched),
     )
 
 
@@ -75,7 +84,7 @@ def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> 
     looks = MOST_LOOKS if policy.max_migrations is None else 0
     while looks and result.status != "balanced":
         later, further, end = _look(apply_plan(snapshot, result), policy, spent)
-        if not further.migrations:
+        if not further.migrations or _rests_on_guesses(problem, result):
             break
         whole = _joined(problem, later)
         start = place_like(whole, end.places())
@@ -89,6 +98,15 @@ def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> 
     if policy.goal == "consolidate":
         result = with_proof(build(snapshot, policy), result)
     return problem, result
+
+
+def _rests_on_guesses(problem: Problem, result: Plan) -> bool:
+    """Whether it moves what is not measured yet: how the cluster would be after that is not known."""
+    moved = {step.guest.id for step in result.migrations}
+    return any(
+        guest.id in moved and any(is_unmeasured(guest, name) for name in ("cpu", "memory"))
+        for guest in problem.guests
+    )
 
 
 def _look(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tuple[Problem, Plan, State]:
@@ -185,6 +203,7 @@ def _check(problem: Problem, result: Plan, open_hosts: Snapshot) -> None:
         sources=select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
         targets=select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
         guests=select_guests(snapshot.guests, policy.exclude.guests),
+        may_stay=stayers_of(snapshot, policy).all,
         shelters=frozenset(host.id for host in open_hosts.hosts if host.active and host.id in now_closed),
     )
     defects = verify(snapshot, policy, problem.rules, result, barred)

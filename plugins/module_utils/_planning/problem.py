@@ -66,6 +66,7 @@ class Problem:
     is by kind and unit. crowded: units that stand where a broken rule wants fewer. makes_room: with goal
     evacuate, whether guests of other hosts may move as well; no more than it takes then. shelters: by guest,
     a bit mask of hosts where it may wait on its way, among them some that are to be empty in the end.
+    occupies: by guest, whether its host is not empty as long as it is there.
     """
 
     snapshot: Snapshot
@@ -79,6 +80,7 @@ class Problem:
     needs: Needs
     groups: tuple[Group, ...]
     stays: tuple[str | None, ...]
+    occupies: tuple[bool, ...]
     members: tuple[tuple[int, ...], ...]
     unit_home: tuple[int, ...]
     unit_mask: tuple[int, ...]

@@ -103,7 +103,7 @@ def _what_keeps(state: State, host: int) -> str:
     fixed = [
         guest
         for guest, home in enumerate(problem.home)
-        if home == host and problem.guests[guest].power == "running" and problem.stays[guest] is not None
+        if home == host and problem.guests[guest].is_on_host and problem.stays[guest] is not None
     ]
     if not movable:
         return f"none of its {len(fixed)} guests may be moved" if fixed else "it runs no guests"

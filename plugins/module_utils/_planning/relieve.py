@@ -96,7 +96,7 @@ class _Relieving:
         in_units = {guest for guests in problem.members for guest in guests}
         self.fixed = [0] * len(problem.hosts)
         for guest, home in enumerate(problem.home):
-            if problem.guests[guest].power == "running" and guest not in in_units:
+            if problem.guests[guest].is_on_host and guest not in in_units:
                 self.fixed[home] += 1
         self.known = [
             all(problem.metrics.scale[host][i] for i, top in enumerate(self.ceilings) if top < NONE)

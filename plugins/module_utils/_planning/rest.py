@@ -9,10 +9,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .._model.errors import InputError
+from .._model.loads import is_unmeasured
 from .._model.moments import later
 from .._model.policy import Policy
 from .._model.snapshot import Guest, Rule, Snapshot
 from .hosts import Roles
+from .whereabouts import place_of
+
+NAMES = {"cpu": "CPU", "disk_io": "disk I/O", "network_io": "network I/O"}
 
 
 def rests_because(
@@ -21,9 +25,10 @@ def rests_because(
     """By guest index: why it is not moved yet, None for one that rests no more or never did.
 
     "Now" is the moment of the snapshot. A guest whose host is to be emptied never rests, and one that only
-    cools down is moved when a strict rule that it is under is broken.
+    cools down, or is not measured yet, is moved when a strict rule that it is under is broken.
     """
-    if not policy.cool_down and not policy.retry_after:
+    fresh = policy.demand != "assigned" and any(guest.sources for guest in snapshot.guests)
+    if not policy.cool_down and not policy.retry_after and not fresh:
         return [None] * len(snapshot.guests)
     try:
         warm_since = later(snapshot.taken_at, -policy.cool_down)
@@ -39,6 +44,7 @@ def rests_because(
             why = _failed(guest, failed_since, policy.retry_after)
             if why is None and guest.id not in needed:
                 why = _warm(guest, warm_since, policy.cool_down)
+                why = why or (_unmeasured(guest, policy) if fresh else None)
         found.append(why)
     return found
 
@@ -57,9 +63,19 @@ def _warm(guest: Guest, since: str, seconds: float) -> str | None:
     return f"it was migrated at {at}, and cool_down is {seconds:g} s"
 
 
+def _unmeasured(guest: Guest, policy: Policy) -> str | None:
+    wanted = dict.fromkeys(("cpu", "memory", *policy.metrics))
+    names = [NAMES.get(name, name) for name in wanted if is_unmeasured(guest, name)]
+    if not names:
+        return None
+    verb = "is" if len(names) == 1 else "are"
+    return f"its {' and '.join(names)} {verb} not measured yet: it started or arrived a moment ago"
+
+
 def _under_broken_rules(snapshot: Snapshot, rules: Sequence[Rule]) -> set[str]:
     """The guests of every strict rule that does not hold as things are."""
-    at = {guest.id: guest.host for guest in snapshot.guests}
+    known = {host.id for host in snapshot.hosts}
+    at = {guest.id: place_of(guest, known) for guest in snapshot.guests}
     active = [host.id for host in snapshot.hosts if host.active]
     return {guest for rule in rules if rule.strict and _broken(rule, at, active) for guest in rule.guests}
 

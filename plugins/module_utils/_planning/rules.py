@@ -66,7 +66,7 @@ def _rules_of(spec: RuleSpec, snapshot: Snapshot, field: str) -> list[Rule]:
     if spec.hosts is not None:
         chosen = select_hosts(snapshot.hosts, spec.hosts, f"{field}.hosts")
         hosts = tuple(host.id for host in snapshot.hosts if host.id in chosen)
-    least = 1 if spec.kind in PINS else spec.min_members
+    least = least_members(spec)
     return [
         Rule(
             name=name,
@@ -78,13 +78,19 @@ def _rules_of(spec: RuleSpec, snapshot: Snapshot, field: str) -> list[Rule]:
             max_skew=spec.max_skew,
             weight=spec.weight,
         )
-        for name, members in _groups(spec, snapshot).items()
+        for name, members in groups(spec, snapshot).items()
         if len(members) >= least
     ]
 
 
-def _groups(spec: RuleSpec, snapshot: Snapshot) -> Mapping[str, Sequence[str]]:
-    groups: dict[str, list[str]] = {}
+def least_members(spec: RuleSpec) -> int:
+    """Guests that a rule must have to be one."""
+    return 1 if spec.kind in PINS else spec.min_members
+
+
+def groups(spec: RuleSpec, snapshot: Snapshot) -> Mapping[str, Sequence[str]]:
+    """By the name of the rule that comes of them, the guests that a spec puts together."""
+    found: dict[str, list[str]] = {}
     # A template never runs, so where it lies says nothing about how a service is spread.
     guests = [guest for guest in snapshot.guests if "template" not in guest.blockers]
     start = spec.name or spec.by
@@ -93,8 +99,8 @@ def _groups(spec: RuleSpec, snapshot: Snapshot) -> Mapping[str, Sequence[str]]:
         return {start: [guest.id for guest in guests if guest.id in selected]}
     for guest in guests:
         for key in _keys(spec, guest):
-            groups.setdefault(f"{start}:{key}", []).append(guest.id)
-    return groups
+            found.setdefault(f"{start}:{key}", []).append(guest.id)
+    return found
 
 
 def _keys(spec: RuleSpec, guest: Guest) -> Iterable[str]:

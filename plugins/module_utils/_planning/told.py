@@ -28,6 +28,7 @@ from .bounds import is_out_of_reach, spread_bound
 from .consolidate_told import emptied
 from .explain import Reasons
 from .hops import Hop
+from .hosts import closed_hosts
 from .judge import cluster_state
 from .problem import SETTLED, Problem
 from .relieve import overloaded, points_before
@@ -151,7 +152,7 @@ def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> lis
         found.append(
             Unresolved(
                 what=f"cluster {problem.snapshot.cluster.name}",
-                why="no host may receive guests: each is in maintenance, offline, closed or excluded",
+                why=f"no host may receive guests: {closed_hosts(problem.hosts, problem.roles)}",
             )
         )
     if problem.policy.goal == "evacuate":

@@ -150,11 +150,11 @@ def stranded(problem: Problem, places: Sequence[int]) -> list[Unresolved]:
 
 
 def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
-    """The running guests of a host."""
+    """The guests of a host that would have to leave for it to be empty."""
     return [
         guest
         for guest, place in enumerate(places)
-        if place == host and problem.guests[guest].power == "running"
+        if place == host and problem.occupies[guest]
     ]
 
 
@@ -197,7 +197,7 @@ def immovable(problem: Problem, places: Sequence[int], after: ClusterState) -> t
             guest=GuestRef(id=guest.id, name=guest.name), host=problem.hosts[places[number]].id, why=why
         )
         for number, (guest, why) in enumerate(zip(problem.guests, problem.stays, strict=True))
-        if why is not None and guest.power == "running" and (guest.id in concerned or places[number] in hot)
+        if why is not None and guest.is_on_host and (guest.id in concerned or places[number] in hot)
     )[:MOST_IMMOVABLE]
 
 

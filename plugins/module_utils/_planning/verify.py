@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from .._model.moments import later
 from .._model.plan import Migration, Plan
 from .._model.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
@@ -23,11 +24,12 @@ from .verify_replay import Replay
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Barred:
     """Ids that the policy's exclusions name. shelters: hosts that take part no more, but are on, so that a
-    guest may be parked there."""
+    guest may be parked there. may_stay: guests that do not leave hosts in maintenance."""
 
     sources: frozenset[str] = field(default_factory=frozenset)
     targets: frozenset[str] = field(default_factory=frozenset)
     guests: frozenset[str] = field(default_factory=frozenset)
+    may_stay: frozenset[str] = field(default_factory=frozenset)
     shelters: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -48,7 +50,7 @@ def verify(
         *replay.capacity_defects(),
         *(text for rule in rules for text in replay.rule_defects(rule)),
         *along_defects(snapshot, rules, plan.migrations),
-        *goal_defects(snapshot, policy, plan),
+        *goal_defects(snapshot, policy, plan, barred.may_stay),
     )
 
 
@@ -68,6 +70,7 @@ def _step_defects(
 ) -> Iterable[str]:
     hosts = {host.id: host for host in snapshot.hosts}
     guests = {guest.id: guest for guest in snapshot.guests}
+    refused = _refused(snapshot, policy)
     before: dict[str, tuple[int, str]] = {}
     earlier: dict[int, set[int]] = {}
     for migration in migrations:
@@ -87,6 +90,8 @@ def _step_defects(
         why = _may_not_move(guest, hosts[guest.host], policy, barred) or _may_not_arrive(
             guest, hosts[guest.host], replace(target, maintenance=False) if waits else target, policy, barred
         )
+        if not why and (guest.id, target.id) in refused:
+            why = "the platform has refused this a short while ago"
         if why:
             yield f"{label}: {why}"
     for name, (step, place) in before.items():
@@ -97,6 +102,12 @@ def _step_defects(
 def _may_not_move(guest: Guest, host: Host, policy: Policy, barred: Barred) -> str:
     if guest.power != "running" or guest.id in barred.guests:
         return "the guest may not move"
+    if guest.platform_managed:
+        return "the guest is for the platform to move"
+    if guest.migrating_to is not None and guest.migrating_to != guest.host:
+        return "the guest is being migrated already"
+    if host.maintenance and guest.id in barred.may_stay:
+        return "the guest may stay on its host"
     if not guest.migratable and not (guest.blockers and set(guest.blockers) <= set(policy.allow_blockers)):
         return "the guest can't be migrated"
     if host.status != "online" or host.id in barred.sources:
@@ -113,15 +124,30 @@ def _may_not_arrive(guest: Guest, home: Host, target: Host, policy: Policy, barr
         there, here = target.datastores.get(disk.datastore), home.datastores.get(disk.datastore)
         if there is None or (here is not None and here.shared != there.shared):
             return f"the target lacks datastore {disk.datastore}"
+        if here is not None and not here.shared and there.closed_because is not None:
+            return f"the target's datastore {disk.datastore} takes no new disks"
     if not set(guest.networks) <= set(target.networks):
         return "the target lacks a network"
     if guest.cpu_models is not None and target.cpu_model and target.cpu_model not in guest.cpu_models:
         return f"the target's CPU model is {target.cpu_model}"
+    if guest.targets is not None and target.id not in guest.targets:
+        return "the target is none of those that it can be migrated to"
+    lacks = set(guest.cpu_features) - set(target.cpu_features or ())
+    same = target.cpu_features is None and target.cpu_model is not None and target.cpu_model == home.cpu_model
+    if lacks and not same:
+        return f"the target is not known to have CPU feature {min(lacks)}"
     for least in (guest.min_version, home.version if policy.target_version == "not_older" else None):
         have, want = _numbers(target.version or ""), _numbers(least or "")
         if have and want and have < want:
             return f"the target's version is {target.version}"
     return ""
+
+
+def _refused(snapshot: Snapshot, policy: Policy) -> set[tuple[str, str]]:
+    if not policy.retry_refused_after or not snapshot.refusals:
+        return set()
+    since = later(snapshot.taken_at, -policy.retry_refused_after)
+    return {(refusal.guest, refusal.host) for refusal in snapshot.refusals if refusal.at > since}
 
 
 def _numbers(version: str) -> list[int]:

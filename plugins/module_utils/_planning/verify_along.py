@@ -17,7 +17,7 @@ def along_defects(
     """Where one guest takes others along, all of them end on its target by one migration each, and as soon as
     one of them may go there is room for all.
     """
-    homes = {guest.id: guest.host for guest in snapshot.guests}
+    homes = {guest.id: guest.migrating_to or guest.host for guest in snapshot.guests}
     hops: dict[str, list[Migration]] = {}
     for migration in migrations:
         hops.setdefault(migration.guest.id, []).append(migration)

@@ -9,7 +9,7 @@ Private to the collection.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from .._model.goals import Consolidation, Relief
 from .._model.plan import Plan
@@ -17,16 +17,22 @@ from .._model.policy import Policy
 from .._model.snapshot import Guest, Snapshot
 
 TOLERANCE = 1e-6
+# A guest in one of these states holds memory, or may.
+HOLDING = ("running", "unknown")
 # Storage and pressures are shares of what hosts report, which the search alone reckons with.
 SUMMED = ("vcpu", "cpu", "memory", "disk_io", "network_io")
 
 
-def goal_defects(snapshot: Snapshot, policy: Policy, plan: Plan) -> Iterable[str]:
-    """Everything that is wrong with the plan for its goal, in sentences."""
+def goal_defects(
+    snapshot: Snapshot, policy: Policy, plan: Plan, may_stay: frozenset[str] = frozenset()
+) -> Iterable[str]:
+    """Everything that is wrong with the plan for its goal, in sentences. may_stay: guests with which a host
+    counts as empty.
+    """
     if policy.goal == "relieve" and policy.relieve is not None:
         yield from _relief_defects(snapshot, policy, policy.relieve, plan)
     elif policy.goal == "consolidate":
-        yield from _consolidation_defects(snapshot, policy.consolidate or Consolidation(), plan)
+        yield from _consolidation_defects(snapshot, policy.consolidate or Consolidation(), plan, may_stay)
 
 
 def _relief_defects(snapshot: Snapshot, policy: Policy, relief: Relief, plan: Plan) -> Iterable[str]:
@@ -57,11 +63,11 @@ def _percents(
         used = {metric: 0.0 if metric == "vcpu" else host.used.get(metric) for metric in SUMMED}
         totals[host.id] = {metric: value for metric, value in used.items() if value is not None}
     for guest in snapshot.guests:
-        if guest.power != "running":
+        if guest.power not in HOLDING:
             continue
         for metric in totals[guest.host]:
             totals[guest.host][metric] -= 0.0 if metric == "vcpu" else _used(guest, metric)
-        place = totals[places.get(guest.id, guest.host)]
+        place = totals[places.get(guest.id, _home(guest, totals))]
         for metric in place:
             place[metric] += _weight(guest, metric, policy)
     capacity = {
@@ -78,8 +84,16 @@ def _percents(
     }
 
 
+def _home(guest: Guest, hosts: Container[str]) -> str:
+    """Where it is, or where a migration under way takes it."""
+    going = guest.migrating_to
+    return going if going is not None and going in hosts else guest.host
+
+
 def _used(guest: Guest, metric: str) -> float:
     used = guest.used.get(metric)
+    if used is None and guest.sources.get(metric) == "not_yet_measured":
+        return 0.0
     if used is None and metric in ("cpu", "memory"):
         used = guest.assigned.get(metric)
     return used or 0.0
@@ -94,13 +108,19 @@ def _weight(guest: Guest, metric: str, policy: Policy) -> float:
     return max(used, given) if policy.demand == "max" else given
 
 
-def _consolidation_defects(snapshot: Snapshot, wants: Consolidation, plan: Plan) -> Iterable[str]:
+def _consolidation_defects(
+    snapshot: Snapshot, wants: Consolidation, plan: Plan, may_stay: frozenset[str]
+) -> Iterable[str]:
     """Enough hosts stay on, those that are chosen become empty, and those named as empty are."""
     hosts = {host.id: host for host in snapshot.hosts}
     goes = {move.guest.id: move.target for move in plan.migrations}
-    running = [guest for guest in snapshot.guests if guest.power == "running"]
-    before = Counter(guest.host for guest in running)
-    after = Counter(goes.get(guest.id, guest.host) for guest in running)
+    counting = [
+        guest
+        for guest in snapshot.guests
+        if guest.power in HOLDING and not guest.platform_managed and guest.id not in may_stay
+    ]
+    before = Counter(_home(guest, hosts) for guest in counting)
+    after = Counter(goes.get(guest.id, _home(guest, hosts)) for guest in counting)
     chosen = {
         move.source for move in plan.migrations if move.kind == "consolidate" and not after[move.source]
     }

@@ -9,7 +9,7 @@ Private to the collection.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -18,6 +18,8 @@ from .._model.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
 
 TOLERANCE = 1e-6
+# A guest in one of these states holds memory, or may.
+HOLDING = ("running", "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +50,13 @@ def verify_placement(
     ]
     if defects:
         return tuple(defects)
-    at = {guest.id: guest.host for guest in snapshot.guests} | {one.id: one.host for one in seated}
+    at = {guest.id: _home(guest, hosts) for guest in snapshot.guests} | {one.id: one.host for one in seated}
     return (
         *_overfull(snapshot, policy, seated, hosts),
         *_too_little_storage(seated, hosts),
         *_shared_devices(seated, hosts),
         *(text for rule in rules if rule.strict for text in _broken(rule, at, snapshot, seated)),
-        *_meetings(apart, at),
+        *_meetings(apart, at, {guest.id: guest.host for guest in snapshot.guests}),
         *(_unspared(snapshot, policy, seated, barred, spare) if spare and seated else ()),
     )
 
@@ -88,6 +90,8 @@ def _wrong_datastores(one: Seated, host: Host) -> Iterable[str]:
         store = host.datastores.get(name)
         if store is None:
             yield f"it lacks datastore {name}"
+        elif store.closed_because is not None:
+            yield f"datastore {name} takes no new disks"
         elif disk.datastore is not None and disk.datastore != name and not fnmatchcase(name, disk.datastore):
             yield f"datastore {name} was not asked for"
         elif disk.kind is not None and store.kind != disk.kind:
@@ -112,8 +116,8 @@ def _overfull(
 def _residents(snapshot: Snapshot, wanted: set[str]) -> dict[str, list[Guest]]:
     found: dict[str, list[Guest]] = {}
     for guest in snapshot.guests:
-        if guest.host in wanted and guest.power == "running":
-            found.setdefault(guest.host, []).append(guest)
+        for host in {guest.host, guest.migrating_to} & wanted if guest.power in HOLDING else ():
+            found.setdefault(str(host), []).append(guest)
     return found
 
 
@@ -128,7 +132,8 @@ def _accounts(
         usable = max(0.0, (host.capacity.get(name) or 0.0) - (host.reserved.get(name) or 0.0))
         kept = limits.memory_reserve if name == "memory" else 0
         more = sum(_taken(wanted, name) for wanted in arrivals)
-        yield name, host.used.get(name) or 0.0, more, usable * percent / 100 - kept
+        coming = sum(_part(guest, name) for guest in here if guest.host != host.id)
+        yield name, (host.used.get(name) or 0.0) + coming, more, usable * percent / 100 - kept
         ratio = ratios[name]
         if ratio is not None:
             given = sum(guest.assigned.get(name) or 0.0 for guest in here)
@@ -136,6 +141,11 @@ def _accounts(
     most = [limit for limit in (limits.max_guests, host.max_guests) if limit is not None]
     if most:
         yield "guests", len(here), len(arrivals), min(most)
+
+
+def _part(guest: Guest, name: str) -> float:
+    used = guest.used.get(name)
+    return (guest.assigned.get(name) or 0.0) if used is None else used
 
 
 def _given(wanted: WantedVm, name: str) -> float:
@@ -219,10 +229,18 @@ def _broken(rule: Rule, at: Mapping[str, str], snapshot: Snapshot, seated: Seque
             yield f"rule {rule.name}: counts differ by {max(counts) - min(counts)}"
 
 
-def _meetings(apart: Mapping[str, frozenset[str]], at: Mapping[str, str]) -> Iterable[str]:
+def _home(guest: Guest, hosts: Container[str]) -> str:
+    """Where it is, or where a migration under way takes it."""
+    going = guest.migrating_to
+    return going if going is not None and going in hosts else guest.host
+
+
+def _meetings(
+    apart: Mapping[str, frozenset[str]], at: Mapping[str, str], present: Mapping[str, str]
+) -> Iterable[str]:
     for guest, others in apart.items():
         for other in others:
-            if guest in at and other in at and at[guest] == at[other]:
+            if guest in at and other in at and at[guest] in (at[other], present.get(other)):
                 yield f"{guest} and {other} are both on {at[guest]}"
 
 
@@ -244,11 +262,7 @@ def _unspared(
                 rows = {row[0]: row for row in _accounts(host, here, [], policy)}
                 _what, now, _more, limit = rows[name]
                 left = max(0.0, limit - now)
-                parts = (guest.used.get(name) for guest in here)
-                carried = sum(
-                    (guest.assigned.get(name) or 0.0) if part is None else part
-                    for part, guest in zip(parts, here, strict=True)
-                )
+                carried = sum(_part(guest, name) for guest in here)
                 free.append(left)
                 reach.append(left + carried)
             coming = sum(_taken(one.wanted, name) for one in seated if one.wanted.dedicated is dedicated)

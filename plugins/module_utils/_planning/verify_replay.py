@@ -20,6 +20,8 @@ from .._model.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
 
 TOLERANCE = 1e-6
+# A guest in one of these states holds memory, or may.
+HOLDING = ("running", "unknown")
 
 
 class Replay:
@@ -31,6 +33,11 @@ class Replay:
         self.snapshot, self.policy, self.rules, self.migrations = snapshot, policy, rules, migrations
         self.hosts = {host.id: host for host in snapshot.hosts}
         self.guests = {guest.id: guest for guest in snapshot.guests}
+        # Where a migration that is under way already ends counts as where its guest is.
+        self.homes = {
+            guest.id: guest.migrating_to if guest.migrating_to in self.hosts else guest.host
+            for guest in snapshot.guests
+        }
         position = {migration.step: index for index, migration in enumerate(migrations)}
         self.ancestors: list[int] = []
         for migration in migrations:
@@ -94,7 +101,8 @@ class Replay:
     def capacity_defects(self) -> Iterable[str]:
         residents: dict[str, list[Guest]] = {}
         for guest in self.snapshot.guests:
-            residents.setdefault(guest.host, []).append(guest)
+            for place in {guest.host, self._home(guest.id)}:
+                residents.setdefault(place, []).append(guest)
         for host_id in self.arrivals:
             host = self.hosts[host_id]
             here = residents.get(host_id, [])
@@ -104,7 +112,7 @@ class Replay:
                     continue
                 scale = max(ceiling, now, 1e-12)
                 gains = {index: size / scale for index, size in gains.items() if size}
-                reliefs = {i: self._size(i, need) / scale for i in self.departures.get(host_id, ())}
+                reliefs = {i: self._relief(i, need) / scale for i in self.departures.get(host_id, ())}
                 most = now + self._most_on_arrival(gains, reliefs, above=now > ceiling) * scale
                 if most > ceiling * (1 + TOLERANCE) + TOLERANCE:
                     yield f"{host_id} can come to {most:g} of {need}, and {ceiling:g} is its limit"
@@ -128,6 +136,16 @@ class Replay:
             most = max(most, size - gone + self.worst(others, left))
         return most
 
+    def _home(self, guest: str) -> str:
+        return self.homes[guest] or self.guests[guest].host
+
+    def _relief(self, index: int, need: str) -> float:
+        """What leaves with a guest of the use that was measured: nothing that is not measured yet."""
+        guest = self.guests[self.migrations[index].guest.id]
+        fresh = guest.used.get(need) is None and guest.sources.get(need) == "not_yet_measured"
+        came = self.migrations[index].source != guest.host
+        return 0.0 if fresh and not came else self._size(index, need)
+
     def _size(self, index: int, need: str) -> float:
         return _size_of(self.guests[self.migrations[index].guest.id], need, self.hosts)
 
@@ -148,13 +166,14 @@ class Replay:
             usable = max(0.0, (host.capacity.get(name) or 0.0) - (host.reserved.get(name) or 0.0))
             kept = limits.memory_reserve if name == "memory" else 0
             now = host.used.get(name) or 0.0
+            now += sum(_size_of(guest, name, self.hosts) for guest in here if guest.host != host.id)
             yield name, now, usable * percent / 100 - kept
             ratio = ratios[name]
             if ratio is not None:
                 given = sum(_size_of(guest, f"assigned {name}", self.hosts) for guest in here)
                 yield f"assigned {name}", given, usable * ratio
         counts = [most for most in (limits.max_guests, host.max_guests) if most is not None]
-        running = sum(guest.power == "running" for guest in here)
+        running = sum(guest.power in HOLDING for guest in here)
         if counts:
             yield "guests", running, min(counts)
         for name, place in host.datastores.items():
@@ -186,7 +205,9 @@ class Replay:
         """
         stays: dict[str, list[tuple[str, int | None, int | None]]] = {}
         for guest in members:
-            place, came = self.guests[guest].host, None
+            place, came = self._home(guest), None
+            if place != self.guests[guest].host:
+                stays.setdefault(self.guests[guest].host, []).append((guest, None, None))
             for index in self.hops.get(guest, ()):
                 stays.setdefault(place, []).append((guest, came, index))
                 place, came = self.migrations[index].target, index
@@ -208,8 +229,8 @@ class Replay:
         shut = set.intersection(*(self._shut_out_of(guest) for guest in members))
         counts = {host.id: 0 for host in self.snapshot.hosts if host.active and host.id not in shut}
         for guest in members:
-            if self.guests[guest].host in counts:
-                counts[self.guests[guest].host] += 1
+            if self._home(guest) in counts:
+                counts[self._home(guest)] += 1
         # Hosts that never hold a member, now or in this plan, may be closed to all of them: they can't count
         # as empty.
         hosts = sorted(host for host in counts)
@@ -259,9 +280,9 @@ class Replay:
 
     def _affinity_defects(self, rule: Rule, members: Sequence[str]) -> Iterable[str]:
         """Partners that were together may be parted only on their way from one host to one other."""
-        first = [self.guests[guest].host for guest in members]
+        first = [self._home(guest) for guest in members]
         last = [
-            self.migrations[self.hops[guest][-1]].target if guest in self.hops else self.guests[guest].host
+            self.migrations[self.hops[guest][-1]].target if guest in self.hops else self._home(guest)
             for guest in members
         ]
         apart_before = len(first) - max(first.count(host) for host in first)
@@ -273,7 +294,7 @@ class Replay:
 
 
 def _size_of(guest: Guest, need: str, hosts: Mapping[str, Host]) -> float:
-    if guest.power != "running":
+    if guest.power not in HOLDING:
         return 0.0
     if need == "guests":
         return 1.0

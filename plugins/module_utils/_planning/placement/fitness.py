@@ -15,7 +15,7 @@ from ..._model.errors import InputError
 from ..._model.placement_request import WantedVm
 from ..._model.snapshot import Host
 from ..select import select_hosts
-from .stores import candidates, like
+from .stores import alike, candidates, like
 from .world import World
 
 Reason = tuple[str, str]
@@ -70,6 +70,10 @@ def _mismatch(host: Host, wanted: WantedVm) -> Reason | None:
         if total < device.count:
             return "devices", f"it has {total} of {device.kind}, {device.count} are wanted"
     for disk in wanted.disks:
+        closed = [] if candidates(host, disk) else alike(host, disk)
+        if closed:
+            why = host.datastores[closed[0]].closed_because
+            return "datastores", f"its datastore {closed[0]} takes no new disks: {why}"
         if not candidates(host, disk):
             return "datastores", f"it has no datastore {_wish(disk.datastore, disk.kind, disk.shared)}"
     if wanted.cpu_models is not None and host.cpu_model and host.cpu_model not in wanted.cpu_models:
@@ -112,7 +116,7 @@ def _refuse_unknown(world: World, wanted: WantedVm, path: str) -> None:
         if not any(like(kind, device.kind) for kind in kinds):
             raise _unknown(f"{path}.devices", device.kind, "a kind of device that a host has", kinds)
     for index, disk in enumerate(wanted.disks):
-        if any(candidates(host, disk) for host in world.hosts):
+        if any(alike(host, disk) for host in world.hosts):
             continue
         names = {name for host in world.hosts for name in host.datastores}
         classes = {store.kind for host in world.hosts for store in host.datastores.values() if store.kind}

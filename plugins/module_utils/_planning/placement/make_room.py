@@ -24,6 +24,7 @@ from ..planner import plan as make_plan
 from ..rules import resolve
 from ..select import select_guests, select_hosts
 from ..verify import Barred, verify
+from ..whereabouts import stayers_of
 from .asked import NEW
 from .room import Room
 from .task import Task, task
@@ -215,6 +216,7 @@ def _plan(world: World, request: PlacementRequest, steps: Sequence[Migration]) -
         sources=select_hosts(world.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
         targets=select_hosts(world.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
         guests=select_guests(world.snapshot.guests, policy.exclude.guests),
+        may_stay=stayers_of(world.snapshot, policy).all,
     )
     return None if verify(world.snapshot, world.policy, rules, plan, barred) else plan
 

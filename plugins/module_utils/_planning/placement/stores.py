@@ -27,6 +27,11 @@ def like(text: str, pattern: str) -> bool:
 
 def candidates(host: Host, disk: WantedDisk) -> list[str]:
     """The datastores of a host that will do for a disk, whatever is free there."""
+    return [name for name in alike(host, disk) if host.datastores[name].closed_because is None]
+
+
+def alike(host: Host, disk: WantedDisk) -> list[str]:
+    """The same with those that take no new disks now."""
     return [
         name
         for name, store in host.datastores.items()
@@ -63,7 +68,7 @@ class Stores:
         self.kind: list[int] = []
         for index, host in enumerate(snapshot.hosts):
             names = tuple(host.datastores)
-            own = any(not store.shared for store in host.datastores.values())
+            own = any(not store.shared or store.closed_because for store in host.datastores.values())
             self.kind.append(-1 - index if own else kinds.setdefault(names, len(kinds)))
         self._chosen: dict[tuple[int, tuple[WantedDisk, ...]], tuple[str, ...] | None] = {}
 
@@ -150,5 +155,6 @@ class Stores:
 
     def most_free(self, host: int) -> int:
         """Bytes that are free on the emptiest datastore of a host."""
-        found = [self._find(name, host) for name in self._hosts[host].datastores]
+        open_ = (name for name, store in self._hosts[host].datastores.items() if not store.closed_because)
+        found = [self._find(name, host) for name in open_]
         return max((store.free or 0 for store in found if store is not None), default=0)

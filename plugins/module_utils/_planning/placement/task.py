@@ -16,6 +16,7 @@ from functools import cached_property
 from ..._model.placement_request import PlacementRequest, WantedDevice, WantedDisk
 from ..._model.snapshot import Rule
 from ..problem import Group
+from ..whereabouts import arriving, place_of
 from .asked import NewGuest
 from .bonds import Bonds
 from .fitness import Reason, key, unfit
@@ -70,6 +71,7 @@ class _Builder:
         self.coming = [index for index, item in enumerate(new) if item.known is None]
         self.index = {new[index].guest.id: index for index in self.coming}
         self.homes = self._homes()
+        self.leaving = {guest.id: source for guest, source, _target in arriving(world.snapshot)}
         self._unfit: dict[tuple[object, ...], list[Reason | None]] = {}
 
     def _homes(self) -> dict[str, int]:
@@ -79,7 +81,9 @@ class _Builder:
         if not wanted:
             return {}
         return {
-            guest.id: self.world.at[guest.host] for guest in self.world.snapshot.guests if guest.id in wanted
+            guest.id: self.world.at[place_of(guest, self.world.at)]
+            for guest in self.world.snapshot.guests
+            if guest.id in wanted
         }
 
     def task(self) -> Task:
@@ -208,7 +212,11 @@ class _Builder:
                 domain=domain,
             )
             groups.append((group, rule))
-            at.append(Counter(self.homes[guest] for guest in rule.guests if guest in self.homes))
+            members_at = Counter(self.homes[guest] for guest in rule.guests if guest in self.homes)
+            if rule.kind == "anti_affinity" and rule.strict:
+                # One that is being migrated is met on the host that it leaves, too.
+                members_at.update(self.leaving[guest] for guest in rule.guests if guest in self.leaving)
+            at.append(members_at)
         return groups, at
 
     def _domain(
@@ -237,9 +245,8 @@ class _Builder:
             for guest in guests:
                 for other in self.bound.apart.get(self.new[guest].guest.id, ()):
                     if other in self.homes:
-                        _refuse(
-                            refused[number], [self.homes[other]], "anti-affinity", f"guest {other} is there"
-                        )
+                        hosts = {self.homes[other], self.leaving.get(other, self.homes[other])}
+                        _refuse(refused[number], hosts, "anti-affinity", f"guest {other} is there")
                     elif other in self.index:
                         foe = unit_of[self.index[other]]
                         foes[number].add(foe)

@@ -17,6 +17,8 @@ from ..._model.placement_request import PlacementRequest
 from ..._model.plan import Plan
 from ..._model.snapshot import Snapshot
 from ..errors import PlanningError
+from ..remarks import unseen
+from ..unmatched import inspected
 from .answer import answer
 from .asked import asked
 from .bonds import bonds
@@ -74,6 +76,7 @@ def place(snapshots: Sequence[Snapshot], request: PlacementRequest) -> Placement
 
 def place_in(snapshot: Snapshot, request: PlacementRequest) -> Placement:
     """The answer for one cluster."""
+    unmatched = inspected(snapshot, request.policy)
     where = world(snapshot, request)
     new = asked(where.snapshot, request)
     what = task(where, request, new, bonds(where, request, new))
@@ -83,7 +86,8 @@ def place_in(snapshot: Snapshot, request: PlacementRequest) -> Placement:
         if cleared is not None:
             outcome = _with_room(request, cleared)
     check(outcome.room, request)
-    return answer(what, request, outcome.room, outcome.choices, outcome.plan, proven=outcome.proven)
+    found = answer(what, request, outcome.room, outcome.choices, outcome.plan, proven=outcome.proven)
+    return replace(found, notes=(*found.notes, *unseen(snapshot), *unmatched))
 
 
 def _placed(what: Task, request: PlacementRequest) -> Outcome:

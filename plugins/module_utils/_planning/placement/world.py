@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..._model.loads import guest_demand, guest_used, host_capacity, host_used
+from ..._model.loads import guest_demand, guest_load, guest_used, host_capacity, host_used
 from ..._model.placement_request import DatastoreFacts, HostFacts, PlacementRequest
 from ..._model.plan import Unresolved
 from ..._model.policy import Policy
@@ -23,6 +23,7 @@ from ..errors import PlanningError
 from ..estimate import estimated
 from ..hosts import Needs, Roles, closed, needs, roles
 from ..select import WILDCARDS, select_hosts
+from ..whereabouts import arriving, place_of
 from .stores import like
 
 LEVELLED = ("cpu", "memory", "disk_io", "network_io", "vcpu")
@@ -78,9 +79,10 @@ class World:
         """By host, what its running guests take of `names`."""
         # All but what is measured is the sum over the guests already.
         sums = [[0.0, 0.0, *vector[2:]] for vector in self.need]
+        whereabouts = {guest.id: (source, target) for guest, source, target in arriving(self.snapshot)}
         for guest in self.snapshot.guests:
-            if guest.power == "running":
-                here = sums[self.at[guest.host]]
+            for host in whereabouts.get(guest.id, (self.at[guest.host],)) if guest.is_on_host else ():
+                here = sums[host]
                 here[0] += guest_used(guest, self.names[0]) or 0.0
                 here[1] += guest_used(guest, self.names[1]) or 0.0
         return tuple(tuple(vector) for vector in sums)
@@ -126,7 +128,7 @@ def world_of(known: Snapshot, policy: Policy) -> World:
         points=points,
         scale=scale,
         counted=counted,
-        shut=_shut(known, policy, parts),
+        shut=parts.closed,
         notes=tuple(f"{item.what}: {item.why}" for item in unresolved),
     )
 
@@ -180,21 +182,26 @@ def _with_datastores(host: Host, told: Sequence[DatastoreFacts]) -> Host:
 
 
 def _carried(snapshot: Snapshot, bare: Needs) -> tuple[Vector, ...]:
-    """What hosts carry: cpu and memory as measured, all else as the sum over their running guests."""
-    if len(bare.names) == 2:
+    """What hosts carry: cpu and memory as measured, all else as the sum over the guests that are there. A
+    migration under way takes its room at both ends.
+    """
+    moving = {guest.id: target for guest, _source, target in arriving(snapshot)}
+    if len(bare.names) == 2 and not moving:
         return bare.used
     at = {host.id: index for index, host in enumerate(snapshot.hosts)}
     sums = [list(vector) for vector in bare.used]
+    for guest, _source, target in arriving(snapshot):
+        for index, name in enumerate(bare.names[:2]):
+            sums[target][index] += guest_used(guest, name) or 0.0
     columns = [
         (index, name.removeprefix("assigned "), name == "guests")
         for index, name in enumerate(bare.names)
         if index > 1
     ]
     for guest in snapshot.guests:
-        if guest.power == "running":
-            here = sums[at[guest.host]]
+        for host in {at[guest.host], moving.get(guest.id, at[guest.host])} if guest.is_on_host else ():
             for index, resource, counts in columns:
-                here[index] += 1.0 if counts else guest.assigned.get(resource) or 0.0
+                sums[host][index] += 1.0 if counts else guest.assigned.get(resource) or 0.0
     return tuple(tuple(vector) for vector in sums)
 
 
@@ -216,6 +223,10 @@ def _levels(
         if metric not in LEVELLED or not inside:
             continue
         totals = [load or 0.0 for load in loads]
+        for guest, source, target in arriving(snapshot):
+            load = guest_load(guest, metric) or 0.0
+            totals[source] = max(0.0, totals[source] - load)
+            totals[target] += load
         if metric == "vcpu" or (policy.demand != "used" and metric in ("cpu", "memory")):
             _reweigh(snapshot, policy, metric, totals)
         known = set(inside)
@@ -232,26 +243,8 @@ def _reweigh(snapshot: Snapshot, policy: Policy, metric: str, totals: list[float
     """Count guests as the policy weighs them instead of as they were measured."""
     at = {host.id: index for index, host in enumerate(snapshot.hosts)}
     for guest in snapshot.guests:
-        if guest.power == "running":
+        if guest.is_on_host:
             weight = guest_demand(guest, metric, policy.demand) or 0.0
-            totals[at[guest.host]] += weight - (guest_used(guest, metric) or 0.0)
+            totals[at[place_of(guest, at)]] += weight - (guest_load(guest, metric) or 0.0)
 
 
-def _shut(snapshot: Snapshot, policy: Policy, parts: Roles) -> tuple[tuple[str, str] | None, ...]:
-    """Why a host takes no guest at all, in a word and in full."""
-    barred = select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names")
-    found: list[tuple[str, str] | None] = []
-    for host, receives in zip(snapshot.hosts, parts.receives, strict=True):
-        if receives:
-            found.append(None)
-        elif host.status != "online":
-            found.append(("offline", f"it is {host.status}"))
-        elif host.maintenance:
-            found.append(("maintenance", "it is in maintenance, or being emptied"))
-        elif not host.schedulable:
-            found.append(("closed", "the platform lets no guest be started there"))
-        elif host.id in barred:
-            found.append(("excluded", "policy.exclude.targets names it"))
-        else:
-            found.append(("unknown load", "what it has or uses of cpu or memory is not known"))
-    return tuple(found)
