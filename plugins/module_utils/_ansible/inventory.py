@@ -52,7 +52,8 @@ def read_clusters(
     for option in options:
         with closing(open_platform({**given, "cluster": option})) as platform:
             snapshot = platform.read()
-            notices += [f"cluster {snapshot.cluster.name}: {notice}" for notice in platform.notices]
+            texts = [*platform.notices, *(notice.text for notice in snapshot.notices)]
+            notices += [f"cluster {snapshot.cluster.name}: {text}" for text in texts]
         found.append(_kept(snapshot, option))
     _demand_different(found)
     return found, notices

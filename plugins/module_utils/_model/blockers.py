@@ -11,7 +11,7 @@ from typing import Final
 _SENTENCES: Final[Mapping[str, str]] = {
     "agent": "the platform runs it for its own sake, and moves it or shuts it down itself",
     "balancing_disabled": "balancing is disabled for it on the platform: enable it there",
-    "being_migrated": "it is being migrated, and the platform does not say where to: wait until it has arrived",
+    "being_migrated": "it is being migrated, it is not known where to: wait until it has arrived",
     "bind_mount": "it mounts a folder of its node: remove the mount, or move the guest by hand",
     "container_restart": "a container is restarted by a migration: allow container_restart where that may be",
     "cpu_affinity": "it is bound to CPUs of its host: remove its CPU affinity",
@@ -33,7 +33,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "nested_virtualization": "nested virtualization is on: switch it off, and restart the guest",
     "not_readable": "the platform does not show all of its configuration: look at it there",
     "orphaned": "its host does not know it any more: remove it from the inventory, or register it anew",
-    "passthrough_device": "it uses a device of its host: remove the device, or shut the guest down to move it",
+    "passthrough_device": "it uses a device of its host: remove it, or shut the guest down to move it",
     "paused": "it is paused: resume it, or shut it down",
     "rescue_mode": "it is in rescue mode: end that",
     "scsi_bus_sharing": "it shares its SCSI bus with another guest: move both by hand",
