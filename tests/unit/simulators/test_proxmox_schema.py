@@ -130,8 +130,10 @@ def test_results_are_of_the_published_types(route: Route) -> None:
     given = dict(ARGUMENTS.get(route.path, {}))
     if route.method == "POST" and route.path == "/nodes/{node}/qemu":
         given["vmid"] = "900"
-    if "/lxc/" in route.path and route.method == "POST":
+    if "/lxc/" in route.path and route.path.endswith("/migrate") and route.method == "POST":
         given["restart"] = "1"
+    if route.path == "/nodes/{node}/qemu/{vmid}/status/shutdown":
+        names["vmid"] = "110"
     result = carry_out(
         world,
         access,

@@ -72,6 +72,8 @@ class Switches(Faults):
         self.shutdown_seconds = 0.1
         self.ha_start_seconds = 0.1
         """How long HA takes to start a container that it has moved."""
+        self.ha_no_failback: list[str] = []
+        """HA resources whose failback is 0."""
         self.task_list_seconds = 0.0
         """How long a task that has ended is still shown as running in the cluster's list."""
         self.conntrack = True

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .world import World
+
+
+Wanted = Callable[[str], "set[str] | None"]
 
 
 @dataclass(slots=True)
@@ -79,20 +82,36 @@ class HaState:
                 waiting.extend(fresh)
         return sorted(found - {sid})
 
-    def allowed_nodes(self, sid: str) -> set[str] | None:
-        """The nodes that strict rules or a restricted group leave, or None for all."""
-        strict = [set(rule.nodes) for rule in self.rules_of(sid) if rule.strict]
+    def wanted_nodes(self, sid: str, online: Collection[str], *, failback: bool) -> set[str] | None:
+        """Where the CRM leaves a resource that is there; None for everywhere. With failback these are the
+        nodes of the highest priority that are online, of rules that are not strict too (fact 60).
+        """
+        lists = [(rule.nodes, rule.strict) for rule in self.rules_of(sid)]
         group = self.groups.get(self.resources[sid].group or "") if sid in self.resources else None
-        if group is not None and group.restricted:
-            strict.append(set(group.nodes))
-        return set.intersection(*strict) if strict else None
+        if group is not None:
+            lists.append((group.nodes, group.restricted))
+        result: set[str] | None = None
+        for nodes, strict in lists:
+            up = {name: priority for name, priority in nodes.items() if name in online}
+            if failback and up:
+                wanted = {name for name, priority in up.items() if priority == max(up.values())}
+            elif strict:
+                wanted = set(nodes)
+            else:
+                continue
+            result = wanted if result is None else result & wanted
+        return result
 
-    def blocking(self, sid: str, target: str, places: dict[str, str]) -> list[dict[str, str]]:
-        """What keeps a resource and those that move along off a node; `places` is where each resource is."""
+    def blocking(
+        self, sid: str, target: str, places: dict[str, str], wanted: Wanted | None = None
+    ) -> list[dict[str, str]]:
+        """What keeps a resource and those that move along off a node; `places` is where each resource is.
+        `wanted` are the nodes where a resource is left: asked only by the newer generation (fact 49).
+        """
         along = [sid, *self.together_with(sid)]
         found: dict[tuple[str, str], None] = {}
         for mover in along:
-            allowed = self.allowed_nodes(mover)
+            allowed = wanted(mover) if wanted is not None else None
             if allowed is not None and target not in allowed:
                 found[(mover, "node-affinity")] = None
             for rule in self.rules_of(mover, "negative"):

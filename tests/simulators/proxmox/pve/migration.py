@@ -8,12 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from .config import guest_config
+from .faults import Break
 from .state import MIB, Change, Guest
 from .tasks import Task
+from .volumes import Volume, devices, volumes
 from .world import Move, World
 
 GIB = 1024 * MIB
 STEPS = 10
+KILL_SECONDS = 5.0
+"""How long a task that is stopped has for cleaning up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,8 @@ class Request:
     online: bool = False
     restart: bool = False
     with_local_disks: bool = False
+    force: bool = False
+    timeout: float = 180.0
     storages: Mapping[str, str] = field(default_factory=dict)
 
     def storage_for(self, name: str) -> str:
@@ -45,6 +52,9 @@ def start(
     address = world.nodes[request.target].address
     change = Change(str(guest.vmid), guest.node, request.target, "running", now)
     world.changes.append(change)
+    if str(guest.vmid) in map(str, world.switches.held_configs):
+        _wait_for_config(world, guest, task, change, on_end)
+        return task
     trouble = _trouble(world, guest, request)
     if trouble:
         for line in trouble:
@@ -61,7 +71,7 @@ def start(
 
 
 class _Worker:
-    """One migration from its start to its end."""
+    """One migration from its start to its end (facts 53, 54, 57)."""
 
     def __init__(
         self,
@@ -79,25 +89,27 @@ class _Worker:
         self.change = change
         self.on_end = on_end
         self.power_before = guest.power
+        self.live = guest.kind == "qemu" and guest.running
+        self.restart = guest.kind == "lxc" and guest.running
         self.over = False
 
     def begin(self, now: float) -> None:
         world, guest, task = self.world, self.guest, self.task
         seconds = world.switches.migration_seconds
-        move = Move(guest, guest.node, self.request.target, now, now + seconds, self.change, self.fail)
+        ends = now + seconds
+        move = Move(guest, guest.node, self.request.target, now, ends, self.change, self.fail, self.lose)
         world.moves[guest.vmid] = move
         guest.lock = "migrate"
         world.note_peak(guest.node, self.request.target)
-        live = guest.kind == "qemu" and guest.running
-        if live:
+        task.on_abort = self.abort
+        if self.live:
             task.log(now, f"starting VM {guest.vmid} on remote node '{self.request.target}'")
             task.log(now, "start remote tunnel")
             task.log(now, f"starting online/live migration on unix:/run/qemu-server/{guest.vmid}.migrate")
             for step in range(1, STEPS):
                 world.at(now + seconds * step / STEPS, partial(self.report, step=step, seconds=seconds))
-        elif guest.kind == "lxc" and guest.running:
-            task.log(now, f"shutdown CT {guest.vmid}")
-            guest.power = "stopped"
+        elif self.restart and not self._shut_down(now):
+            return
         for disk in guest.disks:
             if world.storages[disk.storage].shared:
                 task.log(now, f"volume '{disk.volid}' is on shared storage '{disk.storage}'")
@@ -108,18 +120,75 @@ class _Worker:
             return
         fault = world.switches.migration_fault(str(guest.vmid))
         if fault is not None:
-            error = fault.error or ("migration problems" if live else "migration aborted")
-            text = f"{'online migrate failure - ' if live else ''}aborting at {fault.at_percent:g} %"
+            error = fault.error or ("migration problems" if self.live else "migration aborted")
+            text = f"{'online migrate failure - ' if self.live else ''}aborting at {fault.at_percent:g} %"
             world.at(now + seconds * fault.at_percent / 100, lambda moment: self.fail(moment, text, error))
-        task.on_abort = self.abort
         world.at(move.ends, self.finish)
 
-    def abort(self) -> None:
-        now = self.world.clock()
-        if self.world.switches.late_cancels:
-            self.task.end(now, "interrupted by signal")
+    def _shut_down(self, now: float) -> bool:
+        """The first step of a restart: the container goes off here, or the migration ends with it on."""
+        world, guest = self.world, self.guest
+        self.task.log(now, f"shutdown CT {guest.vmid}")
+        if str(guest.vmid) in map(str, world.switches.ignore_shutdown):
+            late = now + self.request.timeout
+            world.at(late, lambda moment: self.fail(moment, "container did not stop", "migration aborted"))
+            return False
+        guest.power = "stopped"
+        if world.switches.to_break(str(guest.vmid), "prepare") is not None:
+            # Nobody starts a container again for which `prepare` did not come to its end.
+            self.power_before = "stopped"
+            self.fail(now, "command 'umount' failed: exit code 32", "migration aborted")
+            return False
+        return True
+
+    def abort(self) -> float:
+        """Somebody stops the task: it cleans up, for 5 s at most, and is killed then (fact 32)."""
+        world, now = self.world, self.world.clock()
+        if world.switches.late_cancels:
+            self.task.cut(now)
+            return 0.0
+        self.task.on_abort = None
+        self.task.log(now, "ERROR: received interrupt - delayed")
+        wanted = world.switches.abort_seconds
+        if wanted > KILL_SECONDS:
+            world.at(now + KILL_SECONDS, self.kill)
+            return KILL_SECONDS
+        if self.restart and world.moves[self.guest.vmid].progress(now) < 0.5:
+            self.power_before = "stopped"
+        error = "migration problems" if self.live else "migration aborted"
+        text = f"{'online migrate failure - ' if self.live else ''}interrupted by signal"
+
+        def stop(moment: float) -> None:
+            self.fail(moment, text, error, stopped=True)
+
+        if wanted:
+            world.at(now + wanted, stop)
         else:
-            self.fail(now, "received interrupt", "interrupted by signal")
+            stop(now)
+        return wanted
+
+    def kill(self, moment: float) -> None:
+        """What it was doing stays as it is: the lock, and a container that was shut down."""
+        if self.over:
+            return
+        lock = self.guest.lock
+        self._release()
+        self.guest.lock = lock
+        self.task.cut(moment)
+        self._close(moment, "cancelled")
+        self.on_end(moment, False)
+
+    def lose(self, moment: float) -> None:
+        """The node that it runs on is gone. Its task is shown as running until the node is back; only HA
+        takes the lock off, when it recovers the guest (fact 67).
+        """
+        lock = self.guest.lock
+        self._release()
+        self.guest.lock = None if self.guest.sid in self.world.ha.resources else lock
+        self.task.lost = True
+        self.task.on_abort = None
+        self._close(moment, "failed")
+        self.on_end(moment, False)
 
     def report(self, moment: float, step: int, seconds: float) -> None:
         """Write how far it is; `step` of STEPS."""
@@ -138,39 +207,71 @@ class _Worker:
         self._release()
         guest.node = target
         for disk in guest.disks:
-            if not world.storages[disk.storage].shared or self.request.storages:
+            if not world.storages[disk.storage].shared:
                 disk.storage = self.request.storage_for(disk.storage)
         guest.restart_counters(moment)
-        if guest.kind == "lxc" and self.power_before == "running":
+        broken = world.switches.to_break(str(guest.vmid), "end")
+        if self.restart:
             guest.power = "running"
             guest.started = moment
             self.task.log(moment, "start container on target node")
         elif guest.running:
+            # A new process, whose uptime begins now (fact 22).
+            guest.started = moment
             self.task.log(moment, "average migration speed: 1.1 GiB/s - downtime 50 ms")
             self.task.log(moment, "migration status: completed")
-        self.task.log(
-            moment, f"migration finished successfully (duration {_duration(moment - self.task.started)})"
-        )
+        if broken is not None:
+            self._break(broken, moment)
+        else:
+            self.task.log(
+                moment, f"migration finished successfully (duration {_duration(moment - self.task.started)})"
+            )
         if self.task.running:
             self.task.end(moment, "OK")
         self._close(moment, "done")
         world.note_peak(self.change.source, target)
         world.remember(moment)
-        self.on_end(moment, True)
+        self.on_end(moment, broken is None)
 
-    def fail(self, moment: float, text: str, exitstatus: str) -> None:
+    def _break(self, broken: Break, moment: float) -> None:
+        """The configuration is on the target, and what comes after it goes wrong (fact 54)."""
+        guest, task = self.guest, self.task
+        if broken.power == "stopped":
+            guest.power = "stopped"
+            task.log(moment, "ERROR: command 'pct start' on the target failed: exit code 1")
+        elif broken.power == "paused":
+            guest.run_state = "paused"
+            task.log(moment, "ERROR: resuming the machine on the target failed: got timeout")
+        else:
+            task.log(moment, "ERROR: removing the local copy of a disk failed")
+        if broken.lock:
+            guest.lock = "migrate"
+            task.log(moment, "ERROR: failed to clear migrate lock: command failed")
+        duration = _duration(moment - self.task.started)
+        task.log(moment, f"ERROR: migration finished with problems (duration {duration})")
+        if task.running and broken.error == "unexpected status":
+            task.cut(moment)
+        elif task.running:
+            task.end(moment, broken.error or "migration problems")
+
+    def fail(self, moment: float, text: str, exitstatus: str, *, stopped: bool = False) -> None:
         if self.over:
             return
         self._release()
-        if self.guest.kind == "lxc":
+        if self.restart:
+            # In phase 1 the container is started again on its node (fact 57).
             self.guest.power = self.power_before
         duration = _duration(moment - self.task.started)
         self.task.log(moment, f"ERROR: {text}")
-        self.task.log(moment, "aborting phase 2 - cleanup resources")
-        self.task.log(moment, f"ERROR: migration finished with problems (duration {duration})")
+        if exitstatus == "migration problems":
+            self.task.log(moment, "aborting phase 2 - cleanup resources")
+            self.task.log(moment, f"ERROR: migration finished with problems (duration {duration})")
+        else:
+            self.task.log(moment, "aborting phase 1 - cleanup resources")
+            self.task.log(moment, f"ERROR: migration aborted (duration {duration}): {text}")
         if self.task.running:
             self.task.end(moment, exitstatus)
-        self._close(moment, "cancelled" if exitstatus == "interrupted by signal" else "failed")
+        self._close(moment, "cancelled" if stopped else "failed")
         self.on_end(moment, False)
 
     def _release(self) -> None:
@@ -183,9 +284,25 @@ class _Worker:
         self.change.ended = moment
 
 
-def local_disks(world: World, guest: Guest) -> list[str]:
-    """The volumes that only their node sees."""
-    return [disk.volid for disk in guest.disks if not world.storages[disk.storage].shared]
+def _wait_for_config(
+    world: World, guest: Guest, task: Task, change: Change, on_end: Callable[[float, bool], None]
+) -> None:
+    """Something else holds the configuration: the task waits for it, and gives up (facts 42, 52)."""
+    folder = "qemu-server" if guest.kind == "qemu" else "lxc"
+
+    def give_up(moment: float, text: str) -> None:
+        if task.running:
+            task.end(moment, text)
+            change.state, change.ended = "failed", moment
+            on_end(moment, False)
+
+    def stop() -> float:
+        give_up(world.clock(), "received interrupt")
+        return 0.0
+
+    task.on_abort = stop
+    late = f"can't lock file '/var/lock/{folder}/lock-{guest.vmid}.conf' - got timeout"
+    world.at(task.started + world.switches.held_seconds, lambda moment: give_up(moment, late))
 
 
 def _trouble(world: World, guest: Guest, request: Request) -> list[str]:
@@ -196,23 +313,76 @@ def _trouble(world: World, guest: Guest, request: Request) -> list[str]:
             f"ssh: connect to host {target.address} port 22: No route to host",
             "Can't connect to destination address using public key",
         ]
-    if guest.passthrough:
-        device = "hostpci0" if guest.kind == "qemu" else "dev0"
-        return [f"can't migrate {'VM' if guest.kind == 'qemu' else 'CT'} which uses local devices: {device}"]
-    if guest.kind == "lxc" and guest.running and not request.restart:
-        return ["lxc live migration is currently not implemented"]
-    lines = []
-    if guest.iso is not None:
-        lines.append(f"can't migrate local disk '{guest.iso}': local cdrom image")
-    for volid in local_disks(world, guest):
-        storage = request.storage_for(volid.partition(":")[0])
-        if storage not in world.storages or not world.storages[storage].on(request.target):
-            lines.append(f"storage '{storage}' is not available on node '{request.target}'")
-        elif guest.snapshots:
-            lines.append(f"can't migrate local disk '{volid}': non-migratable snapshot exists")
-        elif guest.kind == "qemu" and guest.running and not request.with_local_disks:
-            lines.append(f"can't live migrate attached local disks without with-local-disks option: {volid}")
+    if guest.kind == "lxc":
+        if guest.running and not request.restart:
+            return ["lxc live migration is currently not implemented"]
+        lines = []
+        for key, value in guest_config(guest).items():
+            parts = str(value).split(",")
+            if key.startswith("mp") and parts[0].startswith("/") and "shared=1" not in parts:
+                lines.append(f"cannot migrate local bind mount point '{key}'")
+        return [*lines, *_about_volumes(world, guest, request)]
+    local, mapped = devices(world, guest)
+    blocking = [key for key in local if key not in mapped]
+    if blocking and (guest.running or not request.force):
+        return [f"can't migrate VM which uses local devices: {', '.join(blocking)}"]
+    fixed = [f"{key}:{about['name']}" for key, about in mapped.items() if not about.get("live-migration")]
+    if guest.running and fixed:
+        return [f"can't live migrate running VM which uses following mapped devices: {', '.join(fixed)}"]
+    if refuses_target(world, guest, request.target) and not request.force:
+        return [not_replicated(request.target)]
+    lines = _about_volumes(world, guest, request)
     return [*lines, "Problem found while scanning volumes - can't migrate VM - check log"] if lines else []
+
+
+def refuses_target(world: World, guest: Guest, target: str) -> bool:
+    """A running machine with replication jobs goes only where one of them goes."""
+    jobs = [job for job in world.switches.replication if str(job["guest"]) == str(guest.vmid)]
+    return guest.running and bool(jobs) and all(job["target"] != target for job in jobs)
+
+
+def not_replicated(target: str) -> str:
+    return (
+        f"Cannot live-migrate replicated VM to node '{target}' - not a replication target. Use 'force' to"
+        " override."
+    )
+
+
+def _about_volumes(world: World, guest: Guest, request: Request) -> list[str]:
+    """What is wrong with each volume that only its node sees."""
+    replicated = any(
+        str(job["guest"]) == str(guest.vmid) and job["target"] == request.target
+        for job in world.switches.replication
+    )
+    found = (_about_volume(world, guest, request, volume, replicated) for volume in volumes(world, guest))
+    return [text for text in found if text]
+
+
+def _about_volume(
+    world: World, guest: Guest, request: Request, volume: Volume, replicated: bool
+) -> str | None:
+    what = f"can't migrate local disk '{volume.volid}'"
+    if volume.volid.startswith("/"):
+        return None if volume.shared or guest.kind == "lxc" else f"{what}: local file/device"
+    if volume.volid == "cdrom":
+        return "can't migrate local cdrom drive"
+    own = volume.volid.partition(":")[0]
+    storage = own if volume.shared else request.storage_for(own)
+    if storage not in world.storages or not world.storages[storage].on(request.target):
+        return f"storage '{storage}' is not available on node '{request.target}'"
+    if volume.shared:
+        return None
+    if volume.cdrom and not volume.cloudinit:
+        return f"{what}: local cdrom image"
+    live = guest.kind == "qemu" and guest.running
+    if volume.snapshots and not volume.vmstate and not replicated:
+        if live:
+            return f"{what}: online storage migration not possible if non-replicated snapshot exists"
+        if world.storages[own].type != "zfspool":
+            return f"{what}: non-migratable snapshot exists"
+    if live and volume.attached and not request.with_local_disks:
+        return f"can't live migrate attached local disks without with-local-disks option: {volume.volid}"
+    return None
 
 
 def _duration(seconds: float) -> str:

@@ -34,6 +34,14 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """An answer that comes only after some seconds."""
+
+    seconds: float
+    result: object
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request, checked: `params` holds the path's and the others, each in its own type."""
 

@@ -15,7 +15,7 @@ from ansible_collections.evenkeel.cluster.tests.simulators.kit.serving import Tl
 from . import control
 from .access import Access
 from .errors import ApiError
-from .routes import Page, carry_out, find
+from .routes import Page, Waits, carry_out, find
 from .world import World
 
 BASE = "/api2/json"
@@ -80,6 +80,9 @@ class Handler(TlsHandler):
         given = self._parameters(query, body)
         with world.lock:
             route, names = find(self.command, path, world.major)
+            if route is not None and route.since > world.major_of(names.get("node", "")):
+                # A node that was not upgraded yet.
+                route = None
             principal = None
             header = self.headers.get
             if route is None or not route.world_open or header("Authorization"):
@@ -104,6 +107,9 @@ class Handler(TlsHandler):
             if fault is not None:
                 raise ApiError(fault.error, fault.message, body=fault.error not in WITHOUT_BODY)
             result = carry_out(world, access, route, principal, names, given)
+        if isinstance(result, Waits):
+            time.sleep(result.seconds)
+            result = result.result
         if drop is not None:
             raise Dropped
         envelope = (

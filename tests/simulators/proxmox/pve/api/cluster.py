@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ..crm import state_of
 from ..errors import bad_parameters, died
 from ..ha import manager_states
 from ..params import NODE, VMID, Param
@@ -71,7 +72,7 @@ def resources(call: Call) -> object:
 
 def _guests(call: Call) -> list[Row]:
     world = call.world
-    states = {resource.vmid: resource.crm_state for resource in world.ha.resources.values()}
+    states = {resource.vmid: state_of(world, resource) for resource in world.ha.resources.values()}
     rows: list[Row] = []
     for guest in world.guests.values():
         if not call.rights.has(f"/vms/{guest.vmid}", "VM.Audit"):

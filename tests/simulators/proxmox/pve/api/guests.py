@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..config import guest_config
-from ..params import BOOL, Param
+from ..crm import manages, state_of
+from ..errors import died
+from ..params import BOOL, COUNT, Param
 from ..routes import Call, Need, method
 from ..rrd import guest_points
 from ..state import Guest
@@ -74,7 +76,7 @@ def _current(call: Call, kind: str) -> object:
     resource = call.world.ha.resources.get(guest.sid)
     ha: Row = {"managed": 0}
     if resource is not None:
-        ha = {"managed": 1, "state": resource.crm_state}
+        ha = {"managed": 1, "state": state_of(call.world, resource)}
         if resource.group:
             ha["group"] = resource.group
     row["ha"] = ha
@@ -112,6 +114,35 @@ def _snapshots(call: Call, kind: str) -> object:
     return [*rows, present]
 
 
+def _shut_down(call: Call, kind: str) -> object:
+    """Of the guest's own system, which may not react. HA is told to stop its guests (hastop)."""
+    world, guest, now = call.world, call.guest(kind), call.now
+    if not guest.running:
+        raise died(f"{'VM' if kind == 'qemu' else 'CT'} {guest.vmid} not running")
+    seconds = call.number("timeout", 180 if kind == "qemu" else 60)
+    if manages(world, guest):
+        task = world.tasks.start(guest.node, "hastop", str(guest.vmid), call.user, now)
+        resource = world.ha.resources[guest.sid]
+        resource.state = resource.crm_state = "stopped"
+    else:
+        task = world.tasks.start(
+            guest.node, "qmshutdown" if kind == "qemu" else "vzshutdown", str(guest.vmid), call.user, now
+        )
+    if str(guest.vmid) in map(str, world.switches.ignore_shutdown):
+        text = "VM quit/powerdown failed - got timeout" if kind == "qemu" else "container did not stop"
+        world.at(now + seconds, lambda moment: task.end(moment, text))
+        return task.upid
+
+    def off(moment: float) -> None:
+        guest.power = "stopped"
+        guest.restart_counters(moment)
+        world.remember(moment)
+        task.end(moment, "OK")
+
+    world.at(now + world.switches.shutdown_seconds, off)
+    return task.upid
+
+
 def _declare(kind: str) -> None:
     base = f"/nodes/{{node}}/{kind}/{{vmid}}"
 
@@ -124,6 +155,12 @@ def _declare(kind: str) -> None:
     method("GET", f"{base}/config", AUDIT, config)(bound(_config))
     method("GET", f"{base}/rrddata", AUDIT, frames, proxied=False)(bound(_history))
     method("GET", f"{base}/snapshot", AUDIT)(bound(_snapshots))
+    power = {"timeout": COUNT, "forceStop": BOOL}
+    if kind == "qemu":
+        power.update({"keepActive": BOOL, "skiplock": BOOL})
+    method("POST", f"{base}/status/shutdown", Need("/vms/{vmid}", ("VM.PowerMgmt",)), power)(
+        bound(_shut_down)
+    )
 
 
 _declare("qemu")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import time
 
-from ..crm import places, request_migration
+from ..crm import blocking_resources, request_migration, state_of
 from ..errors import bad_parameters, died
 from ..ha import HaGroup, HaResource, HaRule, manager_states
 from ..params import NODE, TEXT, Param
@@ -39,16 +39,17 @@ def migrate(call: Call) -> object:
     target = call.text("node")
     call.world.demand_quorum()
     call.world.demand_node(target)
+    if state_of(call.world, found) == "error":
+        raise died(f"service '{found.sid}' in error state, must be disabled and fixed first")
+    # It is queued all the same: the CRM itself drops what it can't do (facts 63, 66).
+    request_migration(call.world, found.sid, target, call.now)
     if call.world.major < 9:
-        request_migration(call.world, found.sid, target, call.now)
         return None
     result: Row = {"sid": found.sid, "requested-node": target}
-    blocking = call.world.ha.blocking(found.sid, target, places(call.world))
+    blocking = blocking_resources(call.world, found.sid, target)
     along = call.world.ha.together_with(found.sid)
     if blocking:
         result["blocking-resources"] = blocking
-    else:
-        request_migration(call.world, found.sid, target, call.now)
     if along:
         result["comigrated-resources"] = along
     return result
@@ -130,10 +131,10 @@ def status(call: Call) -> object:
                 "type": "service",
                 "sid": item.sid,
                 "node": place,
-                "status": f"{item.sid} ({place}, {item.crm_state})",
-                "crm_state": item.crm_state,
+                "status": f"{item.sid} ({place}, {state_of(world, item)})",
+                "crm_state": state_of(world, item),
                 "request_state": item.state,
-                "state": item.crm_state,
+                "state": state_of(world, item),
                 "max_relocate": 1,
                 "max_restart": 1,
             }
@@ -156,7 +157,11 @@ def manager_status(call: Call) -> object:
         disarm = {"disarm": {"mode": world.switches.ha_disarmed, "state": "disarmed"}}
     services: dict[str, Row] = {}
     for item in world.ha.resources.values():
-        entry: Row = {"node": world.guests[item.vmid].node, "state": item.crm_state, "uid": DIGEST[:22]}
+        entry: Row = {
+            "node": world.guests[item.vmid].node,
+            "state": state_of(world, item),
+            "uid": DIGEST[:22],
+        }
         if item.target:
             entry["target"] = item.target
         services[item.sid] = entry
@@ -190,7 +195,7 @@ def _resource(world: World, item: HaResource) -> Row:
     row: Row = {"sid": item.sid, "type": item.sid.partition(":")[0], "state": item.state, "digest": DIGEST}
     row.update({"max_relocate": 1, "max_restart": 1})
     if world.major >= 9:
-        row["failback"] = 1
+        row["failback"] = int(item.sid not in world.switches.ha_no_failback)
     elif item.group:
         row["group"] = item.group
     return row

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ..errors import ApiError, bad_parameters
 from ..params import BOOL, COUNT, INT, TEXT, VMID, Param
-from ..routes import Call, Page, method
+from ..routes import Call, Page, Waits, method
 from ..tasks import Task
 
 
@@ -67,9 +67,8 @@ def stop_task(call: Call) -> object:
     task = _find(call)
     if not task.owned_by(call.user):
         call.rights.demand(f"/nodes/{task.node}", "Sys.Modify")
-    if task.on_abort is not None:
-        task.on_abort()
-    return None
+    # The call waits for the worker to clean up, and kills it after 5 s.
+    return Waits(task.on_abort(), None) if task.on_abort is not None else None
 
 
 def _find(call: Call) -> Task:
