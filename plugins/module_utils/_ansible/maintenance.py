@@ -11,8 +11,8 @@ from contextlib import closing
 from typing import Any
 
 from .._model.errors import EvenKeelError, InputError
-from .._model.snapshot import Guest, Host, Snapshot
-from .._platforms.errors import NotFound
+from .._model.lookup import the_one
+from .._model.snapshot import Guest, Host
 from .connect import open_platform
 from .environment import with_environment
 
@@ -30,7 +30,7 @@ def maintain(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         raise InputError("timeout", params["timeout"], "a number of at least 1")
     with closing(open_platform(with_environment(params, os.environ))) as platform:
         snapshot = platform.read()
-        host = _find(snapshot, params["host"])
+        host = the_one(snapshot.hosts, "host", params["host"], "host")
         running = [
             guest
             for guest in snapshot.guests
@@ -48,21 +48,6 @@ def maintain(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         if before != wanted and not check_mode:
             platform.set_maintenance(host.id, on=wanted, timeout=params["timeout"])
     return _result(host, running, before, wanted)
-
-
-def _find(snapshot: Snapshot, wanted: str) -> Host:
-    for host in snapshot.hosts:
-        if wanted == host.id:
-            return host
-    found = [host for host in snapshot.hosts if wanted == host.name]
-    if len(found) != 1:
-        names = ", ".join(sorted(host.name for host in snapshot.hosts)[:MOST_NAMES])
-        raise NotFound(
-            f"there is {'more than one' if found else 'no'} host {wanted!r}",
-            where=f"cluster {snapshot.cluster.name}",
-            hint=f"There are {names}",
-        )
-    return found[0]
 
 
 def _listed(guests: Sequence[Guest]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._execution.clock import Clock, SystemClock
 from .._execution.dry_run import DryRun, DryRunClock
+from .._execution.errors import WrongCluster
 from .._execution.executor import Executor
 from .._execution.journal import Journal
 from .._execution.reclaiming import Reclaiming
@@ -55,6 +56,8 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         with keeping(params, cluster, os.environ, check_mode=check_mode) as kept:
             # Only now: whoever held the lock before may have changed the cluster.
             before = platform.read()
+            if plan is not None:
+                _demand_same_place(plan, before)
             if plan is not None and defers(before, plan.policy):
                 # It was switched on since the plan was made.
                 stop.request(in_charge(before))
@@ -81,6 +84,20 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
     refused = stale is not None and outcome.status == "stopped"
     return {**result, "stale": refused, "warnings": [*kept.notices, *notices]}
+
+
+def _demand_same_place(plan: Plan, before: Snapshot) -> None:
+    """Raises WrongCluster: ids such as 1 or prod are those of many clusters, and of every platform."""
+    planned, found = plan.cluster.instance, before.cluster.instance
+    if plan.platform != before.platform or (planned and found and planned != found):
+        wanted = " ".join(filter(None, (plan.platform, planned)))
+        there = " ".join(filter(None, (before.platform, found)))
+        raise WrongCluster(
+            f"the plan is for cluster {plan.cluster.name!r} of {wanted},"
+            f" and this is {before.cluster.name!r} of {there}",
+            where="vm_migrate",
+            hint="Nothing was started. Make a plan for this cluster",
+        )
 
 
 def _stale(plan: Plan | None, kept: Kept, before: Snapshot, journal: Journal) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._model.errors import InputError
+from .._model.lookup import Directory
 from .._model.snapshot import Host, Snapshot
 
 
@@ -37,7 +38,8 @@ class Capacity:
 def capacity_of(snapshot: Snapshot, share: Share) -> Capacity:
     """The whole capacity of the hosts that may have guests, whatever uses it now.
 
-    Raises InputError for hosts and datastores that are not there, and when nothing would be left.
+    Raises InputError for datastores that are not there, and when nothing would be left; UnknownName and
+    AmbiguousName for hosts.
     """
     chosen = _chosen(snapshot, share)
     hosts = [host for host in chosen if host.active]
@@ -58,13 +60,9 @@ def capacity_of(snapshot: Snapshot, share: Share) -> Capacity:
 def _chosen(snapshot: Snapshot, share: Share) -> list[Host]:
     if not share.hosts:
         return list(snapshot.hosts)
-    found = [host for host in snapshot.hosts if host.id in share.hosts or host.name in share.hosts]
-    known = {word for host in found for word in (host.id, host.name)}
-    for name in share.hosts:
-        if name not in known:
-            names = ", ".join(sorted(host.name for host in snapshot.hosts)[:20])
-            raise InputError("share.hosts", name, f"a host of cluster {snapshot.cluster.name}: {names}")
-    return found
+    directory = Directory(snapshot.hosts, "host")
+    chosen = {directory.one(name, "share.hosts") for name in share.hosts}
+    return [host for host in snapshot.hosts if host.id in chosen]
 
 
 def _sum(hosts: Sequence[Host], resource: str, spare: int) -> float:

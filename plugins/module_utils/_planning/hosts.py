@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .._model.loads import guest_used, host_capacity, host_used, local_storage
+from .._model.lookup import there_are
 from .._model.plan import Unresolved
 from .._model.policy import Limits, Policy
 from .._model.snapshot import Guest, Host, Snapshot
 from .errors import PlanningError
-from .select import select_hosts, there_are
+from .select import select_hosts
 from .whereabouts import arriving
 
 ROUNDING = 1e-9
@@ -107,7 +108,7 @@ def to_be_emptied(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
         raise PlanningError(
             "it selects no host of this cluster",
             where="policy.evacuate",
-            hint=there_are("hosts", snapshot.hosts),
+            hint=there_are("host", snapshot.hosts),
         )
     kept = emptied & select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
     if kept:

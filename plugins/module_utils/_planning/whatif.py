@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
+from .._model.lookup import the_one
 from .._model.overrides import GrownGuest, NewHost, Overrides
 from .._model.snapshot import Guest, Host, Rule, Snapshot
 from .errors import PlanningError
-from .select import there_are
-
-_Thing = TypeVar("_Thing", Host, Guest)
 
 
 def suppose(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
-    """Raises PlanningError for a host or guest that does not exist, and for a name that is taken.
+    """Raises UnknownName and AmbiguousName for a host or guest of a name that none or several have, and
+    PlanningError for a name that is taken.
 
     A removed host is one in maintenance: its guests are still there, and have to go somewhere. A returned one
     is in maintenance no more.
@@ -45,26 +43,14 @@ def suppose(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
 
 
 def _hosts(snapshot: Snapshot, names: Sequence[str], field: str) -> set[str]:
-    return {_one(snapshot.hosts, "host", name, f"{field}[{index}]").id for index, name in enumerate(names)}
-
-
-def _one(things: Sequence[_Thing], kind: str, name: str, field: str) -> _Thing:
-    found = [thing for thing in things if thing.id == name]
-    found = found or [thing for thing in things if thing.name == name]
-    if not found:
-        raise PlanningError(
-            f"no {kind} has the name or id {name!r}", where=field, hint=there_are(f"{kind}s", things)
-        )
-    if len(found) > 1:
-        raise PlanningError(f"{len(found)} {kind}s have the name {name!r}", where=field, hint="Use the id")
-    return found[0]
+    return {the_one(snapshot.hosts, "host", name, f"{field}[{index}]").id for index, name in enumerate(names)}
 
 
 def _grown_guests(snapshot: Snapshot, items: Sequence[GrownGuest]) -> dict[str, GrownGuest]:
     grown: dict[str, GrownGuest] = {}
     for index, item in enumerate(items):
         field = f"what_if.guests_grown[{index}].guest"
-        guest = _one(snapshot.guests, "guest", item.guest, field)
+        guest = the_one(snapshot.guests, "guest", item.guest, field)
         if guest.id in grown:
             raise PlanningError(f"guest {item.guest!r} is named twice", where=field)
         grown[guest.id] = item
@@ -79,7 +65,7 @@ def _added(snapshot: Snapshot, items: Sequence[NewHost]) -> tuple[Host, ...]:
         if item.name in taken:
             raise PlanningError(f"a host has the name or id {item.name!r} already", where=f"{field}.name")
         taken.add(item.name)
-        added.append(_like(_one(snapshot.hosts, "host", item.like, f"{field}.like"), item))
+        added.append(_like(the_one(snapshot.hosts, "host", item.like, f"{field}.like"), item))
     return tuple(added)
 
 

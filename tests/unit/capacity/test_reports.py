@@ -33,7 +33,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.from_sn
     Share,
     capacity_of,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.sizes import size_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import HostDatastore, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
@@ -457,7 +457,7 @@ def test_hosts_out_of_service_do_not_count_and_unknown_storage_is_unknown() -> N
 @pytest.mark.parametrize(
     ("share", "message"),
     [
-        (Share(hosts=("h1", "nowhere")), "share.hosts: 'nowhere' is not a host of cluster .*: host1, host2"),
+        (Share(hosts=("h1", "nowhere")), "share.hosts: no host has the name or id 'nowhere'. Hosts of this cluster: host1, host2"),
         (
             Share(datastores=("tape",)),
             "share.datastores: 'tape' is not a datastore of those hosts: local, san",
@@ -466,7 +466,7 @@ def test_hosts_out_of_service_do_not_count_and_unknown_storage_is_unknown() -> N
     ],
 )
 def test_a_share_of_nothing(share: Share, message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(EvenKeelError, match=message):
         capacity_of(cluster(), share)
 
 

@@ -11,6 +11,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.lookup import UnknownName
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import (
     Exclusions,
     Policy,
@@ -101,7 +102,7 @@ def test_the_plan_is_one_for_the_snapshot_as_it_was_given(
 
 @given(snapshots())
 def test_a_name_that_no_host_has_is_refused(snapshot: Snapshot) -> None:
-    with pytest.raises(PlanningError, match=r"policy\.evacuate"):
+    with pytest.raises(UnknownName, match=r"policy\.evacuate"):
         plan(snapshot, Policy(goal="evacuate", evacuate=Selector(names=("nowhere",))))
     with pytest.raises(PlanningError, match=r"policy\.evacuate.*no host"):
         plan(snapshot, Policy(goal="evacuate", evacuate=Selector(names=("nowhere*",))))

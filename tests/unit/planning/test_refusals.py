@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.lookup import UnknownName
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
     PlacementRequest,
 )
@@ -38,7 +39,7 @@ def test_a_cluster_without_hosts() -> None:
 
 def test_an_exact_host_name_that_nobody_has() -> None:
     policy = Policy(exclude=Exclusions(targets=Selector(names=("h7",))))
-    with pytest.raises(PlanningError, match=r"policy.exclude.targets.names.*'h7'"):
+    with pytest.raises(UnknownName, match=r"policy.exclude.targets.names.*'h7'"):
         plan(SMALL, policy)
 
 

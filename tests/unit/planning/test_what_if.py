@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import PlanningError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.whatif import suppose
 
@@ -81,5 +81,5 @@ def test_a_new_rule_is_mended() -> None:
     ],
 )
 def test_what_does_not_exist_is_named(wrong: dict[str, object], message: str) -> None:
-    with pytest.raises(PlanningError, match=message):
+    with pytest.raises(EvenKeelError, match=message):
         suppose(FULL, Overrides.from_json(wrong))

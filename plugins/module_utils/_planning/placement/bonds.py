@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fnmatch import translate
 
 from ..._model.errors import InputError
+from ..._model.lookup import Directory
 from ..._model.placement_request import PlacementRequest, WantedVm
 from ..._model.snapshot import Guest, Rule, Snapshot
 from ..._model.tag_rules import tag_rules
@@ -184,20 +185,20 @@ def _prefix(name: str) -> str:
 
 
 def _meant(everyone: Snapshot, patterns: Sequence[str], path: str) -> list[str]:
-    found = []
-    exact = set(patterns)
-    named = {pattern for pattern in patterns if not WILDCARDS & set(pattern)}
-    shapes = [re.compile(translate(pattern)) for pattern in patterns if pattern not in named]
-    for guest in everyone.guests:
-        meant = guest.id in exact or guest.name in exact or any(shape.match(guest.name) for shape in shapes)
-        if meant and "template" not in guest.blockers:
-            found.append(guest.id)
-            named -= {guest.id, guest.name}
-    if named:
+    shapes = [re.compile(translate(pattern)) for pattern in patterns if WILDCARDS & set(pattern)]
+    directory = Directory(everyone.guests, "guest")
+    exact = [pattern for pattern in patterns if not WILDCARDS & set(pattern)]
+    named = {directory.find(pattern, path) for pattern in exact}
+    if None in named:
         raise InputError(
             path,
-            min(named),
+            next(pattern for pattern in exact if directory.find(pattern, path) is None),
             "the id or name of a guest of this cluster or this request",
             hint="A shell pattern may match nothing",
         )
-    return found
+    return [
+        guest.id
+        for guest in everyone.guests
+        if "template" not in guest.blockers
+        and (guest.id in named or any(shape.match(guest.name) for shape in shapes))
+    ]

@@ -1,0 +1,79 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host or guest that a person means by an id or a name: the one way to find it.
+
+An id comes before a name, because a host may be called as another one is numbered. A name that several have
+means none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeVar
+
+from .errors import EvenKeelError
+from .snapshot import Guest, Host
+
+Kind = Literal["host", "guest"]
+Thing = TypeVar("Thing", Host, Guest)
+_MOST_NAMES = 10
+
+
+class UnknownName(EvenKeelError):
+    """No host, or no guest, has the id or the name."""
+
+
+class AmbiguousName(EvenKeelError):
+    """Several have the name."""
+
+
+class Directory:
+    """Hosts or guests by id and by name, for many lookups."""
+
+    def __init__(self, things: Sequence[Host] | Sequence[Guest], kind: Kind) -> None:
+        self._things = things
+        self._kind = kind
+        self._ids = {thing.id for thing in things}
+        self._names: dict[str, list[str]] = {}
+        for thing in things:
+            self._names.setdefault(thing.name, []).append(thing.id)
+
+    def find(self, name: str, field: str) -> str | None:
+        """The id; None where there is none. Raises AmbiguousName."""
+        if name in self._ids:
+            return name
+        found = self._names.get(name, [])
+        if len(found) > 1:
+            ids = ", ".join(found[:_MOST_NAMES])
+            raise AmbiguousName(
+                f"{len(found)} {self._kind}s have the name {name!r}",
+                where=field,
+                hint=f"Use one of their ids instead: {ids}{', …' if found[_MOST_NAMES:] else ''}",
+            )
+        return found[0] if found else None
+
+    def one(self, name: str, field: str) -> str:
+        """The id. Raises UnknownName and AmbiguousName."""
+        found = self.find(name, field)
+        if found is None:
+            raise UnknownName(
+                f"no {self._kind} has the name or id {name!r}",
+                where=field,
+                hint=there_are(self._kind, self._things),
+            )
+        return found
+
+
+def the_one(things: Sequence[Thing], kind: Kind, name: str, field: str) -> Thing:
+    """The host or guest of that id, or else of that name. Raises UnknownName and AmbiguousName."""
+    identity = Directory(things, kind).one(name, field)
+    known: Mapping[str, Thing] = {thing.id: thing for thing in things}
+    return known[identity]
+
+
+def there_are(kind: Kind, things: Sequence[Host] | Sequence[Guest]) -> str:
+    """Some names to choose from, for whoever gave one that nothing has."""
+    names = sorted(thing.name for thing in things)
+    more = ", …" if names[_MOST_NAMES:] else ""
+    return f"{kind.capitalize()}s of this cluster: {', '.join(names[:_MOST_NAMES])}{more}"
