@@ -62,7 +62,7 @@ options:
     default: 45
   hostname:
     description:
-      - Name or address of the vCenter.
+      - Name or address of the vCenter. A single ESXi host is refused, as it can't migrate.
       - Falls back to E(VMWARE_HOST).
     type: str
   port:

@@ -28,7 +28,7 @@ from ._vsphere.loads import Loads, read_loads
 from ._vsphere.maintenance import in_maintenance, set_maintenance
 from ._vsphere.past import Past, read_past
 from ._vsphere.present import look
-from ._vsphere.privileges import MIGRATE, READ, names, require_privileges
+from ._vsphere.privileges import MIGRATE, READ, STORE, names, require_privileges
 from ._vsphere.recent import Moves, migrations
 from ._vsphere.relocation import relocation
 from ._vsphere.rest import Rest
@@ -212,6 +212,9 @@ class VSpherePlatform:
         guest = vim.VirtualMachine(request.guest)
         require_privileges(self._session, [guest], MIGRATE)
         spec = relocation(self._session, request)
+        if spec.disk:
+            stores = {disk.datastore._GetMoId(): disk.datastore for disk in spec.disk}
+            require_privileges(self._session, list(stores.values()), STORE)
         return objections(self._session, request.guest, request.target, spec, self._patience)
 
 

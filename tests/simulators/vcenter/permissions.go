@@ -18,7 +18,7 @@ var reading = []string{"System.Anonymous", "System.View", "System.Read"}
 var changing = []string{
 	"Resource.HotMigrate", "Resource.ColdMigrate", "Resource.AssignVMToPool", "Host.Config.Maintenance",
 	"Host.Inventory.EditCluster", "VirtualMachine.Inventory.Create", "VirtualMachine.Interact.PowerOn",
-	"VirtualMachine.Interact.PowerOff",
+	"VirtualMachine.Interact.PowerOff", "Datastore.AllocateSpace",
 }
 
 // privilege is what the call needs, "" when reading is enough.

@@ -310,13 +310,16 @@ def test_disks_go_along_to_where_they_are_told(begin: Begin) -> None:
     }
     hosts = tuple(clusters.host(name, datastores=stores) for name in ("a", "b"))
     disks = (Disk(datastore="san", size=GIB), Disk(datastore="new", size=2 * GIB))
-    _, platform = begin(clusters.cluster(hosts, (clusters.guest("one", "a", disks=disks),)))
+    served, platform = begin(clusters.cluster(hosts, (clusters.guest("one", "a", disks=disks),)))
     request = replace(ONE, storage={"san": "new"})
     assert platform.check(request) is None
     task = platform.start(request)
     assert ended(platform, {task: request})[task].state == "migrated"
     (found,) = platform.read().guests
     assert [disk.datastore for disk in found.disks] == ["new", "new"]
+    served.switches(no_permission_on=["datastore-dc0/new"])
+    with pytest.raises(PermissionMissing, match=r"Datastore\.AllocateSpace on datastore new"):
+        platform.check(replace(request, source="host-b", target="host-a", storage={"new": "new"}))
     with pytest.raises(NotFound, match="host-b has no datastore 'nowhere'"):
         platform.start(replace(ONE, storage={"new": "nowhere"}))
     platform.close()

@@ -18,10 +18,16 @@ from .values import find, find_all, flag, text
 
 READ = ("System.View", "System.Read")
 MIGRATE = ("Resource.HotMigrate",)
+STORE = ("Datastore.AllocateSpace",)
 MAINTENANCE = ("Host.Config.Maintenance",)
 SHUT_DOWN = ("VirtualMachine.Interact.PowerOff",)
 
-_WORDS = {"HostSystem": "host", "VirtualMachine": "guest", "ClusterComputeResource": "cluster"}
+_WORDS = {
+    "Datastore": "datastore",
+    "HostSystem": "host",
+    "VirtualMachine": "guest",
+    "ClusterComputeResource": "cluster",
+}
 
 
 def require_privileges(session: Session, entities: Sequence[Any], privileges: Sequence[str]) -> None:
@@ -61,6 +67,7 @@ def require_privileges(session: Session, entities: Sequence[Any], privileges: Se
 def names(session: Session, places: Sequence[tuple[str, str]], limit: int = 5) -> list[str]:
     """Objects by kind and reference as people know them; one whose name is out of sight by its reference."""
     kinds: dict[str, Any] = {
+        "Datastore": vim.Datastore,
         "HostSystem": vim.HostSystem,
         "VirtualMachine": vim.VirtualMachine,
         "ClusterComputeResource": vim.ClusterComputeResource,
