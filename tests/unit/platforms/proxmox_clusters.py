@@ -202,6 +202,8 @@ def mixed(release: str) -> Snapshot:
         guest(
             140,
             "pve4",
+            # The name is in the configuration, which only its node can show.
+            name="140",
             power="unknown",
             assigned={"cpu": None, "memory": None},
             used=NOTHING_KNOWN,

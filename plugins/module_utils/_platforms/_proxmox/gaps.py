@@ -86,8 +86,8 @@ class Gaps:
             Notice(
                 text=f"{what}{_of(gap)} could not be read: {why}",
                 hides=hides,
-                hosts=tuple(sorted(gap.hosts)),
-                guests=tuple(in_order(gap.guests)),
+                hosts=tuple(sorted(set(gap.hosts))),
+                guests=tuple(in_order(set(gap.guests))),
             )
             for (what, why, hides), gap in self._found.items()
         ]
@@ -109,7 +109,7 @@ def listed(ids: Iterable[str]) -> str:
 def _of(gap: _Gap) -> str:
     parts = []
     if gap.hosts:
-        parts.append(f"node {listed(sorted(gap.hosts))}")
+        parts.append(f"node {listed(sorted(set(gap.hosts)))}")
     if gap.guests:
-        parts.append(f"guest {listed(in_order(gap.guests))}")
+        parts.append(f"guest {listed(in_order(set(gap.guests)))}")
     return f" of {' and of '.join(parts)}" if parts else ""
