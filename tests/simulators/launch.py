@@ -106,6 +106,11 @@ class Simulator:
         """Change a host: maintenance, status."""
         self._control("POST", "host", {"id": host, **changes})
 
+    def add_task(self, **task: object) -> str:
+        """A task that somebody else has started (Proxmox VE): node, type, id, lines, end."""
+        answer: dict[str, str] = self._control("POST", "task", task)
+        return answer["upid"]
+
     def stop(self) -> None:
         """End the process and wait for its end. Stopping twice is no error."""
         if self._process.stdin:

@@ -35,6 +35,8 @@ def handle(world: World, access: Access, verb: str, path: str, body: bytes) -> o
         _change_guest(world, given, now)
     elif path == "/_sim/host":
         _change_host(world, given, now)
+    elif path == "/_sim/task":
+        return {"upid": _add_task(world, given, now)}
     else:
         raise SnapshotError(f"no such control call: {verb} {path}")
     return {"ok": True}
@@ -109,6 +111,16 @@ def _put(world: World, guest: Guest, host: str, now: float) -> None:
         raise SnapshotError(f"guest {guest.vmid} is being migrated")
     guest.node = host
     guest.restart_counters(now)
+
+
+def _add_task(world: World, given: dict[str, Any], now: float) -> str:
+    """A task that somebody has started, such as a backup. It runs until it is stopped."""
+    user = str(given.get("user", "root@pam"))
+    task = world.tasks.start(str(given["node"]), str(given["type"]), str(given.get("id", "")), user, now)
+    task.lines += [str(line) for line in given.get("lines", ())]
+    if "end" in given:
+        task.end(now, str(given["end"]))
+    return task.upid
 
 
 def _keep_busy(world: World, guest: Guest, until: float) -> None:

@@ -30,6 +30,7 @@ class Request:
     restart: bool = False
     with_local_disks: bool = False
     force: bool = False
+    conntrack: bool = False
     timeout: float = 180.0
     storages: Mapping[str, str] = field(default_factory=dict)
 
@@ -104,6 +105,8 @@ class _Worker:
         task.on_abort = self.abort
         if self.live:
             task.log(now, f"starting VM {guest.vmid} on remote node '{self.request.target}'")
+            if self.request.conntrack:
+                task.log(now, "migrating conntrack state")
             task.log(now, "start remote tunnel")
             task.log(now, f"starting online/live migration on unix:/run/qemu-server/{guest.vmid}.migrate")
             for step in range(1, STEPS):

@@ -157,6 +157,7 @@ def _begin(call: Call, guest: Guest, storages: dict[str, str]) -> str:
         restart=call.flag("restart"),
         with_local_disks=call.flag("with-local-disks"),
         force=call.flag("force"),
+        conntrack=call.flag("with-conntrack-state"),
         timeout=float(call.params.get("timeout", 180)),
         storages=storages,
     )
