@@ -217,7 +217,9 @@ def test_a_guest_that_ha_looks_after_and_the_account_does_not_see_is_named(simul
     everything_but_the_list = {
         "root@pam": {"/": EVERYTHING, "/vms/101": [], "/access": ["VM.Audit", "Datastore.Audit"]}
     }
-    served = simulator("proxmox", clusters.small(), options=("--ha", "101"), grants=everything_but_the_list)
+    served = simulator(
+        "proxmox", clusters.small(), options=("--ha-guest", "101"), grants=everything_but_the_list
+    )
     (notice,) = read(clusters.connect(served)).notices
     assert (notice.hides, notice.guests) == (("guests",), ("101",))
 
