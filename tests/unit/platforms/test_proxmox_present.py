@@ -291,3 +291,12 @@ def test_a_machine_on_huge_pages_uses_all_that_it_was_given(simulator: Simulate)
     served = simulator("proxmox", clusters.small())
     served.change_guest("100", config={"hugepages": "1024"})
     assert guest(read(clusters.connect(served)), 100).used["memory"] == 8 * GIB
+
+
+def test_what_is_to_change_at_the_next_start_says_nothing_of_what_runs(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small())
+    served.change_guest("100", config={"hostpci0": "0000:01:00.0"}, pending={"hostpci0": None})
+    served.change_guest("103", config={"dev0": "/dev/dri/renderD128"}, pending={"dev0": None})
+    found = read(clusters.connect(served))
+    assert guest(found, 100).blockers == ("passthrough_device",)
+    assert guest(found, 103).blockers == ("passthrough_device", "container_restart")

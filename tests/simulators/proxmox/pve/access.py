@@ -144,13 +144,12 @@ class Rights:
         self._pools = pools
         """Path of a guest -> path of its pool."""
 
-    def on(self, path: str) -> frozenset[str]:
+    def on(self, path: str, *, pools: bool = True) -> frozenset[str]:
         """The privileges on a path: a nearer entry replaces what comes from above; a pool's come on top."""
         granted = PRIVILEGES
         for lists in self._own:
-            granted &= _inherited(lists, path) | (
-                _inherited(lists, self._pools[path]) if path in self._pools else frozenset()
-            )
+            pool = self._pools.get(path) if pools else None
+            granted &= _inherited(lists, path) | (_inherited(lists, pool) if pool else frozenset())
         return granted
 
     def has(self, path: str, *privileges: str, some: bool = False) -> bool:

@@ -75,7 +75,7 @@ def _state(world: World, now: float) -> dict[str, object]:
 
 
 _PLAIN = ("lock", "run_state", "saved_memory")
-_OF_GUEST = {"id", "used", "power", "host", "busy_seconds", "config", *_PLAIN}
+_OF_GUEST = {"id", "used", "power", "host", "busy_seconds", "config", "pending", *_PLAIN}
 
 
 def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
@@ -92,6 +92,7 @@ def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
         if name in given:
             setattr(guest, name, given[name])
     guest.config.update(given.get("config", {}))
+    guest.pending.update(given.get("pending", {}))
     if "busy_seconds" in given:
         _keep_busy(world, guest, now + given["busy_seconds"])
     if "power" in given and given["power"] != guest.power:

@@ -79,6 +79,8 @@ class Guest:
     cpu: str = "x86-64-v2-AES"
     config: dict[str, object] = field(default_factory=dict)
     """What its configuration holds besides, or instead; None for what it lacks."""
+    pending: dict[str, object] = field(default_factory=dict)
+    """What changes at the next start, in the same way."""
     saved_memory: list[str] = field(default_factory=list)
     """Volumes with the memory that its snapshots hold, which the configuration does not show."""
 

@@ -62,7 +62,9 @@ def create_ticket(call: Call) -> object:
 
 @method("GET", "/access/permissions", params={"path": TEXT, "userid": TEXT})
 def permissions(call: Call) -> object:
-    """Effective privileges, path by path."""
+    """Effective privileges, path by path; a path without any is not named, unless it was asked for alone.
+    What a pool grants does not propagate (facts 12 and 13).
+    """
     rights = call.rights
     if "userid" in call.params and call.text("userid") != call.user:
         rights.demand("/access", "Sys.Audit")
@@ -72,8 +74,12 @@ def permissions(call: Call) -> object:
     else:
         pools = {f"/vms/{guest.vmid}" for guest in call.world.guests.values() if guest.pool}
         paths = {*TOP_PATHS, *rights.paths(), *pools}
-    found = {path: rights.on(path) for path in sorted(paths)}
-    return {path: dict.fromkeys(sorted(privileges), 1) for path, privileges in found.items() if privileges}
+    found = {path: (rights.on(path), rights.on(path, pools=False)) for path in sorted(paths)}
+    return {
+        path: {name: int(name in propagated) for name in sorted(privileges)}
+        for path, (privileges, propagated) in found.items()
+        if privileges or "path" in call.params
+    }
 
 
 @method("GET", "/access/acl")

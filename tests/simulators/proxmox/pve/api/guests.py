@@ -87,7 +87,12 @@ def _current(call: Call, kind: str) -> object:
 
 
 def _config(call: Call, kind: str) -> object:
-    return guest_config(call.guest(kind))
+    """With pending changes applied, unless the present one is asked for (fact 44)."""
+    guest = call.guest(kind)
+    config = guest_config(guest)
+    if call.flag("current"):
+        return config
+    return {key: value for key, value in {**config, **guest.pending}.items() if value is not None}
 
 
 def _history(call: Call, kind: str) -> object:
