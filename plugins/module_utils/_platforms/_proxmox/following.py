@@ -275,9 +275,10 @@ class Follower:
         if entry.get("lock") == "migrate" and not self._lock_stays(task):
             return self._running(task, along)
         waited = self._monotonic() - followed.since
-        if not followed.seen_moving and waited < HA_PATIENCE_SECONDS and not self._not_handed_over(task):
-            return MigrationState(state="running", why=along)
         end, log = self._ha_end(task, request)
+        begun = followed.seen_moving or (end is not None and end.known)
+        if not begun and waited < HA_PATIENCE_SECONDS and not self._not_handed_over(task):
+            return MigrationState(state="running", why=along)
         now = self._status(entry)
         why = f"the guest is on {entry.get('node')}: {self._ha_reason(task, request, end, log)}"
         if entry.get("hastate") == "error":
@@ -325,7 +326,7 @@ class Follower:
         return refused and self._monotonic() - followed.since >= HA_DROPS_SECONDS
 
     def _ha_end(self, task: str, request: MigrationRequest) -> tuple[_End | None, Sequence[str]]:
-        """How the migration that HA started ended, and its last lines; None where it started none."""
+        """How the migration that HA started ended, and its last lines; None where none has ended."""
         followed = self._of(task)
         try:
             since = Upid.parse(task).started
