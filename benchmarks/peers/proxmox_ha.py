@@ -1,0 +1,475 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The situations in the tests of Proxmox' HA manager, decided by Even Keel and compared:
+
+    git clone https://git.proxmox.com/git/pve-ha-manager.git
+    .venv/bin/python benchmarks/peers/proxmox_ha.py pve-ha-manager
+
+A test is a cluster, commands over time, and the log that is expected. Each decision in that log is a
+situation: the cluster just before it becomes a snapshot, with HA's rules read as they are from the API. Even
+Keel plans (or places, where the manager starts a guest), and the result is compared with where the manager's
+decisions have led. Where somebody has told the manager to migrate a guest, what is compared is which others
+go along, or that it refuses. The end of each test is one more situation: there is nothing to do.
+
+Where HA counts what guests were given (its static mode), or only counts guests (its basic mode), nothing is
+measured, and Even Keel plans by what was given, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, get_args
+
+from ansible_collections.evenkeel.cluster.benchmarks.peers import ha_files, report
+from ansible_collections.evenkeel.cluster.benchmarks.peers.ha_reasons import NOT_OURS, REASONS
+from ansible_collections.evenkeel.cluster.benchmarks.peers.native import Settings, balance
+from ansible_collections.evenkeel.cluster.benchmarks.peers.report import Row, Verdict
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
+    PlacementRequest,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.along import others_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place_in
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.ha import HighAvailability
+
+# HA itself fills nodes without a limit.
+LIMITS: Final = {"cpu": 100, "memory": 100, "cpu_for_rules": 100, "memory_for_rules": 100}
+BALANCED: Final = 15.0
+# Points of spread that do not matter.
+ALIKE: Final = 0.5
+ORDER: Final[Sequence[Verdict]] = ("worse", "different", "as good", "better", "same", "not comparable")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A situation, judged."""
+
+    what: str
+    verdict: Verdict
+    theirs: str
+    ours: str
+    reason: str = ""
+
+
+def snapshot_of(test: ha_files.Case, cluster: ha_files.Cluster, kind: str = "") -> Snapshot:
+    """The cluster at one moment, its rules as the adapter for Proxmox VE reads them."""
+    states = cluster.nodes
+    places = cluster.places()
+    used = {node: [0.0, 0.0] for node in states}
+    for sid, node in places.items():
+        weight = _used(cluster.usage.get(sid, ha_files.Usage()))
+        used[node] = [used[node][0] + weight[0], used[node][1] + weight[1]]
+    active = [node for node, state in states.items() if state == "online"]
+    resources = [{"sid": sid, **test.resources.get(sid, {})} for sid in cluster.services]
+    read = HighAvailability(tuple(resources), test.rules, test.groups)
+    known = {_id(sid) for sid in cluster.services}
+    return Snapshot.from_json(
+        {
+            "schema": "evenkeel.cluster/snapshot/1",
+            "platform": "proxmox",
+            "cluster": {"id": test.name, "name": f"{test.name} {kind}".strip()},
+            "taken_at": "2026-01-01T00:00:00Z",
+            "window_seconds": 3600,
+            "hosts": [
+                {
+                    "id": node,
+                    "name": node,
+                    "status": "online" if states[node] in ("online", "maintenance") else "offline",
+                    "maintenance": states[node] == "maintenance",
+                    "schedulable": True,
+                    "capacity": {
+                        "cpu": test.hardware[node].get("maxcpu", ha_files.NODE_CPU),
+                        "memory": test.hardware[node].get("maxmem", ha_files.NODE_MEMORY),
+                    },
+                    "used": {"cpu": used[node][0], "memory": used[node][1]},
+                }
+                for node in states
+            ],
+            "guests": [
+                _guest(sid, node, sid in places, cluster.usage.get(sid, ha_files.Usage()))
+                for sid, (node, _state) in cluster.services.items()
+                if node in states
+            ],
+            "rules": [rule_json for rule in read.as_rules(active) if (rule_json := _known(rule, known))],
+        }
+    )
+
+
+def _known(rule: Rule, guests: set[str]) -> Mapping[str, object] | None:
+    """The rule with the guests that are there."""
+    members = [guest for guest in rule.guests if guest in guests]
+    if not members:
+        return None
+    return {
+        "name": rule.name,
+        "kind": rule.kind,
+        "guests": members,
+        "hosts": list(rule.hosts),
+        "strict": rule.strict,
+        "source": rule.source,
+    }
+
+
+def _guest(sid: str, node: str, runs: bool, usage: ha_files.Usage) -> Mapping[str, object]:
+    cpu, memory = _used(usage)
+    return {
+        "id": _id(sid),
+        "name": sid,
+        "kind": "container" if sid.startswith("ct:") else "vm",
+        "host": node,
+        "power": "running" if runs else "stopped",
+        "assigned": {"cpu": usage.cpu, "memory": usage.memory},
+        "used": {"cpu": cpu, "memory": memory} if runs else {"cpu": 0.0, "memory": 0.0},
+        "migratable": not sid.startswith("ct:"),
+        "blockers": ["container_restart"] if sid.startswith("ct:") else [],
+    }
+
+
+def _used(usage: ha_files.Usage) -> tuple[float, float]:
+    """CPU and memory in use, as far as the test says."""
+    return usage.used_cpu or 0.0, usage.used_memory or 0.0
+
+
+def demand_of(test: ha_files.Case) -> str:
+    """What a guest weighs, for HA and therefore for the plan."""
+    return "used" if test.crs.get("ha") == "dynamic" else "assigned"
+
+
+def _id(sid: str) -> str:
+    return sid.partition(":")[2]
+
+
+def policy_of(test: ha_files.Case, goal: str, **more: object) -> Policy:
+    return Policy.from_json(
+        {
+            "goal": goal,
+            "metrics": ["cpu", "memory"],
+            "demand": demand_of(test),
+            "limits": LIMITS,
+            "allow_blockers": ["container_restart"],
+            **more,
+        }
+    )
+
+
+def findings(test: ha_files.Case) -> Iterator[Finding]:
+    """All situations of a test, judged, and its end."""
+    for number, situation in enumerate(test.situations, 1):
+        what = f"{number} {situation.kind}"
+        if situation.kind in NOT_OURS:
+            theirs = ", ".join(f"{_id(sid)} to {node}" for sid, node in situation.moves[:4])
+            yield Finding(what, "not comparable", theirs, "", NOT_OURS[situation.kind])
+        elif situation.kind in ("recovery", "start"):
+            yield _placing(test, situation, what)
+        elif situation.kind == "command":
+            yield _going_along(test, situation, what)
+        elif situation.kind == "refusal":
+            yield _refused(test, situation, what)
+        else:
+            yield _planning(test, situation, what)
+    yield at_rest(test)
+
+
+def at_rest(test: ha_files.Case) -> Finding:
+    """At the end HA has nothing to do, and neither has Even Keel."""
+    snapshot = snapshot_of(test, test.end, "end")
+    balances = test.crs.get("ha-auto-rebalance")
+    policy = policy_of(test, "spread", max_spread=BALANCED) if balances else policy_of(test, "rules")
+    found = plan(snapshot, policy)
+    ours = report.migrations(len(found.migrations))
+    if found.migrations:
+        return Finding("end", "different", "nothing to do", f"{ours}: {_moves(found.migrations)}")
+    return Finding("end", "same", "nothing to do", ours)
+
+
+def planned(test: ha_files.Case, situation: ha_files.Situation) -> tuple[Snapshot, Policy]:
+    """What is planned in a situation."""
+    before = snapshot_of(test, situation.before, situation.kind)
+    theirs = {_id(sid): node for sid, node in situation.after.places().items()}
+    if situation.kind == "rule":
+        return before, policy_of(test, "rules")
+    # As level as the manager leaves the nodes, and no more than that.
+    reached = min(100.0, _level(test, before, _changed(before, theirs)) + 0.01)
+    if situation.kind == "rebalance":
+        return before, policy_of(test, "spread", max_spread=reached)
+    left = sorted({situation.before.services[sid][0] for sid, _node in situation.moves})
+    return before, policy_of(test, "evacuate", evacuate={"names": left}, max_spread=reached)
+
+
+def _planning(test: ha_files.Case, situation: ha_files.Situation, what: str) -> Finding:
+    before, policy = planned(test, situation)
+    found = plan(before, policy)
+    theirs = {_id(sid): node for sid, node in situation.after.places().items()}
+    theirs = _changed(before, theirs)
+    ours = {migration.guest.id: migration.target for migration in found.migrations}
+    mine = _brief(test, before, ours, len(found.migrations))
+    other = _brief(test, before, theirs, len(situation.moves))
+    if ours == theirs:
+        return Finding(what, "same", other, mine)
+    if found.status == "infeasible" or len(found.after.violations) > _violations(test, situation):
+        undone = ", ".join(entry.what for entry in found.unresolved)
+        return Finding(what, "worse", other, f"{mine}; undone: {undone}")
+    more = len(found.migrations) - len(situation.moves)
+    wider = sum(_levels(test, before, ours)) - sum(_levels(test, before, theirs))
+    verdict, reason = _verdict(more, wider)
+    return Finding(what, verdict, other, mine, reason)
+
+
+def _verdict(more: int, wider: float) -> tuple[Verdict, str]:
+    """By migrations first, then by how level the nodes are that take guests."""
+    if more < 0:
+        return "better", "Fewer migrations, and every rule that holds is kept meanwhile."
+    if more > 0:
+        return "worse", ""
+    if abs(wider) <= ALIKE:
+        return "as good", "As many migrations, and the nodes end as level."
+    if wider < 0:
+        return "better", "As many migrations, and the nodes end more level."
+    return "worse", ""
+
+
+def _violations(test: ha_files.Case, situation: ha_files.Situation) -> int:
+    """Rules that the manager leaves broken."""
+    after = snapshot_of(test, situation.after)
+    return len(_broken(test, after))
+
+
+def _broken(test: ha_files.Case, snapshot: Snapshot) -> frozenset[str]:
+    found = plan(snapshot, policy_of(test, "rules", max_migrations=0))
+    return frozenset(violation.rule for violation in found.before.violations)
+
+
+def _going_along(test: ha_files.Case, situation: ha_files.Situation, what: str) -> Finding:
+    """Which guests are migrated when somebody asks for one of them."""
+    asked = _id(situation.moves[0][0])
+    theirs = {_id(sid) for sid, _node in situation.moves}
+    ours = {asked, *others_of(snapshot_of(test, situation.before).rules, asked)}
+    verdict: Verdict = "same" if ours == theirs else "different"
+    return Finding(what, verdict, f"{', '.join(sorted(theirs))} go", f"{', '.join(sorted(ours))} go")
+
+
+def _refused(test: ha_files.Case, situation: ha_files.Situation, what: str) -> Finding:
+    """A migration that the manager refuses breaks a rule here, too."""
+    sid, node = situation.moves[0]
+    cluster = situation.before
+    there = replace(cluster, services={**cluster.services, sid: (node, "started")})
+    broken = _broken(test, snapshot_of(test, there)) - _broken(test, snapshot_of(test, cluster))
+    theirs = f"{_id(sid)} to {node} is refused"
+    if broken:
+        return Finding(what, "same", theirs, f"it would break {', '.join(sorted(broken))}")
+    return Finding(what, "worse", theirs, "no rule would be broken")
+
+
+def _placing(test: ha_files.Case, situation: ha_files.Situation, what: str) -> Finding:
+    """Guest by guest, each with those before it where the manager has put them."""
+    cluster = situation.before
+    differing, chosen = [], []
+    wider = 0.0
+    for sid, node in situation.moves:
+        gone = {key: value for key, value in cluster.services.items() if key != sid}
+        without = replace(cluster, services=gone)
+        ours = _host_for(test, cluster, without, sid)
+        after = replace(cluster, services={**gone, sid: (node, "started")})
+        if ours != node:
+            differing.append(f"{_id(sid)} on {ours or 'none'}, not {node}")
+            if ours:
+                there = replace(cluster, services={**gone, sid: (ours, "started")})
+                mine, their = snapshot_of(test, there), snapshot_of(test, after)
+                wider = max(wider, sum(_levels(test, mine, {})) - sum(_levels(test, their, {})))
+            else:
+                wider = 100.0
+        chosen.append(f"{_id(sid)} on {node}")
+        cluster = after
+    theirs = ", ".join(chosen[:4]) + (f" and {len(chosen) - 4} more" if len(chosen) > 4 else "")
+    if not differing:
+        return Finding(what, "same", theirs, "the same nodes")
+    other = ", ".join(differing[:4]) + (f" and {len(differing) - 4} more" if len(differing) > 4 else "")
+    if wider > ALIKE:
+        return Finding(what, "worse", theirs, other)
+    return Finding(what, "as good", theirs, other, "With the guest there the nodes are at least as level.")
+
+
+def _host_for(
+    test: ha_files.Case, cluster: ha_files.Cluster, without: ha_files.Cluster, sid: str
+) -> str | None:
+    """Where vm_placement puts a guest of this size and with these rules."""
+    everyone = snapshot_of(test, cluster)
+    guest, usage = _id(sid), cluster.usage.get(sid, ha_files.Usage())
+    running = {_id(other) for other in without.places()}
+    wanted: dict[str, object] = {
+        "name": sid,
+        "cpu": usage.cpu,
+        "memory": int(usage.memory),
+        "used": dict(zip(("cpu", "memory"), _used(usage), strict=True)),
+        "affinity": sorted(_partners(everyone.rules, guest, "affinity") & running),
+        "anti_affinity": sorted(_partners(everyone.rules, guest, "anti_affinity") & running),
+    }
+    pins = [rule for rule in everyone.rules if rule.kind == "host_affinity" and rule.strict]
+    hosts = [set(rule.hosts) for rule in pins if guest in rule.guests]
+    if hosts:
+        wanted["hosts"] = {"names": sorted(set.intersection(*hosts))}
+    request = PlacementRequest.from_json(
+        {
+            "schema": "evenkeel.cluster/placement_request/1",
+            "vms": [wanted],
+            "policy": {"limits": LIMITS, "metrics": ["cpu", "memory"], "demand": demand_of(test)},
+        }
+    )
+    snapshot = snapshot_of(test, without)
+    found = place_in(replace(snapshot, rules=()), request)
+    return found.placements[0].host.id if found.placements else None
+
+
+def _partners(rules: Sequence[Rule], guest: str, kind: str) -> set[str]:
+    """Guests that rules of HA tie to this one; what is apart from one of a group is apart from all of it."""
+    group = {guest}
+    for _again in rules:
+        for rule in rules:
+            if rule.kind == "affinity" and group & set(rule.guests):
+                group |= set(rule.guests)
+    if kind == "affinity":
+        return group - {guest}
+    apart: set[str] = set()
+    for rule in rules:
+        if rule.kind == "anti_affinity" and group & set(rule.guests):
+            apart |= set(rule.guests) - group
+    return apart
+
+
+def _changed(before: Snapshot, places: Mapping[str, str]) -> dict[str, str]:
+    """Of these places, those that are new."""
+    return {g.id: places[g.id] for g in before.guests if g.id in places and places[g.id] != g.host}
+
+
+def _level(test: ha_files.Case, snapshot: Snapshot, places: Mapping[str, str]) -> float:
+    """Points of spread among the hosts that may take guests, of CPU or memory, whichever is wider."""
+    return max(_levels(test, snapshot, places))
+
+
+def _levels(test: ha_files.Case, snapshot: Snapshot, places: Mapping[str, str]) -> tuple[float, float]:
+    """The spread of CPU, and that of memory."""
+    taking = tuple(host for host in snapshot.hosts if host.active)
+    if not taking:
+        return 0.0, 0.0
+    inside = {host.id for host in taking}
+    used = {host.id: dict.fromkeys(("cpu", "memory"), 0.0) for host in taking}
+    for guest in snapshot.guests:
+        host = places.get(guest.id, guest.host)
+        if guest.power == "running" and host in inside:
+            for resource in ("cpu", "memory"):
+                weighs = guest.used if demand_of(test) == "used" else guest.assigned
+                used[host][resource] += weighs.get(resource) or 0.0
+    cpu, memory = (
+        [100 * used[host.id][resource] / (host.capacity[resource] or 1) for host in taking]
+        for resource in ("cpu", "memory")
+    )
+    return max(cpu) - min(cpu), max(memory) - min(memory)
+
+
+def _brief(test: ha_files.Case, before: Snapshot, places: Mapping[str, str], migrations: int) -> str:
+    first, last = _level(test, before, {}), _level(test, before, places)
+    return f"{report.migrations(migrations)}, spread {first:.0f} → {last:.0f}"
+
+
+def _moves(migrations: Sequence[Migration]) -> str:
+    return ", ".join(f"{migration.guest.id} to {migration.target}" for migration in migrations)
+
+
+def judged(test: ha_files.Case) -> list[Finding]:
+    """The findings of a test with the reasons that are known."""
+    result = []
+    for one in findings(test):
+        given = REASONS.get(f"{test.name} {one.what}")
+        if given and one.verdict not in ("same", "better", "not comparable"):
+            one = replace(one, verdict=given[0], reason=given[1])
+        result.append(one)
+    return result
+
+
+def row(test: ha_files.Case, found: Sequence[Finding]) -> Row:
+    """The verdict on a test is the worst one on its situations; those that are not comparable only count
+    where HA decides nothing else in it.
+    """
+    *decided, end = found
+    comparable = [one for one in decided if one.verdict != "not comparable"]
+    counted = [*comparable, end]
+    if decided and not comparable and end.verdict == "same":
+        counted = decided
+    telling = [one for one in counted if one.verdict != "same"]
+    return Row(
+        test.name,
+        min((one.verdict for one in counted), key=ORDER.index),
+        "; ".join(f"{one.what}: {one.theirs}" for one in telling),
+        "; ".join(f"{one.what}: {one.ours}" for one in telling if one.ours),
+        " ".join(dict.fromkeys(one.reason for one in telling if one.reason)),
+    )
+
+
+def tally(found: Sequence[Finding]) -> str:
+    """How many situations of each kind have which verdict."""
+    counts = Counter((one.what.split()[-1], one.verdict) for one in found)
+    seen = [verdict for verdict in get_args(Verdict) if any(verdict == other for _kind, other in counts)]
+    lines = ["| situation | " + " | ".join(seen) + " |", "|---" * (len(seen) + 1) + "|"]
+    for kind in sorted({kind for kind, _verdict in counts}):
+        lines.append(f"| {kind} | " + " | ".join(str(counts[kind, verdict]) for verdict in seen) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def as_native(test: ha_files.Case) -> Iterator[tuple[str, bool]]:
+    """Whether benchmarks/peers/native.py makes the migrations that the tests expect of the balancer. In these
+    tests the imbalance is not scaled yet.
+    """
+    settings = Settings(
+        threshold=test.crs.get("ha-auto-rebalance-threshold", 0.3),
+        margin=test.crs.get("ha-auto-rebalance-margin", 0.1),
+        method=test.crs.get("ha-auto-rebalance-method", "bruteforce"),
+        load="dynamic" if test.crs.get("ha") == "dynamic" else "static",
+        scaled=False,
+    )
+    for number, situation in enumerate(test.situations, 1):
+        if situation.kind == "rebalance":
+            run = balance(snapshot_of(test, situation.before), settings)
+            made = [(guest, move.target) for move in run.moves for guest in move.guests]
+            expected = [(_id(sid), node) for sid, node in situation.moves]
+            # What comes before the end of a test comes before the balancer rests.
+            last = number == len(test.situations)
+            yield f"{test.name} {number}", expected == (made if last else made[: len(expected)])
+
+
+def save(test: ha_files.Case, folder: Path) -> None:
+    """Write what is planned in each situation, for balance_plan or a closer look."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, situation in enumerate(test.situations, 1):
+        if situation.kind in ("rebalance", "rule", "maintenance"):
+            snapshot, policy = planned(test, situation)
+            stem = folder / f"{test.name}-{number}"
+            stem.with_suffix(".snapshot.json").write_text(json.dumps(snapshot.to_json(), indent=1))
+            stem.with_suffix(".policy.json").write_text(json.dumps(policy.to_json(), indent=1))
+
+
+def main() -> int:
+    asked = report.options(__doc__, "a checkout of pve-ha-manager")
+    tests = list(ha_files.read_all(asked.checkout, asked.only))
+    if asked.save:
+        for test in tests:
+            save(test, asked.save)
+    native = [checked for test in tests for checked in as_native(test)]
+    print(f"native.py makes the same migrations in {sum(same for _name, same in native)} of {len(native)}")
+    for name in (name for name, same in native if not same):
+        print(f"    not in {name}")
+    found = [(test, judged(test)) for test in tests]
+    situations = tally([one for _test, all_of_it in found for one in all_of_it])
+    print(situations)
+    rows = [row(test, all_of_it) for test, all_of_it in found]
+    return report.finish(rows, "proxmox_ha", asked.markdown, situations)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
