@@ -21,6 +21,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "fault_tolerance_unprotected": (
         "its fault-tolerant pair is incomplete: wait until the secondary runs, or turn Fault Tolerance off"
     ),
+    "ha_error": "HA has it in the state error, fence or recovery: repair it, then disable and enable it in HA",
     "host_cpu": "it uses the very CPU of its host: choose a CPU model that all hosts have, and restart it",
     "host_device": "it uses a device of its host: disconnect the device",
     "host_graphics": "it renders on the graphics card of its host: set its 3D renderer to automatic",
@@ -28,6 +29,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "invalid": "its configuration is not valid: repair it, or register it anew",
     "iso_mounted": "an image that other hosts do not have is in its drive: eject the image",
     "latency_sensitive": "its latency sensitivity is high: allow latency_sensitive where a pause may be",
+    "linked_clone": "a disk on its node's own storage is a linked clone: make a full clone of it",
     "local_disk": "a disk is on a datastore that no other host has: move the disk to a shared one",
     "locked": "the platform or a backup has locked it: wait until the task ends, or release the lock",
     "nested_virtualization": "nested virtualization is on: switch it off, and restart the guest",
@@ -38,6 +40,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "rescue_mode": "it is in rescue mode: end that",
     "scsi_bus_sharing": "it shares its SCSI bus with another guest: move both by hand",
     "snapshot": "it has snapshots, which stay where they are: delete them",
+    "storage_not_copied": "the platform copies no disk from the kind of storage that it uses: move the disk",
     "template": "it is a template",
     "unknown_state": "its state is not known: bring it to running or stopped",
     "usb_device": "a USB device of its host is connected: disconnect the device",
