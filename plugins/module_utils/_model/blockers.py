@@ -21,7 +21,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "fault_tolerance_unprotected": (
         "its fault-tolerant pair is incomplete: wait until the secondary runs, or turn Fault Tolerance off"
     ),
-    "ha_error": "HA has it in the state error, fence or recovery: repair it, then disable and enable it in HA",
+    "ha_error": "HA has it in the state error, fence or recovery: repair it, then disable and start it in HA",
     "host_cpu": "it uses the very CPU of its host: choose a CPU model that all hosts have, and restart it",
     "host_device": "it uses a device of its host: disconnect the device",
     "host_graphics": "it renders on the graphics card of its host: set its 3D renderer to automatic",
