@@ -540,6 +540,76 @@ options:
       - Seconds for which a guest stays that failed to be migrated, unless its host is emptied or it has been migrated since.
       - V(0) tries it again at once. V(3600) unless told otherwise.
     type: float
+  retry_refused_after:
+    description:
+      - Seconds for which a guest is not planned to a host to which the platform's own check refused to migrate it.
+      - Defaults to V(86400). V(0) plans it again at once.
+    type: float
+  may_stay:
+    description:
+      - Guests that may stay on a host that is to be emptied, or is in maintenance.
+      - They are not moved from it, and do not keep it from counting as empty. On other hosts they are balanced like others.
+      - Agents of the platform, such as vCLS, always may stay, and need not be named.
+    type: dict
+    suboptions:
+      names:
+        description: Ids, names or shell patterns of names, such as V(web*).
+        type: list
+        elements: str
+      regex:
+        description: Regular expression that a name matches from its start.
+        type: str
+      tags:
+        description: Shell patterns of tags.
+        type: list
+        elements: str
+      pools:
+        description: Names or shell patterns of pools.
+        type: list
+        elements: str
+      labels:
+        description: Labels of hosts. Guests have none.
+        type: dict
+      kinds:
+        description: Kinds of guests.
+        type: list
+        elements: str
+        choices: [vm, container]
+  shut_down:
+    description:
+      - Guests that are to be shut down before a host enters maintenance mode, as M(evenkeel.cluster.host_maintenance) does.
+      - The plan treats them like those of O(may_stay).
+    type: dict
+    suboptions:
+      names:
+        description: Ids, names or shell patterns of names, such as V(web*).
+        type: list
+        elements: str
+      regex:
+        description: Regular expression that a name matches from its start.
+        type: str
+      tags:
+        description: Shell patterns of tags.
+        type: list
+        elements: str
+      pools:
+        description: Names or shell patterns of pools.
+        type: list
+        elements: str
+      labels:
+        description: Labels of hosts. Guests have none.
+        type: dict
+      kinds:
+        description: Kinds of guests.
+        type: list
+        elements: str
+        choices: [vm, container]
+  strict_selectors:
+    description:
+      - Whether a selector or rule of the policy that matches nothing is an error. Otherwise it is a warning.
+      - An exact name of a host that does not exist is always an error.
+      - Defaults to V(false).
+    type: bool
   priorities:
     description:
       - How important guests are. Of guests that would do as well those of lower priority are moved.
@@ -643,6 +713,27 @@ options:
   seed:
     description: Another seed may find another plan that is as good. 1 unless told otherwise.
     type: int
+  refusals:
+    description:
+      - Migrations that the platform's own check has just refused, as M(evenkeel.cluster.vm_migrate) returns them.
+      - The plan avoids them, in addition to those that the snapshot remembers. They count from the moment of the snapshot.
+    type: list
+    elements: dict
+    suboptions:
+      guest:
+        description: Id of the guest.
+        type: str
+        required: true
+      host:
+        description: Id of the host that it can't go to.
+        type: str
+        required: true
+      why:
+        description: Why the platform refused it.
+        type: str
+      at:
+        description: When it was refused. Not used.
+        type: str
   what_if:
     description: Changes to the snapshot before it is planned, to ask before buying or retiring. The plan is of a cluster that does not exist.
     type: dict
@@ -903,6 +994,14 @@ report:
   type: list
   elements: str
   sample: ["cluster production (vsphere): balanced by 9 migrations in 3 waves"]
+notices:
+  description:
+    - What the plan rests on that was not measured or not read, and selectors that match nothing, a line each.
+    - The same lines are warnings.
+  returned: success
+  type: list
+  elements: str
+  sample: ["2 guests are being migrated at this moment: web01, web02"]
 unresolved:
   description: What the plan does not put in order and why, a line each.
   returned: success
@@ -1210,6 +1309,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.balance 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import run_module
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import (
     POLICY_ARGUMENTS,
+    REFUSAL_ARGUMENTS,
     WHAT_IF_ARGUMENTS,
 )
 
@@ -1221,6 +1321,7 @@ def main() -> None:
             "snapshot_path": {"type": "path"},
             "plan_path": {"type": "path"},
             **POLICY_ARGUMENTS,
+            **REFUSAL_ARGUMENTS,
             **WHAT_IF_ARGUMENTS,
         },
         mutually_exclusive=[("snapshot", "snapshot_path")],

@@ -143,7 +143,7 @@ ansible_facts:
           type: int
           sample: 200
         running_guests:
-          description: How many guests run.
+          description: How many guests hold memory on their host, or may, paused ones and those in an unknown state included.
           returned: success
           type: int
           sample: 180
@@ -157,6 +157,12 @@ ansible_facts:
           returned: success
           type: int
           sample: 12
+        notices:
+          description: What could not be read, a line each. The same lines are warnings.
+          returned: success
+          type: list
+          elements: str
+          sample: ["Pool.Audit is missing on /pool, so pools of guests are not known"]
         other_balancers:
           description: What else moves guests in this cluster by itself.
           returned: success
@@ -213,6 +219,12 @@ ansible_facts:
           type: list
           elements: dict
           sample: [{"name": "web", "kind": "anti_affinity", "guests": ["vm-42", "vm-43"], "strict": true}]
+        notices:
+          description: What could not be read, a line each. The same lines are warnings.
+          returned: success
+          type: list
+          elements: str
+          sample: ["Pool.Audit is missing on /pool, so pools of guests are not known"]
         other_balancers:
           description: What else moves guests in this cluster by itself.
           returned: when there is any

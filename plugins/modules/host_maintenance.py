@@ -14,7 +14,10 @@ author:
   - The Even Keel Authors (@evenkeel)
 description:
   - Switches the maintenance mode of one host and waits until the platform has it so.
-  - Refuses to take a host out of service that still runs guests, and names them. It never stops a guest, nor migrates one.
+  - Refuses to take a host out of service that still runs guests, and names them. It never migrates a guest, and stops none but
+    those that O(shut_down) selects.
+  - Guests that are paused, and those whose state is not known, are still there. Agents that the platform itself moves or shuts
+    down, such as vCLS, do not count.
   - On vSphere the host enters maintenance mode by the API, without moving guests that are powered off.
   - >-
     The API of Proxmox VE shows maintenance mode and has no call to switch it. There this module only waits for what
@@ -53,6 +56,64 @@ options:
       - vSphere then waits until something has moved them, up to O(timeout). Proxmox VE migrates those that its HA manager looks after.
     type: bool
     default: false
+  may_stay:
+    description:
+      - Guests that may stay on the host.
+      - vSphere itself enters maintenance mode only once nothing runs there any more.
+    type: dict
+    suboptions:
+      names:
+        description: Ids, names or shell patterns of names, such as V(web*).
+        type: list
+        elements: str
+      regex:
+        description: Regular expression that a name matches from its start.
+        type: str
+      tags:
+        description: Shell patterns of tags.
+        type: list
+        elements: str
+      pools:
+        description: Names or shell patterns of pools.
+        type: list
+        elements: str
+      labels:
+        description: Labels of hosts. Guests have none.
+        type: dict
+      kinds:
+        description: Kinds of guests.
+        type: list
+        elements: str
+        choices: [vm, container]
+  shut_down:
+    description:
+      - Guests that are shut down just before the host enters maintenance mode, by their operating system. Their power is never cut.
+      - The module fails, and leaves the host in service, where one is still on after O(timeout) seconds.
+    type: dict
+    suboptions:
+      names:
+        description: Ids, names or shell patterns of names, such as V(web*).
+        type: list
+        elements: str
+      regex:
+        description: Regular expression that a name matches from its start.
+        type: str
+      tags:
+        description: Shell patterns of tags.
+        type: list
+        elements: str
+      pools:
+        description: Names or shell patterns of pools.
+        type: list
+        elements: str
+      labels:
+        description: Labels of hosts. Guests have none.
+        type: dict
+      kinds:
+        description: Kinds of guests.
+        type: list
+        elements: str
+        choices: [vm, container]
   timeout:
     description: Seconds after which waiting is given up. On vSphere the host is then back in service.
     type: int
@@ -75,6 +136,19 @@ EXAMPLES = r"""
     password: "{{ vault_vcenter_password }}"
     cluster: production
     host: esx3.example.com
+
+- name: Take a host out of service on which one guest may stay and test guests are shut down
+  evenkeel.cluster.host_maintenance:
+    platform: vsphere
+    hostname: vcenter.example.com
+    username: balancer@vsphere.local
+    password: "{{ vault_vcenter_password }}"
+    cluster: production
+    host: esx3.example.com
+    may_stay:
+      names: [probe-esx3]
+    shut_down:
+      tags: [test]
 
 - name: Take it back
   evenkeel.cluster.host_maintenance:
@@ -124,8 +198,24 @@ maintenance:
   returned: success
   type: bool
   sample: true
+shut_down_guests:
+  description: Guests that were shut down. In check mode, those that would be.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Id of the guest.
+      returned: success
+      type: str
+      sample: vm-43
+    name:
+      description: Its name.
+      returned: success
+      type: str
+      sample: test01
 running_guests:
-  description: Guests that run on it.
+  description: Guests that run on it and would have to leave.
   returned: success
   type: list
   elements: dict
@@ -152,6 +242,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing 
     run_module,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.maintenance import maintain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import SELECTOR
 
 
 def main() -> None:
@@ -161,6 +252,8 @@ def main() -> None:
             "host": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "allow_running_guests": {"type": "bool", "default": False},
+            "may_stay": {"type": "dict", "options": SELECTOR},
+            "shut_down": {"type": "dict", "options": SELECTOR},
             "timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,

@@ -199,6 +199,11 @@ summary:
       returned: always
       type: int
       sample: 0
+    refused:
+      description: Migrations that the platform's own check refused.
+      returned: always
+      type: int
+      sample: 0
     skipped:
       description: Migrations that no longer made sense, or came after one that did not end well.
       returned: always
@@ -211,6 +216,18 @@ summary:
       sample: 0
     cancelled:
       description: Migrations that were cancelled.
+      returned: always
+      type: int
+      sample: 0
+    in_band:
+      description:
+        - Whether everything is as the policy of the plan wants it after the run. In check mode, whether it would be.
+        - Null for a single migration, and where the cluster could not be read again.
+      returned: always
+      type: bool
+      sample: true
+    unresolved:
+      description: How many things are not.
       returned: always
       type: int
       sample: 0
@@ -244,6 +261,40 @@ report:
     - "cluster production: done in 83 s, 9 of 9 migrations, 72.0 GiB of memory"
     - "  1  web01 (vm-42)  esx1 → esx3  migrated  21.4 s"
     - "spread, measured again: cpu 31.0 → 14.2, memory 44.2 → 12.8"
+unresolved:
+  description: What is not as the policy of the plan wants it after the run, and why, a line each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["spread of memory: 22.0 points where 15 are allowed: esx1 is at 81.0 % and esx3 at 59.0 %"]
+refusals:
+  description:
+    - Migrations that the platform's own check refused. M(evenkeel.cluster.balance_plan) takes them and plans around them.
+    - With a state database they are also remembered there, and later readings of the cluster have them.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    guest:
+      description: Id of the guest.
+      returned: always
+      type: str
+      sample: vm-42
+    host:
+      description: Id of the host that it can't go to.
+      returned: always
+      type: str
+      sample: host-15
+    why:
+      description: Why, in the platform's words.
+      returned: always
+      type: str
+      sample: The virtual machine requires hardware features that are unsupported on the target host
+    at:
+      description: When it was refused, in UTC.
+      returned: always
+      type: str
+      sample: "2026-01-31T22:00:01Z"
 stale:
   description:
     - Whether nothing was started because another run has moved guests elsewhere since the cluster was read for the plan.
@@ -308,12 +359,12 @@ outcome:
           type: str
           sample: host-15
         result:
-          description: V(migrated), V(already_there), V(planned), V(skipped), V(failed) or V(cancelled).
+          description: V(migrated), V(already_there), V(planned), V(skipped), V(refused), V(failed) or V(cancelled).
           returned: always
           type: str
           sample: migrated
         why:
-          description: Why it was skipped, failed or cancelled.
+          description: Why it was skipped, refused, failed or cancelled.
           returned: always
           type: str
           sample: ""

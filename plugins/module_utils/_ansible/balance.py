@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._model.errors import InputError
 from .._model.overrides import Overrides
 from .._model.plan import Plan
 from .._model.policy import Policy
-from .._model.snapshot import Snapshot
+from .._model.snapshot import Refusal, Snapshot
 from .._planning.planner import plan as make_plan
 from .._planning.whatif import suppose
 from .files import read_json, write_json
@@ -28,18 +29,35 @@ def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     snapshot = snapshot_of(params)
     if params["what_if"]:
         snapshot = suppose(snapshot, Overrides.from_json(what_if_of(params["what_if"])))
+    snapshot = with_refusals(snapshot, params["refusals"] or ())
     plan = make_plan(snapshot, policy)
     result: dict[str, Any] = {
         "changed": False,
         "summary": summary(plan, params["plan_path"]),
         "report": report(plan),
         "unresolved": [f"{item.what}: {item.why}" for item in plan.unresolved],
+        "notices": list(plan.notices),
+        "warnings": list(plan.notices),
     }
     if params["plan_path"]:
         write_json(params["plan_path"], plan.to_json(), "plan_path")
     else:
         result["plan"] = plan.to_json()
     return result
+
+
+def with_refusals(snapshot: Snapshot, given: Sequence[Mapping[str, Any]]) -> Snapshot:
+    """The snapshot with what a run has just been refused: it counts as of now."""
+    refusals = tuple(
+        Refusal(
+            guest=item["guest"],
+            host=item["host"],
+            why=item["why"] or "the platform refuses it",
+            at=snapshot.taken_at,
+        )
+        for item in given
+    )
+    return replace(snapshot, refusals=(*snapshot.refusals, *refusals)) if refusals else snapshot
 
 
 def snapshot_of(params: Mapping[str, Any]) -> Snapshot:

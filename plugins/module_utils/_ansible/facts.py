@@ -46,8 +46,9 @@ def summary(snapshot: Snapshot, path: str | None) -> dict[str, Any]:
         "hosts": len(snapshot.hosts),
         "active_hosts": sum(host.active for host in snapshot.hosts),
         "guests": len(snapshot.guests),
-        "running_guests": sum(guest.power == "running" for guest in snapshot.guests),
+        "running_guests": sum(guest.is_on_host for guest in snapshot.guests),
         "migratable_guests": sum(guest.migratable for guest in snapshot.guests),
         "rules": len(snapshot.rules),
         "other_balancers": list(snapshot.other_balancers),
+        "notices": [notice.text for notice in snapshot.notices],
     }

@@ -10,9 +10,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
+from .._model.codec import decode
 from .._model.errors import EvenKeelError, InputError
+from .._model.regexes import check_regex
+from .._model.selector import Selector
 from .._model.lookup import the_one
 from .._model.snapshot import Guest, Host
+from .._planning.whereabouts import Stayers, has_to_leave, stayers
 from .connect import open_platform
 from .environment import with_environment
 
@@ -31,11 +35,10 @@ def maintain(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     with closing(open_platform(with_environment(params, os.environ))) as platform:
         snapshot = platform.read()
         host = the_one(snapshot.hosts, "host", params["host"], "host")
-        running = [
-            guest
-            for guest in snapshot.guests
-            if guest.host == host.id and guest.power in ("running", "unknown")
-        ]
+        stay = stayers(snapshot.guests, _selector(params, "may_stay"), _selector(params, "shut_down"))
+        here = [guest for guest in snapshot.guests if guest.host == host.id]
+        running = [guest for guest in here if has_to_leave(guest, stay)]
+        leaving = [guest for guest in here if wanted and _is_shut_down(guest, stay)]
         before = platform.in_maintenance(host.id)
         if before != wanted:
             platform.demand_maintenance(host.id, on=wanted)
@@ -43,11 +46,27 @@ def maintain(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             raise GuestsOnHost(
                 f"{_listed(running)} still run there",
                 where=f"host {host.name}",
-                hint="Evacuate it first, or set allow_running_guests",
+                hint="Evacuate it first, let them stay (may_stay), have them shut down (shut_down), or set"
+                " allow_running_guests",
             )
+        if before == wanted:
+            leaving = []
+        for guest in leaving if not check_mode else ():
+            platform.shut_down(guest.id, timeout=params["timeout"])
         if before != wanted and not check_mode:
             platform.set_maintenance(host.id, on=wanted, timeout=params["timeout"])
-    return _result(host, running, before, wanted)
+    return _result(host, running, leaving, before, wanted)
+
+
+def _selector(params: Mapping[str, Any], option: str) -> Selector:
+    given = {key: value for key, value in (params[option] or {}).items() if value is not None}
+    selector: Selector = decode(Selector, given, option)
+    check_regex(selector.regex, f"{option}.regex")
+    return selector
+
+
+def _is_shut_down(guest: Guest, stay: Stayers) -> bool:
+    return guest.is_on_host and not guest.platform_managed and guest.id in stay.shut_down
 
 
 def _listed(guests: Sequence[Guest]) -> str:
@@ -55,15 +74,22 @@ def _listed(guests: Sequence[Guest]) -> str:
     return names if len(guests) <= MOST_NAMES else f"{names} and {len(guests) - MOST_NAMES} more"
 
 
-def _result(host: Host, running: Sequence[Guest], before: bool, wanted: bool) -> dict[str, Any]:
+def _result(
+    host: Host, running: Sequence[Guest], leaving: Sequence[Guest], before: bool, wanted: bool
+) -> dict[str, Any]:
     result: dict[str, Any] = {
         "changed": before != wanted,
         "host": {"id": host.id, "name": host.name},
         "maintenance": wanted,
         "running_guests": [{"id": guest.id, "name": guest.name} for guest in running],
+        "shut_down_guests": [{"id": guest.id, "name": guest.name} for guest in leaving],
     }
     if before != wanted:
-        result["diff"] = {"before": _shown(host, before), "after": _shown(host, wanted)}
+        names = [guest.name for guest in leaving]
+        result["diff"] = {
+            "before": {**_shown(host, before), **({"running": names} if names else {})},
+            "after": {**_shown(host, wanted), **({"running": []} if names else {})},
+        }
     return result
 
 

@@ -20,6 +20,7 @@ from .._execution.reclaiming import Reclaiming
 from .._execution.slots import Slots
 from .._execution.stopping import StopSignal
 from .._execution.work import Work
+from .._model.moves import moved
 from .._model.outcome import Outcome
 from .._model.plan import ClusterState, Plan
 from .._model.policy import Policy
@@ -27,6 +28,8 @@ from .._model.snapshot import Snapshot
 from .._planning.judge import present_state
 from .._planning.others import defers, in_charge
 from .._planning.rules import resolve
+from .._planning.shortfall import shortfall
+from .._planning.undone import is_complete
 from .._platforms.errors import PlatformError
 from .._platforms.protocol import Platform
 from .conduct import conduct_of, slots_of, stop_signal
@@ -78,12 +81,63 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         notices: list[str] = []
         state = present_state(before, policy)
         state_after = state
+        after: Snapshot | None = before
         if outcome.moved_anything and not check_mode:
-            state_after = _state_again(platform, policy, before, state, notices)
+            after = _read_again(platform, before, notices)
+            state_after = (
+                present_state(after, policy)
+                if after is not None
+                else replace(state, spread=dict.fromkeys(state.spread))
+            )
     kept_at = _keep(outcome, params["outcome_path"], notices)
     result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
-    refused = stale is not None and outcome.status == "stopped"
-    return {**result, "stale": refused, "warnings": [*kept.notices, *notices]}
+    left = _left(plan, outcome, before, after, check_mode=check_mode)
+    result["summary"] |= {"in_band": None if left is None else not left, "unresolved": len(left or ())}
+    overtaken_ = stale is not None and outcome.status == "stopped"
+    return {
+        **result,
+        "unresolved": list(left or ()),
+        "refusals": _refusals(outcome),
+        "stale": overtaken_,
+        "warnings": [*kept.notices, *notices],
+    }
+
+
+def _refusals(outcome: Outcome) -> list[dict[str, Any]]:
+    """What the platform's own check refused, as balance_plan takes it."""
+    return [
+        {"guest": one.guest.id, "host": one.target, "why": one.why, "at": one.ended_at}
+        for one in outcome.migrations
+        if one.result == "refused"
+    ]
+
+
+def _left(
+    plan: Plan | None, outcome: Outcome, before: Snapshot, after: Snapshot | None, *, check_mode: bool
+) -> list[str] | None:
+    """What the policy of the plan wants and the cluster lacks after the run; in check mode, after what would
+    be done. None where nothing is known of that.
+
+    Where all of the plan is done, it is as the plan says, by the loads that the plan rests on. Else the
+    cluster is looked at.
+    """
+    if plan is None:
+        return None
+    if outcome.status in ("done", "planned"):
+        return [f"{item.what}: {item.why}" for item in plan.unresolved if not is_complete([item])]
+    if check_mode:
+        planned = {one.guest.id: one.target for one in outcome.migrations if one.result == "planned"}
+        after = moved(before, planned)
+    if after is None:
+        return None
+    found = [f"{item.what}: {item.why}" for item in shortfall(after, plan.policy) if not is_complete([item])]
+    names = {host.id: host.name for host in after.hosts}
+    bad = [
+        f"{one.guest.name} to {names.get(one.target, one.target)}: {one.result}: {one.why}"
+        for one in outcome.migrations
+        if one.result in ("refused", "failed", "cancelled")
+    ]
+    return [*found, *bad] if found else []
 
 
 def _demand_same_place(plan: Plan, before: Snapshot) -> None:
@@ -107,21 +161,21 @@ def _stale(plan: Plan | None, kept: Kept, before: Snapshot, journal: Journal) ->
     return overtaken(plan, kept.shifted(plan.remembered_at), before)
 
 
-def _state_again(
-    platform: Platform, policy: Policy, before: Snapshot, state: ClusterState, notices: list[str]
-) -> ClusterState:
+def _read_again(platform: Platform, before: Snapshot, notices: list[str]) -> Snapshot | None:
     """The cluster as it is after the run. What was done must be told, also where that can't be read."""
     try:
         snapshot = platform.read()
     except PlatformError as error:
-        notices.append(f"the cluster could not be read again, so that no load is known of it: {error}")
-        return replace(state, spread=dict.fromkeys(state.spread))
+        notices.append(
+            f"The cluster could not be re-read after the run; the resulting loads are unknown: {error}"
+        )
+        return None
     notices.extend(
         f"{balancer} was switched on while guests were migrated, and may move them again"
         for balancer in snapshot.other_balancers
         if balancer not in before.other_balancers
     )
-    return present_state(snapshot, policy)
+    return snapshot
 
 
 def _keep(outcome: Outcome, path: str | None, notices: list[str]) -> str | None:
@@ -242,8 +296,8 @@ def _result(
         result["summary"]["outcome_path"] = kept_at
     else:
         result["outcome"] = outcome.to_json()
-    if changed:
-        result["diff"] = {"prepared": "\n".join(lines) + "\n"}
+    # Also where nothing would change: what is shown then is how the cluster is, and why nothing is done.
+    result["diff"] = {"prepared": "\n".join(lines) + "\n"}
     failed = [migration for migration in outcome.migrations if migration.result in ("failed", "cancelled")]
     if failed:
         first = failed[0]

@@ -33,6 +33,7 @@ def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
         "changed": False,
         "summary": {**_summary(answer), "snapshot": chosen},
         "report": list(answer.says),
+        "warnings": list(answer.notes),
         "vms": [_in_short(answer, one) for one in answer.placements],
     }
     if plan is not None and params["plan_path"]:

@@ -14,7 +14,7 @@ from .._model.presets import Preset
 from .._model.snapshot import RuleKind
 from .._model.windows import DAYS
 
-_SELECTOR: dict[str, Any] = {
+SELECTOR: dict[str, Any] = {
     "names": {"type": "list", "elements": "str"},
     "regex": {"type": "str"},
     "tags": {"type": "list", "elements": "str"},
@@ -22,7 +22,7 @@ _SELECTOR: dict[str, Any] = {
     "labels": {"type": "dict"},
     "kinds": {"type": "list", "elements": "str", "choices": ["vm", "container"]},
 }
-_SELECTED: dict[str, Any] = {"type": "dict", "required": True, "options": _SELECTOR}
+_SELECTED: dict[str, Any] = {"type": "dict", "required": True, "options": SELECTOR}
 _THRESHOLDS: dict[str, Any] = {
     "type": "dict",
     "options": {part.name: {"type": "float"} for part in fields(Thresholds)},
@@ -32,7 +32,7 @@ _THRESHOLDS: dict[str, Any] = {
 POLICY_ARGUMENTS: dict[str, Any] = {
     "preset": {"type": "str", "choices": list(get_args(Preset))},
     "goal": {"type": "str", "choices": list(get_args(Goal))},
-    "evacuate": {"type": "dict", "options": _SELECTOR},
+    "evacuate": {"type": "dict", "options": SELECTOR},
     "relieve": {
         "type": "dict",
         "options": {
@@ -83,9 +83,9 @@ POLICY_ARGUMENTS: dict[str, Any] = {
     "exclude": {
         "type": "dict",
         "options": {
-            "sources": {"type": "dict", "options": _SELECTOR},
-            "targets": {"type": "dict", "options": _SELECTOR},
-            "guests": {"type": "dict", "options": _SELECTOR},
+            "sources": {"type": "dict", "options": SELECTOR},
+            "targets": {"type": "dict", "options": SELECTOR},
+            "guests": {"type": "dict", "options": SELECTOR},
         },
     },
     "rules": {
@@ -99,8 +99,8 @@ POLICY_ARGUMENTS: dict[str, Any] = {
             },
             "kind": {"type": "str", "required": True, "choices": list(get_args(RuleKind))},
             "pattern": {"type": "str"},
-            "guests": {"type": "dict", "options": _SELECTOR},
-            "hosts": {"type": "dict", "options": _SELECTOR},
+            "guests": {"type": "dict", "options": SELECTOR},
+            "hosts": {"type": "dict", "options": SELECTOR},
             "name": {"type": "str"},
             "min_members": {"type": "int"},
             "strict": {"type": "bool"},
@@ -122,6 +122,10 @@ POLICY_ARGUMENTS: dict[str, Any] = {
     "other_balancers": {"type": "str", "choices": ["respect", "ignore"]},
     "cool_down": {"type": "float"},
     "retry_after": {"type": "float"},
+    "retry_refused_after": {"type": "float"},
+    "may_stay": {"type": "dict", "options": SELECTOR},
+    "shut_down": {"type": "dict", "options": SELECTOR},
+    "strict_selectors": {"type": "bool"},
     "priorities": {
         "type": "list",
         "elements": "dict",
@@ -143,6 +147,18 @@ POLICY_ARGUMENTS: dict[str, Any] = {
     "seed": {"type": "int"},
 }
 
+REFUSAL_ARGUMENTS: dict[str, Any] = {
+    "refusals": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "guest": {"type": "str", "required": True},
+            "host": {"type": "str", "required": True},
+            "why": {"type": "str"},
+            "at": {"type": "str"},
+        },
+    },
+}
 WHAT_IF_ARGUMENTS: dict[str, Any] = {
     "what_if": {
         "type": "dict",

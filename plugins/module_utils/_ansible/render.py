@@ -45,6 +45,7 @@ def _lines(plan: Plan) -> list[str]:
     lines += _section("broken rules now", (f"{item.rule}: {item.detail}" for item in plan.before.violations))
     lines += _section("broken rules left", (f"{item.rule}: {item.detail}" for item in plan.after.violations))
     lines += _section("unresolved", (f"{item.what}: {item.why}" for item in plan.unresolved))
+    lines += _section("notes", plan.notices)
     lines += _section(
         "can't be migrated", (f"{item.guest.name} ({item.guest.id}): {item.why}" for item in plan.immovable)
     )

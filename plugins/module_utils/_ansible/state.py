@@ -198,13 +198,15 @@ def remembering(
         moment = None if notices else time.time()
         return replace(read(), remembered_at=moment), notices
     from .._state.database import now
-    from .._state.history import recall, with_past
+    from .._state.history import recall, refusals, with_past
 
     with database:
         # Before the reading: what is recorded from now on may have happened after it.
         moment = database.read(now)
         snapshot = replace(read(), remembered_at=moment)
-        return with_past(snapshot, recall(database, cluster_key(params, snapshot.cluster))), notices
+        keys = cluster_keys(params, snapshot.cluster)
+        past, refused = recall(database, *keys), refusals(database, *keys)
+        return with_past(snapshot, past, refused, moment), notices
 
 
 def cluster_key(params: Mapping[str, Any], cluster: ClusterRef) -> str:
@@ -214,6 +216,13 @@ def cluster_key(params: Mapping[str, Any], cluster: ClusterRef) -> str:
         return f"rehearsal:{Path(params['rehearsal_path']).resolve()}"
     parts = (params["platform"], cluster.instance, cluster.id)
     return ":".join(part for part in parts if part)
+
+
+def cluster_keys(params: Mapping[str, Any], cluster: ClusterRef) -> Sequence[str]:
+    """The key of a cluster, and the one that earlier versions knew it by, which had no instance."""
+    key = cluster_key(params, cluster)
+    older = cluster_key(params, replace(cluster, instance=None))
+    return (key,) if key == older else (key, older)
 
 
 def _open(

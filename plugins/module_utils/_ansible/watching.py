@@ -17,6 +17,7 @@ from .render import readable
 # A line of progress for each change would flood the log of a long run.
 SECONDS_BETWEEN_LINES = 10.0
 NAMED = 4
+BADLY = ("failed", "cancelled", "refused", "skipped")
 GIB = 1024**3
 
 
@@ -28,7 +29,7 @@ def line_of(progress: Mapping[str, Any]) -> str:
     parts = [f"{sum(ended.values())} of {total} done"]
     if progress["memory_moved"]:
         parts[0] += f", {progress['memory_moved'] / GIB:.1f} GiB moved"
-    parts += [f"{ended[bad]} {bad}" for bad in ("failed", "cancelled", "skipped") if ended.get(bad)]
+    parts += [f"{ended[bad]} {bad}" for bad in BADLY if ended.get(bad)]
     if moving:
         names = ", ".join(_moving(entry) for entry in moving[:NAMED])
         more = f" and {len(moving) - NAMED} more" if len(moving) > NAMED else ""

@@ -34,6 +34,7 @@ class DryRun:
         self._memory = memory
         self._places: dict[str, str] = {}
         self._gained: dict[str, int] = {}
+        self._left: set[str] = set()
         self._partners: dict[str, MovedAlong] = {}
 
     @property
@@ -64,9 +65,9 @@ class DryRun:
         return replace(state, memory_used=state.memory_used + self._gained.get(host, 0))
 
     def check(self, request: MigrationRequest) -> str | None:
-        # Where something has seemed to move, the platform would judge by a host that is not the one in
-        # question.
-        if request.target in self._gained or request.guest in self._places:
+        # Of a guest that has seemed to move, and of a host that guests have seemed to leave, the platform
+        # would judge as if nothing had.
+        if request.target in self._left or request.guest in self._places:
             return None
         return self._platform.check(request)
 
@@ -88,6 +89,7 @@ class DryRun:
 
     def _seem_to_move(self, guest: str, source: str, target: str, memory: int) -> None:
         self._places[guest] = target
+        self._left.add(source)
         self._gained[source] = self._gained.get(source, 0) - memory
         self._gained[target] = self._gained.get(target, 0) + memory
 

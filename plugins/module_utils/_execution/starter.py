@@ -179,7 +179,7 @@ class Starter:
             objection = self._platform.check(request)
             if objection is not None:
                 if not self._has_changed(migration):
-                    self._ledger.end_pending(migration, "skipped", f"the platform refuses: {objection}")
+                    self._ledger.end_pending(migration, "refused", objection)
                 return
             along = self._platform.partners(request)
             judged = self._with_partners(migration, along, now)

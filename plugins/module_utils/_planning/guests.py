@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from .._model.blockers import in_words
 from .._model.errors import InputError
 from .._model.loads import guest_used, local_storage
 from .._model.moments import later
@@ -71,7 +72,7 @@ def _stays(guest: Guest, host: Host, gives: bool, excluded: bool, allowed: froze
         word = f" ({guest.run_state})" if guest.run_state else ""
         return f"it is {guest.power if guest.power != 'unknown' else 'in an unknown state'}{word}"
     if not guest.migratable and blockers:
-        return f"it can't be migrated: {', '.join(blockers)}"
+        return f"it can't be migrated: {in_words(blockers)}"
     if not guest.migratable and not guest.blockers:
         return "the platform says that it can't be migrated"
     if excluded:
@@ -144,7 +145,8 @@ def restrictions(
     if guest.id in barred:
         against = barred[guest.id]
         texts = [f"{name_of(host, hosts)}: {refusal.why}" for host, refusal in sorted(against.items())]
-        yield f"a refusal by the platform ({'; '.join(texts[:5])})", partial(_is_not_among, frozenset(against))
+        told = "; ".join(texts[:5])
+        yield f"a refusal by the platform ({told})", partial(_is_not_among, frozenset(against))
     yield "its hypervisor version", lambda host: (
         not _older(host.version, guest.min_version) and not _older(host.version, least)
     )

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .._model.moments import written_at
+from .._model.moments import later, read_moment, written_at
 from .._model.outcome import MigrationOutcome, Result
-from .._model.snapshot import Guest, Snapshot
+from .._model.snapshot import Refusal, Snapshot
 from .database import Database, now
 from .library import sa
 from .tables import HISTORY
@@ -19,8 +19,8 @@ from .tables import HISTORY
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-# What was tried on the platform; the rest was never begun.
-_TRIED: frozenset[Result] = frozenset({"migrated", "failed", "cancelled"})
+# What was tried on the platform, or what its own check refused; the rest was never begun.
+_TRIED: frozenset[Result] = frozenset({"migrated", "failed", "cancelled", "refused"})
 # Longer than any cool-down can be.
 _KEEP_SECONDS = 400 * 86_400
 # SQLite's clock has whole milliseconds only.
@@ -29,10 +29,22 @@ _TICK_SECONDS = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """When a guest was last migrated, and when a migration of it last failed."""
+    """When a guest was last migrated, and when a migration of it last failed, in seconds since 1970 by the
+    clock of the database.
+    """
 
-    migrated_at: str | None
-    failed_at: str | None
+    migrated_at: float | None
+    failed_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """That the platform's own check refused to migrate a guest to a host, and when, by the same clock."""
+
+    guest: str
+    host: str
+    why: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +80,69 @@ def forget_old(database: Database, cluster: str) -> None:
     """Throw away what is so old that no cool-down reaches back to it."""
 
     def write(connection: Connection) -> None:
-        oldest = written_at(now(connection) - _KEEP_SECONDS)
-        old = (HISTORY.c.cluster == cluster) & (HISTORY.c.ended_at < oldest)
-        connection.execute(sa.delete(HISTORY).where(old))
+        oldest = now(connection) - _KEEP_SECONDS
+        unrecorded = HISTORY.c.recorded_at.is_(None) & (HISTORY.c.ended_at < written_at(oldest))
+        old = (HISTORY.c.recorded_at < oldest) | unrecorded
+        connection.execute(sa.delete(HISTORY).where(HISTORY.c.cluster == cluster).where(old))
 
     database.transaction(write)
 
 
-def recall(database: Database, cluster: str) -> Mapping[str, Past]:
-    """The past of every guest that has one, by id."""
+def recall(database: Database, *clusters: str) -> Mapping[str, Past]:
+    """The past of every guest that has one, by id; `clusters` are the keys that the cluster has or had."""
     newest = (
-        sa.select(HISTORY.c.guest, HISTORY.c.result, sa.func.max(HISTORY.c.ended_at).label("ended_at"))
-        .where(HISTORY.c.cluster == cluster)
+        sa.select(
+            HISTORY.c.guest,
+            HISTORY.c.result,
+            sa.func.max(HISTORY.c.ended_at).label("ended_at"),
+            sa.func.max(HISTORY.c.recorded_at).label("recorded_at"),
+        )
+        .where(HISTORY.c.cluster.in_(clusters))
+        .where(HISTORY.c.result != "refused")
         .group_by(HISTORY.c.guest, HISTORY.c.result)
     )
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, float]] = {}
     for row in database.transaction(lambda connection: connection.execute(newest).all()):
-        found.setdefault(row.guest, {})[row.result] = row.ended_at
+        found.setdefault(row.guest, {})[row.result] = _seconds(row.recorded_at, row.ended_at)
     return {
         guest: Past(migrated_at=ends.get("migrated"), failed_at=ends.get("failed"))
         for guest, ends in found.items()
     }
+
+
+def refusals(database: Database, *clusters: str) -> Sequence[Refused]:
+    """The newest refusal of each guest and host, unless the guest was migrated there since."""
+    rows = (
+        sa.select(
+            HISTORY.c.guest,
+            HISTORY.c.target,
+            HISTORY.c.result,
+            HISTORY.c.why,
+            HISTORY.c.ended_at,
+            HISTORY.c.recorded_at,
+        )
+        .where(HISTORY.c.cluster.in_(clusters))
+        .where(HISTORY.c.result.in_(("refused", "migrated")))
+        .where(
+            HISTORY.c.guest.in_(
+                sa.select(HISTORY.c.guest)
+                .where(HISTORY.c.cluster.in_(clusters))
+                .where(HISTORY.c.result == "refused")
+            )
+        )
+    )
+    newest: dict[tuple[str, str], tuple[float, bool, Refused]] = {}
+    for row in database.transaction(lambda connection: connection.execute(rows).all()):
+        at = _seconds(row.recorded_at, row.ended_at)
+        entry = (at, row.result == "migrated", Refused(row.guest, row.target, row.why, at))
+        pair = (row.guest, row.target)
+        newest[pair] = max(newest.get(pair, entry), entry, key=lambda one: one[:2])
+    return [refused for _at, migrated, refused in newest.values() if not migrated]
+
+
+def _seconds(recorded_at: float | None, ended_at: str) -> float:
+    """A moment by the clock of the database; of a row of before it kept that, by the clock of its run."""
+    return read_moment(ended_at).timestamp() if recorded_at is None else recorded_at
 
 
 def shifted(database: Database, cluster: str, moment: float) -> Mapping[str, Shift]:
@@ -101,7 +155,7 @@ def shifted(database: Database, cluster: str, moment: float) -> Mapping[str, Shi
         .where(HISTORY.c.cluster == cluster)
         .where(HISTORY.c.result == "migrated")
         .where(HISTORY.c.recorded_at >= moment - _TICK_SECONDS)
-        .order_by(HISTORY.c.ended_at, HISTORY.c.recorded_at)
+        .order_by(HISTORY.c.recorded_at, HISTORY.c.ended_at)
     )
     found: dict[str, Shift] = {}
     for row in database.read(lambda connection: connection.execute(newer).all()):
@@ -110,19 +164,35 @@ def shifted(database: Database, cluster: str, moment: float) -> Mapping[str, Shi
     return {guest: shift for guest, shift in found.items() if shift.end != shift.origin}
 
 
-def with_past(snapshot: Snapshot, past: Mapping[str, Past]) -> Snapshot:
-    """The snapshot with what was remembered; where the platform remembers too, the newer moment counts."""
-    return replace(snapshot, guests=tuple(_with_past(guest, past.get(guest.id)) for guest in snapshot.guests))
+def with_past(
+    snapshot: Snapshot, past: Mapping[str, Past], refused: Sequence[Refused], moment: float
+) -> Snapshot:
+    """The snapshot with what was remembered; where the platform remembers too, the newer moment counts.
 
+    `moment` is when it was taken, by the clock of the database. What was remembered is as old as that clock
+    says, and is told by the platform's clock as the snapshot is: no other clock has a say.
+    """
 
-def _with_past(guest: Guest, past: Past | None) -> Guest:
-    if past is None:
-        return guest
-    return replace(
-        guest,
-        last_migrated_at=_newer(guest.last_migrated_at, past.migrated_at),
-        last_failed_at=_newer(guest.last_failed_at, past.failed_at),
+    def then(at: float | None) -> str | None:
+        return None if at is None else later(snapshot.taken_at, min(0.0, at - moment))
+
+    guests = []
+    for guest in snapshot.guests:
+        known = past.get(guest.id)
+        guests.append(
+            guest
+            if known is None
+            else replace(
+                guest,
+                last_migrated_at=_newer(guest.last_migrated_at, then(known.migrated_at)),
+                last_failed_at=_newer(guest.last_failed_at, then(known.failed_at)),
+            )
+        )
+    remembered = tuple(
+        Refusal(guest=one.guest, host=one.host, why=one.why, at=then(one.at) or snapshot.taken_at)
+        for one in refused
     )
+    return replace(snapshot, guests=tuple(guests), refusals=(*snapshot.refusals, *remembered))
 
 
 def _newer(one: str | None, other: str | None) -> str | None:

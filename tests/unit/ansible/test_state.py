@@ -21,6 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state im
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import later
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef, Snapshot
@@ -62,7 +63,9 @@ def test_by_default_the_home_folder_remembers(home: dict[str, str], tmp_path: Pa
     assert kept.notices == ()
     assert (tmp_path / ".local" / "state" / "evenkeel" / "state.db").is_file()
     found, notices = remembering(lambda: SNAPSHOT, options(), home)
-    assert [guest.last_failed_at for guest in found.guests] == [NOW, None, None]
+    assert [guest.last_failed_at is None for guest in found.guests] == [False, True, True]
+    # As long ago as the database says, by the clock of the platform.
+    assert (found.guests[0].last_failed_at or "") <= SNAPSHOT.taken_at
     assert notices == []
 
 
@@ -167,7 +170,7 @@ def test_an_end_is_remembered_before_the_run_is_over(home: dict[str, str]) -> No
     with keeping(options(), CLUSTER, home, check_mode=False) as kept:
         kept.record(FAILED)
         found, _notices = remembering(lambda: SNAPSHOT, options(), home)
-        assert found.guests[0].last_failed_at == NOW
+        assert found.guests[0].last_failed_at is not None
 
 
 def test_what_a_database_did_not_take_is_written_when_it_does(home: dict[str, str], tmp_path: Path) -> None:
@@ -180,7 +183,7 @@ def test_what_a_database_did_not_take_is_written_when_it_does(home: dict[str, st
         kept.record(FAILED)
         other.transaction(HISTORY.create)
     assert kept.notices == ()
-    assert remembering(lambda: SNAPSHOT, params, home)[0].guests[0].last_failed_at == NOW
+    assert remembering(lambda: SNAPSHOT, params, home)[0].guests[0].last_failed_at is not None
 
 
 def test_a_wait_that_makes_no_sense(home: dict[str, str]) -> None:
@@ -258,3 +261,38 @@ def test_who_reads_loads_no_database_before_there_is_one() -> None:
     asked = "import sys, ansible_collections.evenkeel.cluster.plugins.modules.cluster_facts"
     asked += "; sys.exit('sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
+
+
+def test_a_controller_with_a_wrong_clock_changes_nothing(home: dict[str, str]) -> None:
+    # The run that recorded this had a clock of a quarter of a century ago, or of one to come.
+    for ended_at in ("2001-01-01T00:00:00Z", "2099-01-01T00:00:00Z"):
+        with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+            kept.record(replace(FAILED, ended_at=ended_at))
+        found, _notices = remembering(lambda: SNAPSHOT, options(), home)
+        at = found.guests[0].last_failed_at
+        assert at is not None
+        assert later(SNAPSHOT.taken_at, -3600) < at <= SNAPSHOT.taken_at
+
+
+def test_what_the_platform_refused_is_remembered(home: dict[str, str]) -> None:
+    with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+        kept.record(replace(FAILED, result="refused", why="no such device"))
+    found, _notices = remembering(lambda: SNAPSHOT, options(), home)
+    assert [(one.guest, one.host, one.why) for one in found.refusals] == [(GUEST, "b", "no such device")]
+    assert found.guests[0].last_failed_at is None
+
+
+def test_clusters_of_one_name_on_two_instances_share_nothing_but_what_is_older(home: dict[str, str]) -> None:
+    plain, one, two = (replace(CLUSTER, instance=name) for name in (None, "one", "two"))
+    assert len({cluster_key(options(), cluster) for cluster in (plain, one, two)}) == 3
+    with keeping(options(), one, home, check_mode=False) as kept:
+        kept.record(FAILED)
+
+    def failed(cluster: ClusterRef) -> bool:
+        found, _notices = remembering(lambda: replace(SNAPSHOT, cluster=cluster), options(), home)
+        return found.guests[0].last_failed_at is not None
+
+    assert [failed(one), failed(two)] == [True, False]
+    with keeping(options(), plain, home, check_mode=False) as kept:
+        kept.record(FAILED)
+    assert [failed(one), failed(two)] == [True, True]

@@ -140,7 +140,7 @@ def test_check_mode_plans_what_the_run_does(cluster: Path) -> None:
 
 
 @pytest.mark.parametrize("dry", [False, True])
-def test_what_can_not_be_is_skipped_and_what_comes_after_it_too(cluster: Path, dry: bool) -> None:
+def test_what_can_not_be_is_refused_or_skipped_and_what_comes_after_it_too(cluster: Path, dry: bool) -> None:
     plan = [
         step(1, "4", "a", "b"),
         step(2, "5", "a", "b"),
@@ -149,11 +149,13 @@ def test_what_can_not_be_is_skipped_and_what_comes_after_it_too(cluster: Path, d
         step(5, "3", "b", "a"),
         step(6, "9", "a", "b"),
         step(7, "1", "a", "b", after=[3]),
+        step(8, "1", "a", "b", after=[1]),
     ]
     outcome = run(cluster, plan, dry)
     text = cluster.read_text()
     assert outcome.status == "partial"
-    assert [migration.result for migration in outcome.migrations] == ["skipped"] * 7
+    assert [migration.result for migration in outcome.migrations] == ["refused"] * 2 + ["skipped"] * 6
+    assert (outcome.count("refused"), outcome.counts()["refused"]) == (2, 2)
     for migration, why in zip(
         outcome.migrations,
         [
@@ -164,6 +166,7 @@ def test_what_can_not_be_is_skipped_and_what_comes_after_it_too(cluster: Path, d
             "on c, not on b",
             "gone",
             "comes after step 3",
+            "comes after step 1, which was refused",
         ],
         strict=True,
     ):

@@ -5,25 +5,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import written
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import read_moment, written
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
     MigrationOutcome,
     MovedAlong,
     Result,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Refusal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, now
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import (
     Past,
+    Refused,
     Shift,
     forget_old,
     recall,
     record,
+    refusals,
     shifted,
     with_past,
 )
@@ -31,6 +35,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables imp
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 NOW = "2026-11-20T22:30:00Z"
+
+
+def seconds(moment: str) -> float:
+    return read_moment(moment).timestamp()
 
 
 def outcome(
@@ -60,11 +68,42 @@ def test_the_newest_end_of_each_kind_is_recalled(database: Database) -> None:
             outcome("3", "cancelled"),
         ],
     )
+    database.transaction(lambda connection: connection.execute(sa.update(HISTORY).values(recorded_at=None)))
+    # Rows of before the database kept its own moment have that of their run.
     assert recall(database, "c") == {
-        "1": Past(migrated_at="2026-11-20T22:10:21Z", failed_at="2026-11-20T22:00:21Z"),
-        "2": Past(migrated_at=None, failed_at=NOW),
+        "1": Past(migrated_at=seconds("2026-11-20T22:10:21Z"), failed_at=seconds("2026-11-20T22:00:21Z")),
+        "2": Past(migrated_at=None, failed_at=seconds(NOW)),
         "3": Past(migrated_at=None, failed_at=None),
     }
+
+
+def test_moments_are_those_of_the_databases_clock(database: Database) -> None:
+    before = database.read(now)
+    record(database, "c", [outcome("1", "migrated", "1999-01-01T00:00:00Z")])
+    at = recall(database, "c")["1"].migrated_at
+    assert at is not None
+    assert before - 0.001 <= at <= database.read(now) + 0.001
+
+
+def test_refusals_are_remembered_until_the_guest_got_there(database: Database) -> None:
+    record(database, "c", [outcome("1", "refused", "2026-11-20T22:00:00Z"), outcome("2", "refused", NOW)])
+    assert [(one.guest, one.host, one.why) for one in refusals(database, "c")] == [
+        ("1", "b", "no space left"),
+        ("2", "b", "no space left"),
+    ]
+    assert recall(database, "c") == {}, "a refusal is no failure"
+    time.sleep(0.005)
+    record(database, "c", [outcome("1", "migrated", "2026-11-20T22:10:00Z")])
+    assert [one.guest for one in refusals(database, "c")] == ["2"]
+    assert refusals(database, "d") == []
+
+
+def test_what_was_remembered_under_an_older_key_counts(database: Database) -> None:
+    record(database, "proxmox:prod", [outcome("1", "migrated"), outcome("2", "refused")])
+    record(database, "proxmox:abc:prod", [outcome("3", "migrated")])
+    keys = ("proxmox:abc:prod", "proxmox:prod")
+    assert recall(database, *keys).keys() == {"1", "3"}
+    assert [one.guest for one in refusals(database, *keys)] == ["2"]
 
 
 def test_what_came_along_is_remembered_too(database: Database) -> None:
@@ -72,10 +111,10 @@ def test_what_came_along_is_remembered_too(database: Database) -> None:
     moment = database.read(now)
     # Also where the guest itself stayed: the partner has gone all the same.
     record(database, "c", [replace(outcome("1", "failed", NOW), along=(partner,))])
-    assert recall(database, "c") == {
-        "1": Past(migrated_at=None, failed_at=NOW),
-        "2": Past(migrated_at=NOW, failed_at=None),
-    }
+    past = recall(database, "c")
+    assert (past["1"].migrated_at, past["2"].failed_at) == (None, None)
+    assert past["1"].failed_at is not None
+    assert past["2"].migrated_at is not None
     assert shifted(database, "c", moment) == {"2": Shift("c", "b")}
 
 
@@ -90,19 +129,22 @@ def rows(database: Database) -> int:
 
 
 def test_an_end_that_is_recorded_again_changes_nothing(database: Database) -> None:
+    first: Mapping[str, Past] = {}
     for _ in range(2):
         record(database, "c", [outcome("1", "migrated"), outcome("1", "migrated")])
-    assert recall(database, "c") == {"1": Past(migrated_at="2026-11-20T22:00:21Z", failed_at=None)}
+        first = first or recall(database, "c")
+    assert recall(database, "c") == first
     assert rows(database) == 1
 
 
 def test_an_end_that_turned_out_otherwise_is_corrected(database: Database) -> None:
     record(database, "c", [outcome("1", "failed"), outcome("2", "failed")])
     record(database, "c", [outcome("1", "migrated")])
-    assert recall(database, "c") == {
-        "1": Past(migrated_at="2026-11-20T22:00:21Z", failed_at=None),
-        "2": Past(migrated_at=None, failed_at="2026-11-20T22:00:21Z"),
-    }
+    past = recall(database, "c")
+    assert [(one.migrated_at is None, one.failed_at is None) for one in past.values()] == [
+        (False, True),
+        (True, False),
+    ]
     assert rows(database) == 2
 
 
@@ -156,6 +198,9 @@ def test_what_is_very_old_is_thrown_away(database: Database) -> None:
     for cluster in ("c", "d"):
         record(database, cluster, [outcome("1", "migrated", days[0]), outcome("2", "migrated", days[1])])
     forget_old(database, "c")
+    assert recall(database, "c").keys() == {"1", "2"}, "by the clock of the database they are new"
+    database.transaction(lambda connection: connection.execute(sa.update(HISTORY).values(recorded_at=None)))
+    forget_old(database, "c")
     assert recall(database, "c").keys() == {"2"}
     assert recall(database, "d").keys() == {"1", "2"}
 
@@ -167,20 +212,28 @@ def test_a_snapshot_takes_the_newer_of_both_memories() -> None:
         guests=tuple(replace(guest, last_migrated_at="2026-11-20T22:00:00Z") for guest in snapshot.guests),
     )
     one, two, three, four = (guest.id for guest in snapshot.guests)
+    at = 1_000_000.0
+    # The snapshot was taken at 22:30 by the platform's clock, and at `at` by the database's.
+    known = replace(known, taken_at="2026-11-20T22:30:00Z")
     merged = with_past(
         known,
         {
-            one: Past(migrated_at="2026-11-20T23:00:00Z", failed_at=None),
-            two: Past(migrated_at="2026-11-20T21:00:00Z", failed_at="2026-11-20T20:00:00Z"),
+            one: Past(migrated_at=at - 60, failed_at=None),
+            two: Past(migrated_at=at - 5400, failed_at=at - 9000),
             three: Past(migrated_at=None, failed_at=None),
-            "gone": Past(migrated_at="2026-11-20T23:00:00Z", failed_at=None),
+            "gone": Past(migrated_at=at, failed_at=None),
         },
+        [Refused(one, "b", "no such device", at - 120)],
+        at,
     )
     assert [(guest.last_migrated_at, guest.last_failed_at) for guest in merged.guests] == [
-        ("2026-11-20T23:00:00Z", None),
+        ("2026-11-20T22:29:00Z", None),
         ("2026-11-20T22:00:00Z", "2026-11-20T20:00:00Z"),
         ("2026-11-20T22:00:00Z", None),
         ("2026-11-20T22:00:00Z", None),
     ]
     assert four not in {one, two, three}
-    assert with_past(snapshot, {}) == snapshot
+    assert merged.refusals == (
+        Refusal(guest=one, host="b", why="no such device", at="2026-11-20T22:28:00Z"),
+    )
+    assert with_past(snapshot, {}, (), at) == snapshot

@@ -97,7 +97,9 @@ def world(snapshot: Snapshot, request: PlacementRequest) -> World:
             hint="Is the account allowed to see them?",
         )
     own = cluster_name(snapshot)
-    held = [item.reservation for item in request.held if item.cluster == own]
+    # What was promised before the platform told its instance is known by the name without it.
+    older = cluster_name(replace(snapshot, cluster=replace(snapshot.cluster, instance=None)))
+    held = [item.reservation for item in request.held if item.cluster in (own, older)]
     told = _told(snapshot, request)
     full = with_reservations(told, held) if held else told
     known, policy = estimated(arranged(full, request.policy), request.policy)

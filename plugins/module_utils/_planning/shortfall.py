@@ -1,0 +1,32 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a cluster lacks, as it is, of what a policy wants."""
+
+from __future__ import annotations
+
+from .._model.plan import Unresolved
+from .._model.policy import Policy
+from .._model.snapshot import Snapshot
+from .aims import left_undone
+from .arrange import arranged
+from .build import build
+from .estimate import estimated
+from .hosts import closed
+from .judge import cluster_state
+from .search import place_like
+from .undone import broken_rules, stranded
+
+
+def shortfall(snapshot: Snapshot, policy: Policy) -> tuple[Unresolved, ...]:
+    """Hosts outside the band or above a threshold, broken strict rules, hosts that should be empty; empty
+    where everything is in order. Raises PlanningError as planning does.
+    """
+    known, wanted = estimated(arranged(snapshot, policy), policy)
+    problem = build(closed(known, wanted), wanted)
+    if policy.goal == "evacuate":
+        return tuple(stranded(problem, problem.home))
+    state = cluster_state(problem, problem.home)
+    found = broken_rules(problem, problem.home, state, set())
+    start = place_like(problem, list(problem.home))
+    return (*found, *left_undone(start, problem.home, state))
