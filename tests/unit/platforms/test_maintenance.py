@@ -150,6 +150,57 @@ def test_a_node_that_nobody_has_asked_for_is_given_up_on(simulator: Simulate) ->
     platform.close()
 
 
+def test_a_disarmed_manager_is_not_waited_for(simulator: Simulate) -> None:
+    served = simulator(
+        "proxmox", proxmox_clusters.small(), options=("--ha-guest", "100"), ha_disarmed="freeze"
+    )
+    platform = proxmox_clusters.connect(served)
+    with pytest.raises(Refused, match=r"node pve2: HA is disarmed \(freeze\).*Arm it again"):
+        platform.set_maintenance("pve2", on=True, timeout=3600)
+    platform.close()
+
+
+@pytest.mark.parametrize("number", ["100", "103"])
+def test_a_guest_of_proxmox_is_shut_down_by_its_own_system(number: str, simulator: Simulate) -> None:
+    served = simulator("proxmox", proxmox_clusters.small())
+    platform = ProxmoxPlatform(proxmox_clusters.connection(served), sleep=lambda _seconds: None)
+    platform.shut_down(number, timeout=60)
+    assert served.state()["guests"][number]["power"] == "stopped"
+    # One that is off already is left alone.
+    platform.shut_down(number, timeout=60)
+    posts = [call for call in proxmox_clusters.calls(served) if call.endswith("/status/shutdown")]
+    assert [proxmox_clusters.calls(served)[call] for call in posts] == [1]
+    platform.close()
+
+
+@pytest.mark.parametrize(("number", "why"), [("100", "VM quit/powerdown failed"), ("103", "did not stop")])
+def test_a_guest_of_proxmox_that_does_not_react_stays_on(number: str, why: str, simulator: Simulate) -> None:
+    served = simulator("proxmox", proxmox_clusters.small(), ignore_shutdown=[number])
+    platform = ProxmoxPlatform(proxmox_clusters.connection(served), sleep=lambda _seconds: None)
+    with pytest.raises(Refused, match=rf"guest{number} \({number}\).*{why}.*Its power was not cut"):
+        platform.shut_down(number, timeout=1)
+    assert served.state()["guests"][number]["power"] == "running"
+    platform.close()
+
+
+def test_a_guest_that_ha_would_start_again_is_not_shut_down(simulator: Simulate) -> None:
+    served = simulator("proxmox", proxmox_clusters.small(), options=("--ha-guest", "100"))
+    platform = proxmox_clusters.connect(served)
+    with pytest.raises(Refused, match=r"HA manages it.*ha-manager set vm:100 --state stopped"):
+        platform.shut_down("100", timeout=60)
+    assert not any("shutdown" in call for call in proxmox_clusters.calls(served))
+    platform.close()
+
+
+def test_the_right_to_shut_guests_down_is_named(simulator: Simulate) -> None:
+    rights = ["Sys.Audit", "VM.Audit", "Datastore.Audit", "SDN.Audit"]
+    served = simulator("proxmox", proxmox_clusters.small(), grants={"root@pam": {"/": rights}})
+    platform = proxmox_clusters.connect(served)
+    with pytest.raises(PermissionMissing, match=r"VM\.PowerMgmt on /vms/100"):
+        platform.shut_down("100", timeout=60)
+    platform.close()
+
+
 @pytest.mark.parametrize(("on", "hint"), [(True, "Empty the node first"), (False, "Switch it off")])
 def test_a_node_of_vmmanager_is_never_switched_from_here(on: bool, hint: str, simulator: Simulate) -> None:
     served = simulator("vmmanager", vmmanager_clusters.small())

@@ -137,7 +137,7 @@ def _of_job(text: str, here: Iterable[Row]) -> set[str]:
     words = text.split()
     first = next((place for place, word in enumerate(words) if word.startswith("--")), len(words))
     ids = {word for word in words[:first] if word.isdigit()}
-    options = dict(zip(words[first:], [*words[first + 1 :], ""], strict=True))
+    options = dict(zip(words[first:], [*words[first + 1 :], ""], strict=False))
     excluded = set(options.get("--exclude", "").split(","))
     if options.get("--all") == "1":
         return {str(guest.get("vmid")) for guest in here} - excluded
