@@ -27,7 +27,7 @@ def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     connection = with_environment(params, os.environ)
     with closing(open_platform(connection, window=params["window"], history=params["history"])) as platform:
         snapshot, unknown = remembering(platform.read, params, os.environ)
-        notices = [*platform.notices, *(notice.text for notice in snapshot.notices)]
+        notices = [notice.text for notice in snapshot.notices]
     facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, params["snapshot_path"])}
     if params["snapshot_path"]:
         write_json(params["snapshot_path"], snapshot.to_json(), "snapshot_path")

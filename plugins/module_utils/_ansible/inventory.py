@@ -52,8 +52,7 @@ def read_clusters(
     for option in options:
         with closing(open_platform({**given, "cluster": option})) as platform:
             snapshot = platform.read()
-            texts = [*platform.notices, *(notice.text for notice in snapshot.notices)]
-            notices += [f"cluster {snapshot.cluster.name}: {text}" for text in texts]
+            notices += [f"cluster {snapshot.cluster.name}: {notice.text}" for notice in snapshot.notices]
         found.append(_kept(snapshot, option))
     _demand_different(found)
     return found, notices

@@ -19,7 +19,7 @@ from .._execution.journal import Journal
 from .._execution.reclaiming import Reclaiming
 from .._execution.slots import Slots
 from .._execution.stopping import StopSignal
-from .._execution.work import Work
+from .._execution.work import Work, names_of
 from .._model.moves import moved
 from .._model.outcome import Outcome
 from .._model.plan import ClusterState, Plan
@@ -211,6 +211,7 @@ def _of_plan(plan: Plan, snapshot: Snapshot, target_storage: str | None) -> Work
         rules=rules,
         limits=plan.policy.limits,
         emptied=frozenset(leaving.union(plan.emptied)),
+        names=names_of(snapshot),
     )
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .._execution.work import Work
+from .._execution.work import Work, names_of
 from .._model.lookup import the_one
 from .._model.plan import Cost, GuestRef, Migration
 from .._model.policy import Limits, Policy
@@ -30,4 +30,10 @@ def single(snapshot: Snapshot, wanted: str, target: str) -> Work:
     )
     rules, _unresolved = resolve(snapshot, Policy())
     limits = Limits(memory=Limits().memory_for_rules)
-    return Work(cluster=snapshot.cluster, migrations=(migration,), rules=rules, limits=limits)
+    return Work(
+        cluster=snapshot.cluster,
+        migrations=(migration,),
+        rules=rules,
+        limits=limits,
+        names=names_of(snapshot),
+    )

@@ -14,10 +14,15 @@ from .._platforms.protocol import ClusterNow
 
 
 class Conflicts:
-    """The strict rules of a cluster, by guest. Hosts that are `emptied` do not count in an even spread."""
+    """The strict rules of a cluster, by guest. Hosts that are `emptied` do not count in an even spread.
+    `names`: how people know hosts and guests, by id.
+    """
 
-    def __init__(self, rules: Iterable[Rule], emptied: Collection[str] = ()) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], emptied: Collection[str] = (), names: Mapping[str, str] | None = None
+    ) -> None:
         self._emptied = emptied
+        self._names = names or {}
         self._by_guest: dict[str, list[Rule]] = {}
         for rule in rules:
             if rule.strict:
@@ -58,18 +63,18 @@ class Conflicts:
         pending: Sequence[Migration],
     ) -> str | None:
         if rule.kind == "anti_affinity":
-            return _together(rule, migration, now, underway)
+            return self._together(rule, migration, now, underway)
         if rule.kind == "host_affinity":
             inside = migration.source in rule.hosts
             return (
-                f"{migration.target} is none of its hosts"
+                f"{self._name(migration.target)} is none of its hosts"
                 if inside and migration.target not in rule.hosts
                 else None
             )
         if rule.kind == "host_anti_affinity":
             outside = migration.source not in rule.hosts
             banned = outside and migration.target in rule.hosts
-            return f"{migration.target} is one of its hosts" if banned else None
+            return f"{self._name(migration.target)} is one of its hosts" if banned else None
         ends = _ends(rule, now, [*underway, *pending])
         if rule.kind == "affinity":
             apart = sorted(
@@ -78,8 +83,20 @@ class Conflicts:
                 if guest != migration.guest.id and host != ends.get(migration.guest.id)
             )
             whole = len({now.guests[guest].host for guest in rule.guests if guest in now.guests}) <= 1
-            return f"others of it stay on {apart[0]}" if apart and whole else None
+            return f"others of it stay on {self._name(apart[0])}" if apart and whole else None
         return self._uneven(rule, now, ends, [*underway, *pending])
+
+    def _name(self, identity: str) -> str:
+        return self._names.get(identity, identity)
+
+    def _together(
+        self, rule: Rule, migration: Migration, now: ClusterNow, underway: Sequence[Migration]
+    ) -> str | None:
+        sibling = _on(migration.target, rule, migration, now, underway)
+        if sibling is None or _on(migration.source, rule, migration, now, underway) is not None:
+            # Where it was broken before, it is not this migration that breaks it.
+            return None
+        return f"guest {self._name(sibling)} is on {self._name(migration.target)}"
 
     def _uneven(
         self, rule: Rule, now: ClusterNow, ends: Mapping[str, str], planned: Sequence[Migration]
@@ -98,24 +115,20 @@ class Conflicts:
         return f"its guests on two hosts would differ by {skew}"
 
 
-def _together(rule: Rule, migration: Migration, now: ClusterNow, underway: Sequence[Migration]) -> str | None:
-    def there(host: str) -> str | None:
-        for guest in rule.guests:
-            if guest == migration.guest.id or guest not in now.guests:
-                continue
-            hosts = {now.guests[guest].host}
-            hosts.update(
-                end for other in underway if other.guest.id == guest for end in (other.source, other.target)
-            )
-            if host in hosts:
-                return guest
-        return None
-
-    sibling = there(migration.target)
-    if sibling is None or there(migration.source) is not None:
-        # Where it was broken before, it is not this migration that breaks it.
-        return None
-    return f"guest {sibling} is on {migration.target}"
+def _on(
+    host: str, rule: Rule, migration: Migration, now: ClusterNow, underway: Sequence[Migration]
+) -> str | None:
+    """Another guest of the rule that is on the host, or on its way to or from it."""
+    for guest in rule.guests:
+        if guest == migration.guest.id or guest not in now.guests:
+            continue
+        hosts = {now.guests[guest].host}
+        hosts.update(
+            end for other in underway if other.guest.id == guest for end in (other.source, other.target)
+        )
+        if host in hosts:
+            return guest
+    return None
 
 
 def _ends(rule: Rule, now: ClusterNow, planned: Sequence[Migration]) -> Mapping[str, str]:

@@ -41,10 +41,6 @@ class DryRun:
     def capacities(self) -> Capacities:
         return self._platform.capacities
 
-    @property
-    def notices(self) -> Sequence[str]:
-        return self._platform.notices
-
     def read(self) -> Snapshot:
         return self._platform.read()
 

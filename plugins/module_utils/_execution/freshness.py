@@ -8,7 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from .._model.policy import Limits
 from .._platforms.protocol import ClusterNow
 
 MIB = 1024**2
+NAMELESS: Mapping[str, str] = {}
 # What may fill a host further than levelling may, and then everything that goes there.
 MENDING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "rollback"})
 
@@ -42,9 +43,11 @@ def verdict(
     limits: Limits,
     later: Collection[str] = (),
     mended: Collection[str] = (),
+    names: Mapping[str, str] = NAMELESS,
 ) -> Verdict:
     """What is to be done with a migration whose turn it is; `underway` are those that run at this moment,
     `later` the hosts that later steps take the same guest to, `mended` those that may be filled further.
+    `names`: how people know hosts, by id.
     """
     guest = now.guests.get(migration.guest.id)
     if guest is None:
@@ -56,15 +59,16 @@ def verdict(
     if guest.host != migration.source and guest.host in later:
         return THERE
     if guest.host != migration.source:
-        return Verdict("drop", f"the guest is on {guest.host}, not on {migration.source} as planned")
+        here, planned = names.get(guest.host, guest.host), names.get(migration.source, migration.source)
+        return Verdict("drop", f"the guest is on {here}, not on {planned} as planned")
     if guest.power != "running":
         return Verdict("drop", f"the guest is {guest.power}")
     target = now.hosts.get(migration.target)
     if target is None:
-        return Verdict("drop", f"there is no host {migration.target} any more")
+        return Verdict("drop", f"there is no host {names.get(migration.target, migration.target)} any more")
     if not target.active:
-        return Verdict("drop", f"{migration.target} takes no guests now")
-    return room([migration], now, underway, limits, mended)
+        return Verdict("drop", f"{names.get(migration.target, migration.target)} takes no guests now")
+    return room([migration], now, underway, limits, mended, names)
 
 
 def room(
@@ -73,6 +77,7 @@ def room(
     underway: Sequence[Migration],
     limits: Limits,
     mended: Collection[str] = (),
+    names: Mapping[str, str] = NAMELESS,
 ) -> Verdict:
     """Whether the target's memory, as measured, with all that is on its way to it, still has room for a
     migration, which is the first of `coming`, and for those that the platform takes along with it.
@@ -90,12 +95,12 @@ def room(
     memory = sum(other.cost.memory for other in coming)
     if target.memory_used + arriving + memory <= ceiling:
         return GO
-    names = ", ".join(f"{other.guest.name} ({other.guest.id})" for other in along)
+    partners = ", ".join(f"{other.guest.name} ({other.guest.id})" for other in along)
     touching = any(migration.target in (other.source, other.target) for other in underway)
     return Verdict(
         "wait" if touching else "drop",
-        f"{migration.target} has no room:"
+        f"{names.get(migration.target, migration.target)} has no room:"
         f" {(target.memory_used + arriving) / MIB:.0f} MiB in use or on the way,"
-        f" {memory / MIB:.0f} MiB to come{f' with {names}, which the platform moves along' * bool(along)},"
+        f" {memory / MIB:.0f} MiB to come{f' with {partners}, which the platform moves along' * bool(along)},"
         f" {ceiling / MIB:.0f} MiB allowed",
     )

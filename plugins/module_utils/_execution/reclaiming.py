@@ -44,10 +44,6 @@ class Reclaiming:
     def capacities(self) -> Capacities:
         return self._platform.capacities
 
-    @property
-    def notices(self) -> Sequence[str]:
-        return self._platform.notices
-
     def read(self) -> Snapshot:
         return self._platform.read()
 

@@ -38,7 +38,8 @@ class Starter:
         self._slots = slots
         self._ledger = ledger
         self._past = past
-        self._conflicts = Conflicts(work.rules, work.emptied)
+        self._names = work.names
+        self._conflicts = Conflicts(work.rules, work.emptied, work.names)
         self._mended = {
             migration.target for migration in work.migrations if migration.kind in MENDING
         }
@@ -82,7 +83,9 @@ class Starter:
         ledger = self._ledger
         underway = ledger.moving
         later = ledger.later_targets[migration.step]
-        judged = verdict(migration, now, self._taking_room(), self._limits, later, self._mended)
+        judged = verdict(
+            migration, now, self._taking_room(), self._limits, later, self._mended, self._names
+        )
         if judged.answer == "there":
             self._arrived(migration)
         elif judged.answer != "drop" and ledger.comes_along(migration):
@@ -159,7 +162,7 @@ class Starter:
         ]
         if not coming:
             return GO
-        found = room([migration, *coming], now, taking_room, self._limits, self._mended)
+        found = room([migration, *coming], now, taking_room, self._limits, self._mended, self._names)
         if found.answer != "go":
             return found
         members = self._conflicts.members([migration, *coming, *ledger.pending])

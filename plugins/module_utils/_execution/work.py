@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .._model.codec import encode
 from .._model.plan import Migration
 from .._model.policy import Limits
-from .._model.snapshot import ClusterRef, Rule
+from .._model.snapshot import ClusterRef, Rule, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """Migrations of one cluster in a safe order; the rules that must hold and how full a target may get.
-    `emptied` are hosts that all guests are to leave: they count in no even spread.
+    `emptied` are hosts that all guests are to leave: they count in no even spread. `names` says how
+    people know hosts and guests, by id.
     """
 
     cluster: ClusterRef
@@ -28,11 +29,18 @@ class Work:
     rules: Sequence[Rule]
     limits: Limits
     emptied: frozenset[str] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
         """What a journal names this work by."""
         text = json.dumps([encode(self.cluster), [encode(migration) for migration in self.migrations]])
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def names_of(snapshot: Snapshot) -> Mapping[str, str]:
+    """How people know the guests and hosts of a cluster, by id."""
+    guests = {guest.id: guest.name for guest in snapshot.guests}
+    return guests | {host.id: host.name for host in snapshot.hosts}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,11 @@ def _host(host: Host, load: HostLoad, choice: Choice) -> Host:
         cpu_model=host.cpu_model or load.cpu.model,
         labels={**_labels(load), **host.labels},
         reclaimable=reclaimable(host, load.memory.used),
+        sources={
+            name: source
+            for name, source in host.sources.items()
+            if name != "memory" and (name != "cpu" or not _takes_load(host, choice))
+        },
     )
 
 

@@ -9,10 +9,10 @@ known to Prometheus uses what it takes for itself now, and what its guests take 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .._model.snapshot import Guest, Host, Snapshot
+from .._model.snapshot import Guest, Host, Snapshot, Sources
 from .asking import Answers
 from .errors import LoadMissing
 from .fallback import Fallback, Missing, excluded
@@ -93,7 +93,7 @@ def _guest(guest: Guest, answers: Answers) -> Guest:
             continue
         # A host that a guest goes to must have room for what it holds now, whatever it held before.
         used[metric] = round(max(value, used.get(metric) or 0)) if metric == "memory" else round(value, 6)
-    return replace(guest, used=used)
+    return replace(guest, used=used, sources=_from_here(guest.sources, answers.guests))
 
 
 def _host(host: Host, residents: Sequence[tuple[Guest, Guest]], answers: Answers) -> Host:
@@ -119,7 +119,13 @@ def _host(host: Host, residents: Sequence[tuple[Guest, Guest]], answers: Answers
     present = answers.hosts_now.get("memory")
     now = None if present is None else present.values.get(host.id)
     kept = host.reclaimable if now is None else reclaimable(host, now)
-    return replace(host, used=used, pressure=pressure, reclaimable=kept)
+    sources = _from_here(host.sources, {*answers.guests, *answers.hosts})
+    return replace(host, used=used, pressure=pressure, reclaimable=kept, sources=sources)
+
+
+def _from_here(sources: Sources, metrics: Collection[str]) -> Sources:
+    """Where the platform's own values come from says nothing of those of Prometheus."""
+    return {name: source for name, source in sources.items() if name not in metrics} if sources else sources
 
 
 def _of_parts(metric: str, measured: float | None, residents: Sequence[tuple[Guest, Guest]]) -> float | None:

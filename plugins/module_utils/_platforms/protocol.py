@@ -89,10 +89,6 @@ class Platform(Protocol):
     def capacities(self) -> Capacities:
         """The defaults of the executor's limits."""
 
-    @property
-    def notices(self) -> Sequence[str]:
-        """What the last read could not find out and went on without."""
-
     def read(self) -> Snapshot:
         """The whole cluster. Never changes anything."""
 
