@@ -21,6 +21,7 @@ from ._vsphere.check import Patience, objections
 from ._vsphere.clock import server_time
 from ._vsphere.clusters import ClusterPlace, clusters, find_cluster
 from ._vsphere.faults import Lacking
+from ._vsphere.features import Features, read_features
 from ._vsphere.https import Endpoint
 from ._vsphere.inventory import Inventory, read_inventory
 from ._vsphere.library import require, vim
@@ -92,11 +93,11 @@ class VSpherePlatform:
     def read(self) -> Snapshot:
         # Events and samples carry vCenter's time: a controller whose clock is wrong must not matter.
         taken_at = self._asking(lambda: server_time(self._session))
-        inventory, loads, moving = self._asking(lambda: self._read(taken_at))
+        inventory, loads, features, moves = self._asking(lambda: self._read(taken_at))
         tags, no_tags = self._tags(inventory)
         past, no_past = self._past(taken_at)
         window = self._connection.window_seconds
-        snapshot = snapshot_of(self._place(), inventory, loads, moving, tags, past, taken_at, window)
+        snapshot = snapshot_of(self._place(), inventory, loads, features, moves, tags, past, taken_at, window)
         return replace(snapshot, notices=(*snapshot.notices, *no_tags, *no_past))
 
     def look(self, guests: Collection[str]) -> ClusterNow:
@@ -169,7 +170,7 @@ class VSpherePlatform:
                 lacking.privilege, lacking.kind, lacking.id, where=lacking.where, name=name
             ) from None
 
-    def _read(self, now: datetime) -> tuple[Inventory, Loads, Moves]:
+    def _read(self, now: datetime) -> tuple[Inventory, Loads, Features, Moves]:
         inventory = read_inventory(self._session, self._place())
         hosts = {identity: vim.HostSystem(identity) for identity, found in inventory.hosts.items()}
         kinds = {"HostSystem": vim.HostSystem, "VirtualMachine": vim.VirtualMachine}
@@ -187,7 +188,9 @@ class VSpherePlatform:
             and found.text("runtime.connectionState") == "connected"
         ]
         loads = read_loads(self._session, measured, self._connection.window_seconds, now)
-        return inventory, loads, migrations(self._session, self._place(), inventory.guests, inventory.tasks)
+        features = read_features(self._session, inventory)
+        moves = migrations(self._session, self._place(), inventory.guests, inventory.tasks)
+        return inventory, loads, features, moves
 
     def _tags(self, inventory: Inventory) -> tuple[Tags, tuple[Notice, ...]]:
         """The tags, or none and a notice: a cluster can be balanced without them."""

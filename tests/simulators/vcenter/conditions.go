@@ -322,3 +322,31 @@ func (inv *inventory) addStandalone(names []string) error {
 	}
 	return nil
 }
+
+// cpuFeatures are those of processors; the vendor follows from the model.
+func cpuFeatures(listed []string) []string {
+	return slices.DeleteFunc(slices.Clone(listed), func(f string) bool { return strings.HasPrefix(f, "vendor:") })
+}
+
+// capabilities shows a feature that no guest's snapshot names, so that hosts have something in common.
+func (h *host) capabilities() []types.HostFeatureCapability {
+	result := []types.HostFeatureCapability{{Key: "cpuid.sse2", FeatureName: "cpuid.sse2", Value: "1"}}
+	for _, feature := range cpuFeatures(h.CPUFeatures) {
+		result = append(result, types.HostFeatureCapability{Key: feature, FeatureName: feature, Value: "1"})
+	}
+	return result
+}
+
+func (g *guest) requirements() []types.VirtualMachineFeatureRequirement {
+	result := []types.VirtualMachineFeatureRequirement{{Key: "cpuid.sse2", FeatureName: "cpuid.sse2", Value: "Bool:Min:1"}}
+	for _, feature := range cpuFeatures(g.CPUFeatures) {
+		result = append(result, types.VirtualMachineFeatureRequirement{Key: feature, FeatureName: feature, Value: "Bool:Min:1"})
+	}
+	return result
+}
+
+func lackedBy(g *guest, h *host) []types.VirtualMachineFeatureRequirement {
+	return slices.DeleteFunc(g.requirements(), func(r types.VirtualMachineFeatureRequirement) bool {
+		return r.Key == "cpuid.sse2" || contains(h.CPUFeatures, r.Key)
+	})
+}

@@ -58,6 +58,7 @@ func TestWhatIsBoundStays(t *testing.T) {
 			exampleGuest("1", "a", bound("cpu_affinity")), exampleGuest("2", "a", bound("usb_device")),
 			exampleGuest("3", "a", bound("vsphere_pod")), exampleGuest("4", "a", bound("orphaned")),
 			exampleGuest("5", "a", bound("iso_mounted")), exampleGuest("6", "a", nil), exampleGuest("7", "a", nil),
+			exampleGuest("8", "a", map[string]any{"cpu_features": []string{"cpuid.avx512f"}}),
 		}, nil))
 	c := b.client()
 	expect[*types.AffinityConfigured](t, b.move(c, "1", "b"))
@@ -67,6 +68,7 @@ func TestWhatIsBoundStays(t *testing.T) {
 	expect[*types.CannotAccessVmDevice](t, b.move(c, "5", "b"))
 	expect[*types.CannotAccessVmDisk](t, b.move(c, "6", "c"))
 	expect[*types.VMotionNotConfigured](t, b.move(c, "6", "d"))
+	expect[*types.FeatureRequirementsNotMet](t, b.move(c, "8", "b"))
 	b.control("POST", "/_sim/guest", map[string]any{"id": "6", "reserved_memory": 65 * gib}, nil)
 	expect[*types.InsufficientMemoryResourcesFault](t, b.move(c, "6", "b"))
 	b.switches(map[string]any{"refuse_migrations": []map[string]any{{"guest": "7", "host": "b", "error": "CpuIncompatible", "message": "no"}}})

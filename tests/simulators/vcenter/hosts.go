@@ -44,7 +44,9 @@ func (inv *inventory) putHost(dc *simulator.Datacenter, owner *simulator.Cluster
 		},
 		MemorySize: memory,
 	}
-	object.Config = &types.HostConfigInfo{Host: object.Self, Product: product, Network: hostNetwork(h)}
+	object.Config = &types.HostConfigInfo{
+		Host: object.Self, Product: product, Network: hostNetwork(h), FeatureCapability: h.capabilities(),
+	}
 	object.DatastoreBrowser = reference("HostDatastoreBrowser", "datastoreBrowser-"+h.ID)
 	inv.mount(dc, owner, h, object)
 	inv.registry.PutEntity(owner, object)

@@ -45,6 +45,7 @@ func (inv *inventory) newMachine(dc *simulator.Datacenter, g *guest, pool *simul
 		MaxCpuUsage:         cores * mhzPerCore, MaxMemoryUsage: memory,
 	}
 	g.configure(vm.Config)
+	vm.Runtime.FeatureRequirement = g.requirements()
 	vm.Runtime.MinRequiredEVCModeKey = g.requiredModel()
 	storage := int64(0)
 	usage := map[types.ManagedObjectReference]int64{}

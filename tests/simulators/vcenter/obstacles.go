@@ -64,6 +64,10 @@ func (inv *inventory) obstacles(g *guest, t target) []types.BaseMethodFault {
 		fault := &types.CpuIncompatible{Level: 1, RegisterName: "eax", Host: pointer(h.ref())}
 		faults = append(faults, explained(fault, "The processor of %s is not one that %s can run on", h.Name, g.Name))
 	}
+	if lacking := lackedBy(g, h); len(lacking) > 0 && g.running() {
+		fault := &types.FeatureRequirementsNotMet{FeatureRequirement: lacking, Vm: pointer(g.ref()), Host: pointer(h.ref())}
+		faults = append(faults, explained(fault, "%s lacks %s, which %s requires", h.Name, lacking[0].Key, g.Name))
+	}
 	if need, free := g.load("memory"), h.Capacity.of("memory")-h.heldMemory(); need > free {
 		fault := &types.InsufficientHostMemoryCapacityFault{Unreserved: int64(free), Requested: int64(need)}
 		fault.Host = pointer(h.ref())

@@ -45,7 +45,8 @@ type snapshotHost struct {
 	Datastores  map[string]snapshotDatastore `json:"datastores"`
 	Networks    []string                     `json:"networks"`
 
-	ClosedBecause string `json:"closed_because"`
+	ClosedBecause string   `json:"closed_because"`
+	CPUFeatures   []string `json:"cpu_features"`
 }
 
 type snapshotDisk struct {
@@ -68,7 +69,8 @@ type snapshotGuest struct {
 	Blockers  []string       `json:"blockers"`
 	CPUModels []string       `json:"cpu_models"`
 
-	PlatformManaged bool `json:"platform_managed"`
+	PlatformManaged bool     `json:"platform_managed"`
+	CPUFeatures     []string `json:"cpu_features"`
 
 	LastMigratedAt *time.Time `json:"last_migrated_at"`
 	LastFailedAt   *time.Time `json:"last_failed_at"`

@@ -385,6 +385,36 @@ def test_a_guest_stays_with_processors_of_its_vendor(simulator: Simulate) -> Non
     ]
 
 
+def test_a_guest_stays_with_the_cpu_features_that_it_requires(simulator: Simulate) -> None:
+    wide = ("cpuid.avx512f",)
+    differing = (
+        clusters.host("a", cpu_features=wide),
+        clusters.host("b", cpu_model="intel-icelake", cpu_features=()),
+        clusters.host("c", cpu_features=wide),
+    )
+    guests = (clusters.guest("one", "a", cpu_features=wide), clusters.guest("two", "a"))
+    cluster = clusters.cluster(differing, guests)
+    served = simulator("vcenter", cluster)
+    snapshot = read(served)
+    assert snapshot.hosts == cluster.hosts
+    assert snapshot.guests == cluster.guests
+    platform = clusters.connect(served)
+    assert "FeatureRequirementsNotMet" in (platform.check(ONE) or "")
+    assert platform.check(replace(ONE, target="host-c")) is None
+    platform.close()
+
+
+def test_cpu_features_are_not_read_where_evc_makes_hosts_alike(simulator: Simulate) -> None:
+    alike = tuple(clusters.host(name, cpu_features=("cpuid.avx512f",)) for name in "ab")
+    cluster = clusters.cluster(alike, (clusters.guest("one", "a", cpu_features=("cpuid.avx512f",)),))
+    served = simulator("vcenter", cluster)
+    snapshot = read(served)
+    assert [host.cpu_features for host in snapshot.hosts] == [None, None]
+    assert guest_of(snapshot, "one").cpu_features == ()
+    # Which clusters there are, the cluster itself, and what the performance counters are called.
+    assert clusters.calls(served)["RetrievePropertiesEx"] == 3
+
+
 def test_memory_that_is_reserved_must_be_there(simulator: Simulate) -> None:
     small = clusters.host("b", capacity={**clusters.host("b").capacity, "memory": 64 * GIB})
     cluster = clusters.cluster((*hosts("a"), small, *hosts("c")), clusters.small().guests)

@@ -13,12 +13,12 @@ from ..._model.snapshot import Guest
 from .clusters import plain
 from .collector import Found
 from .evc import fitting_models
+from .features import Features
 from .hardware import device_blockers, disks
 from .hosts import (
     MIB,
     cpu_cores,
     cpu_model,
-    cpu_vendor,
     io_bytes,
     memory_bytes,
     mhz,
@@ -47,15 +47,15 @@ _UNPROTECTED = frozenset({"starting", "needSecondary"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a guest is judged by. `cpu_models` and `vendors` are those of the cluster's hosts, `disabled` the
-    guests that DRS is told to leave alone, `moving` those under migration with their targets, where known.
+    """What a guest is judged by. `cpu_models` are those of the cluster's hosts, `disabled` the guests that
+    DRS is told to leave alone, `moving` those under migration with their targets, where known.
     """
 
     inventory: Inventory
     loads: Loads
     tags: Tags
     cpu_models: Collection[str]
-    vendors: Collection[str]
+    features: Features
     disabled: frozenset[str]
     free: Unreserved
     moving: Mapping[str, str | None]
@@ -73,7 +73,6 @@ def guest_of(found: Found, around: Surroundings) -> Guest:
     measured = power(found) != "running" or used["memory"] != 0
     sources = sources_of(used, averages, around.loads.seconds, measured) if power(found) == "running" else {}
     blockers = sorted(_blockers(found, around) | device_blockers(devices, inventory.shared))
-    vendor = cpu_vendor(host)
     return Guest(
         id=found.id,
         name=plain(found.text("name")) or found.id,
@@ -97,7 +96,7 @@ def guest_of(found: Found, around: Surroundings) -> Guest:
         cpu_models=fitting_models(
             found.text("runtime.minRequiredEVCModeKey"), cpu_model(host), around.cpu_models
         ),
-        cpu_features=(f"vendor:{vendor}",) if vendor and len(around.vendors) > 1 else (),
+        cpu_features=around.features.guests.get(found.id, ()),
         targets=targets(found, inventory, around.free),
         migrating_to=_destination(found, around),
         platform_managed=is_agent(found),

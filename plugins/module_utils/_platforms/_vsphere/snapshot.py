@@ -12,9 +12,9 @@ from datetime import datetime
 from ..._model.moments import written
 from ..._model.snapshot import ClusterRef, Notice, Snapshot
 from .clusters import ClusterPlace, plain
-from .collector import Found
+from .features import Features
 from .guests import Surroundings, guest_of
-from .hosts import cpu_model, cpu_vendor, host_of
+from .hosts import cpu_model, host_of
 from .inventory import Inventory
 from .loads import Loads
 from .past import Past
@@ -28,6 +28,7 @@ def snapshot_of(
     place: ClusterPlace,
     inventory: Inventory,
     loads: Loads,
+    features: Features,
     moves: Moves,
     tags: Tags,
     past: Past,
@@ -35,20 +36,19 @@ def snapshot_of(
     window_seconds: int,
 ) -> Snapshot:
     """Put together what was read, in order of name; `window_seconds` are those that were asked for."""
-    vendors = {vendor for vendor in map(cpu_vendor, inventory.hosts.values()) if vendor}
     around = Surroundings(
         inventory=inventory,
         loads=loads,
         tags=tags,
         cpu_models={model for model in map(cpu_model, inventory.hosts.values()) if model},
-        vendors=vendors,
+        features=features,
         disabled=balancing_disabled(inventory.config),
         free=unreserved(inventory),
         moving=moves.targets,
     )
     hosts = [
-        replace(host_of(found, inventory, loads, tags), cpu_features=_features(found, len(vendors)))
-        for found in inventory.hosts.values()
+        replace(host_of(found, inventory, loads, tags), cpu_features=features.hosts.get(identity))
+        for identity, found in inventory.hosts.items()
     ]
     guests = [
         replace(
@@ -69,6 +69,7 @@ def snapshot_of(
         rules=(*rules, *fault_tolerance_rules(inventory.guests, {rule.name for rule in rules})),
         other_balancers=other_balancers(inventory.config),
         notices=(
+            *_feature_notices(features),
             *_move_notices(inventory, moves),
             *_load_notices(inventory, loads, window_seconds),
             *_read_notices(inventory),
@@ -76,10 +77,12 @@ def snapshot_of(
     )
 
 
-def _features(host: Found, vendors: int) -> tuple[str, ...] | None:
-    """Only what a guest may require: where all processors are of one vendor, no guest does."""
-    vendor = cpu_vendor(host)
-    return (f"vendor:{vendor}",) if vendor and vendors > 1 else None
+def _feature_notices(features: Features) -> Iterator[Notice]:
+    if features.trouble is not None:
+        yield Notice(
+            text=f"CPU features were not read: {features.trouble}. Only vendors of processors and EVC modes "
+            "are compared; vCenter's own check compares the rest"
+        )
 
 
 def _move_notices(inventory: Inventory, moves: Moves) -> Iterator[Notice]:
