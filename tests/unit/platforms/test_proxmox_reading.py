@@ -66,10 +66,15 @@ def test_a_generated_cluster_is_the_same_as_far_as_proxmox_tells(simulator: Simu
     ]
 
 
+TOKEN = "run"
+SECRET = "01234567-89ab-4cde-8f01-23456789abcd"
+BY_TOKEN = {"api_password": None, "api_token_id": TOKEN, "api_token_secret": SECRET}
+
+
 def test_one_call_a_guest_five_a_node_and_some_besides(simulator: Simulate) -> None:
     expected = clusters.mixed("9.2")
-    served = simulator("proxmox", expected)
-    read(clusters.connect(served))
+    served = simulator("proxmox", expected, options=("--token", f"root@pam!{TOKEN}={SECRET}"))
+    read(clusters.connect(served, **BY_TOKEN))
     made = clusters.calls(served)
     running = sum(guest.power == "running" for guest in expected.guests)
     online = sum(host.status == "online" for host in expected.hosts)
@@ -78,6 +83,27 @@ def test_one_call_a_guest_five_a_node_and_some_besides(simulator: Simulate) -> N
     # Status, bridges, history, and migrations of machines and of containers; the certificates of one.
     assert (configs, of_nodes) == (running, 5 * online + 1)
     assert sum(made.values()) - configs - of_nodes <= 14
+
+
+@pytest.mark.parametrize("window", [0, 3600])
+def test_root_reads_all_of_a_node_in_two_calls_and_the_same(window: int, simulator: Simulate) -> None:
+    expected = clusters.mixed("9.2")
+    token = ("--token", f"root@pam!{TOKEN}={SECRET}")
+    served = simulator("proxmox", expected, options=token)
+    one_by_one = read(clusters.connect(served, window_seconds=window, **BY_TOKEN))
+    before = sum(clusters.calls(served).values())
+    by_root = read(clusters.connect(served, window_seconds=window))
+    online = sum(host.status == "online" for host in expected.hosts)
+    assert sum(clusters.calls(served).values()) - before <= 2 * online + 16
+    assert replace(by_root, taken_at=one_by_one.taken_at) == one_by_one
+
+
+def test_what_a_batch_of_readings_is_refused_is_read_one_by_one(simulator: Simulate) -> None:
+    refused = {"call": "POST /nodes/{node}/execute", "error": 403, "message": "Permission check failed"}
+    served = simulator("proxmox", clusters.small())
+    whole = read(clusters.connect(served))
+    served.switches(fail_calls=[refused])
+    assert replace(read(clusters.connect(served)), taken_at=whole.taken_at) == whole
 
 
 def test_without_a_window_rates_and_pressure_of_guests_are_unknown_not_nothing(simulator: Simulate) -> None:

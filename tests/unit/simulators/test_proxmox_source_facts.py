@@ -9,6 +9,7 @@ guests.
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -346,3 +347,22 @@ def test_the_authority_of_a_cluster_is_the_same_on_every_node(start_proxmox: Sta
     before = authority("pve1")
     simulator.switches(ca_seed="another cluster of this name")
     assert authority("pve1") != before
+
+
+def test_root_alone_may_have_several_calls_carried_out_at_once(start_proxmox: StartProxmox) -> None:
+    """One that fails does not keep the others from being answered."""
+    simulator = start_proxmox("--token", f"root@pam!run={SECRET}")
+    calls = [
+        {"path": "qemu/110/config", "method": "GET", "args": {"current": 1}},
+        {"path": "qemu/999/config", "method": "GET"},
+        {"path": "status", "method": "GET"},
+    ]
+    first, second, third = log_in(simulator).nodes("pve1").execute.post(commands=json.dumps(calls))
+    assert (first["status"], first["data"]["cores"]) == (200, 4)
+    assert (second["status"], "does not exist" in second["message"]) == (500, True)
+    assert third["data"]["pveversion"].startswith("pve-manager/")
+    by_token = log_in_by_token(simulator, "root@pam!run", SECRET).nodes("pve1").execute
+    assert refusal(lambda: by_token.post(commands="[]")) == (
+        403,
+        "Permission check failed (user != root@pam)",
+    )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .answers import Row, row, rows
+from .batch import Getter
 from .cluster import Membership, Resources
 from .gaps import Gaps
 from .ha import HighAvailability, NodeStates
@@ -37,9 +38,16 @@ class ClusterFacts:
     busy: UnderWay = field(default_factory=UnderWay)
 
     @classmethod
-    def read(cls, session: Session, membership: Membership, now: float, gaps: Gaps) -> ClusterFacts:
+    def read(
+        cls,
+        session: Session,
+        answered: Getter,
+        membership: Membership,
+        resources: Resources,
+        now: float,
+        gaps: Gaps,
+    ) -> ClusterFacts:
         """`now` is the present moment by the platform's clock."""
-        resources = Resources.read(session)
         replication = gaps.tried(
             lambda: rows(session.get("cluster/replication"), "cluster/replication"), "the replication jobs"
         )
@@ -60,7 +68,7 @@ class ClusterFacts:
             options=row(session.get("cluster/options"), "cluster/options"),
             tasks=tuple(tasks or ()),
             replicas=replicas(replication or ()),
-            history=PastMigrations.read(session, tasks or (), resources, now, gaps),
+            history=PastMigrations.read(session, answered, tasks or (), resources, now, gaps),
             busy=UnderWay.read(session, tasks or (), resources, states),
         )
 

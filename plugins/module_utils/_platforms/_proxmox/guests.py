@@ -65,7 +65,12 @@ def id_of(entry: Row) -> str:
 
 def path_of(entry: Row) -> str:
     """Where the API has this guest."""
-    return f"nodes/{entry.get('node')}/{entry.get('type')}/{entry.get('vmid')}"
+    return f"nodes/{entry.get('node')}/{path_on_node(entry)}"
+
+
+def path_on_node(entry: Row) -> str:
+    """The same, below the node that it is on."""
+    return f"{entry.get('type')}/{entry.get('vmid')}"
 
 
 def is_template(entry: Row) -> bool:

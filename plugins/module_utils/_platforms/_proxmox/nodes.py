@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 
 from .answers import Row, row, rows
+from .batch import Getter, Reading
 from .cpu import features_of
 from .gaps import ONE_CALL, Gaps
 from .history import History, timeframe
 from .refusals import NodeSilent
-from .session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,24 @@ class NodeFacts:
     cpu_features: frozenset[str] | None = None
 
 
-def read_node(session: Session, node: str, window_seconds: int, since: float, gaps: Gaps) -> NodeFacts | None:
+NETWORK = Reading("network", {"type": "any_bridge"})
+
+
+def history_of(path: str, window_seconds: int) -> Reading:
+    """The measured history of a guest, or with "" of its node."""
+    return Reading(f"{path}/rrddata".lstrip("/"), {"timeframe": timeframe(window_seconds), "cf": "AVERAGE"})
+
+
+def wants_history(window_seconds: int, major: int) -> bool:
+    """The kernel's pressure figures are in the history of a node of 9.x and nowhere else."""
+    return bool(window_seconds) or major >= 9
+
+
+def read_node(session: Getter, node: str, window_seconds: int, since: float, gaps: Gaps) -> NodeFacts | None:
     """None for a node that does not answer. What its history holds from before `since` does not count."""
-    status_path, network_path = f"nodes/{node}/status", f"nodes/{node}/network"
     try:
-        status = _status(session, status_path, node, gaps)
-        network = _network(session, network_path, node, gaps)
+        status = _status(session, f"nodes/{node}/status", node, gaps)
+        network = _network(session, f"nodes/{node}/{NETWORK.path}", node, gaps)
     except NodeSilent as error:
         gaps.note(
             f"node {node} does not answer, though the cluster has it online ({error.what}): its guests stay "
@@ -42,16 +54,14 @@ def read_node(session: Session, node: str, window_seconds: int, since: float, ga
             hosts=(node,),
         )
         return None
-    # The kernel's pressure figures are in the history of 9.x and nowhere else.
-    wanted = window_seconds or session.major >= 9
     history = (
         gaps.tried(
-            lambda: read_history(session, f"nodes/{node}", window_seconds, since),
+            lambda: read_history(session, f"nodes/{node}", "", window_seconds, since),
             "the measured history",
             host=node,
             hides=("loads",),
         )
-        if wanted
+        if wants_history(window_seconds, session.major)
         else None
     )
     version = re.match(r"pve-manager/([^/]+)", str(status.get("pveversion", "")))
@@ -67,7 +77,7 @@ def read_node(session: Session, node: str, window_seconds: int, since: float, ga
     )
 
 
-def _status(session: Session, path: str, node: str, gaps: Gaps) -> Row:
+def _status(session: Getter, path: str, node: str, gaps: Gaps) -> Row:
     try:
         return row(session.get(path), path)
     except NodeSilent:
@@ -77,9 +87,9 @@ def _status(session: Session, path: str, node: str, gaps: Gaps) -> Row:
         return {}
 
 
-def _network(session: Session, path: str, node: str, gaps: Gaps) -> tuple[str, ...] | None:
+def _network(session: Getter, path: str, node: str, gaps: Gaps) -> tuple[str, ...] | None:
     try:
-        entries = rows(session.get(path, type="any_bridge"), path)
+        entries = rows(session.get(path, **NETWORK.params), path)
     except NodeSilent:
         raise
     except ONE_CALL as error:
@@ -88,8 +98,11 @@ def _network(session: Session, path: str, node: str, gaps: Gaps) -> tuple[str, .
     return tuple(sorted(str(entry["iface"]) for entry in entries if entry.get("iface")))
 
 
-def read_history(session: Session, of: str, window_seconds: int, since: float = 0.0) -> History:
-    """`of` is the path of a node or guest."""
-    path = f"{of}/rrddata"
-    points = rows(session.get(path, timeframe=timeframe(window_seconds), cf="AVERAGE"), path)
+def read_history(
+    session: Getter, node_path: str, guest_path: str, window_seconds: int, since: float = 0.0
+) -> History:
+    """Of a guest by its path below that of its node, or of the node itself."""
+    reading = history_of(guest_path, window_seconds)
+    path = f"{node_path}/{reading.path}"
+    points = rows(session.get(path, **reading.params), path)
     return History(points, window_seconds, since)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ..errors import PlatformError
 from .answers import Row, amount, moment, rows, succeeded
+from .batch import Getter, Reading
 from .cluster import Resources
 from .gaps import ONE_CALL, Gaps
 from .session import Session
@@ -40,10 +41,16 @@ class PastMigrations:
 
     @classmethod
     def read(
-        cls, session: Session, told: Iterable[Row], resources: Resources, now: float, gaps: Gaps
+        cls,
+        session: Session,
+        answered: Getter,
+        told: Iterable[Row],
+        resources: Resources,
+        now: float,
+        gaps: Gaps,
     ) -> PastMigrations:
         """`told` are the tasks of /cluster/tasks, `now` is the present moment by the platform's clock."""
-        tasks = _tasks(session, list(told), resources, now, gaps)
+        tasks = _tasks(session, answered, list(told), resources, now, gaps)
         ended = sorted((task for task in tasks if task.end), key=lambda task: task.end)
         stopped = _stopped(session, ended, now)
         well = [task for task in ended if task.well]
@@ -79,18 +86,23 @@ class _Migration:
         )
 
 
+def readings(resources: Resources, now: float) -> tuple[Reading, ...]:
+    """What a node is asked for: its migrations of machines, and of containers where there are any."""
+    params = {"since": max(int(now - MEMORY_SECONDS), 0), "source": "all", "limit": MEMORY_TASKS}
+    containers = any(entry.get("type") == "lxc" for entry in resources.guests)
+    kinds = ["qmigrate", "vzmigrate"] if containers else ["qmigrate"]
+    return tuple(Reading("tasks", {"typefilter": kind, **params}) for kind in kinds)
+
+
 def _tasks(
-    session: Session, told: list[Row], resources: Resources, now: float, gaps: Gaps
+    session: Session, answered: Getter, told: list[Row], resources: Resources, now: float, gaps: Gaps
 ) -> list[_Migration]:
     """Each node's own list, and what was told of those that can't be asked."""
     up = [str(entry.get("node")) for entry in resources.nodes if entry.get("status") == "online"]
-    kinds = (
-        ["qmigrate", "vzmigrate"] if any(g.get("type") == "lxc" for g in resources.guests) else ["qmigrate"]
-    )
-    wanted = [(node, kind) for node in up for kind in kinds]
-    lists = session.concurrently(lambda each: _of_node(session, *each, now), wanted)
+    wanted = [(node, reading) for node in up for reading in readings(resources, now)]
+    lists = session.concurrently(lambda each: _of_node(answered, *each), wanted)
     found = {str(task.get("upid")): _Migration.of(task) for task in told if task.get("type") in MIGRATIONS}
-    for (node, _kind), answer in zip(wanted, lists, strict=True):
+    for (node, _reading), answer in zip(wanted, lists, strict=True):
         if isinstance(answer, PlatformError):
             gaps.missing("the older migrations", answer, host=node)
         else:
@@ -98,11 +110,10 @@ def _tasks(
     return list(found.values())
 
 
-def _of_node(session: Session, node: str, kind: str, now: float) -> list[Row] | PlatformError:
-    path = f"nodes/{node}/tasks"
-    since = max(int(now - MEMORY_SECONDS), 0)
+def _of_node(answered: Getter, node: str, reading: Reading) -> list[Row] | PlatformError:
+    path = f"nodes/{node}/{reading.path}"
     try:
-        return rows(session.get(path, typefilter=kind, since=since, source="all", limit=MEMORY_TASKS), path)
+        return rows(answered.get(path, **reading.params), path)
     except ONE_CALL as error:
         return error
 

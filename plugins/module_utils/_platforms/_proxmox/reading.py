@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading the whole cluster: some fifteen calls, four or five a node, and one a running guest (two with a
-window).
+window); as root@pam some fifteen calls and two a node.
 
 The failure of one call about one node or guest leaves out what it was to tell, with a notice that names the
 object; the rest is read.
@@ -17,20 +17,35 @@ from ..._model.snapshot import ClusterRef, Guest, Host, Rule, Snapshot, Source, 
 from ..._model.tag_rules import tag_rules
 from ..errors import NotFound
 from .answers import Row, amount, moment, names, row
-from .cluster import Membership, instance, other_balancers
+from .batch import Answered, Getter, Reading
+from .cluster import Membership, Resources, instance, other_balancers
 from .cluster_facts import ClusterFacts
 from .connection import ProxmoxConnection
 from .gaps import ONE_CALL, Gaps, in_order, listed
 from .guest_config import container_config, vm_config
-from .guests import GuestFacts, Place, cpu_features_of, guest_of, id_of, is_template, path_of, power_of
+from .guests import (
+    GuestFacts,
+    Place,
+    cpu_features_of,
+    guest_of,
+    id_of,
+    is_template,
+    path_of,
+    path_on_node,
+    power_of,
+)
 from .hidden import note_hidden
 from .hosts import bridges_of, host_of
 from .loads import guest_present, just_begun
 from .mappings import PciMappings
-from .nodes import NodeFacts, read_history, read_node
+from .nodes import NETWORK, NodeFacts, history_of, read_history, read_node, wants_history
+from .past import readings
 from .permissions import Privileges
 from .refusals import permission_missing
 from .session import Session
+
+# What is about to change at the next start says nothing of what runs.
+CURRENT = {"current": 1}
 
 
 def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -> Snapshot:
@@ -44,9 +59,13 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
     membership = Membership.read(session)
     membership.demand(connection.cluster)
     began = session.platform_time
-    cluster = ClusterFacts.read(session, membership, now if began is None else began, gaps)
+    present = now if began is None else began
+    resources = Resources.read(session)
+    answered = Answered(session, connection)
+    _ask_ahead(answered, resources, connection.window_seconds, present)
+    cluster = ClusterFacts.read(session, answered, membership, resources, present, gaps)
     cluster = _without_strays(cluster, gaps)
-    reader = _Reader(session, connection.window_seconds, cluster, gaps)
+    reader = _Reader(session, answered, connection.window_seconds, cluster, gaps)
     hosts, guests = reader.read()
     _note_pools(privileges, gaps)
     _note_ha(cluster, gaps)
@@ -61,7 +80,7 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
     return Snapshot(
         platform="proxmox",
         cluster=ClusterRef(id=membership.name, name=membership.name, instance=instance(session, membership)),
-        taken_at=moment(now if began is None else began),
+        taken_at=moment(present),
         window_seconds=connection.window_seconds if averaged else 0,
         hosts=hosts if averaged else tuple(replace(host, sources=_new(host.sources)) for host in hosts),
         guests=guests if averaged else tuple(replace(guest, sources=_new(guest.sources)) for guest in guests),
@@ -74,8 +93,11 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
 class _Reader:
     """Of nodes and guests. `averaged`: whether any guest's loads are averages over the window."""
 
-    def __init__(self, session: Session, window: int, cluster: ClusterFacts, gaps: Gaps) -> None:
+    def __init__(
+        self, session: Session, answered: Getter, window: int, cluster: ClusterFacts, gaps: Gaps
+    ) -> None:
         self._session = session
+        self._answered = answered
         self._window = window
         self._cluster = cluster
         self._gaps = gaps
@@ -133,7 +155,7 @@ class _Reader:
         online = [str(entry.get("node")) for entry in entries if entry.get("status") == "online"]
         changed_at = self._cluster.history.changed_at
         facts = self._session.concurrently(
-            lambda node: read_node(self._session, node, self._window, changed_at.get(node, 0.0), self._gaps),
+            lambda node: read_node(self._answered, node, self._window, changed_at.get(node, 0.0), self._gaps),
             online,
         )
         silent = [str(entry.get("node")) for entry in entries if entry.get("status") == "unknown"]
@@ -150,7 +172,7 @@ class _Reader:
         wanted = [
             entry
             for entry in self._cluster.resources.guests
-            if power_of(entry) == "running" and not is_template(entry) and nodes.get(str(entry.get("node")))
+            if _to_be_read(entry) and nodes.get(str(entry.get("node")))
         ]
         facts = self._session.concurrently(self._read_guest, wanted)
         return {id_of(entry): fact for entry, fact in zip(wanted, facts, strict=True) if fact}
@@ -158,8 +180,7 @@ class _Reader:
     def _read_guest(self, entry: Row) -> GuestFacts | None:
         path = path_of(entry)
         try:
-            # What is about to change at the next start says nothing of what runs.
-            config = row(self._session.get(f"{path}/config", current=1), f"{path}/config")
+            config = row(self._answered.get(f"{path}/config", **CURRENT), f"{path}/config")
         except NotFound:
             # It went elsewhere, or away, since the list was made: it is shown where it was, and left alone.
             return None
@@ -169,7 +190,9 @@ class _Reader:
         history = None
         if self._window:
             history = self._gaps.tried(
-                lambda: read_history(self._session, path, self._window),
+                lambda: read_history(
+                    self._answered, f"nodes/{entry.get('node')}", path_on_node(entry), self._window
+                ),
                 "the measured history",
                 guest=id_of(entry),
                 hides=("loads",),
@@ -183,6 +206,31 @@ class _Reader:
         measured = str(entry.get("node")) not in self._just_begun
         present = guest_present(entry, history, measured=measured)
         return GuestFacts.of(present, entry, parsed, history)
+
+
+def _to_be_read(entry: Row) -> bool:
+    return power_of(entry) == "running" and not is_template(entry)
+
+
+def _ask_ahead(answered: Answered, resources: Resources, window: int, now: float) -> None:
+    """The status of each node, and where the account may, all else of one that answers in a call or two."""
+    online = [str(entry.get("node")) for entry in resources.nodes if entry.get("status") == "online"]
+    status = {node: f"nodes/{node}/status" for node in online}
+    answered.ask_each(status.values())
+    wanted: dict[str, list[Reading]] = {
+        node: [NETWORK, *readings(resources, now)] for node in online if answered.answers(status[node])
+    }
+    if wants_history(window, answered.major):
+        for asked in wanted.values():
+            asked.append(history_of("", window))
+    for entry in resources.guests:
+        asked_of_node = wanted.get(str(entry.get("node")))
+        if asked_of_node is not None and _to_be_read(entry):
+            path = path_on_node(entry)
+            asked_of_node.append(Reading(f"{path}/config", CURRENT))
+            if window:
+                asked_of_node.append(history_of(path, window))
+    answered.ask(wanted)
 
 
 def _new(sources: Sources) -> dict[str, Source]:

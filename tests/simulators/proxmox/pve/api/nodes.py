@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
+from ..errors import ApiError, bad_parameters, died
 from ..params import VMID, Param
-from ..routes import Call, Need, method
+from ..routes import Call, Need, Page, carry_out, find, method
 from ..rrd import node_points
 from .views import Row, node_figures, whole
 
@@ -116,3 +118,40 @@ def certificates(call: Call) -> object:
         {"filename": "pve-root-ca.pem", "fingerprint": fingerprint(f"{world.switches.ca_seed}/{world.name}")},
         {"filename": "pve-ssl.pem", "fingerprint": fingerprint(f"{world.name}/{call.node.name}")},
     ]
+
+
+@method(
+    "POST", "/nodes/{node}/execute", params={"commands": Param("string", format="pve-command-batch").required}
+)
+def execute(call: Call) -> object:
+    """Other calls of this node, one after the other; for root@pam alone, and not with a token."""
+    if call.user != "root@pam":
+        raise ApiError(403, "Permission check failed (user != root@pam)")
+    try:
+        commands = json.loads(call.text("commands"))
+    except ValueError:
+        raise bad_parameters(
+            commands="invalid format - value does not look like a valid command batch"
+        ) from None
+    return [_command(call, command) for command in commands]
+
+
+def _command(call: Call, command: Row) -> Row:
+    """The result of one, or its error; the others go on."""
+    path = f"/nodes/{call.text('node')}/{command['path']}"
+    verb = str(command["method"])
+    route, names = find(verb, path, call.world.major)
+    args = command.get("args")
+    given = dict(args) if isinstance(args, dict) else {}
+    try:
+        if route is None:
+            raise died(f"no handler for '{path}'")
+        objects = [*names.values(), *map(str, given.values())]
+        fault = call.world.switches.to_fail(f"{verb} {route.path}", f"{verb} {path}", objects)
+        if fault is not None:
+            raise ApiError(fault.error, fault.message)
+        data = carry_out(call.world, call.access, route, call.principal, names, given)
+    except ApiError as error:
+        failed: Row = {"status": error.status, "message": f"{error.message}\n"}
+        return {**failed, "errors": error.errors} if error.errors else failed
+    return {"status": 200, "data": data.rows if isinstance(data, Page) else data}
