@@ -31,6 +31,7 @@ class Param:
         return replace(self, optional=False)
 
 
+_TRUE, _FALSE = ("1", "on", "yes", "true"), ("0", "off", "no", "false")
 BOOL = Param("boolean")
 INT = Param("integer")
 COUNT = Param("integer", minimum=0)
@@ -78,7 +79,8 @@ def check(declared: Mapping[str, Param], given: Mapping[str, object], major: int
 
 def _typed(param: Param, raw: object) -> Value | None:
     if param.type == "boolean":
-        return {"1": True, "0": False}.get(str(int(raw)) if isinstance(raw, bool) else str(raw))
+        text = str(int(raw)) if isinstance(raw, bool) else str(raw).lower()
+        return True if text in _TRUE else False if text in _FALSE else None
     if isinstance(raw, (bool, dict, list)) or raw is None:
         return None
     text = str(raw)

@@ -20,6 +20,7 @@ from .world import World
 
 BASE = "/api2/json"
 WITHOUT_BODY = (401, 595, 596, 599)
+REQUESTS_A_CONNECTION = 100
 
 
 class Dropped(Exception):
@@ -44,6 +45,7 @@ class Handler(TlsHandler):
 
     server_version = "pve-api-daemon/3.0"
     server: Server
+    answered = 0
 
     def answer(self) -> None:
         began = time.monotonic()
@@ -125,6 +127,8 @@ class Handler(TlsHandler):
         given: dict[str, object] = dict(parse_qsl(query, keep_blank_values=True))
         if not body:
             return given
+        if self.command in ("GET", "DELETE"):
+            raise ApiError(501, f"Unexpected content for method '{self.command}'", body=False)
         kind = (self.headers.get("Content-Type") or "").partition(";")[0].strip()
         if kind == "application/json":
             try:
@@ -135,7 +139,7 @@ class Handler(TlsHandler):
                 raise ApiError(400, "bad request: an object is expected")
             return {**given, **parsed}
         if kind not in ("application/x-www-form-urlencoded", ""):
-            raise ApiError(501, f"upload '{kind}' not implemented")
+            raise ApiError(506, f"upload '{kind}' not implemented", body=False)
         return {**given, **dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))}
 
     def _ticket(self) -> str:
@@ -147,7 +151,8 @@ class Handler(TlsHandler):
 
     def _send(self, status: int, reason: str, content: bytes) -> None:
         """One write for head and body; after a refusal the connection is closed."""
-        if status >= 400:
+        self.answered += 1
+        if status >= 400 or self.answered >= REQUESTS_A_CONNECTION:
             self.close_connection = True
         line = (reason.strip().splitlines() or [""])[0]
         self.send_response(status, line.encode("latin-1", "replace").decode("latin-1"))

@@ -29,8 +29,11 @@ from ..tasks import Task
 def node_tasks(call: Call) -> object:
     source = call.params.get("source", "archive")
     rows = []
+    delay = call.world.switches.task_list_seconds
     for task in call.world.tasks.newest_first():
-        if task.node != call.node.name or (source != "all" and task.running != (source == "active")):
+        # One that has ended is active until it is archived (fact 28).
+        active = task.shown_as_running(call.now, delay)
+        if task.node != call.node.name or (source != "all" and active != (source == "active")):
             continue
         if not _visible(call, task) or not _wanted(call, task):
             continue
@@ -56,8 +59,8 @@ def task_status(call: Call) -> object:
 def task_log(call: Call) -> object:
     task = _task(call)
     first = call.number("start", 0)
-    limit = call.number("limit", 50) or len(task.lines)
     lines = task.lines or ["no content"]
+    limit = call.number("limit", 50) or len(lines)
     rows: list[dict[str, object]] = [{"n": number, "t": text} for number, text in enumerate(lines, 1)]
     return Page(rows[first : first + limit], len(rows))
 
