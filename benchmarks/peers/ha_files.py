@@ -164,8 +164,8 @@ def read(folder: Path) -> Case:
         name=folder.name.removeprefix("test-"),
         hardware=hardware,
         resources=resources,
-        rules=tuple(_sections(folder / "rules_config", "rule")),
-        groups=tuple(_sections(folder / "groups", "group")),
+        rules=tuple(sections(folder / "rules_config", "rule")),
+        groups=tuple(sections(folder / "groups", "group")),
         crs=datacenter.get("crs") or {},
         situations=situations,
         end=walk.now(),
@@ -188,11 +188,11 @@ def _given(part: Part) -> Usage:
     return Usage(float(part.get("maxcpu", GUEST_CPU)), float(part.get("maxmem", GUEST_MEMORY)))
 
 
-def _sections(path: Path, key: str) -> Iterator[Part]:
+def sections(path: Path, key: str) -> Iterator[Part]:
     """The sections of a configuration file, as the API lists them."""
     current: dict[str, Any] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
-        if not line.strip():
+        if not line.strip() or line.startswith("#"):
             continue
         if line[0].isspace():
             name, _space, value = line.strip().partition(" ")

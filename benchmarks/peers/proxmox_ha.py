@@ -10,9 +10,6 @@ situation: the cluster just before it becomes a snapshot, with HA's rules read a
 Keel plans (or places, where the manager starts a guest), and the result is compared with where the manager's
 decisions have led. Where somebody has told the manager to migrate a guest, what is compared is which others
 go along, or that it refuses. The end of each test is one more situation: there is nothing to do.
-
-Where HA counts what guests were given (its static mode), or only counts guests (its basic mode), nothing is
-measured, and Even Keel plans by what was given, too.
 """
 
 from __future__ import annotations
@@ -24,8 +21,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, get_args
 
-from ansible_collections.evenkeel.cluster.benchmarks.peers import ha_files, report
+from ansible_collections.evenkeel.cluster.benchmarks.peers import ha_files, ha_rules, report
 from ansible_collections.evenkeel.cluster.benchmarks.peers.ha_reasons import NOT_OURS, REASONS
+from ansible_collections.evenkeel.cluster.benchmarks.peers.ha_snapshots import (
+    LIMITS,
+    demand_of,
+    guest_id,
+    level,
+    levels,
+    policy_of,
+    snapshot_of,
+    used_by,
+)
 from ansible_collections.evenkeel.cluster.benchmarks.peers.native import Settings, balance
 from ansible_collections.evenkeel.cluster.benchmarks.peers.report import Row, Verdict
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
@@ -37,10 +44,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.along import others_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place_in
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.ha import HighAvailability
 
-# HA itself fills nodes without a limit.
-LIMITS: Final = {"cpu": 100, "memory": 100, "cpu_for_rules": 100, "memory_for_rules": 100}
 BALANCED: Final = 15.0
 # Points of spread that do not matter.
 ALIKE: Final = 0.5
@@ -58,113 +62,12 @@ class Finding:
     reason: str = ""
 
 
-def snapshot_of(test: ha_files.Case, cluster: ha_files.Cluster, kind: str = "") -> Snapshot:
-    """The cluster at one moment, its rules as the adapter for Proxmox VE reads them."""
-    states = cluster.nodes
-    places = cluster.places()
-    used = {node: [0.0, 0.0] for node in states}
-    for sid, node in places.items():
-        weight = _used(cluster.usage.get(sid, ha_files.Usage()))
-        used[node] = [used[node][0] + weight[0], used[node][1] + weight[1]]
-    active = [node for node, state in states.items() if state == "online"]
-    resources = [{"sid": sid, **test.resources.get(sid, {})} for sid in cluster.services]
-    read = HighAvailability(tuple(resources), test.rules, test.groups)
-    known = {_id(sid) for sid in cluster.services}
-    return Snapshot.from_json(
-        {
-            "schema": "evenkeel.cluster/snapshot/1",
-            "platform": "proxmox",
-            "cluster": {"id": test.name, "name": f"{test.name} {kind}".strip()},
-            "taken_at": "2026-01-01T00:00:00Z",
-            "window_seconds": 3600,
-            "hosts": [
-                {
-                    "id": node,
-                    "name": node,
-                    "status": "online" if states[node] in ("online", "maintenance") else "offline",
-                    "maintenance": states[node] == "maintenance",
-                    "schedulable": True,
-                    "capacity": {
-                        "cpu": test.hardware[node].get("maxcpu", ha_files.NODE_CPU),
-                        "memory": test.hardware[node].get("maxmem", ha_files.NODE_MEMORY),
-                    },
-                    "used": {"cpu": used[node][0], "memory": used[node][1]},
-                }
-                for node in states
-            ],
-            "guests": [
-                _guest(sid, node, sid in places, cluster.usage.get(sid, ha_files.Usage()))
-                for sid, (node, _state) in cluster.services.items()
-                if node in states
-            ],
-            "rules": [rule_json for rule in read.as_rules(active) if (rule_json := _known(rule, known))],
-        }
-    )
-
-
-def _known(rule: Rule, guests: set[str]) -> Mapping[str, object] | None:
-    """The rule with the guests that are there."""
-    members = [guest for guest in rule.guests if guest in guests]
-    if not members:
-        return None
-    return {
-        "name": rule.name,
-        "kind": rule.kind,
-        "guests": members,
-        "hosts": list(rule.hosts),
-        "strict": rule.strict,
-        "source": rule.source,
-    }
-
-
-def _guest(sid: str, node: str, runs: bool, usage: ha_files.Usage) -> Mapping[str, object]:
-    cpu, memory = _used(usage)
-    return {
-        "id": _id(sid),
-        "name": sid,
-        "kind": "container" if sid.startswith("ct:") else "vm",
-        "host": node,
-        "power": "running" if runs else "stopped",
-        "assigned": {"cpu": usage.cpu, "memory": usage.memory},
-        "used": {"cpu": cpu, "memory": memory} if runs else {"cpu": 0.0, "memory": 0.0},
-        "migratable": not sid.startswith("ct:"),
-        "blockers": ["container_restart"] if sid.startswith("ct:") else [],
-    }
-
-
-def _used(usage: ha_files.Usage) -> tuple[float, float]:
-    """CPU and memory in use, as far as the test says."""
-    return usage.used_cpu or 0.0, usage.used_memory or 0.0
-
-
-def demand_of(test: ha_files.Case) -> str:
-    """What a guest weighs, for HA and therefore for the plan."""
-    return "used" if test.crs.get("ha") == "dynamic" else "assigned"
-
-
-def _id(sid: str) -> str:
-    return sid.partition(":")[2]
-
-
-def policy_of(test: ha_files.Case, goal: str, **more: object) -> Policy:
-    return Policy.from_json(
-        {
-            "goal": goal,
-            "metrics": ["cpu", "memory"],
-            "demand": demand_of(test),
-            "limits": LIMITS,
-            "allow_blockers": ["container_restart"],
-            **more,
-        }
-    )
-
-
 def findings(test: ha_files.Case) -> Iterator[Finding]:
     """All situations of a test, judged, and its end."""
     for number, situation in enumerate(test.situations, 1):
         what = f"{number} {situation.kind}"
         if situation.kind in NOT_OURS:
-            theirs = ", ".join(f"{_id(sid)} to {node}" for sid, node in situation.moves[:4])
+            theirs = ", ".join(f"{guest_id(sid)} to {node}" for sid, node in situation.moves[:4])
             yield Finding(what, "not comparable", theirs, "", NOT_OURS[situation.kind])
         elif situation.kind in ("recovery", "start"):
             yield _placing(test, situation, what)
@@ -192,11 +95,11 @@ def at_rest(test: ha_files.Case) -> Finding:
 def planned(test: ha_files.Case, situation: ha_files.Situation) -> tuple[Snapshot, Policy]:
     """What is planned in a situation."""
     before = snapshot_of(test, situation.before, situation.kind)
-    theirs = {_id(sid): node for sid, node in situation.after.places().items()}
+    theirs = {guest_id(sid): node for sid, node in situation.after.places().items()}
     if situation.kind == "rule":
         return before, policy_of(test, "rules")
     # As level as the manager leaves the nodes, and no more than that.
-    reached = min(100.0, _level(test, before, _changed(before, theirs)) + 0.01)
+    reached = min(100.0, level(test, before, _changed(before, theirs)) + 0.01)
     if situation.kind == "rebalance":
         return before, policy_of(test, "spread", max_spread=reached)
     left = sorted({situation.before.services[sid][0] for sid, _node in situation.moves})
@@ -206,7 +109,7 @@ def planned(test: ha_files.Case, situation: ha_files.Situation) -> tuple[Snapsho
 def _planning(test: ha_files.Case, situation: ha_files.Situation, what: str) -> Finding:
     before, policy = planned(test, situation)
     found = plan(before, policy)
-    theirs = {_id(sid): node for sid, node in situation.after.places().items()}
+    theirs = {guest_id(sid): node for sid, node in situation.after.places().items()}
     theirs = _changed(before, theirs)
     ours = {migration.guest.id: migration.target for migration in found.migrations}
     mine = _brief(test, before, ours, len(found.migrations))
@@ -217,7 +120,7 @@ def _planning(test: ha_files.Case, situation: ha_files.Situation, what: str) -> 
         undone = ", ".join(entry.what for entry in found.unresolved)
         return Finding(what, "worse", other, f"{mine}; undone: {undone}")
     more = len(found.migrations) - len(situation.moves)
-    wider = sum(_levels(test, before, ours)) - sum(_levels(test, before, theirs))
+    wider = sum(levels(test, before, ours)) - sum(levels(test, before, theirs))
     verdict, reason = _verdict(more, wider)
     return Finding(what, verdict, other, mine, reason)
 
@@ -248,8 +151,8 @@ def _broken(test: ha_files.Case, snapshot: Snapshot) -> frozenset[str]:
 
 def _going_along(test: ha_files.Case, situation: ha_files.Situation, what: str) -> Finding:
     """Which guests are migrated when somebody asks for one of them."""
-    asked = _id(situation.moves[0][0])
-    theirs = {_id(sid) for sid, _node in situation.moves}
+    asked = guest_id(situation.moves[0][0])
+    theirs = {guest_id(sid) for sid, _node in situation.moves}
     ours = {asked, *others_of(snapshot_of(test, situation.before).rules, asked)}
     verdict: Verdict = "same" if ours == theirs else "different"
     return Finding(what, verdict, f"{', '.join(sorted(theirs))} go", f"{', '.join(sorted(ours))} go")
@@ -261,7 +164,7 @@ def _refused(test: ha_files.Case, situation: ha_files.Situation, what: str) -> F
     cluster = situation.before
     there = replace(cluster, services={**cluster.services, sid: (node, "started")})
     broken = _broken(test, snapshot_of(test, there)) - _broken(test, snapshot_of(test, cluster))
-    theirs = f"{_id(sid)} to {node} is refused"
+    theirs = f"{guest_id(sid)} to {node} is refused"
     if broken:
         return Finding(what, "same", theirs, f"it would break {', '.join(sorted(broken))}")
     return Finding(what, "worse", theirs, "no rule would be broken")
@@ -278,14 +181,14 @@ def _placing(test: ha_files.Case, situation: ha_files.Situation, what: str) -> F
         ours = _host_for(test, cluster, without, sid)
         after = replace(cluster, services={**gone, sid: (node, "started")})
         if ours != node:
-            differing.append(f"{_id(sid)} on {ours or 'none'}, not {node}")
+            differing.append(f"{guest_id(sid)} on {ours or 'none'}, not {node}")
             if ours:
                 there = replace(cluster, services={**gone, sid: (ours, "started")})
                 mine, their = snapshot_of(test, there), snapshot_of(test, after)
-                wider = max(wider, sum(_levels(test, mine, {})) - sum(_levels(test, their, {})))
+                wider = max(wider, sum(levels(test, mine, {})) - sum(levels(test, their, {})))
             else:
                 wider = 100.0
-        chosen.append(f"{_id(sid)} on {node}")
+        chosen.append(f"{guest_id(sid)} on {node}")
         cluster = after
     theirs = ", ".join(chosen[:4]) + (f" and {len(chosen) - 4} more" if len(chosen) > 4 else "")
     if not differing:
@@ -301,13 +204,13 @@ def _host_for(
 ) -> str | None:
     """Where vm_placement puts a guest of this size and with these rules."""
     everyone = snapshot_of(test, cluster)
-    guest, usage = _id(sid), cluster.usage.get(sid, ha_files.Usage())
-    running = {_id(other) for other in without.places()}
+    guest, usage = guest_id(sid), cluster.usage.get(sid, ha_files.Usage())
+    running = {guest_id(other) for other in without.places()}
     wanted: dict[str, object] = {
         "name": sid,
         "cpu": usage.cpu,
         "memory": int(usage.memory),
-        "used": dict(zip(("cpu", "memory"), _used(usage), strict=True)),
+        "used": dict(zip(("cpu", "memory"), used_by(usage), strict=True)),
         "affinity": sorted(_partners(everyone.rules, guest, "affinity") & running),
         "anti_affinity": sorted(_partners(everyone.rules, guest, "anti_affinity") & running),
     }
@@ -348,33 +251,8 @@ def _changed(before: Snapshot, places: Mapping[str, str]) -> dict[str, str]:
     return {g.id: places[g.id] for g in before.guests if g.id in places and places[g.id] != g.host}
 
 
-def _level(test: ha_files.Case, snapshot: Snapshot, places: Mapping[str, str]) -> float:
-    """Points of spread among the hosts that may take guests, of CPU or memory, whichever is wider."""
-    return max(_levels(test, snapshot, places))
-
-
-def _levels(test: ha_files.Case, snapshot: Snapshot, places: Mapping[str, str]) -> tuple[float, float]:
-    """The spread of CPU, and that of memory."""
-    taking = tuple(host for host in snapshot.hosts if host.active)
-    if not taking:
-        return 0.0, 0.0
-    inside = {host.id for host in taking}
-    used = {host.id: dict.fromkeys(("cpu", "memory"), 0.0) for host in taking}
-    for guest in snapshot.guests:
-        host = places.get(guest.id, guest.host)
-        if guest.power == "running" and host in inside:
-            for resource in ("cpu", "memory"):
-                weighs = guest.used if demand_of(test) == "used" else guest.assigned
-                used[host][resource] += weighs.get(resource) or 0.0
-    cpu, memory = (
-        [100 * used[host.id][resource] / (host.capacity[resource] or 1) for host in taking]
-        for resource in ("cpu", "memory")
-    )
-    return max(cpu) - min(cpu), max(memory) - min(memory)
-
-
 def _brief(test: ha_files.Case, before: Snapshot, places: Mapping[str, str], migrations: int) -> str:
-    first, last = _level(test, before, {}), _level(test, before, places)
+    first, last = level(test, before, {}), level(test, before, places)
     return f"{report.migrations(migrations)}, spread {first:.0f} → {last:.0f}"
 
 
@@ -437,7 +315,7 @@ def as_native(test: ha_files.Case) -> Iterator[tuple[str, bool]]:
         if situation.kind == "rebalance":
             run = balance(snapshot_of(test, situation.before), settings)
             made = [(guest, move.target) for move in run.moves for guest in move.guests]
-            expected = [(_id(sid), node) for sid, node in situation.moves]
+            expected = [(guest_id(sid), node) for sid, node in situation.moves]
             # What comes before the end of a test comes before the balancer rests.
             last = number == len(test.situations)
             yield f"{test.name} {number}", expected == (made if last else made[: len(expected)])
@@ -468,6 +346,7 @@ def main() -> int:
     situations = tally([one for _test, all_of_it in found for one in all_of_it])
     print(situations)
     rows = [row(test, all_of_it) for test, all_of_it in found]
+    rows += [ha_rules.compare(*entry) for entry in ha_rules.configurations(asked.checkout, asked.only)]
     return report.finish(rows, "proxmox_ha", asked.markdown, situations)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.benchmarks.peers import ha_files, proxmox_ha
+from ansible_collections.evenkeel.cluster.benchmarks.peers import ha_files, ha_rules, proxmox_ha
+from ansible_collections.evenkeel.cluster.benchmarks.peers.ha_snapshots import snapshot_of
 from ansible_collections.evenkeel.cluster.benchmarks.peers.report import Row, Unreadable
 
 GIB = 1024**3
@@ -74,7 +75,7 @@ def test_a_decision_is_a_situation_with_the_cluster_before_and_after_it(tmp_path
     assert (situation.kind, situation.moves) == ("rule", (("vm:101", "node2"),))
     assert situation.before.places() == {"vm:101": "node1"}
     assert situation.after.places() == {"vm:101": "node2"}
-    snapshot = proxmox_ha.snapshot_of(found, situation.before)
+    snapshot = snapshot_of(found, situation.before)
     assert [(rule.kind, rule.guests, rule.hosts, rule.strict) for rule in snapshot.rules] == [
         ("host_affinity", ("101",), ("node2",), True)
     ]
@@ -182,6 +183,32 @@ def test_a_decision_that_is_not_ours_is_not_compared(tmp_path: Path) -> None:
     row = compare(case(tmp_path, lines, {"vm:101": "node1"}))
     assert row.verdict == "not comparable"
     assert "starts no guests" in row.reason
+
+
+@pytest.mark.parametrize(
+    ("rules", "dropped", "verdict"),
+    [
+        ("positive", "", "same"),
+        ("positive", "Drop rule 'one', because of something.", "different"),
+        ("both", "Drop rule 'one', because of something.\nDrop rule 'two', because of something.", "same"),
+        ("both", "", "different"),
+        ("single", "Drop rule 'one', because there are less than two resources.", "same"),
+    ],
+)
+def test_contradictions_among_rules_are_compared(
+    tmp_path: Path, rules: str, dropped: str, verdict: str
+) -> None:
+    folder = tmp_path / "src" / "test" / "rules_cfgs"
+    folder.mkdir(parents=True)
+    members = "vm:1" if rules == "single" else "vm:1,vm:2"
+    text = f"# a comment\nresource-affinity: one\n\tresources {members}\n\taffinity positive\n"
+    if rules == "both":
+        text += "resource-affinity: two\n\tresources vm:1,vm:2\n\taffinity negative\n"
+    text += "resource-affinity: off\n\tresources vm:1,vm:2\n\taffinity negative\n\tdisable\n"
+    (folder / "own.cfg").write_text(text)
+    (folder / "own.cfg.expect").write_text(f"--- Log ---\n{dropped}\n")
+    [entry] = ha_rules.configurations(tmp_path)
+    assert ha_rules.compare(*entry).verdict == verdict
 
 
 def test_another_folder_and_a_file_that_is_no_json_are_refused(tmp_path: Path) -> None:
