@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from .loads import PRESSURES, guest_load, local_storage, pressure_shares
 from .snapshot import Guest, HostDatastore, Snapshot
@@ -14,9 +15,14 @@ from .snapshot import Guest, HostDatastore, Snapshot
 _NO_MOST = float("inf")
 
 
-def moved(snapshot: Snapshot, targets: Mapping[str, str]) -> Snapshot:
+def moved(
+    snapshot: Snapshot,
+    targets: Mapping[str, str],
+    storage: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Snapshot:
     """The snapshot as it is once each guest (key) is on its target host (value), with the loads that its host
     was measured to carry for it: what it uses, its part of the pressure, and its disks on local datastores.
+    `storage` says of a guest which datastores its disks leave for which; the others keep their names.
 
     A load that the host does not report stays unknown. A guest that holds no memory takes its disks alone.
     """
@@ -38,14 +44,19 @@ def moved(snapshot: Snapshot, targets: Mapping[str, str]) -> Snapshot:
             for metric, stall in PRESSURES.items():
                 _add(pressure[source], stall, -shares[metric].get(guest.id, 0.0))
                 _add(pressure[target], stall, shares[metric].get(guest.id, 0.0), most=100.0)
+        arrived = _at(guest, target, storage.get(guest.id, {}))
         for name, size in local_storage(guest, hosts[source]).items():
             _add(used[source], "storage", -(size or 0))
-            _add(used[target], "storage", size or 0)
             _add(free[source], name, size or 0)
+        for name, size in local_storage(arrived, hosts[target]).items():
+            _add(used[target], "storage", size or 0)
             _add(free[target], name, -(size or 0))
     return replace(
         snapshot,
-        guests=tuple(_at(guest, targets.get(guest.id, guest.host)) for guest in snapshot.guests),
+        guests=tuple(
+            _at(guest, targets.get(guest.id, guest.host), storage.get(guest.id, {}))
+            for guest in snapshot.guests
+        ),
         hosts=tuple(
             replace(
                 host,
@@ -86,8 +97,13 @@ def _pressures(snapshot: Snapshot, sources: Iterable[str]) -> Mapping[str, Mappi
     return result
 
 
-def _at(guest: Guest, host: str) -> Guest:
-    return guest if host == guest.host else replace(guest, host=host)
+def _at(guest: Guest, host: str, storage: Mapping[str, str]) -> Guest:
+    if host == guest.host:
+        return guest
+    disks = guest.disks
+    if storage:
+        disks = tuple(replace(disk, datastore=storage.get(disk.datastore, disk.datastore)) for disk in disks)
+    return replace(guest, host=host, disks=disks)
 
 
 def _with_free(place: HostDatastore, free: int | None) -> HostDatastore:

@@ -12,4 +12,8 @@ from .._model.snapshot import Snapshot
 
 def apply_plan(snapshot: Snapshot, plan: Plan) -> Snapshot:
     """Move the guests of all migrations, and with them the loads that their hosts were measured to carry."""
-    return moved(snapshot, {migration.guest.id: migration.target for migration in plan.migrations})
+    return moved(
+        snapshot,
+        {migration.guest.id: migration.target for migration in plan.migrations},
+        {migration.guest.id: migration.storage for migration in plan.migrations},
+    )

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A snapshot file that behaves as a cluster: a migration changes the file, atomically.
-
-Private to the collection.
-"""
+"""A snapshot file that behaves as a cluster: a migration changes the file, atomically."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .._model.errors import InputError
+from .._model.loads import guest_used
 from .._model.moves import moved
 from .._model.outcome import MovedAlong
 from .._model.snapshot import Guest, Host, Snapshot
@@ -26,7 +24,12 @@ from .protocol import Capacities, ClusterNow, GuestNow, HostNow, MigrationReques
 
 
 class RehearsalPlatform:
-    """The Platform protocol over a snapshot file. A migration takes no time."""
+    """The Platform protocol over a snapshot file. A migration takes no time; one that the file has under way
+    (`migrating_to`) ends when it is followed.
+
+    What `refusals` of the file names is refused by `check`. A refusal that is later than the snapshot has not
+    happened yet: no snapshot that is read shows it.
+    """
 
     capacities = Capacities(cluster=8, per_host=4)
     notices: tuple[str, ...] = ()
@@ -36,6 +39,11 @@ class RehearsalPlatform:
         self._cluster = cluster
 
     def read(self) -> Snapshot:
+        snapshot = self._own()
+        happened = tuple(refusal for refusal in snapshot.refusals if refusal.at <= snapshot.taken_at)
+        return replace(snapshot, refusals=happened)
+
+    def _own(self) -> Snapshot:
         snapshot = self._load()
         if self._cluster not in (None, snapshot.cluster.name, snapshot.cluster.id):
             raise NotFound(
@@ -44,12 +52,12 @@ class RehearsalPlatform:
         return snapshot
 
     def look(self, guests: Collection[str]) -> ClusterNow:
-        snapshot = self.read()
+        snapshot = self._own()
         wanted = set(guests)
         return ClusterNow(
             cluster=snapshot.cluster.id,
             guests={
-                guest.id: GuestNow(host=guest.host, power=guest.power)
+                guest.id: GuestNow(host=guest.host, power=guest.power, busy=_busy(guest))
                 for guest in snapshot.guests
                 if guest.id in wanted
             },
@@ -57,7 +65,7 @@ class RehearsalPlatform:
         )
 
     def check(self, request: MigrationRequest) -> str | None:
-        return _objection(self.read(), request)
+        return _objection(self._own(), request)
 
     def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
         """It moves nobody along."""
@@ -65,19 +73,31 @@ class RehearsalPlatform:
 
     def start(self, request: MigrationRequest) -> str:
         with self._locked():
-            snapshot = self.read()
+            snapshot = self._own()
             objection = _objection(snapshot, request)
             if objection:
                 raise Refused(objection, where=f"guest {request.guest}")
-            self._store(moved(snapshot, {request.guest: request.target}))
-        return f"rehearsal:{request.guest}:{request.target}"
+            goes = {request.guest: request.target}
+            self._store(moved(snapshot, goes, {request.guest: request.storage}))
+        return _task(request.guest, request.target)
 
     def find(self, request: MigrationRequest) -> str | None:
-        """A migration here is over as soon as it has started: none is ever found under way."""
-        return None
+        """Only one that the file has under way: what is started here is over at once."""
+        guest = _guest(self._own(), request.guest)
+        return None if guest is None or guest.migrating_to is None else _task(guest.id, guest.migrating_to)
 
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
-        places = {guest.id: guest.host for guest in self.read().guests}
+        with self._locked():
+            snapshot = self._own()
+            arriving = {
+                guest.id: guest.migrating_to
+                for guest in snapshot.guests
+                if guest.migrating_to is not None and _task(guest.id, guest.migrating_to) in tasks
+            }
+            if arriving:
+                snapshot = _arrived(snapshot, arriving)
+                self._store(snapshot)
+        places = {guest.id: guest.host for guest in snapshot.guests}
         return {
             task: MigrationState(state="migrated", percent=100)
             if places.get(request.guest) == request.target
@@ -86,21 +106,51 @@ class RehearsalPlatform:
         }
 
     def cancel(self, task: str) -> None:
-        """A migration here is over as soon as it has started: there is nothing to stop."""
+        """A migration that was started here is over; one that the file has under way is no more."""
+        with self._locked():
+            snapshot = self._own()
+            guests = tuple(
+                replace(guest, migrating_to=None)
+                if guest.migrating_to is not None and _task(guest.id, guest.migrating_to) == task
+                else guest
+                for guest in snapshot.guests
+            )
+            if guests != snapshot.guests:
+                self._store(replace(snapshot, guests=guests))
 
     def in_maintenance(self, host: str) -> bool:
-        return any(entry.maintenance for entry in self.read().hosts if entry.id == host)
+        return any(entry.maintenance for entry in self._own().hosts if entry.id == host)
 
     def demand_maintenance(self, host: str, *, on: bool) -> None:
         """It can be switched."""
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
+        """The platform's own agents on the host are shut down, as vCenter does with vCLS."""
         with self._locked():
-            snapshot = self.read()
-            hosts = (
-                replace(entry, maintenance=on) if entry.id == host else entry for entry in snapshot.hosts
-            )
-            self._store(replace(snapshot, hosts=tuple(hosts)))
+            snapshot = self._own()
+            hosts = (_switched(entry, on=on) if entry.id == host else entry for entry in snapshot.hosts)
+            snapshot = replace(snapshot, hosts=tuple(hosts))
+            for guest in snapshot.guests if on else ():
+                if guest.host == host and guest.platform_managed and guest.is_on_host:
+                    snapshot = _switched_off(snapshot, guest)
+            self._store(snapshot)
+
+    def shut_down(self, guest: str, *, timeout: float) -> None:
+        with self._locked():
+            snapshot = self._own()
+            found = _guest(snapshot, guest)
+            if found is None:
+                raise NotFound(f"there is no guest {guest}", where=str(self._path), hint=_names(snapshot))
+            if not found.is_on_host:
+                return
+            if found.power == "unknown" or found.run_state is not None or found.migrating_to is not None:
+                state = found.run_state or ("unknown" if found.power == "unknown" else "being migrated")
+                raise Refused(
+                    f"its state is {state}, in which its operating system can't be asked to shut down",
+                    where=f"guest {found.name} ({guest})",
+                    hint="Resume it, or shut it down by hand",
+                )
+            self._store(_switched_off(snapshot, found))
 
     def clusters(self) -> tuple[str, ...]:
         return (self._load().cluster.name,)
@@ -155,6 +205,57 @@ def _names(snapshot: Snapshot) -> str:
     return f"The file holds {snapshot.cluster.name!r}"
 
 
+def _guest(snapshot: Snapshot, identity: str) -> Guest | None:
+    return next((guest for guest in snapshot.guests if guest.id == identity), None)
+
+
+def _task(guest: str, target: str) -> str:
+    return f"rehearsal:{guest}:{target}"
+
+
+def _busy(guest: Guest) -> str | None:
+    return None if guest.migrating_to is None else f"it is being migrated to {guest.migrating_to}"
+
+
+def _arrived(snapshot: Snapshot, targets: Mapping[str, str]) -> Snapshot:
+    """Once migrations that the file has under way have ended."""
+    there = moved(snapshot, targets)
+    return replace(
+        there,
+        guests=tuple(
+            replace(guest, migrating_to=None) if guest.id in targets else guest for guest in there.guests
+        ),
+    )
+
+
+def _switched(host: Host, *, on: bool) -> Host:
+    """What the file says of why it was in maintenance is over with it."""
+    return replace(host, maintenance=on, closed_because=None if host.maintenance else host.closed_because)
+
+
+def _switched_off(snapshot: Snapshot, guest: Guest) -> Snapshot:
+    """The host without what the guest used: as if it had gone to a host that nobody counts, without its
+    disks.
+    """
+    nowhere = Host(
+        id=f"without {guest.id}",
+        name="nowhere",
+        status="offline",
+        maintenance=False,
+        schedulable=False,
+        capacity={},
+        used={},
+    )
+    guests = tuple(replace(other, disks=()) if other is guest else other for other in snapshot.guests)
+    away = moved(replace(snapshot, hosts=(*snapshot.hosts, nowhere), guests=guests), {guest.id: nowhere.id})
+    off = replace(guest, power="stopped", run_state=None, used=dict.fromkeys(guest.used, 0.0), sources={})
+    return replace(
+        snapshot,
+        hosts=away.hosts[:-1],
+        guests=tuple(off if other is guest else other for other in snapshot.guests),
+    )
+
+
 def _host_now(host: Host) -> HostNow:
     capacity, used = host.capacity.get("memory"), host.used.get("memory")
     return HostNow(
@@ -166,7 +267,7 @@ def _host_now(host: Host) -> HostNow:
 
 def _objection(snapshot: Snapshot, request: MigrationRequest) -> str | None:
     """Why a real cluster would not carry this migration out."""
-    guest = next((guest for guest in snapshot.guests if guest.id == request.guest), None)
+    guest = _guest(snapshot, request.guest)
     target = next((host for host in snapshot.hosts if host.id == request.target), None)
     if guest is None:
         return f"there is no guest {request.guest}"
@@ -174,28 +275,40 @@ def _objection(snapshot: Snapshot, request: MigrationRequest) -> str | None:
         return f"there is no host {request.target}"
     if guest.host != request.source:
         return f"the guest is on {guest.host}, not on {request.source}"
+    if guest.migrating_to is not None:
+        return _busy(guest)
     if not target.active:
         return f"{target.name} takes no guests: {_inactive(target)}"
-    return _unfit(guest, target)
+    refusal = next(
+        (entry for entry in snapshot.refusals if (entry.guest, entry.host) == (guest.id, target.id)), None
+    )
+    return _unfit(guest, target, request.storage) if refusal is None else refusal.why
 
 
 def _inactive(host: Host) -> str:
     if host.status != "online":
         return f"it is {host.status}"
-    return "it is in maintenance" if host.maintenance else "it is not schedulable"
+    plain = "it is in maintenance" if host.maintenance else "it is not schedulable"
+    return plain if host.closed_because is None else f"{plain} ({host.closed_because})"
 
 
-def _unfit(guest: Guest, target: Host) -> str | None:
+def _unfit(guest: Guest, target: Host, storage: Mapping[str, str]) -> str | None:
     if not guest.migratable:
         return f"the guest can't be migrated: {', '.join(guest.blockers) or 'the platform does not say why'}"
-    missing = sorted({disk.datastore for disk in guest.disks} - set(target.datastores))
+    if guest.targets is not None and target.id not in guest.targets:
+        return f"the guest can be migrated to {', '.join(guest.targets) or 'no host'} only"
+    missing = sorted(set(guest.cpu_features) - set(target.cpu_features or guest.cpu_features))
+    if missing:
+        return f"{target.name} lacks CPU feature {', '.join(missing)}"
+    wanted = {storage.get(disk.datastore, disk.datastore) for disk in guest.disks}
+    missing = sorted(wanted - set(target.datastores))
     if missing:
         return f"{target.name} lacks datastore {', '.join(missing)}"
     missing = sorted(set(guest.networks) - set(target.networks))
     if missing:
         return f"{target.name} lacks network {', '.join(missing)}"
     capacity, used = target.capacity.get("memory"), target.used.get("memory")
-    needed = guest.used.get("memory") or 0
-    if guest.power == "running" and capacity is not None and used is not None and used + needed > capacity:
+    needed = guest_used(guest, "memory") or 0
+    if guest.is_on_host and capacity is not None and used is not None and used + needed > capacity:
         return f"{target.name} has no room for {needed:.0f} bytes of memory"
     return None
