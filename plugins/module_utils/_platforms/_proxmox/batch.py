@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Many readings of one node in one call, where the account may make it.
 
-Proxmox VE has no list of configurations or histories. It has a call that runs others on a node, one after the
-other, and answers them all: `nodes/{node}/execute`, only for root@pam with its password. Where it fails, as for
-every account with fewer rights, the readings are made one by one.
+Proxmox VE has no list of configurations or histories. It has a call that runs others on a node, one after
+the other, and answers them all: `nodes/{node}/execute`, only for root@pam with its password. Where it fails,
+as for every account with fewer rights, the readings are made one by one.
 """
 
 from __future__ import annotations
