@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from .._model.errors import InputError, shortened
+from .._model.urls import UrlError, parsed_url
 from .errors import PrometheusError
 
 try:
@@ -22,6 +22,7 @@ else:
     MISSING = None
 
 PATH = "/api/v1/query"
+_EXAMPLE = "https://prometheus.example.com:9090"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,10 +143,13 @@ class Prometheus:
 
 
 def _check(connection: PrometheusConnection) -> None:
-    parts = urlsplit(connection.url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise InputError("url", connection.url, "a URL such as https://prometheus.example.com:9090")
-    if parts.username or parts.password:
+    try:
+        url = parsed_url(connection.url, "url", _EXAMPLE)
+    except UrlError as error:
+        raise InputError("url", "the text", f"a URL such as {_EXAMPLE}", hint=error.hint) from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InputError("url", f"{url.scheme}://{url.host}", f"a URL such as {_EXAMPLE}")
+    if url.user is not None:
         raise InputError("url", "a URL with a password", "wanted", hint="Use username and password")
     if connection.bearer_token and connection.username:
         raise InputError("bearer_token", "a token", "wanted, since username is given")

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from .._capacity.pool import Name, Text
 from .._model.codec import Bounds, decode
 from .._model.errors import InputError
+from .._model.urls import UrlError, parsed_url
 from .retrying import Budget
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_EXAMPLE = "https://ci.example.com/hooks/evenkeel"
 _SLOW = Budget(tries=10, first_seconds=5.0, most_seconds=3600.0)
 
 
@@ -37,6 +38,9 @@ class Http:
     client_ca: Annotated[str | None, "file with authorities, which callers must be certified by"] = None
     plain_http: Annotated[bool, "whether others than this machine may be served without TLS"] = False
     most_bytes: Annotated[int, Bounds(1024, 100 * 1024**2), "of a request"] = 1024**2
+    connections: Annotated[int, Bounds(1, 100_000), "at the same time; others are refused"] = 200
+    head_seconds: Annotated[float, Bounds(0.1, 3600), "for the header of a request"] = 15.0
+    body_seconds: Annotated[float, Bounds(0.1, 3600), "for the body of a request"] = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,7 @@ class Work:
     begin_within: Annotated[float, Bounds(1, 86_400), "until a playbook that was called must begin"] = 300.0
     at_most: Annotated[float, Bounds(1, 30 * 86_400), "for one try"] = 3600.0
     poll: Annotated[float, Bounds(0.05, 60), "between two looks for work"] = 0.5
+    most_guests: Annotated[int, Bounds(1, 100_000), "of all counts of one request"] = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,14 +145,13 @@ def _check_http(http: Http) -> None:
 
 def _check_receiver(receiver: Receiver, path: str) -> None:
     try:
-        parts = urlsplit(receiver.url)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits:
-        raise InputError(f"{path}.url", receiver.url, "a URL such as https://ci.example.com/hooks/evenkeel")
-    if "@" in parts.netloc:
-        raise InputError(f"{path}.url", f"{parts.scheme}://…@{parts.hostname}", "a URL without a password")
+        url = parsed_url(receiver.url, f"{path}.url", _EXAMPLE)
+    except UrlError as error:
+        raise InputError(f"{path}.url", "the text", f"a URL such as {_EXAMPLE}", hint=error.hint) from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InputError(f"{path}.url", f"{url.scheme}://{url.host}", f"a URL such as {_EXAMPLE}")
+    if url.user is not None:
+        raise InputError(f"{path}.url", f"{url.scheme}://…@{url.host}", "a URL without a password")
     if (receiver.secret_env is None) == (receiver.secret_file is None):
         raise InputError(
             f"{path}.secret_env", receiver.secret_env, "named, or secret_file, and not both of them"

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
-import json
 import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .._model.errors import InputError, shortened
 from .._state.errors import StateError
 from .config import Http
+from .doorkeeper import HANDSHAKE_SECONDS, IDLE_SECONDS, Doorkeeper
 from .errors import RequestDiffers, SecretMissing
 from .library import aiohttp, require, web
 from .reception import Reception, accepted
@@ -38,7 +39,8 @@ async def http_door(
     Raises SecretMissing, ServiceLibraryMissing, and InputError for files that can't be used.
     """
     require(aiohttp, "aiohttp", "http")
-    door = _Door(reception, _tokens(http, environment))
+    keeper = Doorkeeper(http.connections, http.head_seconds)
+    door = _Door(reception, _tokens(http, environment), keeper, http.body_seconds)
 
     @web.middleware  # type: ignore[untyped-decorator]
     async def guard(request: Request, handler: Any) -> StreamResponse:
@@ -53,25 +55,41 @@ async def http_door(
         ]
     )
     # Access is not logged: what is asked for is in the database.
-    runner = web.AppRunner(application, access_log=None)
+    runner = web.AppRunner(application, access_log=None, keepalive_timeout=IDLE_SECONDS)
     await runner.setup()
+    loop = asyncio.get_running_loop()
+    unwatch = keeper.watch(loop)
+    server = None
     try:
-        site = web.TCPSite(runner, http.host, http.port, ssl_context=_tls(http))
+        tls = _tls(http)
         try:
-            await site.start()
+            server = await loop.create_server(
+                lambda: keeper.admit(runner.server()),
+                http.host,
+                http.port,
+                ssl=tls,
+                ssl_handshake_timeout=None if tls is None else HANDSHAKE_SECONDS,
+            )
         except OSError as error:
             expected = f"an address to listen at: {error.strerror or error}"
             raise InputError("http.port", f"{http.host}:{http.port}", expected) from None
-        address = runner.addresses[0]
+        address = server.sockets[0].getsockname()
         yield str(address[0]), int(address[1])
     finally:
+        if server is not None:
+            server.close()
         await runner.cleanup()
+        unwatch()
 
 
 class _Door:
-    def __init__(self, reception: Reception, tokens: tuple[bytes, ...]) -> None:
+    def __init__(
+        self, reception: Reception, tokens: tuple[bytes, ...], keeper: Doorkeeper, body_seconds: float
+    ) -> None:
         self._reception = reception
         self._tokens = tokens
+        self._keeper = keeper
+        self._body_seconds = body_seconds
 
     async def guard(self, request: Request, handler: Any) -> StreamResponse:
         """Who has no token learns nothing; and whatever goes wrong, the answer is JSON."""
@@ -79,6 +97,22 @@ class _Door:
             answer = _refusal(401, "Unauthorized", "a bearer token that the service knows is needed")
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
+        transport = request.transport
+        self._keeper.limit(transport, self._body_seconds if request.method == "POST" else None)
+        try:
+            return await self._answered(request, handler)
+        except ConnectionError:
+            # Whoever asked is gone.
+            raise
+        except Exception:
+            # The last resort: no request may leave its caller without an answer, whatever is wrong here.
+            log.exception("a request ended with an error of the service")
+            message = "the service failed on this request, and its log has the reason"
+            return _refusal(500, "InternalError", message)
+        finally:
+            self._keeper.limit(transport, IDLE_SECONDS)
+
+    async def _answered(self, request: Request, handler: Any) -> StreamResponse:
         try:
             response: StreamResponse = await handler(request)
         except web.HTTPRequestEntityTooLarge as error:
@@ -102,10 +136,8 @@ class _Door:
 
     async def submit(self, request: Request) -> StreamResponse:
         """Take a request in."""
-        try:
-            body = json.loads(await request.read())
-        except (ValueError, RecursionError) as error:
-            raise InputError("request", f"the body: {error}", "JSON") from None
+        body = await request.read()
+        self._keeper.limit(request.transport, None)
         task = (await self._reception.take(body, "http")).task
         where = {"Location": f"/requests/{task.id}"}
         status = 202 if task.status == "processing" else 200

@@ -13,9 +13,11 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .._model.errors import EvenKeelError, InputError
+from .._model.errors import InputError, printable
+from .._model.urls import Url, UrlError, parsed_url
 from .._state.errors import StateError
 from .._state.owner import Owner
 from .config import RabbitMq
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("evenkeel.service")
 _PAUSE_SECONDS = 2.0
 _CLAIM_SECONDS = 60.0
+_MOST_REASON = 4000
 ORIGIN = "rabbitmq"
 
 
@@ -47,10 +50,7 @@ class RabbitMqDoor:
         self._reception = reception
         self._settings = rabbitmq
         self._desk = desk
-        self._url = secret_of(rabbitmq.url_env, rabbitmq.url_file, environment, "rabbitmq")
-        if not self._url.startswith(("amqp://", "amqps://")):
-            # Not shown: it may hold a password.
-            raise SecretMissing("the URL does not begin with amqp:// or amqps://", where="rabbitmq")
+        self._url = _url_of(secret_of(rabbitmq.url_env, rabbitmq.url_file, environment, "rabbitmq"))
         self._tls = trusting(rabbitmq.ca_path, "rabbitmq.ca_path")
 
     async def serve(self) -> None:
@@ -59,11 +59,11 @@ class RabbitMqDoor:
             try:
                 await self._serve_once()
             except _lost() as error:
-                log.error("RabbitMQ: %s: %s", type(error).__name__, _harmless(error, self._url))
+                log.error("RabbitMQ: %s: %s", type(error).__name__, self._url.hidden(str(error)))
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _serve_once(self) -> None:
-        connection = await aio_pika.connect(self._url, ssl_context=self._tls, timeout=20)
+        connection = await aio_pika.connect(self._url.with_password(), ssl_context=self._tls, timeout=20)
         async with connection:
             channel = await connection.channel(publisher_confirms=True)
             await channel.set_qos(prefetch_count=self._settings.prefetch)
@@ -99,30 +99,45 @@ class RabbitMqDoor:
             await message.ack()
         except _lost() as error:
             # It comes again with the next connection.
-            log.error("a message waits: %s: %s", type(error).__name__, _harmless(error, self._url))
+            log.error("a message waits: %s: %s", type(error).__name__, self._url.hidden(str(error)))
+        except Exception as error:
+            # The last resort: a message that nobody acknowledges would hold its place for ever.
+            log.exception("a message goes to the dead letters, for it ended with an error of the service")
+            await self._give_up(message, dead, f"{type(error).__name__}: {error}")
+
+    async def _give_up(
+        self, message: AbstractIncomingMessage, dead: AbstractExchange, why: str
+    ) -> None:
+        """With the reason, or where that fails as well, by the server's own way to the dead letters."""
+        with suppress(*_lost()):
+            try:
+                letter = _letter(
+                    message.body, message.message_id, "InternalError", self._url.hidden(why)
+                )
+                await dead.publish(letter, routing_key="")
+                await message.ack()
+            except Exception:
+                log.exception("the reason of a dead letter could not be written")
+                await message.reject(requeue=False)
 
     async def _taken(self, message: AbstractIncomingMessage, dead: AbstractExchange) -> bool:
         """Whether it is in the database, or with the dead letters."""
         try:
-            await self._reception.take(self._read(message), ORIGIN, message=_text(message))
+            self._refuse_large(message)
+            # The id of the message stands in for that of the request.
+            name = message.message_id
+            await self._reception.take(message.body, ORIGIN, message=_text(message), name=name)
         except StateError as error:
             log.error("a message waits: %s", error)
             return False
         except (InputError, RequestDiffers) as error:
-            await dead.publish(_letter(message.body, message.message_id, error), routing_key="")
+            letter = _letter(message.body, message.message_id, type(error).__name__, str(error))
+            await dead.publish(letter, routing_key="")
         return True
 
-    def _read(self, message: AbstractIncomingMessage) -> Any:
-        """Its JSON; the id of the message stands in for that of the request."""
+    def _refuse_large(self, message: AbstractIncomingMessage) -> None:
         if len(message.body) > self._settings.most_bytes:
             raise InputError("request", f"{len(message.body)} bytes", f"{self._settings.most_bytes} at most")
-        try:
-            body = json.loads(message.body)
-        except (ValueError, RecursionError) as error:
-            raise InputError("request", f"the body: {error}", "JSON") from None
-        if isinstance(body, dict) and "id" not in body and message.message_id:
-            body["id"] = message.message_id
-        return body
 
     async def _bury(self, dead: AbstractExchange) -> None:
         """What failed in the end goes to the dead letters."""
@@ -150,14 +165,18 @@ def _lost() -> tuple[type[Exception], ...]:
     return (known.AMQPError, known.ChannelInvalidStateError, OSError, TimeoutError)
 
 
-def _letter(body: bytes, name: str | None, error: EvenKeelError) -> Any:
-    headers = {"x-evenkeel-error": type(error).__name__, "x-evenkeel-reason": str(error)}
-    return _message(body, name, headers)
+def _letter(body: bytes, name: str | None, kind: str, reason: str) -> Any:
+    return _message(body, name, _reason(kind, reason))
+
+
+def _reason(kind: str, reason: str) -> dict[str, str]:
+    """Headers have to fit into one frame."""
+    return {"x-evenkeel-error": kind[:_MOST_REASON], "x-evenkeel-reason": printable(reason)[:_MOST_REASON]}
 
 
 def _failed(delivery: Delivery) -> Any:
     letter = json.loads(delivery.body)
-    headers = {"x-evenkeel-error": letter["error"]["type"], "x-evenkeel-reason": letter["error"]["message"]}
+    headers = _reason(letter["error"]["type"], letter["error"]["message"])
     return _message(letter["message"].encode(), delivery.request, headers)
 
 
@@ -171,6 +190,12 @@ def _text(message: AbstractIncomingMessage) -> str:
     return bytes(message.body).decode("utf-8", "replace")
 
 
-def _harmless(error: BaseException, url: str) -> str:
-    """The words of an error, which must not tell the password of the URL."""
-    return str(error).replace(url, "the URL")
+def _url_of(text: str) -> Url:
+    """Raises SecretMissing, which does not show it: it may hold a password."""
+    try:
+        url = parsed_url(text, "rabbitmq", "amqps://USER:PASSWORD@HOST/VHOST")
+    except UrlError as error:
+        raise SecretMissing(error.what, where=error.where, hint=error.hint) from None
+    if url.scheme not in ("amqp", "amqps"):
+        raise SecretMissing("the URL does not begin with amqp:// or amqps://", where="rabbitmq")
+    return url

@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from .._model.texts import is_storable, parsed_json
 from .._state.database import Database
 from .config import ServiceConfig
 from .outbox import told
-from .request import asked_of
+from .request import Asked, asked_of
 from .task import Task, Terms
 from .tasks import Taken, look, take
 
@@ -32,20 +33,31 @@ class Reception:
     database: Database
     config: ServiceConfig
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "evenkeel"))
+    # Their own, so that nobody who only asks the database waits for large requests.
+    _readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "evenkeel-read"))
 
     async def ask(self, work: Callable[..., T], *arguments: Any) -> T:
         """What work does with the database and the arguments, in a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: work(self.database, *arguments))
 
-    async def take(self, value: object, origin: str, *, message: str | None = None) -> Taken:
-        """A request that came in is kept. A message is kept as it came, for the dead letters, and needs an
-        id.
+    async def take(
+        self, body: bytes, origin: str, *, message: str | None = None, name: str | None = None
+    ) -> Taken:
+        """A request that came in, as JSON, is kept. A message is kept as it came, for the dead letters, and
+        needs an id, which `name` stands in for.
 
         Raises InputError and RequestDiffers for what can't be taken, StateError when the database does not
         answer.
         """
-        asked = asked_of(value, needs_id=message is not None)
+
+        def read() -> Asked:
+            value = parsed_json(body, "request")
+            if name and isinstance(value, dict):
+                value.setdefault("id", name)
+            return asked_of(value, needs_id=message is not None, most_guests=self.config.work.most_guests)
+
+        asked = await asyncio.get_running_loop().run_in_executor(self._readers, read)
         terms = Terms(
             origin=origin,
             receivers=self.config.receivers_of(asked.notify),
@@ -57,6 +69,8 @@ class Reception:
 
     async def told(self, name: str) -> dict[str, Any] | None:
         """What became of a request, and who was told; None when there is none of that id."""
+        if not is_storable(name):
+            return None
         task = await self.ask(look, name)
         return None if task is None else await self.ask(told, task)
 

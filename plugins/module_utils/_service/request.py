@@ -89,9 +89,10 @@ class Asked:
         return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 
-def asked_of(value: object, *, needs_id: bool = False) -> Asked:
+def asked_of(value: object, *, needs_id: bool = False, most_guests: int = 100_000) -> Asked:
     """Read parsed JSON: `kind`, `id`, `notify`, and the fields of that kind beside them, sizes in bytes or
-    as 8G. Raises InputError with the path of the first field that is wrong.
+    as 8G. Raises InputError with the path of the first field that is wrong, and for more guests than
+    `most_guests`.
     """
     if not isinstance(value, Mapping):
         raise InputError("request", value, "an object")
@@ -106,8 +107,22 @@ def asked_of(value: object, *, needs_id: bool = False) -> Asked:
     notify = _read(tuple[Name, ...], body.pop("notify", []), "notify")
     if len(set(notify)) < len(notify):
         raise InputError("notify", list(notify), "a list without repetition")
+    _refuse_crowd(body.get("vms"), most_guests)
     work = _WORK[kind](body)
     return Asked(id=name, kind=kind, work=work, wait=work.get("wait", 0.0), notify=notify)
+
+
+def _refuse_crowd(vms: object, most: int) -> None:
+    """Before any of them is looked at: each is named, and placed, by itself."""
+    found = 0
+    for index, vm in enumerate(vms if isinstance(vms, list) else ()):
+        count = vm.get("count", 1) if isinstance(vm, Mapping) else 1
+        found += count if isinstance(count, int) and count > 0 else 1
+        if found > most:
+            raise InputError(
+                f"vms[{index}].count", count, f"such that the request is for at most {most} guests",
+                hint="Ask in several requests, or raise work.most_guests of the service",
+            )  # fmt: skip
 
 
 def _read(hint: Any, value: object, name: str) -> Any:

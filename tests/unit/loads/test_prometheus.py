@@ -392,7 +392,7 @@ def test_what_becomes_of_guests_and_hosts_without_series(server: Running) -> Non
             r"metrics: 'pressure_cpu' is not a metric that one of the queries",
         ),
         ({**PVE, "timeout": 0}, r"timeout: 0 is not a number of seconds"),
-        ({**PVE, "url": "prometheus:9090"}, r"url: 'prometheus:9090' is not a URL such as"),
+        ({**PVE, "url": "prometheus:9090"}, r"url: 'the text' is not a URL such as"),
         ({**PVE, "url": "http://u:p@h"}, r"url: 'a URL with a password' is not wanted. Use username"),
         ({**PVE, "bearer_token": "t", "username": "u"}, r"bearer_token: .*since username is given"),
         ({**PVE, "password": "p"}, r"username: None is not a value, which password needs"),

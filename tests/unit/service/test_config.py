@@ -41,7 +41,7 @@ def test_a_door_by_its_name_alone() -> None:
         ({"http": {"key": "x"}}, "http.key: 'x' is not wanted without certificate"),
         ({"http": {"token_env": ""}}, "http.token_env: '' is not the name of an environment variable"),
         ({"receivers": [receiver(url="ftp://x")]}, "receivers[0].url: 'ftp://x' is not a URL such as"),
-        ({"receivers": [receiver(url="http://[")]}, "receivers[0].url: 'http://[' is not a URL such as"),
+        ({"receivers": [receiver(url="http://[")]}, "receivers[0].url: 'the text' is not a URL such as"),
         ({"receivers": [receiver(secret_env=None)]}, "receivers[0].secret_env: None is not named, or"),
         ({"receivers": [receiver(secret_file="x")]}, "receivers[0].secret_env: 'CI' is not named, or"),
         ({"receivers": [receiver(), receiver()]}, "receivers[1].name: 'ci' is not a name of its own"),

@@ -28,9 +28,11 @@ ASKED = {"kind": "release", "name": "x"}
 
 
 @contextmanager
-def served(database: Database, http: Mapping[str, Any], token: str = TOKEN) -> Iterator[str]:
+def served(
+    database: Database, http: Mapping[str, Any], token: str = TOKEN, **work: Any
+) -> Iterator[str]:
     """A door in a thread of its own; gives its URL."""
-    config = ServiceConfig.from_json({"http": {"port": 0, **http}})
+    config = ServiceConfig.from_json({"http": {"port": 0, **http}, "work": work})
     ready, told, stop = threading.Event(), [], asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
 

@@ -7,18 +7,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aio_pika
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.rabbitmq_door import RabbitMqDoor
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.reception import Reception
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support import rabbitmq
 from ansible_collections.evenkeel.cluster.tests.support.modules import run_module
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PASSWORD, PostgreSQL
 from ansible_collections.evenkeel.cluster.tests.support.rabbitmq import RabbitMq
-from ansible_collections.evenkeel.cluster.tests.support.service import Service
+from ansible_collections.evenkeel.cluster.tests.support.service import PATIENCE_SECONDS, Service
+from ansible_collections.evenkeel.cluster.tests.unit.service.test_poison import POISON
 
 QUEUE = "evenkeel.requests"
 
@@ -146,6 +153,61 @@ def test_what_can_not_be_taken_goes_to_the_dead_letters(site: Site) -> None:
     for body, _name, headers in letters:
         assert f"{headers['x-evenkeel-error']}: {headers['x-evenkeel-reason']}".startswith(bad[body])
     assert site.counts()[QUEUE] == 0
+
+
+def test_poison_goes_to_the_dead_letters_and_the_queue_goes_on(site: Site) -> None:
+    bodies = [body if isinstance(body, bytes) else body.encode() for body in POISON.values()]
+    # More than are let out at the same time.
+    site.send(*bodies, *bodies)
+    letters = site.dead(2 * len(bodies))
+    assert sorted(body for body, _name, _headers in letters) == sorted([*bodies, *bodies])
+    for _body, _name, headers in letters:
+        assert headers["x-evenkeel-error"] == "InputError"
+        assert len(headers["x-evenkeel-reason"]) <= 4000
+    site.send(lease("after"))
+    assert site.service.ended("after")["status"] == "completed"
+    assert site.counts()[QUEUE] == 0
+
+
+def test_an_error_of_ours_goes_to_the_dead_letters(site: Site) -> None:
+    """A database that is none stands for whatever nobody has thought of."""
+    config = ServiceConfig.from_json({"rabbitmq": {"queue": "broken"}})
+    assert config.rabbitmq is not None
+    reception = Reception(cast(Database, object()), config)
+    environment = {"EVENKEEL_AMQP_URL": site.server.url}
+
+    async def serve() -> list[dict[str, Any]]:
+        assert config.rabbitmq is not None
+        async with await aio_pika.connect(site.server.url) as connection:
+            channel = await connection.channel()
+            arguments = {"x-dead-letter-exchange": "broken.dead"}
+            await channel.declare_queue("broken", durable=True, arguments=arguments)
+            for _ in range(40):
+                message = aio_pika.Message(json.dumps(lease("x")).encode())
+                await channel.default_exchange.publish(message, "broken")
+            door = RabbitMqDoor(reception, config.rabbitmq, this_process(), environment)
+            # What it does besides has the same database, and ends the connection now and then.
+            task = asyncio.ensure_future(keep_serving(door))
+            letters = await channel.declare_queue("broken.dead", durable=True)
+            found: list[dict[str, Any]] = []
+            while len(found) < 40:
+                letter = await letters.get(fail=False, no_ack=True)
+                if letter is None:
+                    await asyncio.sleep(0.05)
+                else:
+                    found.append(dict(letter.headers))
+            task.cancel()
+            return found
+
+    for headers in asyncio.run(asyncio.wait_for(serve(), PATIENCE_SECONDS)):
+        assert headers["x-evenkeel-error"] == "InternalError"
+        assert headers["x-evenkeel-reason"].startswith("AttributeError: ")
+
+
+async def keep_serving(door: RabbitMqDoor) -> None:
+    while True:
+        with suppress(AttributeError):
+            await door.serve()
 
 
 def test_what_fails_in_the_end_goes_to_the_dead_letters(site: Site) -> None:
