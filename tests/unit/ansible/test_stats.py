@@ -1,0 +1,149 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What roles and playbooks hand on to whatever runs them, when a step fails after the result was there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+VMS = [
+    {"name": "web##", "count": 2, "cpu": 2, "memory": "2G", "disks": [{"size": "10G"}], "networks": ["lan"]}
+]
+NOTHING = "- ansible.builtin.debug:\n    msg: nothing is created\n"
+
+
+class Site:
+    """The example cluster as one that is rehearsed on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cluster = folder / "cluster.json"
+        shutil.copy(ROOT / "playbooks" / "files" / "example-cluster.json", self.cluster)
+        host = {"balance_platform": "rehearsal", "balance_rehearsal_path": str(self.cluster)}
+        (folder / "clusters.json").write_text(json.dumps({"clusters": {"hosts": {"prod": host}}}))
+        (folder / "nothing.yml").write_text(NOTHING)
+
+    def play(self, name: str, *options: str, **variables: Any) -> tuple[int, Mapping[str, Any], str]:
+        """Its exit code, what it handed on, and its words."""
+        programs = Path(sys.executable).parent
+        (self.folder / "vars.json").write_text(json.dumps(variables))
+        done = subprocess.run(
+            [
+                programs / "ansible-playbook",
+                name if name.endswith(".yml") else f"evenkeel.cluster.{name}",
+                "-i", self.folder / "clusters.json",
+                "-e", f"@{self.folder / 'vars.json'}",
+                *options,
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env={
+                "PATH": f"{programs}:{os.environ['PATH']}",
+                "HOME": str(self.folder),
+                "LC_ALL": "C.UTF-8",
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_SHOW_CUSTOM_STATS": "1",
+            },
+            check=False,
+            timeout=600,
+        )  # fmt: skip
+        _before, found, stats = done.stdout.partition("\tRUN: ")
+        return done.returncode, json.loads(stats) if found else {}, done.stdout + done.stderr
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_place_whose_guests_are_not_there_in_the_end(site: Site) -> None:
+    options = {"place_vms": VMS, "place_create_tasks": str(site.folder / "nothing.yml")}
+    code, stats, said = site.play("place", **options, place_verify_timeout=0, place_verify_interval=0)
+    placed = stats["evenkeel_place"]
+    assert (code, placed["status"], placed["cluster"]) == (2, "failed", "prod"), said
+    assert "web01 is not there" in placed["error"]
+    code, stats, _said = site.play("place", **options, place_verify=False)
+    assert (code, stats["evenkeel_place"]["status"], stats["evenkeel_place"]["error"]) == (0, "placed", "")
+
+
+def test_place_where_there_is_no_room(site: Site) -> None:
+    code, stats, _said = site.play("place", place_vms=[{**VMS[0], "memory": "900G"}])
+    assert (code, stats["evenkeel_place"]["status"]) == (2, "impossible")
+    assert "What would fit" in stats["evenkeel_place"]["error"]
+
+
+def test_place_where_the_cluster_can_t_be_read(site: Site) -> None:
+    site.cluster.write_text("{")
+    code, stats, _said = site.play("place", place_vms=VMS)
+    assert (code, stats["evenkeel_place"]["status"]) == (2, "failed")
+    assert "cluster.json" in stats["evenkeel_place"]["error"]
+
+
+def test_place_in_check_mode_says_what_it_would_create(site: Site) -> None:
+    options = {"place_vms": VMS, "place_create_tasks": str(site.folder / "nothing.yml")}
+    code, _stats, said = site.play("place", "--check", **options)
+    assert (code, "Would create web01 on host0" in said, "changed=1 " in said) == (0, True, True), said
+
+
+def test_a_lease_whose_file_can_t_be_written(site: Site) -> None:
+    options = {"lease_name": "b1", "lease_vcpus": 0, "lease_pools": 0}
+    code, stats, said = site.play("lease", **options, lease_env_path="/proc/nowhere/env")
+    assert code == 0, said
+    pool = {"name": "p", "vcpus": 4, "memory": "8G", "storage": "1T"}
+    tasks = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [
+        {"evenkeel.cluster.capacity_pool": pool},
+    ]}]  # fmt: skip
+    (site.folder / "pool.yml").write_text(json.dumps(tasks))
+    assert site.play("pool.yml")[0] == 0
+    code, stats, said = site.play("lease", lease_name="b2", lease_vcpus=1, lease_env_path="/proc/nowhere/env")
+    lease = stats["evenkeel_lease"]["b2"]
+    assert (code, lease["phase"]) == (2, "Fulfilled"), said
+    assert "/proc/nowhere" in lease["error"]
+    code, stats, said = site.play("lease", lease_name="b3", lease_vcpus=10)
+    lease = stats["evenkeel_lease"]["b3"]
+    assert (code, lease["phase"], lease["reason"]) == (2, "Failed", lease["error"])
+    assert "no pool is large enough" in lease["error"]
+    code, stats, said = site.play("lease", lease_name="b2", lease_state="absent")
+    assert (code, stats["evenkeel_lease"]["b2"]["phase"], stats["evenkeel_lease"]["b2"]["error"]) == (
+        0, "Released", "",
+    )  # fmt: skip
+
+
+def test_the_pipeline_on_the_example_cluster(site: Site) -> None:
+    before = site.cluster.read_text()
+    options = {"lease_name": "b1", "place_vms": VMS}
+    code, stats, said = site.play("pipeline", "--check", **options)
+    assert (code, stats["evenkeel_pipeline"]["status"]) == (0, "checked"), said
+    assert "Would lease 4 vCPUs and 4.00 GB of prod" in said
+    assert "Would create web01 on host0" in said
+    assert site.cluster.read_text() == before
+    assert not list(site.folder.glob(".local/state/evenkeel/*"))
+    code, stats, said = site.play("pipeline", **options)
+    pipeline = stats["evenkeel_pipeline"]
+    assert (code, pipeline["status"], pipeline["error"]) == (0, "done", ""), said
+    there = {guest["name"]: guest["host"] for guest in json.loads(site.cluster.read_text())["guests"]}
+    assert stats["evenkeel_pipeline"]["hosts"] == {name: there[name] for name in ("web01", "web02")}
+    code, stats, said = site.play("pipeline", **options)
+    assert (code, "changed=0 " in said) == (0, True), said
+
+
+def test_a_pipeline_whose_guests_are_not_there_in_the_end(site: Site) -> None:
+    options: dict[str, Any] = {"place_create_tasks": str(site.folder / "nothing.yml")}
+    options |= {"place_verify_timeout": 0}
+    options |= {"lease_name": "b1", "place_vms": VMS, "place_verify_interval": 0}
+    code, stats, said = site.play("pipeline", **options)
+    pipeline = stats["evenkeel_pipeline"]
+    assert (code, pipeline["status"], pipeline["cluster"]) == (2, "failed", None), said
+    assert "web01 is not there" in pipeline["error"]
