@@ -49,7 +49,14 @@ BEFORE, EARLY, LATE, UNSEEN = "before", "at 10 %", "at 90 %", "unseen end"
 MOMENTS = {EARLY: 0.1, LATE: 0.85, UNSEEN: 1.5}
 # So many times longer migrations take where the machine has so much else to do that a moment passes unused.
 LONGER = (1, 4, 16)
-LETTERS = {"migrated": "m", "already_there": "a", "skipped": "s", "failed": "f", "cancelled": "c"}
+LETTERS = {
+    "migrated": "m",
+    "already_there": "a",
+    "skipped": "s",
+    "refused": "r",
+    "failed": "f",
+    "cancelled": "c",
+}
 ALL, PROXMOX, VCENTER = ("vcenter", "proxmox", "vmmanager"), ("proxmox",), ("vcenter",)
 VMMANAGER = ("vmmanager",)
 WELL = "m m m m"
@@ -110,7 +117,7 @@ FAULTS = (
     Fault(
         "a source dies",
         faults.host_dies("h1"),
-        {BEFORE: "s s s m", EARLY: "f f s m", LATE: "mf mf s m", UNSEEN: "m m s m"},
+        {BEFORE: "sr sr s m", EARLY: "f f s m", LATE: "mf mf s m", UNSEEN: "m m s m"},
     ),
     Fault("quorum flaps", faults.quorum_flaps, ALWAYS, PROXMOX),
     Fault(
@@ -247,7 +254,7 @@ def run_in(calm: Calm, fault: Fault, platform: str, moment: str) -> bool:
         assert arrived or step.result not in ("migrated", "already_there"), step
         # A task that was cancelled may go on when nobody looks any more.
         late = step.result == "failed" and step.why.startswith("ran out of")
-        assert not arrived or late or step.result not in ("failed", "skipped"), step
+        assert not arrived or late or step.result not in ("failed", "skipped", "refused"), step
         assert step.why or step.result in ("migrated", "already_there"), step
     again_in_peace(simulator, voyage, after)
     return True
