@@ -1053,6 +1053,12 @@ plan:
       returned: when the snapshot says
       type: float
       sample: 1769896800.25
+    notices:
+      description: What the plan rests on that was not measured or not read, and selectors that match nothing, a line each.
+      returned: when there are any
+      type: list
+      elements: str
+      sample: ["2 guests are being migrated at this moment: web01, web02"]
     policy:
       description: What was asked for, with every default filled in.
       returned: success

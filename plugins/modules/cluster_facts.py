@@ -208,7 +208,11 @@ ansible_facts:
           elements: dict
           sample: [{"id": "host-12", "name": "esx1", "status": "online", "maintenance": false, "schedulable": true}]
         guests:
-          description: Virtual machines and containers, with place, load, disks, networks, tags and what blocks their migration.
+          description:
+            - Virtual machines and containers, with place, load, disks, networks, tags and what blocks their migration.
+            - C(power) says whether a guest holds memory on its host. V(running) includes paused ones and the like, for which
+              C(run_state) has the platform's own word. C(sources) says which loads are not what C(window_seconds) says, and
+              C(migrating_to) where a migration under way goes.
           returned: success
           type: list
           elements: dict
@@ -220,11 +224,20 @@ ansible_facts:
           elements: dict
           sample: [{"name": "web", "kind": "anti_affinity", "guests": ["vm-42", "vm-43"], "strict": true}]
         notices:
-          description: What could not be read, a line each. The same lines are warnings.
-          returned: success
+          description:
+            - What could not be read, or not wholly, and which kinds of facts that hides.
+            - M(evenkeel.cluster.balance_plan) refuses a policy that selects by a hidden fact.
+          returned: when there is any
           type: list
-          elements: str
-          sample: ["Pool.Audit is missing on /pool, so pools of guests are not known"]
+          elements: dict
+          sample: [{"text": "Pool.Audit is missing on /pool, so pools of guests are not known", "hides": ["pools"]}]
+        refusals:
+          description:
+            - Migrations that the platform's own check refused in earlier runs, by guest and host, as the state database has them.
+          returned: when there are any
+          type: list
+          elements: dict
+          sample: [{"guest": "vm-42", "host": "host-15", "why": "No such device", "at": "2026-01-31T22:00:00Z"}]
         other_balancers:
           description: What else moves guests in this cluster by itself.
           returned: when there is any
