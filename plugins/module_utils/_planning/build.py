@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .._model.loads import is_unmeasured
@@ -27,8 +27,16 @@ from .units import group
 from .whereabouts import arriving, has_to_leave, place_of, stayers_of
 
 
-def build(snapshot: Snapshot, policy: Policy, *, makes_room: bool = False) -> Problem:
-    """Raises PlanningError when there is nothing to plan with."""
+def build(
+    snapshot: Snapshot,
+    policy: Policy,
+    *,
+    makes_room: bool = False,
+    loosened: frozenset[str] = frozenset(),
+) -> Problem:
+    """loosened: names of rules that are broken and bind nobody who breaks them, so that a search may choose
+    which of them to mend. Raises PlanningError when there is nothing to plan with.
+    """
     if not snapshot.hosts:
         raise PlanningError(
             "the cluster has no hosts",
@@ -38,7 +46,7 @@ def build(snapshot: Snapshot, policy: Policy, *, makes_room: bool = False) -> Pr
     unresolved: list[Unresolved] = []
     rules, unknown = resolve(snapshot, policy)
     unresolved += unknown
-    return _Builder(snapshot, policy, rules, unresolved, makes_room=makes_room).problem()
+    return _Builder(snapshot, policy, rules, unresolved, makes_room=makes_room, loosened=loosened).problem()
 
 
 class _Builder:
@@ -52,8 +60,9 @@ class _Builder:
         unresolved: list[Unresolved],
         *,
         makes_room: bool,
+        loosened: frozenset[str],
     ) -> None:
-        self.makes_room = makes_room
+        self.makes_room, self.loosened = makes_room, loosened
         self.snapshot, self.policy, self.rules, self.unresolved = snapshot, policy, tuple(rules), unresolved
         self.hosts, self.guests = snapshot.hosts, snapshot.guests
         self.host_index = {host.id: index for index, host in enumerate(self.hosts)}
@@ -64,6 +73,7 @@ class _Builder:
         self.stays = stays_because(snapshot, policy, self.roles, self.rules, others_stay=not makes_room)
         self.metrics = measure(snapshot, policy, self.roles, self.home, unresolved)
         self.nowhere = Nowhere(snapshot, policy, self.roles, self.home)
+        self.runs_on: list[int] = []
         self.mask = self._masks()
         self.groups = self._groups()
 
@@ -71,14 +81,16 @@ class _Builder:
         """Where each guest may be, host rules included; 0 for one that has no place but the one it has."""
         cache: dict[tuple[object, ...], int] = {}
         barred = refused(self.snapshot, self.policy)
-        masks = []
+        masks: list[int] = []
         for guest, home in zip(self.guests, self.home, strict=True):
             least = self.hosts[home].version if self.policy.target_version == "not_older" else None
             key = shape(guest, self.hosts[home], least, barred)
             if key not in cache:
                 cache[key] = reachable(guest, self.hosts[home], self.hosts, self.roles, least, barred)
+            self.runs_on.append(cache[key])
             masks.append(cache[key] | (0 if self.roles.leaving[home] else 1 << home))
         places = tuple(masks)
+        self.pinned = [-1] * len(masks)
         for rule in sorted(self.rules, key=lambda rule: (self._host_rule_broken(rule), rule.name)):
             if rule.strict and rule.kind in ("host_affinity", "host_anti_affinity"):
                 self._apply_host_rule(rule, masks, places)
@@ -112,14 +124,19 @@ class _Builder:
         for name in rule.guests:
             guest = self.guest_index[name]
             here = 1 << self.home[guest]
-            if masks[guest] & wanted:
+            if rule.name in self.loosened and not wanted & here:
+                if not masks[guest] & wanted:
+                    stuck.append(guest)
+            elif masks[guest] & wanted:
                 masks[guest] &= wanted
+                self.pinned[guest] &= wanted
             elif wanted & here:
                 # The rule holds, and the only host that keeps it so is the one that the guest should leave.
                 masks[guest] = here
             else:
-                # Wherever it went, it would go against one of them.
-                masks[guest] = here
+                # Wherever it went, it would go against one of them: it goes only for the sake of another one.
+                if self.pinned[guest] & here:
+                    masks[guest] = here
                 stuck.append(guest)
         if stuck:
             names = ", ".join(self.guests[guest].name for guest in stuck[:10])
@@ -153,22 +170,32 @@ class _Builder:
         for rule in self.rules:
             guests = tuple(self.guest_index[guest] for guest in rule.guests)
             if rule.kind in kinds and len(guests) > 1:
+                domain = domains.of(guests, [guest for guest in guests if self.stays[guest] is None])
+                torn = rule.kind == "anti_affinity" and rule.strict and self._too_many(guests, domain)
+                even = torn or rule.kind == "even_spread"
                 groups.append(
                     Group(
                         name=rule.name,
-                        kind=kinds[rule.kind],
+                        kind="even" if torn else kinds[rule.kind],
                         guests=guests,
                         strict=rule.strict,
-                        skew=rule.max_skew,
+                        skew=1 if torn else rule.max_skew,
+                        torn=torn,
                         weight=rule.weight,
-                        domain=domains.of(guests, [guest for guest in guests if self.stays[guest] is None])
-                        if rule.kind == "even_spread"
-                        else frozenset(),
+                        domain=domain if even else frozenset(),
                     )
                 )
             elif not rule.strict and guests and (rule.kind != "affinity" or len(guests) > 1):
                 groups.append(self._soft(rule, guests))
         return groups
+
+    def _too_many(self, guests: Sequence[int], domain: frozenset[int]) -> bool:
+        """Whether these guests are not apart, and have fewer hosts among them than they are."""
+        places = {self.home[guest] for guest in guests}
+        # As long as a guest has not left a host that is to be emptied, that is a place, too. Were one of the
+        # others shut to them, more of them would meet.
+        shut = any(place not in domain and not self.roles.leaving[place] for place in places)
+        return len(places) < len(guests) > len(domain | places) and not shut
 
     def _soft(self, rule: Rule, guests: tuple[int, ...]) -> Group:
         listed = frozenset(self.host_index[host] for host in rule.hosts)
@@ -185,8 +212,9 @@ class _Builder:
     def problem(self) -> Problem:
         names = [guest.name for guest in self.guests], [host.name for host in self.hosts]
         sharing = Sharing(names, self.home, self.mask, self.stays, self.needs, self.groups)
+        binding = [rule for rule in self.rules if rule.name not in self.loosened]
         grouping = group(
-            len(self.guests), self.rules, self.guest_index, self.home, sharing.conflict, self.unresolved
+            len(self.guests), binding, self.guest_index, self.home, sharing.conflict, self.unresolved
         )
         held = self._held_by_broken_affinity(grouping.given_up)
         pins = {
@@ -320,7 +348,22 @@ class _Builder:
             ),
             unresolved=tuple(self.unresolved),
             makes_room=self.makes_room,
+            runs_on=tuple(self.runs_on),
+            against_pins=self._against_pins(unit_of),
+            loosened=self.loosened,
         )
+
+    def _against_pins(self, unit_of: Mapping[int, int]) -> frozenset[int]:
+        """Units with a guest that a strict host rule does not want where it is."""
+        found = set()
+        for rule in self.rules:
+            if rule.strict and rule.kind in PINS:
+                wanted = self._wanted(rule)
+                for name in rule.guests:
+                    guest = self.guest_index[name]
+                    if guest in unit_of and not wanted >> self.home[guest] & 1:
+                        found.add(unit_of[guest])
+        return frozenset(found)
 
 
 def _sum(vectors: Sequence[Vector], length: int) -> Vector:

@@ -25,6 +25,8 @@ def kind_of(state: State, unit: int) -> MigrationKind:
         return "evacuate"
     if home < 0:
         return "rule"
+    if unit in problem.against_pins and home not in closing(problem):
+        return "rule"
     if not problem.unit_mask[unit] >> home & 1:
         if home in closing(problem):
             return "consolidate"

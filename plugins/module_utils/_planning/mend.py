@@ -12,6 +12,7 @@ from random import Random
 
 from .counts import Counts
 from .moves import NEVER, best_place, place_with_room, targets, undo_all
+from .problem import Problem
 from .state import NOWHERE, State
 
 TRIES = 120
@@ -24,11 +25,7 @@ def mend(state: State, *, budget: int, empty_hosts: bool) -> None:
     """
     problem = state.problem
     leaving = [unit for unit, host in enumerate(state.where) if _misplaced(state, unit, host)]
-    stranded = {
-        unit
-        for unit in leaving
-        if problem.unit_home[unit] >= 0 and problem.roles.leaving[problem.unit_home[unit]]
-    }
+    stranded = {unit for unit in leaving if is_only_stranded(problem, unit)}
     for unit in sorted(leaving, key=lambda unit: (unit in stranded, -problem.unit_bytes[unit], unit)):
         if unit in stranded and not empty_hosts:
             continue
@@ -37,6 +34,12 @@ def mend(state: State, *, budget: int, empty_hosts: bool) -> None:
         if counts.group.strict:
             while counts.amount and _loosen(state, counts, budget):
                 pass
+
+
+def is_only_stranded(problem: Problem, unit: int) -> bool:
+    """Whether its host is to be emptied, and no host rule wants it elsewhere."""
+    home = problem.unit_home[unit]
+    return home >= 0 and problem.roles.leaving[home] and unit not in problem.against_pins
 
 
 def clear(state: State, dice: Random, *, budget: int) -> None:
@@ -135,8 +138,7 @@ def squeeze(state: State, dice: Random, *, budget: int, empty_hosts: bool) -> No
     """For what is still broken: empty a part of one host at random, put the guest in question there,
     refill."""
     for unit in unplaced(state):
-        home = state.problem.unit_home[unit]
-        if empty_hosts or home < 0 or not state.problem.roles.leaving[home]:
+        if empty_hosts or not is_only_stranded(state.problem, unit):
             _squeeze_in(state, unit, dice, budget)
     for counts in state.strict:
         stuck = 0

@@ -25,11 +25,13 @@ from .explain import kind_of
 from .hops import Hop
 from .hosts import closed
 from .idle import awake
+from .judge import violations
 from .moves import go_home
 from .order import order
 from .others import defers, left_to_others
 from .problem import SETTLED, Problem
 from .remarks import remarks
+from .reroute import MOST_HOSTS, mended, one_after_the_other, order_of, rerouted
 from .schedule import Order
 from .search import place_like
 from .select import select_guests, select_hosts
@@ -92,7 +94,10 @@ def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> 
         start.impossible = state.impossible or end.impossible
         composed, reached = _reachable(whole, start, spent)
         if reached.places() != end.places():
-            break
+            chained = _one_after_the_other(whole, result, further, end.places())
+            if chained is None:
+                break
+            composed, reached = chained
         problem, result, state = whole, composed, reached
         looks -= 1
     if policy.goal == "consolidate":
@@ -122,6 +127,8 @@ def _look(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tup
         )
     problem = build(snapshot, policy)
     result, state = _reachable(problem, pursue(problem, spent), spent)
+    if policy.goal in ("spread", "rules"):
+        return state.problem if state.problem.loosened else problem, result, state
     if policy.goal == "evacuate" and result.immovable:
         roomy = build(snapshot, policy, makes_room=True)
         other, end = _reachable(roomy, pursue(roomy, spent), spent)
@@ -138,25 +145,96 @@ def _joined(problem: Problem, later: Problem) -> Problem:
     return build_without(problem, chosen | closing(later)) if closing(later) - chosen else problem
 
 
+def _one_after_the_other(
+    problem: Problem, first: Plan, second: Plan, places: list[int]
+) -> tuple[Plan, State] | None:
+    """Both plans as one, where there is no safe order that leads to its end at once; None where that is not
+    safe."""
+    if problem.policy.goal == "consolidate":
+        return None
+    state = place_like(problem, places)
+    if state.places() != places:
+        return None
+    kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
+    ordered = one_after_the_other(problem, order_of(problem, first), order_of(problem, second))
+    result = told(state, kinds, ordered, [])
+    return None if _defects(problem, result, _shelters(problem)) else (result, state)
+
+
 def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tuple[Plan, State]:
     """The plan to that placement, or to the nearest one that there is a safe way to."""
+    result, end = _ordered(problem, state, spent, reroutes=True)
+    if any(step.kind == "parking" for step in result.migrations) and _defects(
+        problem, result, _shelters(problem)
+    ):
+        result, end = _ordered(problem, pursue(problem, spent), spent, reroutes=False)
+    return _mended(problem, result, end) or (result, end)
+
+
+def _mended(problem: Problem, result: Plan, end: State) -> tuple[Plan, State] | None:
+    """A plan that leaves fewer rules broken, found by looking at all placements of a small cluster."""
+    empties = problem.policy.goal == "spread"
+    strict = {rule.name for rule in problem.rules if rule.strict}
+    wrong = end.misplaced or any(violation.rule in strict for violation in result.after.violations)
+    if problem.policy.goal not in ("spread", "rules") or not wrong:
+        return None
+    if len(problem.hosts) > MOST_HOSTS:
+        return None
+    loose = build(problem.snapshot, problem.policy, loosened=_broken(problem))
+    for ceilings in (problem.needs.ceiling_for_rules, problem.needs.ceiling):
+        better = mended(loose, end.places(), ceilings, empty_hosts=empties)
+        if better is None or better.places is None:
+            return None
+        state = place_like(loose, list(better.places))
+        kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
+        found = told(state, kinds, better.order, [])
+        if not _defects(problem, found, _shelters(problem)):
+            return found, state
+    return None
+
+
+def _broken(problem: Problem) -> frozenset[str]:
+    """Names of the rules over hosts, and of those that want guests together, that do not hold; except those
+    that the platform itself follows."""
+    broken = {violation.rule for violation in violations(problem, problem.home)}
+    return frozenset(
+        rule.name
+        for rule in problem.rules
+        if rule.strict
+        and rule.name in broken
+        and rule.kind in ("affinity", "host_affinity", "host_anti_affinity")
+        and not rule.moves_along
+    )
+
+
+def _ordered(
+    problem: Problem,
+    state: State,
+    spent: Callable[[], float],
+    *,
+    reroutes: bool,
+    settles: int = MOST_DETOURS,
+) -> tuple[Plan, State]:
+    """As _reachable; reroutes: whether what the scheduler can't order is looked at step by step; settles: how
+    often guests may stay where they would only wait."""
     forbidden: set[tuple[int, int]] = set()
     left: list[Hop] = []
+    proven = False
     for _detour in range(MOST_DETOURS):
         kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
-        ordered = _order(state, kinds)
+        ordered = _order(state, kinds, reroutes=reroutes)
         if not ordered.left:
             break
-        left = ordered.left
+        left, proven = ordered.left, ordered.proven
         stuck = {hop.guest for hop in left}
         forbidden |= {(unit, state.where[unit]) for unit in kinds if stuck & set(problem.members[unit])}
         state = pursue(problem, spent, frozenset(forbidden))
     while True:
         kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
-        ordered = _order(state, kinds)
+        ordered = _order(state, kinds, reroutes=reroutes)
         if not ordered.left:
             break
-        left = ordered.left
+        left, proven = ordered.left, ordered.proven
         stuck = {hop.guest for hop in left}
         for unit in kinds:
             if stuck & set(problem.members[unit]):
@@ -165,15 +243,15 @@ def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tu
     parks = problem.policy.goal not in ("relieve", "consolidate") and any(
         placed.hop.parking for placed in ordered.placed
     )
-    if parks and _stay_where_parked(state, ordered):
-        return _reachable(problem, state, spent)
+    if parks and settles and _stay_where_parked(state, ordered):
+        return _ordered(problem, state, spent, reroutes=reroutes, settles=settles - 1)
     most = problem.policy.max_migrations
     if most is not None and len(ordered.placed) > most:
         # A guest that is parked on the way takes two of the migrations that there may be.
         policy = replace(problem.policy, max_migrations=max(0, 2 * most - len(ordered.placed)))
         smaller = replace(problem, policy=policy)
-        return _reachable(smaller, pursue(smaller, spent), spent)
-    return told(state, kinds, ordered, left), state
+        return _ordered(smaller, pursue(smaller, spent), spent, reroutes=reroutes)
+    return told(state, kinds, ordered, left, proven=proven), state
 
 
 def _stay_where_parked(state: State, ordered: Order) -> bool:
@@ -197,16 +275,9 @@ def _stay_where_parked(state: State, ordered: Order) -> bool:
 
 
 def _check(problem: Problem, result: Plan, open_hosts: Snapshot) -> None:
-    snapshot, policy = problem.snapshot, problem.policy
-    now_closed = {host.id for host in snapshot.hosts if not host.active}
-    barred = Barred(
-        sources=select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
-        targets=select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
-        guests=select_guests(snapshot.guests, policy.exclude.guests),
-        may_stay=stayers_of(snapshot, policy).all,
-        shelters=frozenset(host.id for host in open_hosts.hosts if host.active and host.id in now_closed),
-    )
-    defects = verify(snapshot, policy, problem.rules, result, barred)
+    now_closed = {host.id for host in problem.snapshot.hosts if not host.active}
+    shelters = frozenset(host.id for host in open_hosts.hosts if host.active and host.id in now_closed)
+    defects = _defects(problem, result, shelters)
     if defects:
         raise UnsafePlan(
             f"the plan is not safe: {'; '.join(defects[:3])}",
@@ -215,11 +286,31 @@ def _check(problem: Problem, result: Plan, open_hosts: Snapshot) -> None:
         )
 
 
+def _shelters(problem: Problem) -> frozenset[str]:
+    """Ids of the hosts where guests may wait although they are to be empty in the end."""
+    mask = 0
+    for hosts in problem.shelters.values():
+        mask |= hosts
+    return frozenset(host.id for number, host in enumerate(problem.hosts) if mask >> number & 1)
+
+
+def _defects(problem: Problem, result: Plan, shelters: frozenset[str]) -> tuple[str, ...]:
+    snapshot, policy = problem.snapshot, problem.policy
+    barred = Barred(
+        sources=select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
+        targets=select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
+        guests=select_guests(snapshot.guests, policy.exclude.guests),
+        may_stay=stayers_of(snapshot, policy).all,
+        shelters=shelters,
+    )
+    return verify(snapshot, policy, problem.rules, result, barred)
+
+
 def _moved(state: State) -> list[int]:
     return [unit for unit, host in enumerate(state.where) if host >= 0 and state.guests_moved(unit, host)]
 
 
-def _order(state: State, kinds: dict[int, MigrationKind]) -> Order:
+def _order(state: State, kinds: dict[int, MigrationKind], *, reroutes: bool) -> Order:
     problem = state.problem
     mending = {state.where[unit] for unit, kind in kinds.items() if kind in ("rule", "evacuate")}
     ceilings = [
@@ -234,4 +325,5 @@ def _order(state: State, kinds: dict[int, MigrationKind]) -> Order:
         )
         for unit in kinds
     ]
-    return order(problem, jobs, ceilings)
+    found = order(problem, jobs, ceilings)
+    return rerouted(problem, jobs, found, ceilings) if found.left and reroutes else found

@@ -46,14 +46,15 @@ class Metrics:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """A rule over several guests: apart (at most one on a host), even (counts within skew), together (soft
-    only) or
-    pinned (soft only; hosts that do not please)."""
+    only) or pinned (soft only; hosts that do not please). torn: guests that are to be apart and are more than
+    their hosts, so that they are spread evenly instead."""
 
     name: str
     kind: str
     guests: tuple[int, ...]
     strict: bool
     skew: int = 1
+    torn: bool = False
     weight: float = 1.0
     domain: frozenset[int] = frozenset()
 
@@ -95,6 +96,9 @@ class Problem:
     crowded: frozenset[int]
     unresolved: tuple[Unresolved, ...]
     makes_room: bool
+    runs_on: tuple[int, ...]
+    against_pins: frozenset[int]
+    loosened: frozenset[str]
     shelters: Mapping[int, int] = field(default_factory=dict)
 
     def capacity(self, host: int, metric: int) -> float | None:

@@ -30,11 +30,14 @@ class Placed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What could be ordered, and the hops for which no safe moment was found. bound: no order of all of them
-    takes fewer seconds without further migrations."""
+    takes fewer seconds without further migrations. proven: there is no safe order of all of them. rerouted:
+    whether some of them go one after another, as a search over all placements on the way found it."""
 
     placed: list[Placed] = field(default_factory=list)
     left: list[Hop] = field(default_factory=list)
     bound: float = 0.0
+    proven: bool = False
+    rerouted: bool = False
 
     @property
     def rank(self) -> tuple[int, int, float]:

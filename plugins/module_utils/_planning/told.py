@@ -39,8 +39,17 @@ from .undone import broken_rules, contradicts, immovable, is_complete, left_on, 
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
 
 
-def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Sequence[Hop]) -> Plan:
-    """The plan, with what it leaves undone. kinds: by unit that moves; left: hops without a safe moment."""
+def told(
+    state: State,
+    kinds: dict[int, MigrationKind],
+    ordered: Order,
+    left: Sequence[Hop],
+    *,
+    proven: bool = False,
+) -> Plan:
+    """The plan, with what it leaves undone. kinds: by unit that moves; left: hops without a safe moment;
+    proven: whether there is no safe order for them at all.
+    """
     problem = state.problem
     places = state.places()
     before, after = cluster_state(problem, problem.home), cluster_state(problem, places)
@@ -67,7 +76,7 @@ def told(state: State, kinds: dict[int, MigrationKind], ordered: Order, left: Se
                 storage=_storage(problem, hop),
             )
         )
-    unresolved = _unresolved(state, places, left)
+    unresolved = _unresolved(state, places, left, proven=proven)
     return Plan(
         cluster=problem.snapshot.cluster,
         platform=problem.snapshot.platform,
@@ -137,7 +146,9 @@ def _storage(problem: Problem, hop: Hop) -> dict[str, str]:
     return {name: name for name in names if name in places and not places[name].shared}
 
 
-def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> list[Unresolved]:
+def _unresolved(
+    state: State, places: Sequence[int], left: Sequence[Hop], *, proven: bool
+) -> list[Unresolved]:
     problem = state.problem
     after = cluster_state(problem, places)
     found = list(problem.unresolved)
@@ -162,9 +173,8 @@ def _unresolved(state: State, places: Sequence[int], left: Sequence[Hop]) -> lis
     found += left_undone(state, places, after)
     if left and found:
         names = ", ".join(problem.guests[hop.guest].name for hop in left[:10])
-        found.append(
-            Unresolved(what="order of migrations", why=f"there is no safe moment to migrate {names}")
-        )
+        there_is = "there is no safe order" if proven else "no safe order was found"
+        found.append(Unresolved(what="order of migrations", why=f"{there_is} in which to migrate {names}"))
     return found
 
 

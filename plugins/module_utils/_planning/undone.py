@@ -91,7 +91,10 @@ def contradicts(problem: Problem) -> bool:
     return any(
         item.what.startswith("rule ") and UNKNOWN not in item.why for item in problem.unresolved
     ) or any(
-        group.strict and group.kind == "apart" and too_many_for_their_hosts(_places(problem, group.guests))
+        group.torn
+        or (group.strict
+        and group.kind == "apart"
+        and too_many_for_their_hosts(_places(problem, group.guests)))
         for group in problem.groups
     )
 
@@ -125,8 +128,17 @@ def _crowd(problem: Problem, guests: Sequence[int]) -> str | None:
 def _places(problem: Problem, guests: Sequence[int]) -> dict[int, int]:
     """By guest, a bit mask of the hosts where it may end up."""
     unit_of = problem.unit_of
+    # With goal rules nobody has to leave a host only because it is in maintenance.
+    may_stay = {
+        guest: problem.policy.goal == "rules"
+        and problem.roles.leaving[problem.home[guest]]
+        and unit not in problem.against_pins
+        for guest, unit in unit_of.items()
+    }
     return {
-        guest: problem.unit_mask[unit_of[guest]] if guest in unit_of else 1 << problem.home[guest]
+        guest: problem.unit_mask[unit_of[guest]] | may_stay[guest] << problem.home[guest]
+        if guest in unit_of
+        else 1 << problem.home[guest]
         for guest in guests
     }
 

@@ -11,7 +11,7 @@ respect `after`, so what holds for every such interleaving holds wave by wave to
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
@@ -190,8 +190,11 @@ class Replay:
         if rule.kind in ("host_affinity", "host_anti_affinity"):
             inside = rule.kind == "host_affinity"
             for index in moving:
-                if (self.migrations[index].target in rule.hosts) != inside:
-                    yield f"rule {rule.name}: step {self.migrations[index].step} breaks it"
+                move = self.migrations[index]
+                # Where it is already broken for a guest, it may stay so: on the way, or for another rule.
+                holds = (move.source in rule.hosts) == inside
+                if holds and (move.target in rule.hosts) != inside:
+                    yield f"rule {rule.name}: step {move.step} breaks it"
         elif rule.kind == "anti_affinity":
             yield from self._apart_defects(rule, members)
         elif rule.kind == "even_spread":
@@ -201,8 +204,12 @@ class Replay:
 
     def _apart_defects(self, rule: Rule, members: Sequence[str]) -> Iterable[str]:
         """Two guests are never on, or on their way to or from, one host at the same time, unless they were at
-        first.
+        first. Where some were, others may be, as long as no host comes to have more of them than one had at
+        first, and no more are together in the end.
         """
+        if len({self.guests[guest].host for guest in members}) < len(members):
+            yield from self._crowd_defects(rule, members)
+            return
         stays: dict[str, list[tuple[str, int | None, int | None]]] = {}
         for guest in members:
             place, came = self._home(guest), None
@@ -219,6 +226,23 @@ class Replay:
                         continue
                     if not self._precedes(left, other_came) and not self._precedes(other_left, came):
                         yield f"rule {rule.name}: {one} and {other} can meet on {host}"
+
+    def _crowd_defects(self, rule: Rule, members: Sequence[str]) -> Iterable[str]:
+        first = Counter(self.guests[guest].host for guest in members)
+        last = Counter(
+            self.migrations[self.hops[guest][-1]].target if guest in self.hops else self.guests[guest].host
+            for guest in members
+        )
+        if sum(n * (n - 1) for n in last.values()) > sum(n * (n - 1) for n in first.values()):
+            yield f"rule {rule.name}: more of its guests end up together"
+        own = {index for guest in members for index in self.hops.get(guest, ())}
+        most = max(first.values())
+        for host in {self.migrations[index].target for index in own}:
+            gains = {index: 1.0 for index in own if self.migrations[index].target == host}
+            reliefs = {index: 1.0 for index in own if self.migrations[index].source == host}
+            peak = first[host] + self.worst(gains, reliefs)
+            if peak > most + TOLERANCE:
+                yield f"rule {rule.name}: {host} can come to have {peak:g} of its guests, and {most} was most"
 
     def _precedes(self, first: int | None, second: int | None) -> bool:
         return first is not None and second is not None and bool(self.ancestors[second] >> first & 1)
@@ -279,7 +303,8 @@ class Replay:
         return gains, reliefs
 
     def _affinity_defects(self, rule: Rule, members: Sequence[str]) -> Iterable[str]:
-        """Partners that were together may be parted only on their way from one host to one other."""
+        """Partners that were together may be parted only on their way from one host to one other, and again
+        from there."""
         first = [self._home(guest) for guest in members]
         last = [
             self.migrations[self.hops[guest][-1]].target if guest in self.hops else self._home(guest)
@@ -289,8 +314,17 @@ class Replay:
         apart_after = len(last) - max(last.count(host) for host in last)
         if apart_after > apart_before:
             yield f"rule {rule.name}: its guests end up further apart"
-        elif apart_before == 0 and len(members) > 1 and any(len(self.hops.get(g, ())) != 1 for g in members):
+        elif apart_before == 0 and len(members) > 1:
+            yield from self._parted_defects(rule, [self.hops.get(guest, []) for guest in members])
+
+    def _parted_defects(self, rule: Rule, ways: Sequence[Sequence[int]]) -> Iterable[str]:
+        """Partners go over the same hosts, and on from one only when all of them are there."""
+        if len({tuple(self.migrations[index].target for index in way) for way in ways}) > 1:
             yield f"rule {rule.name}: its guests take different ways"
+            return
+        for stage, following in pairwise(zip(*ways, strict=True)):
+            if not all(self._precedes(one, other) for one in stage for other in following):
+                yield f"rule {rule.name}: one of its guests can go on before all are together again"
 
 
 def _size_of(guest: Guest, need: str, hosts: Mapping[str, Host]) -> float:

@@ -45,6 +45,7 @@ class _Run:
         self.active = [host.id for host in snapshot.hosts if host.active]
         self.worst_skew = {rule.name: self.skew(rule) for rule in rules if rule.kind == "even_spread"}
         self.pairs = {rule.name: self.meeting(rule) for rule in rules if rule.kind == "anti_affinity"}
+        self.crowds = {rule.name: self.crowd(rule) for rule in rules if rule.kind == "anti_affinity"}
         self.found: list[str] = []
 
     def start(self, migration: Migration) -> None:
@@ -81,7 +82,11 @@ class _Run:
                 rule.max_skew, self.worst_skew[rule.name]
             ):
                 self.found.append(f"step {migration.step}: {rule.name} is uneven")
-            if rule.kind == "anti_affinity" and self.meeting(rule) - self.pairs[rule.name]:
+            if rule.kind == "anti_affinity" and (
+                self.crowd(rule) > self.crowds[rule.name]
+                if self.pairs[rule.name]
+                else self.meeting(rule) - self.pairs[rule.name]
+            ):
                 self.found.append(f"step {migration.step}: guests of {rule.name} meet")
 
     def skew(self, rule: Rule) -> int:
@@ -113,6 +118,11 @@ class _Run:
             for other in members[:number]
             if set(self.places[one]) & set(self.places[other])
         }
+
+    def crowd(self, rule: Rule) -> int:
+        """How many guests of the rule are on one host, or on their way to or from it."""
+        counts = Counter(host for guest in rule.guests for host in self.places.get(guest, ()))
+        return max(counts.values(), default=0)
 
 
 def known(guest: Guest, resource: str) -> float:

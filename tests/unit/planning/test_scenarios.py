@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ EXPECTED = {
     "broken",
     "places",
     "apart",
+    "even",
     "unresolved",
     "why",
     "empty",
@@ -57,6 +59,9 @@ def check(result: Plan, snapshot: Snapshot, expect: Mapping[str, Any]) -> None:
         assert places[guest] in hosts
     for group in expect.get("apart", []):
         assert len({places[guest] for guest in group}) == len(group)
+    for group in expect.get("even", []):
+        counts = Counter(places[guest] for guest in group).values()
+        assert max(counts) - min(counts) <= 1
     for host in expect.get("empty", []):
         assert host not in places.values()
     for text in expect.get("unresolved", []):

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration, Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef, Migration, Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify import Barred, verify
 
@@ -87,15 +88,69 @@ def test_a_host_that_is_too_full_to_begin_with() -> None:
         assert any("of memory" in text for text in found) is not legal
 
 
+def onwards(snapshot: Snapshot, guest: str, target: str) -> tuple[Snapshot, Plan]:
+    """The cluster after its plan, when every rule holds, and a plan that sends this guest on from there."""
+    result = plan(snapshot, RULES)
+    step = next(m for m in result.migrations if m.guest.id == guest)
+    further = replace(step, step=1, wave=1, after=(), source=step.target, target=target)
+    return apply_plan(snapshot, result), with_migrations(result, [further])
+
+
 def test_a_sibling_that_is_still_there() -> None:
-    result = plan(SIBLINGS, RULES)
-    guest = result.migrations[0].guest.id
-    assert any("can meet on h2" in text for text in defects(SIBLINGS, one(result, guest, "h2")))
+    guest = plan(SIBLINGS, RULES).migrations[0].guest.id
+    assert any("can meet on h2" in text for text in defects(*onwards(SIBLINGS, guest, "h2")))
+
+
+def test_siblings_that_are_together_already_and_more_of_them() -> None:
+    """One that leaves may wait beside another where as many were together before, but no two."""
+    crowded = cluster(
+        {
+            "hosts": {"h1": {}, "h2": {}, "h3": {}, "h4": {}},
+            "guests": {"a": {"host": "h1"}, "b": {"host": "h1"}, "c": {"host": "h2"}, "d": {"host": "h3"}},
+            "rules": {"far": {"kind": "anti_affinity", "guests": ["a", "b", "c", "d"]}},
+        }
+    )
+    result = plan(crowded, RULES)
+    first = replace(result.migrations[0], step=1, wave=1, after=())
+    away = replace(first, target="h2", kind="parking")
+    then = replace(first, step=2, wave=2, after=(1,), source="h2", target="h4")
+    other = replace(then, guest=GuestRef(id="d", name="d"), source="h3", target="h2", after=())
+    assert defects(crowded, with_migrations(result, [away, then])) == ()
+    found = defects(crowded, with_migrations(result, [away, replace(other, wave=1), replace(then, step=3)]))
+    assert any("h2 can come to have 3 of its guests" in text for text in found)
 
 
 def test_a_host_that_the_rule_does_not_allow() -> None:
+    assert any("rule licence" in text for text in defects(*onwards(FULL_HOST, "pinned", "h3")))
+
+
+def test_a_guest_whose_rule_is_broken_may_wait_where_it_stays_so() -> None:
     result = plan(FULL_HOST, RULES)
-    assert any("rule licence" in text for text in defects(FULL_HOST, one(result, "pinned", "h3")))
+    assert defects(FULL_HOST, one(result, "pinned", "h3")) == ()
+
+
+def test_partners_go_on_only_when_all_are_there() -> None:
+    pair = cluster(
+        {
+            "hosts": {"h1": {}, "h2": {}, "h3": {}},
+            "guests": {"a": {"host": "h1"}, "b": {"host": "h1"}},
+            "rules": {"near": {"kind": "affinity", "guests": ["a", "b"]}},
+        }
+    )
+    template = plan(FULL_HOST, RULES).migrations[0]
+
+    def step(number: int, guest: str, source: str, target: str, *after: int) -> Migration:
+        ref = GuestRef(id=guest, name=guest)
+        wave = 1 + max(after, default=0)
+        return replace(template, step=number, wave=wave, guest=ref, source=source, target=target, after=after)
+
+    first = [step(1, "a", "h1", "h2"), step(2, "b", "h1", "h2", 1)]
+    on = [step(3, "a", "h2", "h3", 1, 2), step(4, "b", "h2", "h3", 3)]
+    ahead = [step(1, "a", "h1", "h2"), step(2, "a", "h2", "h3", 1), step(3, "b", "h1", "h2", 2)]
+    base = plan(pair, RULES)
+    assert defects(pair, with_migrations(base, first + on)) == ()
+    found = defects(pair, with_migrations(base, [*ahead, step(4, "b", "h2", "h3", 3)]))
+    assert any("before all are together again" in text for text in found)
 
 
 def test_more_migrations_than_there_may_be() -> None:
