@@ -108,7 +108,7 @@ class Starter:
         if past is not None and past.result in WELL:
             self._ledger.take_over(past)
         elif migration.step in self._past.begun or migration.step in self._attempts:
-            self._ledger.end_pending(migration, "migrated", "it ended while nobody was watching")
+            self._ledger.end_pending(migration, "migrated", "Completed while no run was monitoring it.")
         elif (step := self._ledger.came_with(migration)) is not None:
             self._ledger.end_pending(migration, "migrated", f"the platform moved it along with step {step}")
         else:

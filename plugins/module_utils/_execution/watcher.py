@@ -65,7 +65,8 @@ class Watcher:
     def lose_sight(self, why: str) -> None:
         """The platform can't be asked any more."""
         for task in list(self._ledger.running):
-            self._ledger.end_running(task, "failed", f"lost sight of it, it may go on: {why}")
+            text = f"Lost contact with the platform; the migration may still be running: {why}"
+            self._ledger.end_running(task, "failed", text)
 
     def may_go_on(self) -> bool:
         """Whether something was cancelled, by this run or by anybody: that may come to nothing, and late."""

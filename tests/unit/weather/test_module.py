@@ -296,7 +296,7 @@ def test_what_was_done_is_told_even_when_nothing_can_be_written_or_read_any_more
     assert set(summary["spread_after"].values()) == {None}
     assert None not in summary["spread_before"].values()
     warnings = str(result["warnings"])
-    assert "the cluster could not be read again" in warnings
+    assert "The cluster could not be re-read after the run" in warnings
     assert "/proc/none/outcome.json can't be written" in warnings
     assert len(settle(simulator)["migrations"]) == 8
 
