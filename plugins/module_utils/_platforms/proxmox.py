@@ -55,8 +55,6 @@ _Key = tuple[str, str, str, tuple[tuple[str, str], ...]]
 class ProxmoxPlatform:
     """The Platform protocol over one cluster (or a single node). A task's name is its UPID."""
 
-    notices: tuple[str, ...] = ()
-
     def __init__(
         self,
         connection: ProxmoxConnection,
