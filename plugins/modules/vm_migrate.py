@@ -122,7 +122,9 @@ options:
       - A plan has them go to the storage of the same name, unless it says another itself.
     type: str
   bandwidth_limit:
-    description: KiB per second that one migration on Proxmox VE may take.
+    description:
+      - KiB per second that one migration on Proxmox VE may take.
+      - HA does not apply it to the guests that it manages; the outcome of such a migration says so.
     type: int
   outcome_path:
     description: File to write the outcome to. Then only a summary is returned.

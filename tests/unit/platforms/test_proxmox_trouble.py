@@ -405,16 +405,6 @@ def test_a_call_that_this_version_does_not_know_is_named(simulator: Simulate) ->
         platform.read()
 
 
-def test_a_source_that_dies_on_the_way_fails_its_migration(simulator: Simulate) -> None:
-    served = simulator("proxmox", clusters.small(), migration_seconds=30)
-    platform = clusters.connect(served)
-    wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
-    served.change_host("pve1", status="offline")
-    state = platform.poll({task: wanted})[task]
-    assert state.state == "failed"
-
-
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "MISSING", "proxmoxer")
     with pytest.raises(errors.MissingLibrary, match="proxmoxer"):

@@ -123,7 +123,7 @@ def test_a_mistake_in_the_parameters_is_named(start_proxmox: StartProxmox) -> No
     ticket, csrf = log_in(simulator).get_tokens()
     answer = requests.post(
         f"https://{simulator.host}:{simulator.port}/api2/json/nodes/pve1/qemu/110/migrate",
-        data={"online": "True", "with-conntrack-state": 1, "bwlimit": "fast"},
+        data={"online": "perhaps", "with-conntrack-state": 1, "bwlimit": "fast"},
         cookies={"PVEAuthCookie": ticket},
         headers={"CSRFPreventionToken": csrf},
         verify=simulator.ca_path,
@@ -135,7 +135,7 @@ def test_a_mistake_in_the_parameters_is_named(start_proxmox: StartProxmox) -> No
         "data": None,
         "message": "Parameter verification failed.\n",
         "errors": {
-            "online": "type check ('boolean') failed - got 'True'",
+            "online": "type check ('boolean') failed - got 'perhaps'",
             "with-conntrack-state": unknown,
             "bwlimit": "type check ('integer') failed - got 'fast'",
             "target": "property is missing and it is not optional",
