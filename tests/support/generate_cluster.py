@@ -62,6 +62,16 @@ class Shape:
     "hosts have numbers for ids, as on VMmanager"
     storage: int = 0
     "GiB of the datastore that all hosts share, half of it free; not known when 0"
+    unequal: float = 1.0
+    "how many times larger the largest host is than the smallest one, the others in between"
+    paused: float = 0.0
+    "share of the guests that are paused: they hold their memory and use no cpu"
+    agents: int = 0
+    "hosts with an agent that the platform itself manages"
+    arriving: int = 0
+    "guests that are on their way to the fullest host, which is above its limit already"
+    chains: int = 0
+    "services whose members stay apart, each pinned to the host that the next one is on"
 
 
 @dataclass(frozen=True)
@@ -158,7 +168,144 @@ def generate(shape: Shape) -> Snapshot:
         guests=tuple(_guest(member, places[member.id], member.id in fixed) for member in members),
         rules=tuple(_rule(service) for service in services if _is_ruled(service)),
     )
+    # A shape without these is the same cluster as before there were any: they have dice of their own.
+    more = random.Random(f"{shape.seed} more")
+    for number in range(shape.chains):
+        snapshot = _with_chain(snapshot, number + 1, more)
+    snapshot = _with_paused(snapshot, shape.paused, more)
+    snapshot = _with_agents(snapshot, shape.agents)
+    snapshot = _with_arrivals(snapshot, shape.arriving, more)
     return numbered(snapshot) if shape.numbered else snapshot
+
+
+def _with_chain(snapshot: Snapshot, number: int, dice: random.Random) -> Snapshot:
+    """One service more, of four members at most. They can only move one after the other, the last one first:
+    the host that it is pinned to has none of them.
+    """
+    places = [host.id for host in snapshot.hosts]
+    dice.shuffle(places)
+    places = places[:5]
+    members = [
+        Guest(
+            id=str(5000 + 10 * number + place),
+            name=f"chain{number}-{place + 1}",
+            kind="vm",
+            host=places[place],
+            power="running",
+            assigned={"cpu": 1, "memory": GIB},
+            used={"cpu": 0.1, "memory": GIB // 2, "network_io": 1000, "disk_io": 1000},
+            disks=(Disk(datastore="san", size=10 * GIB),),
+            networks=("lan",),
+            tags=("chain",),
+            migratable=True,
+        )
+        for place in range(len(places) - 1)
+    ]
+    source = f"generated:chain{number}"
+    apart = Rule(
+        name=f"chain{number}",
+        kind="anti_affinity",
+        guests=tuple(member.id for member in members),
+        strict=True,
+        source=source,
+    )
+    pins = [
+        Rule(
+            name=f"{member.name}-pin",
+            kind="host_affinity",
+            guests=(member.id,),
+            hosts=(places[place + 1],),
+            strict=True,
+            source=source,
+        )
+        for place, member in enumerate(members)
+    ]
+    return replace(
+        _with_more(snapshot, members), rules=(*snapshot.rules, *([apart] if len(members) > 1 else []), *pins)
+    )
+
+
+def _with_paused(snapshot: Snapshot, share: float, dice: random.Random) -> Snapshot:
+    chosen = {guest.id for guest in dice.sample(snapshot.guests, round(share * len(snapshot.guests)))}
+    spared = dict.fromkeys((host.id for host in snapshot.hosts), 0.0)
+    for guest in snapshot.guests:
+        if guest.id in chosen:
+            spared[guest.host] += guest.used["cpu"] or 0.0
+    return replace(
+        snapshot,
+        hosts=tuple(
+            replace(host, used={**host.used, "cpu": round((host.used["cpu"] or 0.0) - spared[host.id], 3)})
+            for host in snapshot.hosts
+        ),
+        guests=tuple(
+            replace(guest, run_state="paused", used={**guest.used, "cpu": 0.0})
+            if guest.id in chosen
+            else guest
+            for guest in snapshot.guests
+        ),
+    )
+
+
+def _with_agents(snapshot: Snapshot, number: int) -> Snapshot:
+    agents = [
+        Guest(
+            id=str(9000 + index),
+            name=f"vCLS-{index + 1}",
+            kind="vm",
+            host=host.id,
+            power="running",
+            assigned={"cpu": 1, "memory": GIB // 8},
+            used={"cpu": 0.05, "memory": GIB // 8, "network_io": 0, "disk_io": 0},
+            disks=(Disk(datastore="san", size=2 * GIB),),
+            migratable=False,
+            blockers=("agent",),
+            platform_managed=True,
+        )
+        for index, host in enumerate(snapshot.hosts[:number])
+    ]
+    return _with_more(snapshot, agents)
+
+
+def _with_arrivals(snapshot: Snapshot, number: int, dice: random.Random) -> Snapshot:
+    if not number:
+        return snapshot
+    fullest = max(
+        snapshot.hosts, key=lambda host: (host.used["memory"] or 0) / (host.capacity["memory"] or 1)
+    )
+    ruled = {guest for rule in snapshot.rules for guest in rule.guests}
+    free = [
+        guest.id
+        for guest in snapshot.guests
+        if guest.host != fullest.id and guest.migratable and guest.id not in ruled
+    ]
+    chosen = set(dice.sample(free, min(number, len(free))))
+    above = max(fullest.used["memory"] or 0, int(0.95 * (fullest.capacity["memory"] or 0)))
+    return replace(
+        snapshot,
+        hosts=tuple(
+            replace(host, used={**host.used, "memory": above}) if host is fullest else host
+            for host in snapshot.hosts
+        ),
+        guests=tuple(
+            replace(guest, migrating_to=fullest.id, migratable=False, blockers=("locked",))
+            if guest.id in chosen
+            else guest
+            for guest in snapshot.guests
+        ),
+    )
+
+
+def _with_more(snapshot: Snapshot, guests: Sequence[Guest]) -> Snapshot:
+    """The same cluster with these guests, their hosts' loads included."""
+    used = {host.id: dict(host.used) for host in snapshot.hosts}
+    for guest in guests:
+        for resource, amount in guest.used.items():
+            used[guest.host][resource] = round((used[guest.host].get(resource) or 0) + (amount or 0), 3)
+    return replace(
+        snapshot,
+        hosts=tuple(replace(host, used=used[host.id]) for host in snapshot.hosts),
+        guests=(*snapshot.guests, *guests),
+    )
 
 
 def numbered(snapshot: Snapshot) -> Snapshot:
@@ -167,7 +314,14 @@ def numbered(snapshot: Snapshot) -> Snapshot:
     return replace(
         snapshot,
         hosts=tuple(replace(host, id=ids[host.id]) for host in snapshot.hosts),
-        guests=tuple(replace(guest, host=ids[guest.host]) for guest in snapshot.guests),
+        guests=tuple(
+            replace(
+                guest,
+                host=ids[guest.host],
+                migrating_to=None if guest.migrating_to is None else ids[guest.migrating_to],
+            )
+            for guest in snapshot.guests
+        ),
         rules=tuple(
             replace(rule, hosts=tuple(ids.get(host, host) for host in rule.hosts)) for rule in snapshot.rules
         ),
@@ -211,7 +365,11 @@ def _member(id_: str, name: str, cores: int, memory: int, dice: random.Random) -
 
 
 def _rooms(shape: Shape, members: Sequence[Member], dice: random.Random) -> list[Room]:
-    scales = [dice.choice((1.0, 1.5, 2.0)) if shape.mixed else 1.0 for _ in range(shape.hosts)]
+    scales = [
+        (dice.choice((1.0, 1.5, 2.0)) if shape.mixed else 1.0)
+        * shape.unequal ** (index / max(1, shape.hosts - 1))
+        for index in range(shape.hosts)
+    ]
     cores = sum(member.used_cpu for member in members) / shape.cpu_fill / sum(scales)
     memory = sum(member.used_memory for member in members) / shape.fill / sum(scales)
     rooms = []
@@ -229,9 +387,7 @@ def _placed(
     ranks = list(range(shape.hosts))
     dice.shuffle(ranks)
     popularity = [shape.skew ** (rank / max(1, shape.hosts - 1)) for rank in ranks]
-    weights = list(
-        itertools.accumulate(w * room.memory for w, room in zip(popularity, rooms, strict=True))
-    )
+    weights = list(itertools.accumulate(w * room.memory for w, room in zip(popularity, rooms, strict=True)))
     places: dict[str, int] = {}
     for service in services:
         obeys = dice.random() >= shape.broken
