@@ -84,7 +84,6 @@ class VSpherePlatform:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         require()
-        self.notices: tuple[str, ...] = ()
         self._connection = connection
         self._patience = Patience(sleep=sleep, monotonic=monotonic, seconds=max(60.0, connection.timeout))
         self._session = Session(_endpoint(connection), connection.username, connection.password)

@@ -60,7 +60,7 @@ def test_guests_that_are_off_stay_on_a_host_in_maintenance(simulator: Simulate) 
 def test_an_esx_host_with_running_guests_is_given_up_on_and_stays_in_service(simulator: Simulate) -> None:
     served = simulator("vcenter", vsphere_clusters.small())
     platform = vsphere_clusters.connect(served)
-    with pytest.raises(Refused, match=r"host-a.*Timedout.*still running"):
+    with pytest.raises(Refused, match=r"host a\.example: .*Timedout.*still run on the host"):
         platform.set_maintenance("host-a", on=True, timeout=1)
     assert hosts_in_maintenance(served) == []
     platform.close()
@@ -157,6 +157,13 @@ def test_a_disarmed_manager_is_not_waited_for(simulator: Simulate) -> None:
     platform = proxmox_clusters.connect(served)
     with pytest.raises(Refused, match=r"node pve2: HA is disarmed \(freeze\).*Arm it again"):
         platform.set_maintenance("pve2", on=True, timeout=3600)
+    # It is known before the node is emptied.
+    with pytest.raises(Refused, match="HA is disarmed"):
+        platform.demand_maintenance("pve2", on=True)
+    served.switches(ha_disarmed=None)
+    platform.demand_maintenance("pve2", on=True)
+    with pytest.raises(NotFound, match=r"no node pve9.*The nodes are: pve1, pve2, pve3"):
+        platform.demand_maintenance("pve9", on=True)
     platform.close()
 
 

@@ -320,6 +320,6 @@ def test_disks_go_along_to_where_they_are_told(begin: Begin) -> None:
     served.switches(no_permission_on=["datastore-dc0/new"])
     with pytest.raises(PermissionMissing, match=r"Datastore\.AllocateSpace on datastore new"):
         platform.check(replace(request, source="host-b", target="host-a", storage={"new": "new"}))
-    with pytest.raises(NotFound, match="host-b has no datastore 'nowhere'"):
+    with pytest.raises(NotFound, match=r"guest one: host b\.example has no datastore 'nowhere'"):
         platform.start(replace(ONE, storage={"new": "nowhere"}))
     platform.close()

@@ -11,7 +11,7 @@ from .collector import Found, properties, retrieve
 from .faults import localized
 from .https import AnswerLost
 from .library import vim
-from .privileges import MAINTENANCE, require_privileges
+from .privileges import MAINTENANCE, names, require_privileges
 from .session import Session
 from .soap import returned
 from .start import cancel
@@ -51,7 +51,7 @@ def _follow(session: Session, host: str, task: str | None, on: bool, patience: P
         state = None if entry is None else entry.text("info.state")
         if entry is not None and state == "error":
             why = localized(entry.values.get("info.error"))
-            raise Refused(why, where=f"host {host}", hint=_STILL_THERE if on else "")
+            raise Refused(why, where=_named(session, host), hint=_STILL_THERE if on else "")
         if state not in ("queued", "running") and _mode(found, host) == on:
             return
         if patience.monotonic() >= deadline:
@@ -59,10 +59,16 @@ def _follow(session: Session, host: str, task: str | None, on: bool, patience: P
                 cancel(session, task)
             verb = "did not enter" if on else "did not leave"
             raise Refused(
-                f"it {verb} maintenance mode within {patience.seconds:g} seconds", where=f"host {host}"
+                f"it {verb} maintenance mode within {patience.seconds:g} seconds",
+                where=_named(session, host),
+                hint=_STILL_THERE if on else "",
             )
         patience.sleep(wait)
         wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _named(session: Session, host: str) -> str:
+    return names(session, [("HostSystem", host)])[0]
 
 
 def _look(session: Session, host: str, task: str | None) -> dict[str, Found]:

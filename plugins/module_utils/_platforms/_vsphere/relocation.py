@@ -30,8 +30,8 @@ def _move_disks(session: Session, request: MigrationRequest, spec: Any) -> None:
         session,
         [vim.VirtualMachine(request.guest), vim.HostSystem(request.source), vim.HostSystem(request.target)],
         [
-            properties(vim.VirtualMachine, "config.hardware.device", "config.files.vmPathName"),
-            properties(vim.HostSystem, "datastore"),
+            properties(vim.VirtualMachine, "name", "config.hardware.device", "config.files.vmPathName"),
+            properties(vim.HostSystem, "name", "datastore"),
             properties(vim.Datastore, "name"),
         ],
         step(vim.HostSystem, "datastore"),
@@ -47,7 +47,9 @@ def _move_disks(session: Session, request: MigrationRequest, spec: Any) -> None:
         for identity in target.items("datastore")
         if identity in names
     }
-    goals = {source: _goal(place, places, request) for source, place in request.storage.items()}
+    guest_name = plain(guest.text("name")) or guest.id
+    host_name = plain(target.text("name")) or target.id
+    goals = {source: _goal(place, places, guest_name, host_name) for source, place in request.storage.items()}
     spec.disk = [
         vim.vm.RelocateSpec.DiskLocator(diskId=whole(device, "key"), datastore=goals[name])
         for device in guest.values.get("config.hardware.device", ())
@@ -69,11 +71,11 @@ def _move_disks(session: Session, request: MigrationRequest, spec: Any) -> None:
         ]
 
 
-def _goal(name: str, places: Mapping[str, Any], request: MigrationRequest) -> Any:
+def _goal(name: str, places: Mapping[str, Any], guest: str, host: str) -> Any:
     if name not in places:
         raise NotFound(
-            f"host {request.target} has no datastore {name!r}",
-            where=f"guest {request.guest}",
+            f"host {host} has no datastore {name!r}",
+            where=f"guest {guest}",
             hint=f"It has {', '.join(sorted(places)) or 'none'}",
         )
     return places[name]
