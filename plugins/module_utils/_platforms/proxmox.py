@@ -29,7 +29,7 @@ from ._proxmox.guests import id_of
 from ._proxmox.ha import NodeStates
 from ._proxmox.hosts import status_of
 from ._proxmox.looking import Looking
-from ._proxmox.maintenance import await_maintenance, in_maintenance, shut_down
+from ._proxmox.maintenance import await_maintenance, demand_maintenance, in_maintenance, shut_down
 from ._proxmox.permissions import Privileges
 from ._proxmox.reading import read_snapshot
 from ._proxmox.session import Session
@@ -151,6 +151,7 @@ class ProxmoxPlatform:
 
     def demand_maintenance(self, host: str, *, on: bool) -> None:
         """It is switched on a node, and waited for here."""
+        demand_maintenance(self._session, host)
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         await_maintenance(

@@ -123,6 +123,21 @@ def test_how_far_it_is_is_read_from_the_log_line_by_line(managed: bool, simulato
     assert 0 < seen[0] < seen[-1] < 100
 
 
+def test_disks_that_are_copied_count_in_how_far_it_is(simulator: Simulate) -> None:
+    served = simulator("proxmox", clusters.small())
+    stamp = "2026-11-20 22:00:00 "
+    lines = ["scsi0: start migration to nbd:unix:/run/qemu-server/100_nbd.migrate:exportname=drive-scsi0"]
+    lines += [f"mirror-scsi0: transferred {done}.0 GiB of 30.0 GiB (0.00%) in 1m" for done in (1, 12)]
+    task = served.add_task(node="pve1", type="qmigrate", id="100", lines=lines)
+    wanted = request(100, "pve1", "pve2")
+    platform = clusters.connect(served)
+    assert platform.poll({task: wanted})[task] == MigrationState(state="running", percent=40)
+    lines += [f"mirror-scsi0: transferred {30 * 1024}.0 MiB of 30.0 GiB (100.00%) in 2m"]
+    lines += [f"{stamp}migration active, transferred 5.0 GiB of 10.0 GiB VM-state, 1.1 GiB/s"]
+    later = served.add_task(node="pve1", type="qmigrate", id="101", lines=lines)
+    assert platform.poll({later: request(101, "pve1", "pve2")})[later].percent == 87.5
+
+
 def test_a_log_that_can_not_be_read_hides_only_the_percent(simulator: Simulate) -> None:
     fault = {"call": "GET /nodes/{node}/tasks/{upid}/log", "error": 403}
     served = simulator("proxmox", clusters.small(), migration_seconds=0.5, fail_calls=[fault])

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..errors import PlatformError, Refused, UnexpectedAnswer
+from ..errors import NotFound, PlatformError, Refused, UnexpectedAnswer
 from .along import label
-from .answers import Row, Upid, row, succeeded
+from .answers import Row, Upid, row, rows, succeeded
 from .checking import is_ha_managed
 from .guests import id_of, path_of, power_of
 from .ha import NodeStates
@@ -31,6 +31,28 @@ def in_maintenance(session: Session, node: str) -> bool:
     return NodeStates.read(session).states.get(node) == MAINTENANCE
 
 
+def demand_maintenance(session: Session, node: str) -> None:
+    """Raises NotFound for a node that is not there, Refused where HA would ignore the command."""
+    path = "cluster/status"
+    known = [str(entry.get("name")) for entry in rows(session.get(path), path) if entry.get("type") == "node"]
+    if node not in known:
+        raise NotFound(
+            f"there is no node {node} in this cluster",
+            where=f"GET {path}",
+            hint=f"The nodes are: {', '.join(known)}",
+        )
+    _demand_armed(NodeStates.read(session), node)
+
+
+def _demand_armed(states: NodeStates, node: str) -> None:
+    if states.disarmed:
+        raise Refused(
+            f"HA is disarmed ({states.disarmed}), and ignores commands for maintenance mode meanwhile",
+            where=f"node {node}",
+            hint="Arm it again first (POST cluster/ha/status/arm-ha)",
+        )
+
+
 def await_maintenance(
     session: Session,
     node: str,
@@ -46,12 +68,7 @@ def await_maintenance(
         states = NodeStates.read(session)
         if (states.states.get(node) == MAINTENANCE) == on:
             return
-        if states.disarmed:
-            raise Refused(
-                f"HA is disarmed ({states.disarmed}), and ignores commands for maintenance mode meanwhile",
-                where=f"node {node}",
-                hint="Arm it again first (POST cluster/ha/status/arm-ha)",
-            )
+        _demand_armed(states, node)
         if monotonic() >= deadline:
             verb = "enable" if on else "disable"
             raise Refused(
