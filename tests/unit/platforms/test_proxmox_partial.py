@@ -124,13 +124,16 @@ def test_many_that_fail_for_one_reason_are_one_notice(simulator: Simulate) -> No
     assert notice.hosts == ("pve1", "pve2", "pve3")
 
 
-def test_lists_of_tasks_and_replication_that_fail_are_named(simulator: Simulate) -> None:
+def test_lists_of_tasks_replication_and_options_that_fail_are_named(simulator: Simulate) -> None:
     faults = [
         {"call": "GET /cluster/tasks", "error": 500, "message": "broken"},
         {"call": "GET /cluster/replication", "error": 500, "message": "broken"},
+        {"call": "GET /cluster/options", "error": 500, "message": "broken"},
     ]
     found = read(clusters.connect(simulator("proxmox", clusters.small(), fail_calls=faults)))
+    balancing = "the datacenter's options, and so whether Proxmox VE itself moves guests for balance,"
     assert [(notice.text, notice.hides) for notice in found.notices] == [
+        (f"{balancing} could not be read: broken", ()),
         ("the replication jobs could not be read: broken", ()),
         ("the tasks under way and of late could not be read: broken", ("history",)),
     ]

@@ -240,6 +240,16 @@ def test_the_cpu_features_that_not_every_host_has_bind_the_machines_that_use_the
     assert len(host(found, "pve1").cpu_features or ()) == 6
 
 
+def test_a_host_that_does_not_tell_its_features_gets_no_machine_that_needs_any(simulator: Simulate) -> None:
+    fault = {"call": "GET /nodes/{node}/status", "object": "pve3", "error": 500, "message": "broken"}
+    served = simulator("proxmox", clusters.small(), fail_calls=[fault])
+    found = read(clusters.connect(served))
+    # What both others have is in need of saying then: x86-64-v2-AES needs more than any machine.
+    assert "aes" in guest(found, 100).cpu_features
+    assert host(found, "pve3").cpu_features is None
+    assert set(guest(found, 100).cpu_features) <= set(host(found, "pve2").cpu_features or ())
+
+
 def test_a_machine_with_a_replica_goes_only_where_it_is(simulator: Simulate) -> None:
     jobs = [
         {"id": f"104-{number}", "guest": 104, "target": node} for number, node in enumerate(["pve3", "pve2"])

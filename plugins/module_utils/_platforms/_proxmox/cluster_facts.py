@@ -56,6 +56,10 @@ class ClusterFacts:
             "the tasks under way and of late",
             hides=("history",),
         )
+        options = gaps.tried(
+            lambda: row(session.get("cluster/options"), "cluster/options"),
+            "the datacenter's options, and so whether Proxmox VE itself moves guests for balance,",
+        )
         listed = rows(session.get("storage"), "storage")
         states = NodeStates.read(session, now)
         return cls(
@@ -65,7 +69,7 @@ class ClusterFacts:
             listed_storages=frozenset(str(entry.get("storage")) for entry in listed),
             ha=HighAvailability.read(session),
             node_states=states,
-            options=row(session.get("cluster/options"), "cluster/options"),
+            options=options or {},
             tasks=tuple(tasks or ()),
             replicas=replicas(replication or ()),
             history=PastMigrations.read(session, answered, tasks or (), resources, now, gaps),

@@ -112,8 +112,7 @@ class _Reader:
         self.averaged = not facts or any(fact.mean for fact in facts.values())
         residents = _residents(entries.guests, facts)
         _demand_bridges(nodes.values(), residents.values())
-        known = [node.cpu_features for node in nodes.values() if node and node.cpu_features is not None]
-        everywhere = frozenset.intersection(*known) if known else frozenset()
+        everywhere = _everywhere(node.cpu_features for node in nodes.values() if node)
         needed = frozenset(
             feature
             for name, node in nodes.items()
@@ -206,6 +205,13 @@ class _Reader:
         measured = str(entry.get("node")) not in self._just_begun
         present = guest_present(entry, history, measured=measured)
         return GuestFacts.of(present, entry, parsed, history)
+
+
+def _everywhere(features: Iterable[frozenset[str] | None]) -> frozenset[str]:
+    """The CPU features that every node has; none as long as one does not say which it has."""
+    each = list(features)
+    known = [of_node for of_node in each if of_node is not None]
+    return frozenset.intersection(*known) if known and len(known) == len(each) else frozenset()
 
 
 def _to_be_read(entry: Row) -> bool:
