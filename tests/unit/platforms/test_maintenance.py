@@ -69,8 +69,10 @@ def test_an_esx_host_with_running_guests_is_given_up_on_and_stays_in_service(sim
 def test_what_vcenter_refuses_is_told(simulator: Simulate) -> None:
     served = simulator("vcenter", vsphere_clusters.small())
     platform = vsphere_clusters.connect(served)
-    with pytest.raises(Refused, match=r"not in maintenance mode.*InvalidState"):
-        platform.set_maintenance("host-b", on=False, timeout=10)
+    platform.set_maintenance("host-b", on=False, timeout=10)
+    served.change_host("host-b", status="offline")
+    with pytest.raises(Refused, match=r"does not respond.*InvalidHostConnectionState"):
+        platform.set_maintenance("host-b", on=True, timeout=10)
     with pytest.raises(NotFound, match="host-zz"):
         platform.in_maintenance("host-zz")
     platform.close()

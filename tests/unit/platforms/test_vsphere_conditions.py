@@ -236,6 +236,27 @@ def test_a_host_that_is_entering_maintenance_mode_receives_nothing(simulator: Si
     waiting.close()
 
 
+def test_maintenance_mode_that_somebody_else_has_begun_is_waited_for_and_never_cancelled(
+    simulator: Simulate,
+) -> None:
+    served = simulator("vcenter", clusters.small())
+    entering(served, "a").close()
+    seconds = iter(range(0, 10_000, 20))
+    hasty = clusters.VSpherePlatform(
+        clusters.connection(served), sleep=lambda _: None, monotonic=lambda: float(next(seconds))
+    )
+    with pytest.raises(Refused, match="did not enter maintenance mode within 10 seconds"):
+        hasty.set_maintenance("host-a", on=True, timeout=10)
+    hasty.close()
+    for guest in ("vm-one", "vm-two", "vm-three"):
+        served.change_guest(guest, host="host-b")
+    platform = clusters.connect(served)
+    platform.set_maintenance("host-a", on=True, timeout=30)
+    assert platform.in_maintenance("host-a")
+    assert clusters.calls(served)["EnterMaintenanceMode_Task"] == 1
+    platform.close()
+
+
 def test_a_host_without_vmotion_is_closed_and_says_why(simulator: Simulate) -> None:
     closed = clusters.host("b", schedulable=False, closed_because=NO_VMOTION)
     cluster = clusters.cluster((*hosts("a"), closed), (clusters.guest("one", "a"),))

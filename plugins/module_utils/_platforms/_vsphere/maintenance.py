@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from ..errors import NotFound, Refused
 from .check import Patience
-from .collector import Found, properties, retrieve
+from .collector import Found, properties, retrieve, step
 from .faults import localized
 from .https import AnswerLost
 from .library import vim
 from .privileges import MAINTENANCE, names, require_privileges
+from .recent import TASK_PATHS, entering_task
 from .session import Session
 from .soap import returned
 from .start import cancel
@@ -30,9 +31,16 @@ def in_maintenance(session: Session, host: str) -> bool:
 
 
 def set_maintenance(session: Session, host: str, *, on: bool, patience: Patience) -> None:
-    """Start the task and follow it to its end. Guests that are switched off stay where they are."""
+    """Start the task and follow it to its end. Guests that are switched off stay where they are.
+
+    Where somebody else has put the host on its way already, that task is followed, and never cancelled.
+    """
     place = vim.HostSystem(host)
     session.renewing(lambda: require_privileges(session, [place], MAINTENANCE))
+    under_way = session.renewing(lambda: _entering(session, host)) if on else None
+    if under_way is not None:
+        _follow(session, host, under_way, on, patience, ours=False)
+        return
     method = "EnterMaintenanceMode_Task" if on else "ExitMaintenanceMode_Task"
     arguments = (int(patience.seconds), False, None) if on else (int(patience.seconds),)
     try:
@@ -40,10 +48,29 @@ def set_maintenance(session: Session, host: str, *, on: bool, patience: Patience
     except AnswerLost:
         # It may have been carried out all the same: the host itself will tell.
         task = None
+    except Refused:
+        # Somebody else may have been faster.
+        if in_maintenance(session, host) == on:
+            return
+        raise
     _follow(session, host, task, on, patience)
 
 
-def _follow(session: Session, host: str, task: str | None, on: bool, patience: Patience) -> None:
+def _entering(session: Session, host: str) -> str | None:
+    """The task by which the host is on its way into maintenance mode."""
+    found = retrieve(
+        session,
+        [vim.HostSystem(host)],
+        [properties(vim.HostSystem, "recentTask"), properties(vim.Task, *TASK_PATHS)],
+        step(vim.HostSystem, "recentTask"),
+    )
+    items = {item.id: item for item in found}
+    return entering_task(items[host], items) if host in items else None
+
+
+def _follow(
+    session: Session, host: str, task: str | None, on: bool, patience: Patience, *, ours: bool = True
+) -> None:
     wait, deadline = _FIRST_WAIT, patience.monotonic() + patience.seconds + GRACE
     while True:
         found = session.renewing(lambda: _look(session, host, task))
@@ -55,7 +82,7 @@ def _follow(session: Session, host: str, task: str | None, on: bool, patience: P
         if state not in ("queued", "running") and _mode(found, host) == on:
             return
         if patience.monotonic() >= deadline:
-            if task is not None:
+            if task is not None and ours:
                 cancel(session, task)
             verb = "did not enter" if on else "did not leave"
             raise Refused(

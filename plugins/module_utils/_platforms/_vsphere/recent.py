@@ -42,12 +42,16 @@ def is_move(task: Found) -> bool:
 
 def enters_maintenance(host: Found, tasks: Mapping[str, Found]) -> bool:
     """Whether the host is on its way into maintenance mode: it waits until its guests have left."""
-    return any(
-        identity in tasks
-        and is_active(tasks[identity])
-        and _ENTERING.search(tasks[identity].text("info.descriptionId") or "")
-        for identity in host.items("recentTask")
-    )
+    return entering_task(host, tasks) is not None
+
+
+def entering_task(host: Found, tasks: Mapping[str, Found]) -> str | None:
+    """The task by which it is."""
+    for identity in host.items("recentTask"):
+        task = tasks.get(identity)
+        if task is not None and is_active(task) and _ENTERING.search(task.text("info.descriptionId") or ""):
+            return identity
+    return None
 
 
 @dataclass(frozen=True, slots=True)
