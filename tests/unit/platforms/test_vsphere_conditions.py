@@ -248,10 +248,14 @@ def test_maintenance_mode_that_somebody_else_has_begun_is_waited_for_and_never_c
     with pytest.raises(Refused, match="did not enter maintenance mode within 10 seconds"):
         hasty.set_maintenance("host-a", on=True, timeout=10)
     hasty.close()
-    for guest in ("vm-one", "vm-two", "vm-three"):
-        served.change_guest(guest, host="host-b")
-    platform = clusters.connect(served)
-    platform.set_maintenance("host-a", on=True, timeout=30)
+
+    def guests_leave(seconds: float) -> None:
+        for guest in ("vm-one", "vm-two", "vm-three"):
+            served.change_guest(guest, host="host-b")
+        time.sleep(seconds)
+
+    platform = clusters.VSpherePlatform(clusters.connection(served), sleep=guests_leave)
+    platform.set_maintenance("host-a", on=True, timeout=60)
     assert platform.in_maintenance("host-a")
     assert clusters.calls(served)["EnterMaintenanceMode_Task"] == 1
     platform.close()

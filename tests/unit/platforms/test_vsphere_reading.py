@@ -89,8 +89,8 @@ def test_one_call_a_page_and_a_handful_for_the_rest(simulator: Simulate) -> None
     platform.read()
     made = clusters.calls(served)
     assert made["ContinueRetrievePropertiesEx"] == 1
-    # Which clusters there are, the cluster itself, what the performance counters are called, and, without EVC,
-    # what the processors of the hosts can do.
+    # Which clusters there are, the cluster itself, what the performance counters are called, and, without
+    # EVC, what the processors of the hosts can do.
     assert made["RetrievePropertiesEx"] == 4
     assert made["QueryPerf"] == 4
     assert made["HasPrivilegeOnEntities"] == 1
