@@ -131,7 +131,11 @@ class ProxmoxPlatform:
             and self._receives_conntrack(request.target)
         )
         task = start(self._session, self._connection, request, entry, found, conntrack=conntrack)
-        self._follower.began(task, request.along, entry)
+        # The list is up to 10 s old, the node's own word is not.
+        before = str(entry.get("status") or "") or None
+        if found.running is not None and found.running == (before == "stopped"):
+            before = "running" if found.running else "stopped"
+        self._follower.began(task, request.along, before)
         return task
 
     def find(self, request: MigrationRequest) -> str | None:

@@ -39,7 +39,8 @@ _TAKES_REQUESTS = frozenset({"started", "stopped"})
 class Preconditions:
     """`objection` is why not, or None. Attached local disks lie on `local_storages`, and what goes along
     unasked, such as cloud-init images, on `carried`. HA moves `partners` along. With `conntrack` the guest's
-    node can send along what the firewall knows of its connections.
+    node can send along what the firewall knows of its connections. `running` is what the node says of it,
+    None where it was not asked.
     """
 
     objection: str | None = None
@@ -47,6 +48,7 @@ class Preconditions:
     carried: frozenset[str] = frozenset()
     partners: tuple[str, ...] = ()
     conntrack: bool = False
+    running: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def preconditions(cluster: Cluster, request: MigrationRequest, entry: Row) -> Pr
         carried=frozenset(findings.carried),
         partners=findings.partners,
         conntrack=findings.conntrack,
+        running=findings.running,
     )
 
 
@@ -139,6 +142,7 @@ def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Find
         except NoSuchCall:
             # Before 9.0.8 of a node's container package there is no such call.
             return False
+        findings.running = flag(answer.get("running"))
         findings.partners = _texts(answer.get("dependent-ha-resources"))
         findings.objections += _not_allowed(
             request.target, answer.get("not-allowed-nodes"), answer.get("allowed-nodes"), set()
@@ -146,6 +150,7 @@ def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Find
         return True
     answer = row(cluster.session.get(path, target=request.target), path)
     running = flag(answer.get("running"))
+    findings.running = running
     findings.partners = _texts(answer.get("dependent-ha-resources"))
     findings.conntrack = running and flag(answer.get("has-dbus-vmstate"))
     findings.objections += _about_devices(answer, running=running)

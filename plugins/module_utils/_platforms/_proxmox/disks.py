@@ -15,6 +15,7 @@ from .answers import Row, flag
 class Findings:
     """What a check finds, as it is gathered: what speaks against the migration, the storages of attached
     local disks and of what goes along unasked, whom HA moves along, and whether connections can go along.
+    `running` is what the node says of it, None where it was not asked.
     """
 
     objections: list[str] = field(default_factory=list)
@@ -22,6 +23,7 @@ class Findings:
     carried: set[str] = field(default_factory=set)
     partners: tuple[str, ...] = ()
     conntrack: bool = False
+    running: bool | None = None
 
 
 def judge_disks(listed: object, findings: Findings, *, running: bool, replicated: bool) -> None:

@@ -87,10 +87,10 @@ class Follower:
         self._transferred = Transferred(session, monotonic)
         self._away: tuple[float, frozenset[str]] | None = None
 
-    def began(self, task: str, partners: tuple[str, ...], entry: Row) -> None:
-        """`partners` are the ids of the guests that come along; `entry` is the guest before the start."""
+    def began(self, task: str, partners: tuple[str, ...], before: str | None) -> None:
+        """`partners` are the ids of the guests that come along; `before` is what the guest did until then."""
         self._partners[task] = partners
-        self._of(task).before = str(entry.get("status") or "") or None
+        self._of(task).before = before
 
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> dict[str, MigrationState]:
         """One call for all that are under way, one more for all that have ended or that HA has; and now and
@@ -276,15 +276,15 @@ class Follower:
             return self._running(task, along)
         waited = self._monotonic() - followed.since
         end, log = self._ha_end(task, request)
+        if end is None and followed.real is not None:
+            return self._running(task, along)
         begun = followed.seen_moving or (end is not None and end.known)
         if not begun and waited < HA_PATIENCE_SECONDS and not self._not_handed_over(task):
             return MigrationState(state="running", why=along)
         now = self._status(entry)
         why = f"the guest is on {entry.get('node')}: {self._ha_reason(task, request, end, log)}"
         if entry.get("hastate") == "error":
-            why += (
-                "; HA has it in state error: see to it, then set it to disabled and to started again"
-            )
+            why += "; HA has it in state error: see to it, then set it to disabled and to started again"
         elif not _kept(followed.before, now):
             why += f"; it is {now} there"
         stopped = task in self._cancelled or (end is not None and was_stopped(end.text, log))
@@ -298,12 +298,11 @@ class Follower:
         now = self._monotonic()
         if followed.arrived_at is None:
             followed.arrived_at = now
-        runs = followed.before == "running" or (followed.before is None and entry.get("hastate") == "started")
-        status = str(entry.get("status") or "unknown")
-        if runs and status != "running" and now - followed.arrived_at < HA_START_SECONDS:
-            status = self._status(entry)
-            if status != "running":
-                return MigrationState(state="running", why=along)
+        wanted = entry.get("type") == "lxc" and entry.get("hastate") == "started"
+        runs = followed.before == "running" or (followed.before is None and wanted)
+        waited = now - followed.arrived_at
+        if runs and waited < HA_START_SECONDS and self._status(entry) != "running":
+            return MigrationState(state="running", why=along)
         if followed.before is None and runs:
             followed.before = "running"
         end, _log = self._ha_end(task, request)
@@ -326,7 +325,9 @@ class Follower:
         return refused and self._monotonic() - followed.since >= HA_DROPS_SECONDS
 
     def _ha_end(self, task: str, request: MigrationRequest) -> tuple[_End | None, Sequence[str]]:
-        """How the migration that HA started ended, and its last lines; None where none has ended."""
+        """How the migration that HA started ended, and its last lines; None where it started none, or where
+        that runs.
+        """
         followed = self._of(task)
         try:
             since = Upid.parse(task).started
