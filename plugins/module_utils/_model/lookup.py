@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeVar
 
-from .errors import EvenKeelError
+from .errors import EvenKeelError, shortened
 from .snapshot import Guest, Host
 
 Kind = Literal["host", "guest"]
@@ -47,7 +47,7 @@ class Directory:
         if len(found) > 1:
             ids = ", ".join(found[:_MOST_NAMES])
             raise AmbiguousName(
-                f"{len(found)} {self._kind}s have the name {name!r}",
+                f"{len(found)} {self._kind}s have the name {shortened(name)}",
                 where=field,
                 hint=f"Use one of their ids instead: {ids}{', …' if found[_MOST_NAMES:] else ''}",
             )
@@ -58,7 +58,7 @@ class Directory:
         found = self.find(name, field)
         if found is None:
             raise UnknownName(
-                f"no {self._kind} has the name or id {name!r}",
+                f"no {self._kind} has the name or id {shortened(name)}",
                 where=field,
                 hint=there_are(self._kind, self._things),
             )

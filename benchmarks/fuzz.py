@@ -1,0 +1,167 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Spoilt inputs through everything that takes inputs in: each ends, and with a message or a result.
+
+    .venv/bin/python -m ansible_collections.evenkeel.cluster.benchmarks.fuzz [--inputs 5000] [--modules 200]
+
+The same `--seed` gives the same inputs. About twenty minutes. A line for each input that was not borne, with
+what brings it back (`--only TARGET --inputs 1 --seed SEED`), and the sums at the end; ends with 1 when there
+was any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
+from ansible_collections.evenkeel.cluster.tests.support.fuzz import (
+    HANG_SECONDS,
+    NASTY,
+    Bearers,
+    Failure,
+    fuzz,
+    spoilt,
+)
+from ansible_collections.evenkeel.cluster.tests.support.modules import begin_module
+
+Options = Callable[[Bearers, random.Random, Path], dict[str, Any]]
+
+
+def _plan(bearers: Bearers, dice: random.Random, _folder: Path) -> dict[str, Any]:
+    return {
+        "snapshot": bearers.snapshot,
+        **spoilt(
+            {
+                "goal": "spread",
+                "aggressiveness": 4,
+                "exclude": {"guests": {"names": ["a"], "regex": "b"}},
+                "rules": [{"by": "tag", "kind": "affinity"}],
+                "cooldown": 5,
+            },
+            dice,
+        ),
+    }
+
+
+def _snapshot(bearers: Bearers, dice: random.Random, _folder: Path) -> dict[str, Any]:
+    return {"snapshot": spoilt(bearers.snapshot, dice)}
+
+
+def _placement(bearers: Bearers, dice: random.Random, _folder: Path) -> dict[str, Any]:
+    asked = {"vms": [{"name": "a", "cpu": 1, "memory": "1G", "hosts": {"regex": "x"}}], "strategy": "spread"}
+    return {"snapshot": bearers.snapshot, **spoilt(asked, dice)}
+
+
+def _lease(_bearers: Bearers, dice: random.Random, folder: Path) -> dict[str, Any]:
+    asked = {
+        "name": "a",
+        "vcpus": 1,
+        "memory": "1G",
+        "pools": 0,
+        "wait": 0,
+        "lifetime": 60,
+        "placements_seen": {"c": 1},
+        "keep_place": 1,
+        "placements": [{"cluster": "c", "guest": "g", "host": "h", "cpu": 1, "memory": "1G"}],
+    }
+    return {**spoilt(asked, dice), "state_url": f"sqlite:///{folder}/leases.db"}
+
+
+def _pool(bearers: Bearers, dice: random.Random, folder: Path) -> dict[str, Any]:
+    asked = {
+        "name": "p",
+        "snapshot": bearers.snapshot,
+        "storage": "1T",
+        "share": {"hosts": ["host01"], "percent": 50},
+    }
+    return {**spoilt(asked, dice), "state_url": f"sqlite:///{folder}/leases.db"}
+
+
+def _migrate(bearers: Bearers, dice: random.Random, folder: Path) -> dict[str, Any]:
+    (folder / "cluster.json").write_text(json.dumps(bearers.snapshot))
+    asked = {
+        "guest": "100",
+        "target": "host02",
+        "timeout": 60,
+        "max_failures": "10%",
+        "lock_wait": 0,
+        "journal_path": str(folder / "journal"),
+        "outcome_path": str(folder / "outcome"),
+    }
+    given = spoilt(asked, dice)
+    place = {"platform": "rehearsal", "rehearsal_path": str(folder / "cluster.json")}
+    return {**given, **place} if isinstance(given, dict) else place
+
+
+MODULES: Sequence[tuple[str, Options]] = (
+    ("balance_plan", _plan),
+    ("balance_plan", _snapshot),
+    ("vm_placement", _placement),
+    ("capacity_lease", _lease),
+    ("capacity_pool", _pool),
+    ("vm_migrate", _migrate),
+)
+
+
+def module_failures(bearers: Bearers, folder: Path, inputs: int, seed: int) -> list[Failure]:
+    """So many inputs through modules, a process each. What was not borne."""
+    failures = []
+    for number in range(inputs):
+        name, options = MODULES[number % len(MODULES)]
+        dice = random.Random(f"module {name} {seed + number}")
+        try:
+            given = options(bearers, dice, folder)
+            process = begin_module(name, folder, given)
+        except (TypeError, ValueError, RecursionError):
+            # Ansible itself would not have taken it.
+            continue
+        try:
+            printed, _none = process.communicate(timeout=HANG_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            failures.append(Failure(name, seed + number, "a hang"))
+            continue
+        if "Traceback" in printed or not _is_result(printed):
+            failures.append(Failure(name, seed + number, printed[-1500:]))
+    return failures
+
+
+def _is_result(printed: str) -> bool:
+    try:
+        result = json.loads(printed.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        return False
+    return isinstance(result, dict) and ("msg" in result or "changed" in result)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=5000)
+    parser.add_argument("--modules", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", action="append", default=[], metavar="TARGET")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, open_database(f"sqlite:///{folder}/state.db") as database:
+        bearers = Bearers(Path(folder), database)
+        failures = fuzz(bearers, options.inputs, options.seed, options.only)
+        if not options.only:
+            failures += module_failures(bearers, Path(folder), options.modules, options.seed)
+    for failure in failures:
+        print(f"{failure.target}, seed {failure.seed}: {failure.what}")
+    print(f"{options.inputs} inputs, {options.modules} through modules, {len(NASTY)} kinds of nonsense")
+    print(f"{len(failures)} not borne {dict(Counter(failure.target for failure in failures)) or ''}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
