@@ -30,6 +30,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy, Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import UnsafePlan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as make_plan
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import LaunchError, Platform, Simulator
 from ansible_collections.evenkeel.cluster.tests.support import faults, sail
@@ -66,6 +67,9 @@ def voyage_of(seed: int, platform: Platform, *, by_ha: bool = False) -> Voyage:
             broken=0.2,
             fixed=0,
             numbered=platform == "vmmanager",
+            unequal=dice.choice([1.0, 1.0, 2.0]),
+            agents=dice.choice([0, 1, 3]) if platform == "vcenter" else 0,
+            chains=dice.choice([0, 0, 1]),
         )
         snapshot = generate(shape)
         if by_ha:
@@ -112,9 +116,29 @@ def some_fault(voyage: Voyage, platform: str, dice: random.Random) -> tuple[str,
         "task only says OK": faults.migration_fails(guest, dice.uniform(0, 99), error="OK", count=1),
         "migration fails": faults.migration_fails(guest, dice.uniform(0, 99), count=1),
         "busy guest": faults.busy(guest, dice.uniform(0.1, 3)),
+        "somebody shuts it down": faults.shut_down(guest),
+        "no statistics": faults.no_statistics,
     }
+    if platform != "vcenter":
+        choices |= {
+            "a paused guest": faults.paused(guest),
+            "no history": faults.no_history,
+            **{
+                f"fails on its target, {power}": faults.left_on_target(guest, power)
+                for power in ("running", "paused", "stopped")
+            },
+        }
+    if platform == "vcenter":
+        choices |= {
+            "refused by the check": faults.refused(guest, step.target),
+            "enters maintenance": faults.enters_maintenance(host),
+            "clock is ahead": faults.clock_is_wrong(10_800),
+            "clock is behind": faults.clock_is_wrong(-10_800),
+        }
     if platform == "proxmox":
         choices |= {
+            "a lock that stays": faults.left_on_target(guest, "running", lock=True),
+            "a node hangs": faults.node_hangs(host),
             "595 on a start": faults.failing(faults.STARTING, 595, 1),
             "596 on a check": faults.failing(faults.CHECKING, 596, times),
             "599 on a poll": faults.failing(faults.POLLING, 599, times),
@@ -133,6 +157,13 @@ def some_fault(voyage: Voyage, platform: str, dice: random.Random) -> tuple[str,
             "listed late and cut off": faults.listed_late_and_cut_off,
             "deferred": faults.deferred,
             "unsuitable": faults.unsuitable(guest, step.target),
+            "host dies with its tasks": faults.host_dies_with_its_tasks(host),
+            "paused on arrival": faults.paused_on_arrival(guest),
+            "entering maintenance": faults.in_state(host, "entering_maintenance"),
+            "a node in a strange state": faults.in_state(host, "unreachable"),
+            "clock is ahead": faults.clock_is_wrong(10_800),
+            "clock is behind": faults.clock_is_wrong(-10_800),
+            "one call is slow": faults.one_call_is_slow(guest),
         }
     return dice.choice(sorted(choices.items()))
 
@@ -214,11 +245,18 @@ def one_part(
         found = [line for line in found if "was migrated" not in line]
     moved = places(after)
     last = {step.guest.id: step.target for step in voyage.migrations}
+    # A guest on its target that does not run there, or is still locked, has not been migrated well.
+    unwell = {
+        guest
+        for guest, state in after["guests"].items()
+        if state["power"] != "running" or state.get("run_state") or state.get("lock")
+    }
     found += [
         f"guest {guest} is called {result} and is on {moved[guest]}"
         for guest, result in results.items()
         if (result in ("migrated", "already_there")) != (moved[guest] == last[guest])
-        and result not in ("cancelled", "skipped")
+        and result not in ("cancelled", "skipped", "refused")
+        and not (result == "failed" and (guest in unwell or any("paused" in name for name in storm.struck)))
     ]
     return found
 
@@ -275,7 +313,10 @@ def run(seed: int, platform: Platform, seen: Counter[str]) -> list[str]:
     """One run; gives its violations and counts the faults that it met."""
     dice = random.Random(f"{seed} {platform}")
     options = dice.choice([[], ["--no-rules-as-ha"]]) if platform == "proxmox" else []
-    voyage = voyage_of(seed, platform, by_ha=platform == "proxmox" and not options)
+    try:
+        voyage = voyage_of(seed, platform, by_ha=platform == "proxmox" and not options)
+    except UnsafePlan as error:
+        return [str(error)]
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
         with voyage.start(platform, folder / "simulator", options) as simulator:

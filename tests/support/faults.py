@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
 from ansible_collections.evenkeel.cluster.tests.support.weather import CALM, connect
@@ -215,3 +216,116 @@ def deferred(simulator: Simulator) -> None:
 def unsuitable(guest: str, host: str) -> Strike:
     """The platform would not take this guest to that host."""
     return lambda simulator: simulator.switches(unsuitable={guest: [_id_of(simulator, host)]})
+
+
+# What reads measured loads, and what was done before.
+STATISTICS = {
+    "proxmox": "GET /nodes/{node}/rrddata",
+    "vmmanager": "GET /vm/v3/node/{id}/metrics",
+}
+HISTORY = {
+    "proxmox": "GET /nodes/{node}/tasks",
+    "vmmanager": "GET /vm/v3/host/{id}/history",
+}
+
+
+def paused(guest: str) -> Strike:
+    """Somebody pauses a guest: it holds its memory all the same."""
+    return lambda simulator: simulator.change_guest(guest, run_state="paused")
+
+
+def shut_down(guest: str) -> Strike:
+    """Somebody shuts a guest down."""
+    return lambda simulator: simulator.change_guest(guest, power="stopped")
+
+
+def left_on_target(guest: str, power: str, *, lock: bool = False) -> Strike:
+    """The migration of a guest fails when it is on its target already: it runs there, is paused or stopped,
+    and may keep its lock.
+    """
+
+    def strike(simulator: Simulator) -> None:
+        if _platform(simulator) == "proxmox":
+            left = {"guest": guest, "power": power, "lock": lock, "error": "migration aborted", "count": 1}
+            simulator.switches(break_migrations=[left])
+        else:
+            word = {"running": "MOVED", "paused": "MOVED_PAUSED", "stopped": "MOVED_STOPPED"}[power]
+            simulator.switches(fail_migrations=[{"guest": guest, "error": word, "count": 1}])
+
+    return strike
+
+
+def paused_on_arrival(guest: str) -> Strike:
+    """The task is complete, and the guest is paused on its target."""
+    return lambda simulator: simulator.switches(
+        fail_migrations=[{"guest": guest, "error": "PAUSED", "count": 1}]
+    )
+
+
+def host_dies_with_its_tasks(host: str) -> Strike:
+    """What runs on it never ends, as far as the platform tells."""
+
+    def strike(simulator: Simulator) -> None:
+        simulator.switches(stale_tasks=True)
+        simulator.change_host(host, status="offline")
+
+    return strike
+
+
+def in_state(host: str, state: str) -> Strike:
+    """A node in a state that has no plain word."""
+    return lambda simulator: simulator.change_host(host, state=state)
+
+
+def refused(guest: str, host: str) -> Strike:
+    """vCenter's own check objects."""
+    objection = {"guest": guest, "host": host, "message": "the adapter is not supported"}
+    return lambda simulator: simulator.switches(refuse_migrations=[objection])
+
+
+def enters_maintenance(host: str) -> Strike:
+    """Somebody has asked vCenter to take a host out of service, and gives up after a while."""
+
+    def wait(simulator: Simulator) -> None:
+        with suppress(EvenKeelError, OSError), closing(connect(simulator.connection)) as somebody:
+            somebody.set_maintenance(host, on=True, timeout=1.0)  # type: ignore[attr-defined]
+
+    return lambda simulator: threading.Thread(target=wait, args=(simulator,), daemon=True).start()
+
+
+def no_statistics(simulator: Simulator) -> None:
+    """No load is told any more."""
+    if _platform(simulator) == "vcenter":
+        simulator.switches(no_statistics=["*"])
+    else:
+        failing(STATISTICS, 500, 1000)(simulator)
+
+
+def no_history(simulator: Simulator) -> None:
+    """What was done before can't be read for a while."""
+    failing(HISTORY, 500, 4)(simulator)
+
+
+def clock_is_wrong(seconds: float) -> Strike:
+    def strike(simulator: Simulator) -> None:
+        name = "clock_skew_seconds" if _platform(simulator) == "vcenter" else "skew_seconds"
+        simulator.switches(**{name: seconds})
+
+    return strike
+
+
+def node_hangs(host: str) -> Strike:
+    """A node that corosync sees and whose daemons do not answer, for a while."""
+
+    def strike(simulator: Simulator) -> None:
+        simulator.switches(hung_nodes=[host], hang_seconds=0.4)
+        _later(simulator, 1.0, hung_nodes=[])
+
+    return strike
+
+
+def one_call_is_slow(guest: str) -> Strike:
+    """What is asked about one guest takes long."""
+    return lambda simulator: simulator.switches(
+        slow_calls=[{"call": "*", "object": guest, "seconds": 0.4, "count": 6}]
+    )

@@ -61,10 +61,33 @@ CALM: Mapping[str, object] = {
     "migration_seconds": MIGRATION_SECONDS,
 }
 CALM_MORE: Mapping[str, Mapping[str, object]] = {
-    "vcenter": {},
-    "proxmox": {"quorate": True, "ha_refuse": [], "ticket_seconds": 7200, "auth_delay_seconds": 0},
-    "vmmanager": {"asleep_requests": 0, "listing_seconds": 0, "defer_seconds": 0, "unsuitable": {}},
+    "vcenter": {"refuse_migrations": [], "no_statistics": [], "clock_skew_seconds": 0},
+    "proxmox": {
+        "quorate": True,
+        "ha_refuse": [],
+        "ticket_seconds": 7200,
+        "auth_delay_seconds": 0,
+        "break_migrations": [],
+        "hung_nodes": [],
+    },
+    "vmmanager": {
+        "asleep_requests": 0,
+        "listing_seconds": 0,
+        "defer_seconds": 0,
+        "unsuitable": {},
+        "stale_tasks": False,
+        "skew_seconds": 0,
+        "slow_calls": [],
+    },
 }
+# What a guest has that runs and that nothing holds.
+_PLAIN: Mapping[str, Mapping[str, object]] = {
+    "vcenter": {},
+    "proxmox": {"run_state": None, "lock": None},
+    "vmmanager": {"run_state": None},
+}
+LEFT_LOCK_SECONDS = 5.0
+"""Longer than anything keeps a guest busy here."""
 # As the simulated VMmanager names it.
 MEASURED = Metric(of="node", metric="memory", target="ram_used", unit="bytes", interval="1hour")
 
@@ -213,12 +236,14 @@ def carry_out(
 
 
 def settle(simulator: launch.Simulator) -> dict[str, Any]:
-    """The state once nothing is under way any more."""
-    alarm = time.monotonic() + 30
+    """The state once nothing is under way any more. A lock that stays is one that nothing will release."""
+    alarm, since = time.monotonic() + 30, time.monotonic()
     while time.monotonic() < alarm:
         state = simulator.state()
-        held = [guest for guest in state["guests"].values() if guest.get("lock")]
-        if not held and all(move["state"] != "running" for move in state["migrations"]):
+        held = any(guest.get("lock") for guest in state["guests"].values())
+        if any(move["state"] == "running" for move in state["migrations"]):
+            since = time.monotonic()
+        elif not held or time.monotonic() - since > LEFT_LOCK_SECONDS:
             return state
         time.sleep(0.03)
     raise AssertionError(f"something is still under way: {simulator.state()['migrations']}")
@@ -227,10 +252,16 @@ def settle(simulator: launch.Simulator) -> dict[str, Any]:
 def clear_up(simulator: launch.Simulator, voyage: Voyage) -> None:
     """The weather ends: faults are over, hosts are back, and who was moved elsewhere too."""
     simulator.switches(**CALM, **CALM_MORE[simulator.connection.platform])
+    platform = simulator.connection.platform
     for host, state in simulator.state()["hosts"].items():
         if state["status"] != "online" or state["maintenance"]:
             simulator.change_host(host, status="online", maintenance=False)
+        if platform == "vmmanager":
+            simulator.change_host(host, state=None)
+    plain = _PLAIN[platform]
     for guest, state in settle(simulator)["guests"].items():
+        if plain or state["power"] != "running":
+            simulator.change_guest(guest, power="running", **plain)
         if state["host"] not in (voyage.places[guest], voyage.goal[guest]):
             simulator.change_guest(guest, host=voyage.places[guest])
 
