@@ -80,7 +80,7 @@ class _Link:
 
 
 class Session:
-    """A session with the cluster. In `concurrently`, only `get` may be called."""
+    """A session with the cluster. In `concurrently`, only what reads may be called."""
 
     def __init__(self, connection: ProxmoxConnection) -> None:
         if MISSING is not None:
