@@ -182,8 +182,8 @@ class Policy:
     ] = 86_400
     may_stay: Annotated[
         Selector,
-        "guests that may stay on a host that is to be emptied: they are not moved from it, and do not keep it "
-        "from counting as emptied",
+        "guests that may stay on a host that is to be emptied: they are not moved from it, and do not keep "
+        "it from counting as emptied",
     ] = field(default_factory=Selector)
     shut_down: Annotated[
         Selector,

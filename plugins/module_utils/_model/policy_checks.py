@@ -89,6 +89,8 @@ def check(policy: Policy) -> None:
         check_rule_spec(spec, f"policy.rules[{index}]")
     for name in ("sources", "targets", "guests"):
         check_regex(getattr(policy.exclude, name).regex, f"policy.exclude.{name}.regex")
+    for name in ("may_stay", "shut_down"):
+        check_regex(getattr(policy, name).regex, f"policy.{name}.regex")
     for index, reserve in enumerate(policy.reserves):
         _check_selector(reserve.hosts, f"policy.reserves[{index}].hosts")
     for index, priority in enumerate(policy.priorities):

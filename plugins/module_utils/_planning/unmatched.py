@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .._model.policy import Policy
 from .._model.presets import PRESETS
@@ -17,14 +17,17 @@ from .rules import groups, least_members
 from .select import WILDCARDS, select_guests, select_hosts
 
 
-def inspected(snapshot: Snapshot, policy: Policy) -> tuple[str, ...]:
-    """What of the policy matches nothing, in sentences.
+def inspected(
+    snapshot: Snapshot, policy: Policy, hosts: Iterable[tuple[str, Selector]] = ()
+) -> tuple[str, ...]:
+    """What of the policy matches nothing, in sentences; `hosts` are more selectors of hosts, with the field
+    that each is in.
 
     Raises PlanningError where the policy selects by facts that were not read, and, with strict_selectors,
     where anything matches nothing.
     """
     _refuse_hidden(snapshot, policy)
-    found = [*_selectors(snapshot, policy), *_rules(snapshot, policy)]
+    found = [*_selectors(snapshot, policy, hosts), *_rules(snapshot, policy)]
     if found and policy.strict_selectors:
         field, text = found[0]
         more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
@@ -81,15 +84,18 @@ def _refuse_hidden(snapshot: Snapshot, policy: Policy) -> None:
             )
 
 
-def _selectors(snapshot: Snapshot, policy: Policy) -> Iterator[tuple[str, str]]:
+def _selectors(
+    snapshot: Snapshot, policy: Policy, more: Iterable[tuple[str, Selector]]
+) -> Iterator[tuple[str, str]]:
     guests = {word for guest in snapshot.guests for word in (guest.id, guest.name)}
     for field, selector in guest_selectors(policy):
         for part, value, alone in parts(selector):
             exact = part == "names" and not WILDCARDS & set(value)
             if not (value in guests if exact else select_guests(snapshot.guests, alone)):
                 yield f"{field}.{part}", f"{value!r} matches no guest"
-    for field, selector in host_selectors(policy):
+    for field, selector in (*host_selectors(policy), *more):
         for part, value, alone in parts(selector):
+            # An exact name that no host has is an error of its own.
             if not select_hosts(snapshot.hosts, alone, f"{field}.{part}"):
                 yield f"{field}.{part}", f"{value!r} matches no host"
 

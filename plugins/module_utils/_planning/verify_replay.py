@@ -207,7 +207,7 @@ class Replay:
         first. Where some were, others may be, as long as no host comes to have more of them than one had at
         first, and no more are together in the end.
         """
-        if len({self.guests[guest].host for guest in members}) < len(members):
+        if len({self._home(guest) for guest in members}) < len(members):
             yield from self._crowd_defects(rule, members)
             return
         stays: dict[str, list[tuple[str, int | None, int | None]]] = {}
@@ -228,19 +228,22 @@ class Replay:
                         yield f"rule {rule.name}: {one} and {other} can meet on {host}"
 
     def _crowd_defects(self, rule: Rule, members: Sequence[str]) -> Iterable[str]:
-        first = Counter(self.guests[guest].host for guest in members)
+        first = Counter(self._home(guest) for guest in members)
         last = Counter(
-            self.migrations[self.hops[guest][-1]].target if guest in self.hops else self.guests[guest].host
+            self.migrations[self.hops[guest][-1]].target if guest in self.hops else self._home(guest)
             for guest in members
         )
         if sum(n * (n - 1) for n in last.values()) > sum(n * (n - 1) for n in first.values()):
             yield f"rule {rule.name}: more of its guests end up together"
         own = {index for guest in members for index in self.hops.get(guest, ())}
-        most = max(first.values())
+        # One that is being migrated is still where it was.
+        leaving = (guest for guest in members if self._home(guest) != self.guests[guest].host)
+        present = first + Counter(self.guests[guest].host for guest in leaving)
+        most = max(present.values())
         for host in {self.migrations[index].target for index in own}:
             gains = {index: 1.0 for index in own if self.migrations[index].target == host}
             reliefs = {index: 1.0 for index in own if self.migrations[index].source == host}
-            peak = first[host] + self.worst(gains, reliefs)
+            peak = present[host] + self.worst(gains, reliefs)
             if peak > most + TOLERANCE:
                 yield f"rule {rule.name}: {host} can come to have {peak:g} of its guests, and {most} was most"
 

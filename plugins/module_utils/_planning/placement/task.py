@@ -71,6 +71,7 @@ class _Builder:
         self.coming = [index for index, item in enumerate(new) if item.known is None]
         self.index = {new[index].guest.id: index for index in self.coming}
         self.homes = self._homes()
+        self.names = {guest.id: guest.name for guest in world.snapshot.guests}
         self.leaving = {guest.id: source for guest, source, _target in arriving(world.snapshot)}
         self._unfit: dict[tuple[object, ...], list[Reason | None]] = {}
 
@@ -246,7 +247,8 @@ class _Builder:
                 for other in self.bound.apart.get(self.new[guest].guest.id, ()):
                     if other in self.homes:
                         hosts = {self.homes[other], self.leaving.get(other, self.homes[other])}
-                        _refuse(refused[number], hosts, "anti-affinity", f"guest {other} is there")
+                        name = self.names.get(other, other)
+                        _refuse(refused[number], hosts, "anti-affinity", f"guest {name} is there")
                     elif other in self.index:
                         foe = unit_of[self.index[other]]
                         foes[number].add(foe)

@@ -8,13 +8,14 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..._model.errors import InputError
 from ..._model.placement import ClusterTried, Placement
 from ..._model.placement_request import PlacementRequest
 from ..._model.plan import Plan
+from ..._model.selector import Selector
 from ..._model.snapshot import Snapshot
 from ..errors import PlanningError
 from ..remarks import unseen
@@ -76,7 +77,7 @@ def place(snapshots: Sequence[Snapshot], request: PlacementRequest) -> Placement
 
 def place_in(snapshot: Snapshot, request: PlacementRequest) -> Placement:
     """The answer for one cluster."""
-    unmatched = inspected(snapshot, request.policy)
+    unmatched = inspected(snapshot, request.policy, _selectors(request))
     where = world(snapshot, request)
     new = asked(where.snapshot, request)
     what = task(where, request, new, bonds(where, request, new))
@@ -88,6 +89,15 @@ def place_in(snapshot: Snapshot, request: PlacementRequest) -> Placement:
     check(outcome.room, request)
     found = answer(what, request, outcome.room, outcome.choices, outcome.plan, proven=outcome.proven)
     return replace(found, notes=(*found.notes, *unseen(snapshot), *unmatched))
+
+
+def _selectors(request: PlacementRequest) -> Iterator[tuple[str, Selector]]:
+    """The selectors of hosts that the request has besides its policy."""
+    for index, facts in enumerate(request.hosts):
+        yield f"request.hosts[{index}].hosts", facts.hosts
+    for index, wanted in enumerate(request.vms):
+        if wanted.hosts is not None:
+            yield f"request.vms[{index}].hosts", wanted.hosts
 
 
 def _placed(what: Task, request: PlacementRequest) -> Outcome:
