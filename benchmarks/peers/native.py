@@ -22,7 +22,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from ansible_collections.evenkeel.cluster.benchmarks.peers import report
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
@@ -39,10 +39,14 @@ WEIGHTS: Final = tuple(weight / 18 for weight in (1, 2, 5, 10))
 DIGITS: Final = 12
 KINDS: Final = ("affinity", "anti_affinity", "host_affinity")
 SPREAD: Final = 20
+COMMON: Final = Shape(skew=12.0, broken=0.0, fixed=0.0)
 CLUSTERS: Final = (
-    Shape(hosts=8, guests=120, seed=1, skew=12.0, fill=0.5, broken=0.0, fixed=0.0),
-    Shape(hosts=8, guests=200, seed=2, skew=12.0, fill=0.5, broken=0.0, fixed=0.0),
-    Shape(hosts=16, guests=500, seed=3, skew=12.0, fill=0.5, broken=0.0, fixed=0.0),
+    replace(COMMON, hosts=3, guests=24, seed=4, fill=0.5),
+    replace(COMMON, hosts=4, guests=60, seed=6, fill=0.4),
+    replace(COMMON, hosts=8, guests=120, seed=1, fill=0.5),
+    replace(COMMON, hosts=8, guests=200, seed=2, fill=0.5),
+    replace(COMMON, hosts=8, guests=200, seed=7, fill=0.5, mixed=True),
+    replace(COMMON, hosts=16, guests=500, seed=3, fill=0.5),
 )
 
 
@@ -59,6 +63,24 @@ class Settings:
     method: Literal["bruteforce", "topsis"] = "bruteforce"
     load: Literal["dynamic", "static"] = "dynamic"
     scaled: bool = True
+
+    @classmethod
+    def of(cls, crs: Mapping[str, Any], *, scaled: bool = True) -> Settings:
+        """From the crs options of a datacenter; threshold and margin may be shares or percent."""
+        name, usual = "ha-auto-rebalance", cls()
+        return cls(
+            threshold=_share(crs.get(f"{name}-threshold", usual.threshold)),
+            margin=_share(crs.get(f"{name}-margin", usual.margin)),
+            hold_rounds=int(crs.get(f"{name}-hold-duration", usual.hold_rounds)),
+            method="topsis" if crs.get(f"{name}-method") == "topsis" else "bruteforce",
+            load="static" if crs.get("ha") == "static" else "dynamic",
+            scaled=scaled,
+        )
+
+
+def _share(value: object) -> float:
+    number = float(str(value))
+    return number / 100 if number > 1 else number
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,7 +382,8 @@ def main() -> None:
     asked = parser.parse_args()
     given = [(path.stem, Snapshot.from_json(json.loads(path.read_text()))) for path in asked.snapshots]
     clusters = given or [
-        (f"{shape.hosts} × {shape.guests}, seed {shape.seed}", generate(shape)) for shape in CLUSTERS
+        (f"{shape.hosts} × {shape.guests}{', hosts of three sizes' if shape.mixed else ''}", generate(shape))
+        for shape in CLUSTERS
     ]
     table = lines([beside(name, snapshot) for name, snapshot in clusters])
     print(table, end="")

@@ -304,13 +304,7 @@ def as_native(test: ha_files.Case) -> Iterator[tuple[str, bool]]:
     """Whether benchmarks/peers/native.py makes the migrations that the tests expect of the balancer. In these
     tests the imbalance is not scaled yet.
     """
-    settings = Settings(
-        threshold=test.crs.get("ha-auto-rebalance-threshold", 0.3),
-        margin=test.crs.get("ha-auto-rebalance-margin", 0.1),
-        method=test.crs.get("ha-auto-rebalance-method", "bruteforce"),
-        load="dynamic" if test.crs.get("ha") == "dynamic" else "static",
-        scaled=False,
-    )
+    settings = Settings.of(test.crs, scaled=False)
     for number, situation in enumerate(test.situations, 1):
         if situation.kind == "rebalance":
             run = balance(snapshot_of(test, situation.before), settings)

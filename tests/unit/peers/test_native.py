@@ -129,6 +129,15 @@ def test_no_guest_goes_where_a_rule_forbids_it_or_to_a_node_in_maintenance() -> 
     assert moves(cluster({"a": "n1", "b": "n1"}, maintenance=["n2"])) == [(("a",), "n3")]
 
 
+def test_settings_are_read_from_the_options_of_a_datacenter_in_shares_or_percent() -> None:
+    assert Settings.of({}) == Settings()
+    crs = {"ha": "static", "ha-auto-rebalance-threshold": 40, "ha-auto-rebalance-margin": 0.2}
+    more = {"ha-auto-rebalance-hold-duration": 5, "ha-auto-rebalance-method": "topsis"}
+    assert Settings.of({**crs, **more}, scaled=False) == Settings(
+        threshold=0.4, margin=0.2, hold_rounds=5, method="topsis", load="static", scaled=False
+    )
+
+
 def test_topsis_levels_the_same_cluster() -> None:
     snapshot = cluster({"a": "n1", "b": "n1", "c": "n1"})
     run = balance(snapshot, Settings(method="topsis", threshold=0.0, margin=0.0))
