@@ -372,6 +372,21 @@ def test_a_property_that_fails_is_named_and_the_rest_is_read(simulator: Simulate
     assert "guest one: config.hardware.device (SystemError)" in texts
 
 
+def test_what_the_account_does_not_see_is_missed_by_name_and_never_forgotten(simulator: Simulate) -> None:
+    one = clusters.guest("one", "a", networks=("dmz",), pool="shop")
+    cluster = clusters.cluster(
+        (clusters.host("a"), clusters.host("b", networks=("lan",))), (one, clusters.guest("two", "a"))
+    )
+    hidden = ["network-dc0/dmz", "resgroup-domain-c1-shop", "datastore-dc0/san"]
+    snapshot = read(simulator("vcenter", cluster, hidden=hidden))
+    one = guest_of(snapshot, "one")
+    assert set(one.networks) <= set(host_of(snapshot, "a").networks)
+    assert not set(one.networks) & set(host_of(snapshot, "b").networks)
+    assert (one.pool, one.blockers) == (None, ("local_disk",))
+    assert [notice.hides for notice in snapshot.notices] == [("networks",), ("datastores",), ("pools",)]
+    assert "1 resource pools" in snapshot.notices[2].text
+
+
 def test_an_image_on_a_datastore_goes_along_to_hosts_that_have_it(simulator: Simulate) -> None:
     stores = {"san": clusters.SAN, "isos": HostDatastore(shared=True, capacity=GIB, free=GIB)}
     cluster = clusters.cluster(

@@ -192,6 +192,6 @@ def _datastore(host: str, found: Found, inventory: Inventory) -> HostDatastore:
 
 
 def networks(found: Found, inventory: Inventory) -> tuple[str, ...]:
-    """Of a host or a guest."""
+    """Of a host or a guest. One that the account does not see is known by its reference."""
     names = inventory.network_names
-    return tuple(names[identity] for identity in found.items("network") if identity in names)
+    return tuple(names.get(identity, identity) for identity in found.items("network"))

@@ -92,7 +92,8 @@ class Inventory:
     """What the property collector found, by reference. `config` is the cluster's ClusterConfigInfoEx.
 
     `unseen` are hosts and guests that others refer to and that were not found; `homeless` are guests whose
-    host vCenter did not say. `unusable` says why a host can't use a datastore, by datastore and host.
+    host vCenter did not say. `unusable` says why a host can't use a datastore, by datastore and host. Guests
+    are in `hidden_pools`, but the account does not see these.
     """
 
     config: Element | None
@@ -107,6 +108,7 @@ class Inventory:
     tasks: Mapping[str, Found]
     homeless: tuple[Found, ...]
     unusable: Mapping[str, Mapping[str, str]]
+    hidden_pools: frozenset[str]
 
     def name(self, host: str) -> str:
         """The name of a host, for people."""
@@ -141,6 +143,10 @@ def read_inventory(session: Session, place: ClusterPlace) -> Inventory:
         pool_names=_names(pools),
         tasks=kinds.get("Task", {}),
         homeless=tuple(guest for guest in guests.values() if guest.text("runtime.host") is None),
+        hidden_pools=frozenset(
+            pool for guest in guests.values() if (pool := guest.text("resourcePool")) is not None
+        )
+        - {cluster.text("resourcePool"), *kinds.get("ResourcePool", ())},
         unusable={
             identity: reasons
             for identity, datastore in datastores.items()

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from ..._model.moments import written
-from ..._model.snapshot import ClusterRef, Notice, Snapshot
+from ..._model.snapshot import ClusterRef, HiddenFact, Notice, Snapshot
 from .clusters import ClusterPlace, plain
 from .features import Features
 from .guests import Surroundings, guest_of
@@ -73,6 +73,7 @@ def snapshot_of(
             *_move_notices(inventory, moves),
             *_load_notices(inventory, loads, window_seconds),
             *_read_notices(inventory),
+            *_hidden_notices(inventory),
         ),
     )
 
@@ -147,4 +148,28 @@ def _read_notices(inventory: Inventory) -> Iterator[Notice]:
                 text=f"vCenter could not read of {kind} {name}: {lost}",
                 hosts=(name,) if kind == "host" else (),
                 guests=(name,) if kind == "guest" else (),
+            )
+
+
+def _hidden_notices(inventory: Inventory) -> Iterator[Notice]:
+    """What hosts and guests refer to and the account does not see."""
+    hosts, guests = inventory.hosts.values(), inventory.guests.values()
+    networks = {network for found in (*hosts, *guests) for network in found.items("network")}
+    datastores = {datastore for host in hosts for datastore in host.items("datastore")}
+    hidden: tuple[tuple[HiddenFact, str, Collection[str], str], ...] = (
+        ("networks", "networks", networks - inventory.network_names.keys(), "are named by their references"),
+        (
+            "datastores",
+            "datastores",
+            datastores - inventory.datastores.keys(),
+            "keep the guests on them where they are",
+        ),
+        ("pools", "resource pools", inventory.hidden_pools, "hold guests that seem to be in none"),
+    )
+    for fact, word, unseen, meaning in hidden:
+        if unseen:
+            yield Notice(
+                text=f"the account does not see {len(unseen)} {word}, which {meaning}. Give it the role "
+                f"Read-only on the {word}",
+                hides=(fact,),
             )
