@@ -165,7 +165,7 @@ def test_hosts_that_do_not_answer_are_all_named(simulator: Simulate) -> None:
 
 
 def test_a_host_that_goes_away_while_we_read_is_replaced_by_the_next(simulator: Simulate) -> None:
-    first = simulator("proxmox", clusters.mixed("9.2"), latency_seconds=0.03)
+    first = simulator("proxmox", clusters.mixed("9.2"), latency_seconds=0.2)
     second = simulator("proxmox", clusters.mixed("9.2"))
     hosts = (f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}")
     both = Path(first.ca_path).parent / "both.pem"
