@@ -365,8 +365,9 @@ def test_rules_take_a_migration_under_way_as_done_and_keep_away_from_what_it_lea
     result = plan(snapshot, Policy(goal="rules"))
     # It meets a on h2: a leaves, and not for h1, where m still is.
     assert places(result) == {"a": "h3"}
-    wrong = replace(result, migrations=(replace(result.migrations[0], target="h1"),))
-    assert "can meet on h1" in verify(snapshot, Policy(goal="rules"), snapshot.rules, wrong, Barred())[0]
+    apart = with_guest(snapshot, "a", host="h3")
+    wrong = replace(result, migrations=(replace(result.migrations[0], source="h3", target="h1"),))
+    assert "can meet on h1" in verify(apart, Policy(goal="rules"), apart.rules, wrong, Barred())[0]
     again = replace(
         result,
         migrations=(
