@@ -215,7 +215,8 @@ class Orders:
 
     def _is_safe(self, rule: Rule, at: Mapping[str, str], after: Mapping[str, str], guest: str) -> bool:
         """What held goes on holding, and what is broken is never worse than at the beginning."""
-        if guest not in rule.guests or frozenset(rule.guests) in self.ties:
+        tied = rule.kind == "affinity" and frozenset(rule.guests) in self.ties
+        if guest not in rule.guests or tied:
             return True
         if rule.kind.startswith("host_"):
             wanted = [
@@ -223,4 +224,6 @@ class Orders:
             ]
             return wanted[1] or not wanted[0]
         before, then = degree(rule, at, self.snapshot), degree(rule, after, self.snapshot)
-        return then == 0 if before == 0 else then <= self.start_degree[rule.name]
+        # Guests that go one after the other may be evenly spread half way.
+        holds = before == 0 and (rule.kind != "even_spread" or not self.start_degree[rule.name])
+        return then == 0 if holds else then <= self.start_degree[rule.name]

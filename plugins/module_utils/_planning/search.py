@@ -16,6 +16,7 @@ from .mend import clear, mend, squeeze, unplaced
 from .moves import go_home
 from .problem import SETTLED, Problem
 from .state import APART_AT_HOME, State
+from .thrift import economise
 
 
 def solve(
@@ -46,6 +47,8 @@ def solve(
     if levels:
         into_band(state, dice, budget, spent)
     _settle(state)
+    if levels:
+        economise(state, policy.effort)
     if policy.engine == "exact" and policy.goal in ("spread", "rules"):
         refine(state, policy.max_migrations, spent)
     return state
