@@ -76,7 +76,10 @@ class Watcher:
         )
 
     def settle(self, now: ClusterNow) -> None:
-        """Correct what turned out otherwise: a task that was cancelled or called failed may go on."""
+        """Correct what turned out otherwise: a task that was cancelled or called failed may go on.
+
+        A guest that is on its target and stopped, paused or still locked has not arrived well.
+        """
         for outcome in self._ledger.outcomes():
             guest = now.guests.get(outcome.guest.id)
             is_there = guest is not None and guest.host == outcome.target
@@ -85,7 +88,7 @@ class Watcher:
                 if step is not None:
                     self._ledger.correct(outcome.step, f"the platform moved it along with step {step}")
             elif outcome.result in ("failed", "cancelled"):
-                if is_there:
+                if guest is not None and is_there and guest.is_well:
                     self._ledger.correct(outcome.step, f"it arrived after all, though: {outcome.why}")
                 there = {other for other, state in now.guests.items() if state.host == outcome.target}
                 self._ledger.brought(outcome.step, there)

@@ -32,11 +32,19 @@ class MigrationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestNow:
-    """A guest at this moment. `busy` names the task or lock that holds it; None when it is free."""
+    """A guest at this moment. `busy` names the task or lock that holds it; None when it is free. `run_state`
+    is the platform's own word where `power` says too little, such as paused.
+    """
 
     host: str
     power: Literal["running", "stopped", "suspended", "unknown"]
     busy: str | None = None
+    run_state: str | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it simply runs, and nothing holds it."""
+        return self.power == "running" and self.run_state is None and self.busy is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,9 @@ class RehearsalPlatform:
         return ClusterNow(
             cluster=snapshot.cluster.id,
             guests={
-                guest.id: GuestNow(host=guest.host, power=guest.power, busy=_busy(guest))
+                guest.id: GuestNow(
+                    host=guest.host, power=guest.power, busy=_busy(guest), run_state=guest.run_state
+                )
                 for guest in snapshot.guests
                 if guest.id in wanted
             },

@@ -237,8 +237,8 @@ def test_looking_sees_places_tasks_and_maintenance(simulator: Simulate) -> None:
     assert now.cluster == "1"
     assert now.guests == {
         "100": GuestNow(host="1", power="running"),
-        "101": GuestNow(host="1", power="running"),
-        "102": GuestNow(host="2", power="suspended"),
+        "101": GuestNow(host="1", power="running", run_state="paused"),
+        "102": GuestNow(host="2", power="suspended", run_state="saved"),
     }
     assert [now.hosts[name].active for name in ("1", "2", "3")] == [False, False, False]
     served.change_host("1", schedulable=True)

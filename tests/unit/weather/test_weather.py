@@ -59,6 +59,7 @@ LETTERS = {
 }
 ALL, PROXMOX, VCENTER = ("vcenter", "proxmox", "vmmanager"), ("proxmox",), ("vcenter",)
 VMMANAGER = ("vmmanager",)
+BOTH, CLOCKED = ("proxmox", "vmmanager"), ("vcenter", "vmmanager")
 WELL = "m m m m"
 ALWAYS = dict.fromkeys((BEFORE, EARLY, LATE, UNSEEN), WELL)
 
@@ -93,8 +94,8 @@ FAULTS = (
     Fault("tasks are listed late", faults.listed_late, {BEFORE: WELL}, VMMANAGER),
     Fault("starts are cut off and listed late", faults.listed_late_and_cut_off, {BEFORE: WELL}, VMMANAGER),
     Fault("tasks are deferred", faults.deferred, {BEFORE: WELL}, VMMANAGER),
-    Fault("a target does not suit", faults.unsuitable("101", "h2"), {BEFORE: "s m s m"}, VMMANAGER),
-    Fault("what waits gets unsuited", faults.unsuitable("109", "h1"), {EARLY: "m m s m"}, VMMANAGER),
+    Fault("a target does not suit", faults.unsuitable("101", "h2"), {BEFORE: "r m s m"}, VMMANAGER),
+    Fault("what waits gets unsuited", faults.unsuitable("109", "h1"), {EARLY: "m m r m"}, VMMANAGER),
     Fault("a start meets 595", faults.failing(STARTING, 595, 1), ALWAYS, PROXMOX),
     Fault("a start meets 596", faults.failing(STARTING, 596, 1), ALWAYS, PROXMOX),
     Fault("a start meets 599", faults.failing(STARTING, 599, 1), ALWAYS, PROXMOX),
@@ -140,6 +141,32 @@ FAULTS = (
     ),
     Fault("a task only says OK", faults.migration_fails("101", error="OK"), {BEFORE: "f m s m"}),
     Fault("a migration fails", faults.migration_fails("101"), {BEFORE: "f m s m"}),
+    Fault("it fails and runs there", faults.left_on_target("101", "running"), {BEFORE: WELL}, VMMANAGER),
+    Fault("it fails and runs there", faults.left_on_target("101", "running"), {BEFORE: "m m s m"}, PROXMOX),
+    Fault("it fails and stops there", faults.left_on_target("101", "stopped"), {BEFORE: "f m s m"}, BOTH),
+    Fault("it fails and is paused there", faults.left_on_target("101", "paused"), {BEFORE: "f m s m"}, BOTH),
+    Fault("it is paused there", faults.paused_on_arrival("101"), {BEFORE: "f m s m"}, VMMANAGER),
+    Fault("somebody pauses a guest", faults.paused("101"), {BEFORE: "r m s m"}, VMMANAGER),
+    Fault("somebody pauses a guest", faults.paused("101"), {BEFORE: WELL}, PROXMOX),
+    Fault("somebody shuts a guest down", faults.shut_down("109"), {BEFORE: "m m s m", EARLY: "m m s m"}),
+    Fault("the check refuses", faults.refused("101", "h2"), {BEFORE: "r m s m"}, VCENTER),
+    Fault("the clock is ahead", faults.clock_is_wrong(10_800), {BEFORE: WELL, EARLY: WELL}, CLOCKED),
+    Fault("the clock is behind", faults.clock_is_wrong(-10_800), {BEFORE: WELL, EARLY: WELL}, CLOCKED),
+    Fault("a node hangs for a while", faults.node_hangs("h2"), {BEFORE: WELL, EARLY: WELL}, PROXMOX),
+    Fault("one call is slow", faults.one_call_is_slow("101"), {BEFORE: WELL, EARLY: WELL}, VMMANAGER),
+    Fault("no load is told", faults.no_statistics, {BEFORE: WELL, EARLY: WELL}),
+    Fault(
+        "a target enters maintenance",
+        faults.in_state("1", "entering_maintenance"),
+        {EARLY: "m m s m"},
+        VMMANAGER,
+    ),
+    Fault(
+        "a source dies and its tasks stay",
+        faults.host_dies_with_its_tasks("1"),
+        {EARLY: "f f s m"},
+        VMMANAGER,
+    ),
     Fault("a guest is busy for a moment", faults.busy("101", 0.5), {BEFORE: WELL}),
     Fault("a guest is busy for long", faults.busy("101", 3), {BEFORE: "s m s m"}),
     Fault("a guest waits while it is busy", faults.busy("109", 0.5), {EARLY: WELL}),
@@ -254,7 +281,9 @@ def run_in(calm: Calm, fault: Fault, platform: str, moment: str) -> bool:
         assert arrived or step.result not in ("migrated", "already_there"), step
         # A task that was cancelled may go on when nobody looks any more.
         late = step.result == "failed" and step.why.startswith("ran out of")
-        assert not arrived or late or step.result not in ("failed", "skipped", "refused"), step
+        guest = after["guests"][step.guest.id]
+        unwell = guest["power"] != "running" or guest.get("run_state") or fault.name.endswith("paused there")
+        assert not arrived or late or unwell or step.result not in ("failed", "skipped", "refused"), step
         assert step.why or step.result in ("migrated", "already_there"), step
     again_in_peace(simulator, voyage, after)
     return True

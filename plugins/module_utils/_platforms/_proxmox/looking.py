@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..protocol import ClusterNow, GuestNow, HostNow
 from .answers import Row, rows, whole
 from .cluster import Membership, Resources
-from .guests import id_of, power_of
+from .guests import id_of, power_of, run_state_of
 from .ha import BROKEN, BUSY, NodeStates
 from .hosts import in_maintenance, status_of
 from .session import Session
@@ -58,6 +58,7 @@ class Looking:
                 host=str(entry.get("node")),
                 power=power_of(entry, node_online=entry.get("node") not in away),
                 busy=busy.get(id_of(entry)),
+                run_state=run_state_of(entry),
             )
             for entry in entries
         }

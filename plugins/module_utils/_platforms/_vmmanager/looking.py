@@ -19,7 +19,7 @@ from ..protocol import ClusterNow, GuestNow
 from .answers import Row, reference
 from .clusters import ClusterPlace
 from .filters import ids
-from .guests import GUESTS, STATES, id_of, node_of, obstacles, power_on
+from .guests import GUESTS, STATES, id_of, node_of, obstacles, power_on, run_state
 from .history import MIGRATION, UNFINISHED, History
 from .lists import Lists
 from .loads import Meter
@@ -65,6 +65,7 @@ class Looker:
                     host=str(node_of(entry)),
                     power=power_on(self.nodes.get(str(node_of(entry)), {}), entry),
                     busy=_state_of(entry) or held.get(guest) or doubtful.get(guest),
+                    run_state=run_state(entry),
                 )
                 for guest, entry in found.items()
             },
