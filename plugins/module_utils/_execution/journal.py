@@ -201,7 +201,11 @@ class Journal:
         self._torn = False
 
     def _trouble(self, what: str, error: OSError) -> JournalError:
-        return JournalError(f"{self._path} can't be {what}: {error.strerror}", where="journal_path")
+        return JournalError(
+            f"{self._path} can't be {what}: {error.strerror}",
+            where="journal_path",
+            hint="Make room there, or name another path",
+        )
 
 
 def _path(text: str | None) -> Path | None:

@@ -20,7 +20,8 @@ from .retrying import Budget
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _EXAMPLE = "https://ci.example.com/hooks/evenkeel"
-_SLOW = Budget(tries=10, first_seconds=5.0, most_seconds=3600.0)
+# More than a day, even where every pause is as short as it may be.
+_SLOW = Budget(tries=64, first_seconds=5.0, most_seconds=3600.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

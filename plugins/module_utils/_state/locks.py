@@ -16,7 +16,7 @@ from .._model.moments import written_at
 from .database import Database, now
 from .errors import LockHeld, LockLost, StateBusy, StateError, StateUnavailable
 from .library import sa
-from .owner import Owner, is_gone
+from .owner import Owner, is_gone, this_process
 from .tables import LOCKS
 
 if TYPE_CHECKING:
@@ -29,11 +29,22 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """Who has a lock, in seconds since 1970: since when, and until when unless it is renewed."""
+    """Who has a lock, in seconds since 1970: since when, and until when unless it is renewed; `alive_until` is
+    that end on the steady clock of the owner's place, None of an older version.
+    """
 
     owner: Owner
     since: float
     until: float
+    alive_until: float | None = None
+
+    def is_over(self, moment: float, place: str, steady: float) -> bool:
+        """Whether it has run out. Where the owner's steady clock is ours too it alone counts: the database's
+        may be set forward or back, and two would work at once, or nobody for long.
+        """
+        if self.alive_until is not None and place and self.owner.place == place:
+            return self.alive_until <= steady
+        return self.until <= moment
 
     def __str__(self) -> str:
         since, until = map(written_at, (self.since, self.until))
@@ -106,7 +117,7 @@ class Lock:
             connection.execute(sa.insert(LOCKS).values(cluster=self.cluster, **self._row(moment, moment)))
         elif found.owner.token == self.owner.token:
             self._write(connection, found, self._row(found.since, moment))
-        elif found.until <= moment or is_gone(found.owner):
+        elif found.is_over(moment, self.owner.place, self._monotonic()) or is_gone(found.owner):
             self._write(connection, found, self._row(moment, moment))
         else:
             return found
@@ -132,6 +143,7 @@ class Lock:
             "place": owner.place,
             "since": since,
             "until": moment + self._seconds,
+            "alive_until": self._monotonic() + self._seconds,
         }
 
     def _write(self, connection: Connection, found: Holding, row: dict[str, Any]) -> None:
@@ -180,9 +192,10 @@ def holder(database: Database, cluster: str) -> Holding | None:
 
     def look(connection: Connection) -> Holding | None:
         found = _holding(connection, cluster)
-        if found is None or found.until <= now(connection) or is_gone(found.owner):
+        if found is None or is_gone(found.owner):
             return None
-        return found
+        over = found.is_over(now(connection), this_process().place, time.monotonic())
+        return None if over else found
 
     return database.transaction(look)
 
@@ -192,4 +205,4 @@ def _holding(connection: Connection, cluster: str) -> Holding | None:
     if row is None:
         return None
     owner = Owner(host=row.host, pid=row.pid, born=row.born, place=row.place, token=row.token)
-    return Holding(owner=owner, since=row.since, until=row.until)
+    return Holding(owner=owner, since=row.since, until=row.until, alive_until=row.alive_until)

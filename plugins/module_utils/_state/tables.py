@@ -42,7 +42,8 @@ if sa is not None:
         sa.Column("recorded_at", sa.Double),
     )
 
-    # One row a cluster that someone works on. Moments are seconds since 1970 on the database's own clock.
+    # One row a cluster that someone works on. Moments are seconds since 1970 on the database's own clock;
+    # `alive_until` is that of `until` on the steady clock of the owner's `place`, which nobody can set.
     LOCKS = sa.Table(
         "cluster_lock",
         METADATA,
@@ -54,6 +55,7 @@ if sa is not None:
         sa.Column("place", sa.Text, nullable=False),
         sa.Column("since", sa.Double, nullable=False),
         sa.Column("until", sa.Double, nullable=False),
+        sa.Column("alive_until", sa.Double),
     )
 
     # One row: how many changes of pools and leases there were. On PostgreSQL its lock is what makes one wait

@@ -310,7 +310,7 @@ def test_the_disk_of_the_journal_fills(cluster: Path, tmp_path: Path, on_failure
     assert outcome.status == "stopped"
     assert "skipped" in results
     assert {migration.why for migration in outcome.migrations if migration.result == "skipped"} == {
-        f"journal_path: {path} can't be written: File too large"
+        f"journal_path: {path} can't be written: File too large. Make room there, or name another path"
     }
     moved = [migration.guest.id for migration in outcome.migrations if migration.result == "migrated"]
     assert [name for name in ("1", "2", "3") if places(cluster)[name] == "b"] == moved

@@ -152,7 +152,8 @@ def test_a_disk_that_fills(tmp_path: Path) -> None:
     journal = begun(path)
     with full_after(path.stat().st_size + 20):
         journal.ended(replace(ENDED, step=3))
-        assert journal.broken == f"journal_path: {path} can't be written: File too large"
+        why = f"journal_path: {path} can't be written: File too large"
+        assert journal.broken == f"{why}. Make room there, or name another path"
         for begin in (lambda: journal.begin(4, AT), journal.goes_home):
             with pytest.raises(JournalError, match="can't be written: File too large"):
                 begin()

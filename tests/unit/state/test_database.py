@@ -85,7 +85,7 @@ def test_opened_again_everything_is_still_there(url: str) -> None:
         with open_database(url) as database:
             count = sqlalchemy.text("SELECT count(*) FROM cluster_lock")
             assert database.transaction(lambda c: c.execute(count).scalar()) == expected  # noqa: B023
-            insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES (:c, '', '', 1, '', '', 0, 0)")
+            insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES (:c, '', '', 1, '', '', 0, 0, NULL)")
             database.transaction(lambda c: c.execute(insert, {"c": f"c{expected}"}))  # noqa: B023
 
 
@@ -115,7 +115,7 @@ def test_a_transaction_that_always_collides_ends_with_an_error(postgresql: Postg
         connection.execute(write)
 
     with open_database(url, retry) as database:
-        insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES ('c', '', '', 1, '', '', 0, 0)")
+        insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES ('c', '', '', 1, '', '', 0, 0, NULL)")
         database.transaction(lambda connection: connection.execute(insert))
         with pytest.raises(StateBusy, match="others got in the way 4 times"):
             database.transaction(read_then_collide)
@@ -124,7 +124,7 @@ def test_a_transaction_that_always_collides_ends_with_an_error(postgresql: Postg
 
 def test_transactions_of_many_processes_are_serialised(url: str) -> None:
     with open_database(url) as database:
-        insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES ('c', '', '', 0, '', '', 0, 0)")
+        insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES ('c', '', '', 0, '', '', 0, 0, NULL)")
         database.transaction(lambda connection: connection.execute(insert))
         in_processes(url, 8, 25)
         select = sqlalchemy.text("SELECT pid FROM cluster_lock")
@@ -200,7 +200,7 @@ def test_which_file_a_url_names() -> None:
 
 def test_who_reads_waits_for_nobody_and_sees_one_state(url: str) -> None:
     count = sqlalchemy.text("SELECT count(*) FROM cluster_lock")
-    insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES ('c', '', '', 0, '', '', 0, 0)")
+    insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES ('c', '', '', 0, '', '', 0, 0, NULL)")
     with open_database(url, Retry(attempts=1)) as writer, open_database(url, Retry(attempts=1)) as reader:
 
         def write_while_somebody_reads(connection: sqlalchemy.Connection) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import (
     Database,
@@ -35,6 +36,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner impo
 )
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PostgreSQL
 
+PATIENCE_SECONDS = 600
 PACKAGE = "ansible_collections.evenkeel.cluster"
 HOLD = f"""
 import sys, time
@@ -91,6 +93,29 @@ def test_whoever_is_refused_learns_who_has_it_and_until_when(url: str, database:
     assert now.owner.pid == process.pid
     assert f"process {process.pid} on {now.owner.host}, since 20" in str(refused.value)
     assert 0 < now.until - time.time() <= 60
+
+
+@pytest.mark.parametrize("jump", [3600, -3600])
+def test_a_clock_that_jumps(url: str, database: Database, jump: int) -> None:
+    """Forward, and whoever has the lock and is alive keeps it; back, and what runs out is free as ever."""
+
+    def leap(seconds: float) -> None:
+        statement = f"UPDATE cluster_lock SET since = since - ({seconds}), until = until - ({seconds})"
+        database.transaction(lambda connection: connection.execute(sqlalchemy.text(statement)))
+
+    with holding(url):
+        leap(jump)
+        assert holder(database, "c") is not None
+        with pytest.raises(LockHeld), cluster_lock(database, "c", this_process()):
+            pass
+    with holding(url, seconds=0.05):
+        leap(jump)
+        with cluster_lock(database, "c", this_process(), wait=PATIENCE_SECONDS):
+            pass
+    # Elsewhere only the clock of the database is the same for all.
+    with holding(url, place="another machine"):
+        leap(3600)
+        assert holder(database, "c") is None
 
 
 def test_clusters_have_locks_of_their_own(url: str, database: Database) -> None:
@@ -169,10 +194,11 @@ def test_whoever_overslept_is_told_and_takes_nothing_back(url: str, database: Da
 
 
 def test_what_has_run_out_and_was_not_taken_goes_on(database: Database) -> None:
-    with cluster_lock(database, "c", this_process(), seconds=0.2) as lock:
-        time.sleep(0.3)
+    over = sqlalchemy.text("UPDATE cluster_lock SET until = 0, alive_until = 0")
+    with cluster_lock(database, "c", this_process()) as lock:
+        database.transaction(lambda connection: connection.execute(over))
         assert holder(database, "c") is None
-        lock.keep()
+        lock.renew()
         assert holder(database, "c") is not None
 
 

@@ -1,0 +1,123 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Call-backs to receivers that are not who they should be, or not there for long."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from aiohttp import web
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.courier import Courier
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.handing import hand_on
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.outbox import deliveries
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.reception import Reception
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.task import Terms
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import begin, complete, take
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
+
+SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
+PATIENCE_SECONDS = 600
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with open_database(f"sqlite:///{tmp_path}/state.db") as opened:
+        yield opened
+
+
+def ended(database: Database, receiver: str) -> None:
+    """A request that has ended, whose receiver is to be told."""
+    take(
+        database,
+        asked_of({"id": "a", "kind": "release", "name": "x"}),
+        Terms(origin="http", receivers=(receiver,)),
+    )
+    (task,) = hand_on(database, this_process(), ServiceConfig().work)
+    assert task.claim is not None
+    begin(database, "a", task.claim, None)
+    complete(database, "a", task.claim, {})
+
+
+def called(
+    database: Database, certificate: trustme.LeafCert | None, ca: Path | None, answer: web.Response
+) -> tuple[Any, list[str]]:
+    """The delivery after its first try, and what the receiver was shown."""
+    seen: list[str] = []
+
+    async def hook(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        return answer
+
+    async def work() -> Any:
+        application = web.Application()
+        application.add_routes([web.route("*", "/{tail:.*}", hook)])
+        runner = web.AppRunner(application)
+        await runner.setup()
+        context = None
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(context)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+        await site.start()
+        port = runner.addresses[0][1]
+        url = f"{'http' if context is None else 'https'}://127.0.0.1:{port}/hook"
+        receiver = {
+            "name": "ci",
+            "url": url,
+            "secret_env": "SECRET",
+            "ca_path": None if ca is None else str(ca),
+        }
+        config = ServiceConfig.from_json({"receivers": [receiver], "work": {"poll": 0.05}})
+        ended(database, "ci")
+        courier = Courier(Reception(database, config), this_process(), {"SECRET": SECRET})
+        task = asyncio.ensure_future(courier.serve())
+        while (found := deliveries(database, "a")[0]).tries == 0:
+            await asyncio.sleep(0.05)
+        task.cancel()
+        await runner.cleanup()
+        return found
+
+    return asyncio.run(asyncio.wait_for(work(), PATIENCE_SECONDS)), seen
+
+
+@pytest.mark.parametrize("what", ["right", "expired", "of another name", "of another authority"])
+def test_certificates_of_a_receiver(database: Database, tmp_path: Path, what: str) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca"))
+    past = datetime.now(UTC) - timedelta(days=1)
+    certificate = {
+        "right": lambda: authority.issue_cert("127.0.0.1"),
+        "expired": lambda: authority.issue_cert("127.0.0.1", not_after=past),
+        "of another name": lambda: authority.issue_cert("ci.example.com"),
+        "of another authority": lambda: other.issue_cert("127.0.0.1"),
+    }[what]()
+    delivery, seen = called(database, certificate, tmp_path / "ca", web.Response(status=204))
+    if what == "right":
+        assert (delivery.status, seen) == ("delivered", ["/hook"])
+    else:
+        assert (delivery.status, seen) == ("pending", [])
+        assert "certificate" in delivery.error.lower()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(database: Database, status: int) -> None:
+    answer = web.Response(status=status, headers={"Location": "/elsewhere"})
+    delivery, seen = called(database, None, None, answer)
+    assert (delivery.status, delivery.error, seen) == ("pending", f"it answered {status}", ["/hook"])
+
+
+def test_a_receiver_may_be_away_for_a_day() -> None:
+    budget = ServiceConfig().callbacks
+    shortest = sum(budget.pause(tried, 0.0) for tried in range(1, budget.tries))
+    assert shortest > 86_400
