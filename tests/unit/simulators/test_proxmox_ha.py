@@ -84,7 +84,8 @@ def test_a_refusal_is_silent_by_the_guest_and_plain_by_the_resource(start_proxmo
     assert facts["allowed_nodes"] == ["pve3"]
     assert facts["not_allowed_nodes"]["pve2"]["blocking-ha-resources"] == expected
     upid = api.nodes("pve1").qemu(100).migrate.post(target="pve2", online=1)
-    assert finished(api, upid)["exitstatus"] == "command 'ha-manager migrate vm:100 pve2' failed: exit code 255"
+    end = finished(api, upid)["exitstatus"]
+    assert end == "command 'ha-manager migrate vm:100 pve2' failed: exit code 255"
     until(lambda: simulator.state()["crm_log"])
     assert place(api, 100) == "pve1"
     asked = api.cluster.ha.resources("vm:100").migrate.post(node="pve2")
