@@ -79,13 +79,13 @@ def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             slots = slots_of(params, platform.capacities, local_datastores(before))
             outcome = _carry_out(work, seen, slots, journal, params, kept, stop, clock, check_mode=check_mode)
         notices: list[str] = []
-        state = present_state(before, policy)
+        state = present_state(before, policy, work.emptied)
         state_after = state
         after: Snapshot | None = before
         if outcome.moved_anything and not check_mode:
             after = _read_again(platform, before, notices)
             state_after = (
-                present_state(after, policy)
+                present_state(after, policy, work.emptied)
                 if after is not None
                 else replace(state, spread=dict.fromkeys(state.spread))
             )

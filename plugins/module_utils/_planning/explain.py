@@ -90,9 +90,10 @@ class Reasons:
         text = self._rule(guest, leaves) if kind == "rule" else ""
         if not text and self.problem.policy.goal == "consolidate":
             return f"keeps the rules that it is under, over the hosts that stay on; {enters} takes it"
-        return (
-            text or self._main_change(source, target) or f"leaves room on {leaves} that other migrations need"
-        )
+        text = text or self._main_change(source, target)
+        if not text and self.enter[source]:
+            return f"frees capacity on {leaves} that other migrations need"
+        return text or f"moves load from {leaves} to {enters}"
 
     def _rule(self, guest: int, source: str) -> str:
         # Of several broken rules the one that the plan mends is the reason.

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from .._model.plan import ClusterState, HostState, Violation
 from .._model.policy import Policy
@@ -44,8 +45,12 @@ def cluster_state(problem: Problem, places: Places) -> ClusterState:
     )
 
 
-def present_state(snapshot: Snapshot, policy: Policy) -> ClusterState:
-    """The state of a cluster as it is."""
+def present_state(snapshot: Snapshot, policy: Policy, emptied: Collection[str] = ()) -> ClusterState:
+    """The state of a cluster as it is; `emptied` are hosts that a plan is to empty, or has emptied, and that
+    its spread does not count.
+    """
+    hosts = (replace(host, maintenance=True) if host.id in emptied else host for host in snapshot.hosts)
+    snapshot = replace(snapshot, hosts=tuple(hosts))
     problem = build(*estimated(snapshot, policy))
     return cluster_state(problem, problem.home)
 

@@ -113,3 +113,13 @@ def test_a_plan_for_another_platform(tmp_path: Path, rehearsal: dict[str, str]) 
         assert result["error"] == "WrongCluster", result
         wrong = f"vm_migrate: the plan is for cluster 'prod' of {whose}, and this is 'prod' of"
         assert result["msg"].startswith(wrong)
+
+
+def test_a_host_that_is_emptied_does_not_count_in_the_spread_before_or_after(
+    tmp_path: Path, rehearsal: dict[str, str]
+) -> None:
+    wanted = {"goal": "evacuate", "evacuate": {"names": ["h2"]}, "snapshot": CLUSTER}
+    planned = run_module("balance_plan", tmp_path, wanted)
+    done = run_module("vm_migrate", tmp_path, {**rehearsal, "plan": planned["plan"]})
+    for moment in ("before", "after"):
+        assert done["summary"][f"spread_{moment}"] == planned["plan"][moment]["spread"]
