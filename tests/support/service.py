@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,7 @@ class Service:
     state_url: str
     inventory: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
     url: str = ""
     _process: subprocess.Popen[bytes] | None = None
 
@@ -53,6 +54,7 @@ class Service:
                     Path(sys.executable).parent / "ansible-rulebook",
                     "--rulebook", "evenkeel.cluster.requests",
                     "--inventory", self.folder / "inventory.json",
+                    *self.arguments,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

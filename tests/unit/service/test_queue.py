@@ -24,7 +24,7 @@ from ansible_collections.evenkeel.cluster.tests.support import rabbitmq
 from ansible_collections.evenkeel.cluster.tests.support.modules import run_module
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PASSWORD, PostgreSQL
 from ansible_collections.evenkeel.cluster.tests.support.rabbitmq import RabbitMq
-from ansible_collections.evenkeel.cluster.tests.support.service import PATIENCE_SECONDS, Service
+from ansible_collections.evenkeel.cluster.tests.support.service import PATIENCE_SECONDS, TOKEN, Service
 from ansible_collections.evenkeel.cluster.tests.unit.service.test_poison import POISON
 
 QUEUE = "evenkeel.requests"
@@ -94,7 +94,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL) -> It
             folder / "service",
             config,
             postgresql.new_database(),
-            environment={"EVENKEEL_AMQP_URL": server.url},
+            # As talkative as can be: no secret may be in what it says.
+            environment={"EVENKEEL_AMQP_URL": server.url, "ANSIBLE_VERBOSITY": "4"},
+            arguments=("-vv",),
         )
         service.start()
         try:
@@ -105,7 +107,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL) -> It
             yield Site(folder, service, server)
         finally:
             service.stop()
-        for secret in (server.url, "guest:guest", PASSWORD):
+        assert "ansible-playbook" in service.said()
+        for secret in (server.url, "guest:guest", PASSWORD, TOKEN):
             assert secret not in service.said()
 
 
