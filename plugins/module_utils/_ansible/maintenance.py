@@ -49,8 +49,7 @@ def maintain(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 hint="Evacuate it first, let them stay (may_stay), have them shut down (shut_down), or set"
                 " allow_running_guests",
             )
-        if before == wanted:
-            leaving = []
+        # Also where the mode is on already: on Proxmox VE it is asked for elsewhere, before this is called.
         for guest in leaving if not check_mode else ():
             platform.shut_down(guest.id, timeout=params["timeout"])
         if before != wanted and not check_mode:
@@ -78,13 +77,13 @@ def _result(
     host: Host, running: Sequence[Guest], leaving: Sequence[Guest], before: bool, wanted: bool
 ) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "changed": before != wanted,
+        "changed": before != wanted or bool(leaving),
         "host": {"id": host.id, "name": host.name},
         "maintenance": wanted,
         "running_guests": [{"id": guest.id, "name": guest.name} for guest in running],
         "shut_down_guests": [{"id": guest.id, "name": guest.name} for guest in leaving],
     }
-    if before != wanted:
+    if result["changed"]:
         names = [guest.name for guest in leaving]
         result["diff"] = {
             "before": {**_shown(host, before), **({"running": names} if names else {})},
