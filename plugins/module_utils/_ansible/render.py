@@ -68,9 +68,9 @@ def _headline(plan: Plan) -> str:
 def _proof(plan: Plan) -> str:
     """Nothing where something stays undone, since fewer migrations that leave more undone prove nothing."""
     if plan.proof.optimal:
-        return " (the fewest possible)"
+        return " (proven to be the fewest)"
     least = plan.proof.migrations_lower_bound
-    return f" (at least {least} {'is' if least == 1 else 'are'} needed)" if least else ""
+    return f" (the fewest found; at least {least} {'is' if least == 1 else 'are'} needed)" if least else ""
 
 
 def _hosts(plan: Plan) -> list[str]:

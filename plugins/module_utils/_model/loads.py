@@ -23,7 +23,10 @@ def host_capacity(host: Host, metric: str) -> float | None:
         return 100.0
     if metric == "storage" and host.capacity.get(metric) is None:
         return _local_places(host)[0] or None
-    return host.capacity.get("cpu" if metric == "vcpu" else metric) or None
+    if metric == "vcpu":
+        # A core that the host keeps for itself runs no vCPU.
+        return max(0.0, (host.capacity.get("cpu") or 0.0) - (host.reserved.get("cpu") or 0.0)) or None
+    return host.capacity.get(metric) or None
 
 
 def host_used(host: Host, metric: str) -> float | None:

@@ -19,7 +19,7 @@ from .relief_told import relief_bound, still_overloaded
 from .relieve import relieve
 from .search import solve
 from .state import State
-from .undone import left_on, out_of_band, stranded
+from .undone import left_on, out_of_band, over_limits, stranded
 
 
 def pursue(
@@ -39,14 +39,14 @@ def left_undone(state: State, places: Sequence[int], after: ClusterState) -> lis
     """What the goal wants besides rules, and the placement does not give."""
     problem = state.problem
     goal = problem.policy.goal
-    found = [] if goal == "rules" else stranded(problem, places)
+    found = [] if goal in ("rules", "relieve") else stranded(problem, places)
     if goal == "spread":
         found += out_of_band(problem, places, after, impossible=state.impossible)
     elif goal == "relieve":
         found += still_overloaded(state)
     elif goal == "consolidate":
         found += kept_on(state, places)
-    return found
+    return found + over_limits(problem, places) if goal in ("spread", "relieve") else found
 
 
 def bound(state: State) -> tuple[int, str]:

@@ -28,6 +28,8 @@ from .whereabouts import arriving
 
 # The limit of a metric that is not levelled as long as no host has enough of it in use.
 ANY_SPREAD = 1e6
+# Platforms that count what was assigned to guests which are off as given away on their host.
+COUNT_STOPPED = ("vmmanager",)
 
 
 def measure(
@@ -69,6 +71,8 @@ def measure(
             for guest, host, weight in zip(snapshot.guests, home, weights, strict=True):
                 if guest.is_on_host:
                     totals[host] += weight - (guest_load(guest, metric) or 0.0)
+                elif snapshot.platform in COUNT_STOPPED and (metric == "vcpu" or policy.demand == "assigned"):
+                    totals[host] += guest.assigned.get("cpu" if metric == "vcpu" else metric) or 0.0
         names.append(metric)
         inside = set(known)
         scales.append([100.0 / (capacity[i] or 1.0) if i in inside else 0.0 for i in range(len(capacity))])

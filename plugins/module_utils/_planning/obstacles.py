@@ -16,6 +16,8 @@ from .problem import Problem, Vector
 
 GIB = 2**30
 MOST_NAMED = 3
+# Sums of the same loads in another order differ by less.
+MARGIN = 1e-6
 
 
 def out_of_moves(problem: Problem, places: Sequence[int]) -> str | None:
@@ -70,6 +72,27 @@ def too_large(problem: Problem, guest: int, ceilings: Sequence[Vector]) -> str |
                 f" {problem.hosts[best].name} at most {most}"
             )
     return "no other host could hold all of it at once"
+
+
+def above_limits(problem: Problem, places: Sequence[int]) -> dict[int, list[str]]:
+    """By host that is above one of its limits, each of these: what it has, and what it may have. No guest may
+    come there; that those there stay is no fault of a plan, but not in order either.
+    """
+    needs = problem.needs
+    used = [list(vector) for vector in needs.used]
+    for guest, (home, place) in enumerate(zip(problem.home, places, strict=True)):
+        if home != place:
+            used[home] = [a - b for a, b in zip(used[home], needs.guest[guest], strict=True)]
+            used[place] = [a + b for a, b in zip(used[place], needs.guest[guest], strict=True)]
+    found: dict[int, list[str]] = {}
+    for host, (have, tops) in enumerate(zip(used, needs.ceiling_for_rules, strict=True)):
+        if not problem.roles.counts[host]:
+            continue
+        for name, amount, top in zip(needs.names, have, tops, strict=True):
+            if amount > top * (1 + MARGIN) and not name.startswith("datastore "):
+                limit = _amount(name, max(0.0, top)).partition(" of ")[0]
+                found.setdefault(host, []).append(f"it has {_amount(name, amount)}, and its limit is {limit}")
+    return found
 
 
 def _fits(need: Vector, room: Sequence[float]) -> bool:

@@ -42,12 +42,14 @@ def solve(
         return state
     if needs_nothing(state):
         return state
-    mend(state, budget=budget, empty_hosts=policy.goal != "rules")
-    squeeze(state, dice, budget=budget, empty_hosts=policy.goal != "rules")
+    # Relief touches the hosts above a threshold and no others; goal evacuate empties those in maintenance.
+    empties = policy.goal not in ("rules", "relieve")
+    mend(state, budget=budget, empty_hosts=empties)
+    squeeze(state, dice, budget=budget, empty_hosts=empties)
     if levels:
         into_band(state, dice, budget, spent)
     _settle(state)
-    if levels:
+    if levels and policy.goal == "spread":
         economise(state, policy.effort)
     if policy.engine == "exact" and policy.goal in ("spread", "rules"):
         refine(state, policy.max_migrations, spent)

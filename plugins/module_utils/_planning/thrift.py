@@ -43,7 +43,8 @@ class Standard:
 
     def __init__(self, state: State, *, flat: bool = False) -> None:
         """flat: whether the deviations between hosts count as well."""
-        self.broken, self.misplaced, self.wishes = state.broken, state.misplaced, state.soft_cost
+        self.broken, self.wishes = state.broken, state.soft_cost
+        self.misplaced = _misplaced(state)
         self.limits = _widths(state)
         self.excess = max(_excess(state.problem, state.points), SETTLED)
         self.flat = flat
@@ -52,7 +53,7 @@ class Standard:
     def is_met(self, state: State) -> bool:
         return (
             state.broken <= self.broken
-            and state.misplaced <= self.misplaced
+            and _misplaced(state) <= self.misplaced
             and state.soft_cost <= self.wishes + SETTLED
             and not state.over_ceiling()
             and all(
@@ -61,6 +62,13 @@ class Standard:
             and _excess(state.problem, state.points) <= self.excess + ROUNDING
             and (not self.flat or deviation(state) <= self.deviation + ROUNDING)
         )
+
+
+def _misplaced(state: State) -> set[int]:
+    """Units that a rule or maintenance wants elsewhere."""
+    if not state.misplaced:
+        return set()
+    return {unit for unit, host in enumerate(state.where) if not state.is_placed(unit, host)}
 
 
 def _widths(state: State) -> list[float]:

@@ -12,7 +12,7 @@ from .._model.snapshot import Rule
 from .along import others_of
 from .conflicts import too_many_for_their_hosts
 from .explain import label
-from .obstacles import held_there, kept_together, out_of_moves, takes_no_more, too_large
+from .obstacles import above_limits, held_there, kept_together, out_of_moves, takes_no_more, too_large
 from .problem import Problem
 from .relief_told import hot_after
 from .rules import UNKNOWN
@@ -21,8 +21,18 @@ MOST_IMMOVABLE = 200
 
 
 def is_complete(unresolved: Sequence[Unresolved]) -> bool:
-    """Whether everything that can be asked for is done: a metric that no host reports can't."""
-    return all(item.what.startswith("metric ") for item in unresolved)
+    """Whether everything that can be asked for is done: a metric that no host reports can't, and no goal
+    brings a host below a limit that counts for what comes to it.
+    """
+    return all(item.what.startswith(("metric ", "limits of ")) for item in unresolved)
+
+
+def over_limits(problem: Problem, places: Sequence[int]) -> list[Unresolved]:
+    """The hosts that are above a limit of the policy, and stay so."""
+    return [
+        Unresolved(what=f"limits of host {problem.hosts[host].name}", why="; ".join(texts))
+        for host, texts in above_limits(problem, places).items()
+    ]
 
 
 def out_of_band(

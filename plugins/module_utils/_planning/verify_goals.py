@@ -64,6 +64,12 @@ def _percents(
         totals[host.id] = {metric: value for metric, value in used.items() if value is not None}
     for guest in snapshot.guests:
         if guest.power not in HOLDING:
+            if snapshot.platform == "vmmanager":
+                # There, what is off counts as given away.
+                given = {"vcpu": guest.assigned.get("cpu"), "memory": guest.assigned.get("memory")}
+                for metric in totals[guest.host].keys() & given.keys():
+                    if metric == "vcpu" or policy.demand == "assigned":
+                        totals[guest.host][metric] += given[metric] or 0.0
             continue
         for metric in totals[guest.host]:
             totals[guest.host][metric] -= 0.0 if metric == "vcpu" else _used(guest, metric)
@@ -71,7 +77,10 @@ def _percents(
         for metric in place:
             place[metric] += _weight(guest, metric, policy)
     capacity = {
-        host.id: {metric: host.capacity.get("cpu" if metric == "vcpu" else metric) for metric in SUMMED}
+        host.id: {
+            **{metric: host.capacity.get(metric) for metric in SUMMED},
+            "vcpu": (host.capacity.get("cpu") or 0.0) - (host.reserved.get("cpu") or 0.0),
+        }
         for host in snapshot.hosts
     }
     return {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -195,3 +196,27 @@ def test_the_cap_of_a_schedule_does_not_keep_hosts_from_being_emptied() -> None:
 def test_nonsense_is_named(policy: dict[str, Any], path: str) -> None:
     with pytest.raises(InputError, match=rf"^{path}"):
         Policy.from_json(policy)
+
+
+def test_stopped_vms_count_on_vmmanager_as_the_platform_counts_them() -> None:
+    snapshot = replace(
+        cluster(
+            {
+                "hosts": {"n1": {"cpu": 10}, "n2": {"cpu": 10}},
+                "guests": {
+                    "a": {"host": "n1", "vcpus": 40},
+                    "idle": {"host": "n1", "vcpus": 60, "power": "stopped"},
+                },
+            }
+        ),
+        platform="vmmanager",
+    )
+    found = plan(snapshot, Policy.from_json({"preset": "vmmanager"}))
+    assert [(step.guest.id, step.source, step.target) for step in found.migrations] == [("a", "n1", "n2")]
+
+
+def test_reserved_cores_run_no_vcpus() -> None:
+    short = {"hosts": {"n1": {"cpu": 10}, "n2": {"cpu": 10}}, "guests": {"a": {"host": "n1", "vcpus": 60}}}
+    asked = {"preset": "vmmanager", "reserves": [{"hosts": {"names": ["n1"]}, "cpu": 2}]}
+    assert not plan(cluster(short), Policy.from_json({"preset": "vmmanager"})).migrations
+    assert len(plan(cluster(short), Policy.from_json(asked)).migrations) == 1
