@@ -131,6 +131,9 @@ def module_failures(bearers: Bearers, folder: Path, inputs: int, seed: int) -> l
             process.communicate()
             failures.append(Failure(name, seed + number, "a hang"))
             continue
+        if "in _log_invocation" in printed and "UnicodeEncodeError" in printed:
+            # Of half a surrogate pair in an option: Ansible's own code ends before ours begins.
+            continue
         if "Traceback" in printed or not _is_result(printed):
             failures.append(Failure(name, seed + number, printed[-1500:]))
     return failures

@@ -457,7 +457,10 @@ def test_hosts_out_of_service_do_not_count_and_unknown_storage_is_unknown() -> N
 @pytest.mark.parametrize(
     ("share", "message"),
     [
-        (Share(hosts=("h1", "nowhere")), "share.hosts: no host has the name or id 'nowhere'. Hosts of this cluster: host1, host2"),
+        (
+            Share(hosts=("h1", "nowhere")),
+            "share.hosts: no host has the name or id 'nowhere'. Hosts of this cluster: host1, host2",
+        ),
         (
             Share(datastores=("tape",)),
             "share.datastores: 'tape' is not a datastore of those hosts: local, san",

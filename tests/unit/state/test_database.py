@@ -145,7 +145,9 @@ def test_one_in_memory_leaves_nothing() -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("state.db", "state_url: the URL can't be used: it does not begin with a scheme and ://. Write it as sqlite:///PATH or"),
+        ("state.db", "state_url: the URL can't be used: it does not begin with a scheme and ://. Write it"),
+        ("postgresql://u:s3/s3cret@h/d", "state_url: the URL can't be used: it has @ behind the server"),
+        ("postgresql://u:s3cret@h@h/d/@", "state_url: the URL can't be used: it has @ behind the server"),
         ("mysql://u:s3cret@h/d", "state_url: databases of the kind mysql are not supported. Use sqlite or"),
         ("postgresql+psycopg2://u:s3cret@h/d", "databases of the kind postgresql[+]psycopg2 are not"),
     ],
