@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -256,9 +256,14 @@ def one_part(
         for guest, result in results.items()
         if (result in ("migrated", "already_there")) != (moved[guest] == last[guest])
         and result not in ("cancelled", "skipped", "refused")
-        and not (result == "failed" and (guest in unwell or any("paused" in name for name in storm.struck)))
+        and not (result == "failed" and (guest in unwell or _left_unwell(storm.struck)))
     ]
     return found
+
+
+def _left_unwell(struck: Sequence[str]) -> bool:
+    """Whether a guest may be on its target without being well, as HA sees it or by what it did before."""
+    return any("paused" in name or "on its target" in name or "stays" in name for name in struck)
 
 
 def _kill(folder: Path, dice: random.Random, conduct: Conduct) -> None:

@@ -83,7 +83,7 @@ CALM_MORE: Mapping[str, Mapping[str, object]] = {
 # What a guest has that runs and that nothing holds.
 _PLAIN: Mapping[str, Mapping[str, object]] = {
     "vcenter": {},
-    "proxmox": {"run_state": None, "lock": None},
+    "proxmox": {"run_state": None, "lock": None, "ha_repaired": True},
     "vmmanager": {"run_state": None},
 }
 LEFT_LOCK_SECONDS = 5.0

@@ -75,7 +75,7 @@ def _state(world: World, now: float) -> dict[str, object]:
 
 
 _PLAIN = ("lock", "run_state", "saved_memory")
-_OF_GUEST = {"id", "used", "power", "host", "busy_seconds", "config", "pending", *_PLAIN}
+_OF_GUEST = {"id", "used", "power", "host", "busy_seconds", "config", "pending", "ha_repaired", *_PLAIN}
 
 
 def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
@@ -93,6 +93,10 @@ def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
             setattr(guest, name, given[name])
     guest.config.update(given.get("config", {}))
     guest.pending.update(given.get("pending", {}))
+    resource = world.ha.resources.get(guest.sid)
+    if given.get("ha_repaired") and resource is not None and resource.crm_state == "error":
+        # Somebody has disabled the resource, found nothing wrong, and started it again.
+        resource.crm_state, resource.target = resource.state, None
     if "busy_seconds" in given:
         _keep_busy(world, guest, now + given["busy_seconds"])
     if "power" in given and given["power"] != guest.power:
