@@ -171,7 +171,8 @@ def _spoil(value: Any, dice: random.Random) -> Any:
     elif isinstance(holder, list):
         holder.insert(0, holder[key])
     elif isinstance(holder[key], (int, float)) and not isinstance(holder[key], bool):
-        holder[key] *= dice.choice((-1, 0, 1e-6, 1e6, 1e18))
+        with suppress(OverflowError):
+            holder[key] *= dice.choice((-1, 0, 1e-6, 1e6, 1e18))
     return value
 
 
