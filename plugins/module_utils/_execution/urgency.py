@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from .._model.plan import Migration
 from .slots import Slots
 
+FIRST: Final = ("rule", "evacuate")
 
-def by_urgency(
-    pending: Sequence[Migration], underway: Sequence[Migration], slots: Slots
-) -> list[Migration]:
-    """First what holds up the most: by the time of the longest chain that waits for it, or that its busiest
-    host still needs with so many migrations at once. `pending` stands in the order of the plan.
+
+def by_urgency(pending: Sequence[Migration], underway: Sequence[Migration], slots: Slots) -> list[Migration]:
+    """First what restores a rule or empties a host, and what such a migration waits for. Of these, and of the
+    others, first what holds up the most: by the time of the longest chain that waits for it, or that its
+    busiest host still needs with so many migrations at once. `pending` stands in the order of the plan.
     """
     into: Counter[str] = Counter()
     out_of: Counter[str] = Counter()
@@ -32,11 +34,14 @@ def by_urgency(
         )
 
     waiting: dict[int, float] = {}
-    urgency: dict[int, tuple[float, float]] = {}
+    urgency: dict[int, tuple[bool, float, float]] = {}
+    needed: set[int] = set()
     for migration in reversed(pending):
         chain = migration.cost.seconds + waiting.get(migration.step, 0.0)
+        comes_first = migration.kind in FIRST or migration.step in needed
         for step in migration.after:
+            needed.update([step] if comes_first else ())
             waiting[step] = max(waiting.get(step, 0.0), chain)
         hosts = max(still_needed(migration.source), still_needed(migration.target)) / 1000
-        urgency[migration.step] = max(chain, hosts), chain
+        urgency[migration.step] = comes_first, max(chain, hosts), chain
     return sorted(pending, key=lambda migration: urgency[migration.step], reverse=True)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -18,12 +18,19 @@ GOOD_ENOUGH = 1.02
 MOST_TRIES, MOST_STARTS = 45, 4000
 
 
-def order(problem: Problem, hops: Sequence[Job], ceilings: Sequence[Sequence[float]]) -> Order:
-    """`hops`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need."""
+def order(
+    problem: Problem,
+    hops: Sequence[Job],
+    ceilings: Sequence[Sequence[float]],
+    first: Collection[int] = (),
+) -> Order:
+    """`hops`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need;
+    `first`: guests that begin before others where only so many may be under way.
+    """
     best: Order | None = None
     single = [hop for job in hops for hop in job]
     bound = seconds_bound(problem, single, ceilings, detours=False)
-    for priority in _priorities(problem, hops):
+    for priority in _priorities(problem, hops, first):
         found = Scheduler(problem, priority, ceilings).run()
         if best is None or found.rank < best.rank:
             best = found
@@ -36,7 +43,7 @@ def order(problem: Problem, hops: Sequence[Job], ceilings: Sequence[Sequence[flo
     return replace(best, bound=bound)
 
 
-def _priorities(problem: Problem, hops: Sequence[Job]) -> Iterable[list[Job]]:
+def _priorities(problem: Problem, hops: Sequence[Job], first: Collection[int]) -> Iterable[list[Job]]:
     """Orders in which waiting hops are tried: busy hosts first, room for others first, then by chance."""
     seconds = [sum(seconds_of(problem, hop) for hop in job) for job in hops]
     busy: dict[int, float] = {}
@@ -55,5 +62,8 @@ def _priorities(problem: Problem, hops: Sequence[Job]) -> Iterable[list[Job]]:
         weights = (opens, work, seconds)[attempt % 3]
         noise = 0.0 if attempt < 3 else 0.4 + 0.8 * (attempt % 2)
         keys = [weight * (1.0 + noise * (dice.random() - 0.5)) for weight in weights]
-        ranked = sorted(range(len(hops)), key=lambda index: (-keys[index], heads[index].guest))
+        ranked = sorted(
+            range(len(hops)),
+            key=lambda index: (heads[index].guest not in first, -keys[index], heads[index].guest),
+        )
         yield [hops[index] for index in ranked]

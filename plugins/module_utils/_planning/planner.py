@@ -36,6 +36,7 @@ from .schedule import Order
 from .search import place_like
 from .select import select_guests, select_hosts
 from .state import State
+from .thrift import economise
 from .told import told
 from .unmatched import inspected
 from .verify import Barred, verify
@@ -92,8 +93,12 @@ def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> 
         start = place_like(whole, end.places())
         # Where guests are now makes no difference to whether there is a placement inside the band.
         start.impossible = state.impossible or end.impossible
+        if policy.goal == "spread":
+            # Two ways in a row may be longer than one.
+            economise(start, policy.effort)
+        wanted = start.places()
         composed, reached = _reachable(whole, start, spent)
-        if reached.places() != end.places():
+        if reached.places() != wanted:
             chained = _one_after_the_other(whole, result, further, end.places())
             if chained is None:
                 break
@@ -325,5 +330,11 @@ def _order(state: State, kinds: dict[int, MigrationKind], *, reroutes: bool) -> 
         )
         for unit in kinds
     ]
-    found = order(problem, jobs, ceilings)
+    first = {
+        guest
+        for unit, kind in kinds.items()
+        if kind in ("rule", "evacuate")
+        for guest in problem.members[unit]
+    }
+    found = order(problem, jobs, ceilings, first)
     return rerouted(problem, jobs, found, ceilings) if found.left and reroutes else found

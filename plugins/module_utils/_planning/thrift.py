@@ -8,7 +8,8 @@ that looks for it has a reason to stop early.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import accumulate, combinations
 from operator import add, sub
 from typing import Final
 
@@ -17,7 +18,9 @@ from .problem import SETTLED, Problem
 from .state import NOWHERE, State
 
 # Migrations that are looked at one by one, for each step of effort and guest.
-LOOKED_AT: Final = 4000
+LOOKED_AT: Final = 8000
+# So many guests at a time are looked at for others in their place, and whether for fewer only.
+REPLACED: Final = ((2, True), (3, True), (2, False), (4, True), (3, False), (5, True))
 # Of more guests away from home no pairs are looked at.
 MOST_PAIRED: Final = 120
 # With more units or hosts the number of placements leaves nothing of what can be looked at.
@@ -32,8 +35,33 @@ def economise(state: State, effort: int) -> None:
     while _shortened(state):
         pass
     problem = state.problem
-    if len(problem.members) <= MOST_UNITS and len(problem.hosts) <= MOST_HOSTS:
-        _Search(state, LOOKED_AT * effort).run()
+    if len(problem.members) > MOST_UNITS or len(problem.hosts) > MOST_HOSTS:
+        return
+    left = LOOKED_AT * effort
+    for together, fewer in REPLACED:
+        left = _replaced(state, together, left, fewer=fewer)
+    _Search(state, left).run()
+
+
+def _replaced(state: State, together: int, left: int, *, fewer: bool) -> int:
+    """Send so many guests home, each choice of them in turn, and look for fewer ones in their place, or for
+    as many that are lighter. Gives how many placements may still be looked at.
+    """
+    home = state.problem.unit_home
+    while True:
+        away = [unit for unit, host in enumerate(state.where) if host >= 0 and 0 <= home[unit] != host]
+        if len(away) <= together:
+            return left
+        for chosen in combinations(away, together):
+            search = _Search(state, left, kept=frozenset(away).difference(chosen))
+            search.run(fewer=fewer)
+            left = search.left
+            if search.best is not None or left <= 0:
+                break
+        else:
+            return left
+        if left <= 0:
+            return 0
 
 
 class Standard:
@@ -152,32 +180,42 @@ def _most_within(values: Sequence[float], width: float, but: int) -> bool:
 class _Search:
     """All placements with so many migrations, from few to as many as there are."""
 
-    def __init__(self, state: State, most: int) -> None:
+    def __init__(self, state: State, most: int, kept: Collection[int] = ()) -> None:
+        """most: placements that are looked at; kept: units that stay where they are."""
         problem = state.problem
         self.state, self.problem, self.left = state, problem, most
         self.standard = Standard(state)
         home = problem.unit_home
         self.units = sorted(
-            (unit for unit, host in enumerate(home) if host >= 0 and problem.unit_mask[unit] & ~(1 << host)),
+            (
+                unit
+                for unit, host in enumerate(home)
+                if host >= 0 and problem.unit_mask[unit] & ~(1 << host) and unit not in kept
+            ),
             key=lambda unit: (state.where[unit] == home[unit], problem.unit_bytes[unit], unit),
         )
         self.targets = {unit: self._targets_of(unit) for unit in self.units}
-        # What stays of the placement: the guests of a split group, wherever they meet.
+        # What stays of the placement: what is kept, and the guests of a split group, wherever they meet.
         inside = set(self.units)
         self.fixed_moves = sum(
             state.guests_moved(unit, host) for unit, host in enumerate(state.where) if unit not in inside
+        )
+        self.fixed_bytes = sum(
+            state.bytes_moved(unit, host) for unit, host in enumerate(state.where) if unit not in inside
         )
         self.points = [list(vector) for vector in state.points]
         for unit in self.units:
             if state.where[unit] != home[unit]:
                 self._shift(unit, state.where[unit], home[unit])
-        largest = sorted(
-            (max(sum(points[unit]) for points in problem.unit_points) for unit in self.units), reverse=True
-        )
-        # With n moves no more points than these come inside the band: each guest leaves one host for another.
-        self.gains = [0.0]
-        for points in largest:
-            self.gains.append(self.gains[-1] + 2.0 * points)
+        # By metric, how much nearer so many moves bring the fullest and the emptiest host at most: each guest
+        # leaves one and comes to another.
+        self.gains = []
+        for metric in range(len(problem.metrics.names)):
+            largest = sorted(
+                (max(points[unit][metric] for points in problem.unit_points) for unit in self.units),
+                reverse=True,
+            )
+            self.gains.append([0.0, *accumulate(2.0 * points for points in largest)])
         self.best: list[tuple[int, int]] | None = None
         self.bytes = math.inf
 
@@ -194,11 +232,12 @@ class _Search:
         self.points[source][:] = map(sub, self.points[source], points[kinds[source]][unit])
         self.points[target][:] = map(add, self.points[target], points[kinds[target]][unit])
 
-    def run(self) -> None:
+    def run(self, *, fewer: bool = False) -> None:
+        """fewer: whether as many migrations with fewer bytes are of no interest."""
         moves, bytes_ = self.state.moves, self.state.bytes
         fewest = (self.state.bound or 0) if self.standard.excess <= SETTLED else 0
-        for many in range(fewest, moves + 1):
-            self.bytes = math.inf if many < moves else bytes_
+        for many in range(max(fewest, self.fixed_moves), moves + (not fewer)):
+            self.bytes = math.inf if many < moves else bytes_ - self.fixed_bytes
             self._look(0, many - self.fixed_moves, [], 0)
             if self.best is not None or self.left <= 0:
                 break
@@ -231,14 +270,15 @@ class _Search:
         """Whether no so many migrations bring enough inside the band, wherever that lies: each changes two
         hosts, by its points."""
         limits = self.standard.limits
-        most = self.gains[min(moves, len(self.gains) - 1)]
-        outside = 0.0
         for metric, counted in enumerate(self.problem.metrics.counted):
             values = sorted(self.points[host][metric] for host in counted)
-            outside = max(outside, values[-1] - values[0] - limits[metric])
+            gains = self.gains[metric]
+            most = gains[min(moves, len(gains) - 1)]
+            if values[-1] - values[0] - limits[metric] > most + ROUNDING:
+                return True
             if len(values) > 2 * moves and not _most_within(values, limits[metric], 2 * moves):
                 return True
-        return outside > most + ROUNDING
+        return False
 
     def _is_level(self) -> bool:
         for metric, counted in enumerate(self.problem.metrics.counted):

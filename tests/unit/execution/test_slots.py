@@ -111,3 +111,15 @@ def test_what_goes_through_the_narrower_way_comes_first() -> None:
         for limit, limits in {"in": {"into_host": 1}, "out": {"out_of_host": 1}}.items()
     }
     assert order == {"in": [1, 2, 3, 4], "out": [3, 4, 1, 2]}
+
+
+def test_rules_come_before_balance_and_so_does_what_they_wait_for() -> None:
+    plan = [
+        migration(1, "a", "x"),
+        migration(2, "a", "y"),
+        migration(3, "b", "c"),
+        replace(migration(4, "d", "b", after=[3]), kind="rule"),
+        replace(migration(5, "e", "f"), kind="evacuate"),
+    ]
+    one = Slots(cluster=1, per_host=1, per_datastore=9)
+    assert {way.step for way in by_urgency(plan, [], one)[:3]} == {3, 4, 5}

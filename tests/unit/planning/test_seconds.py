@@ -18,6 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner
 from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import GIB, voyage
 
 from .small_clusters import policies, snapshots
+from .test_scenarios import cluster
 
 
 def fits(migration: Migration, running: list[Migration], policy: Policy) -> bool:
@@ -132,3 +133,21 @@ def test_where_not_all_have_room_one_of_them_waits_for_a_departure() -> None:
     result = plan(replace(voyage().snapshot, rules=rules), policy)
     assert {migration.guest.id: migration.target for migration in result.migrations} == pins
     assert (result.proof.seconds, result.proof.seconds_lower_bound) == (18, 18)
+
+
+def test_rules_begin_before_balance_where_slots_are_few() -> None:
+    """Two guests of the full host are apart from nobody; the third is, and begins with the first."""
+    snapshot = cluster(
+        {
+            "hosts": {"h1": {"memory": 100}, "h2": {"memory": 100}, "h3": {"memory": 100}},
+            "guests": {
+                **{f"large{number}": {"host": "h1", "memory": 25} for number in range(3)},
+                "a": {"host": "h1", "memory": 2},
+                "b": {"host": "h1", "memory": 2},
+            },
+            "rules": {"apart": {"kind": "anti_affinity", "guests": ["a", "b"]}},
+        }
+    )
+    found = plan(snapshot, Policy.from_json({"metrics": ["memory"], "max_spread": 30, "max_per_host": 1}))
+    assert found.migrations[0].kind == "rule"
+    assert {step.kind for step in found.migrations} == {"rule", "balance"}
