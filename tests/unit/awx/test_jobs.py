@@ -75,7 +75,7 @@ def desk(tmp_path: Path, simulator: launch.Simulator) -> Desk:
 def test_a_job_creates_what_the_survey_asks_for(desk: Desk) -> None:
     before = desk.guests()
     dry = desk.launch("create_vms", "check", **ANSWERS)
-    assert (dry["status"], dry["artifacts"]["evenkeel_pipeline"]["status"]) == ("successful", "done")
+    assert (dry["status"], dry["artifacts"]["evenkeel_pipeline"]["status"]) == ("successful", "checked")
     assert desk.guests() == before
 
     first = desk.launch("create_vms", **ANSWERS)
