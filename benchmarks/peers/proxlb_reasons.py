@@ -21,7 +21,11 @@ _IMPORTANT: Final = (
 )
 _ABOVE: Final = (
     "The node is above a limit from the start. It takes no more guests, but goal spread moves none away for "
-    "that alone; goal relieve does."
+    "that alone; goal relieve does, by thresholds of its own."
+)
+_UNNAMED: Final = (
+    "A node is above a limit from the start, and no node can take what is too much. No guest moves in either; "
+    "the plan says what the spread is, and not that the limit is exceeded."
 )
 REASONS: Final[Mapping[str, tuple[Verdict, str, str]]] = {
     "basic/cpu_threshold_exceeded": (
@@ -45,6 +49,8 @@ REASONS: Final[Mapping[str, tuple[Verdict, str, str]]] = {
     "basic/cpu_dual_strategy": ("different", "vm-2 is on node-A, not node-B", _ABOVE),
     "constraints/cpu_reservation": ("different", "vm-1 is on node-A, not node-B", _ABOVE),
     "constraints/resource_reservation": ("different", "vm-1 is on node-A, not node-B", _ABOVE),
+    "infeasible/cpu_overflow": ("different", "is called feasible", _UNNAMED),
+    "infeasible/ram_overflow": ("different", "is called feasible", _UNNAMED),
     "migration/circular_swap": (
         "better",
         "vm-a is on node-C, not node-B",
