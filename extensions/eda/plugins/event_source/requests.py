@@ -85,6 +85,6 @@ def _configuration(given: object, environment: Mapping[str, str]) -> object:
         return given
     try:
         return yaml.safe_load(Path(given).expanduser().read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())
         raise EvenKeelError(f"{given} can't be read: {said}", where="config") from None
