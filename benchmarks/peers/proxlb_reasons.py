@@ -24,8 +24,8 @@ _ABOVE: Final = (
     "that alone; goal relieve does, by thresholds of its own."
 )
 _UNNAMED: Final = (
-    "A node is above a limit from the start, and no node can take what is too much. No guest moves in either; "
-    "the plan says what the spread is, and not that the limit is exceeded."
+    "A node is above a limit from the start, and no node can take what is too much. No guest moves; the plan "
+    "reports the spread, but not the limit that is exceeded."
 )
 REASONS: Final[Mapping[str, tuple[Verdict, str, str]]] = {
     "basic/cpu_threshold_exceeded": (
