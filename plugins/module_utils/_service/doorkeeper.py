@@ -14,7 +14,7 @@ import logging
 import resource
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 log = logging.getLogger("evenkeel.service")
 HANDSHAKE_SECONDS = 10.0
@@ -101,14 +101,14 @@ class _Visitor(asyncio.Protocol):
             self._end = asyncio.get_running_loop().call_later(seconds, self._transport.abort)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        if self._inner is not None and self._keeper.enter(self, transport):
-            self._inner.connection_made(transport)
+        # Other event loops have transports of no common class.
+        stream = self._transport = cast(asyncio.Transport, transport)
+        if self._inner is not None and self._keeper.enter(self, stream):
+            self._inner.connection_made(stream)
         else:
             self._inner = None
-            transport.write(_FULL)
-            transport.close()
+            stream.write(_FULL)
+            stream.close()
 
     def data_received(self, data: bytes) -> None:
         if self._inner is not None:
