@@ -44,6 +44,7 @@ PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
         "goal": "spread",
         "metrics": ["memory"],
         "demand": "used",
+        "max_spread": 8,
         "allow_blockers": ["local_disk"],
     },
     "proxlb": {

@@ -87,7 +87,7 @@ class Reasons:
             return why_relieved(self.problem, self.before, self.after, source, target)
         if kind == "consolidate":
             return why_consolidated(self.problem, self.after, source, target)
-        text = self._rule(guest, leaves) if kind == "rule" else ""
+        text = self._rule(guest, leaves) or self._partner(guest, leaves) if kind == "rule" else ""
         if not text and self.problem.policy.goal == "consolidate":
             return f"keeps the rules that it is under, over the hosts that stay on; {enters} takes it"
         text = text or self._main_change(source, target)
@@ -105,6 +105,16 @@ class Reasons:
             return ""
         verb = "eases" if broken[0].rule in self.still else "mends"
         return f"{verb} rule {broken[0].rule}: {broken[0].detail}"
+
+    def _partner(self, guest: int, source: str) -> str:
+        """Of a guest that is under no broken rule: the partner that is, and which it goes with."""
+        problem = self.problem
+        unit = problem.unit_of.get(guest)
+        for other in () if unit is None else problem.members[unit]:
+            text = self._rule(other, source)
+            if text:
+                return f"goes with {problem.guests[other].name}, which {text}"
+        return ""
 
     def _main_change(self, source: int, target: int) -> str:
         """The metric in which one of the two hosts comes nearest to the others."""

@@ -18,11 +18,14 @@ from .._model.policy import Policy
 from .._model.regexes import compiled
 from .._model.rule_spec import RuleSpec
 from .._model.snapshot import Guest, Rule, Snapshot
+from .along import bundles
 from .select import select_guests, select_hosts
 
 TRAILING_DIGITS = re.compile(r"[0-9]+\Z")
 # How what is said of a rule ends that names what does not exist; nothing else is wrong with it.
 UNKNOWN = "it counts for the rest"
+# How the source of rules begins that the platform follows by moving guests along with each other.
+PLATFORM = "ha-rule"
 PINS = ("host_affinity", "host_anti_affinity")
 
 
@@ -36,9 +39,30 @@ def resolve(snapshot: Snapshot, policy: Policy) -> tuple[tuple[Rule, ...], tuple
         guests = frozenset(guest.id for guest in snapshot.guests)
         hosts = frozenset(host.id for host in snapshot.hosts)
         rules += [_without_unknown(rule, guests, hosts, unresolved) for rule in snapshot.rules]
+        rules += _inferred(rules, snapshot)
     for index, spec in enumerate(policy.rules):
         rules += _rules_of(spec, snapshot, f"policy.rules[{index}]")
     return tuple(_named_apart(rules)), tuple(unresolved)
+
+
+def _inferred(rules: Sequence[Rule], snapshot: Snapshot) -> list[Rule]:
+    """What keeps a guest away from others keeps those away that the platform moves along with it. As long as
+    these are together that goes without saying; where they are not, each of them has a rule of its own.
+    """
+    guests = {guest.id: guest for guest in snapshot.guests}
+    found = []
+    for names, together in bundles(rules):
+        if len({guests[guest].host for guest in together}) < 2:
+            continue
+        for rule in rules:
+            inside = together & set(rule.guests)
+            platform = rule.source.partition(":")[0] == PLATFORM
+            if rule.kind == "anti_affinity" and rule.strict and platform and len(inside) == 1:
+                for other in sorted(together - inside):
+                    members = tuple(other if guest in inside else guest for guest in rule.guests)
+                    name = f"{rule.name} for {guests[other].name}, with {names[0]}"
+                    found.append(replace(rule, name=name, guests=members))
+    return found
 
 
 def _without_unknown(

@@ -102,9 +102,11 @@ def contradicts(problem: Problem) -> bool:
         item.what.startswith("rule ") and UNKNOWN not in item.why for item in problem.unresolved
     ) or any(
         group.torn
-        or (group.strict
-        and group.kind == "apart"
-        and too_many_for_their_hosts(_places(problem, group.guests)))
+        or (
+            group.strict
+            and group.kind == "apart"
+            and too_many_for_their_hosts(_places(problem, group.guests))
+        )
         for group in problem.groups
     )
 
@@ -173,11 +175,7 @@ def stranded(problem: Problem, places: Sequence[int]) -> list[Unresolved]:
 
 def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
     """The guests of a host that would have to leave for it to be empty."""
-    return [
-        guest
-        for guest, place in enumerate(places)
-        if place == host and problem.occupies[guest]
-    ]
+    return [guest for guest, place in enumerate(places) if place == host and problem.occupies[guest]]
 
 
 def _why_left(problem: Problem, places: Sequence[int], guest: int) -> str:
