@@ -60,7 +60,7 @@ class Url:
         """A text of somebody else's, without the password and without those in the query."""
         asked = [value for name, value in self.options.items() if "pass" in name]
         for secret in [self.password or "", *asked]:
-            for written in {secret, quote(secret, safe=""), quote(secret)}:
+            for written in (secret, quote(secret, safe=""), quote(secret)):
                 if len(written) >= _LEAST_HIDDEN:
                     text = text.replace(written, "***")
         return text
