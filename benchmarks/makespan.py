@@ -53,6 +53,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protoc
     HostNow,
     MigrationRequest,
     MigrationState,
+    Objection,
 )
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
@@ -119,7 +120,7 @@ class TimedCluster:
             },
         )
 
-    def check(self, request: MigrationRequest) -> str | None:
+    def check(self, request: MigrationRequest) -> Objection | None:
         return None
 
     def start(self, request: MigrationRequest) -> str:

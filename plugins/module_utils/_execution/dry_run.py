@@ -19,6 +19,7 @@ from .._platforms.protocol import (
     HostNow,
     MigrationRequest,
     MigrationState,
+    Objection,
     Platform,
 )
 from .clock import SystemClock
@@ -36,6 +37,7 @@ class DryRun:
         self._gained: dict[str, int] = {}
         self._left: set[str] = set()
         self._partners: dict[str, MovedAlong] = {}
+        self._objections: dict[tuple[str, str], Objection | None] = {}
 
     @property
     def capacities(self) -> Capacities:
@@ -60,12 +62,16 @@ class DryRun:
             return state
         return replace(state, memory_used=state.memory_used + self._gained.get(host, 0))
 
-    def check(self, request: MigrationRequest) -> str | None:
+    def check(self, request: MigrationRequest) -> Objection | None:
         # Of a guest that has seemed to move, and of a host that guests have seemed to leave, the platform
         # would judge as if nothing had.
         if request.target in self._left or request.guest in self._places:
             return None
-        return self._platform.check(request)
+        # Here no time passes: what is asked again would be answered the same.
+        key = request.guest, request.target
+        if key not in self._objections:
+            self._objections[key] = self._platform.check(request)
+        return self._objections[key]
 
     def partners(self, request: MigrationRequest) -> Sequence[MovedAlong]:
         """Without those that have seemed to go there already."""

@@ -19,6 +19,7 @@ from .._platforms.protocol import (
     HostNow,
     MigrationRequest,
     MigrationState,
+    Objection,
     Platform,
 )
 
@@ -69,7 +70,7 @@ class Reclaiming:
         least = memory.used + gained.get(host, 0)
         return replace(state, memory_used=max(state.memory_used - memory.reclaimable, least, 0))
 
-    def check(self, request: MigrationRequest) -> str | None:
+    def check(self, request: MigrationRequest) -> Objection | None:
         return self._platform.check(request)
 
     def partners(self, request: MigrationRequest) -> Sequence[MovedAlong]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from .._model.outcome import MovedAlong
 from .._model.plan import Migration
 from .._platforms.errors import PlatformError, SessionLost, UnexpectedAnswer, Unreachable
-from .._platforms.protocol import ClusterNow, Platform
+from .._platforms.protocol import ClusterNow, Objection, Platform
 from .clock import Clock
 from .conflicts import Conflicts
 from .freshness import GO, MENDING, Verdict, room, verdict
@@ -21,7 +21,7 @@ from .journal import Past
 from .ledger import WELL, Ledger, request_for, taken_along
 from .slots import Slots
 from .urgency import by_urgency
-from .work import BUSY_SECONDS, START_ATTEMPTS, Work
+from .work import ASK_AGAIN_SECONDS, BUSY_SECONDS, START_ATTEMPTS, Work
 
 # Errors that leave open whether the platform has heard of a start.
 _UNHEARD = (Unreachable, SessionLost, UnexpectedAnswer)
@@ -46,6 +46,8 @@ class Starter:
         self._clock = clock
         self._attempts: dict[int, int] = {}
         self._busy: dict[int, float] = {}
+        # When the platform may be asked again about a step, and after how long once more.
+        self._again: dict[int, tuple[float, float]] = {}
 
     def watched(self) -> set[str]:
         """The guests whose places decide about what is pending."""
@@ -122,11 +124,26 @@ class Starter:
         if task is not None and task not in self._ledger.running:
             at = self._ledger.begin(migration, self._ledger.begun_with(migration))
             self._ledger.started(migration, task, at)
-        elif (
-            self._clock.monotonic() - self._busy.setdefault(migration.step, self._clock.monotonic())
-            >= BUSY_SECONDS
-        ):
+        elif self._has_waited(migration):
             self._ledger.end_pending(migration, "skipped", judged.why)
+
+    def _has_waited(self, migration: Migration) -> bool:
+        """Whether what may be over in a moment has taken long enough."""
+        now = self._clock.monotonic()
+        return now - self._busy.setdefault(migration.step, now) >= BUSY_SECONDS
+
+    def _heed(self, migration: Migration, objection: Objection) -> None:
+        """One that lasts ends it; one that may pass is asked about again, less and less often."""
+        if self._has_changed(migration):
+            return
+        if not objection.passing:
+            self._ledger.end_pending(migration, "refused", objection.why)
+        elif self._has_waited(migration):
+            self._ledger.end_pending(migration, "skipped", objection.why)
+        else:
+            first, longest = ASK_AGAIN_SECONDS
+            _at, wait = self._again.get(migration.step, (0.0, first))
+            self._again[migration.step] = self._clock.monotonic() + wait, min(2 * wait, longest)
 
     def _has_changed(self, migration: Migration) -> bool:
         """Whether something has taken hold of the guest since the look: then the next one decides."""
@@ -178,11 +195,12 @@ class Starter:
 
     def _start(self, migration: Migration, now: ClusterNow) -> None:
         request = request_for(migration)
+        if self._clock.monotonic() < self._again.get(migration.step, (0.0, 0.0))[0]:
+            return
         try:
             objection = self._platform.check(request)
             if objection is not None:
-                if not self._has_changed(migration):
-                    self._ledger.end_pending(migration, "refused", objection)
+                self._heed(migration, objection)
                 return
             along = self._platform.partners(request)
             judged = self._with_partners(migration, along, now)

@@ -72,4 +72,6 @@ CANCEL_SECONDS = 60.0
 LATE_SECONDS = 5.0
 # How long a guest may be busy with something else before its migration is dropped.
 BUSY_SECONDS = 60.0
+# After how long a platform is asked again whose objection may pass: first, and at most.
+ASK_AGAIN_SECONDS = (1.0, 15.0)
 START_ATTEMPTS = 3

@@ -9,7 +9,7 @@ one thread.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -90,6 +90,28 @@ class Capacities:
     settling_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why the platform would not carry a migration out. A `passing` one may be over in a moment, or is shown
+    by the next snapshot: it is no fact of this guest and this host that plans would have to remember.
+    """
+
+    why: str
+    passing: bool = False
+
+    def __str__(self) -> str:
+        return self.why
+
+
+def all_of(objections: Iterable[Objection]) -> Objection | None:
+    """Several objections as one, which passes only when each of them does."""
+    found = tuple(dict.fromkeys(objections))
+    if not found:
+        return None
+    why = "; ".join(dict.fromkeys(objection.why for objection in found))
+    return Objection(why, passing=all(objection.passing for objection in found))
+
+
 class Platform(Protocol):
     """One cluster of one hypervisor."""
 
@@ -105,8 +127,8 @@ class Platform(Protocol):
         allows.
         """
 
-    def check(self, request: MigrationRequest) -> str | None:
-        """Ask the platform whether it would carry this out: None, or the reason why not. Changes nothing."""
+    def check(self, request: MigrationRequest) -> Objection | None:
+        """Ask the platform whether it would carry this out: None, or why not. Changes nothing."""
 
     def partners(self, request: MigrationRequest) -> Sequence[MovedAlong]:
         """The guests that the platform would take along to the target, without those that are there already;

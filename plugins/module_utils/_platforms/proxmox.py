@@ -36,7 +36,7 @@ from ._proxmox.session import Session
 from ._proxmox.starting import can_receive_conntrack, start, under_way
 from ._proxmox.storages import Storage, storages
 from .errors import NotFound, Refused
-from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState
+from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Objection, all_of
 
 # Proxmox VE's default of max_workers in the datacenter's options.
 DEFAULT_WORKERS = 4
@@ -70,7 +70,7 @@ class ProxmoxPlatform:
         self._follower = Follower(
             self._session,
             monotonic,
-            lambda request: self._preconditions(request).objection,
+            self._why_not,
             connection.bandwidth_limit,
         )
         self._looking = Looking(self._session)
@@ -104,7 +104,7 @@ class ProxmoxPlatform:
         self._seen = self._monotonic(), seen.resources, seen.states
         return seen.now
 
-    def check(self, request: MigrationRequest) -> str | None:
+    def check(self, request: MigrationRequest) -> Objection | None:
         self._demand_right(request)
         found = self._with_partners(request, self._preconditions(request))
         if found.objection is None:
@@ -122,7 +122,7 @@ class ProxmoxPlatform:
             request, self._preconditions(request)
         )
         if found.objection is not None:
-            raise Refused(found.objection, where=f"guest {request.guest}")
+            raise Refused(found.objection.why, where=f"guest {request.guest}")
         self._demand_storages(request, found)
         entry = self._entry(request.guest)
         conntrack = (
@@ -188,12 +188,19 @@ class ProxmoxPlatform:
         if found.objection is not None or not found.partners:
             return found
         partners = self._partners(request, found)
-        objections = [f"HA would move {sid} along, which the account does not see" for sid in partners.unseen]
+        objections = [
+            Objection(f"HA would move {sid} along, which the account does not see") for sid in partners.unseen
+        ]
         for entry, theirs in partners.requests(request.target):
             objection = self._preconditions(theirs).objection
             if objection is not None:
-                objections.append(f"HA would move {label(entry)} along: {objection}")
-        return replace(found, objection="; ".join(objections) or None)
+                why = f"HA would move {label(entry)} along: {objection.why}"
+                objections.append(replace(objection, why=why))
+        return replace(found, objection=all_of(objections))
+
+    def _why_not(self, request: MigrationRequest) -> str | None:
+        objection = self._preconditions(request).objection
+        return None if objection is None else objection.why
 
     def _preconditions(self, request: MigrationRequest) -> Preconditions:
         present = self._present()

@@ -20,7 +20,18 @@ from .._model.moves import moved
 from .._model.outcome import MovedAlong
 from .._model.snapshot import Guest, Host, Snapshot
 from .errors import NotFound, PlatformError, Refused
-from .protocol import Capacities, ClusterNow, GuestNow, HostNow, MigrationRequest, MigrationState
+from .protocol import (
+    Capacities,
+    ClusterNow,
+    GuestNow,
+    HostNow,
+    MigrationRequest,
+    MigrationState,
+    Objection,
+)
+
+# Blockers that are states, which pass.
+_PASSING = frozenset({"being_migrated", "disconnected", "ha_error", "locked", "not_readable", "paused"})
 
 
 class RehearsalPlatform:
@@ -66,7 +77,7 @@ class RehearsalPlatform:
             hosts={host.id: _host_now(host) for host in snapshot.hosts},
         )
 
-    def check(self, request: MigrationRequest) -> str | None:
+    def check(self, request: MigrationRequest) -> Objection | None:
         return _objection(self._own(), request)
 
     def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
@@ -77,8 +88,8 @@ class RehearsalPlatform:
         with self._locked():
             snapshot = self._own()
             objection = _objection(snapshot, request)
-            if objection:
-                raise Refused(objection, where=f"guest {request.guest}")
+            if objection is not None:
+                raise Refused(objection.why, where=f"guest {request.guest}")
             goes = {request.guest: request.target}
             self._store(moved(snapshot, goes, {request.guest: request.storage}))
         return _task(request.guest, request.target)
@@ -267,24 +278,24 @@ def _host_now(host: Host) -> HostNow:
     )
 
 
-def _objection(snapshot: Snapshot, request: MigrationRequest) -> str | None:
+def _objection(snapshot: Snapshot, request: MigrationRequest) -> Objection | None:
     """Why a real cluster would not carry this migration out."""
     guest = _guest(snapshot, request.guest)
     target = next((host for host in snapshot.hosts if host.id == request.target), None)
     if guest is None:
-        return f"there is no guest {request.guest}"
+        return Objection(f"there is no guest {request.guest}")
     if target is None:
-        return f"there is no host {request.target}"
+        return Objection(f"there is no host {request.target}")
     if guest.host != request.source:
-        return f"the guest is on {guest.host}, not on {request.source}"
-    if guest.migrating_to is not None:
-        return _busy(guest)
+        return Objection(f"the guest is on {guest.host}, not on {request.source}", passing=True)
+    if (busy := _busy(guest)) is not None:
+        return Objection(busy, passing=True)
     if not target.active:
-        return f"{target.name} takes no guests: {_inactive(target)}"
+        return Objection(f"{target.name} takes no guests: {_inactive(target)}", passing=True)
     refusal = next(
         (entry for entry in snapshot.refusals if (entry.guest, entry.host) == (guest.id, target.id)), None
     )
-    return _unfit(guest, target, request.storage) if refusal is None else refusal.why
+    return _unfit(guest, target, request.storage) if refusal is None else Objection(refusal.why)
 
 
 def _inactive(host: Host) -> str:
@@ -294,23 +305,25 @@ def _inactive(host: Host) -> str:
     return plain if host.closed_because is None else f"{plain} ({host.closed_because})"
 
 
-def _unfit(guest: Guest, target: Host, storage: Mapping[str, str]) -> str | None:
+def _unfit(guest: Guest, target: Host, storage: Mapping[str, str]) -> Objection | None:
     if not guest.migratable:
-        return f"the guest can't be migrated: {', '.join(guest.blockers) or 'the platform does not say why'}"
+        blockers = ", ".join(guest.blockers) or "the platform does not say why"
+        passing = bool(guest.blockers) and _PASSING.issuperset(guest.blockers)
+        return Objection(f"the guest can't be migrated: {blockers}", passing)
     if guest.targets is not None and target.id not in guest.targets:
-        return f"the guest can be migrated to {', '.join(guest.targets) or 'no host'} only"
+        return Objection(f"the guest can be migrated to {', '.join(guest.targets) or 'no host'} only")
     missing = sorted(set(guest.cpu_features) - set(target.cpu_features or guest.cpu_features))
     if missing:
-        return f"{target.name} lacks CPU feature {', '.join(missing)}"
+        return Objection(f"{target.name} lacks CPU feature {', '.join(missing)}")
     wanted = {storage.get(disk.datastore, disk.datastore) for disk in guest.disks}
     missing = sorted(wanted - set(target.datastores))
     if missing:
-        return f"{target.name} lacks datastore {', '.join(missing)}"
+        return Objection(f"{target.name} lacks datastore {', '.join(missing)}")
     missing = sorted(set(guest.networks) - set(target.networks))
     if missing:
-        return f"{target.name} lacks network {', '.join(missing)}"
+        return Objection(f"{target.name} lacks network {', '.join(missing)}")
     capacity, used = target.capacity.get("memory"), target.used.get("memory")
     needed = guest_used(guest, "memory") or 0
     if guest.is_on_host and capacity is not None and used is not None and used + needed > capacity:
-        return f"{target.name} has no room for {needed:.0f} bytes of memory"
+        return Objection(f"{target.name} has no room for {needed:.0f} bytes of memory", passing=True)
     return None

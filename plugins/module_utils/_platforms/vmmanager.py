@@ -27,7 +27,7 @@ from ._vmmanager.refusals import Unanswered
 from ._vmmanager.session import Session
 from ._vmmanager.starting import CONSUL, start, under_way
 from .errors import NotFound, Refused
-from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState
+from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Objection
 
 # How long a list of all disks counts as present, and how often a task is looked for that may not be listed.
 DISKS_SECONDS = 60.0
@@ -92,7 +92,7 @@ class VMManagerPlatform:
                 del self._doubts[guest]
         return seen
 
-    def check(self, request: MigrationRequest) -> str | None:
+    def check(self, request: MigrationRequest) -> Objection | None:
         found = self._preconditions(request)
         self._checked[_key(request)] = found
         return found.objection
@@ -104,7 +104,7 @@ class VMManagerPlatform:
     def start(self, request: MigrationRequest) -> str:
         found = self._checked.pop(_key(request), None) or self._preconditions(request)
         if found.objection is not None:
-            raise Refused(found.objection, where=f"guest {request.guest}")
+            raise Refused(found.objection.why, where=f"guest {request.guest}")
         try:
             task = start(self._session, self._lists, request.guest, found.body, found.newest)
         except Unanswered:

@@ -40,7 +40,7 @@ from ._vsphere.start import cancel, start, under_way
 from ._vsphere.tags import Tags, read_tags
 from ._vsphere.tasks import poll
 from .errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
-from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState
+from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Objection, all_of
 
 T = TypeVar("T")
 
@@ -102,9 +102,8 @@ class VSpherePlatform:
     def look(self, guests: Collection[str]) -> ClusterNow:
         return self._asking(lambda: look(self._session, self._place(), guests))
 
-    def check(self, request: MigrationRequest) -> str | None:
-        found = self._asking(lambda: self._objections(request))
-        return "; ".join(found) or None
+    def check(self, request: MigrationRequest) -> Objection | None:
+        return all_of(self._asking(lambda: self._objections(request)))
 
     def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
         """It moves nobody along."""
@@ -210,7 +209,7 @@ class VSpherePlatform:
             text = f"vCenter's own record of migrations was not read: {error}"
             return Past(), (Notice(text=text, hides=("history",)),)
 
-    def _objections(self, request: MigrationRequest) -> list[str]:
+    def _objections(self, request: MigrationRequest) -> list[Objection]:
         guest = vim.VirtualMachine(request.guest)
         require_privileges(self._session, [guest], MIGRATE)
         spec = relocation(self._session, request)

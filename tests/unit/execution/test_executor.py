@@ -26,12 +26,17 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
     NotFound,
     PlatformError,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
+    MigrationRequest,
+    Objection,
+    Platform,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform
 from ansible_collections.evenkeel.cluster.tests.support.full_disk import full_after
 
 GIB = 1024**3
 CLUSTER = ClusterRef(id="c", name="prod")
+LOCKED = Objection("it is locked (backup)", passing=True)
 
 
 def host(name: str, used: int = 20, **more: object) -> dict[str, object]:
@@ -85,8 +90,9 @@ def run(
     cluster: ClusterRef = CLUSTER,
     emptied: frozenset[str] = frozenset(),
     ended: Callable[[MigrationOutcome], None] = lambda _outcome: None,
+    platform: Platform | None = None,
 ) -> Outcome:
-    platform: Platform = RehearsalPlatform(str(path))
+    platform = platform or RehearsalPlatform(str(path))
     if dry:
         sizes = {migration.guest.id: migration.cost.memory for migration in migrations}
         platform = DryRun(platform, sizes)
@@ -119,6 +125,44 @@ def test_all_is_done_and_done_again_changes_nothing(cluster: Path) -> None:
     text = cluster.read_text()
     assert [migration.result for migration in run(cluster, plan).migrations] == ["already_there"] * 3
     assert cluster.read_text() == text
+
+
+class Objecting(RehearsalPlatform):
+    """A rehearsal that has an objection for the first `times` that it is asked."""
+
+    def __init__(self, path: str, objection: Objection, times: int) -> None:
+        super().__init__(path)
+        self.objection = objection
+        self.times = times
+        self.asked = 0
+
+    def check(self, request: MigrationRequest) -> Objection | None:
+        self.asked += 1
+        return self.objection if self.asked <= self.times else super().check(request)
+
+
+@pytest.mark.parametrize(
+    ("objection", "times", "ended", "asked"),
+    [
+        (LOCKED, 3, ("migrated", ""), range(4, 5)),
+        (LOCKED, 999, ("skipped", LOCKED.why), range(5, 10)),
+        (Objection("pve2 lacks storage san"), 1, ("refused", "pve2 lacks storage san"), range(1, 2)),
+    ],
+)
+@pytest.mark.parametrize("dry", [False, True])
+def test_an_objection_that_may_pass_is_asked_about_again_and_is_no_refusal(
+    objection: Objection, times: int, ended: tuple[str, str], asked: range, dry: bool, cluster: Path
+) -> None:
+    platform = Objecting(str(cluster), objection, times)
+    outcome = run(cluster, [step(1, "1", "a", "b")], dry, platform=platform)
+    found = outcome.migrations[0]
+    if dry:
+        # Nothing changes while nothing really happens, so that one question is enough.
+        assert (found.result, found.why) == (ended[0] if times == 1 else "skipped", objection.why)
+        assert platform.asked == 1
+    else:
+        assert (found.result, found.why) == ended
+        assert platform.asked in asked
 
 
 def test_loads_go_along(cluster: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import PermissionMissing
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Objection
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import proxmox_clusters as clusters
@@ -102,7 +103,7 @@ def test_a_stopped_machine_with_a_mapped_device_goes_where_that_is(simulator: Si
     served = one_guest(simulator, pci_mappings=[{**GPU, "live-migration-capable": 0}])
     served.change_guest("100", config={"hostpci0": "mapping=gpu"}, power="stopped")
     platform = clusters.connect(served)
-    assert platform.check(request(100, "pve1", "pve3")) == "pve3 lacks the mapped devices hostpci0"
+    assert str(platform.check(request(100, "pve1", "pve3"))) == "pve3 lacks the mapped devices hostpci0"
     assert platform.check(request(100, "pve1", "pve2")) is None
     assert migrated(platform, 100, "pve1", "pve2")
 
@@ -131,7 +132,8 @@ def test_what_is_pending_does_not_count(simulator: Simulate) -> None:
     """The present configuration is asked for: here that call alone fails."""
     present = {"call": "GET /nodes/{node}/qemu/{vmid}/config", "object": "1", "message": "current"}
     served = one_guest(simulator, fail_calls=[present])
-    assert clusters.connect(served).check(request(100, "pve1", "pve2")) == "current"
+    objection = clusters.connect(served).check(request(100, "pve1", "pve2"))
+    assert objection == Objection("current", passing=True)
 
 
 @pytest.mark.parametrize("kind", ["vm", "container"])
@@ -152,8 +154,8 @@ def test_a_node_that_is_offline_or_not_there_is_no_target(simulator: Simulate) -
     served = one_guest(simulator)
     served.change_host("pve3", status="offline")
     platform = clusters.connect(served)
-    assert platform.check(request(100, "pve1", "pve3")) == "pve3 is offline"
-    assert platform.check(request(100, "pve1", "pve9")) == "there is no node pve9 in this cluster"
+    assert platform.check(request(100, "pve1", "pve3")) == Objection("pve3 is offline", passing=True)
+    assert platform.check(request(100, "pve1", "pve9")) == Objection("there is no node pve9 in this cluster")
 
 
 def log_of(platform: ProxmoxPlatform, served: launch.Simulator, number: int) -> str:
@@ -236,7 +238,7 @@ def test_ha_that_is_disarmed_and_ignores_its_guests_is_not_in_the_way(simulator:
     frozen = clusters.connect(served, **sent)
     why = "HA is disarmed and holds its guests (freeze): arm it again"
     assert frozen.look(["100"]).guests["100"].busy == why
-    assert why in str(frozen.check(request(100, "pve2", "pve1")))
+    assert frozen.check(request(100, "pve2", "pve1")) == Objection(why, passing=True)
 
 
 def test_a_rule_that_binds_a_guest_to_nodes_is_named_as_such(simulator: Simulate) -> None:
@@ -244,7 +246,8 @@ def test_a_rule_that_binds_a_guest_to_nodes_is_named_as_such(simulator: Simulate
     rules = (clusters.rule("licence", "host_affinity", 100, hosts=("pve1", "pve3")),)
     served = simulator("proxmox", clusters.cluster(small.hosts, small.guests, rules))
     platform = clusters.connect(served)
-    assert platform.check(request(100, "pve1", "pve2")) == "an HA rule (node-affinity) keeps vm:100 off pve2"
+    objection = platform.check(request(100, "pve1", "pve2"))
+    assert objection == Objection("an HA rule (node-affinity) keeps vm:100 off pve2")
     assert platform.check(request(100, "pve1", "pve3")) is None
 
 

@@ -281,7 +281,7 @@ def test_a_failure_of_ha_after_the_move_ends_in_its_state_error(simulator: Simul
     assert state.state == "failed"
     assert "it is on pve2, but the task ended with: migration problems" in state.why
     hands.seconds += 60
-    assert platform.check(request(100, "pve2", "pve3")) == (
+    assert str(platform.check(request(100, "pve2", "pve3"))) == (
         "HA has it in state error, and takes requests only for started or stopped guests"
     )
 

@@ -116,39 +116,46 @@ def test_a_refusal_that_is_to_come_is_not_seen_before_the_platform_is_asked(tmp_
     future = Refusal(guest="2", host="b", why="the adapter is not supported", at="2099-01-01T00:00:00Z")
     platform = rehearsal(tmp_path, cluster(guest("1", "a"), guest("2", "a"), refusals=(past, future)))
     assert platform.read().refusals == (past,)
-    assert platform.check(request("1", "a", "b")) == "no licence"
-    assert platform.check(request("2", "a", "b")) == "the adapter is not supported"
+    assert str(platform.check(request("1", "a", "b"))) == "no licence"
+    assert str(platform.check(request("2", "a", "b"))) == "the adapter is not supported"
     with pytest.raises(Refused, match="adapter is not supported"):
         platform.start(request("2", "a", "b"))
     # What is still to come stays in the file.
     platform.set_maintenance("b", on=True, timeout=1)
     platform.set_maintenance("b", on=False, timeout=1)
-    assert platform.check(request("2", "a", "b")) == "the adapter is not supported"
+    assert str(platform.check(request("2", "a", "b"))) == "the adapter is not supported"
 
 
 @pytest.mark.parametrize(
-    ("changes", "target", "why"),
+    ("changes", "target", "why", "passing"),
     [
-        ({"targets": ("c", "d")}, {}, "the guest can be migrated to c, d only"),
-        ({"cpu_features": ("avx2", "sse4")}, {"cpu_features": ("sse4",)}, "b lacks CPU feature avx2"),
+        ({"targets": ("c", "d")}, {}, "the guest can be migrated to c, d only", False),
+        ({"migratable": False, "blockers": ("locked",)}, {}, "can't be migrated: locked", True),
+        ({"migratable": False, "blockers": ("locked", "snapshot")}, {}, "locked, snapshot", False),
+        ({"cpu_features": ("avx2", "sse4")}, {"cpu_features": ("sse4",)}, "b lacks CPU feature avx2", False),
         (
             {},
             {"schedulable": False, "closed_because": "no VMkernel port"},
             "schedulable (no VMkernel port)",
+            True,
         ),
-        ({"migrating_to": "b"}, {}, "it is being migrated to b"),
+        ({"migrating_to": "b"}, {}, "it is being migrated to b", True),
         (
             {"used": {"cpu": None, "memory": None}},
             {"used": {"memory": 56 * GIB}},
             "no room for 17179869184",
+            True,
         ),
     ],
 )
 def test_what_a_real_cluster_would_refuse(
-    changes: dict[str, Any], target: dict[str, Any], why: str, tmp_path: Path
+    changes: dict[str, Any], target: dict[str, Any], why: str, passing: bool, tmp_path: Path
 ) -> None:
     snapshot = cluster(guest("1", "a", **changes), hosts=(host("a"), host("b", **target)))
-    assert why in str(rehearsal(tmp_path, snapshot).check(request("1", "a", "b")))
+    objection = rehearsal(tmp_path, snapshot).check(request("1", "a", "b"))
+    assert objection is not None
+    assert why in objection.why
+    assert objection.passing is passing
 
 
 def test_a_migration_under_way_ends_when_it_is_followed(tmp_path: Path) -> None:
@@ -188,7 +195,7 @@ def test_disks_that_go_to_another_datastore_are_found_there(tmp_path: Path) -> N
         tmp_path, cluster(guest("1", "a", disks=disks), hosts=(host("a"), host("b", datastores=fast)))
     )
     wanted = replace(request("1", "a", "b"), storage={"local": "fast"})
-    assert platform.check(replace(wanted, storage={"local": "slow"})) == "b lacks datastore slow"
+    assert str(platform.check(replace(wanted, storage={"local": "slow"}))) == "b lacks datastore slow"
     platform.start(wanted)
     after = platform.read()
     assert [disk.datastore for disk in after.guests[0].disks] == ["fast", "san"]

@@ -281,4 +281,4 @@ def test_a_guest_whose_disks_are_not_to_be_found_stays_where_it_is(simulator: Si
     served = simulator("vmmanager", clusters.small(), disk_owners=False)
     platform = clusters.connect(served, with_local_disks=True)
     assert {guest.blockers for guest in platform.read().guests} == {("not_readable",)}
-    assert platform.check(clusters.request(100, 1, 2)) == "where all of its disks lie is not known"
+    assert str(platform.check(clusters.request(100, 1, 2))) == "where all of its disks lie is not known"

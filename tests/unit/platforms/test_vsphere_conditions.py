@@ -157,7 +157,7 @@ def test_a_fault_tolerant_pair_is_kept_apart(simulator: Simulate) -> None:
     assert snapshot.guests == cluster.guests
     platform = clusters.connect(served)
     onto = MigrationRequest(guest="vm-db", source="host-a", target="host-b")
-    assert "FaultToleranceAntiAffinityViolated" in (platform.check(onto) or "")
+    assert "FaultToleranceAntiAffinityViolated" in str(platform.check(onto))
     assert platform.check(replace(onto, target="host-c")) is None
     platform.close()
 
@@ -217,7 +217,7 @@ def test_a_mount_that_is_bad_on_one_host_keeps_guests_away_from_that_host(
     assert snapshot.hosts == cluster.hosts
     assert guest_of(snapshot, "one").targets == ("host-a", "host-c")
     platform = clusters.connect(served)
-    assert "CannotAccessVmDisk" in (platform.check(ONE) or "")
+    assert "CannotAccessVmDisk" in str(platform.check(ONE))
     assert platform.check(replace(ONE, target="host-c")) is None
     platform.close()
 
@@ -232,7 +232,9 @@ def test_a_host_that_is_entering_maintenance_mode_receives_nothing(simulator: Si
     assert (now["host-a"].active, now["host-b"].active) == (False, True)
     back = MigrationRequest(guest="vm-one", source="host-b", target="host-a")
     served.change_guest("vm-one", host="host-b")
-    assert "InvalidHostState" in (waiting.check(back) or "")
+    objection = waiting.check(back)
+    assert objection is not None
+    assert ("InvalidHostState" in objection.why, objection.passing) == (True, True)
     waiting.close()
 
 
@@ -268,7 +270,7 @@ def test_a_host_without_vmotion_is_closed_and_says_why(simulator: Simulate) -> N
     assert read(served).hosts == cluster.hosts
     platform = clusters.connect(served)
     assert not platform.look([]).hosts["host-b"].active
-    assert "Enable vMotion on a VMkernel adapter" in (platform.check(ONE) or "")
+    assert "Enable vMotion on a VMkernel adapter" in str(platform.check(ONE))
     served.change_host("host-b", vmotion=True)
     assert platform.look([]).hosts["host-b"].active
     assert platform.check(ONE) is None
@@ -399,7 +401,7 @@ def test_an_image_on_a_datastore_goes_along_to_hosts_that_have_it(simulator: Sim
     assert (one.blockers, one.targets) == ((), ("host-a", "host-b"))
     platform = clusters.connect(served)
     assert platform.check(ONE) is None
-    assert "Disconnect the device" in (platform.check(replace(ONE, target="host-c")) or "")
+    assert "Disconnect the device" in str(platform.check(replace(ONE, target="host-c")))
     served.change_guest("vm-one", iso="san")
     assert guest_of(platform.read(), "one").targets is None
     served.change_guest("vm-one", iso="[]")
@@ -439,7 +441,7 @@ def test_a_guest_stays_with_the_cpu_features_that_it_requires(simulator: Simulat
     assert snapshot.hosts == cluster.hosts
     assert snapshot.guests == cluster.guests
     platform = clusters.connect(served)
-    assert "FeatureRequirementsNotMet" in (platform.check(ONE) or "")
+    assert "FeatureRequirementsNotMet" in str(platform.check(ONE))
     assert platform.check(replace(ONE, target="host-c")) is None
     platform.close()
 
@@ -465,7 +467,7 @@ def test_memory_that_is_reserved_must_be_there(simulator: Simulate) -> None:
     assert guest_of(snapshot, "one").targets == ("host-a", "host-c")
     assert guest_of(snapshot, "three").targets is None
     platform = clusters.connect(served)
-    assert "lower the VM's reservation" in (platform.check(ONE) or "")
+    assert "lower the VM's reservation" in str(platform.check(ONE))
     platform.close()
 
 
@@ -515,7 +517,7 @@ def test_a_refusal_of_vcenters_is_told_in_its_words_with_a_way_out(simulator: Si
         ],
     )
     platform = clusters.connect(served)
-    assert platform.check(ONE) == (
+    assert str(platform.check(ONE)) == (
         "The CPU lacks it (CpuIncompatible). Enable EVC on the cluster, "
         "or restart the VM with fewer CPU features"
     )

@@ -19,6 +19,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphe
     Gone,
     error_of,
     localized,
+    passes,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.hardware import (
     device_blockers,
@@ -312,3 +313,25 @@ except MissingLibrary as error:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert "pip install pyvmomi" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("fault", "passing"),
+    [
+        ("InvalidHostState", True),
+        ("HostNotConnected", True),
+        ("TaskInProgress", True),
+        ("InvalidState", True),
+        ("InsufficientHostMemoryCapacityFault", True),
+        ("InsufficientFailoverResourcesFault", True),
+        ("FileLocked", True),
+        ("CannotAccessVmDisk", False),
+        ("CpuIncompatible", False),
+        ("FeatureRequirementsNotMet", False),
+        ("VMotionNotConfigured", False),
+        ("VMotionNotLicensed", False),
+        ("SomethingNew", False),
+    ],
+)
+def test_a_refusal_that_may_be_over_in_a_moment_is_no_lasting_one(fault: str, passing: bool) -> None:
+    assert passes(answer(f"<fault xsi:type='{fault}'/><localizedMessage>no</localizedMessage>")) is passing

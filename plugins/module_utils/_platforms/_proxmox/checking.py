@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NotFound, Refused
-from ..protocol import MigrationRequest
+from ..protocol import MigrationRequest, Objection, all_of
 from .answers import Row, flag, row
 from .bridges import Bridges
 from .connection import ProxmoxConnection
@@ -17,7 +17,7 @@ from .disks import Findings, judge_disks
 from .guest_config import GuestConfig, container_config, vm_config
 from .guests import id_of, path_of, power_of
 from .ha import NodeStates
-from .refusals import NoSuchCall
+from .refusals import NodeSilent, NoSuchCall
 from .session import Session
 from .storages import Storage
 
@@ -43,7 +43,7 @@ class Preconditions:
     None where it was not asked.
     """
 
-    objection: str | None = None
+    objection: Objection | None = None
     local_storages: frozenset[str] = frozenset()
     carried: frozenset[str] = frozenset()
     partners: tuple[str, ...] = ()
@@ -67,18 +67,16 @@ class Cluster:
 def preconditions(cluster: Cluster, request: MigrationRequest, entry: Row) -> Preconditions:
     """`entry` is the guest's line in /cluster/resources."""
     if entry.get("node") != request.source:
-        return Preconditions(objection=f"the guest is on {entry.get('node')}, not on {request.source}")
+        return _no(f"the guest is on {entry.get('node')}, not on {request.source}", passing=True)
     target = cluster.nodes.get(request.target)
     if target is None:
-        return Preconditions(objection=f"there is no node {request.target} in this cluster")
+        return _no(f"there is no node {request.target} in this cluster")
     if target == "offline":
         # Proxmox VE itself finds that out in the task.
-        return Preconditions(objection=f"{request.target} is offline")
+        return _no(f"{request.target} is offline", passing=True)
     container = entry.get("type") == "lxc"
     if container and power_of(entry) == "running" and not cluster.connection.restart_containers:
-        return Preconditions(
-            objection="a running container is migrated by a restart, which only restart_containers allows"
-        )
+        return _no("a running container is migrated by a restart, which only restart_containers allows")
     findings = Findings()
     findings.objections += _about_ha(entry, cluster.ha)
     try:
@@ -87,18 +85,25 @@ def preconditions(cluster: Cluster, request: MigrationRequest, entry: Row) -> Pr
         if container or not judged:
             _judge_config(config, entry, request, cluster.storages, findings)
         for bridge in cluster.bridges.lacking(config.networks, request.source, request.target):
-            findings.objections.append(f"{request.target} lacks the bridge {bridge}")
+            findings.object_to(f"{request.target} lacks the bridge {bridge}")
     except (NotFound, Refused) as refused:
-        return Preconditions(objection=refused.what)
+        # A reading that fails is no opinion about this guest and this node.
+        return _no(refused.what, passing=True)
+    except NodeSilent as silent:
+        return _no(str(silent), passing=True)
     findings.objections += _about_storages(entry, request, cluster, findings)
     return Preconditions(
-        objection="; ".join(dict.fromkeys(findings.objections)) or None,
+        objection=all_of(findings.objections),
         local_storages=frozenset(findings.local_storages),
         carried=frozenset(findings.carried),
         partners=findings.partners,
         conntrack=findings.conntrack,
         running=findings.running,
     )
+
+
+def _no(why: str, *, passing: bool = False) -> Preconditions:
+    return Preconditions(objection=Objection(why, passing))
 
 
 def storage_for(name: str, request: MigrationRequest, connection: ProxmoxConnection) -> str:
@@ -124,13 +129,15 @@ def is_ha_managed(entry: Row, ha: NodeStates) -> bool:
     return entry.get("hastate") not in (None, "", "ignored") and ha.disarmed != "ignore"
 
 
-def _about_ha(entry: Row, ha: NodeStates) -> Iterator[str]:
+def _about_ha(entry: Row, ha: NodeStates) -> Iterator[Objection]:
+    """States of HA, which a reading shows."""
     if not is_ha_managed(entry, ha):
         return
     if ha.disarmed or entry["hastate"] == "freeze":
-        yield "HA is disarmed and holds its guests (freeze): arm it again"
+        yield Objection("HA is disarmed and holds its guests (freeze): arm it again", passing=True)
     elif entry["hastate"] not in _TAKES_REQUESTS:
-        yield f"HA has it in state {entry['hastate']}, and takes requests only for started or stopped guests"
+        why = f"HA has it in state {entry['hastate']}, and takes requests only for started or stopped guests"
+        yield Objection(why, passing=True)
 
 
 def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Findings) -> bool:
@@ -156,7 +163,7 @@ def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Find
     findings.objections += _about_devices(answer, running=running)
     replicas = cluster.replicas().get(request.guest) if running else None
     if replicas and request.target not in replicas:
-        findings.objections.append(
+        findings.object_to(
             f"it is replicated, and a running guest is migrated only to where its replicas are"
             f" ({', '.join(sorted(replicas))})"
         )
@@ -173,7 +180,7 @@ def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Find
     return "allowed_nodes" in answer and "mapped-resource-info" in answer
 
 
-def _about_devices(answer: Row, *, running: bool) -> Iterator[str]:
+def _about_devices(answer: Row, *, running: bool) -> Iterator[Objection]:
     """A mapped device is no device of one node alone; for a running machine it must migrate live."""
     info = answer.get("mapped-resource-info")
     mapped = dict.fromkeys(_texts(answer.get("mapped-resources")), False)
@@ -182,33 +189,38 @@ def _about_devices(answer: Row, *, running: bool) -> Iterator[str]:
             mapped[str(key)] = isinstance(about, Mapping) and flag(about.get("live-migration"))
     local = [device for device in _texts(answer.get("local_resources")) if device not in mapped]
     if local:
-        yield f"it uses devices of its node: {', '.join(local)}; detach them first"
+        yield Objection(f"it uses devices of its node: {', '.join(local)}; detach them first")
     fixed = [device for device, live in mapped.items() if not live]
     if running and fixed:
-        yield f"it uses mapped devices that do not migrate live: {', '.join(fixed)}; shut it down to move it"
+        names = ", ".join(fixed)
+        yield Objection(f"it uses mapped devices that do not migrate live: {names}; shut it down to move it")
 
 
-def _not_allowed(target: str, refused: object, allowed: object, local: set[str]) -> Iterator[str]:
+def _not_allowed(target: str, refused: object, allowed: object, local: set[str]) -> Iterator[Objection]:
     reasons = refused.get(target) if isinstance(refused, Mapping) else None
     if isinstance(reasons, Mapping):
         # What lies on local storages may go to others: that is looked at apart.
         missing = [name for name in _texts(reasons.get("unavailable_storages")) if name not in local]
         if missing:
-            yield f"{target} lacks storage {', '.join(missing)}"
+            yield Objection(f"{target} lacks storage {', '.join(missing)}")
         devices = _texts(reasons.get("unavailable-resources"))
         if devices:
-            yield f"{target} lacks the mapped devices {', '.join(devices)}"
+            yield Objection(f"{target} lacks the mapped devices {', '.join(devices)}")
         for blocking in reasons.get("blocking-ha-resources") or ():
             yield _about_rule(target, str(blocking.get("sid")), str(blocking.get("cause")))
     elif isinstance(allowed, list) and allowed and target not in allowed:
-        yield f"{target} is not among the nodes that it may go to ({', '.join(map(str, allowed))})"
+        names = ", ".join(map(str, allowed))
+        yield Objection(f"{target} is not among the nodes that it may go to ({names})")
 
 
-def _about_rule(target: str, sid: str, cause: str) -> str:
-    """A node-affinity rule names the guest that it binds, a resource-affinity rule the one to keep off."""
+def _about_rule(target: str, sid: str, cause: str) -> Objection:
+    """A node-affinity rule names the guest that it binds, a resource-affinity rule the one to keep off, which
+    may leave.
+    """
     if cause == "node-affinity":
-        return f"an HA rule (node-affinity) keeps {sid} off {target}"
-    return f"an HA rule ({cause}) keeps it apart from {sid}, which is on {target} or on its way there"
+        return Objection(f"an HA rule (node-affinity) keeps {sid} off {target}")
+    why = f"an HA rule ({cause}) keeps it apart from {sid}, which is on {target} or on its way there"
+    return Objection(why, passing=True)
 
 
 def _read_config(cluster: Cluster, entry: Row) -> GuestConfig:
@@ -227,8 +239,10 @@ def _judge_config(
 ) -> None:
     """What 8.x does not say of a running machine, and no version of a container."""
     if entry.get("lock"):
-        findings.objections.append(f"it is locked ({entry['lock']})")
-    findings.objections += [text for blocker, text in _FOREVER.items() if blocker in config.blockers]
+        findings.objections.append(Objection(f"it is locked ({entry['lock']})", passing=True))
+    for blocker, why in _FOREVER.items():
+        if blocker in config.blockers:
+            findings.object_to(why)
     # Without this blocker nothing that is attached is local.
     local = findings.local_storages if "local_disk" in config.blockers else findings.carried
     for name in sorted({disk.datastore for disk in config.disks}):
@@ -236,22 +250,23 @@ def _judge_config(
         if storage is None or not storage.shared:
             local.add(name)
         elif not storage.on(request.target):
-            findings.objections.append(f"{request.target} lacks storage {name}")
+            findings.object_to(f"{request.target} lacks storage {name}")
 
 
 def _about_storages(
     entry: Row, request: MigrationRequest, cluster: Cluster, findings: Findings
-) -> Iterator[str]:
+) -> Iterator[Objection]:
     for name in sorted(findings.local_storages | findings.carried):
         attached = name in findings.local_storages
         if attached and not cluster.connection.with_local_disks and name not in request.storage:
-            yield f"it has disks on {name}, local to its node; with_local_disks allows to copy them"
+            why = f"it has disks on {name}, local to its node; with_local_disks allows to copy them"
+            yield Objection(why)
             continue
         target = storage_for(name, request, cluster.connection)
         if target not in cluster.storages or not cluster.storages[target].on(request.target):
-            yield f"{request.target} lacks storage {target}"
+            yield Objection(f"{request.target} lacks storage {target}")
         if target != name and is_ha_managed(entry, cluster.ha):
-            yield (
+            yield Objection(
                 f"HA migrates it, and can't be told to take its disks from {name} to {target}:"
                 f" take guest {id_of(entry)} out of HA, or leave {name} out of target_storage"
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..protocol import Objection
 from .answers import Row, flag
 
 
@@ -18,12 +19,16 @@ class Findings:
     `running` is what the node says of it, None where it was not asked.
     """
 
-    objections: list[str] = field(default_factory=list)
+    objections: list[Objection] = field(default_factory=list)
     local_storages: set[str] = field(default_factory=set)
     carried: set[str] = field(default_factory=set)
     partners: tuple[str, ...] = ()
     conntrack: bool = False
     running: bool | None = None
+
+    def object_to(self, why: str) -> None:
+        """What lasts until somebody changes it."""
+        self.objections.append(Objection(why))
 
 
 def judge_disks(listed: object, findings: Findings, *, running: bool, replicated: bool) -> None:
@@ -39,12 +44,10 @@ def _judge(disk: Row, findings: Findings, *, running: bool, replicated: bool) ->
         return
     cloudinit = flag(disk.get("is_cloudinit")) or "cloudinit" in volume
     if volume.startswith("/"):
-        findings.objections.append(
-            f"it uses {volume}, a device or file of its node: detach it, or mark it as shared"
-        )
+        findings.object_to(f"it uses {volume}, a device or file of its node: detach it, or mark it as shared")
     elif volume == "cdrom" or (flag(disk.get("cdrom")) and not cloudinit):
         drive = "it uses the CD drive of its node" if volume == "cdrom" else ""
-        findings.objections.append(f"{drive or f'the CD image {volume} is local to its node'}: eject it")
+        findings.object_to(f"{drive or f'the CD image {volume} is local to its node'}: eject it")
     elif _goes_along_unasked(disk, cloudinit=cloudinit):
         findings.carried.add(volume.partition(":")[0])
     else:
@@ -52,7 +55,7 @@ def _judge(disk: Row, findings: Findings, *, running: bool, replicated: bool) ->
     snapshots = disk.get("referenced_in_snapshot")
     if running and snapshots and not (replicated or cloudinit or flag(disk.get("is_vmstate"))):
         names = ", ".join(sorted(map(str, snapshots))) if isinstance(snapshots, Mapping) else "some"
-        findings.objections.append(
+        findings.object_to(
             f"the local disk {volume} has snapshots ({names}), with which it is not copied while the guest"
             " runs: delete them, or replicate the disk to the target"
         )

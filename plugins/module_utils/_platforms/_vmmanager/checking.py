@@ -12,15 +12,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import NotFound, Refused
-from ..protocol import MigrationRequest
+from ..protocol import MigrationRequest, Objection, all_of
 from .answers import Row, flag, part, reference, release, row, rows, whole
 from .clusters import ClusterPlace
 from .connection import VMManagerConnection
 from .filters import ids
-from .guests import GUESTS, GuestDisk, disks_unknown, node_of, obstacles, power_of
+from .guests import GUESTS, STATES, GuestDisk, disks_unknown, node_of, obstacles, power_of
 from .history import History
 from .lists import Lists
 from .looking import Looker
+from .nodes import in_maintenance
 from .session import Session
 
 
@@ -28,7 +29,7 @@ from .session import Session
 class Preconditions:
     """`objection` is why not, or None; `body` is what to send, after the `newest` entry of its history."""
 
-    objection: str | None
+    objection: Objection | None
     body: Row
     newest: int = 0
 
@@ -47,7 +48,8 @@ class Checker:
         entry = self._guest(request.guest)
         if node_of(entry) != request.source:
             where = self.looker.name_of_node(str(node_of(entry)))
-            return Preconditions(f"the guest is on {where}, not on {request.source}", {})
+            why = f"the guest is on {where}, not on {request.source}"
+            return Preconditions(Objection(why, passing=True), {})
         history = History.read(self.session, request.guest)
         self.looker.remember(request.guest, history)
         found = [
@@ -57,8 +59,9 @@ class Checker:
         ]
         if not found:
             found = list(self._of_platform(request, entry))
-        objection = "; ".join(dict.fromkeys(found)) or None
-        return Preconditions(objection, {} if objection else self._body(request, disks), history.newest)
+        objection = all_of(found)
+        body = self._body(request, disks) if objection is None else {}
+        return Preconditions(objection, body, history.newest)
 
     def _guest(self, identity: str) -> Row:
         found = self.lists.find(GUESTS, ids([identity])) if identity.isdigit() else []
@@ -66,53 +69,61 @@ class Checker:
             raise NotFound(f"there is no guest {identity} in this cluster", where=f"GET {GUESTS}")
         return found[0]
 
-    def _of_container(self, entry: Row) -> Iterator[str]:
+    def _of_container(self, entry: Row) -> Iterator[Objection]:
         if self.place.containers and power_of(entry) == "running" and not self.connection.restart_containers:
-            yield "a running container is migrated by a restart, which only restart_containers allows"
+            why = "a running container is migrated by a restart, which only restart_containers allows"
+            yield Objection(why)
 
-    def _of_local_disks(self, request: MigrationRequest, disks: Sequence[GuestDisk]) -> Iterator[str]:
+    def _of_local_disks(self, request: MigrationRequest, disks: Sequence[GuestDisk]) -> Iterator[Objection]:
         for name in sorted({disk.storage for disk in disks if not disk.shared}):
             if not self.connection.with_local_disks and name not in request.storage:
-                yield f"it has disks on {name}, local to its node; with_local_disks allows to copy them"
+                why = f"it has disks on {name}, local to its node; with_local_disks allows to copy them"
+                yield Objection(why)
                 continue
             target = self._storage_for(name, request)
             if self.place.storage_id(target) is None:
-                yield f"the cluster has no storage {target}"
+                yield Objection(f"the cluster has no storage {target}")
 
-    def _of_platform(self, request: MigrationRequest, entry: Row) -> Iterator[str]:
+    def _of_platform(self, request: MigrationRequest, entry: Row) -> Iterator[Objection]:
         """What the platform itself says of the target."""
         path = f"vm/v3/host/{request.guest}/migrate"
         call = f"GET {path}"
         try:
             nodes = rows(row(self.session.get(path), call).get("nodes"), call)
         except (NotFound, Refused) as refused:
-            yield refused.what
+            yield Objection(refused.what)
             return
         target = next((node for node in nodes if reference(node) == request.target), None)
         name = self.looker.name_of_node(request.target)
         if target is None:
-            yield f"{name} is not among the nodes that it may go to"
+            yield Objection(f"{name} is not among the nodes that it may go to")
         elif not flag(target.get("suitable")):
-            reasons = ", ".join(self._against(request, entry, target))
-            yield f"{name} is not suitable for it{': ' + reasons if reasons else ''}"
+            reasons = list(self._against(request, entry, target))
+            told = ", ".join(reason.why for reason in reasons)
+            yield Objection(
+                f"{name} is not suitable for it{': ' + told if told else ''}",
+                passing=bool(reasons) and all(reason.passing for reason in reasons),
+            )
 
-    def _against(self, request: MigrationRequest, entry: Row, target: Row) -> Iterator[str]:
+    def _against(self, request: MigrationRequest, entry: Row, target: Row) -> Iterator[Objection]:
         """The platform gives no reason: what may be one, from what it tells of the target."""
+        if in_maintenance(self.looker.nodes.get(request.target, {})):
+            yield Objection("it is in maintenance mode", passing=True)
         if target.get("state") not in (None, "active"):
-            yield f"its state is {target['state']}"
+            yield Objection(f"its state is {target['state']}", passing=True)
         if flag(target.get("host_creation_blocked")):
-            yield "creating virtual machines is blocked there"
+            yield Objection("creating virtual machines is blocked there", passing=True)
         limit, count = whole(target.get("host_limit")), whole(target.get("host_count"))
         if limit and count is not None and count >= limit:
-            yield f"it has {count} of at most {limit} virtual machines"
+            yield Objection(f"it has {count} of at most {limit} virtual machines", passing=True)
         wanted, unused = whole(entry.get("ram_mib")), whole(part(target.get("ram_mib"), "unused"))
         if wanted is not None and unused is not None and unused < wanted:
-            yield f"{unused} of {wanted} MiB of memory are left"
+            yield Objection(f"{unused} of {wanted} MiB of memory are left", passing=True)
         here, there = (self.looker.nodes.get(node, {}) for node in (request.source, request.target))
         for what, key in (("QEMU", "qemu_version"), ("kernel", "kernel_version")):
             old, new = release(here.get(key)), release(there.get(key))
             if old is not None and new is not None and old != new:
-                yield f"{what} {old} here, {new} there"
+                yield Objection(f"{what} {old} here, {new} there")
 
     def _body(self, request: MigrationRequest, disks: Sequence[GuestDisk]) -> Row:
         """The node alone, unless disks are to go to another storage."""
@@ -139,10 +150,10 @@ class Checker:
         return (self.connection.target_storage or {}).get(name, name)
 
 
-def _of_guest(entry: Row, history: History, disks: Sequence[GuestDisk]) -> Iterator[str]:
+def _of_guest(entry: Row, history: History, disks: Sequence[GuestDisk]) -> Iterator[Objection]:
     if history.under_way is not None:
-        yield f"a task is under way ({history.under_way.get('name')})"
+        yield Objection(f"a task is under way ({history.under_way.get('name')})", passing=True)
     if disks_unknown(entry, disks):
-        yield "where all of its disks lie is not known"
-    for _blocker, words in obstacles(entry):
-        yield words
+        yield Objection("where all of its disks lie is not known", passing=True)
+    for blocker, words in obstacles(entry):
+        yield Objection(words, passing=blocker in STATES)

@@ -11,8 +11,9 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from ..errors import Refused
+from ..protocol import Objection
 from .collector import properties, retrieve
-from .faults import Unsupported, localized, way_out
+from .faults import Unsupported, localized, passes, way_out
 from .library import vim
 from .session import Session
 from .soap import returned
@@ -31,7 +32,7 @@ class Patience:
     seconds: float
 
 
-def objections(session: Session, guest: str, target: str, spec: Any, patience: Patience) -> list[str]:
+def objections(session: Session, guest: str, target: str, spec: Any, patience: Patience) -> list[Objection]:
     """All that vCenter's own check has against it. It is a task of vCenter's, one a migration: a server
     without the first check is asked for the other.
     """
@@ -46,11 +47,11 @@ def objections(session: Session, guest: str, target: str, spec: Any, patience: P
             task = text(returned(session.call(checker, method, *arguments))) or ""
         except Unsupported:
             continue
-        return list(dict.fromkeys(_errors(session, task, method, patience)))
+        return _errors(session, task, method, patience)
     return []
 
 
-def _errors(session: Session, task: str, method: str, patience: Patience) -> list[str]:
+def _errors(session: Session, task: str, method: str, patience: Patience) -> list[Objection]:
     wait, deadline = _FIRST_WAIT, patience.monotonic() + patience.seconds
     while True:
         found = retrieve(
@@ -72,7 +73,7 @@ def _errors(session: Session, task: str, method: str, patience: Patience) -> lis
         wait = min(2 * wait, _LONGEST_WAIT)
 
 
-def _told(error: Element | None) -> str:
+def _told(error: Element | None) -> Objection:
     """What vCenter says, and what can be done about it."""
     hint = way_out(error)
-    return f"{localized(error)}{f'. {hint}' if hint else ''}"
+    return Objection(f"{localized(error)}{f'. {hint}' if hint else ''}", passes(error))

@@ -110,6 +110,51 @@ _WAYS_OUT = {
 }
 
 
+# Refusals that may be over in a moment, or that the next snapshot shows: states, tasks under way, and what is
+# free just now.
+_PASSING = frozenset({
+    "ConcurrentAccess",
+    "FileLocked",
+    "FtIssuesOnHost",
+    "HAErrorsAtDest",
+    "HostCommunication",
+    "HostConnectFault",
+    "HostNotConnected",
+    "HostNotReachable",
+    "InsufficientCpuResourcesFault",
+    "InsufficientFailoverResourcesFault",
+    "InsufficientHostCapacityFault",
+    "InsufficientHostCpuCapacityFault",
+    "InsufficientHostMemoryCapacityFault",
+    "InsufficientMemoryResourcesFault",
+    "InsufficientResourcesFault",
+    "InsufficientStorageSpace",
+    "InvalidDatastoreState",
+    "InvalidHostConnectionState",
+    "InvalidHostState",
+    "InvalidPowerState",
+    "InvalidState",
+    "MethodDisabled",
+    "MigrationNotReady",
+    "NoActiveHostInCluster",
+    "NoDiskSpace",
+    "QuarantineModeFault",
+    "RequestCanceled",
+    "ResourceInUse",
+    "ResourceNotAvailable",
+    "SystemError",
+    "TaskInProgress",
+    "Timedout",
+    "ToolsInstallationInProgress",
+    "VAppTaskInProgress",
+})
+
+
+def passes(error: Element | None) -> bool:
+    """Whether a LocalizedMethodFault is no lasting fact of the VM and the host."""
+    return type_of(find(error, "fault")) in _PASSING
+
+
 def way_out(error: Element | None) -> str:
     """What to do about a LocalizedMethodFault; empty where vCenter's own words must do."""
     return _WAYS_OUT.get(type_of(find(error, "fault")), "")
