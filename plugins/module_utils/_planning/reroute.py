@@ -18,8 +18,9 @@ from .ways import Ways
 
 # So many guests over so many hosts are looked at together.
 MOST_GUESTS, MOST_HOSTS = 8, 6
-# Placements on the way that are looked at before the search is given up.
-MOST_LOOKED_AT = 6000
+# Placements that are looked at before the search is given up: of one that knows where all shall go,
+# and of one that looks for what can be mended.
+MOST_ON_THE_WAY, MOST_LOOKED_AT = 1500, 6000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _with_way(
             break
         ways = Ways(problem, chosen, hosts, ceilings, places)
         ends = {g: goals.get(g, places[g]) for unit in chosen for g in problem.members[unit]}
-        way = ways.to(ends, MOST_LOOKED_AT)
+        way = ways.to(ends, MOST_ON_THE_WAY)
         if way.jobs is not None:
             return in_turn(problem, way.jobs, placed)
         everyone = len(chosen) == len(problem.members)
