@@ -114,6 +114,12 @@ options:
         type: list
         elements: str
         choices: [vm, container]
+  only_shut_down:
+    description:
+      - Whether to shut down the guests of O(shut_down) and leave maintenance mode as it is.
+      - For Proxmox VE, whose HA manager is asked for maintenance mode elsewhere, after they are off. No effect with O(state=absent).
+    type: bool
+    default: false
   timeout:
     description: Seconds after which waiting is given up. On vSphere the host is then back in service.
     type: int
@@ -254,6 +260,7 @@ def main() -> None:
             "allow_running_guests": {"type": "bool", "default": False},
             "may_stay": {"type": "dict", "options": SELECTOR},
             "shut_down": {"type": "dict", "options": SELECTOR},
+            "only_shut_down": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,

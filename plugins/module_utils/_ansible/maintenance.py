@@ -12,9 +12,9 @@ from typing import Any
 
 from .._model.codec import decode
 from .._model.errors import EvenKeelError, InputError
+from .._model.lookup import the_one
 from .._model.regexes import check_regex
 from .._model.selector import Selector
-from .._model.lookup import the_one
 from .._model.snapshot import Guest, Host
 from .._planning.whereabouts import Stayers, has_to_leave, stayers
 from .connect import open_platform
@@ -40,6 +40,7 @@ def maintain(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         running = [guest for guest in here if has_to_leave(guest, stay)]
         leaving = [guest for guest in here if wanted and _is_shut_down(guest, stay)]
         before = platform.in_maintenance(host.id)
+        only_guests = wanted and params["only_shut_down"]
         if before != wanted:
             platform.demand_maintenance(host.id, on=wanted)
         if wanted and not before and running and not params["allow_running_guests"]:
@@ -52,9 +53,10 @@ def maintain(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         # Also where the mode is on already: on Proxmox VE it is asked for elsewhere, before this is called.
         for guest in leaving if not check_mode else ():
             platform.shut_down(guest.id, timeout=params["timeout"])
-        if before != wanted and not check_mode:
-            platform.set_maintenance(host.id, on=wanted, timeout=params["timeout"])
-    return _result(host, running, leaving, before, wanted)
+        after = before if only_guests else wanted
+        if before != after and not check_mode:
+            platform.set_maintenance(host.id, on=after, timeout=params["timeout"])
+    return _result(host, running, leaving, before, after)
 
 
 def _selector(params: Mapping[str, Any], option: str) -> Selector:

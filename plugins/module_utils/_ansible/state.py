@@ -272,13 +272,16 @@ def needed_database(
 def journal_path(
     params: Mapping[str, Any], cluster: ClusterRef, environment: Mapping[str, str]
 ) -> str | None:
-    """Where the journal of a run is: as asked for, or one for each cluster; None where there is no home."""
+    """Where the journal of a run is: as asked for, or one for each cluster; None where there is no home. One
+    that an earlier version has left unfinished goes on under its name.
+    """
     folder = _folder(environment)
     if params["journal_path"] or folder is None:
         path: str | None = params["journal_path"]
         return path
-    name = hashlib.sha256(cluster_key(params, cluster).encode()).hexdigest()[:16]
-    return f"{folder}/journals/{name}.jsonl"
+    names = [hashlib.sha256(key.encode()).hexdigest()[:16] for key in cluster_keys(params, cluster)]
+    paths = [f"{folder}/journals/{name}.jsonl" for name in names]
+    return next((path for path in paths if Path(path).exists()), paths[0])
 
 
 def _default_url(environment: Mapping[str, str]) -> str | None:

@@ -60,7 +60,8 @@ def _percent(problem: Problem, load: Sequence[float], host: int, name: str) -> f
         return None
     metric = problem.metrics.names.index(name)
     capacity = problem.capacity(host, metric)
-    return None if capacity is None else round(100.0 * load[metric] / capacity, 3)
+    # What guests use, added up, may exceed what their host measured.
+    return None if capacity is None else round(100.0 * max(0.0, load[metric]) / capacity, 3)
 
 
 def _spread(problem: Problem, loads: Sequence[Sequence[float]], name: str) -> float | None:

@@ -43,7 +43,6 @@ class RehearsalPlatform:
     """
 
     capacities = Capacities(cluster=8, per_host=4)
-    notices: tuple[str, ...] = ()
 
     def __init__(self, path: str, cluster: str | None = None) -> None:
         self._path = Path(path)

@@ -54,8 +54,6 @@ class VMManagerPlatform:
         monotonic: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        # What could not be read is in the snapshot.
-        self.notices: tuple[str, ...] = ()
         self._connection = connection
         self._now = now
         self._sleep = sleep

@@ -31,6 +31,7 @@ def options(path: Path, **given: Any) -> dict[str, Any]:
         "allow_running_guests": False,
         "may_stay": None,
         "shut_down": None,
+        "only_shut_down": False,
         "timeout": 10,
         **given,
     }
@@ -80,3 +81,12 @@ def test_who_is_to_be_shut_down_is_also_where_the_mode_is_on_already(path: Path)
     result = maintain(options(path, shut_down={"names": ["test1"]}), False)
     assert result["changed"] is True
     assert powers(path)["test1"] == "stopped"
+
+
+def test_guests_can_be_shut_down_before_somebody_else_switches_the_mode(path: Path) -> None:
+    given = {"may_stay": {"names": ["paused", "lost"]}, "shut_down": {"names": ["test1"]}}
+    result = maintain(options(path, only_shut_down=True, **given), False)
+    assert (result["changed"], result["maintenance"]) == (True, False)
+    assert powers(path)["test1"] == "stopped"
+    assert not json.loads(path.read_text())["hosts"][0]["maintenance"]
+    assert maintain(options(path, only_shut_down=True, **given), False)["changed"] is False

@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import (
     cluster_key,
+    journal_path,
     keeping,
     remembering,
 )
@@ -296,3 +297,15 @@ def test_clusters_of_one_name_on_two_instances_share_nothing_but_what_is_older(h
     with keeping(options(), plain, home, check_mode=False) as kept:
         kept.record(FAILED)
     assert [failed(one), failed(two)] == [True, True]
+
+
+def test_a_journal_that_an_earlier_version_left_unfinished_goes_on(home: dict[str, str]) -> None:
+    given = options(journal_path=None)
+    older = Path(str(journal_path(given, replace(CLUSTER, instance=None), home)))
+    own = journal_path(given, replace(CLUSTER, instance="abc"), home)
+    assert own != str(older)
+    older.parent.mkdir(parents=True)
+    older.write_text("")
+    assert journal_path(given, replace(CLUSTER, instance="abc"), home) == str(older)
+    older.unlink()
+    assert journal_path(given, replace(CLUSTER, instance="abc"), home) == own

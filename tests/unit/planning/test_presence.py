@@ -385,3 +385,11 @@ def test_new_guests_find_a_migration_under_way_at_both_ends() -> None:
     assert answer.status == "impossible"
     words = {item.host: item.reason for item in answer.unplaced[0].search.refusals}
     assert words == {"h1": "anti-affinity", "h2": "anti-affinity", "h3": "memory"}
+
+
+def test_no_host_is_reported_below_nothing_where_guests_use_more_than_it_measured() -> None:
+    snapshot = with_host(TWO, "h1", used={"cpu": 0.1, "memory": GIB})
+    result = plan(snapshot, EMPTY_H1)
+    assert places(result) == {"a": "h2", "b": "h2"}
+    loads = [value for state in result.after.hosts.values() for value in state.used.values()]
+    assert min(value for value in loads if value is not None) == 0

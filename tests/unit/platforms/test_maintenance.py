@@ -21,6 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.unit.ansible.test_roles_on_a_rehearsal import play
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import (
     proxmox_clusters,
     vmmanager_clusters,
@@ -258,3 +259,27 @@ def test_two_rehearsals_at_once_lose_nothing(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert all(host.maintenance for host in RehearsalPlatform(str(path)).read().hosts)
+
+
+def test_the_role_shuts_guests_down_before_it_asks_ha_for_maintenance_mode(
+    simulator: Simulate, tmp_path: Path
+) -> None:
+    """Here HA can't even be asked: the guest is off already."""
+    served = simulator("proxmox", proxmox_clusters.small())
+    wanted = {
+        "balance_platform": "proxmox",
+        "balance_api_host": [served.host],
+        "balance_api_port": served.port,
+        "balance_api_user": served.user,
+        "balance_api_password": served.password,
+        "balance_ca_path": served.ca_path,
+        "evacuate_hosts": ["pve1"],
+        "evacuate_shut_down": {"names": ["*"]},
+        "evacuate_ssh_host": "127.0.0.1",
+        "ansible_port": 1,
+    }
+    code, words = play("evacuate", tmp_path / "none", **wanted)
+    assert code == 4, words
+    assert "Ask the HA manager" in words
+    guests = served.state()["guests"].values()
+    assert {guest["power"] for guest in guests if guest["host"] == "pve1"} == {"stopped"}, words
