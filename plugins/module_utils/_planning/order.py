@@ -16,6 +16,8 @@ from .schedule import Job, Order, Scheduler
 GOOD_ENOUGH = 1.02
 # With few migrations many orders are tried; with thousands that takes long, and chance matters less.
 MOST_TRIES, MOST_STARTS = 45, 4000
+# Where some have to begin first there is less to choose from.
+FEWER_TRIES = 6
 
 
 def order(
@@ -58,7 +60,8 @@ def _priorities(problem: Problem, hops: Sequence[Job], first: Collection[int]) -
     # Whoever leaves a host that many want to come to goes before them.
     opens = [w + 2 * wanted.get(hop.source, 0.0) for w, hop in zip(work, heads, strict=True)]
     dice = Random(problem.policy.seed)
-    for attempt in range(max(2, min(MOST_TRIES, MOST_STARTS // len(hops))) if hops else 0):
+    most = FEWER_TRIES if first else MOST_TRIES
+    for attempt in range(max(2, min(most, MOST_STARTS // len(hops))) if hops else 0):
         weights = (opens, work, seconds)[attempt % 3]
         noise = 0.0 if attempt < 3 else 0.4 + 0.8 * (attempt % 2)
         keys = [weight * (1.0 + noise * (dice.random() - 0.5)) for weight in weights]
