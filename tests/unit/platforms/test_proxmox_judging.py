@@ -110,6 +110,24 @@ def test_a_lock_counts_as_left_behind_some_seconds_after_the_end(simulator: Simu
     assert "it is still locked (migrate): see to it on pve2, then unlock it (`qm unlock 100`)" in state.why
 
 
+def test_a_good_end_is_none_where_the_lock_stays(simulator: Simulate) -> None:
+    broken = [{"guest": "100", "error": "WARNINGS: 1", "lock": True}]
+    served = simulator("proxmox", clusters.small(), break_migrations=broken)
+    platform, hands = by_hand(served)
+    wanted = request(100, "pve1", "pve2")
+    task = platform.start(wanted)
+    alarm = time.monotonic() + DEADLINE_SECONDS
+    while clusters.place(served, 100) == "pve1":
+        assert time.monotonic() < alarm
+        time.sleep(0.02)
+    assert platform.poll({task: wanted})[task].state == "running"
+    # The moment at which a lock counts as left behind.
+    hands.seconds = 5
+    state = platform.poll({task: wanted})[task]
+    assert state.state == "failed"
+    assert "it is still locked (migrate): see to it on pve2" in state.why
+
+
 def test_a_source_that_dies_ends_the_migration_though_its_task_stays_in_the_list(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=300)
     platform, hands = by_hand(served)

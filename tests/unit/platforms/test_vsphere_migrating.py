@@ -304,6 +304,21 @@ def test_a_look_tells_of_all_hosts_and_leaves_out_guests_that_are_gone(begin: Be
     platform.close()
 
 
+def test_disks_that_are_not_named_stay_when_the_home_moves(begin: Begin) -> None:
+    store = HostDatastore(shared=True, capacity=1000 * GIB, free=1000 * GIB)
+    stores = {"san": clusters.SAN, "fast": store, "new": store}
+    hosts = tuple(clusters.host(name, datastores=stores) for name in ("a", "b"))
+    disks = (Disk(datastore="san", size=GIB), Disk(datastore="fast", size=2 * GIB))
+    _served, platform = begin(clusters.cluster(hosts, (clusters.guest("one", "a", disks=disks),)))
+    request = replace(ONE, storage={"san": "new"})
+    assert platform.check(request) is None
+    task = platform.start(request)
+    assert ended(platform, {task: request})[task].state == "migrated"
+    (found,) = platform.read().guests
+    assert [(disk.datastore, disk.size) for disk in found.disks] == [("new", GIB), ("fast", 2 * GIB)]
+    platform.close()
+
+
 def test_disks_go_along_to_where_they_are_told(begin: Begin) -> None:
     stores = {
         "san": clusters.SAN,
