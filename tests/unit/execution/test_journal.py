@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,60 @@ def test_another_plan_begins_anew_and_knows_what_may_have_been_told_to_nobody(tm
 def test_a_finished_run_leaves_nothing(tmp_path: Path) -> None:
     begun(tmp_path / "journal").finish()
     assert not (tmp_path / "journal").exists()
+
+
+def test_what_begins_is_on_disk_when_it_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only written: the machine may lose its power while the platform migrates."""
+    path = tmp_path / "journal"
+    synced: list[bytes] = []
+    sync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        sync(descriptor)
+        synced.append(path.read_bytes())
+
+    monkeypatch.setattr(os, "fsync", watched)
+    journal = Journal(str(path), "plan")
+    assert synced[-1] == path.read_bytes()
+    journal.begin(1, AT)
+    assert synced[-1] == path.read_bytes()
+    assert b'"begin"' in synced[-1]
+    journal.goes_home()
+    assert synced[-1] == path.read_bytes()
+    assert b'"home"' in synced[-1]
+
+
+def test_that_a_run_was_going_home_is_read_back_of_the_same_plan_only(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(str(path), "plan")
+    journal.begin(1, AT)
+    journal.goes_home()
+    killed(journal)
+    again = Journal(str(path), "plan")
+    assert again.past == Past({1: AT}, going_home=True)
+    killed(again)
+    assert Journal(str(path), "other").past == Past()
+
+
+def test_a_journal_that_is_gone_on_with_loses_nothing_and_one_of_another_plan_is_emptied(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal"
+    killed(begun(path))
+    before = path.read_text()
+    killed(Journal(str(path), "plan"))
+    assert path.read_text().startswith(before)
+    killed(Journal(str(path), "other"))
+    assert path.read_text() == '{"event":"plan","plan":"other"}\n'
+
+
+def test_a_journal_without_a_path_keeps_nothing_and_none_is_in_the_way_of_itself() -> None:
+    journal = Journal(None, "plan")
+    journal.begin(1, AT)
+    journal.ended(ENDED)
+    journal.finish()
+    assert (journal.past, journal.broken) == (Past(), None)
+    assert Journal("", "plan").past == Past()
 
 
 def test_two_runs_at_once(tmp_path: Path) -> None:

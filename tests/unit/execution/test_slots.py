@@ -65,6 +65,48 @@ def test_slots(slots: Slots, underway: Sequence[Migration], free: bool) -> None:
     assert slots.free_for(migration(1, "a", "b", memory=5, storage={"s": "t"}), underway) is free
 
 
+LOCAL = frozenset({("a", "s"), ("b", "s"), ("c", "s"), ("d", "s")})
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "storage", "free"),
+    [
+        # Disks go from s on a to t, which all hosts share.
+        ("c", "d", {"s": "s"}, True),
+        ("a", "d", {"s": "u"}, False),
+        ("c", "a", {"u": "s"}, False),
+        ("b", "d", {"s": "u"}, True),
+        ("c", "b", {"u": "s"}, True),
+        ("c", "d", {"u": "t"}, False),
+        ("c", "d", {"t": "u"}, False),
+        ("c", "d", {}, True),
+    ],
+)
+def test_a_local_datastore_is_another_on_every_host_and_counts_at_the_end_where_it_is(
+    source: str, target: str, storage: Mapping[str, str], free: bool
+) -> None:
+    slots = Slots(cluster=9, per_host=9, per_datastore=1, local=LOCAL)
+    other = migration(2, source, target, storage=storage)
+    assert slots.free_for(migration(1, "a", "b", storage={"s": "t"}), [other]) is free
+
+
+def test_two_datastores_are_free_only_when_both_are() -> None:
+    slots = Slots(cluster=9, per_host=9, per_datastore=2)
+    one = migration(2, "c", "d", storage={"x": "s"})
+    two = migration(3, "e", "f", storage={"t": "y"})
+    moving = migration(1, "a", "b", storage={"s": "t"})
+    assert slots.free_for(moving, [one, two])
+    assert not slots.free_for(moving, [one, two, replace(one, step=4)])
+    assert not slots.free_for(moving, [one, two, replace(two, step=4)])
+
+
+def test_what_comes_in_and_goes_out_has_the_limit_of_the_host_where_it_has_none_of_its_own() -> None:
+    slots = Slots(cluster=9, per_host=3, per_datastore=9)
+    assert (slots.most_into, slots.most_out_of) == (3, 3)
+    slots = replace(slots, into_host=1, out_of_host=2)
+    assert (slots.most_into, slots.most_out_of) == (1, 2)
+
+
 def done(step: int, result: str = "migrated") -> MigrationOutcome:
     return MigrationOutcome(
         step=step,
@@ -123,3 +165,58 @@ def test_rules_come_before_balance_and_so_does_what_they_wait_for() -> None:
     ]
     one = Slots(cluster=1, per_host=1, per_datastore=9)
     assert {way.step for way in by_urgency(plan, [], one)[:3]} == {3, 4, 5}
+
+
+def weighed(step: int, source: str, target: str, seconds: float, after: Sequence[int] = ()) -> Migration:
+    return replace(migration(step, source, target, after), cost=Cost(memory=1, seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("pending", "order"),
+    [
+        # The longer comes first.
+        ([weighed(1, "a", "b", 5), weighed(2, "c", "d", 6)], [2, 1]),
+        # A chain counts with all that waits, along its longest way.
+        (
+            [
+                weighed(1, "a", "b", 9),
+                weighed(2, "c", "d", 2),
+                weighed(3, "e", "f", 8, [2]),
+                weighed(4, "g", "h", 1, [2]),
+            ],
+            [2, 1, 3, 4],
+        ),
+        # Of equals, that which comes first in the plan.
+        ([weighed(1, "a", "b", 5), weighed(2, "c", "d", 5)], [1, 2]),
+        # A host's time is that of what comes and what goes, by how much it does at once.
+        ([weighed(1, "a", "b", 5), weighed(2, "c", "d", 3), weighed(3, "d", "e", 3)], [2, 3, 1]),
+        # Where the hosts need as long, the chain decides.
+        (
+            [weighed(1, "a", "b", 2), weighed(2, "a", "c", 4), weighed(3, "a", "d", 3)],
+            [2, 3, 1],
+        ),
+    ],
+)
+def test_the_order_of_urgency(pending: Sequence[Migration], order: Sequence[int]) -> None:
+    one = Slots(cluster=9, per_host=1, per_datastore=9)
+    assert [way.step for way in by_urgency(pending, [], one)] == order
+
+
+def test_what_is_under_way_keeps_its_hosts_busy() -> None:
+    pending = [weighed(1, "a", "b", 5), weighed(2, "c", "d", 4)]
+    one = Slots(cluster=9, per_host=1, per_datastore=9)
+    for way in (weighed(3, "e", "c", 3), weighed(3, "d", "e", 3)):
+        assert [each.step for each in by_urgency(pending, [way], one)] == [2, 1]
+
+
+def test_what_a_step_waits_for_goes_home_after_it() -> None:
+    """All followers are home before: the way home of a tree."""
+    plan = [migration(1, "a", "b"), migration(2, "b", "c", after=[1]), migration(3, "b", "d", after=[1])]
+    back = {way.step: way for way in way_home(plan, [done(1), done(2), done(3)])}
+    assert [(step, way.guest.id, way.after, way.wave) for step, way in back.items()] == [
+        (4, "3", (), 1),
+        (5, "2", (), 1),
+        (6, "1", (4, 5), 2),
+    ]
+    assert {way.kind for way in back.values()} == {"rollback"}
+    assert [way.why for way in back.values()] == ["undoes step 3", "undoes step 2", "undoes step 1"]
