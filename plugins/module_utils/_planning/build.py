@@ -15,6 +15,7 @@ from .._model.policy import Policy
 from .._model.snapshot import Rule, Snapshot
 from .along import left_alone
 from .conflicts import Sharing, leave_none, smallest_conflict
+from .counts import pairs
 from .domains import Domains
 from .errors import PlanningError
 from .guests import reachable, refused, shape, stays_because
@@ -181,6 +182,7 @@ class _Builder:
                         strict=rule.strict,
                         skew=1 if torn else rule.max_skew,
                         torn=torn,
+                        max_pairs=pairs(Counter(self.home[guest] for guest in guests).values()),
                         weight=rule.weight,
                         domain=domain if even else frozenset(),
                     )

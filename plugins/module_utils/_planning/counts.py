@@ -8,7 +8,14 @@ Private to the collection.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .problem import Group
+
+
+def pairs(counts: Iterable[int]) -> int:
+    """How many pairs are on one host, by the counts of each host."""
+    return sum(many * (many - 1) // 2 for many in counts)
 
 
 class Counts:
@@ -58,6 +65,8 @@ class Counts:
             return True
         if group.kind == "apart":
             return many == 1 and host not in self.at
+        if group.torn and pairs({**self.at, host: self.at.get(host, 0) + many}.values()) > group.max_pairs:
+            return False
         if host not in group.domain:
             return True
         here, most = self.at.get(host, 0), self._floor(host, many) + group.skew

@@ -47,7 +47,8 @@ class Metrics:
 class Group:
     """A rule over several guests: apart (at most one on a host), even (counts within skew), together (soft
     only) or pinned (soft only; hosts that do not please). torn: guests that are to be apart and are more than
-    their hosts, so that they are spread evenly instead."""
+    their hosts, so that they are spread evenly instead; never with more pairs of them on one host than the
+    max_pairs that there are at first."""
 
     name: str
     kind: str
@@ -55,6 +56,7 @@ class Group:
     strict: bool
     skew: int = 1
     torn: bool = False
+    max_pairs: int = 0
     weight: float = 1.0
     domain: frozenset[int] = frozenset()
 
