@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.freshness import verdict
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.freshness import (
+    GO,
+    room,
+    verdict,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
@@ -94,3 +98,60 @@ def test_a_guest_that_was_moved_on_already_is_there() -> None:
 
 def test_a_reserve_is_kept_free() -> None:
     assert verdict(MIGRATION, now(target=with_used(70)), [], Limits(memory_reserve=11 * GIB)).answer == "drop"
+
+
+@pytest.mark.parametrize(
+    ("used", "arriving", "answer", "why"),
+    [
+        (
+            85,
+            [],
+            "drop",
+            "host-b has no room: 87040 MiB in use or on the way, 10240 MiB to come, 92160 MiB allowed",
+        ),
+        (
+            75,
+            [("b", 7), ("c", 50)],
+            "wait",
+            "host-b has no room: 83968 MiB in use or on the way, 10240 MiB to come, 92160 MiB allowed",
+        ),
+        (85, [("c", 50)], "drop", "87040 MiB in use or on the way"),
+    ],
+)
+def test_what_is_said_of_a_host_without_room(
+    used: float, arriving: list[tuple[str, int]], answer: str, why: str
+) -> None:
+    underway = [
+        replace(MIGRATION, target=target, cost=Cost(memory=memory * GIB, seconds=1))
+        for target, memory in arriving
+    ]
+    judged = verdict(MIGRATION, now(target=with_used(used)), underway, Limits(), names={"b": "host-b"})
+    assert judged.answer == answer
+    assert why in judged.why
+
+
+def test_who_comes_along_counts_and_is_named() -> None:
+    partner = replace(MIGRATION, guest=GuestRef(id="p", name="db"), cost=Cost(memory=5 * GIB, seconds=1))
+    assert room([MIGRATION, partner], now(target=with_used(75)), [], Limits()) == GO
+    judged = room([MIGRATION, partner], now(target=with_used(76)), [], Limits())
+    assert judged.answer == "drop"
+    assert "15360 MiB to come with db (p), which the platform moves along, 92160 MiB allowed" in judged.why
+
+
+@pytest.mark.parametrize("unknown", ["memory_used", "memory_capacity"])
+def test_a_host_whose_memory_is_not_known_is_no_obstacle(unknown: str) -> None:
+    target = replace(with_used(99), **{unknown: None})
+    assert verdict(MIGRATION, now(target=target), [], Limits()) == GO
+
+
+def test_names_are_those_that_people_know() -> None:
+    names = {"a": "host-a", "b": "host-b", "x": "host-x"}
+    elsewhere = now(guest=replace(GUEST, host="x"))
+    assert verdict(MIGRATION, elsewhere, [], Limits(), names=names).why == (
+        "the guest is on host-x, not on host-a as planned"
+    )
+    assert verdict(MIGRATION, now(target=None), [], Limits(), names=names).why == (
+        "there is no host host-b any more"
+    )
+    closed = now(target=replace(HOST, active=False))
+    assert verdict(MIGRATION, closed, [], Limits(), names=names).why == "host-b takes no guests now"

@@ -139,3 +139,25 @@ def test_guests_of_the_plan_that_are_there_already_count(path: Path) -> None:
     now = Reclaiming(Shrinking(str(path)), made.reclaimable, made.migrations).look([first.guest.id])
     assert now.guests.keys() == {first.guest.id}
     assert now.hosts["b"].memory_used == 30 * GIB
+
+
+def test_who_goes_and_comes_changes_what_is_in_use_by_its_own_size(path: Path) -> None:
+    """A guest of the plan that has left its first host counts there no more, wherever it is now."""
+    made = plan(as_hosts_see_it(cluster()), POLICY)
+    first = made.migrations[0]
+    memory = {
+        "a": HostMemory(used=85 * GIB, reclaimable=5 * GIB),
+        "b": HostMemory(used=20 * GIB, reclaimable=CACHE),
+    }
+    seen = Reclaiming(Shrinking(str(path)), memory, made.migrations)
+    assert {host: state.memory_used for host, state in seen.look([]).hosts.items()} == {
+        "a": 85 * GIB,
+        "b": 20 * GIB,
+    }
+    carry_out(seen, replace(made, migrations=(first,)))
+    now = seen.look([])
+    assert (now.guests, now.hosts["a"].memory_used, now.hosts["b"].memory_used) == (
+        {},
+        75 * GIB,
+        30 * GIB,
+    )
