@@ -47,18 +47,20 @@ class Room:
 
 
 ROOMS = {
-    "verify": Room((f"{UTILS}/_planning/verify*.py",), ("tests/unit/planning",)),
+    "verify": Room(
+        (f"{UTILS}/_planning/verify*.py",),
+        tuple(
+            f"tests/unit/planning/test_verify{name}.py"
+            for name in ("", "_steps", "_replay", "_goals", "_placement")
+        ),
+    ),
     "placement": Room(
         (f"{UTILS}/_planning/placement/*.py",),
-        (
-            "tests/unit/planning/test_verify_placement.py",
-            "tests/unit/planning/test_placements.py",
-            "tests/unit/planning/test_placement_promises.py",
-        ),
+        ("tests/unit/planning/test_placement_parts.py", "tests/unit/planning/test_placements.py"),
     ),
     "schedule": Room(
         tuple(f"{UTILS}/_planning/{name}.py" for name in ("order", "schedule", "hops", "coins", "turns")),
-        ("tests/unit/planning",),
+        tuple(f"tests/unit/planning/test_{name}.py" for name in ("coins", "turns", "hops", "schedule")),
     ),
     "execution": Room((f"{UTILS}/_execution/*.py",), ("tests/unit/execution",)),
     "proxmox": Room((f"{UTILS}/_platforms/_proxmox/*.py",), ("tests/unit/platforms",)),
