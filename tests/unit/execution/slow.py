@@ -25,6 +25,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef, Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     PlatformError,
+    Refused,
     Unreachable,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
@@ -61,7 +62,9 @@ class HandClock:
 class Slow(RehearsalPlatform):
     """By guest: how long its migration takes (10 s), and whether it fails then, or arrives so many seconds
     after it was called failed. `deaf` ones can't be cancelled. `unheard` starts get no answer, and only those
-    of `begun` begin all the same. `silent` says when questions (look, poll, cancel) get no answer.
+    of `begun` begin all the same. `busy` is until when something else holds a guest; the first start of one
+    in `refuses` is refused, and then it is busy for so many seconds. `silent` says when questions (look,
+    poll, cancel) get no answer.
     """
 
     path: str
@@ -72,7 +75,8 @@ class Slow(RehearsalPlatform):
     deaf: Collection[str] = ()
     unheard: Mapping[str, int] = field(default_factory=dict)
     begun: Collection[str] = ()
-    busy: Mapping[str, float] = field(default_factory=dict)
+    busy: dict[str, float] = field(default_factory=dict)
+    refuses: Mapping[str, float] = field(default_factory=dict)
     along: Mapping[str, Sequence[MovedAlong]] = field(default_factory=dict)
     silent: Callable[[str, float], PlatformError | None] = lambda _question, _now: None
     capacities: Capacities = field(default_factory=lambda: Capacities(cluster=8, per_host=4))
@@ -119,6 +123,9 @@ class Slow(RehearsalPlatform):
         now = self.clock.monotonic()
         self.starts.append((request.guest, now))
         asked = self._asked[request.guest] = self._asked.get(request.guest, 0) + 1
+        if asked == 1 and request.guest in self.refuses:
+            self.busy[request.guest] = now + self.refuses[request.guest]
+            raise Refused("it can't be locked")
         unheard = asked <= self.unheard.get(request.guest, 0)
         task = f"{request.guest}-{asked}"
         if not unheard or request.guest in self.begun:

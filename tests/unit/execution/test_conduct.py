@@ -321,6 +321,32 @@ def test_a_guest_that_is_busy_is_waited_for_a_minute(cluster: Path, until: float
 
 
 @pytest.mark.parametrize(
+    ("held", "result", "why"),
+    [(0, "failed", "it can't be locked"), (9, "migrated", ""), (99, "skipped", "the guest is busy: migrate")],
+)
+def test_a_start_that_is_refused_since_something_has_taken_hold_of_the_guest_waits_for_that(
+    cluster: Path, held: float, result: str, why: str
+) -> None:
+    slow = Slow(str(cluster), HandClock(), refuses={"1": held})
+    outcome = Run(slow, [step(1)], Conduct(poll_interval=1)).run()
+    assert (results(outcome), outcome.migrations[0].why) == ([result], why)
+
+
+def test_a_start_that_is_refused_since_the_guest_has_gone_elsewhere(cluster: Path) -> None:
+    slow = Slow(str(cluster), HandClock(), refuses={"1": 0})
+    run = Run(slow, [step(1)], Conduct(poll_interval=1))
+
+    def silent(_question: str, _now: float) -> None:
+        if slow.starts:
+            cluster.write_text(cluster.read_text().replace('"host": "a"', '"host": "c"', 1))
+
+    slow.silent = silent
+    outcome = run.run()
+    assert results(outcome) == ["skipped"]
+    assert outcome.migrations[0].why == "the guest is on c, not on a as planned"
+
+
+@pytest.mark.parametrize(
     ("slots", "most"),
     [(Slots(cluster=2, per_host=9, per_datastore=9), 2), (Slots(cluster=9, per_host=3, per_datastore=9), 3)],
 )

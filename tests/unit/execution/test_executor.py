@@ -346,7 +346,7 @@ def test_the_disk_of_the_journal_fills(cluster: Path, tmp_path: Path, on_failure
     journal._stream.close()  # type: ignore[union-attr]
     # The journal is the largest file here: it alone reaches the limit.
     with path.open("a") as stream:
-        stream.write("\n" * 100_000)
+        stream.write("x" * 100_000 + "\n")
     conduct = Conduct(on_failure=on_failure)  # type: ignore[arg-type]
     with full_after(path.stat().st_size + 120 + left):
         outcome = run(cluster, plan, journal_path=path, conduct=conduct)
