@@ -143,7 +143,7 @@ def _endpoint(text: str, number: int | None) -> tuple[str, int]:
     if bracketed is not None:
         name, port = bracketed[1], bracketed[2]
     elif name.count(":") == 1:
-        name, _, port = name.partition(":")
+        name, _colon, port = name.partition(":")
     if not re.fullmatch(r"[^\s@/\[\]?#]+", name) or (port is not None and not port.isdigit()):
         raise InputError(
             "vmmanager_host",

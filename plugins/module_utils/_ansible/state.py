@@ -108,7 +108,7 @@ class Kept:
             self._write(self._database)
             self._history.forget_old(self._database, self._cluster)
         except StateError as error:
-            self._notices.append(f"what was migrated is not remembered: {error}")
+            self._notices.append(f"What was migrated is not remembered: {error}")
 
     def _write(self, database: Database) -> None:
         self._history.record(database, self._cluster, self._unrecorded)
@@ -164,7 +164,7 @@ def keeping(
         if database is not None and check_mode:
             other = holder(database, key)
             if other is not None and params["lock"]:
-                notices.append(f"another run works on cluster {cluster.name}: {other}")
+                notices.append(f"Another run works on cluster {cluster.name}: {other}")
             database = None
         elif database is not None and params["lock"]:
             lock = stack.enter_context(
@@ -234,7 +234,7 @@ def _open(
     asked = params["state_url"] or environment.get(STATE_VARIABLE)
     url = asked or _default_url(environment)
     if url is None:
-        notices.append("nothing is remembered of this run: there is no home folder to keep it in")
+        notices.append("Nothing is remembered of this run, because there is no home folder to keep it in.")
         return None
     file = sqlite_file(url)
     if file is not None and not make and not file.exists():
@@ -246,7 +246,7 @@ def _open(
     except StateError as error:
         if asked:
             raise
-        notices.append(f"nothing is remembered of earlier runs or of this one: {error}")
+        notices.append(f"Nothing is remembered of earlier runs or of this one: {error}")
         return None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from .._model.plan import Migration, MigrationKind
@@ -17,7 +18,7 @@ from .._model.policy import Limits
 from .._platforms.protocol import ClusterNow
 
 MIB = 1024**2
-NAMELESS: Mapping[str, str] = {}
+NAMELESS: Mapping[str, str] = MappingProxyType({})
 # What may fill a host further than levelling may, and then everything that goes there.
 MENDING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "rollback"})
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Texts from outside: what can be kept and shown, and JSON in them."""
+"""Texts: what can be kept and shown of those from outside, JSON in them, and sentences for people."""
 
 from __future__ import annotations
 
@@ -37,6 +37,19 @@ def parsed_json(text: str | bytes, path: str) -> object:
         raise _not_json(path, "it is nested too deep") from None
     except MemoryError:
         raise _not_json(path, "it is too large for the free memory") from None
+
+
+def sentence(text: str) -> str:
+    """A text as a sentence: with a capital, unless its first word has one inside, and a full stop."""
+    text = text.strip()
+    first = text.partition(" ")[0]
+    start = text[:1].upper() if first == first.lower() else text[:1]
+    return f"{start}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
+
+
+def counted(number: int, noun: str) -> str:
+    """1 host, 2 hosts."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _not_json(path: str, why: str) -> InputError:

@@ -101,7 +101,7 @@ class Replay:
     def capacity_defects(self) -> Iterable[str]:
         residents: dict[str, list[Guest]] = {}
         for guest in self.snapshot.guests:
-            for place in {guest.host, self._home(guest.id)}:
+            for place in dict.fromkeys((guest.host, self._home(guest.id))):
                 residents.setdefault(place, []).append(guest)
         for host_id in self.arrivals:
             host = self.hosts[host_id]

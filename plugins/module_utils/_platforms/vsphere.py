@@ -17,6 +17,7 @@ from typing import TypeVar
 from .._model.errors import InputError
 from .._model.outcome import MovedAlong
 from .._model.snapshot import Notice, Snapshot
+from .._model.texts import sentence
 from ._vsphere.check import Patience, objections
 from ._vsphere.clock import server_time
 from ._vsphere.clusters import ClusterPlace, clusters, find_cluster
@@ -97,7 +98,9 @@ class VSpherePlatform:
         past, no_past = self._past(taken_at)
         window = self._connection.window_seconds
         snapshot = snapshot_of(self._place(), inventory, loads, features, moves, tags, past, taken_at, window)
-        return replace(snapshot, notices=(*snapshot.notices, *no_tags, *no_past))
+        notices = (*snapshot.notices, *no_tags, *no_past)
+        said = tuple(replace(notice, text=sentence(notice.text)) for notice in notices)
+        return replace(snapshot, notices=said)
 
     def look(self, guests: Collection[str]) -> ClusterNow:
         return self._asking(lambda: look(self._session, self._place(), guests))

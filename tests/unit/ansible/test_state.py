@@ -107,7 +107,7 @@ def test_a_second_run_is_refused_and_check_mode_only_tells(home: dict[str, str])
         with keeping(options(lock=False), CLUSTER, home, check_mode=False):
             pass
         with keeping(options(), CLUSTER, home, check_mode=True) as kept:
-            assert "another run works on cluster" in kept.notices[0]
+            assert "Another run works on cluster" in kept.notices[0]
         with keeping(options(), ClusterRef(id="other", name="other"), home, check_mode=False):
             pass
 
@@ -164,7 +164,7 @@ def test_what_can_not_be_remembered_fails_no_migration(home: dict[str, str], tmp
             kept.record(FAILED)
         assert kept.notices == ()
     assert len(kept.notices) == 1
-    assert kept.notices[0].startswith("what was migrated is not remembered: ")
+    assert kept.notices[0].startswith("What was migrated is not remembered: ")
 
 
 def test_an_end_is_remembered_before_the_run_is_over(home: dict[str, str]) -> None:

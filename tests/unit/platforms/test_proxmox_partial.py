@@ -51,7 +51,7 @@ def test_the_history_of_one_node_may_fail(window: int, simulator: Simulate) -> N
     served = simulator("proxmox", clusters.small(), fail_calls=[failing("GET /nodes/{node}/rrddata", "pve2")])
     found = read(clusters.connect(served, window_seconds=window))
     (notice,) = found.notices
-    assert notice.text == ("the measured history of node pve2 could not be read: RRD error: no such file")
+    assert notice.text == ("The measured history of node pve2 could not be read: RRD error: no such file.")
     assert (notice.hides, notice.hosts, notice.guests) == (("loads",), ("pve2",), ())
     assert [entry.status for entry in found.hosts] == ["online"] * 3
     assert host(found, "pve2").pressure == clusters.NO_PRESSURE
@@ -91,7 +91,7 @@ def test_a_status_that_fails_leaves_out_what_only_the_node_knows(simulator: Simu
     assert (there.status, there.version, there.cpu_model) == ("online", None, None)
     assert there.used["cpu"] == 6.5
     (notice,) = found.notices
-    assert "the version and CPU of node pve2" in notice.text
+    assert "The version and CPU of node pve2" in notice.text
     assert guest(found, 102).blockers == ()
 
 
@@ -120,7 +120,7 @@ def test_many_that_fail_for_one_reason_are_one_notice(simulator: Simulate) -> No
     }
     found = read(clusters.connect(simulator("proxmox", clusters.small(), fail_calls=[fault])))
     (notice,) = found.notices
-    assert notice.text.startswith("the older migrations of node pve1, pve2, pve3 could not be read: ")
+    assert notice.text.startswith("The older migrations of nodes pve1, pve2, pve3 could not be read: ")
     assert notice.hosts == ("pve1", "pve2", "pve3")
 
 
@@ -131,11 +131,11 @@ def test_lists_of_tasks_replication_and_options_that_fail_are_named(simulator: S
         {"call": "GET /cluster/options", "error": 500, "message": "broken"},
     ]
     found = read(clusters.connect(simulator("proxmox", clusters.small(), fail_calls=faults)))
-    balancing = "the datacenter's options, and so whether Proxmox VE itself moves guests for balance,"
+    balancing = "The datacenter's options, and so whether Proxmox VE itself moves guests for balance,"
     assert [(notice.text, notice.hides) for notice in found.notices] == [
-        (f"{balancing} could not be read: broken", ()),
-        ("the replication jobs could not be read: broken", ()),
-        ("the tasks under way and of late could not be read: broken", ("history",)),
+        (f"{balancing} could not be read: broken.", ()),
+        ("The replication jobs could not be read: broken.", ()),
+        ("The tasks under way and of late could not be read: broken.", ("history",)),
     ]
 
 
@@ -173,7 +173,8 @@ def test_guests_left_over_from_a_node_that_was_removed_are_named_and_left_out(si
     assert [entry.id for entry in found.guests] == ["100", "101", "103", "104"]
     (notice,) = found.notices
     assert (notice.hosts, notice.guests) == (("pve2",), ("102",))
-    assert notice.text.startswith("the guests 102 are left over from node pve2, which is not in the cluster")
+    assert notice.text.startswith("Left over from node pve2, not in the cluster any more, and ")
+    assert "not in this snapshot: guest 102. Move the files" in notice.text
 
 
 def granted(paths: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
@@ -187,7 +188,7 @@ def test_without_pool_audit_pools_are_hidden_and_the_privilege_is_named(simulato
     assert guest(found, 102).pool is None
     (notice,) = found.notices
     assert notice.hides == ("pools",)
-    assert "the account lacks the privilege Pool.Audit on /pool: " in notice.text
+    assert "The account lacks the privilege Pool.Audit on /pool: " in notice.text
     served.switches(grants=granted({}))
     found = read(clusters.connect(served))
     assert (guest(found, 102).pool, found.notices) == ("shop", ())

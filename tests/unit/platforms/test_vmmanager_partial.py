@@ -38,7 +38,7 @@ def notice_of(snapshot: Snapshot, text: str) -> Notice:
 def test_a_guest_whose_history_fails_stays_where_it_is_and_is_named(status: int, simulator: Simulate) -> None:
     fault = {"call": HISTORY, "object": "101", "error": status, "message": "no history"}
     found = read(clusters.connect(simulator("vmmanager", clusters.small(), fail_calls=[fault])))
-    notice = notice_of(found, "The history of 1 virtual machines could not be read")
+    notice = notice_of(found, "The history of 1 virtual machine could not be read")
     assert "guest101 (101)" in notice.text
     assert "no history" in notice.text
     assert (notice.hides, notice.guests) == (("history",), ("101",))
@@ -184,7 +184,7 @@ def test_a_migration_that_does_not_tell_where_it_goes_is_named(simulator: Simula
     platform.start(clusters.request(100, 1, 3))
     found = read(platform)
     assert (guest_of(found, 100).migrating_to, guest_of(found, 100).blockers) == (None, ("locked",))
-    assert notice_of(found, "does not report where to: guest100 (100)").guests == ("100",)
+    assert notice_of(found, "lead to, of 1 virtual machine: guest100 (100)").guests == ("100",)
 
 
 def test_what_has_just_started_is_not_measured_yet(simulator: Simulate) -> None:
@@ -271,7 +271,7 @@ def test_guests_of_a_node_that_is_gone_are_named(simulator: Simulate) -> None:
         clusters.connect(served, cluster="three").read()
     found = clusters.connect(served, cluster="prod").read()
     assert found.guests == ()
-    assert notice_of(found, "are on no node").guests == ("100", "101", "102", "104")
+    assert notice_of(found, "no node of the cluster has them").guests == ("100", "101", "102", "104")
 
 
 @pytest.mark.parametrize(

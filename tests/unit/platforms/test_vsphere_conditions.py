@@ -316,7 +316,7 @@ def test_refused_statistics_of_all_are_present_values_that_say_so(window: int, s
     texts = [notice.text for notice in snapshot.notices]
     assert "2 hosts and 3 guests" in texts[0]
     assert "querySpec.interval" in texts[0]
-    assert f"no averages over {window} seconds" in texts[1]
+    assert f"No averages over {window} seconds" in texts[1]
     assert snapshot.notices[0].guests == ("one", "three", "two")
     one = guest_of(snapshot, "one")
     assert (one.used["cpu"], one.used["disk_io"], one.sources) == (1.5, None, {})
@@ -370,7 +370,7 @@ def test_a_property_that_fails_is_named_and_the_rest_is_read(simulator: Simulate
     assert [guest.name for guest in snapshot.guests] == ["one", "three"]
     assert guest_of(snapshot, "one").blockers == ("not_readable",)
     texts = " ".join(notice.text for notice in snapshot.notices)
-    assert "guest two is left out" in texts
+    assert "Guest two is left out" in texts
     assert "guest one: config.hardware.device (SystemError)" in texts
 
 
@@ -386,7 +386,7 @@ def test_what_the_account_does_not_see_is_missed_by_name_and_never_forgotten(sim
     assert not set(one.networks) & set(host_of(snapshot, "b").networks)
     assert (one.pool, one.blockers) == (None, ("local_disk",))
     assert [notice.hides for notice in snapshot.notices] == [("networks",), ("datastores",), ("pools",)]
-    assert "1 resource pools" in snapshot.notices[2].text
+    assert "1 resource pool," in snapshot.notices[2].text
 
 
 def test_an_image_on_a_datastore_goes_along_to_hosts_that_have_it(simulator: Simulate) -> None:
@@ -493,7 +493,7 @@ def test_a_migration_whose_target_vcenter_does_not_say_is_not_planned_again(simu
     served.switches(fail_calls=[{"call": "QueryEvents", "error": "NotSupported"}])
     snapshot = platform.read()
     assert guest_of(snapshot, "one").blockers == ("being_migrated",)
-    assert "where migrations under way lead to" in snapshot.notices[0].text
+    assert "Where migrations under way lead to" in snapshot.notices[0].text
     platform.cancel(task)
     platform.close()
 

@@ -171,7 +171,7 @@ def test_without_a_tagging_service_the_cluster_is_read_and_the_lack_named(
     assert len(snapshot.guests) == len(clusters.mixed().guests)
     assert not any(guest.tags for guest in snapshot.guests)
     (notice,) = snapshot.notices
-    assert "tags were not read" in notice.text
+    assert "Tags were not read" in notice.text
     assert notice.hides == ("tags",)
 
 

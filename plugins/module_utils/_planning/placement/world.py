@@ -248,5 +248,3 @@ def _reweigh(snapshot: Snapshot, policy: Policy, metric: str, totals: list[float
         if guest.is_on_host:
             weight = guest_demand(guest, metric, policy.demand) or 0.0
             totals[at[place_of(guest, at)]] += weight - (guest_load(guest, metric) or 0.0)
-
-

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Optional, TypeVar
 
 from ..._model.snapshot import HiddenFact, Notice
+from ..._model.texts import sentence
 from ..errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer
 from .refusals import NodeSilent
 
@@ -91,7 +92,8 @@ class Gaps:
             )
             for (what, why, hides), gap in self._found.items()
         ]
-        return tuple(sorted((*self._notices, *found), key=lambda notice: notice.text))
+        said = (replace(notice, text=sentence(notice.text)) for notice in (*self._notices, *found))
+        return tuple(sorted(said, key=lambda notice: notice.text))
 
 
 def in_order(ids: Iterable[str]) -> list[str]:
@@ -106,10 +108,15 @@ def listed(ids: Iterable[str]) -> str:
     return ", ".join(all_ids[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def with_names(noun: str, ids: Sequence[str]) -> str:
+    """Node pve1, nodes pve1, pve2."""
+    return f"{noun}{'' if len(ids) == 1 else 's'} {listed(ids)}"
+
+
 def _of(gap: _Gap) -> str:
     parts = []
     if gap.hosts:
-        parts.append(f"node {listed(sorted(set(gap.hosts)))}")
+        parts.append(with_names("node", sorted(set(gap.hosts))))
     if gap.guests:
-        parts.append(f"guest {listed(in_order(set(gap.guests)))}")
+        parts.append(with_names("guest", in_order(set(gap.guests))))
     return f" of {' and of '.join(parts)}" if parts else ""

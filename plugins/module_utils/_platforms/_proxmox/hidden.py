@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 from ..errors import NotFound, PlatformError, Refused
 from .answers import Row, names, rows
 from .cluster_facts import ClusterFacts
-from .gaps import ONE_CALL, Gaps, in_order, listed
+from .gaps import ONE_CALL, Gaps, in_order, with_names
 from .session import Session
 
 ACL = "access/acl"
@@ -32,7 +32,7 @@ def note_hidden(session: Session, facts: ClusterFacts, used_storages: Collection
     hidden = [name for name in storages if name in used_storages]
     if hidden:
         gaps.note(
-            f"the storages {listed(hidden)} hold disks of guests, but the account does not see them: guests "
+            f"the account does not see {with_names('storage', hidden)}, where disks of guests are: guests "
             "with disks there count as guests with local disks. Give the account Datastore.Audit on "
             f"/storage/{hidden[0]}, or remove the ACL entry that takes it away (NoAccess), or the disks of a "
             "storage that was removed",
@@ -43,8 +43,8 @@ def note_hidden(session: Session, facts: ClusterFacts, used_storages: Collection
     blind = sorted(name for name in facts.storages if name not in shown)
     if blind and shown:
         gaps.note(
-            f"no node is shown to have the storages {listed(blind)}: the account lacks Datastore.Audit on "
-            f"/storage/{blind[0]}, or they are disabled everywhere",
+            f"no node is shown to have {with_names('storage', blind)}. Give the account Datastore.Audit on "
+            f"/storage/{blind[0]}, unless it is disabled everywhere",
             hides=("datastores",),
         )
 
@@ -61,8 +61,8 @@ def _note_guests(session: Session, facts: ClusterFacts, acl: Collection[str], ga
     hidden = [guest for guest in unknown if _is_there(session, guest)]
     if hidden:
         gaps.note(
-            f"the account does not see the guests {listed(hidden)}: they are not in this snapshot, and no "
-            f"rule or limit takes them into account. Give it VM.Audit on /vms/{hidden[0]}, or remove the "
+            f"the account does not see {with_names('guest', hidden)}: this snapshot does not have it, and "
+            f"no rule or limit takes it into account. Give it VM.Audit on /vms/{hidden[0]}, or remove the "
             "ACL entry that takes it away (NoAccess)",
             hides=("guests",),
             guests=hidden,

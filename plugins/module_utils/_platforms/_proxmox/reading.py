@@ -21,7 +21,7 @@ from .batch import Answered, Getter, Reading
 from .cluster import Membership, Resources, instance, other_balancers
 from .cluster_facts import ClusterFacts
 from .connection import ProxmoxConnection
-from .gaps import ONE_CALL, Gaps, in_order, listed
+from .gaps import ONE_CALL, Gaps, in_order, listed, with_names
 from .guest_config import container_config, vm_config
 from .guests import (
     GuestFacts,
@@ -160,8 +160,8 @@ class _Reader:
         silent = [str(entry.get("node")) for entry in entries if entry.get("status") == "unknown"]
         if silent:
             self._gaps.note(
-                f"the status daemon of node {listed(silent)} has reported nothing for five minutes: what "
-                "runs there is not known. Restart pvestatd there",
+                "for five minutes nothing was reported by the status daemon of"
+                f" {with_names('node', silent)}: what runs there is not known. Restart pvestatd there",
                 hosts=silent,
             )
         return dict(zip(online, facts, strict=True))
@@ -253,9 +253,9 @@ def _without_strays(cluster: ClusterFacts, gaps: Gaps) -> ClusterFacts:
     gone = sorted({str(entry.get("node")) for entry in strays})
     guests = in_order(id_of(entry) for entry in strays)
     gaps.note(
-        f"the guests {listed(guests)} are left over from node {listed(gone)}, which is not in the cluster: "
-        f"they are not in this snapshot. Move their files below /etc/pve/nodes/{gone[0]} to a node that is, "
-        "or remove them",
+        f"left over from {with_names('node', gone)}, not in the cluster any more, and not in this snapshot: "
+        f"{with_names('guest', guests)}. Move the files below /etc/pve/nodes/{gone[0]} to a node of the "
+        "cluster, or remove them",
         hosts=gone,
         guests=guests,
     )

@@ -16,6 +16,7 @@ from typing import Literal, Optional
 from urllib.parse import urlencode
 
 from ..._model.snapshot import Notice, Source
+from ..._model.texts import counted
 from .answers import number, rows
 from .connection import Metric, Unit, VMManagerConnection
 from .partly import Partly
@@ -137,10 +138,10 @@ class Meter:
             # In the order of the lists, not in that in which calls ended.
             failures = {identity: reasons[identity] for identity in names[of] if identity in reasons}
             told = [names[of][identity] for identity in failures]
-            whose = "virtual machines" if of == "vm" else "nodes"
+            whose = counted(len(told), "virtual machine" if of == "vm" else "node")
             yield Notice(
-                text=f"The series {target} of {len(told)} {whose} could not be read: {listed(told)}. The"
-                f" first reason: {next(iter(failures.values()))}",
+                text=f"The series {target} of {whose} could not be read: {listed(told)}. The"
+                f" first reason: {next(iter(failures.values()), '')}",
                 hides=("loads",),
                 hosts=tuple(failures) if of == "node" else (),
                 guests=tuple(failures) if of == "vm" else (),

@@ -8,12 +8,13 @@ the lists.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ..._model.moments import written
 from ..._model.snapshot import ClusterRef, Host, Notice, Snapshot
 from ..._model.tag_rules import tag_rules
+from ..._model.texts import counted, sentence
 from ..errors import (
     AuthenticationFailed,
     NotFound,
@@ -143,7 +144,7 @@ class Reader:
                 )
             ),
             other_balancers=self.place.balancers or (),
-            notices=tuple(self.notices),
+            notices=tuple(replace(notice, text=sentence(notice.text)) for notice in self.notices),
         )
 
     def _with_place(self, entries: Sequence[Row], nodes: Mapping[str, Row]) -> Iterator[Row]:
@@ -151,8 +152,8 @@ class Reader:
         if lost:
             self.notices.append(
                 Notice(
-                    text=f"{len(lost)} virtual machines are on no node of the cluster and are left out:"
-                    f" {listed([_named(entry) for entry in lost])}.",
+                    text=f"Left out, because no node of the cluster has them: "
+                    f"{counted(len(lost), 'virtual machine')}: {listed([_named(entry) for entry in lost])}.",
                     hides=("guests",),
                     guests=tuple(map(id_of, lost)),
                 )
@@ -198,8 +199,8 @@ class Reader:
             failed = [entry for entry in there if id_of(entry) in reasons]
             self.notices.append(
                 Notice(
-                    text=f"The {what} of {len(failed)} virtual machines could not be read, so they are not"
-                    f" migrated: {listed([_named(entry) for entry in failed])}. The first reason:"
+                    text=f"The {what} of {counted(len(failed), 'virtual machine')} could not be read, which"
+                    f" prevents migration: {listed([_named(entry) for entry in failed])}. The first reason:"
                     f" {reasons[id_of(failed[0])]}",
                     hides=("history",) if what == "history" else (),
                     guests=tuple(map(id_of, failed)),
@@ -213,9 +214,9 @@ class Reader:
         if unknown_targets:
             self.notices.append(
                 Notice(
-                    text=f"{len(unknown_targets)} virtual machines are being migrated, and VMmanager does not"
-                    f" report where to: {listed([_named(entry) for entry in unknown_targets])}. Plan again"
-                    " when that is over.",
+                    text="VMmanager does not report where migrations under way lead to, of"
+                    f" {counted(len(unknown_targets), 'virtual machine')}:"
+                    f" {listed([_named(entry) for entry in unknown_targets])}. Plan again when that is over.",
                     guests=tuple(map(id_of, unknown_targets)),
                 )
             )

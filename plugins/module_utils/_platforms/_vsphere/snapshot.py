@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ..._model.moments import written
 from ..._model.snapshot import ClusterRef, HiddenFact, Notice, Snapshot
+from ..._model.texts import counted
 from .clusters import ClusterPlace, plain
 from .features import Features
 from .guests import Surroundings, guest_of
@@ -108,9 +109,10 @@ def _load_notices(inventory: Inventory, loads: Loads, wanted: int) -> Iterator[N
                 if guest in inventory.guests
             )
         )
-        why = next(iter(loads.refused.values()))
+        why = next(iter(loads.refused.values()), "")
         yield Notice(
-            text=f"vCenter refused the statistics of {len(hosts)} hosts and {len(guests)} guests ({why}): "
+            text=f"vCenter refused the statistics of {counted(len(hosts), 'host')} and "
+            f"{counted(len(guests), 'guest')} ({why}): "
             "their CPU and memory are the present ones, their I/O is unknown",
             hosts=hosts,
             guests=guests,
@@ -157,19 +159,19 @@ def _hidden_notices(inventory: Inventory) -> Iterator[Notice]:
     networks = {network for found in (*hosts, *guests) for network in found.items("network")}
     datastores = {datastore for host in hosts for datastore in host.items("datastore")}
     hidden: tuple[tuple[HiddenFact, str, Collection[str], str], ...] = (
-        ("networks", "networks", networks - inventory.network_names.keys(), "are named by their references"),
+        ("networks", "network", networks - inventory.network_names.keys(), "so references stand for names"),
         (
             "datastores",
-            "datastores",
+            "datastore",
             datastores - inventory.datastores.keys(),
-            "keep the guests on them where they are",
+            "so guests there stay on their hosts",
         ),
-        ("pools", "resource pools", inventory.hidden_pools, "hold guests that seem to be in none"),
+        ("pools", "resource pool", inventory.hidden_pools, "so guests there seem to be in none"),
     )
     for fact, word, unseen, meaning in hidden:
         if unseen:
             yield Notice(
-                text=f"the account does not see {len(unseen)} {word}, which {meaning}. Give it the role "
-                f"Read-only on the {word}",
+                text=f"the account does not see {counted(len(unseen), word)}, {meaning}. Give it the role "
+                f"Read-only on every {word}",
                 hides=(fact,),
             )
