@@ -52,7 +52,6 @@ class Conduct:
     """
 
     timeout: float = 3600.0
-    run_timeout: float | None = None
     poll_interval: float = 2.0
     on_failure: Literal["continue", "stop", "rollback"] = "continue"
     max_failures: float = 0

@@ -23,6 +23,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database i
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import LockHeld, LockLost
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.locks import (
+    Holding,
     Lock,
     cluster_lock,
     holder,
@@ -32,6 +33,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner impo
     is_gone,
     owner_of,
     owner_text,
+    process,
     this_process,
 )
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PostgreSQL
@@ -241,3 +243,207 @@ def test_an_owner_has_one_text_which_queries_compare() -> None:
     assert owner_of('{"host": "hä", "pid": 3, "born": "7", "place": "boot 1", "token": "t"}') == owner
     assert owner_of(text) == owner
     assert (owner_text(None), owner_of(None)) == (None, None)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[Database]:
+    with open_database(f"sqlite:///{tmp_path}/state.db", Retry(attempts=1)) as opened:
+        yield opened
+
+
+class Hours:
+    """A clock that a test moves, and that a nap moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.naps: list[float] = []
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.seconds += seconds
+
+
+def away(database: Database, *, back: bool = False) -> None:
+    """The table of locks can't be found, or can be again."""
+    names = ("hidden", "cluster_lock") if back else ("cluster_lock", "hidden")
+    rename = sqlalchemy.text("ALTER TABLE {} RENAME TO {}".format(*names))
+    database.transaction(lambda connection: connection.execute(rename))
+
+
+def row(database: Database) -> sqlalchemy.Row[tuple[object, ...]]:
+    select = sqlalchemy.text("SELECT * FROM cluster_lock")
+    return database.transaction(lambda connection: connection.execute(select).one())
+
+
+@pytest.mark.parametrize(("passed", "renewed"), [(0, False), (19.9, False), (20, True), (59, True)])
+def test_it_is_renewed_after_a_third_of_its_time(file: Database, passed: float, renewed: bool) -> None:
+    hours = Hours()
+    lock = Lock(file, "c", this_process(), 60, hours)
+    assert lock.acquire() is None
+    assert row(file).alive_until == 1060
+    hours.seconds += passed
+    lock.keep()
+    assert row(file).alive_until == (1060 + passed if renewed else 1060)
+
+
+@pytest.mark.parametrize(("passed", "lost"), [(49.9, False), (50, True), (70, True)])
+def test_a_lock_that_can_not_be_renewed_is_lost_before_it_ends(
+    file: Database, passed: float, lost: bool
+) -> None:
+    hours = Hours()
+    lock = Lock(file, "c", this_process(), 60, hours)
+    lock.acquire()
+    hours.seconds += 5
+    lock.renew()
+    away(file)
+    hours.seconds += passed
+    if lost:
+        with pytest.raises(LockLost, match=r"^lock of c: it could not be renewed in time: "):
+            lock.keep()
+    else:
+        lock.keep()
+
+
+@pytest.mark.parametrize("renew", [False, True])
+def test_a_lock_is_believed_from_before_the_database_was_asked(file: Database, renew: bool) -> None:
+    """The database may have written it long before its answer comes: it ends earlier than the answer says."""
+    hours = Hours()
+    lock = Lock(file, "c", this_process(), 60, hours)
+    if renew:
+        lock.acquire()
+
+    def slowly(_connection: object) -> None:
+        hours.seconds += 25
+
+    sqlalchemy.event.listen(file._engine, "commit", slowly)
+    if renew:
+        lock.renew()
+    else:
+        lock.acquire()
+    sqlalchemy.event.remove(file._engine, "commit", slowly)
+    assert row(file).alive_until == 1060
+    away(file)
+    hours.seconds = 1050
+    with pytest.raises(LockLost):
+        lock.keep()
+
+
+def test_a_lock_that_is_taken_twice_by_its_owner_is_as_old_as_at_first(file: Database) -> None:
+    hours = Hours()
+    lock = Lock(file, "c", this_process(), 60, hours)
+    lock.acquire()
+    first = row(file)
+    hours.seconds += 7
+    assert lock.acquire() is None
+    assert (row(file).since, row(file).alive_until) == (first.since, first.alive_until + 7)
+    lock.renew()
+    assert row(file).since == first.since
+
+
+def test_a_lock_that_was_taken_over_is_as_old_as_its_new_owner_has_it(file: Database) -> None:
+    gone = replace(this_process(), pid=2**22 + 1)
+    assert Lock(file, "c", gone, 60).acquire() is None
+    early = sqlalchemy.text("UPDATE cluster_lock SET since = 1")
+    file.transaction(lambda connection: connection.execute(early))
+    assert holder(file, "c") is None
+    owner = this_process()
+    assert Lock(file, "c", owner, 60).acquire() is None
+    assert row(file).since > 1
+    assert row(file).token == owner.token
+
+
+def test_one_that_was_given_back_is_not_renewed(file: Database) -> None:
+    lock = Lock(file, "c", this_process(), 60)
+    lock.acquire()
+    lock.release()
+    with pytest.raises(LockLost, match="taken over by someone who has given it back since"):
+        lock.renew()
+
+
+@pytest.mark.parametrize(
+    ("alive_until", "owner", "place", "over"),
+    [
+        # Our steady clock alone counts where it is the owner's too.
+        (50.0, "here", "here", True),
+        (50.1, "here", "here", False),
+        # Else that of the database.
+        (99.0, "here", "there", True),
+        (1.0, "here", "there", True),
+        (99.0, "", "", True),
+        (None, "here", "here", True),
+    ],
+)
+def test_by_which_clock_it_is_over(alive_until: float | None, owner: str, place: str, over: bool) -> None:
+    holding = Holding(owner=replace(this_process(), place=owner), since=0, until=200, alive_until=alive_until)
+    assert holding.is_over(200, place, 50) is over
+    assert holding.is_over(199.9, place, 50) is (over and alive_until == 50.0)
+
+
+def test_who_waits_looks_again_at_random_moments_and_at_the_very_end(file: Database) -> None:
+    hours = Hours()
+    dice = iter([0.0, 0.5, 0.9, 0.9, 0.9, 0.9])
+    assert Lock(file, "c", this_process(), 600).acquire() is None
+    with (
+        pytest.raises(LockHeld, match=r"^cluster prod: another run works on it: process "),
+        cluster_lock(
+            file, "c", this_process(), name="prod", wait=4, sleep=hours.sleep, monotonic=hours,
+            dice=lambda: next(dice),
+        ),
+    ):  # fmt: skip
+        pass
+    assert hours.naps == pytest.approx([0.5, 1.0, 1.4, 1.1])
+
+
+def test_who_does_not_wait_looks_once(file: Database) -> None:
+    hours = Hours()
+    assert Lock(file, "c", this_process(), 600).acquire() is None
+    with pytest.raises(LockHeld, match=r"^cluster c: "), cluster_lock(
+        file, "c", this_process(), sleep=hours.sleep, monotonic=hours
+    ):  # fmt: skip
+        pass
+    assert hours.naps == []
+
+
+def test_what_was_done_is_no_failure_where_a_lock_can_not_be_given_back(file: Database) -> None:
+    with cluster_lock(file, "c", this_process()):
+        away(file)
+    away(file, back=True)
+    assert holder(file, "c") is not None
+
+
+def test_who_has_a_lock_is_told_in_words() -> None:
+    owner = Owner(host="h1", pid=7, born="", place="", token="")
+    assert str(Holding(owner=owner, since=0, until=90)) == (
+        "process 7 on h1, since 1970-01-01T00:00:00Z, until 1970-01-01T00:01:30Z unless it goes on"
+    )
+
+
+@pytest.mark.parametrize("pid", [0, -1, 2**31, 2**22 + 1])
+def test_there_is_no_such_process(pid: int) -> None:
+    assert process(pid) is None
+
+
+def test_a_process_is_always_the_same_owner_and_is_gone_when_it_waits_to_be_reaped() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    found = process(child.pid)
+    assert found is not None
+    assert (found, found.pid, found.token) == (process(child.pid), child.pid, "")
+    assert not is_gone(found)
+    child.kill()
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not is_gone(found):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert process(child.pid) is None
+    child.communicate()
+    assert is_gone(found)
+
+
+def test_every_owner_is_one_of_its_own() -> None:
+    one, two = this_process(), this_process()
+    assert one.token != two.token
+    assert replace(one, token="") == replace(two, token="")
+    assert str(one) == f"process {one.pid} on {one.host}"
