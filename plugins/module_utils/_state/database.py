@@ -46,7 +46,8 @@ class Retry:
     dice: Callable[[], float] = random.random
 
     def pause(self, attempt: int) -> None:
-        self.sleep(self.dice() * min(self.most_seconds, self.first_seconds * 2.0**attempt))
+        """After so many attempts."""
+        self.sleep(self.dice() * min(self.most_seconds, self.first_seconds * 2.0 ** (attempt - 1)))
 
 
 class Database:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
@@ -119,7 +121,7 @@ def test_a_transaction_that_always_collides_ends_with_an_error(postgresql: Postg
         database.transaction(lambda connection: connection.execute(insert))
         with pytest.raises(StateBusy, match="others got in the way 4 times"):
             database.transaction(read_then_collide)
-        assert naps == [1.0, 1.5, 1.5]
+        assert naps == [0.5, 1.0, 1.5]
 
 
 def test_transactions_of_many_processes_are_serialised(url: str) -> None:
@@ -217,3 +219,111 @@ def test_who_reads_waits_for_nobody_and_sees_one_state(url: str) -> None:
         writer.transaction(write_while_somebody_reads)
         assert reader.read(read_while_somebody_writes) == [1, 1]
         assert reader.read(lambda connection: connection.execute(count).scalar()) == 0
+
+
+def test_a_file_is_written_to_the_disk_before_a_transaction_is_over(tmp_path: Path) -> None:
+    with open_database(f"sqlite:///{tmp_path}/state.db") as database:
+        for setting, value in (("journal_mode", "wal"), ("synchronous", 2), ("busy_timeout", 10_000)):
+            read = sqlalchemy.text(f"PRAGMA {setting}")
+            assert database.read(lambda connection: connection.execute(read).scalar()) == value  # noqa: B023
+
+
+def collided(database: Database, other: Database, times: int) -> list[int]:
+    """How often work was done that collided so many times with another."""
+    write = sqlalchemy.text("UPDATE capacity_turn SET number = number + 1")
+    tries: list[int] = []
+
+    def work(connection: sqlalchemy.Connection) -> None:
+        tries.append(len(tries) + 1)
+        connection.execute(sqlalchemy.text("SELECT number FROM capacity_turn")).all()
+        if len(tries) <= times:
+            other.transaction(lambda others: others.execute(write))
+        # What was read is not true any more: on SQLite this fails at once.
+        connection.execute(write)
+
+    database.read(work)
+    return tries
+
+
+@pytest.mark.parametrize(
+    ("times", "naps"), [(0, []), (1, [0.5]), (3, [0.5, 1.0, 1.5]), (4, [0.5, 1.0, 1.5, 1.5])]
+)
+def test_a_collision_is_tried_again_after_pauses_that_grow_up_to_a_limit(
+    tmp_path: Path, times: int, naps: list[float]
+) -> None:
+    slept: list[float] = []
+    retry = Retry(attempts=5, first_seconds=1, most_seconds=3, sleep=slept.append, dice=lambda: 0.5)
+    url = f"sqlite:///{tmp_path}/state.db"
+    with open_database(url, retry) as database, open_database(url, Retry(attempts=1)) as other:
+        assert len(collided(database, other, times)) == times + 1
+    assert slept == naps
+
+
+def test_the_last_collision_is_an_error_and_is_not_slept_over(tmp_path: Path) -> None:
+    slept: list[float] = []
+    retry = Retry(attempts=3, first_seconds=1, most_seconds=3, sleep=slept.append, dice=lambda: 1)
+    url = f"sqlite:///{tmp_path}/state.db"
+    with open_database(url, retry) as database, open_database(url, Retry(attempts=1)) as other:
+        with pytest.raises(StateBusy, match=r"others got in the way 3 times\. Try again later"):
+            collided(database, other, 99)
+        # Nothing is left of what failed, and nothing waits for it.
+        assert len(collided(database, other, 0)) == 1
+    assert slept == [1, 2]
+
+
+def test_what_no_repetition_mends_is_not_tried_again(tmp_path: Path) -> None:
+    slept: list[float] = []
+    nowhere = sqlalchemy.text("SELECT * FROM nowhere")
+    with (
+        open_database(f"sqlite:///{tmp_path}/state.db", Retry(sleep=slept.append)) as database,
+        pytest.raises(StateUnavailable, match=r"no such table: nowhere"),
+    ):
+        database.transaction(lambda connection: connection.execute(nowhere))
+    assert slept == []
+
+
+@pytest.mark.parametrize("version", range(1, len(VERSIONS)))
+def test_tables_of_every_version_are_brought_to_the_newest(tmp_path: Path, version: int) -> None:
+    with sqlite3.connect(tmp_path / "state.db") as old:
+        old.execute("CREATE TABLE evenkeel_schema (version INTEGER NOT NULL)")
+        old.execute("INSERT INTO evenkeel_schema VALUES (?)", (version,))
+        for statements in VERSIONS[:version]:
+            for statement in statements:
+                old.execute(statement)
+        old.execute(
+            "INSERT INTO migration_history (cluster, guest, ended_at, source, target, result, why)"
+            " VALUES ('c', 'g', 't', 'a', 'b', 'migrated', '')"
+        )
+    for _ in range(2):
+        with open_database(f"sqlite:///{tmp_path}/state.db") as database:
+            assert database.transaction(columns) == {
+                table.name: {(column.name, bool(column.nullable)) for column in table.columns}
+                for table in METADATA.tables.values()
+            }
+            found = sqlalchemy.text("SELECT version FROM evenkeel_schema")
+            assert database.read(lambda c: c.execute(found).all()) == [(len(VERSIONS),)]  # noqa: B023
+            kept = sqlalchemy.text("SELECT guest FROM migration_history")
+            assert database.read(lambda c: c.execute(kept).all()) == [("g",)]  # noqa: B023
+
+
+def test_a_library_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for version, fits in (("1.4.54", False), ("2.0.0", True), ("10.1", True)):
+        monkeypatch.setattr(library, "sa", SimpleNamespace(__version__=version))
+        if fits:
+            library.require()
+        else:
+            with pytest.raises(StateLibraryMissing, match=r"SQLAlchemy 1\.4\.54 is too old, version 2 is"):
+                library.require()
+
+
+@pytest.mark.parametrize("url", ["sqlite://host/state.db", "sqlite://u:s3cret@host/state.db"])
+def test_a_url_of_sqlite_names_no_server(url: str) -> None:
+    with pytest.raises(StateError, match="a URL of SQLite names a file") as refused:
+        open_database(url)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_options_of_a_url_are_no_part_of_its_file() -> None:
+    assert sqlite_file("sqlite:////var/lib/state.db?timeout=5") == Path("/var/lib/state.db")
+    assert sqlite_file("sqlite+pysqlite:////var/lib/state.db") == Path("/var/lib/state.db")
+    assert sqlite_file("/var/lib/state.db") is None

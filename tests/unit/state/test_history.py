@@ -237,3 +237,101 @@ def test_a_snapshot_takes_the_newer_of_both_memories() -> None:
         Refusal(guest=one, host="b", why="no such device", at="2026-11-20T22:28:00Z"),
     )
     assert with_past(snapshot, {}, (), at) == snapshot
+
+
+def test_an_end_is_kept_as_it_was_told(database: Database) -> None:
+    told = replace(outcome("1", "cancelled"), started_at="2026-11-20T22:00:00Z")
+    record(database, "c", [told])
+    (row,) = database.read(lambda connection: connection.execute(sa.select(HISTORY)).all())
+    assert row[:8] == (
+        "c", "1", "2026-11-20T22:00:21Z", "a", "b", "cancelled", "no space left", "2026-11-20T22:00:00Z",
+    )  # fmt: skip
+    record(database, "c", [replace(told, result="migrated", why="it arrived after all")])
+    (row,) = database.read(lambda connection: connection.execute(sa.select(HISTORY)).all())
+    assert (row.result, row.why) == ("migrated", "it arrived after all")
+
+
+def test_whoever_came_along_is_kept_with_a_reason_and_only_when_it_has_ended(database: Database) -> None:
+    partner = MovedAlong(guest=GuestRef(id="2", name="cache"), source="c", memory=4096)
+    record(database, "c", [replace(outcome("1", "migrated", None), along=(partner,))])
+    assert rows(database) == 0
+    # One that was skipped was not tried, but whoever came along with it has moved.
+    record(database, "c", [replace(outcome("1", "skipped"), along=(partner,))])
+    (row,) = database.read(lambda connection: connection.execute(sa.select(HISTORY)).all())
+    assert (row.guest, row.source, row.target, row.result, row.why) == (
+        "2", "c", "b", "migrated", "the platform moved it along with name of 1",
+    )  # fmt: skip
+
+
+def at_moments(database: Database, moments: Mapping[str, float]) -> None:
+    """As if the rows of each end had been written then."""
+    for ended_at, moment in moments.items():
+        change = sa.update(HISTORY).where(HISTORY.c.ended_at == ended_at).values(recorded_at=moment)
+        database.transaction(lambda connection: connection.execute(change))  # noqa: B023
+
+
+def test_the_newest_refusal_of_each_guest_and_host_counts(database: Database) -> None:
+    first, second, third = (f"2026-11-20T22:00:0{number}Z" for number in range(3))
+    refused = outcome("1", "refused", first)
+    record(
+        database,
+        "c",
+        [
+            refused,
+            replace(refused, ended_at=second, why="no such network"),
+            replace(refused, ended_at=third, target="d", why="another host"),
+            # Migrated elsewhere, and once to where it was refused, but before.
+            replace(refused, ended_at=third, target="e", result="migrated"),
+            replace(refused, ended_at=first, source="f", result="migrated"),
+            outcome("9", "migrated", third),
+        ],
+    )
+    at_moments(database, {first: 10, second: 20, third: 30})
+    assert sorted(refusals(database, "c"), key=lambda one: one.at) == [
+        Refused("1", "b", "no such network", 20),
+        Refused("1", "d", "another host", 30),
+    ]
+    # Of the same moment, that the guest got there counts.
+    at_moments(database, {first: 20, second: 20, third: 20})
+    assert [one.host for one in refusals(database, "c")] == ["d"]
+
+
+def test_the_newest_of_several_ends_is_recalled(database: Database) -> None:
+    first, second = "2026-11-20T22:00:00Z", "2026-11-20T22:00:01Z"
+    record(database, "c", [outcome("1", "failed", first), outcome("1", "failed", second)])
+    at_moments(database, {first: 50, second: 40})
+    assert recall(database, "c") == {"1": Past(migrated_at=None, failed_at=50)}
+
+
+def test_how_long_an_end_is_kept(database: Database) -> None:
+    first, second, third = (f"2026-11-20T22:00:0{number}Z" for number in range(3))
+    record(database, "c", [outcome(name, "migrated", name) for name in (first, second, third)])
+    year = 400 * 86_400
+    moment = database.read(now)
+    at_moments(database, {first: moment - year - 60, second: moment - year + 60, third: moment + 60})
+    forget_old(database, "c")
+    left = database.read(lambda connection: connection.execute(sa.select(HISTORY.c.ended_at)).all())
+    assert sorted(left) == [(second,), (third,)]
+
+
+def test_what_was_recorded_a_tick_before_counts_and_what_was_before_that_does_not(database: Database) -> None:
+    record(database, "c", [moved("1", "a", "b", 1)])
+    at_moments(database, {"2026-11-20T22:01:00Z": 100.0})
+    assert shifted(database, "c", 100.0009) == {"1": Shift("a", "b")}
+    assert shifted(database, "c", 100.0011) == {}
+
+
+def test_no_past_lies_in_the_future() -> None:
+    """A row that was written while the snapshot was read is as old as the snapshot."""
+    snapshot = replace(generate(Shape(hosts=2, guests=2)), taken_at=NOW)
+    one = snapshot.guests[0].id
+    merged = with_past(
+        replace(snapshot, refusals=(Refusal(guest=one, host="x", why="known", at=NOW),)),
+        {one: Past(migrated_at=100, failed_at=160)},
+        [Refused(one, "b", "new", 170)],
+        130,
+    )
+    assert merged.guests[0].last_migrated_at == "2026-11-20T22:29:30Z"
+    assert merged.guests[0].last_failed_at == NOW
+    assert [(refusal.why, refusal.at) for refusal in merged.refusals] == [("known", NOW), ("new", NOW)]
+    assert merged.guests[1:] == snapshot.guests[1:]
