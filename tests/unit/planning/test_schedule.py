@@ -1,0 +1,244 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""In which order migrations start: as soon as slots, memory and rules let them, after what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning import order as orders
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hops import Hop
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.problem import Problem
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule import Order, Scheduler
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify import Barred, verify
+
+from .paper_plans import plan_of, step
+from .test_hops import problem_of
+
+Line = tuple[str, int, int, float, tuple[int, ...]]
+
+
+def lines(problem: Problem, found: Order) -> list[Line]:
+    """Guest, source, target, when it starts, and after which (by position)."""
+    return [
+        (problem.guests[p.hop.guest].id, p.hop.source, p.hop.target, p.starts, tuple(p.after))
+        for p in found.placed
+    ]
+
+
+def run(
+    sizes: Mapping[str, int],
+    moves: Mapping[str, tuple[int, int]],
+    *together: str,
+    **more: Any,
+) -> tuple[list[Line], list[str]]:
+    """What the scheduler does with these hops in this priority; `together` are one job."""
+    problem, hops = problem_of(sizes, moves, **more)
+    names = {problem.guests[hop.guest].id: hop for hop in hops}
+    jobs = [(hop,) for name, hop in names.items() if name not in together]
+    if together:
+        jobs.append(tuple(names[name] for name in together))
+    found = Scheduler(problem, jobs, problem.needs.ceiling_for_rules).run()
+    return lines(problem, found), [problem.guests[hop.guest].id for hop in found.left]
+
+
+FOUR = (1000, 1000, 1000, 1000)
+SLOT_CASES: list[tuple[dict[str, Any], dict[str, tuple[int, int]], list[float]]] = [
+    ({}, {"a": (0, 1), "b": (0, 2)}, [0, 10]),
+    ({}, {"a": (0, 1), "b": (1, 2)}, [0, 10]),
+    ({}, {"a": (0, 2), "b": (1, 2)}, [0, 10]),
+    ({}, {"a": (0, 1), "b": (2, 3)}, [0, 0]),
+    ({"max_per_host": 2}, {"a": (0, 1), "b": (0, 2), "c": (0, 3)}, [0, 0, 10]),
+    ({"max_per_host": 2, "max_out_per_host": 1}, {"a": (0, 1), "b": (0, 2)}, [0, 10]),
+    ({"max_per_host": 2, "max_out_per_host": 1}, {"a": (0, 1), "b": (1, 2)}, [0, 0]),
+    ({"max_per_host": 2, "max_out_per_host": 1}, {"a": (0, 2), "b": (1, 2)}, [0, 0]),
+    ({"max_per_host": 2, "max_in_per_host": 1}, {"a": (0, 2), "b": (1, 2)}, [0, 10]),
+    ({"max_per_host": 2, "max_in_per_host": 1}, {"a": (0, 1), "b": (0, 2)}, [0, 0]),
+    ({"max_per_host": 2, "max_in_per_host": 1}, {"a": (0, 1), "b": (1, 2)}, [0, 0]),
+]
+
+
+@pytest.mark.parametrize(("policy", "moves", "starts"), SLOT_CASES)
+def test_no_more_start_than_there_are_slots(
+    policy: dict[str, Any], moves: dict[str, tuple[int, int]], starts: list[float]
+) -> None:
+    found, left = run(dict.fromkeys(moves, 9), moves, rooms=FOUR, **policy)
+    assert [(line[0], line[3], line[4]) for line in found] == [
+        (guest, start, ()) for guest, start in zip(moves, starts, strict=True)
+    ]
+    assert left == []
+
+
+def test_an_arrival_waits_for_the_departure_that_makes_its_room() -> None:
+    found, left = run(
+        {"in": 9, "out": 9}, {"in": (1, 0), "out": (0, 2)}, rooms=(10, 1000, 1000), max_per_host=9
+    )
+    assert (found, left) == ([("out", 0, 2, 0.0, ()), ("in", 1, 0, 10.0, (0,))], [])
+
+
+def test_who_finds_room_without_it_does_not_come_after_a_departure() -> None:
+    found, left = run(
+        {"out": 9, "in": 9}, {"out": (0, 2), "in": (1, 0)}, rooms=(18, 1000, 1000), max_per_host=1
+    )
+    assert (found, left) == ([("out", 0, 2, 0.0, ()), ("in", 1, 0, 10.0, ())], [])
+
+
+def test_a_ring_is_opened_by_a_detour_over_the_host_with_the_most_free_memory() -> None:
+    """Of what a comes after only the last is named: its own first half is implied."""
+    sizes, moves = {"a": 9, "b": 9}, {"a": (0, 1), "b": (1, 0)}
+    found, left = run(sizes, moves, rooms=(10, 10, 20, 30), max_per_host=9)
+    assert left == []
+    assert found == [("a", 0, 3, 0.0, ()), ("b", 1, 0, 10.0, (0,)), ("a", 3, 1, 20.0, (1,))]
+
+
+def test_where_nobody_can_wait_what_is_in_a_ring_is_left() -> None:
+    sizes, moves = {"a": 9, "b": 9, "c": 3}, {"a": (0, 1), "b": (1, 0), "c": (2, 3)}
+    found, left = run(sizes, moves, rooms=(10, 10, 5, 5), max_per_host=9)
+    assert [line[0] for line in found] == ["c"]
+    assert left == ["a", "b"]
+
+
+def test_only_a_guest_in_the_way_makes_a_detour() -> None:
+    """a is too large for its target: nobody waits for its place, so that it stays where it is."""
+    found, left = run({"a": 9, "z": 9}, {"a": (0, 1), "z": (1, 1)}, rooms=(10, 10, 30), max_per_host=9)
+    assert (found, left) == ([], ["a"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "starts"),
+    [
+        ({"kind": "anti_affinity", "guests": ["a", "b"]}, {"b": (0.0, ()), "a": (10.0, (0,))}),
+        ({"kind": "anti_affinity", "guests": ["a", "b"], "strict": False}, {"a": (0.0, ()), "b": (0.0, ())}),
+        ({"kind": "anti_affinity", "guests": ["a", "c"]}, {"a": (0.0, ()), "b": (0.0, ())}),
+    ],
+)
+def test_siblings_follow_each_other(rule: dict[str, Any], starts: dict[str, Any]) -> None:
+    sizes, moves = {"a": 9, "b": 9, "c": 1}, {"a": (0, 1), "b": (1, 2), "c": (3, 3)}
+    found, left = run(sizes, moves, rooms=FOUR, rules={"r": rule}, max_per_host=9)
+    assert {line[0]: line[3:] for line in found} == starts
+    assert left == []
+
+
+def test_a_chain_of_siblings_goes_from_its_end() -> None:
+    rule = {"kind": "anti_affinity", "guests": ["a", "b", "c"]}
+    sizes, moves = {"a": 9, "b": 9, "c": 9}, {"a": (0, 1), "b": (1, 2), "c": (2, 3)}
+    found, left = run(sizes, moves, rooms=FOUR, rules={"r": rule}, max_per_host=9)
+    assert found == [("c", 2, 3, 0.0, ()), ("b", 1, 2, 10.0, (0,)), ("a", 0, 1, 20.0, (1,))]
+    assert left == []
+
+
+def test_evenly_spread_guests_go_one_after_another_where_counts_could_come_apart() -> None:
+    rule = {"kind": "even_spread", "guests": ["a", "b", "c"]}
+    sizes, moves = {"a": 9, "b": 9, "c": 9}, {"a": (0, 1), "b": (0, 0), "c": (1, 0)}
+    found, left = run(sizes, moves, rooms=(1000, 1000), rules={"r": rule}, max_per_host=9)
+    assert (found, left) == ([("a", 0, 1, 0.0, ()), ("c", 1, 0, 10.0, (0,))], [])
+    wide = {"r": {**rule, "max_skew": 3}}
+    found, left = run(sizes, moves, rooms=(1000, 1000), rules=wide, max_per_host=9)
+    assert (found, left) == ([("a", 0, 1, 0.0, ()), ("c", 1, 0, 0.0, ())], [])
+
+
+def test_a_job_starts_as_a_whole_as_slots_come_free_once_there_is_room_for_all() -> None:
+    rules = {"r": {"kind": "affinity", "guests": ["a", "b"]}}
+    moves = {"out": (1, 2), "a": (0, 1), "b": (0, 1)}
+    sizes = {"out": 9, "a": 9, "b": 9}
+    found, left = run(sizes, moves, "a", "b", rooms=(100, 20, 100), rules=rules, max_per_host=1)
+    assert left == []
+    assert found == [("out", 1, 2, 0.0, ()), ("a", 0, 1, 10.0, (0,)), ("b", 0, 1, 20.0, (0,))]
+    found, left = run(sizes, moves, "a", "b", rooms=(100, 28, 100), rules=rules, max_per_host=2)
+    assert {line[0]: line[3:] for line in found} == {"out": (0.0, ()), "a": (0.0, ()), "b": (10.0, ())}
+    assert left == []
+
+
+def test_first_guests_begin_first_and_every_order_has_its_bound() -> None:
+    moves = {"a": (0, 1), "b": (0, 2), "c": (0, 3)}
+    problem, hops = problem_of({"a": 19, "b": 9, "c": 4}, moves, rooms=FOUR)
+    jobs = [(hop,) for hop in hops]
+    ceilings = problem.needs.ceiling_for_rules
+    found = orders.order(problem, jobs, ceilings)
+    assert (found.seconds, found.bound, found.left) == (35.0, 35.0, [])
+    for guest in range(3):
+        first = orders.order(problem, jobs, ceilings, {guest})
+        assert first.placed[0].hop.guest == guest
+    assert orders.order(problem, [], ceilings) == Order()
+
+
+def test_longest_first_ends_soonest_on_two_slots() -> None:
+    """3, 3, 4, 5 and 9 seconds on two slots: 12 is the least, reached only when the long ones begin."""
+    sizes = {"a": 2, "b": 2, "c": 3, "d": 4, "e": 8}
+    problem, hops = problem_of(sizes, dict.fromkeys(sizes, (0, 1)), max_per_host=2)
+    found = orders.order(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
+    assert (found.seconds, found.bound) == (12.0, 12.0)
+
+
+def random_case(dice: Random) -> tuple[Problem, list[Hop]]:
+    names = "abcdef"[: dice.randrange(2, 7)]
+    sizes = {name: dice.randrange(1, 12) for name in names}
+    moves = {name: tuple(dice.sample(range(4), 2)) for name in names}
+    rooms = [sum(sizes[n] for n in names if moves[n][0] == h) + dice.randrange(-3, 20) for h in range(4)]
+    kinds = ("anti_affinity", "even_spread")
+    rules = {
+        f"r{n}": {"kind": dice.choice(kinds), "guests": dice.sample(names, dice.randrange(2, len(names) + 1))}
+        for n in range(dice.choice((0, 0, 1, 2)))
+    }
+    return problem_of(
+        sizes,
+        {name: (source, target) for name, (source, target) in moves.items()},
+        rooms=[max(1, room) for room in rooms],
+        rules=rules,
+        max_per_host=dice.randrange(1, 4),
+        max_in_per_host=dice.choice([None, 1]),
+    )
+
+
+def steps_of(problem: Problem, found: Order) -> list[Migration]:
+    hosts = problem.hosts
+    return [
+        step(
+            number,
+            problem.guests[placed.hop.guest].id,
+            hosts[placed.hop.source].id,
+            hosts[placed.hop.target].id,
+            *(position + 1 for position in placed.after),
+        )
+        for number, placed in enumerate(found.placed, 1)
+    ]
+
+
+def busy(found: Order, host: int, moment: float, ends: Sequence[str]) -> int:
+    return sum(
+        placed.starts <= moment < placed.ends and host in [getattr(placed.hop, end) for end in ends]
+        for placed in found.placed
+    )
+
+
+def test_every_order_is_safe_however_its_steps_interleave_and_keeps_to_its_slots() -> None:
+    dice = Random(11)
+    complete = 0
+    for _round in range(300):
+        problem, hops = random_case(dice)
+        found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
+        if found.left:
+            continue
+        complete += 1
+        assert [text for text in _unsafe(problem, steps_of(problem, found)) if "end up" not in text] == []
+        ends = {placed.hop.guest: placed.hop.target for placed in found.placed}
+        assert ends == {hop.guest: hop.target for hop in hops}
+        policy = problem.policy
+        for placed in found.placed:
+            assert all(found.placed[position].ends <= placed.starts for position in placed.after)
+            hop, moment = placed.hop, placed.starts
+            for host in (hop.source, hop.target):
+                assert busy(found, host, moment, ("source", "target")) <= policy.max_per_host
+            most = policy.max_in_per_host or policy.max_per_host
+            assert busy(found, hop.target, moment, ("target",)) <= most
+    assert complete > 60
+
+
+def _unsafe(problem: Problem, steps: Sequence[Migration]) -> tuple[str, ...]:
+    policy = problem.policy
+    return verify(problem.snapshot, policy, problem.rules, plan_of(problem.snapshot, policy, steps), Barred())
