@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .._model.errors import InputError
-from .._model.reservation import Reservation
+from .._model.reservation import Reservation, cluster_names
 from .books import Books
 from .errors import HoldsChanged
 from .lease import Held, Lease
@@ -64,9 +64,10 @@ def hold(books: Books, lease: Lease, placement: Placement) -> Lease:
                 where=f"cluster {held.cluster}",
                 hint="Place again, then ask again",
             )
-        own = [before for before in lease.held if before.cluster == held.cluster]
+        names = cluster_names(held.cluster)
+        own = [before for before in lease.held if before.cluster in names]
         mine = {one.guest for before in own for one in before.reservations}
-        others = {one.guest for one in books.holds.of_cluster(held.cluster)} - mine
+        others = {one.guest for name in names for one in books.holds.of_cluster(name)} - mine
         for one in held.reservations:
             if one.guest in others:
                 raise HoldsChanged(

@@ -32,6 +32,13 @@ def cluster_name(snapshot: Snapshot) -> str:
     return ":".join(part for part in (snapshot.platform, cluster.instance, cluster.id) if part)
 
 
+def cluster_names(name: str) -> tuple[str, ...]:
+    """The name of a cluster, and the one that earlier versions knew it by, which had no instance."""
+    platform, _colon, rest = name.partition(":")
+    _instance, colon, identity = rest.rpartition(":")
+    return (name, f"{platform}:{identity}") if colon else (name,)
+
+
 def with_reservations(snapshot: Snapshot, reservations: Iterable[Reservation]) -> Snapshot:
     """The snapshot as if every reserved guest were there and took all that it was promised.
 

@@ -22,6 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.reservation import (
     Reservation,
     cluster_name,
+    cluster_names,
     with_reservations,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
@@ -94,6 +95,33 @@ def test_held_again_it_is_the_same(database: Database) -> None:
     before = hold(database, "one", reserve("web2"), reserve("web1"))
     assert hold(database, "one", reserve("web1"), reserve("web2"), seen=0) == before
     assert held(database).count == 1
+
+
+def test_what_was_held_before_clusters_had_instances_still_is(database: Database) -> None:
+    def hold_in(cluster: str, name: str) -> Lease:
+        placement = placement_of([(cluster, reserve("web1"))])
+        asker = Asker(waiter=this_process())
+        return obtain(database, name, request(pools=0), asker, Patience(), placement=placement).after
+
+    hold_in("vsphere:domain-c8", "one")
+    with pytest.raises(HoldsChanged, match="another lease holds room for a guest web1"):
+        hold_in("vsphere:0f-1a:domain-c8", "two")
+    again = hold_in("vsphere:0f-1a:domain-c8", "one")
+    assert [one.cluster for one in again.held] == ["vsphere:0f-1a:domain-c8"]
+    assert held(database, "vsphere:domain-c8").reservations == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("vsphere:0f-1a:domain-c8", ("vsphere:0f-1a:domain-c8", "vsphere:domain-c8")),
+        ("proxmox:ab:cd:prod", ("proxmox:ab:cd:prod", "proxmox:prod")),
+        ("proxmox:prod", ("proxmox:prod",)),
+        ("prod", ("prod",)),
+    ],
+)
+def test_a_cluster_has_an_older_name(name: str, names: tuple[str, ...]) -> None:
+    assert cluster_names(name) == names
 
 
 def test_other_placements_take_the_place_of_the_first(database: Database) -> None:
