@@ -393,3 +393,16 @@ def test_no_host_is_reported_below_nothing_where_guests_use_more_than_it_measure
     assert places(result) == {"a": "h2", "b": "h2"}
     loads = [value for state in result.after.hosts.values() for value in state.used.values()]
     assert min(value for value in loads if value is not None) == 0
+
+
+def test_what_was_promised_before_the_cluster_had_an_instance_counts() -> None:
+    reservation = {"guest": "new", "host": "h2", "cpu": 1, "memory": GIB}
+    request = PlacementRequest.from_json(
+        {
+            "vms": [{"name": "new", "cpu": 1, "memory": GIB}],
+            "held": [{"cluster": f"{TWO.platform}:{TWO.cluster.id}", "reservation": reservation}],
+        }
+    )
+    later = replace(TWO, cluster=replace(TWO.cluster, instance="0f-1a"))
+    answer = place([later], request).placements[0]
+    assert (answer.host.id, answer.state) == ("h2", "held")
