@@ -9,12 +9,12 @@ import re
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.lookup import UnknownName
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import read_moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector import Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.windows import MaintenanceWindow
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.arrange import arranged, is_open
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import PlanningError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 
 from .preset_clusters import cluster
@@ -81,7 +81,7 @@ def test_now_wins_over_the_moment_of_the_snapshot() -> None:
 def test_a_host_that_does_not_exist_is_an_error(policy: dict[str, object]) -> None:
     (field,) = policy
     message = re.escape(f"policy.{field}[0].hosts.names: no host has the name")
-    with pytest.raises(PlanningError, match=message):
+    with pytest.raises(UnknownName, match=message):
         plan(cluster({"hosts": {"h1": {}, "h2": {}}}), Policy.from_json(policy))
 
 
