@@ -312,12 +312,14 @@ def test_a_start_without_an_answer_that_has_arrived_meanwhile(cluster: Path) -> 
     )
 
 
-@pytest.mark.parametrize(("until", "result"), [(1055, "migrated"), (1070, "skipped")])
+@pytest.mark.parametrize(("until", "result"), [(1055, "migrated"), (1200, "skipped")])
 def test_a_guest_that_is_busy_is_waited_for_a_minute(cluster: Path, until: float, result: str) -> None:
     slow = Slow(str(cluster), HandClock(), busy={"1": until})
     outcome = Run(slow, [step(1)], Conduct(poll_interval=1)).run()
     assert results(outcome) == [result]
     assert outcome.migrations[0].why == ("" if result == "migrated" else "the guest is busy: migrate")
+    # Nobody waits for one that was never begun.
+    assert slow.clock.seconds < 1070
 
 
 @pytest.mark.parametrize(
@@ -437,7 +439,8 @@ def test_a_killed_run_is_gone_on_with_without_a_second_start(cluster: Path, tmp_
 
 
 def test_one_whose_task_the_journal_lacks_is_found(cluster: Path, tmp_path: Path) -> None:
-    plan = [step(1)]
+    # The first of the plan has not been begun.
+    plan = [step(2, target="c", after=[1]), step(1)]
     slow = Slow(str(cluster), HandClock())
     run = Run(slow, plan, journal=tmp_path / "journal")
     journal = Journal(str(tmp_path / "journal"), run.work.digest())
@@ -445,8 +448,8 @@ def test_one_whose_task_the_journal_lacks_is_found(cluster: Path, tmp_path: Path
     journal._stream.close()  # type: ignore[union-attr]
     slow.start(MigrationRequest(guest="1", source="a", target="b"))
     outcome = run.run()
-    assert (results(outcome), len(slow.starts)) == (["migrated"], 1)
-    assert outcome.migrations[0].started_at == "2025-12-31T23:59:00Z"
+    assert (results(outcome), [guest for guest, _at in slow.starts]) == (["migrated"] * 2, ["1", "2"])
+    assert outcome.migrations[1].started_at == "2025-12-31T23:59:00Z"
 
 
 def test_progress_counts_what_is_under_way_as_far_as_it_is(cluster: Path) -> None:

@@ -59,7 +59,7 @@ def test_each_is_pending_running_or_ended() -> None:
     assert [books.its_turn(each) for each in (one, two)] == [True, False]
     task = start(books, one)
     assert (books.pending, books.underway, books.open) == ((two,), (one,), True)
-    clock.sleep(2.5)
+    clock.sleep(2.5004)
     books.end_running(task, "migrated")
     assert (books.underway, books.its_turn(two), books.hindrance(two)) == ((), True, None)
     books.end_pending(two, "skipped", "stop")

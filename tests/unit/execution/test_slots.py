@@ -186,6 +186,7 @@ def weighed(step: int, source: str, target: str, seconds: float, after: Sequence
             ],
             [2, 1, 3, 4],
         ),
+        ([weighed(1, "a", "b", 0.9), weighed(2, "c", "d", 0.3), weighed(3, "e", "f", 0.4, [2])], [1, 2, 3]),
         # Of equals, that which comes first in the plan.
         ([weighed(1, "a", "b", 5), weighed(2, "c", "d", 5)], [1, 2]),
         # A host's time is that of what comes and what goes, by how much it does at once.
