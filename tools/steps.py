@@ -77,7 +77,7 @@ def _changelog(shell: Shell) -> str:
 
 
 def _units(shell: Shell) -> str:
-    printed = shell.run("pytest", "-q", "-n", str(cores()), "--durations=10", seconds=1400)
+    printed = shell.run("pytest", "-q", "-n", str(cores()), "--durations=25", seconds=4000)
     return printed.strip().splitlines()[-1].strip("= ")
 
 
