@@ -122,9 +122,12 @@ def _refuse_unknown(world: World, wanted: WantedVm, path: str) -> None:
         classes = {store.kind for host in world.hosts for store in host.datastores.values() if store.kind}
         if disk.kind is not None and disk.kind not in classes:
             raise _unknown(f"{path}.disks[{index}].class", disk.kind, "a class of a datastore", classes)
-        raise _unknown(
-            f"{path}.disks[{index}].datastore", disk.datastore, "a datastore that a host has", names
-        )
+        if disk.datastore is not None and not any(like(name, disk.datastore) for name in names):
+            raise _unknown(
+                f"{path}.disks[{index}].datastore", disk.datastore, "a datastore that a host has", names
+            )
+        wish = _wish(disk.datastore, disk.kind, disk.shared)
+        raise _unknown(f"{path}.disks[{index}]", wish, "a datastore that a host has", names)
 
 
 def _unknown(path: str, value: object, expected: str, known: set[str]) -> InputError:

@@ -222,5 +222,6 @@ def _amount(name: str, value: float) -> str:
     if name.endswith("memory"):
         return f"{value / GIB:.1f} GiB"
     if name == "guests":
-        return f"{value:g} guest{'' if value == 1 else 's'}"
+        many = round(value)
+        return f"{many} guest{'' if many == 1 else 's'}"
     return f"{value:.4g} cores"

@@ -1,0 +1,459 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What placing reckons with: room that is taken and given back, reasons, scores, spare hosts, datastores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement import Placement
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import UnsafePlan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement import asked as wishes
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.bonds import bonds
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.check import check
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.room import Room
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.search import (
+    Exhaustive,
+    by_hardness,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.task import task
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.world import world
+
+from .test_placements import asked
+from .test_scenarios import GIB, cluster
+
+GPUS = {"gpu-a": {"total": 2, "free": 1}, "gpu-b": {"total": 2, "free": 2}}
+STORES = {
+    "san": {"shared": True, "capacity": 100 * GIB, "free": 50 * GIB},
+    "own": {"shared": False, "capacity": 100 * GIB, "free": 30 * GIB, "class": "ssd"},
+}
+
+
+def room_of(short: Mapping[str, Any], *vms: Mapping[str, Any], **more: Any) -> Room:
+    request = asked({"vms": list(vms), **more})
+    snapshot = cluster(short)
+    where = world(snapshot, request)
+    new = wishes.asked(where.snapshot, request)
+    return Room(task(where, request, new, bonds(where, request, new)), request.strategy, request.spare)
+
+
+def answer(short: Mapping[str, Any], *vms: Mapping[str, Any], **more: Any) -> Placement:
+    return place([cluster(short)], asked({"vms": list(vms), **more}))
+
+
+def everything(room: Room) -> object:
+    """All that is reckoned with, for comparing before and after."""
+    return deepcopy(
+        (
+            [[round(part, 6) for part in row] for row in room.need],
+            [[round(part, 6) for part in row] for row in room.points],
+            [sorted((host, many) for host, many in counts.at.items() if many) for counts in room.counts],
+            [round(square, 6) for square in room.squares],
+            room.devices,
+            room.on,
+            room.seats,
+            {place: store.free for place, store in room.stores._stores.items()},
+            room.spare and {key: [round(v, 6) for v in row] for key, row in room.spare._left.items()},
+        )
+    )
+
+
+FULL: Mapping[str, Any] = {
+    "hosts": {
+        "h1": {"cpu": 10, "memory": 100, "devices": GPUS, "datastores": STORES},
+        "h2": {"cpu": 20, "memory": 200, "devices": GPUS, "datastores": STORES, "max_guests": 9},
+        "h3": {"cpu": 20, "memory": 200},
+    },
+    "guests": {"web1": {"host": "h2", "cpu": 2, "memory": 20}},
+}
+
+
+def test_what_a_unit_takes_is_gone_until_it_is_taken_away_again() -> None:
+    vm = {
+        "name": "web2",
+        "cpu": 2,
+        "memory": 10,
+        "devices": [{"kind": "gpu-*", "count": 2}],
+        "disks": [{"size": 20, "datastore": "own"}, {"size": 5, "datastore": "san"}],
+        "name_prefix": "anti_affinity",
+    }
+    limits = {"cpu_overcommit": 4, "memory_overcommit": 1}
+    room = room_of(FULL, vm, spare=1, policy={"limits": limits})
+    before = everything(room)
+    assert room.obstacle(0, 0) is None
+    need, points, unevenness = list(room.need[0]), list(room.points[0]), room.unevenness
+    seat = room.put(0, 0)
+    assert (seat.datastores, seat.devices) == (("own", "san"), (("gpu-a", 1), ("gpu-b", 1)))
+    assert room.devices[0] == {"gpu-a": 0, "gpu-b": 1}
+    assert room.devices[1] == {"gpu-a": 1, "gpu-b": 2}
+    taken = [after - was for was, after in zip(need, room.need[0], strict=True)]
+    assert dict(zip(room.world.names, taken, strict=True)) == {
+        "cpu": 2,
+        "memory": 10 * GIB,
+        "assigned cpu": 2,
+        "assigned memory": 10 * GIB,
+        "guests": 1,
+    }
+    assert [after - was for was, after in zip(points, room.points[0], strict=True)] == pytest.approx([20, 10])
+    left = {name[0] + str(name[1]): store.free for name, store in room.stores._stores.items()}
+    assert left == {"san-1": 45 * GIB, "own0": 10 * GIB, "own1": 30 * GIB}
+    assert room.on == [{0}, set(), set()]
+    level = [sum((room.points[h][m] - room.level[m]) ** 2 for h in range(3)) for m in range(2)]
+    assert room.squares == pytest.approx(level)
+    assert room.unevenness == pytest.approx(sum((square / 3) ** 0.5 for square in level))
+    assert unevenness != pytest.approx(room.unevenness)
+    room.take(0)
+    assert everything(room) == before
+
+
+def test_the_level_is_where_all_hosts_would_be_as_one_with_everything_placed() -> None:
+    """10 and 20 and 20 cores carry 2 and are to carry 3 more; 500 GiB carry 20 and 30."""
+    room = room_of(FULL, {"name": "n", "cpu": 3, "memory": 30})
+    assert room.level == pytest.approx([100 * 5 / 50, 100 * 50 / 500])
+
+
+ONE: Mapping[str, Any] = {
+    "hosts": {
+        "h1": {
+            "cpu": 10,
+            "memory": 100,
+            "own": {"cpu": 4, "memory": 50},
+            "devices": GPUS,
+            "datastores": STORES,
+            "pool": "gold",
+            "labels": {"zone": "a"},
+            "version": "8.1",
+            "cpu_model": "old",
+        },
+        # So that everything that is asked for is there somewhere.
+        "other": {
+            "maintenance": True,
+            "networks": ["lan", "dmz"],
+            "pool": "lead",
+            "datastores": {**STORES, "tape": {"shared": False}, "shut": {"shared": False}},
+        },
+    },
+    "guests": {"web1": {"host": "h1", "cpu": 1, "memory": 10}},
+}
+REASONS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"cpu": 4}, {}, ""),
+    ({"cpu": 5}, {}, "cpu: 5 cores wanted, 4 cores left within its limit"),
+    ({"memory": 30}, {}, ""),
+    ({"memory": 31}, {}, "memory: 31.0 GiB wanted, 30.0 GiB left within its limit"),
+    ({"cpu": 8, "used": {"cpu": 4}}, {}, ""),
+    (
+        {"cpu": 2},
+        {"policy": {"limits": {"cpu_overcommit": 0.2}}},
+        "cpu overcommitment: 2 cores wanted, 1 cores left within its limit",
+    ),
+    (
+        {"memory": 20},
+        {"policy": {"limits": {"memory_overcommit": 0.2}}},
+        "memory overcommitment: 20.0 GiB wanted, 10.0 GiB left within its limit",
+    ),
+    ({}, {"policy": {"limits": {"max_guests": 2}}}, ""),
+    ({}, {"policy": {"limits": {"max_guests": 1}}}, "guests: 1 guest wanted, 0 guests left within its limit"),
+    ({"devices": [{"kind": "gpu-*", "count": 3}]}, {}, ""),
+    ({"devices": [{"kind": "gpu-*", "count": 4}]}, {}, "devices: others have them"),
+    ({"devices": [{"kind": "gpu-*", "count": 5}]}, {}, "devices: it has 4 of gpu-*, 5 are wanted"),
+    ({"devices": [{"kind": "gpu-*", "count": 2}, {"kind": "gpu-b", "count": 1}]}, {}, ""),
+    ({"devices": [{"kind": "gpu-*", "count": 2}, {"kind": "gpu-b", "count": 2}]}, {}, "devices: others have"),
+    ({"disks": [{"size": 30, "datastore": "own"}]}, {}, ""),
+    (
+        {"disks": [{"size": 31, "datastore": "own"}]},
+        {},
+        "storage: 31.0 GiB wanted, 50.0 GiB free at most",
+    ),
+    ({"disks": [{"size": 20}, {"size": 45}]}, {}, ""),
+    ({"disks": [{"size": 45}, {"size": 35}]}, {}, "storage: 80.0 GiB wanted"),
+    ({"disks": [{"size": 1, "class": "ssd"}]}, {}, ""),
+    ({"disks": [{"size": 1, "datastore": "tape"}]}, {}, "datastores: it has no datastore like tape"),
+    ({"pool": "gold"}, {}, ""),
+    ({"pool": "lead"}, {}, "pool: its pool is gold"),
+    ({"dedicated": True}, {}, "dedicated: it is not dedicated"),
+    ({"labels": {"zone": "a"}}, {}, ""),
+    ({"labels": {"row": "9", "zone": "b"}}, {}, "labels: it lacks row=9, zone=b"),
+    ({"networks": ["lan", "dmz"]}, {}, "networks: it lacks dmz"),
+    ({"cpu_models": ["old", "new"]}, {}, ""),
+    ({"cpu_models": ["new"]}, {}, "cpu model: its CPU model is old"),
+    ({"min_version": "8.1.0"}, {}, ""),
+    ({"min_version": "8.1.1"}, {}, "version: its version is 8.1"),
+    ({"min_version": "8"}, {}, ""),
+    ({"anti_affinity": ["web1"]}, {}, "anti-affinity: guest web1 is there"),
+    ({"name": "web2", "name_prefix": "anti_affinity"}, {}, "anti-affinity: "),
+]
+
+
+@pytest.mark.parametrize(("wanted", "more", "says"), REASONS)
+def test_a_host_takes_what_fits_exactly_and_says_why_it_takes_no_more(
+    wanted: dict[str, Any], more: dict[str, Any], says: str
+) -> None:
+    policy = more.get("policy", {})
+    limits = {"cpu": 90, "memory": 90, **policy.get("limits", {})}
+    found = answer(
+        ONE,
+        {"name": "n", "cpu": 1, "memory": 1, **wanted},
+        **{**more, "explain": True, "policy": {**policy, "limits": limits}},
+    )
+    assert found.status == ("impossible" if says else "placed"), found.says
+    searched = (*found.placements, *found.unplaced)[0].search
+    assert searched is not None
+    reasons = {one.host: f"{one.reason}: {one.detail}" for one in searched.refusals}
+    assert says in reasons.get("h1", ""), reasons
+    assert ("h1" in reasons) is bool(says)
+    assert (searched.hosts, searched.fit, sum(searched.refused.values())) == (
+        2,
+        int(not says),
+        1 + bool(says),
+    )
+
+
+UNEQUAL: Mapping[str, Any] = {
+    "hosts": {
+        "h1": {"memory": 200, "cpu": 100},
+        "h2": {"memory": 100, "cpu": 100},
+        "h3": {"memory": 100, "cpu": 100, "own": {"memory": 10}},
+        "h4": {"memory": 900, "dedicated": True},
+        "h5": {"memory": 900, "maintenance": True},
+    },
+    "guests": {"a": {"host": "h1", "memory": 20}, "b": {"host": "h2", "memory": 50}},
+}
+
+
+@pytest.mark.parametrize(
+    ("memory", "spare", "fits"), [(99, 1, True), (101, 1, False), (9, 2, True), (11, 2, False), (1, 3, False)]
+)
+def test_the_largest_hosts_are_held_as_spare(memory: int, spare: int, fits: bool) -> None:
+    vm = {"name": "n", "memory": memory}
+    more: dict[str, Any] = {"spare": spare, "explain": True, "policy": {"limits": {"memory": 90}}}
+    found = answer(UNEQUAL, vm, **more)
+    assert (found.status == "placed") is fits
+    if not fits:
+        searched = found.unplaced[0].search
+        assert searched is not None
+        assert searched.refused["spare"] >= 1
+        kept = "what is left is kept for the guests of hosts that fail"
+        assert kept in [one.detail for one in searched.refusals]
+    alone = answer(UNEQUAL, {**vm, "dedicated": True, "memory": 1}, **more)
+    assert alone.status == "impossible"
+
+
+SCORED: Mapping[str, Any] = {
+    "hosts": {
+        "h1": {"cpu": 10, "memory": 100, "own": {"cpu": 1, "memory": 30}},
+        "h2": {"cpu": 10, "memory": 100, "own": {"cpu": 4, "memory": 10}},
+        "h3": {"cpu": 20, "memory": 50, "own": {"cpu": 2, "memory": 20}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "scores"),
+    [
+        # The fullest metric: cpu or memory.
+        ("least_loaded", {"h1": 40, "h3": 60, "h2": 60}),
+        # What stays free of cpu and memory, on average.
+        ("pack", {"h2": 60, "h3": 60, "h1": 65}),
+    ],
+)
+def test_the_score_of_a_host_is_in_points_of_percent(strategy: str, scores: dict[str, float]) -> None:
+    room = room_of(SCORED, {"name": "n", "cpu": 2, "memory": 10}, strategy=strategy)
+    unit = room.task.units[0]
+    found = {host.id: room.score(unit, index) for index, host in enumerate(room.world.hosts)}
+    assert found == pytest.approx(scores)
+    chosen = answer(SCORED, {"name": "n", "cpu": 2, "memory": 10}, strategy=strategy).placements[0]
+    assert chosen.score == min(scores.values())
+
+
+def test_spread_scores_a_host_by_how_uneven_all_are_with_the_guest_there() -> None:
+    room = room_of(SCORED, {"name": "n", "cpu": 2, "memory": 10})
+    unit = room.task.units[0]
+    for host in range(3):
+        expected = room.score(unit, host)
+        room.put(0, host)
+        assert room.unevenness == pytest.approx(expected)
+        room.take(0)
+
+
+def test_the_spread_before_and_after_is_between_the_fullest_and_the_emptiest_host() -> None:
+    found = answer(SCORED, {"name": "n", "cpu": 2, "memory": 10}, strategy="least_loaded")
+    assert [one.host.id for one in found.placements] == ["h1"]
+    assert found.spread_before == pytest.approx({"cpu": 30, "memory": 30})
+    assert found.spread_after == pytest.approx({"cpu": 30, "memory": 30})
+    assert found.clusters[0].load == pytest.approx(100 * 70 / 250)
+
+
+@pytest.mark.parametrize(
+    ("disks", "chosen"),
+    [
+        # san: half full; own: 70 % full.
+        ([{"size": 1}], ["san"]),
+        ([{"size": 1}, {"size": 2}], ["san", "san"]),
+        # 25 of them make it 75 %, no more than 71.
+        ([{"size": 1, "datastore": "own"}, {"size": 1}], ["own", "san"]),
+        ([{"size": 49}, {"size": 2}], ["san", "own"]),
+        ([{"size": 2}, {"size": 49}], ["own", "san"]),
+        ([{"size": 1, "shared": False}, {"size": 1, "class": "ssd"}], ["own", "own"]),
+        ([], []),
+    ],
+)
+def test_disks_go_where_least_is_taken_and_together_where_they_can(
+    disks: list[dict[str, Any]], chosen: list[str]
+) -> None:
+    short = {"hosts": {"h1": {"datastores": STORES}}}
+    (one,) = answer(short, {"name": "n", "disks": disks}).placements
+    assert [disk.datastore for disk in one.disks] == chosen
+
+
+@pytest.mark.parametrize(("load", "chosen"), [(0, "one"), (10, "one"), (40, "two")])
+def test_a_busy_datastore_is_as_bad_as_one_that_is_half_full(load: int, chosen: str) -> None:
+    """The busier of both counts 50 points; two is 30 points fuller."""
+    stores = {
+        "one": {"shared": True, "capacity": 100 * GIB, "free": 80 * GIB, "disk_io": load},
+        "two": {"shared": True, "capacity": 100 * GIB, "free": 50 * GIB, "disk_io": 10},
+    }
+    (one,) = answer(
+        {"hosts": {"h1": {"datastores": stores}}}, {"name": "n", "disks": [{"size": 1}]}
+    ).placements
+    assert [disk.datastore for disk in one.disks] == [chosen]
+
+
+def test_a_shared_datastore_has_as_much_free_as_the_least_that_any_host_reports() -> None:
+    def shared(free: int | None) -> dict[str, Any]:
+        return {"datastores": {"san": {"shared": True, "free": free and free * GIB}}}
+
+    for frees, fits in (((50, 20), False), ((20, 50), False), ((30, None), True), ((None, 30), True)):
+        hosts = {f"h{n}": shared(free) for n, free in enumerate(frees)}
+        found = answer({"hosts": hosts}, {"name": "n", "disks": [{"size": 30}]})
+        assert (found.status == "placed") is fits
+
+
+@pytest.mark.parametrize(
+    ("vm", "names"),
+    [
+        ({"name": "a"}, ["a"]),
+        ({"name": "a", "count": 2}, ["a1", "a2"]),
+        ({"name": "a##", "count": 2}, ["a01", "a02"]),
+        ({"name": "a##b", "count": 1}, ["a01b"]),
+        ({"name": "a#", "count": 10}, [f"a{n}" for n in range(1, 11)]),
+    ],
+)
+def test_the_guests_of_a_count_are_numbered_from_one(vm: dict[str, Any], names: list[str]) -> None:
+    assert wishes.names_of(asked({"vms": [vm]}).vms[0]) == names
+
+
+@pytest.mark.parametrize(
+    ("vms", "hosts"),
+    [
+        # One of 9 and two of 5 and 4: the largest first, and the others where they are left room.
+        ([("a", 5), ("b", 4), ("c", 9)], {"h1": 10, "h2": 10}),
+        ([("a", 4), ("b", 4), ("c", 6), ("d", 6)], {"h1": 11, "h2": 11}),
+    ],
+)
+def test_whatever_way_there_is_to_place_all_is_found_by_trying(
+    vms: Sequence[tuple[str, int]], hosts: dict[str, int]
+) -> None:
+    short = {"hosts": {name: {"memory": size} for name, size in hosts.items()}}
+    wanted = [{"name": name, "memory": memory} for name, memory in vms]
+    policy = {"limits": {"memory": 100, "memory_for_rules": 100}}
+    room = room_of(short, *wanted, policy=policy)
+    search = Exhaustive(room)
+    assert search.run()
+    assert search.proven
+    assert sorted(room.seats) == list(range(len(vms)))
+    bigger = room_of(short, *wanted, {"name": "z", "memory": 6}, policy=policy)
+    before = everything(bigger)
+    other = Exhaustive(bigger)
+    assert not other.run()
+    assert other.proven
+    assert everything(bigger) == before
+
+
+def test_the_largest_go_first_and_of_those_as_large_the_one_with_fewer_hosts() -> None:
+    vms = [
+        {"name": "small", "memory": 4},
+        {"name": "choosy", "memory": 8, "pool": "gold"},
+        {"name": "large", "memory": 30},
+        {"name": "easy", "memory": 8},
+        {"name": "cores", "memory": 1, "cpu": 20},
+    ]
+    room = room_of({"hosts": {"h1": {"pool": "gold"}, "h2": {}}}, *vms)
+    names = [room.task.new[room.task.units[number].guests[0]].guest.name for number in by_hardness(room)]
+    assert names == ["cores", "large", "choosy", "easy", "small"]
+
+
+@pytest.mark.parametrize(
+    ("vm", "host"),
+    [({"memory": 60}, 1), ({"devices": [{"kind": "gpu-b", "count": 2}]}, 0), ({"pool": "gold"}, 1)],
+)
+def test_an_answer_that_may_not_be_is_refused_by_the_check(vm: dict[str, Any], host: int) -> None:
+    """The rooms are filled without asking whether that may be."""
+    short = {
+        "hosts": {
+            "h1": {"memory": 64, "devices": {"gpu-b": {"total": 2, "free": 1}}, "pool": "gold"},
+            "h2": {"memory": 64, "devices": {"gpu-b": {"total": 2, "free": 2}}},
+        }
+    }
+    request = asked({"vms": [{"name": "n", "memory": 1, **vm}]})
+    room = room_of(short, {"name": "n", "memory": 1, **vm})
+    room.put(0, host)
+    with pytest.raises(UnsafePlan, match="the answer is not safe: "):
+        check(room, request)
+    fine = room_of(short, {"name": "n", "memory": 1})
+    fine.put(0, host)
+    check(fine, asked({"vms": [{"name": "n", "memory": 1}]}))
+
+
+@pytest.mark.parametrize(
+    ("vm", "cpu", "memory"),
+    [
+        # 4 cores and 30 GiB are left.
+        ({"cpu": 5, "memory": 10}, 4, None),
+        ({"cpu": 2, "memory": 40}, None, 30),
+        ({"cpu": 2, "memory": 60, "used": {"memory": 40}}, None, 45),
+        ({"cpu": 10, "memory": 30, "used": {"cpu": 5}}, 8, None),
+    ],
+)
+def test_the_largest_guest_that_would_fit_is_told(
+    vm: dict[str, Any], cpu: float | None, memory: float | None
+) -> None:
+    limits = {"cpu": 90, "memory": 90}
+    (one,) = answer(ONE, {"name": "n", **vm}, policy={"limits": limits}).unplaced
+    assert one.largest is not None
+    assert (one.largest.cpu, one.largest.memory and round(one.largest.memory / GIB, 2)) == (cpu, memory)
+    assert (one.largest.cpu_host, one.largest.memory_host) == (cpu and "h1", memory and "h1")
+
+
+@pytest.mark.parametrize(
+    ("disk", "says"),
+    [
+        (
+            {"class": "hdd"},
+            "request.vms[0].disks[0].class: 'hdd' is not a class of a datastore. There are ssd",
+        ),
+        (
+            {"datastore": "nas*"},
+            "request.vms[0].disks[0].datastore: 'nas*' is not a datastore that a host has",
+        ),
+        (
+            {"class": "ssd", "shared": True},
+            "disks[0]: 'of class ssd that is shared' is not a datastore that a host",
+        ),
+        (
+            {"datastore": "own", "shared": True},
+            "disks[0]: 'like own that is shared' is not a datastore that a host",
+        ),
+    ],
+)
+def test_a_disk_that_no_datastore_suits_is_refused_with_what_was_asked_for(
+    disk: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        answer({"hosts": {"h1": {"datastores": STORES}}}, {"name": "n", "disks": [{"size": 1, **disk}]})
+    assert says in str(error.value)
