@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -94,6 +95,30 @@ def test_a_ring_is_opened_by_a_detour_over_the_host_with_the_most_free_memory() 
     found, left = run(sizes, moves, rooms=(10, 10, 20, 30), max_per_host=9)
     assert left == []
     assert found == [("a", 0, 3, 0.0, ()), ("b", 1, 0, 10.0, (0,)), ("a", 3, 1, 20.0, (1,))]
+
+
+def test_the_next_one_makes_the_detour_where_the_first_can_not() -> None:
+    sizes, moves = {"a": 9, "b": 4, "x": 5}, {"a": (0, 1), "b": (1, 0), "x": (2, 2)}
+    found, left = run(sizes, moves, rooms=(10, 10, 9), max_per_host=9)
+    assert [line[:3] for line in found] == [("b", 1, 2), ("a", 0, 1), ("b", 2, 0)]
+    assert left == []
+
+
+@pytest.mark.parametrize(("room", "over"), [(20, 2), (8, 3)])
+def test_a_guest_waits_on_a_host_that_is_to_be_empty_only_where_no_other_has_room(
+    room: int, over: int
+) -> None:
+    sizes, moves = {"a": 9, "b": 9}, {"a": (0, 1), "b": (1, 0)}
+    problem, hops = problem_of(sizes, moves, rooms=(10, 10, room, 30), max_per_host=9)
+    shut = ~(1 << 3)
+    problem = replace(
+        problem,
+        unit_mask=tuple(mask & shut for mask in problem.unit_mask),
+        shelters=dict.fromkeys(range(2), 1 << 3),
+    )
+    found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
+    assert [placed.hop.target for placed in found.placed] == [over, 0, 1]
+    assert [placed.hop.parking for placed in found.placed] == [True, False, False]
 
 
 def test_where_nobody_can_wait_what_is_in_a_ring_is_left() -> None:

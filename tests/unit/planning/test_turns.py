@@ -42,6 +42,9 @@ def group(skew: int = 1, hosts: int = 4) -> Group:
         ({0: 2, 1: 2}, [hop(0, 0, 2)], 1, False),
         ({0: 2, 1: 1, 2: 1}, [hop(0, 0, 3), hop(1, 1, 3)], 1, False),
         ({0: 2, 1: 1, 2: 1}, [hop(0, 0, 1), hop(1, 0, 1)], 1, True),
+        # The fullest and the emptiest host that there can be are one: then the next ones count.
+        ({0: 2, 1: 2, 2: 2, 3: 2}, [hop(0, 1, 2), hop(1, 3, 2), hop(2, 2, 0), hop(3, 2, 0)], 3, True),
+        ({0: 2, 1: 2, 2: 2, 3: 2}, [hop(0, 1, 0), hop(1, 1, 0), hop(2, 0, 2), hop(3, 0, 3)], 3, True),
         ({}, [], 1, False),
     ],
 )

@@ -38,8 +38,8 @@ def by_trying(replay: Replay, gains: Mapping[int, float], reliefs: Mapping[int, 
 
 def test_the_worst_of_all_orders_is_what_trying_every_set_of_begun_steps_finds() -> None:
     dice = Random(20260101)
-    for _round in range(300):
-        size = dice.randrange(2, 9)
+    for _round in range(600):
+        size = dice.randrange(2, 13)
         steps = [
             step(n, "a", "h1", "h2", *(o for o in range(1, n) if dice.random() < 0.3))
             for n in range(1, size + 1)
@@ -174,6 +174,39 @@ def test_arrivals_at_a_host_above_its_limit_wait_until_it_is_below(
         snapshot, *steps, step(4, "in", "h2", "h1", *after), limits={"memory": 90, "memory_for_rules": 90}
     )
     assert [text.partition(" can come to ")[0] for text in found] == ([] if legal else ["h1"])
+
+
+@pytest.mark.parametrize(("memory", "legal"), [(15, True), (16, False)])
+def test_two_arrivals_at_a_host_above_its_limit_need_room_together(memory: int, legal: bool) -> None:
+    """110 of 90, and 50 leave: there is room for 30."""
+    snapshot = cluster(
+        {
+            "hosts": {"h1": {"memory": 100, "own": {"memory": 60}}, "h2": {"memory": 400}},
+            "guests": {
+                "x": {"host": "h1", "memory": 50},
+                "a": {"host": "h2", "memory": memory},
+                "b": {"host": "h2", "memory": memory},
+            },
+        }
+    )
+    steps = [step(1, "x", "h1", "h2"), step(2, "a", "h2", "h1", 1), step(3, "b", "h2", "h1", 1)]
+    found = defects(snapshot, *steps, limits={"memory": 90, "memory_for_rules": 90})
+    assert (found == ()) is legal
+
+
+def test_a_guest_of_which_nothing_is_known_takes_nothing() -> None:
+    snapshot = cluster(
+        {
+            "hosts": {"h1": {}, "h2": {"cpu": 10}},
+            "guests": {"a": {"host": "h1", "cpu": 9.5}, "b": {"host": "h1"}},
+        }
+    )
+    unknown = replace(snapshot.guests[1], used={"cpu": None, "memory": None}, assigned={})
+    snapshot = replace(snapshot, guests=(snapshot.guests[0], unknown))
+    steps = [step(1, "a", "h1", "h2"), step(2, "b", "h1", "h2")]
+    over, fits = ({"cpu": 90, "cpu_for_rules": percent} for percent in (94, 95))
+    assert len(defects(snapshot, *steps, limits=over)) == 1
+    assert defects(snapshot, *steps, limits=fits) == ()
 
 
 def test_two_that_come_after_one_departure_need_room_together() -> None:
