@@ -128,6 +128,7 @@ def test_a_journal_that_is_gone_on_with_loses_nothing_and_one_of_another_plan_is
     path = tmp_path / "journal"
     killed(begun(path))
     before = path.read_text()
+    assert "\n\n" not in before
     killed(Journal(str(path), "plan"))
     assert path.read_text().startswith(before)
     killed(Journal(str(path), "other"))

@@ -161,3 +161,5 @@ def test_who_goes_and_comes_changes_what_is_in_use_by_its_own_size(path: Path) -
         75 * GIB,
         30 * GIB,
     )
+    less = {"a": HostMemory(used=5 * GIB, reclaimable=99 * GIB)}
+    assert Reclaiming(Shrinking(str(path)), less, made.migrations).look([]).hosts["a"].memory_used == 0
