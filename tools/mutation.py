@@ -84,8 +84,16 @@ COMPARISON: dict[str, tuple[str, ...]] = {
     "In": ("NotIn",),
     "NotIn": ("In",),
 }
-# Of a platform's room, only the tests of that platform.
-KEYWORDS = {"proxmox": "proxmox", "vsphere": "vsphere", "vmmanager": "vmmanager"}
+# Of a platform's room, only the tests of that platform; of rooms with databases, not those of many processes
+# nor the other database.
+_ALONE = "not postgresql and not twenty and not many and not crowd and not hundred and not any_moment"
+KEYWORDS = {
+    "proxmox": "proxmox",
+    "vsphere": "vsphere",
+    "vmmanager": "vmmanager",
+    "capacity": f"{_ALONE} and not killed and not away_for",
+    "state": f"{_ALONE} and not jumps and not elsewhere and not wrong_password and not away_for",
+}
 
 
 def main() -> int:
