@@ -311,7 +311,7 @@ def test_disks_go_where_least_is_taken_and_together_where_they_can(
     assert [disk.datastore for disk in one.disks] == chosen
 
 
-@pytest.mark.parametrize(("load", "chosen"), [(0, "one"), (10, "one"), (40, "two")])
+@pytest.mark.parametrize(("load", "chosen"), [(0, "one"), (10, "one"), (20, "one"), (40, "two")])
 def test_a_busy_datastore_is_as_bad_as_one_that_is_half_full(load: int, chosen: str) -> None:
     """The busier of both counts 50 points; two is 30 points fuller."""
     stores = {
@@ -328,7 +328,13 @@ def test_a_shared_datastore_has_as_much_free_as_the_least_that_any_host_reports(
     def shared(free: int | None) -> dict[str, Any]:
         return {"datastores": {"san": {"shared": True, "free": free and free * GIB}}}
 
-    for frees, fits in (((50, 20), False), ((20, 50), False), ((30, None), True), ((None, 30), True)):
+    for frees, fits in (
+        ((50, 20), False),
+        ((20, 50), False),
+        ((30, None), True),
+        ((None, 30), True),
+        ((None, None), True),
+    ):
         hosts = {f"h{n}": shared(free) for n, free in enumerate(frees)}
         found = answer({"hosts": hosts}, {"name": "n", "disks": [{"size": 30}]})
         assert (found.status == "placed") is fits
@@ -457,3 +463,51 @@ def test_a_disk_that_no_datastore_suits_is_refused_with_what_was_asked_for(
     with pytest.raises(InputError) as error:
         answer({"hosts": {"h1": {"datastores": STORES}}}, {"name": "n", "disks": [{"size": 1, **disk}]})
     assert says in str(error.value)
+
+
+def test_of_several_hosts_the_one_that_would_take_the_largest_guest_is_named() -> None:
+    hosts = {f"h{n}": {"cpu": 10, "memory": 100, "own": own} for n, own in enumerate(OWN)}
+    short = {"hosts": hosts}
+    limits = {"limits": {"cpu": 90, "memory": 90}}
+    (one,) = answer(short, {"name": "n", "cpu": 9, "memory": 60}, policy=limits).unplaced
+    assert one.largest is not None
+    assert (one.largest.cpu, one.largest.cpu_host) == (7, "h1")
+    (one,) = answer(short, {"name": "n", "cpu": 2, "memory": 90}, policy=limits).unplaced
+    assert one.largest is not None
+    assert (one.largest.memory and round(one.largest.memory / GIB), one.largest.memory_host) == (70, "h1")
+
+
+OWN = ({"cpu": 4, "memory": 40}, {"cpu": 2, "memory": 20}, {"cpu": 3, "memory": 30})
+
+
+def test_a_guest_that_uses_nothing_has_no_place_where_all_hosts_are_spare() -> None:
+    vm = {"name": "n", "used": {"cpu": 0, "memory": 0}}
+    assert answer(UNEQUAL, vm, spare=2).status == "placed"
+    assert answer(UNEQUAL, vm, spare=3).status == "impossible"
+
+
+@pytest.mark.parametrize(
+    ("size", "fits"), [({"cpu": 3, "memory": 30}, True), ({"cpu": 4}, False), ({"memory": 31}, False)]
+)
+def test_a_guest_under_way_takes_its_room_where_it_goes(size: dict[str, Any], fits: bool) -> None:
+    hosts = {
+        "h1": {"cpu": 10, "memory": 100, "own": {"cpu": 4, "memory": 40}},
+        "h2": {"cpu": 10, "memory": 100, "maintenance": True},
+    }
+    going = {"host": "h2", "cpu": 2, "memory": 20, "migrating_to": "h1"}
+    policy = {"limits": {"cpu": 90, "memory": 90}}
+    found = answer({"hosts": hosts, "guests": {"going": going}}, {"name": "n", **size}, policy=policy)
+    assert (found.status == "placed") is fits
+
+
+def test_metrics_that_new_guests_do_not_have_level_nothing() -> None:
+    found = answer({"hosts": {"h1": {}, "h2": {}}}, {"name": "n"}, policy={"metrics": ["pressure_cpu"]})
+    assert (found.status, found.spread_before, found.spread_after) == ("placed", {}, {})
+
+
+@pytest.mark.parametrize("many", [10, 11, 13])
+def test_of_many_without_a_place_ten_are_named(many: int) -> None:
+    found = answer({"hosts": {"h1": {"memory": 1}}}, {"name": "n", "count": many})
+    assert sum("0 of 1 host fit" in line for line in found.says) == 10
+    rest = [line for line in found.says if "more without a place" in line]
+    assert rest == ([] if many == 10 else [f"and {many - 10} more without a place"])
