@@ -64,6 +64,7 @@ def test_what_is_not_wanted_is_never_short_however_full_it_is() -> None:
         ((12, 0, 0), {"vcpus": 4}, 1.5),
         ((0, 0, 900), {"storage": 200}, 0.5),
         ((12, 0, 0), {"memory": 1}, 0),
+        ((10, 0, 0), {"vcpus": 1}, 1),
     ],
 )
 def test_a_shortage_is_in_parts_of_what_is_wanted(
