@@ -12,7 +12,10 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement import Placement
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import UnsafePlan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import (
+    PlanningError,
+    UnsafePlan,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement import asked as wishes
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.bonds import bonds
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.check import check
@@ -424,6 +427,7 @@ def test_an_answer_that_may_not_be_is_refused_by_the_check(vm: dict[str, Any], h
         ({"cpu": 2, "memory": 40}, None, 30),
         ({"cpu": 2, "memory": 60, "used": {"memory": 40}}, None, 45),
         ({"cpu": 10, "memory": 30, "used": {"cpu": 5}}, 8, None),
+        ({"cpu": 2, "memory": 40, "used": {"cpu": 0}}, None, 30),
     ],
 )
 def test_the_largest_guest_that_would_fit_is_told(
@@ -511,3 +515,114 @@ def test_of_many_without_a_place_ten_are_named(many: int) -> None:
     assert sum("0 of 1 host fit" in line for line in found.says) == 10
     rest = [line for line in found.says if "more without a place" in line]
     assert rest == ([] if many == 10 else [f"and {many - 10} more without a place"])
+
+
+def test_an_answer_says_in_full_what_has_no_place_what_would_fit_and_where_the_others_are() -> None:
+    short = {
+        "hosts": {
+            "h1": {"cpu": 10, "memory": 100, "datastores": STORES},
+            "h2": {"cpu": 10, "memory": 50, "maintenance": True},
+        },
+        "guests": {"old": {"host": "h1", "cpu": 1, "memory": 10}},
+    }
+    found = answer(
+        short,
+        {"name": "old", "cpu": 1, "memory": 10},
+        {"name": "fits", "cpu": 1, "memory": 20, "disks": [{"size": 1}, {"size": 2}]},
+        {"name": "large", "cpu": 2, "memory": 70},
+        all_or_nothing=False,
+        policy={"limits": {"cpu": 90, "memory": 90}},
+    )
+    # Those that are placed first leave less for those that come after them.
+    assert found.status == "partial"
+    assert list(found.says) == [
+        "fits: 0 of 2 hosts fit: 1 maintenance, 1 memory",
+        "What would fit: with 1 cores at most 10.0 GiB of memory (h1)",
+        "1 of 2 fit together: large",
+        "old → h1 on san (present already)",
+        "large → h1",
+    ]
+    assert [(one.name, one.state, one.host.id) for one in found.placements] == [
+        ("old", "present", "h1"),
+        ("large", "new", "h1"),
+    ]
+    assert [(one.guest, one.host, one.cpu, one.memory) for one in found.promises] == [
+        ("large", "h1", 2, 70 * GIB)
+    ]
+    (tried,) = found.clusters
+    assert (tried.placed, tried.wanted, tried.migrations, tried.load) == (2, 3, 0, None)
+
+
+def test_of_guests_that_are_placed_as_one_each_has_its_own_disks() -> None:
+    short = {"hosts": {"h1": {"datastores": STORES}, "h2": {"datastores": STORES}}}
+    found = answer(
+        short,
+        {"name": "a", "disks": [{"size": 1, "datastore": "own"}, {"size": 2, "datastore": "san"}]},
+        {"name": "b", "affinity": ["a"], "disks": [{"size": 3, "datastore": "san"}]},
+        {"name": "c", "affinity": ["a"], "disks": [{"size": 4, "datastore": "own"}]},
+    )
+    disks = {one.name: [(d.datastore, (d.size or 0) // GIB) for d in one.disks] for one in found.placements}
+    assert disks == {"a": [("own", 1), ("san", 2)], "b": [("san", 3)], "c": [("own", 4)]}
+    assert len({one.host.id for one in found.placements}) == 1
+    kept = [(one.guest, [disk.size for disk in one.disks]) for one in found.promises]
+    assert kept == [("a", [GIB, 2 * GIB]), ("b", [3 * GIB]), ("c", [4 * GIB])]
+
+
+def test_runners_up_are_the_next_best_hosts_with_their_scores() -> None:
+    (one,) = answer(
+        SCORED, {"name": "n", "cpu": 2, "memory": 10}, strategy="least_loaded", runners_up=2
+    ).placements
+    assert [(other.host.id, other.score) for other in one.runners_up] == [("h2", 60), ("h3", 60)]
+    (one,) = answer(
+        SCORED, {"name": "n", "cpu": 2, "memory": 10}, strategy="least_loaded", runners_up=0
+    ).placements
+    assert one.runners_up == ()
+
+
+def test_facts_of_a_datastore_that_no_host_has_are_refused_with_those_there_are() -> None:
+    facts = {"datastores": ["nas"], "class": "ssd"}
+    with pytest.raises(PlanningError, match="no host has a datastore 'nas'") as error:
+        answer({"hosts": {"h1": {"datastores": STORES}}}, {"name": "n"}, datastores=[facts])
+    assert "There are own, san" in str(error.value)
+
+
+TIGHT: dict[str, Any] = {
+    "hosts": {"h1": {"memory": 100, "own": {"memory": 10}}, "h2": {"memory": 100, "own": {"memory": 10}}},
+    "guests": {
+        "a": {"host": "h1", "memory": 30},
+        "b": {"host": "h1", "memory": 20},
+        "c": {"host": "h2", "memory": 40, "blockers": ["snapshot"]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("memory", "more", "moves"),
+    [
+        (40, {}, []),
+        (50, {}, [("b", "h2")]),
+        (50, {"make_room": False}, None),
+        (50, {"policy": {"max_migrations": 0}}, None),
+        (60, {}, [("a", "h2")]),
+        (61, {}, None),
+    ],
+)
+def test_room_is_made_by_the_fewest_bytes_that_suffice(
+    memory: int, more: dict[str, Any], moves: list[tuple[str, str]] | None
+) -> None:
+    policy = {"limits": {"memory": 90}, **more.get("policy", {})}
+    found = answer(TIGHT, {"name": "n", "memory": memory}, **{"make_room": True, **more, "policy": policy})
+    if moves is None:
+        assert (found.status, found.plan) == ("impossible", None)
+        return
+    assert found.status == "placed"
+    steps = found.plan.migrations if found.plan else ()
+    assert [(step.guest.name, step.target) for step in steps] == moves
+    for step in steps:
+        assert (step.kind, step.why, step.wave, step.after) == ("balance", "makes room for n on h1", 1, ())
+    if found.plan:
+        assert found.placements[0].host.id == "h1"
+        assert found.plan.proof.optimal
+        assert found.clusters[0].migrations == len(moves)
+        assert "room is made by 1 migration" in found.says
+        assert found.plan.policy.goal == "spread"
