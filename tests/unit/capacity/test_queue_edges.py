@@ -204,3 +204,25 @@ def test_only_what_is_held_is_renewed_and_only_by_whom_it_belongs_to(file: Datab
     with pytest.raises(LeaseNotHeld, match=r"it ended at .*: given back"):
         again("l", None, None)
     assert change(file, lambda books: release(books, "nothing", None)) == (None, None)
+
+
+def test_who_waits_gives_a_sign_of_life_every_forty_seconds_and_writes_nothing_in_between(
+    file: Database,
+) -> None:
+    get(file, "first", vcpus=10)
+    seconds = [0.0]
+    signs: list[tuple[float, float | None]] = []
+
+    def sleep(nap: float) -> None:
+        lease = look(file, lambda books: books.last("second"))
+        assert lease is not None
+        if not signs or signs[-1][1] != lease.place_until:
+            signs.append((seconds[0], lease.place_until))
+        seconds[0] += nap
+
+    patience = Patience(
+        wait=100, poll=5, keep=50_000, sleep=sleep, monotonic=lambda: seconds[0], dice=lambda: 0.5
+    )
+    assert get(file, "second", patience, vcpus=1).phase == "Pending"
+    assert [at for at, _until in signs] == [0, 40, 80]
+    assert seconds[0] == 100

@@ -135,7 +135,8 @@ def test_transactions_of_many_processes_are_serialised(url: str) -> None:
 
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     open_database(f"sqlite:///{tmp_path}/new/state.db").close()
-    assert stat.S_IMODE((tmp_path / "new" / "state.db").stat().st_mode) == 0o600
+    for name in ("state.db", "state.db-turn"):
+        assert stat.S_IMODE((tmp_path / "new" / name).stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
 
 
