@@ -145,6 +145,7 @@ def relieved(
         # Where one of them is not known, nobody says that it is not overloaded.
         ({"cpu": 60, "memory": 60}, {"h1": {"used": {"cpu": 60, "memory": None}}}, ""),
         ({"cpu": 60}, {"h1": {"used": {"cpu": 61, "memory": None}}}, ""),
+        ({"vcpus_per_core": 9}, {"h1": {"capacity": {"cpu": None, "memory": 100 * 2**30}}}, ""),
         # It arrives at 30 %.
         ({"cpu": 30}, {}, ""),
         ({"cpu": 29}, {}, "n2 comes to 30 % cpu, overloaded"),
@@ -158,6 +159,7 @@ def relieved(
         ({"memory": 27}, {"guest": {"given": 5}, "demand": "max"}, "comes to 30 % memory"),
         # Off, it counts on VMmanager alone: its vCPUs always, its memory where that is what counts.
         ({"vcpus_per_core": 0.049}, {"off": {"vcpus": 3}}, "n2 comes to 5 % vcpu"),
+        ({"vcpus_per_core": 0.049}, {"platform": "vmmanager"}, "n2 comes to 5 % vcpu"),
         ({"vcpus_per_core": 0.049}, {"off": {"vcpus": 3}, "platform": "vmmanager"}, "n2 comes to 8 % vcpu"),
         ({"memory": 29}, {"off": {"given": 9}, "platform": "vmmanager"}, "n2 comes to 30 % memory"),
         (
