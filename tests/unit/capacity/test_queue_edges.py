@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import Books
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
@@ -16,6 +17,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors 
     LeaseNotHeld,
     NotFulfilled,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.hold_rows import over
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import release, renew
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.queue import (
@@ -34,6 +36,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.settle 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change, look
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import LEASES
 
 from .shared import describe, get, give_back, pass_time, pool, request
 
@@ -226,3 +229,27 @@ def test_who_waits_gives_a_sign_of_life_every_forty_seconds_and_writes_nothing_i
     assert get(file, "second", patience, vcpus=1).phase == "Pending"
     assert [at for at, _until in signs] == [0, 40, 80]
     assert seconds[0] == 100
+
+
+def test_whatever_happens_has_a_number_of_its_own_in_every_later_transaction(file: Database) -> None:
+    get(file, "l1", vcpus=1)
+    get(file, "l2", vcpus=1)
+    give_back(file, "l1")
+    get(file, "l3", vcpus=1)
+    columns = (LEASES.c.number, LEASES.c.granted_number, LEASES.c.ended_number)
+    rows = file.read(lambda connection: connection.execute(sa.select(*columns)).all())
+    numbers = [number for row in rows for number in row if number is not None]
+    assert len(numbers) == 7
+    assert sorted(set(numbers)) == sorted(numbers)
+
+
+@pytest.mark.parametrize("column", ["until", "place_until"])
+def test_the_moment_at_which_something_is_over_is_too_late(file: Database, column: str) -> None:
+    get(file, "l", vcpus=1)
+    write = sa.update(LEASES).values({"until": None, "place_until": None, column: 1000.0})
+    file.transaction(lambda connection: connection.execute(write))
+    seen = [
+        file.read(lambda connection: connection.execute(sa.select(over(moment))).scalar())  # noqa: B023
+        for moment in (999.5, 1000.0, 1000.5)
+    ]
+    assert [bool(one) for one in seen] == [False, True, True]

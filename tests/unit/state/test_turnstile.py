@@ -8,6 +8,7 @@ import fcntl
 import os
 import random
 import signal
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -221,6 +222,17 @@ def test_without_such_locks_nothing_is_lost(tmp_path: Path) -> None:
             os.waitpid(pid, 0)
         number = sqlalchemy.text("SELECT number FROM capacity_turn")
         assert database.read(lambda connection: connection.execute(number).scalar()) == 120
+
+
+def test_who_is_stuck_while_taking_a_ticket_holds_others_up_for_their_patience_only(tmp_path: Path) -> None:
+    stuck = os.open(tmp_path / "state.db-turn", os.O_RDWR | os.O_CREAT, 0o600)
+    first_byte = struct.pack("@hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+    fcntl.fcntl(stuck, fcntl.F_OFD_SETLK, first_byte)
+    assert Turnstile(tmp_path / "state.db", 0.05).enter() is None
+    os.close(stuck)
+    turn = Turnstile(tmp_path / "state.db", 60).enter()
+    assert turn is not None
+    Turnstile.leave(turn)
 
 
 def test_where_there_can_be_no_such_file(tmp_path: Path) -> None:
