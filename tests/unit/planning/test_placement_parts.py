@@ -626,3 +626,36 @@ def test_room_is_made_by_the_fewest_bytes_that_suffice(
         assert found.clusters[0].migrations == len(moves)
         assert "room is made by 1 migration" in found.says
         assert found.plan.policy.goal == "spread"
+
+
+def test_what_would_fit_is_said_in_cores_and_gib() -> None:
+    policy = {"limits": {"cpu": 90, "memory": 90}}
+    found = answer(ONE, {"name": "n", "cpu": 5, "memory": 10}, policy=policy)
+    assert list(found.says) == [
+        "n: 0 of 2 hosts fit: 1 cpu, 1 maintenance",
+        "What would fit: with 10.0 GiB of memory at most 4 cores (h1)",
+    ]
+
+
+def test_a_sibling_under_way_is_met_where_it_is_and_where_it_goes() -> None:
+    short = {
+        "hosts": {"h1": {}, "h2": {}, "h3": {"own": {"memory": 60}}},
+        "guests": {"web1": {"host": "h1", "migrating_to": "h2"}},
+    }
+    (one,) = answer(short, {"name": "web2", "name_prefix": "anti_affinity"}).placements
+    assert one.host.id == "h3"
+
+
+def test_a_datastore_of_which_nobody_knows_what_is_free_is_the_last_choice() -> None:
+    stores = {"a": {"shared": True}, "b": {"shared": True, "capacity": 100 * GIB, "free": 10 * GIB}}
+    for size, chosen in ((1, "b"), (11, "a")):
+        (one,) = answer(
+            {"hosts": {"h1": {"datastores": stores}}}, {"name": "n", "disks": [{"size": size}]}
+        ).placements
+        assert [disk.datastore for disk in one.disks] == [chosen]
+
+
+def test_scores_are_rounded_to_thousandths_of_a_point() -> None:
+    short = {"hosts": {"h1": {"cpu": 7, "memory": 100}}}
+    (one,) = answer(short, {"name": "n", "cpu": 1, "memory": 1}, strategy="least_loaded").placements
+    assert one.score == 14.286
