@@ -92,3 +92,10 @@ def test_a_host_more_is_looked_at_only_where_no_other_was_too_full_before() -> N
     # From now on host 3 is looked at, and its emptiness counts.
     assert other.may_go({0: 2, 1: 2, 2: 1, 3: 1}, [hop(1, 1, 3)])
     assert not other.may_go({0: 2, 1: 2, 2: 1, 3: 0}, [hop(1, 2, 0)])
+
+
+def test_a_host_that_had_nobody_counts_the_first_to_come_as_one() -> None:
+    """The peak of the others stays at 1, so that a third host may be looked at."""
+    turns = Turns(group(), {0: 1}, [hop(0, 0, 1)])
+    turns.go({0: 1}, [hop(0, 0, 1)])
+    assert turns.may_go({1: 1}, [hop(0, 1, 2)])
