@@ -234,6 +234,14 @@ class Rule:
         """
         return self.kind == "affinity" and self.strict and self.source.startswith("ha-rule:")
 
+    @property
+    def is_enforced(self) -> bool:
+        """Whether the platform itself refuses a migration to a host where the rule does not hold, also when
+        it does not hold where the guest is: vCenter does for DRS rules, HA of Proxmox VE for its own.
+        """
+        sources = ("drs-rule:", "fault-tolerance", "ha-rule:", "ha-group:")
+        return self.strict and self.source.startswith(sources)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:

@@ -95,6 +95,9 @@ class _Builder:
         for rule in sorted(self.rules, key=lambda rule: (self._host_rule_broken(rule), rule.name)):
             if rule.strict and rule.kind in ("host_affinity", "host_anti_affinity"):
                 self._apply_host_rule(rule, masks, places)
+            if rule.is_enforced and rule.kind in PINS:
+                for name in rule.guests:
+                    self.runs_on[self.guest_index[name]] &= self._wanted(rule)
         self._keep_away_from_leavers(masks)
         return masks
 
@@ -136,7 +139,7 @@ class _Builder:
                 masks[guest] = here
             else:
                 # Wherever it went, it would go against one of them: it goes only for the sake of another one.
-                if self.pinned[guest] & here:
+                if self.pinned[guest] & here or rule.is_enforced:
                     masks[guest] = here
                 stuck.append(guest)
         if stuck:
@@ -173,6 +176,7 @@ class _Builder:
             if rule.kind in kinds and len(guests) > 1:
                 domain = domains.of(guests, [guest for guest in guests if self.stays[guest] is None])
                 torn = rule.kind == "anti_affinity" and rule.strict and self._too_many(guests, domain)
+                first = Counter(self.home[guest] for guest in guests)
                 even = torn or rule.kind == "even_spread"
                 groups.append(
                     Group(
@@ -182,7 +186,9 @@ class _Builder:
                         strict=rule.strict,
                         skew=1 if torn else rule.max_skew,
                         torn=torn,
-                        max_pairs=pairs(Counter(self.home[guest] for guest in guests).values()),
+                        max_pairs=pairs(first.values()),
+                        enforced=rule.is_enforced,
+                        first=first,
                         weight=rule.weight,
                         domain=domain if even else frozenset(),
                     )

@@ -53,9 +53,9 @@ class Counts:
         else:
             self.amount = self._amount()
 
-    def allows(self, host: int, many: int) -> bool:
+    def allows(self, host: int, many: int, home: int = -1) -> bool:
         """Whether `many` members that are nowhere now may go there without making the rule more broken than
-        it was before they left where they were.
+        it was before they left where they were; `home` is the host of their unit at first.
 
         An even spread that does not hold with them there, their leaving may have broken: then they may go
         only where there are fewest, which is no worse than where they were.
@@ -65,8 +65,12 @@ class Counts:
             return True
         if group.kind == "apart":
             return many == 1 and host not in self.at
-        if group.torn and pairs({**self.at, host: self.at.get(host, 0) + many}.values()) > group.max_pairs:
-            return False
+        if group.torn:
+            there = self.at.get(host, 0) + many
+            if pairs({**self.at, host: there}.values()) > group.max_pairs:
+                return False
+            if group.enforced and host != home and many < there >= group.first.get(home, 0):
+                return False
         if host not in group.domain:
             return True
         here, most = self.at.get(host, 0), self._floor(host, many) + group.skew

@@ -32,6 +32,7 @@ from .others import defers, left_to_others
 from .problem import SETTLED, Problem
 from .remarks import remarks
 from .reroute import MOST_HOSTS, mended, one_after_the_other, order_of, rerouted
+from .rules import PINS
 from .schedule import Order
 from .search import place_like
 from .select import select_guests, select_hosts
@@ -209,6 +210,7 @@ def _broken(problem: Problem) -> frozenset[str]:
         and rule.name in broken
         and rule.kind in ("affinity", "host_affinity", "host_anti_affinity")
         and not rule.moves_along
+        and not (rule.is_enforced and rule.kind in PINS)
     )
 
 

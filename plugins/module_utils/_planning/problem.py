@@ -48,7 +48,8 @@ class Group:
     """A rule over several guests: apart (at most one on a host), even (counts within skew), together (soft
     only) or pinned (soft only; hosts that do not please). torn: guests that are to be apart and are more than
     their hosts, so that they are spread evenly instead; never with more pairs of them on one host than the
-    max_pairs that there are at first."""
+    max_pairs that there are at first. enforced: the platform lets a guest go to another one only from a host
+    with more of them. first: how many guests each host has at first."""
 
     name: str
     kind: str
@@ -57,6 +58,8 @@ class Group:
     skew: int = 1
     torn: bool = False
     max_pairs: int = 0
+    enforced: bool = False
+    first: Mapping[int, int] = field(default_factory=dict)
     weight: float = 1.0
     domain: frozenset[int] = frozenset()
 

@@ -250,7 +250,7 @@ class State:
                 if more and have + more > top:
                     return False
         for group, many in problem.unit_groups[unit]:
-            if not self.counts[group].allows(host, many):
+            if not self.counts[group].allows(host, many, problem.unit_home[unit]):
                 return False
         return True
 

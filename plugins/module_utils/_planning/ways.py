@@ -359,6 +359,9 @@ class _Group:
         return counts
 
     def allows(self, counts: Mapping[int, int], source: int, target: int) -> bool:
+        apart = self.group.kind == "apart" or self.group.torn
+        if self.group.enforced and apart and 0 < counts.get(target, 0) >= counts[source] - 1:
+            return False
         before = self._measure(counts)
         after = dict(counts)
         after[source] -= 1
