@@ -74,6 +74,10 @@ def voyage_of(seed: int, platform: Platform, *, by_ha: bool = False) -> Voyage:
         snapshot = generate(shape)
         if by_ha:
             snapshot = replace(snapshot, rules=tuple(map(_of_ha, snapshot.rules)))
+        elif platform == "vcenter":
+            # As they are read there: the planner knows that vCenter enforces them.
+            rules = (replace(rule, source=f"drs-rule:{rule.name}") for rule in snapshot.rules)
+            snapshot = replace(snapshot, rules=tuple(rules))
         policy = Policy(aggressiveness=dice.randint(2, 5))
         if dice.random() < 0.25:
             leaving = dice.choice(snapshot.hosts).id
