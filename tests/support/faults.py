@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
-from ansible_collections.evenkeel.cluster.tests.support.weather import CALM, connect
+from ansible_collections.evenkeel.cluster.tests.support.weather import BY_SOMEBODY, CALM, connect
 
 Strike = Callable[[Simulator], object]
 
@@ -290,7 +290,9 @@ def enters_maintenance(host: str) -> Strike:
         with suppress(EvenKeelError, OSError), closing(connect(simulator.connection)) as somebody:
             somebody.set_maintenance(host, on=True, timeout=1.0)  # type: ignore[attr-defined]
 
-    return lambda simulator: threading.Thread(target=wait, args=(simulator,), daemon=True).start()
+    return lambda simulator: threading.Thread(
+        target=wait, args=(simulator,), daemon=True, name=BY_SOMEBODY
+    ).start()
 
 
 def no_statistics(simulator: Simulator) -> None:

@@ -8,6 +8,7 @@ What must be true of every run, as the simulator saw it, is in `violations`.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -88,6 +89,8 @@ _PLAIN: Mapping[str, Mapping[str, object]] = {
 }
 LEFT_LOCK_SECONDS = 5.0
 """Longer than anything keeps a guest busy here."""
+BY_SOMEBODY = "by somebody else"
+"""The name of threads in which somebody else asks the platform for something."""
 # As the simulated VMmanager names it.
 MEASURED = Metric(of="node", metric="memory", target="ram_used", unit="bytes", interval="1hour")
 
@@ -252,6 +255,10 @@ def settle(simulator: launch.Simulator) -> dict[str, Any]:
 def clear_up(simulator: launch.Simulator, voyage: Voyage) -> None:
     """The weather ends: faults are over, hosts are back, and who was moved elsewhere too."""
     simulator.switches(**CALM, **CALM_MORE[simulator.connection.platform])
+    for thread in threading.enumerate():
+        if thread.name == BY_SOMEBODY:
+            # What somebody has asked for meanwhile ends first: a host would be away again afterwards.
+            thread.join(timeout=60)
     platform = simulator.connection.platform
     for host, state in simulator.state()["hosts"].items():
         if state["status"] != "online" or state["maintenance"]:
