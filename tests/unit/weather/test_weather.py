@@ -146,7 +146,7 @@ FAULTS = (
     Fault("it fails and stops there", faults.left_on_target("101", "stopped"), {BEFORE: "f m s m"}, BOTH),
     Fault("it fails and is paused there", faults.left_on_target("101", "paused"), {BEFORE: "f m s m"}, BOTH),
     Fault("it is paused there", faults.paused_on_arrival("101"), {BEFORE: "f m s m"}, VMMANAGER),
-    Fault("somebody pauses a guest", faults.paused("101"), {BEFORE: "r m s m"}, VMMANAGER),
+    Fault("somebody pauses a guest", faults.paused("101"), {BEFORE: "s m s m"}, VMMANAGER),
     Fault("somebody pauses a guest", faults.paused("101"), {BEFORE: WELL}, PROXMOX),
     Fault("somebody shuts a guest down", faults.shut_down("109"), {BEFORE: "m m s m", EARLY: "m m s m"}),
     Fault("the check refuses", faults.refused("101", "h2"), {BEFORE: "r m s m"}, VCENTER),

@@ -112,6 +112,14 @@ class Upid:
     started: int
     type: str
     id: str
+    ticks: int = 0
+
+    @property
+    def age(self) -> tuple[int, int]:
+        """What tasks of one node are ordered by: the second of the start, then the ticks since the node was
+        booted, which are finer.
+        """
+        return self.started, self.ticks
 
     @classmethod
     def parse(cls, text: str) -> Upid:
@@ -119,6 +127,12 @@ class Upid:
         if len(parts) < 9 or parts[0] != "UPID":
             raise UnexpectedAnswer(f"{shortened(text)} is not the name of a task (UPID)")
         try:
-            return cls(node=parts[1], started=int(parts[4], 16), type=parts[5], id=parts[6])
+            return cls(
+                node=parts[1],
+                started=int(parts[4], 16),
+                type=parts[5],
+                id=parts[6],
+                ticks=int(parts[3], 16),
+            )
         except ValueError:
             raise UnexpectedAnswer(f"{shortened(text)} has no start time (UPID)") from None

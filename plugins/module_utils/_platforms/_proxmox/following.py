@@ -55,6 +55,7 @@ class _End:
 class _Followed:
     """What `poll` can't see again of one migration. `since` is when we began to wait for HA, `before` what
     the guest did before it was started: running, stopped, or the platform's word for another state.
+    `end_seen`: the end of HA's own migration was known before the places were read.
     """
 
     since: float
@@ -64,6 +65,7 @@ class _Followed:
     real: str | None = None
     arrived_at: float | None = None
     locked_since: float | None = None
+    end_seen: bool = False
 
 
 class Follower:
@@ -278,6 +280,10 @@ class Follower:
         end, log = self._ha_end(task, request)
         if end is None and followed.real is not None:
             return self._running(task, along)
+        if end is not None and end.known and not followed.end_seen:
+            # The places were read before this end: the next look tells where the guest is after it.
+            followed.end_seen = True
+            return self._running(task, along)
         begun = followed.seen_moving or (end is not None and end.known)
         if not begun and waited < HA_PATIENCE_SECONDS and not self._not_handed_over(task):
             return MigrationState(state="running", why=along)
@@ -330,8 +336,7 @@ class Follower:
         """
         followed = self._of(task)
         try:
-            since = Upid.parse(task).started
-            followed.real = newest_task(self._session, request, active=False, since=since) or followed.real
+            followed.real = newest_task(self._session, request, active=False, after=task) or followed.real
         except PlatformError:
             return _silent(request.source), ()
         if followed.real is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer
 from ..protocol import MigrationRequest
-from .answers import Row, Upid, flag, row, rows, whole
+from .answers import Row, Upid, flag, row, rows
 from .checking import Preconditions, sent_elsewhere
 from .connection import ProxmoxConnection
 from .guests import id_of, path_of, power_of
@@ -54,22 +54,24 @@ def newest_task(
     request: MigrationRequest,
     *,
     active: bool,
-    since: int = 0,
+    after: str | None = None,
     types: frozenset[str] = MIGRATIONS,
 ) -> str | None:
-    """The newest migration of this guest off its source, of those under way or of all."""
+    """The newest migration of this guest off its source, of those under way or of all; `after`: a task of the
+    same node that began no later.
+    """
     path = f"nodes/{request.source}/tasks"
     source = "active" if active else "all"
+    oldest = Upid.parse(after).age if after else (0, 0)
     tasks = [
-        task
+        str(task.get("upid"))
         for task in rows(session.get(path, vmid=request.guest, source=source), path)
         if task.get("type") in types
-        and (whole(task.get("starttime")) or 0) >= since
+        and Upid.parse(str(task.get("upid"))).age >= oldest
         # A task that has just ended is not archived yet.
         and not (active and task.get("endtime"))
     ]
-    newest = max(tasks, key=lambda task: whole(task.get("starttime")) or 0, default=None)
-    return str(newest["upid"]) if newest else None
+    return max(tasks, key=lambda upid: Upid.parse(upid).age, default=None)
 
 
 def can_receive_conntrack(session: Session, node: str) -> bool:
