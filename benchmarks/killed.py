@@ -3,23 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """kill -9 at several moments of the playbook: what was under way, what the next runs do, what is remembered.
 
-    .venv/bin/python benchmarks/killed.py [--platform vcenter] [--victim playbook] [--size 6x60]
+    .venv/bin/python benchmarks/killed.py [--platform vcenter] [--victim playbook] [--size 6x60] [--random 20]
 
-Once for each platform, victim and moment. The victim is ansible-playbook alone, whose module then goes on
+Once for each platform, victim and moment; with `--random`, at so many random moments on each platform, each
+with a random victim and a cluster of its own. The victim is ansible-playbook alone, whose module then goes on
 without it; the module alone; or everything at once, as when the controller fails. The same playbook is run
 again until it finds nothing to do, which should be twice. A line tells how many migrations the simulator saw
 begun, under way and done at the kill and after all; how many ends the memory holds, which it must of all but
 those that were under way and that nobody saw; and whether any guest was migrated twice. Ends with 1 when one
-was, or when a migrated guest is not known to have been.
+was, when a migrated guest is not known to have been, or when there were more migrations than were planned.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +39,31 @@ from ansible_collections.evenkeel.cluster.tests.support.playbook import (
     wait_until,
 )
 
-PLATFORMS: tuple[Platform, ...] = ("vcenter", "proxmox")
+PLATFORMS: tuple[Platform, ...] = ("vcenter", "proxmox", "vmmanager")
 VICTIMS = ("playbook", "module", "everything")
-# Of all migrations, the share that must be done, and whether any must be under way.
-MOMENTS = {"before the first": -1.0, "first under way": 0.0, "a third done": 0.33, "nearly all done": 0.8}
+MIGRATION_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When the kill comes: so many seconds after this share of all migrations is done and any is begun, or, with
+    a share below 0, after the module runs.
+    """
+
+    name: str
+    share: float
+    seconds: float = 0.0
+
+
+MOMENTS = {
+    moment.name: moment
+    for moment in (
+        Moment("before the first", -1.0),
+        Moment("first under way", 0.0),
+        Moment("a third done", 0.33),
+        Moment("nearly all done", 0.8),
+    )
+}
 
 
 def counted(state: dict[str, Any]) -> tuple[int, int, int]:
@@ -63,21 +88,36 @@ def known(simulator: Simulator, play: Play) -> set[str]:
     return {guest["id"] for guest in guests if guest["last_migrated_at"]}
 
 
-def tried(platform: Platform, victim: str, moment: str, size: str, seed: int) -> bool:
+def chosen(arguments: argparse.Namespace) -> Iterator[tuple[Platform, str, Moment]]:
+    """What is tried: every platform with every victim and moment, or with as many random ones."""
+    rng = random.Random(arguments.seed)
+    victims = arguments.victim or VICTIMS
+    for platform in arguments.platform or PLATFORMS:
+        for _number in range(arguments.random):
+            share, seconds = rng.uniform(-0.1, 0.95), rng.uniform(0, 1.2 * MIGRATION_SECONDS)
+            name = f"{max(share, 0):.0%} + {seconds:.1f} s"
+            yield platform, rng.choice(victims), Moment(name, share, seconds)
+        for victim in () if arguments.random else victims:
+            for moment in arguments.moment or MOMENTS:
+                yield platform, victim, MOMENTS[moment]
+
+
+def tried(platform: Platform, victim: str, moment: Moment, size: str, seed: int) -> bool:
     """One kill and what comes after it; prints a line."""
     hosts, guests = map(int, size.split("x"))
     with tempfile.TemporaryDirectory(prefix="killed-") as name:
         folder = Path(name)
         cluster = folder / "cluster.json"
-        cluster.write_text(json.dumps(generate(Shape(hosts=hosts, guests=guests, seed=seed)).to_json()))
-        with start(platform, [cluster], folder / "simulator", options=["--migration-seconds", "2"]) as it:
+        shape = Shape(hosts=hosts, guests=guests, seed=seed, numbered=platform == "vmmanager")
+        cluster.write_text(json.dumps(generate(shape).to_json()))
+        seconds = ["--migration-seconds", f"{MIGRATION_SECONDS:g}"]
+        with start(platform, [cluster], folder / "simulator", options=seconds) as it:
             play = Play(folder, it, balance_lock_wait=60, balance_plan_path=str(folder / "plan.json"))
             play.finish("--check")
             planned = len(json.loads((folder / "plan.json").read_text())["migrations"])
             process = play.begin()
-            came = wait_until(
-                lambda: moment_came(it, MOMENTS[moment], planned, process.pid), process
-            )
+            came = wait_until(lambda: moment_came(it, moment.share, planned, process.pid), process)
+            time.sleep(moment.seconds)
             at_kill = counted(it.state())
             left = kill(process, victim)
             runs = 0
@@ -93,12 +133,13 @@ def tried(platform: Platform, victim: str, moment: str, size: str, seed: int) ->
             twice, unknown = doubled(state), done - known(it, play)
             remembered = len(play.remembered())
     print(
-        f"{platform:<8} {victim:<10} {moment:<16} {planned:7}"
+        f"{platform:<9} {victim:<10} {moment.name:<16} {planned:7}"
         f"   {'/'.join(map(str, at_kill)):>8} {'/'.join(map(str, counted(state))):>8}"
         f" {runs:5} {remembered:10} {len(unknown):8} {len(twice):6}{'' if came else '   it had ended'}",
         flush=True,
     )
-    return not twice and not unknown
+    # As many as an undisturbed run takes: nothing was planned anew because of the kill.
+    return not twice and not unknown and len(state["migrations"]) == planned
 
 
 def main() -> int:
@@ -108,16 +149,15 @@ def main() -> int:
     parser.add_argument("--platform", action="append", choices=PLATFORMS)
     parser.add_argument("--victim", action="append", choices=VICTIMS)
     parser.add_argument("--moment", action="append", choices=list(MOMENTS))
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="moments on each platform")
     parser.add_argument("--size", default="6x60", metavar="HOSTSxGUESTS")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
-    print("                                      begun/under way/done                        not known")
-    print("platform victim     moment           planned   at kill  at end  runs remembered to facts   twice")
+    print("                                       begun/under way/done                        not known")
+    print("platform  victim     moment           planned   at kill  at end  runs remembered to facts   twice")
     good = [
-        tried(platform, victim, moment, arguments.size, arguments.seed)
-        for platform in arguments.platform or PLATFORMS
-        for victim in arguments.victim or VICTIMS
-        for moment in arguments.moment or MOMENTS
+        tried(platform, victim, moment, arguments.size, arguments.seed + number * bool(arguments.random))
+        for number, (platform, victim, moment) in enumerate(chosen(arguments))
     ]
     print(f"{sum(good)} of {len(good)} as they should be")
     return 0 if all(good) else 1
