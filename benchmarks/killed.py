@@ -46,8 +46,8 @@ MIGRATION_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Moment:
-    """When the kill comes: so many seconds after this share of all migrations is done and any is begun, or, with
-    a share below 0, after the module runs.
+    """When the kill comes: so many seconds after this share of all migrations is done and any is begun; with
+    a share below 0, after the module has started.
     """
 
     name: str
