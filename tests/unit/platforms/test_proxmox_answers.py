@@ -569,16 +569,6 @@ def test_sending_disks_to_a_storage_by_name_takes_two_more_privileges(
         rights.demand_migrating("100", ["zfs"])
 
 
-def test_stopping_and_power_have_privileges_of_their_own() -> None:
-    rights = Privileges({"/": {"VM.Migrate": 1}, "/nodes/pve1": {"Sys.Modify": 1, "Sys.PowerMgmt": 1}})
-    rights.demand_stopping("pve1")
-    rights.demand_node_power("pve1")
-    with pytest.raises(errors.PermissionMissing, match=r"Sys\.Modify on /nodes/pve2"):
-        rights.demand_stopping("pve2")
-    with pytest.raises(errors.PermissionMissing, match=r"VM\.PowerMgmt on /vms/100"):
-        rights.demand_power("100")
-
-
 def test_the_right_to_migrate_comes_from_the_guest_or_from_above() -> None:
     rights = Privileges(answer(**{"/vms/100": {"VM.Audit": 1}}))
     rights.demand_migrating("101")

@@ -59,20 +59,6 @@ class Privileges:
         for storage in sorted(storages):
             self._demand(f"/storage/{storage}", "Datastore.AllocateSpace")
 
-    def demand_stopping(self, node: str) -> None:
-        """Raises PermissionMissing where tasks of others on this node can't be stopped: the migration of a
-        guest under HA is root's.
-        """
-        self._demand(f"/nodes/{node}", "Sys.Modify")
-
-    def demand_power(self, guest: str) -> None:
-        """Raises PermissionMissing where the guest can't be shut down."""
-        self._demand(f"/vms/{guest}", "VM.PowerMgmt")
-
-    def demand_node_power(self, node: str) -> None:
-        """Raises PermissionMissing where the node can't be shut down or started again."""
-        self._demand(f"/nodes/{node}", "Sys.PowerMgmt")
-
     def _below(self, path: str) -> list[str]:
         return sorted(below for below in self._paths if below.startswith(f"{path}/"))
 
