@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -127,15 +127,17 @@ def gone(pids: list[int]) -> None:
         time.sleep(0.05)
 
 
-def doubled(state: dict[str, Any]) -> list[str]:
-    """Guests that arrived more than once, or that two migrations had hold of at the same time."""
+def doubled(state: dict[str, Any], planned: Mapping[str, int]) -> list[str]:
+    """Guests that arrived more often than planned (once, where `planned` does not name them), or that two
+    migrations had hold of at the same time.
+    """
     moves: dict[str, list[dict[str, Any]]] = {}
     for move in sorted(state["migrations"], key=lambda move: move["started"]):
         moves.setdefault(move["guest"], []).append(move)
     return [
         guest
         for guest, own in moves.items()
-        if sum(move["state"] == "done" for move in own) > 1
+        if sum(move["state"] == "done" for move in own) > planned.get(guest, 1)
         or any(
             one["ended"] is None or one["ended"] > other["started"]
             for one, other in pairwise(own)

@@ -118,5 +118,5 @@ def test_the_role_plans_again(cluster: Path, tmp_path: Path) -> None:
         state = simulator.state()
     assert "the plan is stale" in said
     assert "changed=0 " in said
-    assert doubled(state) == []
+    assert doubled(state, {}) == []
     assert sorted(move["guest"] for move in state["migrations"]) == sorted(guests_of(plan))

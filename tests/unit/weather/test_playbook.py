@@ -35,7 +35,7 @@ def test_a_killed_playbook_is_run_again(platform: Platform, victim: str, tmp_pat
         if victim == "everything":
             assert "changed=0 " in play.finish(), "it finds something to do again and again"
         state = simulator.state()
-    assert doubled(state) == []
+    assert doubled(state, {}) == []
     assert {move["state"] for move in state["migrations"]} == {"done"}
     moved = {move["guest"] for move in state["migrations"]}
     assert begun <= moved
