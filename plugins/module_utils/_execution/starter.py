@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from .._model.outcome import MovedAlong
 from .._model.plan import Migration
-from .._platforms.errors import PlatformError, SessionLost, UnexpectedAnswer, Unreachable
+from .._platforms.errors import PlatformError, SessionLost, StartRefused, UnexpectedAnswer, Unreachable
 from .._platforms.protocol import ClusterNow, Objection, Platform
 from .clock import Clock
 from .conflicts import Conflicts
@@ -215,6 +215,9 @@ class Starter:
             self._attempts[migration.step] = self._attempts.get(migration.step, 0) + 1
             if self._attempts[migration.step] >= START_ATTEMPTS:
                 self._ledger.end_pending(migration, "failed", str(error))
+        except StartRefused as refused:
+            # What the check did not see is an objection all the same.
+            self._heed(migration, Objection(refused.objection, refused.passing))
         except PlatformError as error:
             if not self._has_changed(migration):
                 self._ledger.end_pending(migration, "failed", str(error))

@@ -48,5 +48,20 @@ class Refused(PlatformError):
     """The platform refused or failed one call for a reason of its own."""
 
 
+class StartRefused(Refused):
+    """The platform objects to a migration that it was asked to start, and has begun nothing. A `passing`
+    objection may be over in a moment: it is no lasting fact of this guest and this host.
+    """
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", passing: bool = False) -> None:
+        self.passing = passing
+        super().__init__(what, where=where, hint=hint)
+
+    @property
+    def objection(self) -> str:
+        """What the platform says, and what to do about it."""
+        return f"{self.what}. {self.hint}" if self.hint else self.what
+
+
 class UnexpectedAnswer(PlatformError):
     """The platform answered in a way that this adapter does not know."""

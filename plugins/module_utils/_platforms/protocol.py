@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 from .._model.outcome import MovedAlong
 from .._model.snapshot import Snapshot
+from .errors import StartRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,11 @@ def all_of(objections: Iterable[Objection]) -> Objection | None:
     return Objection(why, passing=all(objection.passing for objection in found))
 
 
+def refused_start(request: MigrationRequest, objection: Objection) -> StartRefused:
+    """The error of a start to which the check objects."""
+    return StartRefused(objection.why, where=f"guest {request.guest}", passing=objection.passing)
+
+
 class Platform(Protocol):
     """One cluster of one hypervisor."""
 
@@ -136,7 +142,9 @@ class Platform(Protocol):
         """
 
     def start(self, request: MigrationRequest) -> str:
-        """Start a migration; gives the platform's name of the task, which `poll` and `cancel` take."""
+        """Start a migration; returns the platform's name of the task, which `poll` and `cancel` take. Raises
+        StartRefused where the platform, or its check, clearly objects to this guest going to this host.
+        """
 
     def find(self, request: MigrationRequest) -> str | None:
         """The task of a migration of this guest that is under way, whoever started it; None when there is

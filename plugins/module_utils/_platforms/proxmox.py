@@ -25,6 +25,7 @@ from ._proxmox.cluster import Membership, Resources
 from ._proxmox.cluster_facts import replicas
 from ._proxmox.connection import ProxmoxConnection
 from ._proxmox.following import Follower
+from ._proxmox.gaps import ONE_CALL
 from ._proxmox.guests import id_of
 from ._proxmox.ha import NodeStates
 from ._proxmox.hosts import status_of
@@ -35,8 +36,16 @@ from ._proxmox.reading import read_snapshot
 from ._proxmox.session import Session
 from ._proxmox.starting import can_receive_conntrack, start, under_way
 from ._proxmox.storages import Storage, storages
-from .errors import NotFound, Refused
-from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Objection, all_of
+from .errors import NotFound
+from .protocol import (
+    Capacities,
+    ClusterNow,
+    MigrationRequest,
+    MigrationState,
+    Objection,
+    all_of,
+    refused_start,
+)
 
 # Proxmox VE's default of max_workers in the datacenter's options.
 DEFAULT_WORKERS = 4
@@ -77,7 +86,7 @@ class ProxmoxPlatform:
         self._bridges = Bridges(self._session, monotonic)
         self._monotonic = monotonic
         self._seen: tuple[float, Resources, NodeStates] | None = None
-        self._replicas: tuple[float, Mapping[str, frozenset[str]]] | None = None
+        self._replicas: tuple[float, Mapping[str, frozenset[str]] | None] | None = None
         self._conntrack: dict[str, bool] = {}
         self._storages: Mapping[str, Storage] | None = None
         self._privileges: Privileges | None = None
@@ -122,7 +131,7 @@ class ProxmoxPlatform:
             request, self._preconditions(request)
         )
         if found.objection is not None:
-            raise Refused(found.objection.why, where=f"guest {request.guest}")
+            raise refused_start(request, found.objection)
         self._demand_storages(request, found)
         entry = self._entry(request.guest)
         conntrack = (
@@ -254,12 +263,18 @@ class ProxmoxPlatform:
             self._seen = self._monotonic(), resources, NodeStates.read(self._session)
         return self._seen
 
-    def _known_replicas(self) -> Mapping[str, frozenset[str]]:
-        """Where guests are replicated to."""
+    def _known_replicas(self) -> Mapping[str, frozenset[str]] | None:
+        """Where guests are replicated to; None where the list can't be read: the node itself then refuses a
+        start to elsewhere.
+        """
         now = self._monotonic()
         if self._replicas is None or now - self._replicas[0] > REPLICAS_SECONDS:
             path = "cluster/replication"
-            self._replicas = now, replicas(rows(self._session.get(path), path))
+            try:
+                found = replicas(rows(self._session.get(path), path))
+            except ONE_CALL:
+                found = None
+            self._replicas = now, found
         return self._replicas[1]
 
     def _known_storages(self) -> Mapping[str, Storage]:

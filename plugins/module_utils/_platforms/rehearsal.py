@@ -28,6 +28,7 @@ from .protocol import (
     MigrationRequest,
     MigrationState,
     Objection,
+    refused_start,
 )
 
 # Blockers that are states, which pass.
@@ -88,7 +89,7 @@ class RehearsalPlatform:
             snapshot = self._own()
             objection = _objection(snapshot, request)
             if objection is not None:
-                raise Refused(objection.why, where=f"guest {request.guest}")
+                raise refused_start(request, objection)
             goes = {request.guest: request.target}
             self._store(moved(snapshot, goes, {request.guest: request.storage}))
         return _task(request.guest, request.target)

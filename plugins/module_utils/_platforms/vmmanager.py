@@ -27,7 +27,14 @@ from ._vmmanager.refusals import Unanswered
 from ._vmmanager.session import Session
 from ._vmmanager.starting import CONSUL, start, under_way
 from .errors import NotFound, Refused
-from .protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Objection
+from .protocol import (
+    Capacities,
+    ClusterNow,
+    MigrationRequest,
+    MigrationState,
+    Objection,
+    refused_start,
+)
 
 # How long a list of all disks counts as present, and how often a task is looked for that may not be listed.
 DISKS_SECONDS = 60.0
@@ -102,7 +109,7 @@ class VMManagerPlatform:
     def start(self, request: MigrationRequest) -> str:
         found = self._checked.pop(_key(request), None) or self._preconditions(request)
         if found.objection is not None:
-            raise Refused(found.objection.why, where=f"guest {request.guest}")
+            raise refused_start(request, found.objection)
         try:
             task = start(self._session, self._lists, request.guest, found.body, found.newest)
         except Unanswered:

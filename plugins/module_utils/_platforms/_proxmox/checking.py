@@ -53,7 +53,9 @@ class Preconditions:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What a check knows of the cluster: the states of nodes by name, where guests are replicated to."""
+    """What a check knows of the cluster: the states of nodes by name, where guests are replicated to (None
+    when it is not known).
+    """
 
     session: Session
     connection: ProxmoxConnection
@@ -61,7 +63,7 @@ class Cluster:
     ha: NodeStates
     storages: Mapping[str, Storage]
     bridges: Bridges
-    replicas: Callable[[], Mapping[str, frozenset[str]]]
+    replicas: Callable[[], Mapping[str, frozenset[str]] | None]
 
 
 def preconditions(cluster: Cluster, request: MigrationRequest, entry: Row) -> Preconditions:
@@ -161,7 +163,8 @@ def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Find
     findings.partners = _texts(answer.get("dependent-ha-resources"))
     findings.conntrack = running and flag(answer.get("has-dbus-vmstate"))
     findings.objections += _about_devices(answer, running=running)
-    replicas = cluster.replicas().get(request.guest) if running else None
+    known = cluster.replicas() if running else {}
+    replicas = (known or {}).get(request.guest)
     if replicas and request.target not in replicas:
         findings.object_to(
             f"it is replicated, and a running guest is migrated only to where its replicas are"
@@ -171,7 +174,7 @@ def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Find
         answer.get("local_disks"),
         findings,
         running=running,
-        replicated=bool(replicas) and request.target in (replicas or ()),
+        replicated=None if known is None else request.target in (replicas or ()),
     )
     local = findings.local_storages | findings.carried
     findings.objections += _not_allowed(

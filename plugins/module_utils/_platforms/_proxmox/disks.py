@@ -31,14 +31,14 @@ class Findings:
         self.objections.append(Objection(why))
 
 
-def judge_disks(listed: object, findings: Findings, *, running: bool, replicated: bool) -> None:
-    """`replicated`: a replication job of the guest goes to the target."""
+def judge_disks(listed: object, findings: Findings, *, running: bool, replicated: bool | None) -> None:
+    """`replicated`: a replication job of the guest goes to the target; None when it is not known."""
     for disk in listed if isinstance(listed, list) else ():
         if isinstance(disk, Mapping):
             _judge(disk, findings, running=running, replicated=replicated)
 
 
-def _judge(disk: Row, findings: Findings, *, running: bool, replicated: bool) -> None:
+def _judge(disk: Row, findings: Findings, *, running: bool, replicated: bool | None) -> None:
     volume = str(disk.get("volid"))
     if flag(disk.get("shared")):
         return
@@ -55,10 +55,13 @@ def _judge(disk: Row, findings: Findings, *, running: bool, replicated: bool) ->
     snapshots = disk.get("referenced_in_snapshot")
     if running and snapshots and not (replicated or cloudinit or flag(disk.get("is_vmstate"))):
         names = ", ".join(sorted(map(str, snapshots))) if isinstance(snapshots, Mapping) else "some"
-        findings.object_to(
+        why = (
             f"the local disk {volume} has snapshots ({names}), with which it is not copied while the guest"
             " runs: delete them, or replicate the disk to the target"
         )
+        if replicated is None:
+            why += " (whether it is replicated there could not be read)"
+        findings.objections.append(Objection(why, passing=replicated is None))
 
 
 def _goes_along_unasked(disk: Row, *, cloudinit: bool) -> bool:

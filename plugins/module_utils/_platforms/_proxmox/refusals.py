@@ -14,6 +14,7 @@ from ..errors import (
     PermissionMissing,
     PlatformError,
     Refused,
+    StartRefused,
     UnexpectedAnswer,
     Unreachable,
 )
@@ -27,6 +28,19 @@ _FILE_SYSTEM = re.compile(r"ipcc_send_rec|pmxcfs|Transport endpoint is not conne
 
 _PERMISSION = re.compile(r"Permission check failed \((?P<path>/[^,]*), (?P<privilege>[^)]+)\)")
 _GONE = re.compile(r"Configuration file .* does not exist|no such cluster node|no such task")
+
+
+# What a node says at once to a request for a migration that it will not begin, and of that what may be over
+# in a moment.
+_OBJECTS = re.compile(
+    r"not a replication target|storage '[^']*' (is not available|is disabled|does not support)"
+    r"|content type '[^']*' is not available|not allowed on storage"
+)
+_PASSES = re.compile(r"is locked|can't lock file|got timeout|node offline")
+
+
+class BadParameter(Refused):
+    """A parameter is not valid, or not for this guest (400)."""
 
 
 class NodeSilent(Unreachable):
@@ -64,7 +78,17 @@ def refusal(status: int, reason: str, errors: object, call: str) -> PlatformErro
     text = f"{text.rstrip('.')}: {details}" if details else text
     if _GONE.search(text):
         return NotFound(text, where=call)
-    return Refused(text, where=call)
+    return BadParameter(text, where=call) if status == 400 else Refused(text, where=call)
+
+
+def refused_start(refused: Refused) -> Refused:
+    """The error for a start that was refused: StartRefused where the node objects to the migration, the given
+    error where it merely failed.
+    """
+    passing = _PASSES.search(refused.what) is not None
+    if passing or isinstance(refused, BadParameter) or _OBJECTS.search(refused.what):
+        return StartRefused(refused.what, where=refused.where, passing=passing)
+    return refused
 
 
 def _forbidden(text: str, call: str) -> PermissionMissing:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer
 from ..protocol import MigrationRequest
 from .answers import Row, Upid, flag, row, rows
@@ -12,7 +14,7 @@ from .checking import Preconditions, sent_elsewhere
 from .connection import ProxmoxConnection
 from .guests import id_of, path_of, power_of
 from .ha import BUSY
-from .refusals import NodeSilent, Unanswered
+from .refusals import NodeSilent, Unanswered, refused_start
 from .session import Session
 
 MIGRATIONS = frozenset({"qmigrate", "vzmigrate"})
@@ -32,13 +34,13 @@ def start(
     path = f"{path_of(entry)}/migrate"
     parameters = _parameters(connection, request, entry, found, conntrack=conntrack)
     try:
-        return _upid(session.post(path, parameters), path)
+        return _asked(session, path, parameters)
     except Unanswered as unanswered:
         try:
             task = newest_task(session, request, active=not _arrived(session, request))
         except PlatformError:
             raise unanswered from None
-    return task or _upid(session.post(path, parameters), path)
+    return task or _asked(session, path, parameters)
 
 
 def under_way(session: Session, request: MigrationRequest, entry: Row) -> str | None:
@@ -118,6 +120,13 @@ def _parameters(
 def _arrived(session: Session, request: MigrationRequest) -> bool:
     entries = rows(session.get("cluster/resources", type="vm"), "cluster/resources")
     return any(id_of(entry) == request.guest and entry.get("node") == request.target for entry in entries)
+
+
+def _asked(session: Session, path: str, parameters: Mapping[str, object]) -> str:
+    try:
+        return _upid(session.post(path, parameters), path)
+    except Refused as refused:
+        raise refused_start(refused) from None
 
 
 def _upid(answer: object, path: str) -> str:

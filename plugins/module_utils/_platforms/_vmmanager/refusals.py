@@ -5,13 +5,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from ..errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer, Unreachable
+from ..errors import (
+    NotFound,
+    PermissionMissing,
+    PlatformError,
+    Refused,
+    StartRefused,
+    UnexpectedAnswer,
+    Unreachable,
+)
 
 # Of functions that are closed to the outside, and of those that the account's role does not allow.
 CLOSED = 3001
 ADMIN = "@admin"
+
+
+# What may be over in a moment: the codes of VMmanager are not public, its words are.
+_PASSES = re.compile(r"\b(lock|locked|busy|task|tasks|progress)\b", re.IGNORECASE)
+
+
+class Denied(Refused):
+    """The platform does not do what it is asked, and says why with a code of its own."""
 
 
 class Unanswered(Unreachable):
@@ -38,7 +55,13 @@ def refusal(status: int, error: object, call: str) -> PlatformError:
         return permission_missing(text, call)
     if status == 404:
         return NotFound(text, where=call)
-    return Refused(text, where=call)
+    return Refused(text, where=call) if code is None or status >= 500 else Denied(text, where=call)
+
+
+def refused_start(denied: Denied) -> StartRefused:
+    """The error for a start that was refused."""
+    passing = _PASSES.search(denied.what) is not None
+    return StartRefused(denied.what, where=denied.where, passing=passing)
 
 
 def permission_missing(text: str, call: str) -> PermissionMissing:

@@ -10,7 +10,7 @@ from .answers import Row, reference, row
 from .history import History
 from .lists import Lists
 from .looking import TASKS
-from .refusals import Asleep, Unanswered
+from .refusals import Asleep, Denied, Unanswered, refused_start
 from .session import WAKING_ATTEMPTS, Session
 
 # A task is named by its consul id, which the start gives, or by its own number where that is all we know.
@@ -30,6 +30,8 @@ def start(session: Session, lists: Lists, guest: str, body: Row, newest: int) ->
         attempt += 1
         try:
             return _named(session.post(path, body), path)
+        except Denied as denied:
+            raise refused_start(denied) from None
         except Unanswered as unanswered:
             try:
                 task = History.read(session, guest).migration_since(newest)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element
 
 from ..errors import AuthenticationFailed, NotFound, PermissionMissing, PlatformError, Refused, SessionLost
+from .library import vim
 from .values import find, text, type_of
 
 
@@ -25,6 +26,29 @@ class Unsupported(Refused):
 
 class InvalidArgument(Refused):
     """The server does not accept an argument."""
+
+
+class Fault(Refused):
+    """The server refused a call with the fault of that `name`."""
+
+    def __init__(self, name: str, message: str, *, where: str) -> None:
+        self.name = name
+        super().__init__(described(name, message), where=where)
+
+    @property
+    def objects(self) -> bool:
+        """Whether the server objects to what it was asked to do, and has not merely failed to do it."""
+        return getattr(vim.fault, self.name, None) is not None
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is no lasting fact of the VM and the host."""
+        return self.name in _PASSING
+
+    @property
+    def way_out(self) -> str:
+        """What to do about it; empty where the server's own words must do."""
+        return _WAYS_OUT.get(self.name, "")
 
 
 def error_of(fault: Element | None, message: str, where: str) -> PlatformError:
@@ -47,7 +71,7 @@ def error_of(fault: Element | None, message: str, where: str) -> PlatformError:
     if name in ("InvalidArgument", "InvalidRequest"):
         field = text(fault, "invalidProperty")
         return InvalidArgument(f"{described(name, message)}{f': {field}' if field else ''}", where=where)
-    return Refused(described(name, message), where=where)
+    return Fault(name, message, where=where)
 
 
 class Lacking(PermissionMissing):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Refused, Unreachable
+from ..errors import Refused, StartRefused, Unreachable
 from ..protocol import MigrationRequest
 from .collector import Found, properties, retrieve, step
-from .faults import Gone
+from .faults import Fault, Gone
 from .https import AnswerLost
 from .library import vim
 from .recent import TASK_PATHS, is_active, is_move
@@ -27,6 +27,10 @@ def start(session: Session, request: MigrationRequest, spec: Any) -> str:
         )
     except AnswerLost as lost:
         return _adopted(session, request, lost)
+    except Fault as fault:
+        if not fault.objects:
+            raise
+        raise StartRefused(fault.what, where=fault.where, hint=fault.way_out, passing=fault.passes) from None
     return text(returned(response)) or ""
 
 
