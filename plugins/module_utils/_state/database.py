@@ -16,10 +16,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._model.urls import Url
-from .engines import engine_for, reading
+from .engines import READS, WATCH, engine_for, reading
 from .errors import StateBusy, StateError, StateUnavailable
 from .library import require, sa
 from .migrations import is_newest, upgrade
+from .watch import Watch, machine_watch
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -107,14 +108,14 @@ class Database:
         return StateUnavailable(said[0] if said else type(error.orig).__name__, where=self._where)
 
 
-def open_database(url: str, retry: Retry | None = None) -> Database:
+def open_database(url: str, retry: Retry | None = None, watch: Watch | None = None) -> Database:
     """Open the database at `sqlite:///PATH` or `postgresql+psycopg://USER@HOST/NAME`; missing tables, and on
     SQLite the file and its folders, are made. `sqlite://` alone is kept in memory and forgotten.
 
     Raises StateLibraryMissing, StateUnavailable, StateTooNew, and StateError for a URL that is none of these.
     """
     require()
-    engine, address = engine_for(url)
+    engine, address = engine_for(url, watch or machine_watch())
     return Database(engine, address, retry or Retry())
 
 
@@ -122,7 +123,8 @@ def clock(connection: Connection) -> Any:
     """As a column: seconds since 1970 on the clock that all who share the database share."""
     if connection.dialect.name == "postgresql":
         return sa.literal_column("CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)")
-    return sa.literal_column("(julianday('now') - 2440587.5) * 86400.0")
+    options = connection.get_execution_options()
+    return sa.literal(options[WATCH].read(connection, note=not options.get(READS)))
 
 
 def now(connection: Connection) -> float:

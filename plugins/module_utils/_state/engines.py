@@ -15,6 +15,7 @@ from .errors import StateError, StateLibraryMissing, StateUnavailable
 from .library import sa
 from .turnstile import Turnstile
 from .urls import SQLITE
+from .watch import Watch
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -29,16 +30,18 @@ _POSTGRESQL = ("postgresql", _PSYCOPG)
 _TURN = "evenkeel_turn"
 READS = "evenkeel_reads"
 """The execution option of a transaction that only reads."""
+WATCH = "evenkeel_watch"
+"""The execution option with the clocks of this machine."""
 
 
-def engine_for(text: str) -> tuple[Engine, Url]:
+def engine_for(text: str, watch: Watch) -> tuple[Engine, Url]:
     """The engine, and its URL. Nothing is connected yet; on SQLite the file is made.
 
     Raises StateError for a URL that is of no use, StateLibraryMissing, and StateUnavailable for a file that
     can't be made.
     """
     url = _parsed(text)
-    engine = _sqlite(url) if url.scheme in SQLITE else _postgresql(url)
+    engine = _sqlite(url, watch) if url.scheme in SQLITE else _postgresql(url)
     return engine, url
 
 
@@ -75,7 +78,7 @@ def _unsupported(scheme: str) -> StateError:
     )
 
 
-def _sqlite(url: Url) -> Engine:
+def _sqlite(url: Url, watch: Watch) -> Engine:
     path = None
     if url.path not in ("", ":memory:"):
         path = Path(url.path).expanduser()
@@ -90,7 +93,9 @@ def _sqlite(url: Url) -> Engine:
                 hint="Name another place, such as sqlite:////var/lib/evenkeel/state.db",
             ) from None
     address = sa.URL.create(url.scheme, database=None if path is None else str(path), query=url.options)
-    engine: Engine = sa.create_engine(address, connect_args={"timeout": _SQLITE_PATIENCE_SECONDS})
+    engine: Engine = sa.create_engine(
+        address, connect_args={"timeout": _SQLITE_PATIENCE_SECONDS}, execution_options={WATCH: watch}
+    )
     sa.event.listen(engine, "connect", _sqlite_connected)
     turns = None if path is None else Turnstile(path, _TURN_PATIENCE_SECONDS)
     sa.event.listen(engine, "begin", partial(_sqlite_begun, turns))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TRIED: frozenset[Result] = frozenset({"migrated", "failed", "cancelled", "refused"})
 # Longer than any cool-down can be.
 _KEEP_SECONDS = 400 * 86_400
-# SQLite's clock has whole milliseconds only.
+# The clocks of two processes are read one after the other, and by each as far as it sees what was noted.
 _TICK_SECONDS = 0.001
 
 

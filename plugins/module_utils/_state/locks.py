@@ -197,7 +197,7 @@ def holder(database: Database, cluster: str) -> Holding | None:
         over = found.is_over(now(connection), this_process().place, time.monotonic())
         return None if over else found
 
-    return database.transaction(look)
+    return database.read(look)
 
 
 def _holding(connection: Connection, cluster: str) -> Holding | None:

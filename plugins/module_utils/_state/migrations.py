@@ -139,6 +139,13 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE migration_history ADD COLUMN recorded_at DOUBLE PRECISION",),
     ("CREATE INDEX capacity_lease_name ON capacity_lease (name)",),
     ("ALTER TABLE cluster_lock ADD COLUMN alive_until DOUBLE PRECISION",),
+    (
+        """CREATE TABLE state_clock (
+            boot TEXT NOT NULL PRIMARY KEY,
+            steady DOUBLE PRECISION NOT NULL,
+            moment DOUBLE PRECISION NOT NULL
+        )""",
+    ),
 )
 
 

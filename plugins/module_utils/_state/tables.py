@@ -22,6 +22,7 @@ HOLDS: Any = None
 HOLD_COUNTS: Any = None
 SERVICE_REQUESTS: Any = None
 SERVICE_DELIVERIES: Any = None
+CLOCK: Any = None
 
 if sa is not None:
     METADATA = sa.MetaData()
@@ -172,4 +173,14 @@ if sa is not None:
         sa.Column("error", sa.Text),
         sa.Column("ended_at", sa.Double),
         sa.Column("desk", sa.Text),
+    )
+
+    # At most one row, on SQLite: a moment of the database's clock, and what the steady clock of that boot of
+    # the machine said then.
+    CLOCK = sa.Table(
+        "state_clock",
+        METADATA,
+        sa.Column("boot", sa.Text, primary_key=True),
+        sa.Column("steady", sa.Double, nullable=False),
+        sa.Column("moment", sa.Double, nullable=False),
     )

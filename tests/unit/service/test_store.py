@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner impo
     process,
     this_process,
 )
+from ansible_collections.evenkeel.cluster.tests.support.set_clock import Machine
 
 WORK = Work(running=3)
 PLAIN = Budget(tries=2, first_seconds=50, most_seconds=50)
@@ -192,6 +194,29 @@ def test_what_is_elsewhere_shows_signs_of_life(database: Database) -> None:
     pass_time(database, 10)
     found = one(database, this_process())
     assert (found.error and found.error["type"], found.tries) == ("TookTooLong", 1)
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_clock_that_is_set_takes_no_task_from_who_works_on_it(tmp_path: Path, jump: float) -> None:
+    machine = Machine()
+    far = Owner(host="far", pid=1, born="1", place="another boot", token="t")
+    with machine.database(tmp_path) as database:
+        take(database, asked(), Terms(origin="http", receivers=("ci",)))
+        task = one(database, far)
+        begin(database, "a", claim_of(task), far)
+        machine.wall += jump
+        for _time in range(4):
+            machine.passes(40)
+            assert hand_on(database, this_process(), WORK) == []
+            keep(database, far, WORK)
+        assert complete(database, "a", claim_of(task), {})[1]
+        # Who calls back is not called back by a second one meanwhile, and a pause has an end.
+        [delivery] = take_due(database, far, "callback", "ci", 4, 40)
+        machine.wall += jump
+        assert take_due(database, this_process(), "callback", "ci", 4, 40) == []
+        undelivered(database, delivery, "no answer", Budget(tries=5, first_seconds=100, most_seconds=100))
+        machine.passes(210)
+        assert [one.id for one in take_due(database, far, "callback", "ci", 4, 40)] == [delivery.id]
 
 
 def test_a_playbook_that_never_begins_ends_as_a_failure(database: Database) -> None:
