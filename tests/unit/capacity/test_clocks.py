@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Leases while somebody sets the clock of the machine: nothing is granted twice, and nothing kept for ever."""
+"""Leases while somebody sets the clock of the machine: nothing is granted twice, nothing is kept for ever."""
 
 from __future__ import annotations
 
