@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement import Placement
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import (
     PlanningError,
     UnsafePlan,
@@ -302,6 +304,8 @@ def test_the_spread_before_and_after_is_between_the_fullest_and_the_emptiest_hos
         ([{"size": 1, "datastore": "own"}, {"size": 1}], ["own", "san"]),
         ([{"size": 49}, {"size": 2}], ["san", "own"]),
         ([{"size": 2}, {"size": 49}], ["own", "san"]),
+        # What one of them asks for by name is taken before the others choose.
+        ([{"size": 10}, {"size": 45, "datastore": "san"}], ["own", "san"]),
         ([{"size": 1, "shared": False}, {"size": 1, "class": "ssd"}], ["own", "own"]),
         ([], []),
     ],
@@ -324,6 +328,25 @@ def test_a_busy_datastore_is_as_bad_as_one_that_is_half_full(load: int, chosen: 
     (one,) = answer(
         {"hosts": {"h1": {"datastores": stores}}}, {"name": "n", "disks": [{"size": 1}]}
     ).placements
+    assert [disk.datastore for disk in one.disks] == [chosen]
+
+
+@pytest.mark.parametrize(("free", "chosen"), [(62, "one"), (63, "two")])
+def test_where_nobody_reports_how_busy_datastores_are_they_are_as_busy_as_their_guests(
+    free: int, chosen: str
+) -> None:
+    """One has half of the first guest's 20, a quarter of what the busiest has: 12.5 points, and is 26 % full."""
+    stores = {
+        name: {"shared": True, "capacity": 100 * GIB, "free": size * GIB}
+        for name, size in (("one", 75), ("two", free), ("busy", 10))
+    }
+    disks = {name: {"datastore": name, "size": GIB} for name in stores}
+    guests = {
+        "a": {"host": "h1", "io": 20, "disks": [disks["one"], disks["busy"]]},
+        "b": {"host": "h1", "io": 30, "disks": [disks["busy"]]},
+    }
+    short = {"hosts": {"h1": {"datastores": stores}}, "guests": guests}
+    (one,) = answer(short, {"name": "n", "disks": [{"size": 1}]}).placements
     assert [disk.datastore for disk in one.disks] == [chosen]
 
 
@@ -509,12 +532,100 @@ def test_metrics_that_new_guests_do_not_have_level_nothing() -> None:
     assert (found.status, found.spread_before, found.spread_after) == ("placed", {}, {})
 
 
+@pytest.mark.parametrize(("less", "fits"), [(0, True), (1, False)])
+def test_a_disk_needs_every_byte_of_its_size(less: int, fits: bool) -> None:
+    stores = {"own": {"shared": False, "capacity": 100 * GIB, "free": 30 * GIB - less}}
+    found = answer({"hosts": {"h1": {"datastores": stores}}}, {"name": "n", "disks": [{"size": 30}]})
+    assert (found.status == "placed") is fits
+
+
+def test_asking_how_far_wishes_are_from_holding_changes_nothing() -> None:
+    rules = [{"by": "name_prefix", "kind": "anti_affinity", "strict": False}]
+    short = {"hosts": {"h1": {}, "h2": {}}, "guests": {"web1": {"host": "h1"}}}
+    room = room_of(short, {"name": "web2"}, policy={"rules": rules})
+    before = everything(room)
+    for _time in range(2):
+        assert room.wishes(0, 0) > room.wishes(0, 1) == 0
+        assert everything(room) == before
+
+
+def test_facts_of_a_host_stand_in_place_of_what_the_platform_reports() -> None:
+    short = {"hosts": {"h1": {"max_guests": 2}, "h2": {"max_guests": 2}}}
+    facts = [{"hosts": {"names": ["h1"]}, "max_guests": 1}, {"hosts": {"names": ["h2"]}, "pool": "gold"}]
+    for many, fits in ((3, True), (4, False)):
+        assert (answer(short, {"name": "n", "count": many}, hosts=facts).status == "placed") is fits
+
+
+def test_what_would_fit_is_said_of_a_guest_that_uses_no_cores() -> None:
+    wanted = {"name": "n", "cpu": 2, "memory": 200, "used": {"cpu": 0, "memory": 200}}
+    found = answer({"hosts": {"h1": {"memory": 100}}}, wanted, policy={"limits": {"memory": 90}})
+    assert "What would fit: with 2 cores at most 90.0 GiB of memory (h1)" in found.says
+
+
 @pytest.mark.parametrize("many", [10, 11, 13])
 def test_of_many_without_a_place_ten_are_named(many: int) -> None:
     found = answer({"hosts": {"h1": {"memory": 1}}}, {"name": "n", "count": many})
     assert sum("0 of 1 host fit" in line for line in found.says) == 10
     rest = [line for line in found.says if "more without a place" in line]
     assert rest == ([] if many == 10 else [f"and {many - 10} more without a place"])
+
+
+@pytest.mark.parametrize(("many", "more"), [(10, ""), (11, " …")])
+def test_of_many_that_fit_together_ten_are_named(many: int, more: str) -> None:
+    short = {"hosts": {"h1": {"max_guests": many}}}
+    found = answer(short, {"name": "n##", "count": many + 1}, all_or_nothing=False)
+    names = ", ".join(f"n{number:02}" for number in range(1, 11))
+    assert f"{many} of {many + 1} fit together: {names}{more}" in found.says
+
+
+def test_three_sizes_that_would_fit_are_said() -> None:
+    vms = [{"name": f"n{cores}", "cpu": cores, "memory": 200} for cores in (1, 2, 3, 4)]
+    found = answer({"hosts": {"h1": {"memory": 100}}}, *vms, all_or_nothing=False)
+    said = [line.partition(" cores ")[0] for line in found.says if line.startswith("What would fit")]
+    assert said == [f"What would fit: with {cores}" for cores in (1, 2, 3)]
+
+
+def test_a_cluster_that_refuses_the_request_is_told_with_nothing_done() -> None:
+    named = [
+        replace(cluster({"hosts": {"h1": values}}), cluster=ClusterRef(id=name, name=name))
+        for name, values in (("one", {}), ("two", {"pool": "gold"}))
+    ]
+    found = place(named, asked({"vms": [{"name": "n", "count": 2, "pool": "gold"}]}))
+    assert found.cluster.id == "two"
+    taken, refused = found.clusters
+    assert (taken.cluster.id, taken.placed, taken.wanted, taken.migrations) == ("two", 2, 2, 0)
+    assert (refused.cluster.id, refused.placed, refused.wanted, refused.migrations) == ("one", 0, 2, 0)
+
+
+def test_a_guest_under_way_of_which_nothing_is_measured_weighs_nothing() -> None:
+    hosts = {"h1": {"cpu": 10, "io": 10}, "h2": {"cpu": 10, "io": 10}}
+    guests = {"going": {"host": "h1", "migrating_to": "h2"}, "other": {"host": "h1", "io": 5}}
+    found = answer(
+        {"hosts": hosts, "guests": guests}, {"name": "n"}, policy={"metrics": ["disk_io"]}, runners_up=0
+    )
+    assert found.spread_before == {"disk_io": 50}
+
+
+def test_the_check_reports_three_defects() -> None:
+    vms = [{"name": f"n{number}", "memory": 1, "pool": "gold"} for number in range(5)]
+    short = {"hosts": {"h1": {"pool": "gold"}, "h2": {"pool": "lead"}}}
+    room = room_of(short, *vms)
+    for number in range(5):
+        room.put(number, 1)
+    with pytest.raises(UnsafePlan) as error:
+        check(room, asked({"vms": vms}))
+    assert [f"n{number}" in str(error.value) for number in range(5)] == [True, True, True, False, False]
+
+
+def test_a_migration_that_makes_room_names_five_guests_that_come() -> None:
+    short = {
+        "hosts": {"h1": {"memory": 100}, "h2": {"memory": 44}},
+        "guests": {"a": {"host": "h1", "memory": 40}},
+    }
+    wanted = {"name": "n#", "count": 6, "memory": 16, "hosts": {"names": ["h1"]}}
+    found = answer(short, wanted, make_room=True, policy={"limits": {"memory": 100, "memory_for_rules": 100}})
+    assert found.plan is not None, found.says
+    assert [step.why for step in found.plan.migrations] == ["makes room for n1, n2, n3, n4, n5 on h1"]
 
 
 def test_an_answer_says_in_full_what_has_no_place_what_would_fit_and_where_the_others_are() -> None:
