@@ -16,6 +16,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hops import (
     Hop,
     HostSlots,
+    _last_ends,
     free_at_first,
     seconds_bound,
     seconds_of,
@@ -146,6 +147,16 @@ def test_of_two_that_come_one_waits_for_the_room_that_both_need() -> None:
     moves = {"out": (0, 1), "one": (1, 0), "two": (2, 0)}
     problem, hops = problem_of(sizes, moves, rooms=(19, 1000, 1000), max_per_host=9)
     assert bound(problem, hops) == pytest.approx(10 + 9)
+
+
+def test_who_needs_nothing_of_what_is_short_does_not_wait_for_it() -> None:
+    """Of the two that come, the one without memory takes a second; the other waits 10 s and takes 11 s."""
+    sizes = {"out": 9, "none": 0, "one": 10}
+    moves = {"out": (0, 1), "none": (1, 0), "one": (2, 0)}
+    problem, hops = problem_of(sizes, moves, rooms=(10, 1000, 1000), max_per_host=9)
+    out, none, one = (problem.needs.guest[hop.guest] for hop in hops)
+    free = free_at_first(problem, problem.needs.ceiling_for_rules)[0]
+    assert _last_ends(free, [(out, 10.0)], [(none, 1.0), (one, 11.0)]) == pytest.approx(21)
 
 
 def test_who_waits_makes_others_wait_unless_there_may_be_detours() -> None:

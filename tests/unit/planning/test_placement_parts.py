@@ -335,7 +335,7 @@ def test_a_busy_datastore_is_as_bad_as_one_that_is_half_full(load: int, chosen: 
 def test_where_nobody_reports_how_busy_datastores_are_they_are_as_busy_as_their_guests(
     free: int, chosen: str
 ) -> None:
-    """One has half of the first guest's 20, a quarter of what the busiest has: 12.5 points, and is 26 % full."""
+    """One has half of the first guest's 20: a quarter of the busiest, 12.5 points; and it is 26 % full."""
     stores = {
         name: {"shared": True, "capacity": 100 * GIB, "free": size * GIB}
         for name, size in (("one", 75), ("two", free), ("busy", 10))

@@ -121,6 +121,41 @@ def test_a_guest_waits_on_a_host_that_is_to_be_empty_only_where_no_other_has_roo
     assert [placed.hop.parking for placed in found.placed] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("rules", "over"),
+    [
+        ({}, 3),
+        ({"r": {"kind": "anti_affinity", "guests": ["a", "x"]}}, 3),
+        ({"r": {"kind": "even_spread", "guests": ["a", "x"], "max_skew": 2}}, None),
+    ],
+)
+def test_a_guest_whose_rule_counts_hosts_does_not_wait_on_a_host_that_is_to_be_empty(
+    rules: dict[str, Any], over: int | None
+) -> None:
+    """Host 2 is full, and host 3 is the only one where the first guest of the ring could wait."""
+    moves = {"a": (0, 1), "b": (1, 0), "x": (2, 2)}
+    problem, hops = problem_of(
+        {"a": 9, "b": 9, "x": 5}, moves, rooms=(10, 10, 8, 30), rules=rules, max_per_host=9
+    )
+    problem = replace(
+        problem,
+        unit_mask=tuple(mask & ~(1 << 3) for mask in problem.unit_mask),
+        shelters={problem.unit_of[0]: 1 << 3},
+    )
+    found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
+    assert [placed.hop.target for placed in found.placed] == ([] if over is None else [over, 0, 1])
+
+
+def test_nobody_waits_on_a_host_that_may_not_run_it() -> None:
+    """Host 3 has the most free memory, but is allowed for neither of the two."""
+    problem, hops = problem_of(
+        {"a": 9, "b": 9}, {"a": (0, 1), "b": (1, 0)}, rooms=(10, 10, 20, 30), max_per_host=9
+    )
+    problem = replace(problem, unit_mask=tuple(mask & ~(1 << 3) for mask in problem.unit_mask))
+    found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
+    assert [placed.hop.target for placed in found.placed] == [2, 0, 1]
+
+
 def test_where_nobody_can_wait_what_is_in_a_ring_is_left() -> None:
     sizes, moves = {"a": 9, "b": 9, "c": 3}, {"a": (0, 1), "b": (1, 0), "c": (2, 3)}
     found, left = run(sizes, moves, rooms=(10, 10, 5, 5), max_per_host=9)
@@ -189,7 +224,33 @@ def test_first_guests_begin_first_and_every_order_has_its_bound() -> None:
     for guest in range(3):
         first = orders.order(problem, jobs, ceilings, {guest})
         assert first.placed[0].hop.guest == guest
-    assert orders.order(problem, [], ceilings) == Order()
+    nothing = orders.order(problem, [], ceilings)
+    assert (nothing.placed, nothing.left, nothing.seconds, nothing.bound) == ([], [], 0.0, 0.0)
+
+
+def priorities(policy: dict[str, Any], first: Sequence[int] = ()) -> list[list[str]]:
+    """The orders that are tried, each as the names of its guests."""
+    sizes = {"a": 2, "b": 4, "c": 8, "d": 6}
+    moves = {"a": (0, 1), "b": (2, 0), "c": (1, 2), "d": (3, 0)}
+    problem, hops = problem_of(sizes, moves, rooms=FOUR, **policy)
+    found = orders._priorities(problem, [(hop,) for hop in hops], first)
+    return [[problem.guests[hop.guest].id for (hop,) in jobs] for jobs in found]
+
+
+def test_the_first_three_orders_owe_nothing_to_chance() -> None:
+    """Those that leave hosts to which many come, then those of busy hosts, then the longest first."""
+    chances = [priorities({"seed": seed}) for seed in (1, 2, 3)]
+    for found in chances:
+        assert found[:3] == [list("abcd"), list("cbad"), list("cdba")]
+        assert len(found) == orders.MOST_TRIES
+        assert all(sorted(names) == list("abcd") for names in found)
+    assert chances[0] != chances[1] != chances[2]
+    assert len(priorities({}, first=[0])) == orders.FEWER_TRIES
+
+
+def test_two_orders_are_tried_however_many_migrate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "MOST_STARTS", 3)
+    assert len(priorities({})) == 2
 
 
 def test_longest_first_ends_soonest_on_two_slots() -> None:
@@ -197,7 +258,7 @@ def test_longest_first_ends_soonest_on_two_slots() -> None:
     sizes = {"a": 2, "b": 2, "c": 3, "d": 4, "e": 8}
     problem, hops = problem_of(sizes, dict.fromkeys(sizes, (0, 1)), max_per_host=2)
     found = orders.order(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
-    assert (found.seconds, found.bound) == (12.0, 12.0)
+    assert (found.seconds, found.bound, found.rank) == (12.0, 12.0, (0, 5, 12.0))
 
 
 def random_case(dice: Random) -> tuple[Problem, list[Hop]]:
