@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from functools import partial
 from pathlib import Path
@@ -85,6 +86,9 @@ def _sqlite(url: Url, watch: Watch) -> Engine:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            if not os.access(path.parent, os.W_OK | os.X_OK):
+                why = f"SQLite writes files beside it, and {path.parent} is read-only"
+                raise PermissionError(errno.EACCES, why)
         except (OSError, ValueError) as error:
             said = error.strerror if isinstance(error, OSError) else "a character in it can't be used"
             raise StateUnavailable(

@@ -18,13 +18,20 @@ from aiohttp import web
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.courier import Courier
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.handing import hand_on
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.outbox import deliveries
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.outbox import (
+    Delivery,
+    delivered,
+    deliveries,
+    take_due,
+    undelivered,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.reception import Reception
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.task import Terms
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import begin, complete, take
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
+from ansible_collections.evenkeel.cluster.tests.support.set_clock import START, Machine
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 PATIENCE_SECONDS = 600
@@ -117,7 +124,25 @@ def test_a_redirect_is_not_followed(database: Database, status: int) -> None:
     assert (delivery.status, delivery.error, seen) == ("pending", f"it answered {status}", ["/hook"])
 
 
-def test_a_receiver_may_be_away_for_a_day() -> None:
+def test_a_receiver_may_be_away_for_a_day(tmp_path: Path) -> None:
+    """However short the pauses are, it is told when it is back, and of what it was to be told at first."""
     budget = ServiceConfig().callbacks
-    shortest = sum(budget.pause(tried, 0.0) for tried in range(1, budget.tries))
-    assert shortest > 86_400
+    machine = Machine()
+    with machine.database(tmp_path) as database:
+        ended(database, "ci")
+        [first] = deliveries(database, "a")
+        tried = 0
+        while machine.wall < START + 86_400 + 3600:
+            for one in take_due(database, this_process(), "callback", "ci", 4, 40):
+                undelivered(database, one, "nobody there", budget, dice=lambda: 0.0)
+                tried += 1
+            machine.passes(60)
+        # It is not called all the time either.
+        assert tried < 60
+        found: list[Delivery] = []
+        while not found:
+            machine.passes(60)
+            found = [*take_due(database, this_process(), "callback", "ci", 4, 40)]
+        assert (found[0].id, found[0].body, found[0].tries) == (first.id, first.body, tried)
+        delivered(database, found[0])
+        assert deliveries(database, "a")[0].status == "delivered"

@@ -31,6 +31,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.migrations
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import METADATA
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.urls import sqlite_file
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PASSWORD, PostgreSQL
+from ansible_collections.evenkeel.cluster.tests.support.unprivileged import python
+
+DATABASE = "ansible_collections.evenkeel.cluster.plugins.module_utils._state.database"
 
 IN_PROCESSES = """
 import os, sys, sqlalchemy
@@ -165,6 +168,21 @@ def test_a_file_that_can_not_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateUnavailable, match=r"state.db can't be opened: .*Name another place"):
         open_database(f"sqlite:///{tmp_path}/file/state.db")
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_folder_that_is_read_only(tmp_path: Path, made: bool) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    if made:
+        open_database(f"sqlite:///{folder}/state.db").close()
+    folder.chmod(0o500)
+    code = f"from {DATABASE} import open_database; open_database('sqlite:///{folder}/state.db')"
+    done = subprocess.run([*python(), "-c", code], capture_output=True, text=True, check=False)
+    folder.chmod(0o700)
+    last = done.stderr.splitlines()[-1]
+    why = f"SQLite writes files beside it, and {folder} is read-only" if made else "Permission denied"
+    assert f"StateUnavailable: state_url: {folder}/state.db can't be opened: {why}. Name another" in last
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
