@@ -144,6 +144,10 @@ def test_a_guest_whose_rule_counts_hosts_does_not_wait_on_a_host_that_is_to_be_e
     )
     found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
     assert [placed.hop.target for placed in found.placed] == ([] if over is None else [over, 0, 1])
+    # The other guest of the ring has no such rule.
+    problem = replace(problem, shelters=dict.fromkeys(range(2), 1 << 3))
+    found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
+    assert [placed.hop.target for placed in found.placed] == ([3, 1, 0] if over is None else [over, 0, 1])
 
 
 def test_nobody_waits_on_a_host_that_may_not_run_it() -> None:
@@ -246,6 +250,24 @@ def test_the_first_three_orders_owe_nothing_to_chance() -> None:
         assert all(sorted(names) == list("abcd") for names in found)
     assert chances[0] != chances[1] != chances[2]
     assert len(priorities({}, first=[0])) == orders.FEWER_TRIES
+
+
+@pytest.mark.parametrize(("sizes", "many"), [({"a": 9, "b": 9}, 1), ({"a": 2, "b": 2, "c": 3, "d": 8}, 45)])
+def test_no_further_order_is_tried_once_one_is_as_fast_as_can_be(
+    sizes: dict[str, int], many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    class Counted(Scheduler):
+        def run(self) -> Order:
+            tried.append(super().run())
+            return tried[-1]
+
+    monkeypatch.setattr(orders, "Scheduler", Counted)
+    problem, hops = problem_of(sizes, dict.fromkeys(sizes, (0, 1)), max_per_host=2)
+    found = orders.order(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
+    assert len(tried) == many
+    assert found.rank == min(one.rank for one in tried)
 
 
 def test_two_orders_are_tried_however_many_migrate(monkeypatch: pytest.MonkeyPatch) -> None:
