@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
+
 USER, PASSWORD = "evenkeel", "pass/w0rd"
 
 
@@ -34,11 +36,23 @@ class PostgreSQL:
         self._run("createdb", "--host", "127.0.0.1", "--port", str(self.port), "--username", USER, name)
         return f"postgresql+psycopg://{USER}:{PASSWORD.replace('/', '%2F')}@127.0.0.1:{self.port}/{name}"
 
+    def certify(self, certificate: trustme.LeafCert) -> None:
+        """From the next start on it has this certificate, and takes connections with TLS as well."""
+        key, chain = (self.folder / "data" / name for name in ("server.key", "server.crt"))
+        certificate.private_key_pem.write_to_path(str(key))
+        certificate.cert_chain_pems[0].write_to_path(str(chain))
+        for file in (key, chain):
+            file.chmod(0o600)
+            if self.account is not None:
+                shutil.chown(file, self.account)
+
     def start(self) -> None:
         # Nothing here has to survive the machine.
         options = f"-h 127.0.0.1 -p {self.port} -c unix_socket_directories='' -c fsync=off"
         # A crowd of controllers.
         options += " -c max_connections=300 -c shared_buffers=32MB"
+        if (self.folder / "data" / "server.crt").exists():
+            options += " -c ssl=on"
         self._control("start", "--log", str(self.folder / "log"), "--options", options)
 
     def stop(self) -> None:

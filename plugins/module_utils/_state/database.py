@@ -30,6 +30,12 @@ T = TypeVar("T")
 # PostgreSQL: serialization failure, deadlock, lock not available; two who insert the same row, or make the
 # same table.
 _COLLISIONS = frozenset({"40001", "40P01", "55P03", "23505", "42P07"})
+# What libpq says of certificates and of servers without TLS.
+_TLS_HINTS = {
+    "does not support SSL": "Switch TLS on there, or set another sslmode in state_url",
+    "certificate": "The certificate must not have expired, must name the server as state_url does, and must be"
+    " issued by an authority in sslrootcert: ?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca.pem",
+}
 # SQLite: busy, locked.
 _SQLITE_COLLISIONS = frozenset({5, 6})
 
@@ -105,7 +111,9 @@ class Database:
 
     def _unavailable(self, error: Any) -> StateError:
         said = self._url.hidden(str(error.orig)).strip().splitlines()
-        return StateUnavailable(said[0] if said else type(error.orig).__name__, where=self._where)
+        what = said[0] if said else type(error.orig).__name__
+        hint = next((hint for words, hint in _TLS_HINTS.items() if words in what), "")
+        return StateUnavailable(what, where=self._where, hint=hint)
 
 
 def open_database(url: str, retry: Retry | None = None, watch: Watch | None = None) -> Database:
