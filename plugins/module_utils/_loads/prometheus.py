@@ -130,7 +130,8 @@ class Prometheus:
             raise PrometheusError(
                 f"its certificate was not accepted, or ours: {_cause(error)}",
                 where=where,
-                hint="ca_path names the authorities to trust",
+                hint="Set ca_path to the authority that issued it; one that has expired, or names another"
+                " server, must be replaced there",
             ) from None
         except requests.exceptions.Timeout:
             raise PrometheusError(

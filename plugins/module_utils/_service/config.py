@@ -19,7 +19,7 @@ from .._model.urls import UrlError, parsed_url
 from .retrying import Budget
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_EXAMPLE = "https://ci.example.com/hooks/evenkeel"
+EXAMPLE = "https://ci.example.com/hooks/evenkeel"
 # More than a day, even where every pause is as short as it may be.
 _SLOW = Budget(tries=64, first_seconds=5.0, most_seconds=3600.0)
 
@@ -146,11 +146,11 @@ def _check_http(http: Http) -> None:
 
 def _check_receiver(receiver: Receiver, path: str) -> None:
     try:
-        url = parsed_url(receiver.url, f"{path}.url", _EXAMPLE)
+        url = parsed_url(receiver.url, f"{path}.url", EXAMPLE)
     except UrlError as error:
-        raise InputError(f"{path}.url", "the text", f"a URL such as {_EXAMPLE}", hint=error.hint) from None
+        raise InputError(f"{path}.url", "the text", f"a URL such as {EXAMPLE}", hint=error.hint) from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise InputError(f"{path}.url", f"{url.scheme}://{url.host}", f"a URL such as {_EXAMPLE}")
+        raise InputError(f"{path}.url", f"{url.scheme}://{url.host}", f"a URL such as {EXAMPLE}")
     if url.user is not None:
         raise InputError(f"{path}.url", f"{url.scheme}://…@{url.host}", "a URL without a password")
     if (receiver.secret_env is None) == (receiver.secret_file is None):

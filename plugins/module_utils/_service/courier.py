@@ -13,14 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._model.urls import parsed_url
 from .._state.errors import StateError
 from .._state.owner import Owner
-from .config import Receiver
+from .config import EXAMPLE, Receiver
 from .library import aiohttp, require
 from .outbox import Delivery, delivered, drop_unknown, take_due, undelivered
 from .reception import Reception
 from .signing import headers, key_of, secret_of
-from .tls import trusting
+from .tls import advice, trusting
 from .together import together
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _GONE = 410
 @dataclass(frozen=True, slots=True)
 class _Address:
     receiver: Receiver
+    shown: str
     key: bytes
     tls: ssl.SSLContext | bool
 
@@ -107,7 +109,8 @@ class Courier:
         except TimeoutError:
             why = f"no answer within {receiver.timeout:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            why = f"{type(error).__name__}: {error}"
+            said = f"{address.shown}: {type(error).__name__}: {error}"
+            why = said + advice(said, f"ca_path of receiver {receiver.name}")
         if why is None:
             await self._reception.ask(delivered, delivery)
             return
@@ -119,4 +122,6 @@ class Courier:
 def _address(receiver: Receiver, where: str, environment: Mapping[str, str]) -> _Address:
     secret = secret_of(receiver.secret_env, receiver.secret_file, environment, where)
     tls = trusting(receiver.ca_path, f"{where}.ca_path")
-    return _Address(receiver, key_of(secret, where), True if tls is None else tls)
+    # Without its query, which may hold a token.
+    shown = str(parsed_url(receiver.url, f"{where}.url", EXAMPLE))
+    return _Address(receiver, shown, key_of(secret, where), True if tls is None else tls)

@@ -26,7 +26,7 @@ from .library import aio_pika, require
 from .outbox import Delivery, delivered, take_due
 from .reception import Reception
 from .signing import secret_of
-from .tls import trusting
+from .tls import advice, trusting
 from .together import together
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class RabbitMqDoor:
             try:
                 await self._serve_once()
             except _lost() as error:
-                log.error("RabbitMQ: %s: %s", type(error).__name__, self._url.hidden(str(error)))
+                said = self._url.hidden(str(error))
+                todo = advice(said, "rabbitmq.ca_path")
+                log.error("RabbitMQ at %s: %s: %s%s", self._url, type(error).__name__, said, todo)
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _serve_once(self) -> None:

@@ -10,6 +10,16 @@ import ssl
 from .._model.errors import InputError
 
 
+def advice(said: str, field: str) -> str:
+    """What to do about an error of a connection, where it is about a certificate; empty elsewhere."""
+    if "certificate" not in said.lower():
+        return ""
+    return (
+        f". Set {field} to the authority that issued the certificate; one that has expired, or names another"
+        " server, must be replaced there"
+    )
+
+
 def trusting(ca_path: str | None, field: str) -> ssl.SSLContext | None:
     """A context that trusts the authorities in a file alone; None, which is those of the system, without one.
 

@@ -33,8 +33,8 @@ _COLLISIONS = frozenset({"40001", "40P01", "55P03", "23505", "42P07"})
 # What libpq says of certificates and of servers without TLS.
 _TLS_HINTS = {
     "does not support SSL": "Switch TLS on there, or set another sslmode in state_url",
-    "certificate": "The certificate must not have expired, must name the server as state_url does, and must be"
-    " issued by an authority in sslrootcert: ?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca.pem",
+    "certificate": "The certificate must not have expired, must name the server as state_url does, and must"
+    " be issued by an authority in sslrootcert: ?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca.pem",
 }
 # SQLite: busy, locked.
 _SQLITE_COLLISIONS = frozenset({5, 6})

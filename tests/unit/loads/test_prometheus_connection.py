@@ -22,6 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._loads.prometheus
 )
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support import prometheus
+from ansible_collections.evenkeel.cluster.tests.support.certificates import WRONG, Authority, listening
 from ansible_collections.evenkeel.cluster.tests.support.prometheus import Line, Running, Tls
 from ansible_collections.evenkeel.cluster.tests.support.sshd import dead_port
 
@@ -74,6 +75,18 @@ def test_an_unknown_authority(locked: Running, tmp_path: Path) -> None:
         ask(url=locked.url)
     with pytest.raises(PrometheusError, match=r"can't be asked.*nowhere\.pem"):
         ask(url=locked.url, ca_path=str(tmp_path / "nowhere.pem"))
+
+
+@pytest.mark.parametrize("what", list(WRONG))
+def test_a_wrong_certificate(tmp_path: Path, what: str) -> None:
+    authority = Authority(tmp_path)
+    with listening(authority.issue(what)) as port, pytest.raises(PrometheusError) as caught:
+        ask(url=f"https://127.0.0.1:{port}", ca_path=str(authority.path), username="u", password="s3cret")
+    said = str(caught.value)
+    assert said.startswith(f"https://127.0.0.1:{port}: ")
+    assert WRONG[what] in said
+    assert "Set ca_path to the authority that issued it" in said
+    assert "s3cret" not in said
 
 
 def test_a_certificate_of_our_own(tmp_path: Path) -> None:

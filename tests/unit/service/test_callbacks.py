@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.task imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import begin, complete, take
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
+from ansible_collections.evenkeel.cluster.tests.support.certificates import WRONG, Authority
 from ansible_collections.evenkeel.cluster.tests.support.set_clock import START, Machine
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
@@ -78,7 +78,7 @@ def called(
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
         await site.start()
         port = runner.addresses[0][1]
-        url = f"{'http' if context is None else 'https'}://127.0.0.1:{port}/hook"
+        url = f"{'http' if context is None else 'https'}://127.0.0.1:{port}/hook?token=s3cret"
         receiver = {
             "name": "ci",
             "url": url,
@@ -98,23 +98,18 @@ def called(
     return asyncio.run(asyncio.wait_for(work(), PATIENCE_SECONDS)), seen
 
 
-@pytest.mark.parametrize("what", ["right", "expired", "of another name", "of another authority"])
+@pytest.mark.parametrize("what", ["right", *WRONG])
 def test_certificates_of_a_receiver(database: Database, tmp_path: Path, what: str) -> None:
-    authority, other = trustme.CA(), trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca"))
-    past = datetime.now(UTC) - timedelta(days=1)
-    certificate = {
-        "right": lambda: authority.issue_cert("127.0.0.1"),
-        "expired": lambda: authority.issue_cert("127.0.0.1", not_after=past),
-        "of another name": lambda: authority.issue_cert("ci.example.com"),
-        "of another authority": lambda: other.issue_cert("127.0.0.1"),
-    }[what]()
-    delivery, seen = called(database, certificate, tmp_path / "ca", web.Response(status=204))
+    authority = Authority(tmp_path)
+    delivery, seen = called(database, authority.issue(what), authority.path, web.Response(status=204))
     if what == "right":
         assert (delivery.status, seen) == ("delivered", ["/hook"])
     else:
         assert (delivery.status, seen) == ("pending", [])
-        assert "certificate" in delivery.error.lower()
+        assert delivery.error.startswith("https://127.0.0.1:")
+        assert WRONG[what] in delivery.error
+        assert "s3cret" not in delivery.error
+        assert "Set ca_path of receiver ci to the authority" in delivery.error
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
