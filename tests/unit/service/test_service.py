@@ -23,6 +23,7 @@ from ansible_collections.evenkeel.cluster.tests.support.receiver import Got, Rec
 from ansible_collections.evenkeel.cluster.tests.support.service import TOKEN, Service
 
 SECRETS = {"ci": "whsec_" + "Q2kh" * 10, "audit": "whsec_" + "QXVk" * 10}
+PASSWORD = "pve-passw0rd-of-the-tests"
 HERE = Path(__file__).parent
 
 
@@ -80,7 +81,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         host["maintenance"] = True
     (folder / "closed.json").write_text(json.dumps(closed))
     with (
-        start("proxmox", [cluster], folder / "simulator") as simulator,
+        start("proxmox", [cluster], folder / "simulator", password=PASSWORD) as simulator,
         receiver.running(folder / "ci") as ci,
         receiver.running(folder / "audit") as audit,
     ):
@@ -110,7 +111,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             config,
             f"sqlite:///{folder}/state.db",
             inventory={"clusters": {"hosts": {"closed": rehearsal, "prod": variables}}},
-            environment={"HOOK_CI": SECRETS["ci"], "PROXMOX_PASSWORD": password},
+            # As talkative as can be: no secret may be in what it says.
+            environment={"HOOK_CI": SECRETS["ci"], "PROXMOX_PASSWORD": password, "ANSIBLE_VERBOSITY": "4"},
+            arguments=("-vv",),
         )
         service.start()
         try:
@@ -121,7 +124,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         everything = service.said().encode() + b"".join(
             file.read_bytes() for file in folder.glob("state.db*")
         )
-        for secret in (TOKEN, password, *SECRETS.values()):
+        for secret in (TOKEN, PASSWORD, *SECRETS.values()):
             assert secret.encode() not in everything
 
 
