@@ -557,9 +557,25 @@ def test_facts_of_a_host_stand_in_place_of_what_the_platform_reports() -> None:
 
 
 def test_what_would_fit_is_said_of_a_guest_that_uses_no_cores() -> None:
-    wanted = {"name": "n", "cpu": 2, "memory": 200, "used": {"cpu": 0, "memory": 200}}
-    found = answer({"hosts": {"h1": {"memory": 100}}}, wanted, policy={"limits": {"memory": 90}})
-    assert "What would fit: with 2 cores at most 90.0 GiB of memory (h1)" in found.says
+    wanted = {"name": "n", "cpu": 20, "memory": 4, "used": {"cpu": 0, "memory": 4}}
+    found = answer({"hosts": {"h1": {"cpu": 10}}}, wanted, policy={"limits": {"cpu_overcommit": 1}})
+    assert "What would fit: with 4.0 GiB of memory at most 10 cores (h1)" in found.says
+
+
+@pytest.mark.parametrize("dedicated", [False, True])
+def test_room_is_made_on_dedicated_hosts_for_dedicated_guests_alone(dedicated: bool) -> None:
+    hosts = {name: {"memory": 100, "dedicated": kind} for name, kind in (("h1", True), ("h2", True))}
+    hosts |= {name: {"memory": 100, "dedicated": False} for name in ("h3", "h4")}
+    short = {
+        "hosts": hosts,
+        "guests": {name.replace("h", "g"): {"host": name, "memory": 40} for name in hosts},
+    }
+    policy = {"limits": {"memory": 100, "memory_for_rules": 100}}
+    found = answer(short, {"name": "n", "memory": 90, "dedicated": dedicated}, make_room=True, policy=policy)
+    (step,) = found.plan.migrations if found.plan else ()
+    (one,) = found.placements
+    assert {step.source, step.target} == ({"h1", "h2"} if dedicated else {"h3", "h4"})
+    assert one.host.id == step.source
 
 
 @pytest.mark.parametrize("many", [10, 11, 13])
@@ -770,3 +786,5 @@ def test_scores_are_rounded_to_thousandths_of_a_point() -> None:
     short = {"hosts": {"h1": {"cpu": 7, "memory": 100}}}
     (one,) = answer(short, {"name": "n", "cpu": 1, "memory": 1}, strategy="least_loaded").placements
     assert one.score == 14.286
+    assert one.search is not None
+    assert one.search.says == "1 of 1 host fits"
