@@ -125,6 +125,37 @@ def test_disarmed_ha_holds_its_guests_or_leaves_them_alone(simulator: Simulate) 
     assert guest(found, 100).blockers == ()
 
 
+@pytest.mark.parametrize(
+    ("state", "blockers", "busy"),
+    [
+        ("started", (), None),
+        ("stopped", (), None),
+        # Its node's own HA manager restarts, which is no disarming.
+        ("freeze", ("locked",), "HA has it in state freeze"),
+        ("request_stop", ("locked",), "HA has it in state request_stop"),
+        ("migrate", ("locked",), "a migration of it is under way"),
+        ("relocate", ("locked",), "a migration of it is under way"),
+        ("error", ("ha_error",), "HA has it in state error"),
+        ("fence", ("ha_error",), "HA has it in state fence"),
+        ("recovery", ("ha_error",), "HA has it in state recovery"),
+    ],
+)
+def test_a_guest_is_as_free_as_the_state_that_ha_has_it_in(
+    state: str, blockers: tuple[str, ...], busy: str | None, simulator: Simulate
+) -> None:
+    served = simulator("proxmox", clusters.small(), options=("--ha-guest", "100"))
+    served.change_guest("100", ha_state=state)
+    platform = clusters.connect(served)
+    assert guest(platform.read(), 100).blockers == blockers
+    assert guest(platform.read(), 101).blockers == ()
+    seen = platform.look(["100", "101"]).guests
+    assert (seen["100"].busy, seen["101"].busy) == (busy, None)
+    objection = platform.check(clusters.request(100, "pve1", "pve2"))
+    assert ("" if objection is None else objection.why.partition(",")[0]) == (
+        "" if busy is None else f"HA has it in state {state}"
+    )
+
+
 def test_a_migration_under_way_is_known_with_its_target(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=60)
     platform = clusters.connect(served)

@@ -135,7 +135,7 @@ def _about_ha(entry: Row, ha: NodeStates) -> Iterator[Objection]:
     """States of HA, which a reading shows."""
     if not is_ha_managed(entry, ha):
         return
-    if ha.disarmed or entry["hastate"] == "freeze":
+    if ha.disarmed:
         yield Objection("HA is disarmed and holds its guests (freeze): arm it again", passing=True)
     elif entry["hastate"] not in _TAKES_REQUESTS:
         why = f"HA has it in state {entry['hastate']}, and takes requests only for started or stopped guests"

@@ -112,7 +112,7 @@ def _held(entry: Row, states: NodeStates, target: str | None) -> str | None:
         return f"it is locked ({entry['lock']})"
     if states.disarmed == "ignore":
         return None
-    if state == "freeze" or (state and state != "ignored" and states.disarmed):
+    if state and state != "ignored" and states.disarmed:
         return "HA is disarmed and holds its guests (freeze): arm it again"
     return f"HA has it in state {state}" if state in BUSY | BROKEN else None
 

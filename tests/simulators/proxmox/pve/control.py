@@ -75,7 +75,7 @@ def _state(world: World, now: float) -> dict[str, object]:
 
 
 _PLAIN = ("lock", "run_state", "saved_memory")
-_OF_GUEST = {"id", "used", "power", "host", "busy_seconds", "config", "pending", "ha_repaired", *_PLAIN}
+_OF_GUEST = {"id", "used", "power", "host", "busy_seconds", "config", "pending", "ha_repaired", "ha_state", *_PLAIN}
 
 
 def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
@@ -97,6 +97,8 @@ def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
     if given.get("ha_repaired") and resource is not None and resource.crm_state == "error":
         # Somebody has disabled the resource, found nothing wrong, and started it again.
         resource.crm_state, resource.target = resource.state, None
+    if "ha_state" in given and resource is not None:
+        resource.crm_state = given["ha_state"]
     if "busy_seconds" in given:
         _keep_busy(world, guest, now + given["busy_seconds"])
     if "power" in given and given["power"] != guest.power:
