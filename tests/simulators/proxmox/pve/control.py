@@ -75,7 +75,8 @@ def _state(world: World, now: float) -> dict[str, object]:
 
 
 _PLAIN = ("lock", "run_state", "saved_memory")
-_OF_GUEST = {"id", "used", "power", "host", "busy_seconds", "config", "pending", "ha_repaired", "ha_state", *_PLAIN}
+_OF_HA = ("ha_repaired", "ha_state")
+_OF_GUEST = {"id", "used", "power", "host", "busy_seconds", "config", "pending", *_OF_HA, *_PLAIN}
 
 
 def _change_guest(world: World, given: dict[str, Any], now: float) -> None:
