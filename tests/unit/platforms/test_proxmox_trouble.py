@@ -191,8 +191,10 @@ def test_silence_ends_at_the_time_limit(simulator: Simulate) -> None:
     platform = clusters.connect(served, api_timeout=1)
     before = Counter(clusters.calls(served))
     served.switches(latency_seconds=2.5)
-    with pytest.raises(errors.Unreachable, match=r"no answer within 1 s"):
+    with pytest.raises(errors.Unreachable, match=r"no answer within 1 s") as caught:
         platform.look(["100"])
+    # It was no node that was asked about.
+    assert not isinstance(caught.value, NodeSilent)
     # A call counts once its time has passed, answered or not. No call was made twice.
     time.sleep(3)
     assert Counter(clusters.calls(served)) - before == {"GET /cluster/status": 1, "POST /access/ticket": 1}
@@ -206,6 +208,18 @@ def test_a_node_that_hangs_is_named_while_the_host_itself_answers(simulator: Sim
     assert caught.value.where == "GET nodes/pve2/status"
     assert talk.get("nodes/pve1/status")["uptime"] > 0
     assert clusters.calls(served)["POST /access/ticket"] == 1
+
+
+def test_a_host_that_takes_no_connection_says_nothing_of_the_node_that_was_asked_about(
+    simulator: Simulate,
+) -> None:
+    served = simulator("proxmox", clusters.small())
+    talk = Session(clusters.connection(served))
+    assert talk.get("nodes/pve1/status")["uptime"] > 0
+    served.stop()
+    with pytest.raises(errors.Unreachable, match="none of the API hosts answers") as caught:
+        talk.get("nodes/pve1/status")
+    assert not isinstance(caught.value, NodeSilent)
 
 
 def test_the_clock_of_the_platform_is_known_from_its_answers(simulator: Simulate) -> None:
