@@ -73,6 +73,35 @@ def failing(calls: dict[str, str], status: int, times: int = 2, guest: str | Non
     return strike
 
 
+# What each platform says to a start that it does not begin: for good, and for the moment.
+_OBJECTIONS: dict[str, tuple[tuple[object, str], tuple[object, str]]] = {
+    "vcenter": (
+        ("CpuIncompatible", "The CPU lacks a feature"),
+        ("TaskInProgress", "Another task is already in progress"),
+    ),
+    "proxmox": (
+        (500, "storage 'san' is not available on node 'h2'"),
+        (500, "VM is locked (backup)"),
+    ),
+    "vmmanager": (
+        (400, "the node is not suitable"),
+        (400, "the virtual machine is locked"),
+    ),
+}
+
+
+def start_refused(guest: str, *, passing: bool = False) -> Strike:
+    """The next start of this guest is refused, though the check was content."""
+
+    def strike(simulator: Simulator) -> None:
+        platform = _platform(simulator)
+        error, message = _OBJECTIONS[platform][passing]
+        call = {"call": STARTING[platform], "error": error, "message": message, "object": guest, "count": 1}
+        simulator.switches(fail_calls=[call])
+
+    return strike
+
+
 def reset(calls: dict[str, str], when: str, times: int = 1) -> Strike:
     """Connections that are closed without an answer, before or after the call was carried out."""
 

@@ -33,18 +33,30 @@ class Turns:
         self._allowed = self._allowed_over(self._hosts)
         self._peak = max((first.get(host, 0) for host in self._hosts), default=0)
         # Whether they have to go one after another: not if all arrivals and departures, in whatever order
-        # they take effect, leave the counts near enough to each other.
-        self.needed = self._widest(self._hosts, first, hops) > self._allowed
+        # they take effect, leave the counts near enough to each other. Whether the platform takes the one
+        # depends on where the others are.
+        self.needed = (group.torn and group.enforced) or self._widest(
+            self._hosts, first, hops
+        ) > self._allowed
 
     def may_go(self, counts: Mapping[int, int], job: Iterable[Hop]) -> bool:
         """Whether the counts stay near enough to each other while these guests go, and all others wait."""
         hops = [hop for hop in job if hop.guest in self._members]
+        if not all(self._is_taken(counts, hop) for hop in hops):
+            return False
         hosts = self._with_targets(hops)
         if hosts == self._hosts:
             return self._widest(hosts, counts, hops) <= self._allowed
         # A host that nobody looked at until now was empty while others were as full as they ever were.
         allowed = self._allowed_over(hosts)
         return self._peak <= allowed and self._widest(hosts, counts, hops) <= allowed
+
+    def _is_taken(self, counts: Mapping[int, int], hop: Hop) -> bool:
+        """Whether the platform, that wants these guests apart, takes one there."""
+        if not (self._group.torn and self._group.enforced):
+            return True
+        there = counts.get(hop.target, 0)
+        return there == 0 or there < counts.get(hop.source, 0) - 1
 
     def go(self, counts: Mapping[int, int], job: Iterable[Hop]) -> None:
         """Take note that these guests start."""

@@ -26,6 +26,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     PlatformError,
     Refused,
+    StartRefused,
     Unreachable,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
@@ -63,7 +64,8 @@ class Slow(RehearsalPlatform):
     """By guest: how long its migration takes (10 s), and whether it fails then, or arrives so many seconds
     after it was called failed. `deaf` ones can't be cancelled. `unheard` starts get no answer, and only those
     of `begun` begin all the same. `busy` is until when something else holds a guest; the first start of one
-    in `refuses` is refused, and then it is busy for so many seconds. `silent` says when questions (look,
+    in `refuses` is refused, and then it is busy for so many seconds. To those of `objects` the platform
+    objects at so many starts, for the moment with `passing`. `silent` says when questions (look,
     poll, cancel) get no answer.
     """
 
@@ -77,6 +79,8 @@ class Slow(RehearsalPlatform):
     begun: Collection[str] = ()
     busy: dict[str, float] = field(default_factory=dict)
     refuses: Mapping[str, float] = field(default_factory=dict)
+    objects: Mapping[str, int] = field(default_factory=dict)
+    passing: bool = False
     along: Mapping[str, Sequence[MovedAlong]] = field(default_factory=dict)
     silent: Callable[[str, float], PlatformError | None] = lambda _question, _now: None
     capacities: Capacities = field(default_factory=lambda: Capacities(cluster=8, per_host=4))
@@ -126,6 +130,8 @@ class Slow(RehearsalPlatform):
         if asked == 1 and request.guest in self.refuses:
             self.busy[request.guest] = now + self.refuses[request.guest]
             raise Refused("it can't be locked")
+        if asked <= self.objects.get(request.guest, 0):
+            raise StartRefused("no such network", hint="Add it", passing=self.passing)
         unheard = asked <= self.unheard.get(request.guest, 0)
         task = f"{request.guest}-{asked}"
         if not unheard or request.guest in self.begun:

@@ -334,6 +334,28 @@ def test_a_start_that_is_refused_since_something_has_taken_hold_of_the_guest_wai
     assert (results(outcome), outcome.migrations[0].why) == ([result], why)
 
 
+@pytest.mark.parametrize(
+    ("passing", "times", "expected", "starts"),
+    [
+        (False, 99, "refused", range(1, 2)),
+        (True, 3, "migrated", range(4, 5)),
+        # Less and less often, and not for ever.
+        (True, 99, "skipped", range(6, 12)),
+    ],
+)
+def test_a_start_to_which_the_platform_objects(
+    cluster: Path, passing: bool, times: int, expected: str, starts: range
+) -> None:
+    slow = Slow(str(cluster), HandClock(), objects={"1": times}, passing=passing)
+    run = Run(slow, [step(1), step(2, after=[1]), step(3)], Conduct(on_failure="stop"))
+    outcome = run.run()
+    after = "migrated" if expected == "migrated" else "skipped"
+    # It is no failure, so that the rest goes on.
+    assert results(outcome) == [expected, after, "migrated"]
+    assert outcome.migrations[0].why == ("" if expected == "migrated" else "no such network. Add it")
+    assert sum(guest == "1" for guest, _at in slow.starts) in starts
+
+
 def test_a_start_that_is_refused_since_the_guest_has_gone_elsewhere(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), refuses={"1": 0})
     run = Run(slow, [step(1)], Conduct(poll_interval=1))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
     NotFound,
     PermissionMissing,
     Refused,
+    StartRefused,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
     Capacities,
@@ -245,6 +247,43 @@ def test_a_bridge_that_the_target_lacks_is_named(release: str, simulator: Simula
         platform.start(request(100, "pve1", "pve2"))
     assert served.state()["migrations"] == []
     assert migrate(platform, request(100, "pve1", "pve3")).state == "migrated"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "passing"),
+    [
+        (400, "Parameter verification failed.", False),
+        (500, "Cannot live-migrate replicated VM to node 'pve2' - not a replication target.", False),
+        (500, "storage 'local' is not available on node 'pve2'", False),
+        (500, "VM is locked (backup)", True),
+        (500, "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout", True),
+        (500, "unable to get IP for node 'pve2' - node offline?", True),
+        (500, "something broke", None),
+    ],
+)
+def test_a_start_is_refused_though_the_check_had_no_objection(
+    status: int, message: str, passing: bool | None, simulator: Simulate
+) -> None:
+    fault = {"call": "POST /nodes/{node}/qemu/{vmid}/migrate", "error": status, "message": message}
+    platform = clusters.connect(simulator("proxmox", clusters.small(), fail_calls=[fault]))
+    wanted = request(100, "pve1", "pve2")
+    assert platform.check(wanted) is None
+    with pytest.raises(Refused, match=re.escape(message.rstrip("."))) as raised:
+        platform.start(wanted)
+    assert getattr(raised.value, "passing", None) is passing
+    assert isinstance(raised.value, StartRefused) is (passing is not None)
+
+
+def test_replication_jobs_that_can_not_be_read_delay_nothing(simulator: Simulate) -> None:
+    """What the list would have told, the node says at the start."""
+    fault = {"call": "GET /cluster/replication", "error": 500, "message": "broken"}
+    jobs = [{"guest": "101", "target": "pve3"}]
+    served = simulator(
+        "proxmox", clusters.small(), migration_seconds=0, fail_calls=[fault], replication=jobs
+    )
+    platform = clusters.connect(served)
+    assert platform.check(request(100, "pve1", "pve2")) is None
+    assert migrate(platform, request(100, "pve1", "pve2")).state == "migrated"
 
 
 def test_a_wrong_source_and_an_unknown_guest_are_named(simulator: Simulate) -> None:

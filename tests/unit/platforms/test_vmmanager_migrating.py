@@ -13,7 +13,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.refusals import (
     Unanswered,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import NotFound, Refused
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
+    NotFound,
+    Refused,
+    StartRefused,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
     Capacities,
     MigrationRequest,
@@ -388,8 +392,15 @@ def test_a_refusal_says_what_the_platform_says(simulator: Simulate) -> None:
         assert platform.check(request(100, 1, 2)) is None
         fault = {"call": STARTING, "error": status, "message": "the node is full", "count": 1}
         served.switches(fail_calls=[fault])
-        with pytest.raises(Refused, match="the node is full"):
+        with pytest.raises(Refused, match="the node is full") as raised:
             platform.start(request(100, 1, 2))
+        # With 500 the platform says that it failed, not that it does not want to.
+        assert isinstance(raised.value, StartRefused) is (status < 500)
+    fault = {"call": STARTING, "error": 400, "message": "the virtual machine is locked", "count": 1}
+    served.switches(fail_calls=[fault])
+    with pytest.raises(StartRefused) as locked:
+        platform.start(request(100, 1, 2))
+    assert locked.value.passing
     assert begun(served) == 0
 
 

@@ -19,6 +19,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
     NotFound,
     PermissionMissing,
     Refused,
+    StartRefused,
     Unreachable,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
@@ -156,6 +157,24 @@ def test_a_guest_under_migration_is_busy_and_is_not_started_twice(begin: Begin) 
     with pytest.raises(Refused, match="TaskInProgress"):
         platform.start(ONE)
     platform.cancel(task)
+    platform.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "passing"),
+    [("CpuIncompatible", False), ("TaskInProgress", True), ("SystemError", None), ("InvalidArgument", None)],
+)
+def test_a_start_is_refused_though_the_check_had_no_objection(
+    begin: Begin, fault: str, passing: bool | None
+) -> None:
+    served, platform = begin()
+    assert platform.check(ONE) is None
+    served.switches(fail_calls=[{"call": "RelocateVM_Task", "error": fault, "message": "No", "count": 1}])
+    with pytest.raises(Refused, match=fault) as raised:
+        platform.start(ONE)
+    assert isinstance(raised.value, StartRefused) is (passing is not None)
+    assert getattr(raised.value, "passing", None) is passing
+    assert ("Enable EVC" in str(raised.value)) is (fault == "CpuIncompatible")
     platform.close()
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progre
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
-from ansible_collections.evenkeel.cluster.tests.support import faults
+from ansible_collections.evenkeel.cluster.tests.support import faults, sail
 from ansible_collections.evenkeel.cluster.tests.support.faults import (
     CHECKING,
     LOOKING,
@@ -84,8 +85,10 @@ FAULTS = (
     Fault("looking fails with 503", faults.failing(LOOKING, 503, 3), ALWAYS),
     Fault("polling fails with 502", faults.failing(POLLING, 502, 3), ALWAYS),
     Fault("polling fails with 500", faults.failing(POLLING, 500, 3), {EARLY: WELL, UNSEEN: WELL}),
-    Fault("a start is refused", faults.failing(STARTING, 500, 1, "101"), {BEFORE: "f m s m"}, PROXMOX),
-    Fault("a start is not accepted", faults.failing(STARTING, 400, 1, "101"), {BEFORE: "f m s m"}, VMMANAGER),
+    Fault("a start fails", faults.failing(STARTING, 500, 1, "101"), {BEFORE: "f m s m"}, PROXMOX),
+    Fault("a start is not accepted", faults.failing(STARTING, 400, 1, "101"), {BEFORE: "r m s m"}, BOTH),
+    Fault("a start is refused", faults.start_refused("101"), {BEFORE: "r m s m"}),
+    Fault("a start is refused for now", faults.start_refused("101", passing=True), {BEFORE: WELL}),
     Fault("a start meets 503", faults.failing(STARTING, 503, 1), {BEFORE: WELL}, (*VCENTER, *VMMANAGER)),
     Fault("starts meet 503", faults.failing(STARTING, 503, 4), {BEFORE: WELL}, VMMANAGER),
     Fault("a start meets 504", faults.failing(STARTING, 504, 1), {BEFORE: WELL, EARLY: WELL}, VMMANAGER),
@@ -298,3 +301,15 @@ def again_in_peace(simulator: Simulator, voyage: Voyage, before: Mapping[str, An
     assert outcome.status == "done", [(step.result, step.why) for step in outcome.migrations]
     assert places(simulator.state()) == voyage.goal
     assert violations(voyage, before, simulator.state()) == []
+
+
+@pytest.mark.parametrize("platform", ALL)
+def test_a_refused_start_is_remembered(calm: Calm, tmp_path: Path, platform: str) -> None:
+    """The next plans have to avoid this guest on this host."""
+    simulator, voyage = calm(platform)
+    faults.start_refused("101")(simulator)
+    sail.write(tmp_path, voyage, simulator)
+    assert sail.begin(tmp_path).wait(60) == 0, (tmp_path / "sail.log").read_text()
+    results = dict(sail.remembered(tmp_path))
+    assert results.pop("101") == "refused"
+    assert set(results.values()) == {"migrated"}
