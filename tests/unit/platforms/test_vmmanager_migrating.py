@@ -346,7 +346,7 @@ def test_a_start_whose_answer_was_lost_is_found(simulator: Simulate) -> None:
 
 
 def test_a_start_whose_answer_was_lost_is_found_when_it_is_listed_later(simulator: Simulate) -> None:
-    served = simulator("vmmanager", clusters.small(), migration_seconds=2, listing_seconds=0.2)
+    served = simulator("vmmanager", clusters.small(), migration_seconds=4, listing_seconds=1.5)
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
     served.switches(drop_connection=[{"call": STARTING, "when": "after"}])
