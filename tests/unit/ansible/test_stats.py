@@ -15,10 +15,26 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import Work
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.handing import hand_on
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.retrying import Budget
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.task import Terms
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import look, take
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
+
 ROOT = Path(__file__).parents[3]
 VMS = [
     {"name": "web##", "count": 2, "cpu": 2, "memory": "2G", "disks": [{"size": "10G"}], "networks": ["lan"]}
 ]
+POOL = {"name": "p", "vcpus": 4, "memory": 8 * 1024**3, "storage": 0}
 NOTHING = "- ansible.builtin.debug:\n    msg: nothing is created\n"
 
 
@@ -168,3 +184,59 @@ def test_evacuate_whose_maintenance_fails(site: Site) -> None:
     balance = stats["evenkeel_balance"]["prod"]
     assert (code, balance["status"]) == (2, "failed"), said
     assert balance["error"]
+
+
+def test_a_request_whose_guests_are_not_there_in_the_end(site: Site) -> None:
+    """The role service hands on to the database what the caller is answered."""
+    url = f"sqlite:///{site.folder}/state.db"
+    with open_database(url) as database:
+        terms = Terms(origin="http", budget=Budget(tries=1))
+        take(database, asked_of({"id": "r", "kind": "place", "vms": VMS}), terms)
+        [task] = hand_on(database, this_process(), Work())
+        event = {"evenkeel_request": {"id": "r", "kind": "place", "claim": task.claim}}
+        code, stats, said = site.play(
+            "request",
+            ansible_eda={"event": event},
+            service_state_url=url,
+            service_create_tasks=str(site.folder / "nothing.yml"),
+            place_verify_timeout=0,
+            place_verify_interval=0,
+        )
+        found = look(database, "r")
+        assert found is not None
+        assert (found.status, found.result) == ("failed", None), (code, said)
+        assert found.error is not None
+        assert "web01 is not there" in found.error["message"]
+        assert stats["evenkeel_place"]["status"] == "failed"
+
+
+def test_leases_that_were_reaped_though_cleaning_up_fails(site: Site) -> None:
+    url = f"sqlite:///{site.folder}/state.db"
+    with open_database(url) as database:
+        change(database, lambda books: put(books, Pool.from_json(POOL), below_leased=False))
+        request = Request.from_json({"vcpus": 1, "owner": "job-1"})
+        obtain(database, "b1", request, Asker(waiter=this_process()), Patience())
+    (site.folder / "clean.yml").write_text("- ansible.builtin.fail:\n    msg: no such VM\n")
+    options = {"reap_gone_owners": ["job-1"], "reap_cleanup_tasks": str(site.folder / "clean.yml")}
+    code, stats, said = site.play("reap", reap_state_url=url, **options)
+    assert (code, [one["name"] for one in stats["evenkeel_reaped"]]) == (2, ["b1"]), said
+
+
+def test_load_of_hosts_that_can_t_be_merged_leaves_the_snapshot_as_it_was(site: Site) -> None:
+    """The role host_load hands on nothing but the snapshot, and none that is half changed."""
+    python = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    head = {"hosts": "clusters", "connection": "local", "gather_facts": False, "vars": python}
+    play = [{**head, "tasks": [
+        {"evenkeel.cluster.cluster_facts": {"platform": "rehearsal", "rehearsal_path": str(site.cluster)}},
+        {"ansible.builtin.set_fact": {"before": "{{ ansible_facts.evenkeel_snapshot }}"}},
+        {"block": [{"ansible.builtin.include_role": {"name": "evenkeel.cluster.host_load"}}], "rescue": [
+            {"ansible.builtin.assert": {"that": [
+                "ansible_facts.evenkeel_snapshot == before", "'answers.nowhere' in ansible_failed_result.msg",
+            ]}},
+            {"ansible.builtin.set_stats": {"data": {"rescued": True}}},
+        ]},
+    ]}]  # fmt: skip
+    (site.folder / "load.yml").write_text(json.dumps(play))
+    answers = {"nowhere": {"cpu": 50}}
+    code, stats, said = site.play("load.yml", host_load_answers=answers, host_load_on_silent_host="fail")
+    assert (code, stats) == (0, {"rescued": True}), said
