@@ -57,13 +57,13 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxm
 GIB = 1024**3
 KNOWN = storages(
     [
+        {"storage": "backup", "content": "backup", "shared": 1},
+        {"storage": "old", "content": "images", "disable": 1},
         {"storage": "ceph", "content": "images,rootdir", "shared": 1},
         {"storage": "nfs", "content": "images,iso", "shared": 1, "nodes": "pve1,pve2"},
         {"storage": "local", "content": "iso,vztmpl"},
         {"storage": "local-lvm", "content": "images,rootdir"},
         {"storage": "odd", "content": "images", "type": "esxi"},
-        {"storage": "backup", "content": "backup", "shared": 1},
-        {"storage": "old", "content": "images", "disable": 1},
     ],
     [],
 )
