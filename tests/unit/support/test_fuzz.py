@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.benchmarks.fuzz import module_failures
+from ansible_collections.evenkeel.cluster.benchmarks.fuzz import (
+    is_ansible_s_own,
+    result_in,
+    through_modules,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.tests.support.fuzz import Bearers, Harmless, fuzz
 
@@ -30,4 +34,14 @@ def test_the_inputs_are_right_before(tmp_path: Path) -> None:
 
 def test_a_few_through_modules(tmp_path: Path) -> None:
     with open_database(f"sqlite:///{tmp_path}/state.db") as database:
-        assert module_failures(Bearers(tmp_path, database), tmp_path, 5, 0) == []
+        assert through_modules(Bearers(tmp_path, database), tmp_path, 5, 0).failures == []
+
+
+def test_a_message_is_told_from_a_traceback_and_ours_from_ansible_s_own() -> None:
+    ours = 'Traceback (most recent call last):\n  File "/x/ansible_collections/evenkeel/a.py", line 1\nError\n'
+    theirs = 'Traceback (most recent call last):\n  File "/x/ansible/module_utils/basic.py", line 1\nError\n'
+    # A message may well name a traceback.
+    assert result_in('{"failed": true, "msg": "Traceback (most"}\n') is not None
+    assert result_in(ours) is None
+    assert result_in(f'{ours}{{"msg": "then this"}}\n') is None
+    assert (is_ansible_s_own(ours), is_ansible_s_own(theirs), is_ansible_s_own("")) == (False, True, False)
