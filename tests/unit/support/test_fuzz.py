@@ -38,7 +38,7 @@ def test_a_few_through_modules(tmp_path: Path) -> None:
 
 
 def test_a_message_is_told_from_a_traceback_and_ours_from_ansible_s_own() -> None:
-    ours = 'Traceback (most recent call last):\n  File "/x/ansible_collections/evenkeel/a.py", line 1\nError\n'
+    ours = 'Traceback (most recent call last):\n  File "/x/ansible_collections/a.py", line 1\nError\n'
     theirs = 'Traceback (most recent call last):\n  File "/x/ansible/module_utils/basic.py", line 1\nError\n'
     # A message may well name a traceback.
     assert result_in('{"failed": true, "msg": "Traceback (most"}\n') is not None
