@@ -129,6 +129,36 @@ def test_as_many_are_handed_on_as_there_are_hands(database: Database) -> None:
     assert (found.status, found.result, found.tries) == ("completed", {"x": 1}, 0)
 
 
+DESK = """
+import sys, time
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import Work
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.handing import hand_on
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import begin, complete, listed
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
+
+with open_database(sys.argv[1]) as database:
+    me = this_process()
+    while listed(database, 0):
+        for task in hand_on(database, me, Work(running=2)):
+            begin(database, task.id, task.claim, me)
+            print(task.id, flush=True)
+            complete(database, task.id, task.claim, {})
+"""
+
+
+def test_several_services_at_once_work_on_each_request_once(url: str, database: Database) -> None:
+    names = [f"r{number:02}" for number in range(24)]
+    for name in names:
+        take(database, asked(name), Terms(origin="http"))
+    desks = [
+        subprocess.Popen([sys.executable, "-c", DESK, url], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    done = [name for desk in desks for name in desk.communicate(timeout=600)[0].split()]
+    assert [desk.returncode for desk in desks] == [0, 0, 0]
+    assert sorted(done) == names
+
+
 def test_only_the_claim_counts(database: Database) -> None:
     desk = this_process()
     take(database, asked(), Terms(origin="http"))
