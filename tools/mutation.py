@@ -9,21 +9,28 @@ A run that is stopped goes on where it was. Mutants that can't change behaviour 
 those inside type hints and decorators. Of the operators of cosmic-ray those are used that PIT, the tool for
 Java, has by default: one replacement for each arithmetic operator, the boundary and the negation of each
 comparison. What survives is listed with its place and change.
+
+The tests of a platform start servers and take long: there each mutant is tried with the tests that reach its
+line, the quickest first; a mutant of what runs at import, with the tests that reach its module.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import difflib
+import json
 import os
 import random
 import shlex
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,15 +42,22 @@ REQUIREMENT = ROOT / "requirements" / "mutation.txt"
 MAX_TEST_SECONDS = 300
 UTILS = "plugins/module_utils"
 
+PLUGIN = "ansible_collections.evenkeel.cluster.tools.reach"
+
 Span = tuple[tuple[int, int], tuple[int, int]]
+# By test, its seconds and the lines of each module that it reaches.
+Reached = Mapping[str, tuple[float, Mapping[str, Sequence[int]]]]
 
 
 @dataclass(frozen=True)
 class Room:
-    """Which files are mutated (globs), and the tests that must notice, the quickest first."""
+    """Which files are mutated (globs), and the tests that must notice, the quickest first. by_line: whether
+    only the tests that reach a mutant's line are run.
+    """
 
     modules: tuple[str, ...]
     tests: tuple[str, ...]
+    by_line: bool = False
 
 
 ROOMS = {
@@ -63,9 +77,9 @@ ROOMS = {
         tuple(f"tests/unit/planning/test_{name}.py" for name in ("coins", "turns", "hops", "schedule")),
     ),
     "execution": Room((f"{UTILS}/_execution/*.py",), ("tests/unit/execution",)),
-    "proxmox": Room((f"{UTILS}/_platforms/_proxmox/*.py",), ("tests/unit/platforms",)),
-    "vsphere": Room((f"{UTILS}/_platforms/_vsphere/*.py",), ("tests/unit/platforms",)),
-    "vmmanager": Room((f"{UTILS}/_platforms/_vmmanager/*.py",), ("tests/unit/platforms",)),
+    "proxmox": Room((f"{UTILS}/_platforms/_proxmox/*.py",), ("tests/unit/platforms",), by_line=True),
+    "vsphere": Room((f"{UTILS}/_platforms/_vsphere/*.py",), ("tests/unit/platforms",), by_line=True),
+    "vmmanager": Room((f"{UTILS}/_platforms/_vmmanager/*.py",), ("tests/unit/platforms",), by_line=True),
     "capacity": Room((f"{UTILS}/_capacity/*.py",), ("tests/unit/capacity",)),
     "state": Room((f"{UTILS}/_state/*.py",), ("tests/unit/state",)),
 }
@@ -121,6 +135,7 @@ class Session:
         self.tree = self.folder / "ansible_collections" / "evenkeel" / "cluster"
         self.database = self.folder / "session.sqlite"
         self.config = self.folder / "cosmic-ray.toml"
+        self.reached = self.folder / "reached.json"
 
     def prepare(self, *, fresh: bool, sample: int | None, seed: int) -> None:
         """Copy the checkout and list the mutants, unless an earlier run has done so."""
@@ -142,10 +157,54 @@ class Session:
 
     def run(self) -> None:
         """Try what has not been tried yet. The unchanged code must pass first."""
+        if not self.room.by_line:
+            self._pass_unchanged()
+            self._cosmic_ray("exec", str(self.config), str(self.database))
+            return
+        if not self.reached.exists():
+            partial = self.reached.with_suffix(".partial")
+            self._pass_unchanged("-p", PLUGIN, "--reach", str(partial))
+            partial.rename(self.reached)
+        self._try_by_line(json.loads(self.reached.read_text(encoding="utf-8")))
+
+    def _pass_unchanged(self, *options: str) -> None:
         print(f"{self.name}: the tests of the unchanged code", flush=True)
-        if subprocess.run(self._test_command(), cwd=self.folder, check=False).returncode:
+        command = self._test_command(self.room.tests, *options)
+        if subprocess.run(command, cwd=self.folder, check=False).returncode:
             sys.exit("The tests fail without any mutant, so nothing can be learnt from them.")
-        self._cosmic_ray("exec", str(self.config), str(self.database))
+
+    def _try_by_line(self, reached: Reached) -> None:
+        untried = """
+            select job_id, module_path, start_pos_row, operator_name, occurrence from mutation_specs
+            where job_id not in (select job_id from work_results)"""
+        with closing(sqlite3.connect(self.database)) as connection:
+            for job, module, line, operator, occurrence in connection.execute(untried).fetchall():
+                path = Path(module)
+                before = path.read_text(encoding="utf-8")
+                tests = reaching(reached, module, before, line)
+                try:
+                    self._cosmic_ray("apply", module, operator, str(occurrence))
+                    diff = difflib.unified_diff(
+                        before.splitlines(), path.read_text(encoding="utf-8").splitlines(), lineterm=""
+                    )
+                    outcome = "KILLED" if tests and self._fail(tests) else "SURVIVED"
+                    row = ("NORMAL", "", outcome, "\n".join(diff), job)
+                finally:
+                    path.write_text(before, encoding="utf-8")
+                connection.execute("insert into work_results values (?, ?, ?, ?, ?)", row)
+                connection.commit()
+                print(f"{outcome.lower()}: {path.name}:{line}, {len(tests)} tests reach it", flush=True)
+
+    def _fail(self, tests: Sequence[str]) -> bool:
+        """Whether these tests notice, be it that they never end."""
+        with subprocess.Popen(
+            self._test_command(tests), cwd=self.folder, stdout=subprocess.DEVNULL, start_new_session=True
+        ) as running:
+            try:
+                return running.wait(MAX_TEST_SECONDS) != 0
+            except subprocess.TimeoutExpired:
+                os.killpg(running.pid, signal.SIGKILL)
+                return True
 
     def report(self) -> int:
         """Print how many were noticed, and each that was not."""
@@ -169,20 +228,20 @@ class Session:
 
     def _settings(self) -> str:
         modules = sorted(str(path) for glob in self.room.modules for path in self.tree.glob(glob))
-        command = shlex.join(self._test_command())
+        command = shlex.join(self._test_command(self.room.tests))
         listed = ", ".join(f'"{module}"' for module in modules)
         return (
             f"[cosmic-ray]\nmodule-path = [{listed}]\ntimeout = {MAX_TEST_SECONDS}.0\nexcluded-modules = []\n"
             f'test-command = "{command}"\n\n[cosmic-ray.distributor]\nname = "local"\n'
         )
 
-    def _test_command(self) -> list[str]:
+    def _test_command(self, tests: Sequence[str], *options: str) -> list[str]:
         chosen = ["-k", KEYWORDS[self.name]] if self.name in KEYWORDS else []
         return [
             *("env", f"PYTHONPATH={self.folder}", "PYTHONDONTWRITEBYTECODE=1"),
             *(str(ROOT / ".venv" / "bin" / "python"), "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"),
-            *("--rootdir", str(self.tree), "-c", str(self.tree / "pyproject.toml"), *chosen),
-            *(str(self.tree / test) for test in self.room.tests),
+            *("--rootdir", str(self.tree), "-c", str(self.tree / "pyproject.toml"), *chosen, *options),
+            *(str(self.tree / test) for test in tests),
         ]
 
     def _leave_out(self, connection: sqlite3.Connection, sample: int | None, rng: random.Random) -> None:
@@ -210,6 +269,31 @@ class Session:
         done = subprocess.run([str(program), *arguments], cwd=self.folder, env=environment, check=False)
         if done.returncode:
             sys.exit(f"cosmic-ray {arguments[0]} failed with {done.returncode}")
+
+
+def reaching(reached: Reached, module: str, source: str, line: int) -> list[str]:
+    """The tests that reach the statement at this line, the quickest first; those that reach the module where
+    the statement runs only when it is imported.
+    """
+    whole = {line, *_statement(ast.parse(source), line)}
+    lines = {test: set(modules.get(module, ())) for test, (_seconds, modules) in reached.items()}
+    found = [test for test, here in lines.items() if here & whole] or [
+        test for test, here in lines.items() if here
+    ]
+    return sorted(found, key=lambda test: reached[test][0])
+
+
+def _statement(tree: ast.Module, line: int) -> range:
+    """The lines of the innermost statement at a line; of one that has others inside, those of its head."""
+    best = range(0)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            end = body[0].lineno if body else (node.end_lineno or node.lineno) + 1
+            lines = range(node.lineno, max(end, node.lineno + 1))
+            if line in lines and (not best or len(lines) <= len(best)):
+                best = lines
+    return best
 
 
 def _environment() -> Path:
