@@ -151,9 +151,8 @@ def test_several_services_at_once_work_on_each_request_once(url: str, database: 
     names = [f"r{number:02}" for number in range(24)]
     for name in names:
         take(database, asked(name), Terms(origin="http"))
-    desks = [
-        subprocess.Popen([sys.executable, "-c", DESK, url], stdout=subprocess.PIPE, text=True) for _ in range(3)
-    ]
+    command = [sys.executable, "-c", DESK, url]
+    desks = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     done = [name for desk in desks for name in desk.communicate(timeout=600)[0].split()]
     assert [desk.returncode for desk in desks] == [0, 0, 0]
     assert sorted(done) == names
