@@ -15,6 +15,8 @@ from .state import APART_AT_HOME, State
 NEVER = float("inf")
 # So many hosts with room are looked at, the emptiest first: more than any but the largest clusters have.
 ENOUGH = 100
+# Hosts on which room is sought by moving one guest, and by moving several.
+MOST_ASKED, FEW_ASKED = 64, 12
 
 
 def cost_at(state: State, unit: int, host: int) -> float:
@@ -97,10 +99,13 @@ def place_with_room(state: State, unit: int, depth: int = 2) -> list[tuple[int, 
         return []
     if depth == 0:
         return None
-    for host in sorted(targets(state, unit), key=lambda host: (_shortage(state, unit, host), host))[:12]:
-        undo = _make_room(state, unit, host, depth)
-        if undo is not None:
-            return undo
+    hosts = sorted(targets(state, unit), key=lambda host: (_shortage(state, unit, host), host))
+    # Nobody moves two guests where one suffices, be it on a host that lacks more.
+    for others in range(1, depth + 1):
+        for host in hosts[:MOST_ASKED] if others == 1 else hosts[:FEW_ASKED]:
+            undo = _make_room(state, unit, host, others)
+            if undo is not None:
+                return undo
     return None
 
 

@@ -755,6 +755,15 @@ def test_room_is_made_by_the_fewest_bytes_that_suffice(
         assert found.plan.policy.goal == "spread"
 
 
+@pytest.mark.parametrize(("memory", "guest"), [(41, "b"), (49, "b"), (50, "b"), (51, "a"), (60, "a")])
+def test_no_two_make_room_where_one_on_a_fuller_host_suffices(memory: int, guest: str) -> None:
+    """Less is missing on h2, but the guest that would have to leave there finds no host as things are."""
+    short = {**TIGHT, "guests": {**TIGHT["guests"], "c": {"host": "h2", "memory": 40}}}
+    found = answer(short, {"name": "n", "memory": memory}, make_room=True, policy={"limits": {"memory": 90}})
+    assert found.plan
+    assert [(step.guest.name, step.target) for step in found.plan.migrations] == [(guest, "h2")]
+
+
 def test_what_would_fit_is_said_in_cores_and_gib() -> None:
     policy = {"limits": {"cpu": 90, "memory": 90}}
     found = answer(ONE, {"name": "n", "cpu": 5, "memory": 10}, policy=policy)
