@@ -196,6 +196,14 @@ def test_a_chain_of_siblings_goes_from_its_end() -> None:
     assert left == []
 
 
+def test_who_comes_to_a_host_without_siblings_counts_there_as_one() -> None:
+    rule = {"kind": "anti_affinity", "guests": ["a", "b"]}
+    problem, hops = problem_of({"a": 10, "b": 10}, {"a": (0, 1), "b": (2, 0)}, rules={"apart": rule})
+    scheduler = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
+    assert not scheduler.run().left
+    assert scheduler.at[0][1] == 1
+
+
 def test_evenly_spread_guests_go_one_after_another_where_counts_could_come_apart() -> None:
     rule = {"kind": "even_spread", "guests": ["a", "b", "c"]}
     sizes, moves = {"a": 9, "b": 9, "c": 9}, {"a": (0, 1), "b": (0, 0), "c": (1, 0)}
