@@ -163,6 +163,7 @@ def test_a_migration_under_way_is_known_with_its_target(simulator: Simulate) -> 
     found = read(platform)
     there = guest(found, 100)
     assert (there.host, there.migrating_to, there.blockers) == ("pve1", "pve2", ("locked",))
+    assert (there.last_migrated_at, there.last_failed_at) == (None, None)
     assert guest(found, 101).migrating_to is None
 
 

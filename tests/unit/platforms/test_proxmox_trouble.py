@@ -21,7 +21,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxm
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.connection import (
     ProxmoxConnection,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.refusals import NodeSilent
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.refusals import (
+    NodeSilent,
+    Unanswered,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.session import Session
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
@@ -257,6 +260,22 @@ def test_a_host_that_is_out_of_service_is_replaced_by_the_next(
     for host in hosts:
         assert f"{host}: {status} {text}" in str(caught.value)
     assert not isinstance(caught.value, NodeSilent)
+
+
+def test_once_an_answer_was_lost_the_next_host_is_asked(simulator: Simulate, tmp_path: Path) -> None:
+    first, second = simulator("proxmox", clusters.small()), simulator("proxmox", clusters.small())
+    hosts = (f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}")
+    both = tmp_path / "both.pem"
+    both.write_text(Path(first.ca_path).read_text() + Path(second.ca_path).read_text())
+    talk = Session(clusters.connection(first, api_hosts=hosts, ca_path=str(both)))
+    assert talk.get("cluster/status")
+    call = "POST /nodes/{node}/qemu/{vmid}/migrate"
+    first.switches(drop_connection=[{"call": call, "when": "after"}])
+    with pytest.raises(Unanswered, match="it may have been carried out, but no answer came"):
+        talk.post("nodes/pve1/qemu/100/migrate", {"target": "pve2", "online": 1})
+    assert talk.get("cluster/status")
+    assert [clusters.calls(served)["GET /cluster/status"] for served in (first, second)] == [1, 1]
+    assert clusters.calls(second).get(call, 0) == 0
 
 
 def test_the_next_host_is_taken_when_the_certificate_of_one_does_not_verify(simulator: Simulate) -> None:
