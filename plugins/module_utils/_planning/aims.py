@@ -8,7 +8,7 @@ Private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from .._model.plan import ClusterState, Unresolved
 from .bounds import migrations_bound
@@ -18,13 +18,13 @@ from .problem import Problem
 from .relief_told import relief_bound, still_overloaded
 from .relieve import relieve
 from .search import solve
+from .sought import Sought
+from .spending import Spending
 from .state import State
 from .undone import left_on, out_of_band, over_limits, stranded
 
 
-def pursue(
-    problem: Problem, spent: Callable[[], float], forbidden: frozenset[tuple[int, int]] = frozenset()
-) -> State:
+def pursue(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()) -> State:
     """The best placement found for the policy's goal; `forbidden` as in solve."""
     state = solve(problem, spent, forbidden)
     goal = problem.policy.goal
@@ -35,18 +35,22 @@ def pursue(
     return state
 
 
-def left_undone(state: State, places: Sequence[int], after: ClusterState) -> list[Unresolved]:
-    """What the goal wants besides rules, and the placement does not give."""
+def left_undone(
+    state: State, places: Sequence[int], after: ClusterState, sought: Sought | None
+) -> list[Unresolved]:
+    """What the goal wants besides rules, and the placement does not give; sought: None where no plan was
+    looked for. With goal evacuate a limit that is exceeded elsewhere is a notice: see `remarks`.
+    """
     problem = state.problem
     goal = problem.policy.goal
-    found = [] if goal in ("rules", "relieve") else stranded(problem, places)
+    found = [] if goal in ("rules", "relieve") else stranded(state, places, sought)
     if goal == "spread":
         found += out_of_band(problem, places, after, impossible=state.impossible)
     elif goal == "relieve":
-        found += still_overloaded(state)
+        found += still_overloaded(state, sought)
     elif goal == "consolidate":
-        found += kept_on(state, places)
-    return found + over_limits(problem, places) if goal in ("spread", "relieve") else found
+        found += kept_on(state, places, sought)
+    return found if goal == "evacuate" else found + over_limits(problem, places)
 
 
 def bound(state: State) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from .._model.plan import ClusterState, Unresolved
 from .consolidate import closing, consolidation_of, is_underused, may_be_emptied, running_by_host
 from .problem import Problem
+from .sought import Sought
 from .state import State
 
 STAYS_ON = "stays on"
@@ -45,25 +46,28 @@ def why_consolidated(problem: Problem, after: ClusterState, source: int, target:
     return f"{aim}; {enters.name} ends at {figures}"
 
 
-def kept_on(state: State, places: Sequence[int]) -> list[Unresolved]:
-    """The hosts that are used so little that they should become empty, and can't."""
+def kept_on(state: State, places: Sequence[int], sought: Sought | None) -> list[Unresolved]:
+    """The hosts that are used so little that they should become empty, and can't; sought: None where no plan
+    was looked for.
+    """
     problem = state.problem
     wants = consolidation_of(problem)
     after = running_by_host(problem, places)
     on = [host for host, guests in enumerate(after) if guests and not problem.roles.leaving[host]]
     if wants.below is None or len(on) <= wants.min_hosts:
         return []
+    below = f"it is below {wants.below:g} % in every metric"
     return [
         Unresolved(
             what=f"host {problem.hosts[host].name} {STAYS_ON}",
-            why=f"it is below {wants.below:g} % in every metric, and {_what_keeps(state, host, after[host])}",
+            why=f"{below}, and {_what_keeps(state, host, after[host], sought)}",
         )
         for host in on
         if problem.hosts[host].active and problem.roles.gives[host] and is_underused(state, host)
     ]
 
 
-def _what_keeps(state: State, host: int, guests: int) -> str:
+def _what_keeps(state: State, host: int, guests: int, sought: Sought | None) -> str:
     problem = state.problem
     most = problem.policy.max_migrations
     fixed = [
@@ -76,6 +80,11 @@ def _what_keeps(state: State, host: int, guests: int) -> str:
         return f"it runs {', '.join(fixed[:3])}{more}"
     if most is not None and state.moves + guests > most:
         return f"its {guests} guests are more than max_migrations, {most}, leaves"
+    if sought is None:
+        return f"it still runs {guests} guest{'s' * (guests != 1)}"
+    no_order = sought.no_order(problem, (guest for unit in state.on[host] for guest in problem.members[unit]))
+    if no_order is not None:
+        return no_order
     limits = problem.policy.limits
     fill = consolidation_of(problem).fill
     cpu, memory = (value if fill is None else min(value, fill) for value in (limits.cpu, limits.memory))

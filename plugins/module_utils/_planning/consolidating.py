@@ -18,7 +18,7 @@ from .._model.snapshot import Snapshot
 from .build import build
 from .consolidate import choose, consolidation_of, running_by_host
 from .consolidate_told import STAYS_ON, consolidation_bound, hosts_needed
-from .hosts import closed
+from .hosts import IDLE, closed
 from .problem import Problem
 from .search import place_like
 from .state import State
@@ -86,8 +86,8 @@ def build_without(problem: Problem, chosen: Iterable[int]) -> Problem:
 
 
 def _wrong(result: Plan) -> int:
-    """What is left undone besides hosts that stay on."""
-    return sum(not item.what.endswith(STAYS_ON) for item in result.unresolved)
+    """What is left undone besides hosts that stay on, and limits that no goal brings hosts below."""
+    return sum(not item.what.endswith(STAYS_ON) and not is_complete([item]) for item in result.unresolved)
 
 
 def _without_empty(snapshot: Snapshot, policy: Policy) -> Snapshot:
@@ -98,7 +98,12 @@ def _without_empty(snapshot: Snapshot, policy: Policy) -> Snapshot:
         if has_to_leave(guest, stay)
         for host in (guest.host, guest.migrating_to)
     }
-    hosts = (host if host.id in running else replace(host, maintenance=True) for host in snapshot.hosts)
+    hosts = (
+        host
+        if host.id in running or host.maintenance
+        else replace(host, maintenance=True, closed_because=IDLE)
+        for host in snapshot.hosts
+    )
     return replace(snapshot, hosts=tuple(hosts))
 
 
@@ -109,7 +114,8 @@ def _attempt(first: Problem, solve: Solve, finish: Finish) -> tuple[Problem, Pla
         state = place_like(_within_limits(first), solve(first).places())
         chosen = choose(state, banned)
         if not chosen:
-            return first, *finish(first, solve(first))
+            result, end = finish(first, solve(first))
+            return first, _without_order(first, result, banned), end
         problem = build_without(first, chosen)
         result, end = finish(problem, place_like(problem, state.places()))
         running = running_by_host(problem, end.places())
@@ -118,10 +124,22 @@ def _attempt(first: Problem, solve: Solve, finish: Finish) -> tuple[Problem, Pla
             if _wrong(result):
                 plain, other = finish(first, solve(first))
                 if _wrong(plain) < _wrong(result):
-                    return first, plain, other
-            return problem, result, end
+                    return first, _without_order(first, plain, banned), other
+            return problem, _without_order(first, result, banned), end
         # There is no safe order to empty them in: they stay on.
         banned |= frozenset(stuck)
+
+
+def _without_order(problem: Problem, result: Plan, banned: Iterable[int]) -> Plan:
+    """The plan that says of hosts which stay on for want of a safe order that this is the reason."""
+    names = {f"host {problem.hosts[host].name} {STAYS_ON}" for host in banned}
+    unresolved = [
+        replace(item, why="no safe order was found in which to migrate its guests")
+        if item.what in names
+        else item
+        for item in result.unresolved
+    ]
+    return replace(result, unresolved=tuple(unresolved))
 
 
 def _within_limits(problem: Problem) -> Problem:

@@ -23,6 +23,8 @@ from .whereabouts import arriving
 ROUNDING = 1e-9
 # Hosts that are named for one reason.
 MOST_CLOSED = 8
+# Why goal consolidate sends nothing to a host that it takes to be off.
+IDLE = "it runs no guests, and goal consolidate fills no further host"
 
 Vector = tuple[float, ...]
 
@@ -71,6 +73,8 @@ def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> R
 
 def _why_closed(host: Host, *, excluded: bool) -> tuple[str, str]:
     because = f": {host.closed_because}" if host.closed_because else ""
+    if host.closed_because == IDLE:
+        return "empty", IDLE
     if host.status != "online":
         return "offline", f"it is {host.status}{because}"
     if host.maintenance:

@@ -36,6 +36,7 @@ from .rules import PINS
 from .schedule import Order
 from .search import place_like
 from .select import select_guests, select_hosts
+from .spending import Spending
 from .state import State
 from .thrift import economise
 from .told import told
@@ -53,14 +54,7 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
 
     `clock` is read for the policy's time_limit only.
     """
-    started = clock()
-
-    def spent() -> float:
-        """The share of the time limit that is over."""
-        if policy.time_limit is None:
-            return 0.0
-        return (clock() - started) / policy.time_limit if policy.time_limit else 1.0
-
+    spent = Spending(policy, clock)
     if defers(snapshot, policy):
         return left_to_others(snapshot, policy)
     unmatched = inspected(snapshot, policy)
@@ -75,11 +69,11 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
         policy=policy,
         snapshot_digest=snapshot.digest(),
         remembered_at=snapshot.remembered_at,
-        notices=(*remarks(problem), *unmatched),
+        notices=(*remarks(problem, result), *unmatched),
     )
 
 
-def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tuple[Problem, Plan]:
+def _planned(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Problem, Plan]:
     """Look, and look again from where the plan ends and take that way at once, until nothing is left to want.
 
     Only where something stays undone can a second look see more than the first.
@@ -96,7 +90,7 @@ def _planned(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> 
         start.impossible = state.impossible or end.impossible
         if policy.goal == "spread":
             # Two ways in a row may be longer than one.
-            economise(start, policy.effort)
+            economise(start, spent)
         wanted = start.places()
         composed, reached = _reachable(whole, start, spent)
         if reached.places() != wanted:
@@ -120,7 +114,7 @@ def _rests_on_guesses(problem: Problem, result: Plan) -> bool:
     )
 
 
-def _look(snapshot: Snapshot, policy: Policy, spent: Callable[[], float]) -> tuple[Problem, Plan, State]:
+def _look(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Problem, Plan, State]:
     """What one look at the cluster finds. With goal evacuate, guests of hosts that stay make room only where
     that lets more of those leave that have to.
     """
@@ -167,7 +161,7 @@ def _one_after_the_other(
     return None if _defects(problem, result, _shelters(problem)) else (result, state)
 
 
-def _reachable(problem: Problem, state: State, spent: Callable[[], float]) -> tuple[Plan, State]:
+def _reachable(problem: Problem, state: State, spent: Spending) -> tuple[Plan, State]:
     """The plan to that placement, or to the nearest one that there is a safe way to."""
     result, end = _ordered(problem, state, spent, reroutes=True)
     if any(step.kind == "parking" for step in result.migrations) and _defects(
@@ -217,7 +211,7 @@ def _broken(problem: Problem) -> frozenset[str]:
 def _ordered(
     problem: Problem,
     state: State,
-    spent: Callable[[], float],
+    spent: Spending,
     *,
     reroutes: bool,
     settles: int = MOST_DETOURS,

@@ -14,6 +14,7 @@ from itertools import accumulate
 from .._model.plan import ClusterState, Unresolved
 from .problem import Problem
 from .relieve import EPSILON, NONE, ceilings, overloaded, overloads, points_before
+from .sought import Sought
 from .state import State
 
 
@@ -74,8 +75,10 @@ def hot_after(problem: Problem, after: ClusterState) -> set[int]:
     return set(overloaded(problem, points))
 
 
-def still_overloaded(state: State) -> list[Unresolved]:
-    """The hosts that stay above a threshold, by how much and why."""
+def still_overloaded(state: State, sought: Sought | None) -> list[Unresolved]:
+    """The hosts that stay above a threshold, by how much and why; sought: None where no plan was looked
+    for.
+    """
     problem = state.problem
     tops = overloads(problem)
     found = []
@@ -88,13 +91,13 @@ def still_overloaded(state: State) -> list[Unresolved]:
         found.append(
             Unresolved(
                 what=f"host {problem.hosts[host].name} overloaded",
-                why=f"it stays at {' and '.join(texts)}; {_what_keeps(state, host)}",
+                why=f"it stays at {' and '.join(texts)}; {_what_keeps(state, host, sought)}",
             )
         )
     return found
 
 
-def _what_keeps(state: State, host: int) -> str:
+def _what_keeps(state: State, host: int, sought: Sought | None) -> str:
     problem = state.problem
     most = problem.policy.max_migrations
     if most is not None and state.moves >= most:
@@ -107,6 +110,11 @@ def _what_keeps(state: State, host: int) -> str:
     ]
     if not movable:
         return f"none of its {len(fixed)} guests may be moved" if fixed else "it runs no guests"
+    if sought is None:
+        return f"{movable} of its guests may be moved"
+    no_order = sought.no_order(problem, (guest for unit in state.on[host] for guest in problem.members[unit]))
+    if no_order is not None:
+        return no_order
     names = problem.metrics.names
     room = " and ".join(
         f"{threshold(names[index], top)} {'vCPUs per core' if names[index] == 'vcpu' else names[index]}"

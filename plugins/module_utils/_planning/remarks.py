@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .._model.loads import is_unmeasured
+from .._model.plan import Plan
 from .._model.policy import Policy
 from .._model.snapshot import Guest, Host, Snapshot
 from .guests import refused
+from .obstacles import above_limits
 from .problem import Problem
 from .whereabouts import arriving, name_of, stayers_of
 
@@ -21,7 +23,7 @@ MOST_REFUSALS = 10
 PLATFORMS = {"vsphere": "vCenter", "proxmox": "Proxmox VE", "vmmanager": "VMmanager"}
 
 
-def remarks(problem: Problem) -> tuple[str, ...]:
+def remarks(problem: Problem, result: Plan) -> tuple[str, ...]:
     """The notices of a plan for this problem."""
     snapshot, policy = problem.snapshot, problem.policy
     return (
@@ -30,6 +32,7 @@ def remarks(problem: Problem) -> tuple[str, ...]:
         *_under_way(snapshot),
         *_left_alone(problem),
         *_refusals(snapshot, policy),
+        *_above_limits(problem, result),
     )
 
 
@@ -146,6 +149,17 @@ def _left_alone(problem: Problem) -> Iterator[str]:
         yield f"to be shut down before maintenance mode, {where}: {listed(shut_down)}"
     if may_stay:
         yield f"may stay {where}: {listed(may_stay)}"
+
+
+def _above_limits(problem: Problem, result: Plan) -> Iterator[str]:
+    """With goal evacuate, which asks for empty hosts only, the others that are above a limit."""
+    if problem.policy.goal != "evacuate":
+        return
+    at = {host.id: index for index, host in enumerate(problem.hosts)}
+    ends = {step.guest.id: at[step.target] for step in result.migrations}
+    places = [ends.get(guest.id, home) for guest, home in zip(problem.guests, problem.home, strict=True)]
+    for host, texts in above_limits(problem, places).items():
+        yield f"{problem.hosts[host].name} is above its limits: {'; '.join(texts)}"
 
 
 def _refusals(snapshot: Snapshot, policy: Policy) -> Iterator[str]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 
 from .band import best_floor
@@ -15,16 +14,15 @@ from .level import trim
 from .mend import clear, mend, squeeze, unplaced
 from .moves import go_home
 from .problem import SETTLED, Problem
+from .spending import Spending
 from .state import APART_AT_HOME, State
 from .thrift import economise
 
 
-def solve(
-    problem: Problem, spent: Callable[[], float], forbidden: frozenset[tuple[int, int]] = frozenset()
-) -> State:
+def solve(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()) -> State:
     """The best placement found: rules mended, then every metric inside its band, with few migrations.
 
-    spent: the share of the time limit that is over, 0 where there is none.
+    spent: what is left to spend on it.
     forbidden: units and hosts between which there was no safe way.
     """
     policy = problem.policy
@@ -50,7 +48,7 @@ def solve(
         into_band(state, dice, budget, spent)
     _settle(state)
     if levels and policy.goal == "spread":
-        economise(state, policy.effort)
+        economise(state, spent)
     if policy.engine == "exact" and policy.goal in ("spread", "rules"):
         refine(state, policy.max_migrations, spent)
     return state

@@ -24,9 +24,9 @@ def shortfall(snapshot: Snapshot, policy: Policy) -> tuple[Unresolved, ...]:
     """
     known, wanted = estimated(arranged(snapshot, policy), policy)
     problem = build(closed(known, wanted), wanted)
-    if policy.goal == "evacuate":
-        return tuple(stranded(problem, problem.home))
-    state = cluster_state(problem, problem.home)
-    found = broken_rules(problem, problem.home, state, set())
     start = place_like(problem, list(problem.home))
-    return (*found, *left_undone(start, problem.home, state))
+    if policy.goal == "evacuate":
+        return tuple(stranded(start, problem.home, None))
+    state = cluster_state(problem, problem.home)
+    found = broken_rules(start, problem.home, state, set(), None)
+    return (*found, *left_undone(start, problem.home, state, None))

@@ -15,10 +15,11 @@ from typing import Final
 
 from .band import best_floor
 from .problem import SETTLED, Problem
+from .spending import Spending
 from .state import NOWHERE, State
 
-# Migrations that are looked at one by one, for each step of effort and guest.
-LOOKED_AT: Final = 8000
+# Placements that could be looked at while a search is set up.
+SET_UP: Final = 10
 # So many guests at a time are looked at for others in their place, and whether for fewer only.
 REPLACED: Final = ((2, True), (3, True), (2, False), (4, True), (3, False), (5, True))
 # Of more guests away from home no pairs are looked at.
@@ -28,19 +29,20 @@ MOST_UNITS, MOST_HOSTS = 40, 12
 ROUNDING: Final = 1e-7
 
 
-def economise(state: State, effort: int) -> None:
+def economise(state: State, spent: Spending) -> None:
     """Change the placement to one that is as level in every respect, with fewer migrations or bytes."""
-    if not effort or not state.moves:
+    if not state.problem.policy.effort or not state.moves or spent() >= 1.0:
         return
     while _shortened(state):
         pass
     problem = state.problem
     if len(problem.members) > MOST_UNITS or len(problem.hosts) > MOST_HOSTS:
         return
-    left = LOOKED_AT * effort
     for together, fewer in REPLACED:
-        left = _replaced(state, together, left, fewer=fewer)
-    _Search(state, left).run()
+        spent.looks = _replaced(state, together, spent.looks, fewer=fewer)
+    search = _Search(state, spent.looks)
+    search.run()
+    spent.looks = search.left
 
 
 def _replaced(state: State, together: int, left: int, *, fewer: bool) -> int:
@@ -50,12 +52,12 @@ def _replaced(state: State, together: int, left: int, *, fewer: bool) -> int:
     home = state.problem.unit_home
     while True:
         away = [unit for unit, host in enumerate(state.where) if host >= 0 and 0 <= home[unit] != host]
-        if len(away) <= together:
+        if len(away) <= together or left <= 0:
             return left
         for chosen in combinations(away, together):
             search = _Search(state, left, kept=frozenset(away).difference(chosen))
             search.run(fewer=fewer)
-            left = search.left
+            left = search.left - SET_UP
             if search.best is not None or left <= 0:
                 break
         else:

@@ -33,6 +33,7 @@ from .judge import cluster_state
 from .problem import SETTLED, Problem
 from .relieve import overloaded, points_before
 from .schedule import Order
+from .sought import Sought
 from .state import State
 from .undone import broken_rules, contradicts, immovable, is_complete, left_on, stranded
 
@@ -76,7 +77,8 @@ def told(
                 storage=_storage(problem, hop),
             )
         )
-    unresolved = _unresolved(state, places, left, proven=proven)
+    sought = Sought(stuck=frozenset(hop.guest for hop in left), proven=proven)
+    unresolved = _unresolved(state, places, sought)
     return Plan(
         cluster=problem.snapshot.cluster,
         platform=problem.snapshot.platform,
@@ -93,7 +95,7 @@ def told(
             seconds_lower_bound=round(ordered.bound, 1),
         ),
         unresolved=tuple(unresolved),
-        immovable=immovable(problem, places, after) if unresolved else (),
+        immovable=immovable(state, places, after, sought) if unresolved else (),
         emptied=tuple(problem.hosts[host].id for host in emptied(problem, places))
         if problem.policy.goal == "consolidate"
         else (),
@@ -146,9 +148,7 @@ def _storage(problem: Problem, hop: Hop) -> dict[str, str]:
     return {name: name for name in names if name in places and not places[name].shared}
 
 
-def _unresolved(
-    state: State, places: Sequence[int], left: Sequence[Hop], *, proven: bool
-) -> list[Unresolved]:
+def _unresolved(state: State, places: Sequence[int], sought: Sought) -> list[Unresolved]:
     problem = state.problem
     after = cluster_state(problem, places)
     found = list(problem.unresolved)
@@ -167,14 +167,13 @@ def _unresolved(
             )
         )
     if problem.policy.goal == "evacuate":
-        left_behind = stranded(problem, places)
+        left_behind = stranded(state, places, sought)
         return [*left_behind, *found] if left_behind else []
-    found += broken_rules(problem, places, after, {item.what for item in found})
-    found += left_undone(state, places, after)
-    if left and found:
-        names = ", ".join(problem.guests[hop.guest].name for hop in left[:10])
-        there_is = "there is no safe order" if proven else "no safe order was found"
-        found.append(Unresolved(what="order of migrations", why=f"{there_is} in which to migrate {names}"))
+    found += broken_rules(state, places, after, {item.what for item in found}, sought)
+    found += left_undone(state, places, after, sought)
+    no_order = sought.no_order(problem, sought.stuck)
+    if no_order and not is_complete(found):
+        found.append(Unresolved(what="order of migrations", why=no_order))
     return found
 
 
@@ -198,5 +197,5 @@ def _is_hopeless(problem: Problem) -> bool:
     if problem.policy.goal == "relieve":
         hot = overloaded(problem, points_before(problem))
         movable = {home for home, stays in zip(problem.home, problem.stays, strict=True) if stays is None}
-        return not movable & set(hot)
+        return bool(hot) and not movable & set(hot)
     return problem.policy.goal == "spread" and is_out_of_reach(problem)

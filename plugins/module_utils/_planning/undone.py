@@ -15,9 +15,11 @@ from .explain import label
 from .obstacles import above_limits, held_there, kept_together, out_of_moves, takes_no_more, too_large
 from .problem import Problem
 from .relief_told import hot_after
-from .rules import UNKNOWN
+from .rules import PINS, UNKNOWN
+from .sought import Sought, has_place
+from .state import State
 
-MOST_IMMOVABLE = 200
+MOST_IMMOVABLE, MOST_FIXED = 200, 3
 
 
 def is_complete(unresolved: Sequence[Unresolved]) -> bool:
@@ -68,9 +70,12 @@ def _outside(problem: Problem, after: ClusterState) -> Iterator[tuple[str, float
 
 
 def broken_rules(
-    problem: Problem, places: Sequence[int], after: ClusterState, told: set[str]
+    state: State, places: Sequence[int], after: ClusterState, told: set[str], sought: Sought | None
 ) -> list[Unresolved]:
-    """The strict rules that stay broken and are not yet explained."""
+    """The strict rules that stay broken and are not yet explained; sought: None where no plan was looked
+    for.
+    """
+    problem = state.problem
     rules = {rule.name: rule for rule in problem.rules}
     index = {guest.id: number for number, guest in enumerate(problem.guests)}
     found = []
@@ -78,20 +83,62 @@ def broken_rules(
         rule = rules[violation.rule]
         if not rule.strict or f"rule {rule.name}" in told:
             continue
-        fixed = [
-            f"{problem.guests[g].name} stays on {problem.hosts[places[g]].name} ({problem.stays[g]})"
-            for g in (index[guest] for guest in rule.guests)
-            if problem.stays[g] is not None
-        ]
-        why = (
-            _crowds(problem, rule, index)
-            or kept_together(problem, rule, places, index)
-            or "; ".join(fixed[:3])
-            or out_of_moves(problem, places)
-            or "no host has room without breaking another rule or limit"
-        )
-        found.append(Unresolved(what=f"rule {rule.name}", why=f"{violation.detail}; {why}"))
+        guests = [index[guest] for guest in rule.guests]
+        why = _crowds(problem, rule, index) or kept_together(problem, rule, places, index)
+        wrong = _in_the_way(problem, rule, guests, places)
+        whys = [why] if why else _what_keeps(state, places, wrong, sought)
+        found.append(Unresolved(what=f"rule {rule.name}", why="; ".join((violation.detail, *whys))))
     return found
+
+
+def _what_keeps(
+    state: State, places: Sequence[int], guests: Sequence[int], sought: Sought | None
+) -> Iterator[str]:
+    """Why guests stay where a rule does not want them: those that do not move, and those that may."""
+    problem = state.problem
+    fixed = _fixed(problem, guests)
+    if fixed:
+        yield fixed
+    movable = [guest for guest in guests if problem.stays[guest] is None]
+    why = (out_of_moves(problem, places) or _not_found(state, movable, sought)) if movable else None
+    if why:
+        yield why
+
+
+def _not_found(state: State, guests: Sequence[int], sought: Sought | None) -> str | None:
+    """Why guests that may move do not; None where nobody looked for a plan."""
+    if sought is None:
+        return None
+    no_order = sought.no_order(state.problem, guests)
+    if no_order is not None:
+        return no_order
+    if has_place(state, guests):
+        return "no placement was found in which it, the other rules and the limits hold"
+    return "no host has room without breaking another rule or limit"
+
+
+def _in_the_way(problem: Problem, rule: Rule, guests: Sequence[int], places: Sequence[int]) -> list[int]:
+    """The guests of a broken rule that are where it does not want them; all where it is about all."""
+    at = [places[guest] for guest in guests]
+    if rule.kind == "anti_affinity":
+        return [guest for guest, place in zip(guests, at, strict=True) if at.count(place) > 1]
+    if rule.kind in PINS:
+        wanted = rule.kind == "host_affinity"
+        ids = [problem.hosts[place].id for place in at]
+        return [guest for guest, id_ in zip(guests, ids, strict=True) if (id_ in rule.hosts) != wanted]
+    return list(guests)
+
+
+def _fixed(problem: Problem, guests: Sequence[int]) -> str:
+    """The guests among these that do not move, each with the reason."""
+    fixed = [
+        f"{problem.guests[guest].name} stays on {problem.hosts[problem.home[guest]].name}"
+        f" ({problem.stays[guest]})"
+        for guest in guests
+        if problem.stays[guest] is not None
+    ]
+    more = f" and {len(fixed) - MOST_FIXED} more" if len(fixed) > MOST_FIXED else ""
+    return f"{'; '.join(fixed[:MOST_FIXED])}{more}"
 
 
 def contradicts(problem: Problem) -> bool:
@@ -125,16 +172,22 @@ def _crowds(problem: Problem, rule: Rule, index: Mapping[str, int]) -> str | Non
 
 
 def _crowd(problem: Problem, guests: Sequence[int]) -> str | None:
-    """The fewest of these guests that can't be apart because they have too few hosts among them."""
+    """The fewest of these guests that can't be apart because they have too few hosts among them; None also
+    where only guests are in the way that do not move at all.
+    """
     found = too_many_for_their_hosts(_places(problem, guests))
     if found is None:
         return None
     crowd, mask = found
+    if all(problem.stays[guest] is not None for guest in crowd):
+        return None
     hosts = [host.name for index, host in enumerate(problem.hosts) if mask >> index & 1]
     names = ", ".join(problem.guests[guest].name for guest in crowd[:10])
     where = f": {', '.join(hosts)}" if len(hosts) < sum(problem.roles.receives) else ""
     many = f"{len(crowd)} guests" + (f" ({names})" if len(crowd) < len(guests) else "")
-    return f"{many} can't be apart on {len(hosts)} host{'s' * (len(hosts) != 1)}{where}"
+    fixed = _fixed(problem, crowd)
+    told = f"{many} can't be apart on {len(hosts)} host{'s' * (len(hosts) != 1)}{where}"
+    return f"{told}; {fixed}" if fixed else told
 
 
 def _places(problem: Problem, guests: Sequence[int]) -> dict[int, int]:
@@ -155,18 +208,19 @@ def _places(problem: Problem, guests: Sequence[int]) -> dict[int, int]:
     }
 
 
-def stranded(problem: Problem, places: Sequence[int]) -> list[Unresolved]:
-    """Hosts in maintenance, or to be emptied, that still run guests."""
-    found = []
-    state = "to be emptied" if problem.policy.goal == "evacuate" else "in maintenance"
+def stranded(state: State, places: Sequence[int], sought: Sought | None) -> list[Unresolved]:
+    """Hosts in maintenance, or to be emptied, that still run guests; sought: as in broken_rules."""
+    problem, found = state.problem, []
+    word = "to be emptied" if problem.policy.goal == "evacuate" else "in maintenance"
     for host, leaving in enumerate(problem.roles.leaving):
         left = left_on(problem, places, host) if leaving else []
         if left:
-            texts = [f"{problem.guests[g].name} ({_why_left(problem, places, g)})" for g in left]
+            whys = [(problem.guests[g].name, _why_left(state, places, g, sought)) for g in left]
+            texts = [f"{name} ({why})" if why else name for name, why in whys]
             more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
             found.append(
                 Unresolved(
-                    what=f"host {problem.hosts[host].name} {state}",
+                    what=f"host {problem.hosts[host].name} {word}",
                     why=f"it still runs {', '.join(texts[:5])}{more}",
                 )
             )
@@ -178,31 +232,40 @@ def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
     return [guest for guest, place in enumerate(places) if place == host and problem.occupies[guest]]
 
 
-def _why_left(problem: Problem, places: Sequence[int], guest: int) -> str:
+def _why_left(state: State, places: Sequence[int], guest: int, sought: Sought | None) -> str | None:
+    problem = state.problem
     known = (
         problem.stays[guest]
         or too_large(problem, guest, problem.needs.ceiling_for_rules)
         or out_of_moves(problem, places)
     )
-    if known is not None:
+    if known is not None or sought is None:
         return known
+    no_order = sought.no_order(problem, [guest])
+    if no_order is not None:
+        return no_order
+    if has_place(state, [guest]):
+        return "no placement was found in which the rules and the limits hold for all of them"
     others = others_of(problem.rules, problem.guests[guest].id)
     names = ", ".join(item.name for item in problem.guests if item.id in others)
     along = f" for it with {names}, which the platform moves along," if names else ""
     return f"no other host has room{along} or keeps its rules"
 
 
-def immovable(problem: Problem, places: Sequence[int], after: ClusterState) -> tuple[Immovable, ...]:
+def immovable(
+    state: State, places: Sequence[int], after: ClusterState, sought: Sought
+) -> tuple[Immovable, ...]:
     """Guests that can't be moved although their host stays too full, or is to be emptied, or their rule
     broken.
     """
+    problem = state.problem
     emptied = problem.policy.goal == "evacuate"
     if emptied:
         return tuple(
             Immovable(
                 guest=GuestRef(id=problem.guests[guest].id, name=problem.guests[guest].name),
                 host=problem.hosts[host].id,
-                why=_why_left(problem, places, guest),
+                why=_why_left(state, places, guest, sought) or "",
             )
             for host, leaving in enumerate(problem.roles.leaving)
             for guest in (left_on(problem, places, host) if leaving else ())

@@ -17,6 +17,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.departu
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.problem import SETTLED
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search import solve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.spending import Spending
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 LIMIT = 25.0
@@ -98,8 +99,9 @@ def test_the_bound_is_never_above_what_is_needed(seed: int, full: float) -> None
 def test_no_placement_in_order_has_fewer_departures_than_proven(seed: int) -> None:
     """Hosts of three sizes, rules of all kinds, one host in maintenance in every other cluster."""
     shape = Shape(hosts=6, guests=70, seed=seed, mixed=True, maintenance=seed % 2)
-    problem = build(generate(shape), Policy.from_json({"max_spread": 20}))
-    state = solve(problem, lambda: 0.0)
+    policy = Policy.from_json({"max_spread": 20})
+    problem = build(generate(shape), policy)
+    state = solve(problem, Spending(policy, lambda: 0.0))
     assert state.total_excess <= SETTLED
     answer = exact_worker.solve(Departures(state).model(None))
     assert answer["status"] == "optimal"
