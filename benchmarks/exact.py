@@ -225,7 +225,10 @@ def thrift(first: int, many: int, *, show: bool) -> None:
         found = plan(snapshot, policy)
         slowest = max(slowest, time.process_time() - started)
         migrations, memory = fewest(snapshot, policy, found)
-        last = {step.guest.id: step for step in found.migrations}
+        homes = {guest.id: guest.host for guest in snapshot.guests}
+        ends = {step.guest.id: step for step in found.migrations}
+        # Who only steps aside for a while and goes home is no part of the placement.
+        last = {guest: step for guest, step in ends.items() if step.target != homes[guest]}
         planned = sum(step.cost.memory for step in last.values()) / GIB
         unreached += found.status != "balanced"
         waiting += len(last) < len(found.migrations)
