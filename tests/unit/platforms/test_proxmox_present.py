@@ -156,6 +156,13 @@ def test_a_guest_is_as_free_as_the_state_that_ha_has_it_in(
     )
 
 
+def test_guests_are_in_the_order_of_their_numbers_whatever_the_list_s_order(simulator: Simulate) -> None:
+    guests = tuple(clusters.guest(number, "pve1") for number in (1000, 100, 999))
+    served = simulator("proxmox", clusters.cluster((clusters.host("pve1"), clusters.host("pve2")), guests))
+    listed = clusters.connect(served).read().guests
+    assert [each.id for each in listed] == ["100", "999", "1000"]
+
+
 def test_a_migration_under_way_is_known_with_its_target(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=60)
     platform = clusters.connect(served)
