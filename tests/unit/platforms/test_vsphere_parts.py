@@ -25,7 +25,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphe
     device_blockers,
     disks,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.hosts import sources_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.loads import (
+    CPU,
+    MEMORY,
+    NETWORK_IO,
     average,
     window,
 )
@@ -91,6 +95,25 @@ def test_a_window_takes_the_finest_samples_that_are_kept_so_long(
     covered = min(seconds, 365 * 86400)
     assert asked.seconds == covered
     assert asked.since == (None if samples else NOW - timedelta(seconds=covered))
+
+
+@pytest.mark.parametrize(
+    ("averages", "seconds", "measured", "sources"),
+    [
+        ({}, 0, True, {}),
+        ({CPU: 1.0, MEMORY: 1.0, NETWORK_IO: 1.0}, 3600, True, {}),
+        ({CPU: 1.0}, 3600, True, {"memory": "present"}),
+        ({MEMORY: 1.0}, 3600, True, {"cpu": "present"}),
+        ({CPU: 1.0}, 3600, False, dict.fromkeys(("memory", "network_io", "disk_io"), "not_yet_measured")),
+        ({}, 0, False, dict.fromkeys(("cpu", "memory", "network_io", "disk_io"), "not_yet_measured")),
+    ],
+)
+def test_a_load_that_is_no_average_says_what_it_is(
+    averages: dict[str, float], seconds: int, measured: bool, sources: dict[str, str]
+) -> None:
+    """Nobody measures the traffic here."""
+    used = {"cpu": 1.0, "memory": 2.0, "network_io": None, "disk_io": None}
+    assert sources_of(used, averages, seconds, measured) == sources
 
 
 def test_a_vcenter_that_keeps_less_is_asked_for_less() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,6 +13,11 @@ from contextlib import suppress
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.https import (
+    AnswerLost,
+    Endpoint,
+    Https,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     AuthenticationFailed,
     CertificateRefused,
@@ -209,6 +215,22 @@ def test_a_connection_that_breaks_is_made_again(served: launch.Simulator) -> Non
     served.switches(drop_connection=[{"call": "RetrievePropertiesEx", "count": 1}])
     assert len(platform.read().guests) == 3
     platform.close()
+
+
+def test_a_kept_connection_that_breaks_is_made_again_at_once_but_silence_is_not_waited_for_twice(
+    served: launch.Simulator,
+) -> None:
+    context = ssl.create_default_context(cafile=served.ca_path)
+    https = Https(Endpoint(hostname=served.host, port=served.port, context=context, timeout=1))
+    path = "/sdk/vimServiceVersions.xml"
+    assert https.request("GET", path, repeatable=True).status == 200
+    served.switches(drop_connection=[{"call": f"GET {path}", "count": 1}])
+    assert https.request("GET", path, repeatable=True).status == 200
+    assert https.sent == 3
+    served.switches(latency_seconds=4)
+    with pytest.raises(AnswerLost, match="silence for 1 seconds"):
+        https.request("GET", path, repeatable=True)
+    assert https.sent == 4
 
 
 def test_a_connection_that_breaks_again_and_again_is_an_error(served: launch.Simulator) -> None:
