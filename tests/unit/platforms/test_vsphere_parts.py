@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.clusters import plain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.collector import Found
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.evc import fitting_models
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.faults import (
     Gone,
@@ -33,6 +34,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphe
     average,
     window,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.mounts import unusable
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.rules import (
     balancing_disabled,
     drs_rules,
@@ -95,6 +97,32 @@ def test_a_window_takes_the_finest_samples_that_are_kept_so_long(
     covered = min(seconds, 365 * 86400)
     assert asked.seconds == covered
     assert asked.since == (None if samples else NOW - timedelta(seconds=covered))
+
+
+def test_a_datastore_is_unusable_where_its_mount_says_so() -> None:
+    """Mounts of hosts outside the cluster, and one without a host, come first."""
+
+    def mount(host: str, inside: str) -> str:
+        return f"<DatastoreHostMount>{host}<mountInfo>{inside}</mountInfo></DatastoreHostMount>"
+
+    mounts = [
+        mount("", "<mounted>false</mounted>"),
+        mount("<key>host-z</key>", "<mounted>false</mounted>"),
+        mount("<key>host-a</key>", "<mounted>false</mounted>"),
+        mount(
+            "<key>host-b</key>",
+            "<accessMode>readOnly</accessMode><mounted>true</mounted><accessible>false</accessible>"
+            "<inaccessibleReason>AllPathsDown_Start</inaccessibleReason>",
+        ),
+        mount("<key>host-c</key>", "<accessMode>readOnly</accessMode><accessible>true</accessible>"),
+        mount("<key>host-d</key>", "<accessMode>readWrite</accessMode><accessible>true</accessible>"),
+    ]
+    found = Found("Datastore", "datastore-1", {"host": answer("".join(mounts))})
+    assert unusable(found, {f"host-{name}" for name in "abcd"}) == {
+        "host-a": "not mounted on this host",
+        "host-b": "not accessible from this host (AllPathsDown_Start)",
+        "host-c": "mounted read-only on this host",
+    }
 
 
 @pytest.mark.parametrize(
