@@ -14,7 +14,10 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.clusters import plain
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.collector import Found
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.collector import (
+    Found,
+    _found,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.evc import fitting_models
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.faults import (
     Gone,
@@ -97,6 +100,18 @@ def test_a_window_takes_the_finest_samples_that_are_kept_so_long(
     covered = min(seconds, 365 * 86400)
     assert asked.seconds == covered
     assert asked.since == (None if samples else NOW - timedelta(seconds=covered))
+
+
+def test_a_property_without_a_value_is_not_there() -> None:
+    sets = "<propSet><name>parent</name></propSet><propSet><name>name</name><val>a</val></propSet>"
+    found = _found(answer(f'<obj type="HostSystem">host-1</obj>{sets}'), "vcenter")
+    assert (found.kind, found.id, found.text("name"), found.text("parent")) == (
+        "HostSystem",
+        "host-1",
+        "a",
+        None,
+    )
+    assert list(found.values) == ["name"]
 
 
 def test_a_datastore_is_unusable_where_its_mount_says_so() -> None:
