@@ -41,6 +41,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphe
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.rules import (
     balancing_disabled,
     drs_rules,
+    fault_tolerance_rules,
     other_balancers,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
@@ -262,6 +263,28 @@ def test_the_size_of_a_disk_is_told_in_either_unit_or_not_at_all() -> None:
     ):
         assert disks(place(size), {"ds-1": "san"}) == (Disk(datastore="san", size=wanted),)
     assert disks(None, {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("taken", "names"),
+    [
+        (set(), ["fault tolerance of db", "fault tolerance of db (vm-3)"]),
+        ({"fault tolerance of db"}, ["fault tolerance of db (vm-1)", "fault tolerance of db (vm-3)"]),
+    ],
+)
+def test_fault_tolerant_guests_of_one_name_have_rules_of_their_own(taken: set[str], names: list[str]) -> None:
+    def primary(identity: str, secondary: str) -> Found:
+        fault_tolerance = answer(f"<secondaries>{secondary}</secondaries>")
+        name = ElementTree.fromstring("<name>db</name>")
+        return Found("VirtualMachine", identity, {"name": name, "config.ftInfo": fault_tolerance})
+
+    guests = {"vm-1": primary("vm-1", "vm-2"), "vm-3": primary("vm-3", "vm-4")}
+    guests |= {name: Found("VirtualMachine", name, {}) for name in ("vm-2", "vm-4")}
+    rules = fault_tolerance_rules(guests, taken)
+    assert [(rule.name, rule.guests) for rule in rules] == [
+        (names[0], ("vm-1", "vm-2")),
+        (names[1], ("vm-3", "vm-4")),
+    ]
 
 
 def vm_rule(name: str, enabled: str = "true", *guests: str) -> str:
