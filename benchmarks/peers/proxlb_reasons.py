@@ -23,10 +23,6 @@ _ABOVE: Final = (
     "The node is above a limit from the start. It takes no more guests, but goal spread moves none away for "
     "that alone; goal relieve does, by thresholds of its own."
 )
-_UNNAMED: Final = (
-    "A node is above a limit from the start, and no node can take what is too much. No guest moves; the plan "
-    "reports the spread, but not the limit that is exceeded."
-)
 REASONS: Final[Mapping[str, tuple[Verdict, str, str]]] = {
     "basic/cpu_threshold_exceeded": (
         "as good",
@@ -49,8 +45,6 @@ REASONS: Final[Mapping[str, tuple[Verdict, str, str]]] = {
     "basic/cpu_dual_strategy": ("different", "vm-2 is on node-A, not node-B", _ABOVE),
     "constraints/cpu_reservation": ("different", "vm-1 is on node-A, not node-B", _ABOVE),
     "constraints/resource_reservation": ("different", "vm-1 is on node-A, not node-B", _ABOVE),
-    "infeasible/cpu_overflow": ("different", "is called feasible", _UNNAMED),
-    "infeasible/ram_overflow": ("different", "is called feasible", _UNNAMED),
     "migration/circular_swap": (
         "better",
         "vm-a is on node-C, not node-B",
