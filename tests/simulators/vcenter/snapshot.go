@@ -45,8 +45,9 @@ type snapshotHost struct {
 	Datastores  map[string]snapshotDatastore `json:"datastores"`
 	Networks    []string                     `json:"networks"`
 
-	ClosedBecause string   `json:"closed_because"`
-	CPUFeatures   []string `json:"cpu_features"`
+	ClosedBecause string            `json:"closed_because"`
+	CPUFeatures   []string          `json:"cpu_features"`
+	Labels        map[string]string `json:"labels"` // by category, the names of tags, joined by commas
 }
 
 type snapshotDisk struct {

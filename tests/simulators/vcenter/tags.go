@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/vmware/govmomi/vapi/rest"
@@ -22,7 +23,7 @@ type tagging struct {
 
 const tagCategory = "Even Keel"
 
-// fill makes a tag for each name in use and attaches it to its guests.
+// fill makes a tag for each name in use and attaches it to its guests, and those of hosts in their categories.
 func (t tagging) fill(user, password string, w *world) error {
 	ids := map[string]string{}
 	session := ""
@@ -49,10 +50,18 @@ func (t tagging) fill(user, password string, w *world) error {
 	if session, err = post("/session", nil); err != nil {
 		return err
 	}
-	category, err := post("/tagging/category", map[string]any{"create_spec": map[string]any{
-		"name": tagCategory, "description": "Tags of the snapshot", "cardinality": "MULTIPLE",
-		"associable_types": []string{"VirtualMachine"},
-	}})
+	newCategory := func(name, kind string) (string, error) {
+		return post("/tagging/category", map[string]any{"create_spec": map[string]any{
+			"name": name, "description": "Tags of the snapshot", "cardinality": "MULTIPLE",
+			"associable_types": []string{kind},
+		}})
+	}
+	newTag := func(name, category string) (string, error) {
+		return post("/tagging/tag", map[string]any{"create_spec": map[string]any{
+			"name": name, "description": "", "category_id": category,
+		}})
+	}
+	category, err := newCategory(tagCategory, "VirtualMachine")
 	if err != nil {
 		return err
 	}
@@ -62,15 +71,33 @@ func (t tagging) fill(user, password string, w *world) error {
 	for _, g := range w.guests {
 		for _, name := range g.Tags {
 			if ids[name] == "" {
-				ids[name], err = post("/tagging/tag", map[string]any{"create_spec": map[string]any{
-					"name": name, "description": "", "category_id": category,
-				}})
-				if err != nil {
+				if ids[name], err = newTag(name, category); err != nil {
 					return err
 				}
 			}
 			if fault := attacher.AttachTag(g.ref(), ids[name]); fault != nil {
 				return fmt.Errorf("tag %q of guest %q: %s", name, g.ID, faultName(fault))
+			}
+		}
+	}
+	categories, ofHosts := map[string]string{}, map[[2]string]string{}
+	for _, h := range w.hosts {
+		for label, values := range h.Labels {
+			if categories[label] == "" {
+				if categories[label], err = newCategory(label, "HostSystem"); err != nil {
+					return err
+				}
+			}
+			for _, name := range strings.Split(values, ",") {
+				key := [2]string{label, name}
+				if ofHosts[key] == "" {
+					if ofHosts[key], err = newTag(name, categories[label]); err != nil {
+						return err
+					}
+				}
+				if fault := attacher.AttachTag(h.ref(), ofHosts[key]); fault != nil {
+					return fmt.Errorf("tag %q of host %q: %s", name, h.ID, faultName(fault))
+				}
 			}
 		}
 	}

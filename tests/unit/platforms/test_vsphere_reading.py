@@ -175,6 +175,21 @@ def test_without_a_tagging_service_the_cluster_is_read_and_the_lack_named(
     assert notice.hides == ("tags",)
 
 
+@pytest.mark.parametrize("older", [False, True])
+def test_tags_of_hosts_are_labels_by_category(older: bool, simulator: Simulate) -> None:
+    labels = {"zone": "north", "rack use": "gpu,large"}
+    hosts = (
+        clusters.host("a", labels=labels),
+        clusters.host("b", labels={"zone": "south"}),
+        clusters.host("c"),
+    )
+    expected = clusters.cluster(hosts, clusters.small().guests)
+    faults = [{"call": "POST /api/session", "error": 404}] if older else []
+    snapshot = read(clusters.connect(simulator("vcenter", expected, fail_calls=faults)))
+    assert [host.labels for host in snapshot.hosts] == [labels, {"zone": "south"}, {}]
+    assert snapshot.guests == expected.guests
+
+
 def test_tags_come_by_the_older_interface_where_there_is_no_newer(simulator: Simulate) -> None:
     faults = [{"call": "POST /api/session", "error": 404}]
     platform = clusters.connect(simulator("vcenter", clusters.mixed(), fail_calls=faults))
