@@ -18,6 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmman
     release,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.clusters import (
+    _storages,
     own_balancers,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.filters import (
@@ -194,6 +195,21 @@ def test_a_history_is_read_for_what_counts() -> None:
     assert [history.migration_since(newest) for newest in (2, 4, 5)] == ["9", "9", None]
     assert history.tasks == {"1", "4", "5", "6", "9"}
     assert History(()).newest == 0
+
+
+@pytest.mark.parametrize(
+    ("listed", "main"),
+    [
+        ([{"id": 1, "name": "own", "type": "dir"}], [True]),
+        ([{"id": 1, "name": "own", "type": "dir"}, {"id": 2, "name": "two", "type": "lvm"}], [False, False]),
+        ([{"id": 1, "name": "own", "type": "dir"}, {"id": 2, "name": "two", "is_main": True}], [False, True]),
+    ],
+)
+def test_the_only_storage_of_a_cluster_is_its_main_one(
+    listed: list[dict[str, Any]], main: list[bool]
+) -> None:
+    found = _storages({"id": 1, "storages": listed})
+    assert [storage.main for storage in found.values()] == main
 
 
 def test_a_window_ends_at_the_newest_point_that_was_measured() -> None:

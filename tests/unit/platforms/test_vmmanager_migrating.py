@@ -76,6 +76,18 @@ def test_one_that_fails_on_its_way_says_why(word: str, simulator: Simulate) -> N
     assert clusters.place(served, 100) == "1"
 
 
+def test_a_task_is_known_by_its_number_whatever_the_platform_calls_it(simulator: Simulate) -> None:
+    served = simulator(
+        "vmmanager",
+        clusters.small(),
+        task_names={"host_migrate": "host_move"},
+        fail_migrations=[{"guest": "100", "at_percent": 50}],
+    )
+    assert migrate(clusters.connect(served), request(100, 1, 2)) == MigrationState(
+        state="failed", why="migration failed"
+    )
+
+
 def test_a_complete_task_with_the_guest_elsewhere_has_failed_and_says_so(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), fail_migrations=[{"guest": "100", "error": "OK"}])
     assert migrate(clusters.connect(served), request(100, 1, 2)) == MigrationState(

@@ -98,6 +98,19 @@ def test_a_function_that_never_answers_is_not_asked_for_every_guest(simulator: S
     assert len(notice_of(found, "cpu_load").guests) == 40
 
 
+def test_four_calls_without_an_answer_are_enough_to_know_that_a_function_is_closed(
+    simulator: Simulate,
+) -> None:
+    guests = tuple(clusters.guest(100 + number, 1) for number in range(8))
+    served = simulator("vmmanager", clusters.cluster((clusters.host(1), clusters.host(2)), guests))
+    platform = clusters.connect(served, metrics=clusters.METRICS[:1], workers=1)
+    served.switches(fail_calls=[{"call": OF_VM, "error": 401}])
+    found = read(platform)
+    assert len(notice_of(found, "cpu_load").guests) == 8
+    # Each of the four is made again after a new login.
+    assert clusters.calls(served)[OF_VM] == 8
+
+
 def test_one_guest_that_does_not_answer_in_time_does_not_hold_up_the_others(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small())
     platform = clusters.connect(served, timeout=2)

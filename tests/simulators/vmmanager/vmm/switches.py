@@ -35,6 +35,7 @@ class Switches(Faults):
         self.metrics = True
         self.balancer: str | None = None
         self.consul_text = False
+        self.task_names: dict[str, str] = {}
         self.sets_cookie = True
         self.skew_seconds = 0.0
         self.zone_hours = 0.0

@@ -155,7 +155,7 @@ def task_row(world: World, task: Task, now: float) -> Row:
     return {
         "id": task.id,
         "consul_id": _consul(world, task),
-        "name": task.name,
+        "name": world.switches.task_names.get(task.name, task.name),
         "status": task.status,
         "waiting_time": round(began - task.created),
         "running_time": round((task.ended or now) - began),
