@@ -26,11 +26,16 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmman
     matching,
     query,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.guests import (
+    GuestDisk,
+    disks_unknown,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.history import History
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.loads import (
     _is_young,
     _step,
     _window,
+    listed,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.nodes import (
     cores,
@@ -198,7 +203,7 @@ def test_a_history_is_read_for_what_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("listed", "main"),
+    ("storages", "main"),
     [
         ([{"id": 1, "name": "own", "type": "dir"}], [True]),
         ([{"id": 1, "name": "own", "type": "dir"}, {"id": 2, "name": "two", "type": "lvm"}], [False, False]),
@@ -208,8 +213,33 @@ def test_a_history_is_read_for_what_counts() -> None:
 def test_the_only_storage_of_a_cluster_is_its_main_one(
     listed: list[dict[str, Any]], main: list[bool]
 ) -> None:
-    found = _storages({"id": 1, "storages": listed})
+    found = _storages({"id": 1, "storages": storages})
     assert [storage.main for storage in found.values()] == main
+
+
+@pytest.mark.parametrize(
+    ("line", "known", "unknown"),
+    [
+        ({}, 0, False),
+        ({"disk": {"id": 7}}, 1, False),
+        ({"disk": {"id": 7}}, 0, True),
+        ({"disk": {"id": 7}, "disk_count": 2}, 1, True),
+        ({"disk_count": 2}, 2, False),
+    ],
+)
+def test_a_disk_that_the_line_speaks_of_must_be_among_those_listed(
+    line: dict[str, Any], known: int, unknown: bool
+) -> None:
+    disks = [GuestDisk(id="7", storage="local", shared=False, size=1)] * known
+    assert disks_unknown(line, disks) is unknown
+
+
+@pytest.mark.parametrize(
+    ("many", "text"),
+    [(1, "n1"), (5, "n1, n2, n3, n4, n5"), (6, "n1, n2, n3, n4, n5 and 1 more")],
+)
+def test_of_many_names_five_are_listed(many: int, text: str) -> None:
+    assert listed([f"n{number}" for number in range(1, many + 1)]) == text
 
 
 def test_a_window_ends_at_the_newest_point_that_was_measured() -> None:
