@@ -210,9 +210,7 @@ def test_a_history_is_read_for_what_counts() -> None:
         ([{"id": 1, "name": "own", "type": "dir"}, {"id": 2, "name": "two", "is_main": True}], [False, True]),
     ],
 )
-def test_the_only_storage_of_a_cluster_is_its_main_one(
-    listed: list[dict[str, Any]], main: list[bool]
-) -> None:
+def test_the_only_storage_is_the_main_one(storages: list[dict[str, Any]], main: list[bool]) -> None:
     found = _storages({"id": 1, "storages": storages})
     assert [storage.main for storage in found.values()] == main
 
