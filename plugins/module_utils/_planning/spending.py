@@ -10,8 +10,8 @@ from typing import Final
 
 from .._model.policy import Policy
 
-# Placements for each step of effort; with the default effort they take half a second.
-LOOKED_AT: Final = 4000
+# Placements for each step of effort; with the default effort they take less than a second.
+LOOKED_AT: Final = 5000
 
 
 class Spending:

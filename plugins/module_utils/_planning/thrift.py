@@ -218,6 +218,11 @@ class _Search:
                 reverse=True,
             )
             self.gains.append([0.0, *accumulate(2.0 * points for points in largest)])
+        self.single = all(len(problem.members[unit]) == 1 for unit in self.units)
+        self.lightest = [0] * (len(self.units) + 1)
+        for index in reversed(range(len(self.units))):
+            own = problem.unit_bytes[self.units[index]]
+            self.lightest[index] = min(own, self.lightest[index + 1]) if index + 1 < len(self.units) else own
         self.best: list[tuple[int, int]] | None = None
         self.bytes = math.inf
 
@@ -255,18 +260,28 @@ class _Search:
         home, size, members = self.problem.unit_home, self.problem.unit_bytes, self.problem.members
         for index in range(first, len(self.units)):
             unit = self.units[index]
+            further = moves - len(members[unit])
             total = bytes_ + size[unit]
-            if total >= self.bytes or len(members[unit]) > moves:
+            # Whoever follows weighs at least as much as the lightest that is left.
+            if further < 0 or total + self.lightest[index + 1] * self._least_units(further) >= self.bytes:
                 continue
             for host in self.targets[unit]:
                 if self.left <= 0:
                     return
+                if total >= self.bytes:
+                    break
                 self.left -= 1
                 self._shift(unit, home[unit], host)
                 chosen.append((unit, host))
-                self._look(index + 1, moves - len(members[unit]), chosen, total)
+                if further:
+                    self._look(index + 1, further, chosen, total)
+                elif self._is_level():
+                    self._accept(chosen, total)
                 chosen.pop()
                 self._shift(unit, host, home[unit])
+
+    def _least_units(self, moves: int) -> int:
+        return moves if self.single else min(moves, 1)
 
     def _hopeless(self, moves: int) -> bool:
         """Whether no so many migrations bring enough inside the band, wherever that lies: each changes two
