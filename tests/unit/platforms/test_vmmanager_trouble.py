@@ -349,6 +349,17 @@ def test_something_else_on_that_port_is_no_traceback(content: bytes, status: int
         VMManagerPlatform(connection)
 
 
+@pytest.mark.parametrize("content", [b"", b"<html>Internal Server Error</html>"])
+def test_a_call_that_ends_with_500_without_a_word_may_have_been_carried_out(
+    content: bytes, tmp_path: Path
+) -> None:
+    with (
+        stranger(tmp_path, content, 500) as connection,
+        pytest.raises(errors.Unreachable, match="status 500 without a reason"),
+    ):
+        VMManagerPlatform(connection, sleep=lambda _seconds: None)
+
+
 @pytest.mark.parametrize(
     "content",
     [
