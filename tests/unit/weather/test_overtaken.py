@@ -49,7 +49,7 @@ def under_way(simulator: Simulator, process: subprocess.Popen[str]) -> None:
 
 
 def test_a_plan_that_another_run_has_overtaken_is_refused(cluster: Path, tmp_path: Path) -> None:
-    with start("proxmox", [cluster], tmp_path / "sim", options=["--migration-seconds", "1"]) as simulator:
+    with start("proxmox", [cluster], tmp_path / "sim", options=["--migration-seconds", "5"]) as simulator:
         connection = connection_options(simulator.connection)
         one = planned(tmp_path, connection)
         other = planned(tmp_path, connection, exclude={"guests": {"names": guests_of(one)}})
