@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,9 @@ def through_modules(bearers: Bearers, folder: Path, inputs: int, seed: int) -> T
         dice = random.Random(f"module {name} {seed + number}")
         try:
             given = options(bearers, dice, folder)
-            process = begin_module(name, folder, given)
+            # What it takes for the path of a file is none in the folder of whoever runs this.
+            with chdir(folder):
+                process = begin_module(name, folder, given)
         except (TypeError, ValueError, RecursionError):
             # Ansible itself would not have taken it.
             found.ansible_s_own += 1
