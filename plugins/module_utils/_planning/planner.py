@@ -32,6 +32,7 @@ from .others import defers, left_to_others
 from .problem import SETTLED, Problem
 from .remarks import remarks
 from .reroute import MOST_HOSTS, mended, one_after_the_other, order_of, rerouted
+from .rest import recently_migrated
 from .rules import PINS
 from .schedule import Order
 from .search import place_like
@@ -46,6 +47,8 @@ from .whereabouts import stayers_of
 
 MOST_LOOKS = 4
 MOST_DETOURS = 3
+# A guest that another run has just moved, or one that was killed, is better left where it is.
+RECENT_SECONDS = 3600.0
 
 
 def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.monotonic) -> Plan:
@@ -54,6 +57,48 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
 
     `clock` is read for the policy's time_limit only.
     """
+    found = _plan(snapshot, policy, clock)
+    again = _moved_again(snapshot, policy, found)
+    if not again:
+        return found
+    # To leave them where they are is worth a migration each, or as many points as a migration must win.
+    other = _plan(snapshot, replace(policy, cool_down=RECENT_SECONDS), clock)
+    if len(other.migrations) > len(found.migrations) + len(again):
+        return found
+    if not _is_as_good(other, found, policy.min_gain * len(again)):
+        return found
+    bound = found.proof.migrations_lower_bound
+    proof = replace(
+        other.proof,
+        migrations_lower_bound=bound,
+        optimal=len(other.migrations) == bound,
+        method=found.proof.method,
+    )
+    return replace(other, policy=policy, proof=proof)
+
+
+def _moved_again(snapshot: Snapshot, policy: Policy, found: Plan) -> set[str]:
+    """Ids of the guests that it moves although they were migrated a short while ago."""
+    if policy.cool_down >= RECENT_SECONDS:
+        return set()
+    return recently_migrated(snapshot, RECENT_SECONDS) & {step.guest.id for step in found.migrations}
+
+
+def _is_as_good(one: Plan, other: Plan, points: float) -> bool:
+    """Whether it leaves no more broken or undone, and spreads that are wider by at most so many points."""
+    before = other.after.spread
+    wider = sum(
+        max(0.0, (spread or 0.0) - (before[name] or 0.0)) for name, spread in one.after.spread.items()
+    )
+    return (
+        one.status == other.status
+        and len(one.after.violations) <= len(other.after.violations)
+        and len(one.unresolved) <= len(other.unresolved)
+        and (one.status == "balanced" or wider <= points)
+    )
+
+
+def _plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float]) -> Plan:
     spent = Spending(policy, clock)
     if defers(snapshot, policy):
         return left_to_others(snapshot, policy)

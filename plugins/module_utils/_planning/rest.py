@@ -49,6 +49,18 @@ def rests_because(
     return found
 
 
+def recently_migrated(snapshot: Snapshot, seconds: float) -> set[str]:
+    """Ids of the guests that were migrated less than so many seconds before the moment of the snapshot."""
+    moved = {guest.id: guest.last_migrated_at for guest in snapshot.guests if guest.last_migrated_at}
+    if not moved:
+        return set()
+    try:
+        since = later(snapshot.taken_at, -seconds)
+    except InputError as error:
+        raise error.under("snapshot.taken_at") from None
+    return {guest for guest, at in moved.items() if at > since}
+
+
 def _failed(guest: Guest, since: str, seconds: float) -> str | None:
     at = guest.last_failed_at
     if not seconds or at is None or at <= since or at < (guest.last_migrated_at or ""):
@@ -60,7 +72,7 @@ def _warm(guest: Guest, since: str, seconds: float) -> str | None:
     at = guest.last_migrated_at
     if not seconds or at is None or at <= since:
         return None
-    return f"it was migrated at {at}, and cool_down is {seconds:g} s"
+    return f"it was migrated at {at}, less than {seconds:g} s ago"
 
 
 def _unmeasured(guest: Guest, policy: Policy) -> str | None:
