@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import ClusterState, Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Platform, Simulator, start

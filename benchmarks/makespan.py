@@ -43,7 +43,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stoppi
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import moved
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy, Selector
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy, Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as make_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (

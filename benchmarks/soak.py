@@ -28,7 +28,7 @@ from pathlib import Path
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy, Selector
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy, Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import UnsafePlan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as make_plan

@@ -13,7 +13,7 @@ from ..plugins.module_utils._model.overrides import Overrides
 from ..plugins.module_utils._model.placement import Placement
 from ..plugins.module_utils._model.placement_request import PlacementRequest
 from ..plugins.module_utils._model.plan import Plan
-from ..plugins.module_utils._model.policy import Policy
+from ..plugins.module_utils._model.policy.policy import Policy
 from ..plugins.module_utils._model.schema import json_schema
 from ..plugins.module_utils._model.snapshot import Snapshot
 from ..plugins.module_utils._service.config import ServiceConfig

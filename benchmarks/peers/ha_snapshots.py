@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ansible_collections.evenkeel.cluster.benchmarks.peers import ha_files
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.ha import HighAvailability
 

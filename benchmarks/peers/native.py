@@ -26,7 +26,7 @@ from typing import Any, Final, Literal
 
 from ansible_collections.evenkeel.cluster.benchmarks.peers import report
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Host, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan

@@ -22,7 +22,7 @@ import yaml
 from ansible_collections.evenkeel.cluster.benchmarks.peers import report
 from ansible_collections.evenkeel.cluster.benchmarks.peers.proxlb_reasons import REASONS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 

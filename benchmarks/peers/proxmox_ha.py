@@ -39,7 +39,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_
     PlacementRequest,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.along import others_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place_in

@@ -31,10 +31,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_
     PlacementRequest,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.texts import parsed_json
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.urls import parsed_url
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.urls import parsed_url
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import parsed_json
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.whatif import suppose

@@ -26,7 +26,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stoppi
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     ClusterRef,
     Rule,

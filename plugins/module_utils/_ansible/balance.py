@@ -12,7 +12,7 @@ from typing import Any
 from .._model.errors import InputError
 from .._model.overrides import Overrides
 from .._model.plan import Plan
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Refusal, Snapshot
 from .._planning.planner import plan as make_plan
 from .._planning.whatif import suppose

@@ -19,7 +19,7 @@ from .._capacity.waiting import Patience, obtain
 from .._model.codec import decode
 from .._model.errors import InputError
 from .._model.reservation import Reservation
-from .._model.sizes import size_of
+from .._model.text.sizes import size_of
 from .._state.database import Database
 from .._state.owner import process, this_process
 from .state import needed_database

@@ -16,8 +16,8 @@ from .._capacity.pools import put, remove
 from .._capacity.report import pools_report
 from .._capacity.turns import change
 from .._model.errors import InputError
-from .._model.sizes import size_of
 from .._model.snapshot import Snapshot
+from .._model.text.sizes import size_of
 from .files import read_json
 from .state import needed_database
 

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .._model.errors import EvenKeelError, InputError
-from .._model.texts import is_storable
+from .._model.text.wording import is_storable
 from .environment import SECRETS, STATE_VARIABLE, VARIABLES
 
 # Such options are seconds, of which this is 30 years, or percentages; sizes are whole numbers.

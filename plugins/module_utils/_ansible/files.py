@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from .._model.errors import EvenKeelError, InputError
-from .._model.texts import parsed_json
+from .._model.text.wording import parsed_json
 
 
 class FileError(EvenKeelError):

@@ -23,7 +23,7 @@ from .._execution.work import Work, names_of
 from .._model.moves import moved
 from .._model.outcome import Outcome
 from .._model.plan import ClusterState, Plan
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .._planning.judge import present_state
 from .._planning.others import defers, in_charge

@@ -11,8 +11,8 @@ from typing import Any
 from .._model.errors import InputError
 from .._model.placement import Placed, Placement
 from .._model.placement_request import PlacementRequest
-from .._model.sizes import size_of
 from .._model.snapshot import Snapshot
+from .._model.text.sizes import size_of
 from .._planning.placement.thinker import place
 from .files import read_json, write_json
 

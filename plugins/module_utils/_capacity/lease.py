@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .._model.codec import encode
-from .._model.moments import written_at
 from .._model.reservation import Reservation
+from .._model.text.moments import written_at
 from .._state.owner import Owner
 from .environment import environment
 from .pool import Pool

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from .._model.plan import Migration, MigrationKind
-from .._model.policy import Limits
+from .._model.policy.policy import Limits
 from .._platforms.protocol import ClusterNow
 
 MIB = 1024**2

@@ -21,7 +21,7 @@ from pathlib import Path
 from .._model.codec import decode, encode
 from .._model.errors import InputError
 from .._model.outcome import MigrationOutcome, MovedAlong
-from .._model.texts import is_storable, parsed_json
+from .._model.text.wording import is_storable, parsed_json
 from .errors import JournalError
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from .._model.codec import encode
 from .._model.plan import Migration
-from .._model.policy import Limits
+from .._model.policy.policy import Limits
 from .._model.snapshot import ClusterRef, Rule, Snapshot
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .._model.moments import read_moment
 from .._model.snapshot import Snapshot
+from .._model.text.moments import read_moment
 from .errors import PrometheusError
 from .prometheus import Prometheus
 from .queries import PRESSURES, PVE_CLUSTERS, Metric

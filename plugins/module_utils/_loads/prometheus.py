@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._model.errors import InputError, shortened
-from .._model.urls import UrlError, parsed_url
+from .._model.text.urls import UrlError, parsed_url
 from .errors import PrometheusError
 
 try:

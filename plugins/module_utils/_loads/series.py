@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .._model.regexes import compiled
 from .._model.snapshot import Snapshot
+from .._model.text.regexes import compiled
 from .prometheus import Series, usable
 from .queries import Of, Query
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from .._model.codec import Bounds, decode
 from .._model.errors import InputError
-from .._model.regexes import check_regex
+from .._model.text.regexes import check_regex
 from .fallback import Fallback
 from .queries import PRESSURES, READY, Exporter, Metric, Of, Query
 

@@ -20,7 +20,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from .errors import InputError
-from .texts import is_storable
+from .text.wording import is_storable
 
 T = TypeVar("T")
 # Sums and products of numbers up to this are finite, and no host has as much of anything: a yottabyte.

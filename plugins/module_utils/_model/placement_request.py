@@ -11,11 +11,11 @@ from typing import Annotated, Final, Literal
 
 from .codec import Bounds, decode, encode
 from .errors import InputError
-from .policy import Policy
-from .regexes import check_regex
+from .policy.policy import Policy
 from .reservation import Reservation
 from .selector import Selector
 from .snapshot import Amounts, Bytes, Id
+from .text.regexes import check_regex
 
 REQUEST_SCHEMA: Final = "evenkeel.cluster/placement_request/1"
 

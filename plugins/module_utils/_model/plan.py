@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 
 from .codec import Bounds, decode, encode
 from .errors import InputError
-from .policy import Policy
+from .policy.policy import Policy
 from .snapshot import Bytes, ClusterRef, Id
 
 PLAN_SCHEMA: Final = "evenkeel.cluster/plan/1"

@@ -13,10 +13,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from .._model.errors import InputError
-from .._model.moments import read_moment
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
+from .._model.policy.windows import DAYS, MaintenanceWindow, zone
 from .._model.snapshot import Host, Snapshot
-from .._model.windows import DAYS, MaintenanceWindow, zone
+from .._model.text.moments import read_moment
 from .select import select_guests, select_hosts
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from .._model.loads import is_unmeasured
 from .._model.plan import Unresolved
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Rule, Snapshot
 from .along import left_alone
 from .conflicts import Sharing, leave_none, smallest_conflict

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from .._model.goals import Consolidation
+from .._model.policy.goals import Consolidation
 from .counts import Counts
 from .level import trim
 from .moves import crowding

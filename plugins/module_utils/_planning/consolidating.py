@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from .._model.plan import Plan
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.selector import Selector
 from .._model.snapshot import Snapshot
 from .build import build

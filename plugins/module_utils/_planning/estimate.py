@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._model.loads import ESTIMATED_FROM_ASSIGNED, guest_used
-from .._model.policy import Limits, Policy
+from .._model.policy.policy import Limits, Policy
 from .._model.snapshot import Snapshot
 
 _NO_LIMIT = 1e9

@@ -12,9 +12,9 @@ from functools import partial
 from .._model.blockers import in_words
 from .._model.errors import InputError
 from .._model.loads import guest_used, local_storage
-from .._model.moments import later
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Guest, Host, Refusal, Rule, Snapshot
+from .._model.text.moments import later
 from .hosts import Roles
 from .rest import rests_because
 from .select import select_guests

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .problem import Problem, Vector
 
 # Longer chains of waiting are rings.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from .._model.loads import guest_used, host_capacity, host_used, local_storage
 from .._model.lookup import there_are
 from .._model.plan import Unresolved
-from .._model.policy import Limits, Policy
+from .._model.policy.policy import Limits, Policy
 from .._model.snapshot import Guest, Host, Snapshot
 from .errors import PlanningError
 from .select import select_hosts

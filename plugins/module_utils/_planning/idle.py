@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._model.plan import ClusterState
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .metrics import ANY_SPREAD
 from .problem import Problem
 

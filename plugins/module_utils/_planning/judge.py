@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from .._model.plan import ClusterState, HostState, Violation
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Rule, Snapshot
 from .build import build
 from .estimate import estimated

@@ -20,7 +20,7 @@ from .._model.loads import (
     pressure_shares,
 )
 from .._model.plan import Unresolved
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .hosts import Roles
 from .problem import Metrics

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .conflicts import Mask, leave_none, smallest_conflict
 from .guests import refused, restrictions, shape

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .._model.plan import Plan, Proof, Unresolved
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .judge import present_state
 from .remarks import unseen

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from .._model.loads import is_unmeasured
 from .._model.plan import MigrationKind, Plan
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .aims import pursue
 from .apply import apply_plan

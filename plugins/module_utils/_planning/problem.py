@@ -18,7 +18,7 @@ from .._model.loads import (
     host_used,
 )
 from .._model.plan import Unresolved
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
 from .hosts import Needs, Roles
 

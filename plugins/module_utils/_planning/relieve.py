@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from .._model.goals import Relief
+from .._model.policy.goals import Relief
 from .errors import PlanningError
 from .level import trim
 from .problem import Problem, Vector

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .._model.loads import is_unmeasured
 from .._model.plan import Plan
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Guest, Host, Snapshot
 from .guests import refused
 from .obstacles import above_limits

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from .._model.errors import InputError
 from .._model.loads import is_unmeasured
-from .._model.moments import later
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Guest, Rule, Snapshot
+from .._model.text.moments import later
 from .hosts import Roles
 from .whereabouts import place_of
 

@@ -14,10 +14,10 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from .._model.plan import Unresolved
-from .._model.policy import Policy
-from .._model.regexes import compiled
-from .._model.rule_spec import RuleSpec
+from .._model.policy.policy import Policy
+from .._model.policy.rule_spec import RuleSpec
 from .._model.snapshot import Guest, Rule, Snapshot
+from .._model.text.regexes import compiled
 from .along import bundles
 from .select import select_guests, select_hosts
 

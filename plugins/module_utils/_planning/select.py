@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from .._model.lookup import Directory
-from .._model.regexes import compiled
 from .._model.selector import Selector
 from .._model.snapshot import Guest, Host
+from .._model.text.regexes import compiled
 
 WILDCARDS = frozenset("*?[")
 

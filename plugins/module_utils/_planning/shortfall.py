@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .._model.plan import Unresolved
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .aims import left_undone
 from .arrange import arranged

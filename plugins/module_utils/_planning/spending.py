@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 
 # Placements for each step of effort; with the default effort they take less than a second.
 LOOKED_AT: Final = 5000

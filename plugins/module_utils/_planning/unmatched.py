@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .._model.policy import Policy
-from .._model.presets import PRESETS
-from .._model.rule_spec import RuleSpec
+from .._model.policy.policy import Policy
+from .._model.policy.presets import PRESETS
+from .._model.policy.rule_spec import RuleSpec
 from .._model.selector import Selector
 from .._model.snapshot import HiddenFact, Snapshot
 from .errors import PlanningError

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from .._model.moments import later
 from .._model.plan import Migration, Plan
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
+from .._model.text.moments import later
 from .verify_along import along_defects
 from .verify_goals import goal_defects
 from .verify_replay import Replay

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 
-from .._model.goals import Consolidation, Relief
 from .._model.plan import Plan
-from .._model.policy import Policy
+from .._model.policy.goals import Consolidation, Relief
+from .._model.policy.policy import Policy
 from .._model.snapshot import Guest, Snapshot
 
 TOLERANCE = 1e-6

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from .._model.placement_request import WantedVm
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
 
 TOLERANCE = 1e-6

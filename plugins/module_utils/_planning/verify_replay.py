@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from .._model.plan import Migration
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.snapshot import Guest, Host, Rule, Snapshot
 
 TOLERANCE = 1e-6

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .._model.policy import Policy
+from .._model.policy.policy import Policy
 from .._model.selector import Selector
 from .._model.snapshot import Guest, Host, Snapshot
 from .select import select_guests

@@ -17,7 +17,7 @@ from typing import TypeVar
 from .._model.errors import InputError
 from .._model.outcome import MovedAlong
 from .._model.snapshot import Notice, Snapshot
-from .._model.texts import sentence
+from .._model.text.wording import sentence
 from ._vsphere.check import Patience, objections
 from ._vsphere.clock import server_time
 from ._vsphere.clusters import ClusterPlace, clusters, find_cluster

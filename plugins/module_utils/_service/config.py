@@ -15,7 +15,7 @@ from typing import Annotated
 from .._capacity.pool import Name, Text
 from .._model.codec import Bounds, decode
 from .._model.errors import InputError
-from .._model.urls import UrlError, parsed_url
+from .._model.text.urls import UrlError, parsed_url
 from .retrying import Budget
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})

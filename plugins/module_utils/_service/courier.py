@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._model.urls import parsed_url
+from .._model.text.urls import parsed_url
 from .._state.errors import StateError
 from .._state.owner import Owner
 from .config import EXAMPLE, Receiver

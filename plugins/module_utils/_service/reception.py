@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .._model.texts import is_storable, parsed_json
+from .._model.text.wording import is_storable, parsed_json
 from .._state.database import Database
 from .config import ServiceConfig
 from .outbox import told

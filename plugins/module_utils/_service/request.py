@@ -17,7 +17,7 @@ from .._capacity.request import Request as LeaseRequest
 from .._model.codec import Bounds, Pattern, decode, encode
 from .._model.errors import InputError
 from .._model.placement_request import PlacementRequest, Strategy, WantedVm
-from .._model.sizes import size_of
+from .._model.text.sizes import size_of
 
 Id = Annotated[
     str,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._model.urls import Url
+from .._model.text.urls import Url
 from .engines import READS, WATCH, engine_for, reading
 from .errors import StateBusy, StateError, StateUnavailable
 from .library import require, sa

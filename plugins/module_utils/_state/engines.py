@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._model.urls import Url, UrlError, parsed_url
+from .._model.text.urls import Url, UrlError, parsed_url
 from .errors import StateError, StateLibraryMissing, StateUnavailable
 from .library import sa
 from .turnstile import Turnstile

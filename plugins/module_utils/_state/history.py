@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .._model.moments import later, read_moment, written_at
 from .._model.outcome import MigrationOutcome, Result
 from .._model.snapshot import Refusal, Snapshot
+from .._model.text.moments import later, read_moment, written_at
 from .database import Database, now
 from .library import sa
 from .tables import HISTORY

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._model.moments import written_at
+from .._model.text.moments import written_at
 from .database import Database, now
 from .errors import LockHeld, LockLost, StateBusy, StateError, StateUnavailable
 from .library import sa

@@ -11,7 +11,7 @@ import yaml
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.balance import summary
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.schema import json_schema
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.modules import balance_plan

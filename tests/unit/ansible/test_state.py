@@ -22,10 +22,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state im
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import later
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import later
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state import library
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import (

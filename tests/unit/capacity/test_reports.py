@@ -34,8 +34,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.from_sn
     capacity_of,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.sizes import size_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import HostDatastore, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.sizes import size_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import process
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate

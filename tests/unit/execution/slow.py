@@ -21,7 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome im
     Outcome,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef, Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     PlatformError,

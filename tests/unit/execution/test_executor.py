@@ -20,7 +20,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stoppi
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef, Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     NotFound,

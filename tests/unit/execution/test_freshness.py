@@ -15,7 +15,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.freshn
     verdict,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
     ClusterNow,
     GuestNow,

@@ -21,7 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stoppi
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import HostMemory, Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform

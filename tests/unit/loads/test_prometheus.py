@@ -22,11 +22,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._loads.errors imp
     PrometheusError,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import later, read_moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import moved
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Host, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import later, read_moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.tests.support import prometheus
 from ansible_collections.evenkeel.cluster.tests.support.prometheus import Line, Running

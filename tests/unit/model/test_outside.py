@@ -9,17 +9,23 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model import regexes
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import (
     EvenKeelError,
     InputError,
     shortened,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.regexes import check_regex, compiled
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.sizes import size_of
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.texts import is_storable, parsed_json
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.urls import UrlError, parsed_url
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text import regexes
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.regexes import (
+    check_regex,
+    compiled,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.sizes import size_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.urls import UrlError, parsed_url
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import (
+    is_storable,
+    parsed_json,
+)
 
 HIDDEN = "pa55word"
 

@@ -9,7 +9,7 @@ import json
 import jsonschema
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 from ansible_collections.evenkeel.cluster.tools.schemas import FOLDER, PUBLISHED, texts

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.texts import counted, sentence
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted, sentence
 
 
 @pytest.mark.parametrize(

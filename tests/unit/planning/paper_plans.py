@@ -16,7 +16,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
     Plan,
     Proof,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify import Barred, verify
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from random import Random
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration, Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Rule, Snapshot
 
 

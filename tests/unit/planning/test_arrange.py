@@ -10,10 +10,10 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.lookup import UnknownName
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import read_moment
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.windows import MaintenanceWindow
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector import Selector
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.windows import MaintenanceWindow
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import read_moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.arrange import arranged, is_open
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 

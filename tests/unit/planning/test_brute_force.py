@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning import exact_worker
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds import (

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from random import Random
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build import build
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.mend import mend, squeeze
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.state import State

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits, Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits, Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.judge import present_state

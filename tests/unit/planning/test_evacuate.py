@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.lookup import UnknownName
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import (
     Exclusions,
     Policy,
     Selector,

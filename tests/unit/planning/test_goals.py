@@ -11,13 +11,13 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.goals import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.goals import (
     Consolidation,
     Relief,
     Thresholds,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build import build
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hops import (
     Hop,

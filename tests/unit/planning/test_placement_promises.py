@@ -17,7 +17,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_
     Strategy,
     WantedVm,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Host, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place

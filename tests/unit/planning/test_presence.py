@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.goals import Consolidation
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
     PlacementRequest,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits, Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.goals import Consolidation
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits, Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector import Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Refusal, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place

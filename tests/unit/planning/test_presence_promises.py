@@ -12,15 +12,15 @@ from dataclasses import replace
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.goals import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
+    PlacementRequest,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.goals import (
     Consolidation,
     Relief,
     Thresholds,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
-    PlacementRequest,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Limits, Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits, Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector import Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     Guest,

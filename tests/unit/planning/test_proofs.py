@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning import exact_worker
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build import build
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.departures import Departures

@@ -13,16 +13,16 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.lookup imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
     PlacementRequest,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import (
     Exclusions,
     Policy,
     Priority,
     Reserve,
     Selector,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.rule_spec import RuleSpec
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.rule_spec import RuleSpec
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.windows import MaintenanceWindow
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Notice
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.windows import MaintenanceWindow
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import PlanningError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Rule, RuleKind
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hosts import roles
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.rest import rests_because

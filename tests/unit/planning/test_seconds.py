@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration, Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy, Selector
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy, Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import GIB, voyage

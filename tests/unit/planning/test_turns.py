@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hops import Hop
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.problem import Group

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef, Migration, Plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import WantedVm
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify_placement import (
     Seated,

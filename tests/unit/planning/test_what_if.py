@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.whatif import suppose
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, Rule
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.tag_rules import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.tag_rules import (
     is_ignored,
     tag_rules,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms import errors
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.answers import (
     Upid,

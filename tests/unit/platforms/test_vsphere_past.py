@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import later, written
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import later, written
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.past import read_past
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import VSpherePlatform

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moments import read_moment, written
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
     MigrationOutcome,
     MovedAlong,
@@ -19,6 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome im
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Refusal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import read_moment, written
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, now
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import (
     Past,

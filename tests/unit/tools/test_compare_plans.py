@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Goal, Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.presets import PRESETS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Goal, Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.presets import PRESETS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import RuleKind
 from ansible_collections.evenkeel.cluster.tools.compare_plans import cases, differences
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import ClusterState, Plan, Proof
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Platform, Simulator
 from ansible_collections.evenkeel.cluster.tests.support.modules import (

@@ -16,8 +16,8 @@ from fnmatch import translate
 from ..._model.errors import InputError
 from ..._model.lookup import Directory
 from ..._model.placement_request import PlacementRequest, WantedVm
+from ..._model.policy.tag_rules import tag_rules
 from ..._model.snapshot import Guest, Rule, Snapshot
-from ..._model.tag_rules import tag_rules
 from ..rules import TRAILING_DIGITS, resolve
 from ..select import WILDCARDS
 from .asked import NewGuest

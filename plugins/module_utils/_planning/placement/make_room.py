@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ..._model.placement_request import PlacementRequest
 from ..._model.plan import Migration, Plan, Proof
-from ..._model.policy import Policy
+from ..._model.policy.policy import Policy
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
 from ..apply import apply_plan

@@ -15,7 +15,7 @@ from functools import cached_property
 from ..._model.loads import guest_demand, guest_load, guest_used, host_capacity, host_used
 from ..._model.placement_request import DatastoreFacts, HostFacts, PlacementRequest
 from ..._model.plan import Unresolved
-from ..._model.policy import Policy
+from ..._model.policy.policy import Policy
 from ..._model.reservation import cluster_name, with_reservations
 from ..._model.snapshot import Guest, Host, HostDevices, Snapshot
 from ..arrange import arranged

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Optional, TypeVar
 
 from ..._model.snapshot import HiddenFact, Notice
-from ..._model.texts import sentence
+from ..._model.text.wording import sentence
 from ..errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer
 from .refusals import NodeSilent
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..._model.policy.tag_rules import is_ignored
 from ..._model.snapshot import Guest
-from ..._model.tag_rules import is_ignored
 from .answers import Row, amount, flag, names, whole
 from .cluster_facts import ClusterFacts
 from .guest_config import GuestConfig

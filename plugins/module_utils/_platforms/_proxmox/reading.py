@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from ..._model.policy.tag_rules import tag_rules
 from ..._model.snapshot import ClusterRef, Guest, Host, Rule, Snapshot, Source, Sources
-from ..._model.tag_rules import tag_rules
 from ..errors import NotFound
 from .answers import Row, amount, moment, names, row
 from .batch import Answered, Getter, Reading

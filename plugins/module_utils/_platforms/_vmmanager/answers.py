@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..._model.errors import shortened
-from ..._model.moments import written
+from ..._model.text.moments import written
 from ..errors import UnexpectedAnswer
 
 Row = Mapping[str, Any]

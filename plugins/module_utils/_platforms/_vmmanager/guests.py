@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Optional
 
+from ..._model.policy.tag_rules import is_ignored
 from ..._model.snapshot import Disk, Guest
-from ..._model.tag_rules import is_ignored
 from .answers import Row, flag, mib, number, part, reference, release, whole
 from .clusters import ClusterPlace
 from .history import History

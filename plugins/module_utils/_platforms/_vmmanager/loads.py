@@ -16,7 +16,7 @@ from typing import Literal, Optional
 from urllib.parse import urlencode
 
 from ..._model.snapshot import Notice, Source
-from ..._model.texts import counted
+from ..._model.text.wording import counted
 from .answers import number, rows
 from .connection import Metric, Unit, VMManagerConnection
 from .partly import Partly

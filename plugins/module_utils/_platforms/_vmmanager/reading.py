@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from ..._model.moments import written
+from ..._model.policy.tag_rules import tag_rules
 from ..._model.snapshot import ClusterRef, Host, Notice, Snapshot
-from ..._model.tag_rules import tag_rules
-from ..._model.texts import counted, sentence
+from ..._model.text.moments import written
+from ..._model.text.wording import counted, sentence
 from ..errors import (
     AuthenticationFailed,
     NotFound,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from ..._model.moments import written
+from ..._model.text.moments import written
 from ..errors import PlatformError, SessionLost
 from .clusters import ClusterPlace
 from .faults import Gone

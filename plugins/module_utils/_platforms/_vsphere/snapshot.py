@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from ..._model.moments import written
 from ..._model.snapshot import ClusterRef, HiddenFact, Notice, Snapshot
-from ..._model.texts import counted
+from ..._model.text.moments import written
+from ..._model.text.wording import counted
 from .clusters import ClusterPlace, plain
 from .features import Features
 from .guests import Surroundings, guest_of

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from .codec import Bounds
-from .errors import InputError
-from .regexes import check_regex
-from .selector import Selector
-from .snapshot import Id, RuleKind
+from ..codec import Bounds
+from ..errors import InputError
+from ..selector import Selector
+from ..snapshot import Id, RuleKind
+from ..text.regexes import check_regex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from .codec import Bounds, decode, encode
+from ..codec import Bounds, decode, encode
+from ..selector import Selector
+from ..snapshot import Moment, Resource
+from .checks import check, in_terms_of_demand
 from .goals import Consolidation, Metric, Relief
-from .policy_checks import check, in_terms_of_demand
 from .presets import Preset, with_preset
 from .rule_spec import RuleSpec
-from .selector import Selector
-from .snapshot import Moment, Resource
 from .windows import MaintenanceWindow
 
 Goal = Literal["spread", "relieve", "rules", "evacuate", "consolidate"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .snapshot import Rule, RuleKind
+from ..snapshot import Rule, RuleKind
 
 _GROUPS: Mapping[str, RuleKind] = {
     "evenkeel-affinity-": "affinity",

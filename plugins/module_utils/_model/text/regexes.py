@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from .errors import InputError
+from ..errors import InputError
 
 re2: Any = None
 with suppress(ImportError):

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Final, cast
 
-from .errors import InputError
+from ..errors import InputError
+from ..selector import Selector
+from ..text.regexes import check_regex
 from .goals import Metric, Relief, Thresholds
-from .regexes import check_regex
 from .rule_spec import check_rule_spec
-from .selector import Selector
 from .windows import zone
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
-from .codec import Bounds
+from ..codec import Bounds
 
 Metric = Literal[
     "cpu",

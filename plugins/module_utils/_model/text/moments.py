@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from .errors import InputError
+from ..errors import InputError
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 

@@ -10,9 +10,9 @@ from datetime import UTC, tzinfo
 from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from .codec import Bounds, Pattern
-from .errors import InputError
-from .selector import Selector
+from ..codec import Bounds, Pattern
+from ..errors import InputError
+from ..selector import Selector
 
 Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 DAYS: tuple[str, ...] = get_args(Day)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from .errors import InputError
+from ..errors import InputError
 
 
 def is_storable(text: str) -> bool:
