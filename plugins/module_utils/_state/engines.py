@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._model.text.urls import Url, UrlError, parsed_url
 from .errors import StateError, StateLibraryMissing, StateUnavailable
+from .fifo_file_lock import Turnstile
 from .library import sa
-from .turnstile import Turnstile
 from .urls import SQLITE
 from .watch import Watch
 

@@ -18,7 +18,7 @@ import sqlalchemy
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import StateUnavailable
-from ansible_collections.evenkeel.cluster.plugins.module_utils._state.turnstile import Turnstile
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.fifo_file_lock import Turnstile
 
 
 def eventually(true: Callable[[], bool]) -> None:
