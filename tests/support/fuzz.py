@@ -39,9 +39,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placeme
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.whatif import suppose
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import take
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.task import Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import take
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate

@@ -16,7 +16,7 @@ from .._capacity.pool import Name, Text
 from .._model.codec import Bounds, decode
 from .._model.errors import InputError
 from .._model.text.urls import UrlError, parsed_url
-from .retrying import Budget
+from .queue.retry_policy import Budget
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 EXAMPLE = "https://ci.example.com/hooks/evenkeel"

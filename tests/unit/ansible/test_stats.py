@@ -22,11 +22,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import Work
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.handing import hand_on
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import hand_on
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import look, take
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import Budget
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.retrying import Budget
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.task import Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import look, take
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 

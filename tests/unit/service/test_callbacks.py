@@ -15,19 +15,23 @@ import trustme
 from aiohttp import web
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.courier import Courier
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.handing import hand_on
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.outbox import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Reception
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import hand_on
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import (
+    begin,
+    complete,
+    take,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.dispatcher import Courier
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.outbox import (
     Delivery,
     delivered,
     deliveries,
     take_due,
     undelivered,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.reception import Reception
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.task import Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import begin, complete, take
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.certificates import WRONG, Authority

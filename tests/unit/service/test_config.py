@@ -12,8 +12,11 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors import SecretMissing
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.retrying import Budget
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.signing import key_of, secret_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import Budget
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.signing import (
+    key_of,
+    secret_of,
+)
 
 
 def receiver(**more: Any) -> dict[str, Any]:

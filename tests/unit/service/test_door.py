@@ -17,9 +17,12 @@ import trustme
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.http import (
+    http_door,
+    listening,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors import SecretMissing
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.http_door import http_door, listening
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.reception import Reception
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Reception
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PostgreSQL
 

@@ -18,10 +18,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig, Work
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.handing import hand_on
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import hand_on
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import look, take
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.task import Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import look, take
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.modules import run_module

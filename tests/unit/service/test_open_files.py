@@ -24,8 +24,8 @@ MIB = 1024**2
 PROGRAM = """
 import asyncio, resource, sys
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.http_door import http_door
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.reception import Reception
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.http import http_door
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Reception
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 
 async def serve(database):

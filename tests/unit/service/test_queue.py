@@ -16,8 +16,8 @@ import aio_pika
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.rabbitmq_door import RabbitMqDoor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.reception import Reception
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.rabbitmq import RabbitMqDoor
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Reception
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support import rabbitmq

@@ -21,18 +21,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors i
     RequestDiffers,
     UnknownRequest,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.handing import hand_on, keep
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.outbox import (
-    delivered,
-    deliveries,
-    drop_unknown,
-    take_due,
-    undelivered,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import Asked, asked_of
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.retrying import Budget
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.task import Task, Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import hand_on, keep
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import (
     Failure,
     begin,
     complete,
@@ -42,6 +32,16 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks im
     look,
     postpone,
     take,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import Budget
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Task, Terms
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import Asked, asked_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.outbox import (
+    delivered,
+    deliveries,
+    drop_unknown,
+    take_due,
+    undelivered,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import (
@@ -132,8 +132,8 @@ def test_as_many_are_handed_on_as_there_are_hands(database: Database) -> None:
 DESK = """
 import sys, time
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import Work
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.handing import hand_on
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.tasks import begin, complete, listed
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import hand_on
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import begin, complete, listed
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 

@@ -60,7 +60,7 @@ if str(_COLLECTIONS) not in ansible_collections.__path__:
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import needed_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.desk import serve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.server import serve
 
 VARIABLE = "EVENKEEL_SERVICE_CONFIG"
 

@@ -16,7 +16,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import SecretMissing
+from ..errors import SecretMissing
 
 PREFIX = "whsec_"
 _LEAST_BYTES, _MOST_BYTES = 24, 64

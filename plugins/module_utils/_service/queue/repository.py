@@ -15,14 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._state.database import Database, now
-from .._state.library import sa
-from .._state.owner import Owner, owner_text
-from .._state.tables import SERVICE_DELIVERIES, SERVICE_REQUESTS
-from .errors import ClaimLost, RequestDiffers, UnknownRequest
-from .outbox import announce
-from .request import Asked
-from .retrying import FINAL, NO_ROOM
+from ..._state.database import Database, now
+from ..._state.library import sa
+from ..._state.owner import Owner, owner_text
+from ..._state.tables import SERVICE_DELIVERIES, SERVICE_REQUESTS
+from ..errors import ClaimLost, RequestDiffers, UnknownRequest
+from ..request import Asked
+from ..webhooks.outbox import announce
+from .retry_policy import FINAL, NO_ROOM
 from .task import Task, Terms, task_of
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 from .._model.text.wording import is_storable, parsed_json
 from .._state.database import Database
 from .config import ServiceConfig
-from .outbox import told
+from .queue.repository import Taken, look, take
+from .queue.task import Task, Terms
 from .request import Asked, asked_of
-from .task import Task, Terms
-from .tasks import Taken, look, take
+from .webhooks.outbox import told
 
 T = TypeVar("T")
 

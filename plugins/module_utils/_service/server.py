@@ -15,13 +15,13 @@ from .._state.database import Database
 from .._state.errors import StateError
 from .._state.owner import Owner, this_process
 from .config import ServiceConfig
-from .courier import Courier
-from .handing import hand_on, keep
-from .http_door import http_door, listening
-from .rabbitmq_door import RabbitMqDoor
-from .reception import Reception
-from .tasks import SIGN_OF_LIFE_SECONDS, forget
-from .together import together
+from .endpoints.http import http_door, listening
+from .endpoints.rabbitmq import RabbitMqDoor
+from .intake import Reception
+from .queue.claims import hand_on, keep
+from .queue.repository import SIGN_OF_LIFE_SECONDS, forget
+from .queue.task_group import together
+from .webhooks.dispatcher import Courier
 
 log = logging.getLogger("evenkeel.service")
 EVENT = "evenkeel_request"

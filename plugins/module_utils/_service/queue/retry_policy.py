@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from .._model.codec import Bounds
+from ..._model.codec import Bounds
 
 # Asking again would be answered alike.
 FINAL = frozenset(

@@ -13,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._model.text.urls import parsed_url
-from .._state.errors import StateError
-from .._state.owner import Owner
-from .config import EXAMPLE, Receiver
-from .library import aiohttp, require
+from ..._model.text.urls import parsed_url
+from ..._state.errors import StateError
+from ..._state.owner import Owner
+from ..config import EXAMPLE, Receiver
+from ..intake import Reception
+from ..library import aiohttp, require
+from ..queue.task_group import together
+from ..tls import advice, trusting
 from .outbox import Delivery, delivered, drop_unknown, take_due, undelivered
-from .reception import Reception
 from .signing import headers, key_of, secret_of
-from .tls import advice, trusting
-from .together import together
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

@@ -16,18 +16,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .._model.errors import InputError, printable
-from .._model.text.urls import Url, UrlError, parsed_url
-from .._state.errors import StateError
-from .._state.owner import Owner
-from .config import RabbitMq
-from .errors import RequestDiffers, SecretMissing
-from .library import aio_pika, require
-from .outbox import Delivery, delivered, take_due
-from .reception import Reception
-from .signing import secret_of
-from .tls import advice, trusting
-from .together import together
+from ..._model.errors import InputError, printable
+from ..._model.text.urls import Url, UrlError, parsed_url
+from ..._state.errors import StateError
+from ..._state.owner import Owner
+from ..config import RabbitMq
+from ..errors import RequestDiffers, SecretMissing
+from ..intake import Reception
+from ..library import aio_pika, require
+from ..queue.task_group import together
+from ..tls import advice, trusting
+from ..webhooks.outbox import Delivery, delivered, take_due
+from ..webhooks.signing import secret_of
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage, AbstractQueue

@@ -9,10 +9,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .._capacity.lease import moment
-from .._model.codec import decode, encode
-from .._state.owner import Owner, owner_of
-from .retrying import Budget
+from ..._capacity.lease import moment
+from ..._model.codec import decode, encode
+from ..._state.owner import Owner, owner_of
+from .retry_policy import Budget
 
 Status = Literal["processing", "completed", "failed"]
 

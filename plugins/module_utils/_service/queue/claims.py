@@ -10,13 +10,13 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .._state.database import Database, now
-from .._state.library import sa
-from .._state.owner import Owner, is_gone, owner_text
-from .._state.tables import SERVICE_REQUESTS as ROWS
-from .config import Work
+from ..._state.database import Database, now
+from ..._state.library import sa
+from ..._state.owner import Owner, is_gone, owner_text
+from ..._state.tables import SERVICE_REQUESTS as ROWS
+from ..config import Work
+from .repository import SIGN_OF_LIFE_SECONDS, Dice, Failure, change, give_back, hand_back
 from .task import Task, task_of
-from .tasks import SIGN_OF_LIFE_SECONDS, Dice, Failure, change, give_back, hand_back
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from .._capacity.lease import moment
-from .._state.database import Database, now
-from .._state.library import sa
-from .._state.owner import Owner, is_gone, owner_of, owner_text
-from .._state.tables import SERVICE_DELIVERIES as ROWS
-from .retrying import Budget
-from .task import Task
+from ..._capacity.lease import moment
+from ..._state.database import Database, now
+from ..._state.library import sa
+from ..._state.owner import Owner, is_gone, owner_of, owner_text
+from ..._state.tables import SERVICE_DELIVERIES as ROWS
+from ..queue.retry_policy import Budget
+from ..queue.task import Task
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

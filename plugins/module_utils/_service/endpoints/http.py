@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from .._model.errors import InputError, shortened
-from .._state.errors import StateError
-from .config import Http
-from .doorkeeper import HANDSHAKE_SECONDS, IDLE_SECONDS, Doorkeeper
-from .errors import RequestDiffers, SecretMissing
-from .library import aiohttp, require, web
-from .reception import Reception, accepted
-from .signing import secret_of
+from ..._model.errors import InputError, shortened
+from ..._state.errors import StateError
+from ..config import Http
+from ..errors import RequestDiffers, SecretMissing
+from ..intake import Reception, accepted
+from ..library import aiohttp, require, web
+from ..webhooks.signing import secret_of
+from .connection_limits import HANDSHAKE_SECONDS, IDLE_SECONDS, Doorkeeper
 
 if TYPE_CHECKING:
     from aiohttp.web import Request, StreamResponse
