@@ -21,11 +21,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.settle import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import (
     end_over,
     end_without_process,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.tests.support.lease_audit import Verdict, audit
 from ansible_collections.evenkeel.cluster.tests.support.lease_crowd import Crowd, run

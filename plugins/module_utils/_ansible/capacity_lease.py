@@ -14,8 +14,8 @@ from .._capacity.lease import Lease
 from .._capacity.leases import Asker, release, renew
 from .._capacity.pool import Name
 from .._capacity.request import Request
-from .._capacity.turns import change
-from .._capacity.waiting import Patience, obtain
+from .._capacity.store.transaction import change
+from .._capacity.wait_for_lease import Patience, obtain
 from .._model.codec import decode
 from .._model.errors import InputError
 from .._model.reservation import Reservation

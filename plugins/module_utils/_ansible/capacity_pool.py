@@ -9,12 +9,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .._capacity.books import Books
 from .._capacity.from_snapshot import Share, capacity_of
 from .._capacity.pool import Pool
 from .._capacity.pools import put, remove
 from .._capacity.report import pools_report
-from .._capacity.turns import change
+from .._capacity.store.repository import Books
+from .._capacity.store.transaction import change
 from .._model.errors import InputError
 from .._model.snapshot import Snapshot
 from .._model.text.sizes import size_of

@@ -10,11 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .._capacity.books import Books
+from .._capacity.expire_and_grant import (
+    disregard_ended,
+    end_over,
+    end_without_owner,
+    end_without_process,
+    serve_queue,
+)
 from .._capacity.lease import Lease
 from .._capacity.report import holds_report, leases_report, pools_report, queue_report
-from .._capacity.settle import disregard_ended, end_over, end_without_owner, end_without_process, serve_queue
-from .._capacity.turns import change, look
+from .._capacity.store.repository import Books
+from .._capacity.store.transaction import change, look
 from .._model.errors import InputError
 from .capacity_metrics import metrics
 from .files import write_text

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .free_capacity import NetworkBook, Room
 from .pool import Network, Pool
 from .request import Request
-from .room import NetworkBook, Room
 
 Obstacle = Literal[
     "not asked for", "excluded", "labels", "taints", "cordoned", "vcpus", "memory", "storage", "networks"

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from .allocate import Obstacle, allocate, choose, fitting_networks, never, obstacle, refusal, server_of
+from .backfill_queue import Waiting
 from .errors import Impossible, UnknownPool
+from .free_capacity import NetworkBook, Room
 from .pool import Pool
-from .queue import Waiting
 from .request import Request
-from .room import NetworkBook, Room
 
 _UNITS = ((1024**5, "P"), (1024**4, "T"), (1024**3, "G"), (1024**2, "M"), (1024, "K"))
 _MOST_POOLS = 3

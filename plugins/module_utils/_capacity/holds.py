@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from .._model.errors import InputError
 from .._model.reservation import Reservation, cluster_names
-from .books import Books
 from .errors import HoldsChanged
 from .lease import Held, Lease
+from .store.repository import Books
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

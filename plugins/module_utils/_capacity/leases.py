@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 from .._model.errors import InputError
 from .._state.owner import Owner, is_gone
-from .books import Books
+from .backfill_queue import Waiting, serve
 from .errors import LeaseDiffers, LeaseNotHeld, NotFulfilled
+from .expire_and_grant import end_over, serve_all, serve_queue, settle, standing
 from .explain import check_possible, wanted
 from .holds import Placement, hold
 from .lease import Lease, moment
-from .queue import Waiting, serve
 from .request import Request
-from .settle import end_over, serve_all, serve_queue, settle, standing
+from .store.repository import Books
 
 HEART_SECONDS = 120.0
 """After so long without a sign of life a place in the queue lapses."""

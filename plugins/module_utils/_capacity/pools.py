@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from .books import Books
 from .errors import PoolInUse
+from .expire_and_grant import fail_impossible, settle
 from .explain import named, size
 from .pool import Pool
-from .settle import fail_impossible, settle
+from .store.repository import Books
 
 _MOST_NAMES = 10
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .books import Books
+from .expire_and_grant import standing
+from .free_capacity import RESOURCES, Room
 from .lease import Lease, moment, placements
 from .pool import Pool
-from .room import RESOURCES, Room
-from .settle import standing
+from .store.repository import Books
 
 
 def pools_report(books: Books) -> list[dict[str, Any]]:

@@ -14,8 +14,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
+    Patience,
+    obtain,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 

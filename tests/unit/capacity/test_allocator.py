@@ -18,22 +18,25 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.allocat
     obstacle,
     server_of,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.backfill_queue import (
+    PATIENCE_SECONDS,
+    Waiting,
+    in_order,
+    serve,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import CapacityError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.explain import check_possible
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.free_capacity import (
+    NetworkBook,
+    Room,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import (
     SHARED_VLAN,
     Network,
     NetworkType,
     Pool,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.queue import (
-    PATIENCE_SECONDS,
-    Waiting,
-    in_order,
-    serve,
-)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.room import NetworkBook, Room
 
 NOW = 1_000_000.0
 TYPES: list[NetworkType] = ["single-tenant", "disconnected", "multi-tenant", "nested-multi-tenant"]

@@ -21,7 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases 
     beat,
     release,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change, look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change, look
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.set_clock import Machine, SetClock
@@ -33,7 +33,7 @@ HOUR = 3600.0
 PROGRAM = """
 import sys, time
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import NotFulfilled
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import look
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.locks import Lock, holder
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process

@@ -16,8 +16,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.holds import placement_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import look
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
+    Patience,
+    obtain,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.reservation import (
     Reservation,

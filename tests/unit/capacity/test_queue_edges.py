@@ -11,16 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import Books
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
-    LeaseDiffers,
-    LeaseNotHeld,
-    NotFulfilled,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.hold_rows import over
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import release, renew
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.queue import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.backfill_queue import (
     AGEING_SECONDS,
     PATIENCE_SECONDS,
     Waiting,
@@ -28,13 +19,25 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.queue i
     serve,
     shared_by,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.room import NetworkBook, Room
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.settle import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
+    LeaseDiffers,
+    LeaseNotHeld,
+    NotFulfilled,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import (
     end_over,
     end_without_owner,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change, look
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.free_capacity import (
+    NetworkBook,
+    Room,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import release, renew
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.hold_rows import over
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.repository import Books
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change, look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import Patience
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import LEASES
 

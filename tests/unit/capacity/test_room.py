@@ -16,9 +16,12 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.allocat
     refusal,
     server_of,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.free_capacity import (
+    NetworkBook,
+    Room,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Network, Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.room import NetworkBook, Room
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 
 from .shared import GIB, pool, request

@@ -17,7 +17,11 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.books import Books
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import (
+    end_over,
+    end_without_owner,
+    serve_queue,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker, release, renew
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put, remove
@@ -25,13 +29,12 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.report 
     pools_report,
     queue_report,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.settle import (
-    end_over,
-    end_without_owner,
-    serve_queue,
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.repository import Books
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change, look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
+    Patience,
+    obtain,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change, look
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process

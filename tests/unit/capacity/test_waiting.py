@@ -20,6 +20,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors 
     LeaseNotHeld,
     NotFulfilled,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import settle
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import (
     HEART_SECONDS,
@@ -27,9 +28,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases 
     ask,
     release,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.settle import settle
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.turns import change, look
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.waiting import Patience, obtain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change, look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
+    Patience,
+    obtain,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import (
     Database,
     Retry,

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from .._model.codec import decode
-from .._model.reservation import Reservation
-from .._state.owner import owner_of, owner_text
-from .lease import Held, Lease
-from .pool import Pool
-from .request import Request
+from ..._model.codec import decode
+from ..._model.reservation import Reservation
+from ..._state.owner import owner_of, owner_text
+from ..lease import Held, Lease
+from ..pool import Pool
+from ..request import Request
 
 
 @lru_cache(maxsize=1024)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from .._state.database import Database
-from .books import Books
+from ..._state.database import Database
+from .repository import Books
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -16,8 +16,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from .allocate import Allotment, allocate, never, refusal
+from .free_capacity import RESOURCES, NetworkBook, Room
 from .request import Request
-from .room import RESOURCES, NetworkBook, Room
 
 AGEING_SECONDS = 600.0
 PATIENCE_SECONDS = 300.0

@@ -11,18 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .._model.codec import encode
-from .._state.database import clock
-from .._state.library import sa
-from .._state.owner import Owner, owner_of
-from .._state.tables import GRANTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
-from .allocate import Allotment
+from ..._model.codec import encode
+from ..._state.database import clock
+from ..._state.library import sa
+from ..._state.owner import Owner, owner_of
+from ..._state.tables import GRANTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
+from ..allocate import Allotment
+from ..backfill_queue import Waiting, shared_by
+from ..free_capacity import RESOURCES, NetworkBook, NetworkUse, Room
+from ..lease import Held, Lease, Phase
+from ..pool import Pool
+from ..request import Request
 from .hold_rows import HoldRows, over
-from .lease import Held, Lease, Phase
-from .pool import Pool
-from .queue import Waiting, shared_by
-from .request import Request
-from .room import RESOURCES, NetworkBook, NetworkUse, Room
 from .rows import lease_of, pool_of, request_of, row_of
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from weakref import WeakSet
 
 from .._state.database import Database
 from .._state.errors import StateBusy, StateUnavailable
-from .books import Books
 from .errors import CapacityError, Impossible, LeaseNotHeld, NotFulfilled
+from .expire_and_grant import LAPSED, UNCLAIMED, without_process
 from .explain import check_possible
 from .holds import Placement
 from .lease import Lease
 from .leases import HEART_SECONDS, UNFULFILLED, Asker, ask, beat, stop_waiting
 from .request import Request
-from .settle import LAPSED, UNCLAIMED, without_process
-from .turns import change, look
+from .store.repository import Books
+from .store.transaction import change, look
 
 _LOOK_AROUND_SECONDS = 10.0
 # Where this process has had its first look.

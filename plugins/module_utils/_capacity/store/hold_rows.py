@@ -9,11 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._model.codec import encode
-from .._model.reservation import Reservation
-from .._state.library import sa
-from .._state.tables import HOLD_COUNTS, HOLDS, LEASES
-from .lease import Held
+from ..._model.codec import encode
+from ..._model.reservation import Reservation
+from ..._state.library import sa
+from ..._state.tables import HOLD_COUNTS, HOLDS, LEASES
+from ..lease import Held
 from .rows import reservation_of
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from .._state.owner import Owner, is_gone
-from .books import Books
+from .backfill_queue import serve
 from .errors import CapacityError
 from .explain import check_possible, why_waiting
+from .free_capacity import NetworkBook
 from .lease import Lease, Phase, moment
-from .queue import serve
-from .room import NetworkBook
+from .store.repository import Books
 
 LAPSED = "its place in the queue lapsed"
 UNCLAIMED = "nobody came for it"
