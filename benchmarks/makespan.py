@@ -36,11 +36,11 @@ from functools import cache
 from math import inf
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import moved
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy, Selector

@@ -26,7 +26,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy, Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule

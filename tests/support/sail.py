@@ -24,8 +24,8 @@ from typing import Any
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.conduct import stop_signal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import keeping
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.codec import decode, encode
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome

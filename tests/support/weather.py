@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.freshness import MENDING
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.preflight import MENDING
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits

@@ -12,9 +12,9 @@ from types import FrameType
 from typing import Any
 
 from .._execution.clock import Clock
-from .._execution.slots import Slots
+from .._execution.concurrency_limits import Slots
+from .._execution.job import Conduct
 from .._execution.stopping import StopSignal
-from .._execution.work import Conduct
 from .._model.errors import InputError
 from .._platforms.protocol import Capacities
 

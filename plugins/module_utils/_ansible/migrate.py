@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from .._execution.clock import Clock, SystemClock
+from .._execution.concurrency_limits import Slots
 from .._execution.dry_run import DryRun, DryRunClock
 from .._execution.errors import WrongCluster
 from .._execution.executor import Executor
+from .._execution.job import Work, names_of
 from .._execution.journal import Journal
-from .._execution.reclaiming import Reclaiming
-from .._execution.slots import Slots
+from .._execution.reclaimable_memory import Reclaiming
 from .._execution.stopping import StopSignal
-from .._execution.work import Work, names_of
 from .._model.moves import moved
 from .._model.outcome import Outcome
 from .._model.plan import ClusterState, Plan

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .._execution.work import Work, names_of
+from .._execution.job import Work, names_of
 from .._model.lookup import the_one
 from .._model.plan import Cost, GuestRef, Migration
 from .._model.policy.policy import Limits, Policy

@@ -15,16 +15,16 @@ from .._model.outcome import MigrationOutcome, Outcome
 from .._platforms.errors import AuthenticationFailed, PermissionMissing, PlatformError
 from .._platforms.protocol import ClusterNow, Platform
 from .clock import Clock
+from .concurrency_limits import Slots
 from .errors import JournalError, WrongCluster
+from .job import CANCEL_SECONDS, LATE_SECONDS, PATIENCE_SECONDS, Conduct, Work
 from .journal import Journal
-from .ledger import WELL, Ledger
+from .launcher import Starter
+from .migration_tracker import WELL, Ledger
+from .monitor import Watcher
 from .progress import Progress, progress
-from .rollback import way_home
-from .slots import Slots
-from .starter import Starter
+from .rollback_plan import way_home
 from .stopping import StopSignal
-from .watcher import Watcher
-from .work import CANCEL_SECONDS, LATE_SECONDS, PATIENCE_SECONDS, Conduct, Work
 
 # What no repetition can mend.
 _FINAL = (AuthenticationFailed, PermissionMissing, WrongCluster)

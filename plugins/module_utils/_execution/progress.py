@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .._model.snapshot import Bytes
 from .clock import Clock
-from .ledger import Ledger
+from .migration_tracker import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

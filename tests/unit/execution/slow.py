@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
     MigrationOutcome,
     MovedAlong,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.conflicts import Conflicts
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rule_check import Conflicts
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRun, DryRunClock
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.errors import WrongCluster
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits

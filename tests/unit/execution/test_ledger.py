@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.ledger import Ledger
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.migration_tracker import Ledger
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
     MigrationOutcome,
     MovedAlong,

@@ -15,8 +15,8 @@ from random import Random
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rollback import way_home
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.urgency import by_urgency
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.critical_path import by_urgency
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rollback_plan import way_home
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
 from ansible_collections.evenkeel.cluster.tests.support import sail
 from ansible_collections.evenkeel.cluster.tests.support.weather import (

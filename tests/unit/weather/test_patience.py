@@ -10,14 +10,11 @@ from typing import cast
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import PATIENCE_SECONDS, Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.slots import Slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import (
-    PATIENCE_SECONDS,
-    Conduct,
-)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     PlatformError,
     Unreachable,

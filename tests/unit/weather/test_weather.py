@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.work import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
 from ansible_collections.evenkeel.cluster.tests.support import faults, sail

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .._model.plan import Migration
-from .slots import Slots
+from .concurrency_limits import Slots
 
 FIRST: Final = ("rule", "evacuate")
 

@@ -12,8 +12,8 @@ from .._model.outcome import Result
 from .._platforms.errors import PlatformError
 from .._platforms.protocol import ClusterNow, MigrationState, Platform
 from .clock import Clock
-from .ledger import Begun, Ledger
-from .work import CANCEL_SECONDS
+from .job import CANCEL_SECONDS
+from .migration_tracker import Begun, Ledger
 
 _UNKNOWN = MigrationState(state="failed", why="the platform does not know the task any more")
 

@@ -15,13 +15,13 @@ from .._model.plan import Migration
 from .._platforms.errors import PlatformError, SessionLost, StartRefused, UnexpectedAnswer, Unreachable
 from .._platforms.protocol import ClusterNow, Objection, Platform
 from .clock import Clock
-from .conflicts import Conflicts
-from .freshness import GO, MENDING, Verdict, room, verdict
+from .concurrency_limits import Slots
+from .critical_path import by_urgency
+from .job import ASK_AGAIN_SECONDS, BUSY_SECONDS, START_ATTEMPTS, Work
 from .journal import Past
-from .ledger import WELL, Ledger, request_for, taken_along
-from .slots import Slots
-from .urgency import by_urgency
-from .work import ASK_AGAIN_SECONDS, BUSY_SECONDS, START_ATTEMPTS, Work
+from .migration_tracker import WELL, Ledger, request_for, taken_along
+from .preflight import GO, MENDING, Verdict, room, verdict
+from .rule_check import Conflicts
 
 # Errors that leave open whether the platform has heard of a start.
 _UNHEARD = (Unreachable, SessionLost, UnexpectedAnswer)
