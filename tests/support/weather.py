@@ -35,13 +35,15 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.connection import (
     ProxmoxConnection,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.connection import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.connection import (
     Metric,
     VMManagerConnection,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager import VMManagerPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
+    VMManagerPlatform,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import (
     VSphereConnection,
     VSpherePlatform,

@@ -106,8 +106,8 @@ def _proxmox(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
 
 
 def _vmmanager(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
-    from .._platforms._vmmanager.connection import Metric, VMManagerConnection
-    from .._platforms.vmmanager import VMManagerPlatform
+    from .._platforms.vmmanager.api.connection import Metric, VMManagerConnection
+    from .._platforms.vmmanager.platform import VMManagerPlatform
 
     _need(params, "vmmanager_host")
     if not params["vmmanager_token"]:

@@ -12,7 +12,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.argument
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.connect import open_platform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.environment import with_environment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager import VMManagerPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
+    VMManagerPlatform,
+)
 
 
 def options(**given: object) -> dict[str, object]:

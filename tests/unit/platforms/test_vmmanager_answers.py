@@ -9,7 +9,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.answers import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.errors import refusal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.filters import (
+    Where,
+    matching,
+    query,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.values import (
     flag,
     mib,
     moment,
@@ -17,32 +23,28 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmman
     reference,
     release,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.clusters import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.read.clusters import (
     _storages,
     own_balancers,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.filters import (
-    Where,
-    matching,
-    query,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.guests import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.read.guests import (
     GuestDisk,
     disks_unknown,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.history import History
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.loads import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.read.history import (
+    History,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.read.loads import (
     _is_young,
     _step,
     _window,
     listed,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.nodes import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.read.nodes import (
     cores,
     in_maintenance,
     memory,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.refusals import refusal
 
 MIB = 1024**2
 

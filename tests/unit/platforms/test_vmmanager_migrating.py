@@ -10,9 +10,6 @@ from collections.abc import Callable
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.refusals import (
-    Unanswered,
-)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     NotFound,
     Refused,
@@ -23,7 +20,12 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protoc
     MigrationRequest,
     MigrationState,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager import VMManagerPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.errors import (
+    Unanswered,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
+    VMManagerPlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import vmmanager_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate

@@ -10,7 +10,9 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Notice, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms import errors
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager import VMManagerPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
+    VMManagerPlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import vmmanager_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.vmmanager_clusters import GIB

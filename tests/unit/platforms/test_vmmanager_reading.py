@@ -15,7 +15,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
     UnexpectedAnswer,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import GuestNow, HostNow
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager import VMManagerPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
+    VMManagerPlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import vmmanager_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate

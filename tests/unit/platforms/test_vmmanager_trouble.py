@@ -17,11 +17,13 @@ import pytest
 import requests
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms import errors
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager import session
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.connection import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api import session
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.connection import (
     VMManagerConnection,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager import VMManagerPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
+    VMManagerPlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import vmmanager_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate

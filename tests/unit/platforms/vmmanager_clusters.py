@@ -18,12 +18,14 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Rule,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vmmanager.connection import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.connection import (
     Metric,
     VMManagerConnection,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager import VMManagerPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
+    VMManagerPlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 
 GIB = 1024**3

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from ..._model.snapshot import Host, HostDatastore
-from ..protocol import HostNow
-from .answers import Row, flag, mib, number, part, reference, release, whole
+from ...._model.snapshot import Host, HostDatastore
+from ...protocol import HostNow
+from ..api.lists import Lists
+from ..api.values import Row, flag, mib, number, part, reference, release, whole
 from .clusters import ClusterPlace
-from .lists import Lists
 from .loads import Loads
 
 NODES = "vm/v3/node"

@@ -14,17 +14,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from ..errors import NotFound
-from ..protocol import ClusterNow, GuestNow
-from .answers import Row, reference
+from ...errors import NotFound
+from ...protocol import ClusterNow, GuestNow
+from ..api.filters import ids
+from ..api.lists import Lists
+from ..api.session import Session
+from ..api.values import Row, reference
 from .clusters import ClusterPlace
-from .filters import ids
 from .guests import GUESTS, STATES, id_of, node_of, obstacles, power_on, run_state
 from .history import MIGRATION, UNFINISHED, History
-from .lists import Lists
 from .loads import Meter
 from .nodes import host_now, memory, nodes_of
-from .session import Session
 
 TASKS = "vm/v3/task"
 # A migration may be asked for and not be listed for a moment.

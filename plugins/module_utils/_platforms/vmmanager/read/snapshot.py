@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from ..._model.policy.tag_rules import tag_rules
-from ..._model.snapshot import ClusterRef, Host, Notice, Snapshot
-from ..._model.text.moments import written
-from ..._model.text.wording import counted, sentence
-from ..errors import (
+from ...._model.policy.tag_rules import tag_rules
+from ...._model.snapshot import ClusterRef, Host, Notice, Snapshot
+from ...._model.text.moments import written
+from ...._model.text.wording import counted, sentence
+from ...errors import (
     AuthenticationFailed,
     NotFound,
     PermissionMissing,
@@ -23,9 +23,13 @@ from ..errors import (
     SessionLost,
     UnexpectedAnswer,
 )
-from .answers import Row, number, row, rows
+from ..api.connection import VMManagerConnection
+from ..api.errors import ADMIN, permission_missing
+from ..api.lists import Lists
+from ..api.notices import Partly
+from ..api.session import Session
+from ..api.values import Row, number, row, rows
 from .clusters import ClusterPlace
-from .connection import VMManagerConnection
 from .guests import (
     GuestFacts,
     disks_of,
@@ -39,12 +43,8 @@ from .guests import (
     tags_of,
 )
 from .history import History
-from .lists import Lists
 from .loads import Meter, Reading, listed, unknown
 from .nodes import cores, host_of, memory, name_of, nodes_of, status_of
-from .partly import Partly
-from .refusals import ADMIN, permission_missing
-from .session import Session
 
 WHOAMI = "auth/v4/whoami"
 _NO_METRICS = Notice(

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Literal, Optional
 from urllib.parse import urlencode
 
-from ..._model.snapshot import Notice, Source
-from ..._model.text.wording import counted
-from .answers import number, rows
-from .connection import Metric, Unit, VMManagerConnection
-from .partly import Partly
-from .session import Session
+from ...._model.snapshot import Notice, Source
+from ...._model.text.wording import counted
+from ..api.connection import Metric, Unit, VMManagerConnection
+from ..api.notices import Partly
+from ..api.session import Session
+from ..api.values import number, rows
 
 Loads = dict[str, Optional[float]]
 Of = Literal["vm", "node"]

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Optional
 
-from ..._model.policy.tag_rules import is_ignored
-from ..._model.snapshot import Disk, Guest
-from .answers import Row, flag, mib, number, part, reference, release, whole
+from ...._model.policy.tag_rules import is_ignored
+from ...._model.snapshot import Disk, Guest
+from ..api.lists import Lists
+from ..api.values import Row, flag, mib, number, part, reference, release, whole
 from .clusters import ClusterPlace
 from .history import History
-from .lists import Lists
 from .loads import Loads, Reading, nothing, unknown
 from .nodes import status_of
 

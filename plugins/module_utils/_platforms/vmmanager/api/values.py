@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..._model.errors import shortened
-from ..._model.text.moments import written
-from ..errors import UnexpectedAnswer
+from ...._model.errors import shortened
+from ...._model.text.moments import written
+from ...errors import UnexpectedAnswer
 
 Row = Mapping[str, Any]
 MIB = 1024 * 1024

@@ -10,31 +10,24 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
-from .._model.outcome import MovedAlong
-from .._model.snapshot import Snapshot
-from ._vmmanager.checking import Checker, Preconditions
-from ._vmmanager.clusters import ClusterPlace, cluster_ids, find_cluster
-from ._vmmanager.connection import VMManagerConnection
-from ._vmmanager.following import Follower
-from ._vmmanager.guests import GuestDisk, disks_of
-from ._vmmanager.lists import Lists
-from ._vmmanager.loads import Meter
-from ._vmmanager.looking import LISTING_SECONDS, Looker
-from ._vmmanager.nodes import in_maintenance, nodes_of
-from ._vmmanager.partly import Partly
-from ._vmmanager.reading import Reader, demand_admin
-from ._vmmanager.refusals import Unanswered
-from ._vmmanager.session import Session
-from ._vmmanager.starting import CONSUL, start, under_way
-from .errors import NotFound, Refused
-from .protocol import (
-    Capacities,
-    ClusterNow,
-    MigrationRequest,
-    MigrationState,
-    Objection,
-    refused_start,
-)
+from ..._model.outcome import MovedAlong
+from ..._model.snapshot import Snapshot
+from ..errors import NotFound, Refused
+from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Objection, refused_start
+from .api.connection import VMManagerConnection
+from .api.errors import Unanswered
+from .api.lists import Lists
+from .api.notices import Partly
+from .api.session import Session
+from .migrate.poll import Follower
+from .migrate.precheck import Checker, Preconditions
+from .migrate.start import CONSUL, start, under_way
+from .read.clusters import ClusterPlace, cluster_ids, find_cluster
+from .read.guests import GuestDisk, disks_of
+from .read.live_state import LISTING_SECONDS, Looker
+from .read.loads import Meter
+from .read.nodes import in_maintenance, nodes_of
+from .read.snapshot import Reader, demand_admin
 
 # How long a list of all disks counts as present, and how often a task is looked for that may not be listed.
 DISKS_SECONDS = 60.0

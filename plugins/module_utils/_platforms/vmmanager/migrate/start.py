@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from ..errors import PlatformError, UnexpectedAnswer
-from .answers import Row, reference, row
-from .history import History
-from .lists import Lists
-from .looking import TASKS
-from .refusals import Asleep, Denied, Unanswered, refused_start
-from .session import WAKING_ATTEMPTS, Session
+from ...errors import PlatformError, UnexpectedAnswer
+from ..api.errors import Asleep, Denied, Unanswered, refused_start
+from ..api.lists import Lists
+from ..api.session import WAKING_ATTEMPTS, Session
+from ..api.values import Row, reference, row
+from ..read.history import History
+from ..read.live_state import TASKS
 
 # A task is named by its consul id, which the start gives, or by its own number where that is all we know.
 CONSUL = "consul:"

@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import NotFound, Refused
-from ..protocol import MigrationRequest, Objection, all_of
-from .answers import Row, flag, part, reference, release, row, rows, whole
-from .clusters import ClusterPlace
-from .connection import VMManagerConnection
-from .filters import ids
-from .guests import GUESTS, STATES, GuestDisk, disks_unknown, node_of, obstacles, power_of
-from .history import History
-from .lists import Lists
-from .looking import Looker
-from .nodes import in_maintenance
-from .session import Session
+from ...errors import NotFound, Refused
+from ...protocol import MigrationRequest, Objection, all_of
+from ..api.connection import VMManagerConnection
+from ..api.filters import ids
+from ..api.lists import Lists
+from ..api.session import Session
+from ..api.values import Row, flag, part, reference, release, row, rows, whole
+from ..read.clusters import ClusterPlace
+from ..read.guests import GUESTS, STATES, GuestDisk, disks_unknown, node_of, obstacles, power_of
+from ..read.history import History
+from ..read.live_state import Looker
+from ..read.nodes import in_maintenance
 
 
 @dataclass(frozen=True, slots=True)

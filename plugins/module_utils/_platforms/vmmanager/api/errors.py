@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..errors import (
+from ...errors import (
     NotFound,
     PermissionMissing,
     PlatformError,

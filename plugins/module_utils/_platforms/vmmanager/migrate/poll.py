@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..errors import NotFound, Refused, UnexpectedAnswer
-from ..protocol import MigrationRequest, MigrationState
-from .answers import Row, part, reference, row
-from .filters import Where, ids
-from .guests import GUESTS, id_of, is_plain, node_of
-from .history import COMPLETE, FAILED, MIGRATION
-from .lists import Lists
-from .looking import TASKS
-from .nodes import NODES, name_of, status_of
-from .session import Session
-from .starting import CONSUL, NUMBER
+from ...errors import NotFound, Refused, UnexpectedAnswer
+from ...protocol import MigrationRequest, MigrationState
+from ..api.filters import Where, ids
+from ..api.lists import Lists
+from ..api.session import Session
+from ..api.values import Row, part, reference, row
+from ..read.guests import GUESTS, id_of, is_plain, node_of
+from ..read.history import COMPLETE, FAILED, MIGRATION
+from ..read.live_state import TASKS
+from ..read.nodes import NODES, name_of, status_of
+from .start import CONSUL, NUMBER
 
 # How long a task that was named at the start may stay out of the list, and how long a guest may be shown
 # elsewhere, or not yet running, after its task has ended well.

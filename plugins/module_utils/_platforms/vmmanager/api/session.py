@@ -20,7 +20,7 @@ from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal, TypeVar
 
-from ..errors import (
+from ...errors import (
     AuthenticationFailed,
     CertificateRefused,
     MissingLibrary,
@@ -28,10 +28,10 @@ from ..errors import (
     SessionLost,
     Unreachable,
 )
-from ..transport import about_certificate, demand_ca, reason
-from .answers import row
+from ...transport import about_certificate, demand_ca, reason
 from .connection import VMManagerConnection
-from .refusals import Asleep, Unanswered, not_vmmanager, redirected, refusal
+from .errors import Asleep, Unanswered, not_vmmanager, redirected, refusal
+from .values import row
 
 try:
     import requests

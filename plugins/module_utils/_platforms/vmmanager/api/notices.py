@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from ..errors import (
+from ...errors import (
     AuthenticationFailed,
     NotFound,
     PermissionMissing,
@@ -20,7 +20,7 @@ from ..errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from .clusters import CLUSTERS
+from ..read.clusters import CLUSTERS
 from .session import Session
 
 T = TypeVar("T")

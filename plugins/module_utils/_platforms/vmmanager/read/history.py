@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .answers import Row, moment, part, reference, row, rows, whole
-from .session import Session
+from ..api.session import Session
+from ..api.values import Row, moment, part, reference, row, rows, whole
 
 MIGRATION = "host_migrate"
 UNFINISHED = ("created", "running", "deferred")

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import NotFound
-from .answers import Row, flag, reference, whole
-from .lists import Lists
+from ...errors import NotFound
+from ..api.lists import Lists
+from ..api.values import Row, flag, reference, whole
 
 CLUSTERS = "vm/v3/cluster"
 # Where disks of all nodes lie. Every other type, known or not, is taken for a node's own.

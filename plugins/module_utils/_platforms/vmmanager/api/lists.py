@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from ..errors import Refused, UnexpectedAnswer
-from .answers import Row, row, rows, whole
+from ...errors import Refused, UnexpectedAnswer
 from .filters import Where, matching, query
 from .session import Session
+from .values import Row, row, rows, whole
 
 # Conditions in one call: a URL must not become too long.
 MOST_CONDITIONS = 50
