@@ -23,15 +23,15 @@ from typing import Any
 import pyVmomi
 from pyVim.connect import SmartConnect
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.collector import PAGE
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.inventory import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.collector import PAGE
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
+    VSphereConnection,
+    VSpherePlatform,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.inventory import (
     DATASTORE_PATHS,
     GUEST_PATHS,
     HOST_PATHS,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import (
-    VSphereConnection,
-    VSpherePlatform,
 )
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate

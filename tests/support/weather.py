@@ -44,7 +44,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmana
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
     VMManagerPlatform,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
     VSphereConnection,
     VSpherePlatform,
 )

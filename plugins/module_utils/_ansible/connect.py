@@ -51,7 +51,7 @@ def _verifies(params: Mapping[str, Any]) -> bool:
 
 
 def _vsphere(params: Mapping[str, Any], window: int, history: int) -> MaintainedPlatform:
-    from .._platforms.vsphere import VSphereConnection, VSpherePlatform
+    from .._platforms.vsphere.platform import VSphereConnection, VSpherePlatform
 
     _need(params, "hostname", "username", "password")
     return VSpherePlatform(

@@ -24,7 +24,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
     UnexpectedAnswer,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import VSpherePlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
+    VSpherePlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import vsphere_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
@@ -119,8 +121,10 @@ def test_agents_are_vcenters_own_affair(simulator: Simulate) -> None:
 
 
 def test_a_virtual_machine_of_a_supervisor_is_no_pod() -> None:
-    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere import guests
-    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.collector import Found
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.collector import (
+        Found,
+    )
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read import guests
     from ansible_collections.evenkeel.cluster.tests.unit.platforms.test_vsphere_parts import answer
 
     def managed(key: str, kind: str) -> Found:
@@ -548,7 +552,7 @@ def test_the_home_of_a_guest_is_known_by_its_decoded_name(simulator: Simulate) -
     served = simulator("vcenter", clusters.cluster(two, (clusters.guest("one", "a", disks=disks),)))
     platform = clusters.connect(served)
     request = replace(ONE, storage={"a/b": "new"})
-    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.relocation import (
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.migrate.relocation import (
         relocation,
     )
 

@@ -28,7 +28,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protoc
     MigrationRequest,
     MigrationState,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import VSpherePlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
+    VSpherePlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import vsphere_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate

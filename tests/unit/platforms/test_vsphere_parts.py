@@ -13,40 +13,42 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.clusters import plain
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.collector import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
+    PermissionMissing,
+    Refused,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.collector import (
     Found,
     _found,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.evc import fitting_models
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.faults import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.errors import (
     Gone,
     error_of,
     localized,
     passes,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.hardware import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.clusters import plain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.evc import (
+    fitting_models,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.hardware import (
     device_blockers,
     disks,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.hosts import sources_of
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.loads import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.hosts import sources_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.loads import (
     CPU,
     MEMORY,
     NETWORK_IO,
     average,
     window,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.mounts import unusable
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.rules import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.mounts import unusable
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.rules import (
     balancing_disabled,
     drs_rules,
     fault_tolerance_rules,
     other_balancers,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
-    PermissionMissing,
-    Refused,
 )
 
 NOW = datetime(2026, 11, 20, 22, 0, 0, tzinfo=UTC)
@@ -390,7 +392,7 @@ def test_without_pyvmomi_its_name_for_pip_is_told() -> None:
 import sys
 sys.modules["pyVmomi"] = None
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import MissingLibrary
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
     VSphereConnection, VSpherePlatform,
 )
 try:

@@ -12,9 +12,13 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import later, written
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.past import read_past
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import VSpherePlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
+    VSpherePlatform,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.history import (
+    read_past,
+)
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import vsphere_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
 

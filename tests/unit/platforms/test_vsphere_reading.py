@@ -11,7 +11,9 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import NotFound
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import VSpherePlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
+    VSpherePlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import vsphere_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate

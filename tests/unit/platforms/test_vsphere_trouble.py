@@ -13,11 +13,6 @@ from contextlib import suppress
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._vsphere.https import (
-    AnswerLost,
-    Endpoint,
-    Https,
-)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     AuthenticationFailed,
     CertificateRefused,
@@ -27,7 +22,12 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
     UnexpectedAnswer,
     Unreachable,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.https import (
+    AnswerLost,
+    Endpoint,
+    Https,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
     VSphereConnection,
     VSpherePlatform,
 )

@@ -16,7 +16,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Rule,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
     VSphereConnection,
     VSpherePlatform,
 )

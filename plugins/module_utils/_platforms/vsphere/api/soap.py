@@ -1,0 +1,95 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The SOAP API: calls out, XML in. Private to the collection."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from ...errors import UnexpectedAnswer, Unreachable
+from .errors import error_of
+from .https import Answer, Https
+from .library import known_versions, serializer
+from .values import find
+
+_PATH = "/sdk"
+_ENVELOPE = "{http://schemas.xmlsoap.org/soap/envelope/}"
+
+
+class Soap:
+    """Calls of the API in the newest version that both sides know. The login is a cookie."""
+
+    def __init__(self, https: Https) -> None:
+        self._https = https
+        self._where = str(https.endpoint)
+        self._serializer = serializer(self._version())
+        self._cookie = ""
+
+    def call(self, this: Any, method: str, *arguments: Any, repeatable: bool = True) -> Element:
+        """Call a method of a pyvmomi object, its arguments in the API's order; gives the element that holds
+        the `returnval`s. Raises what `faults.error_of` makes of a fault, and what `Https.request` raises.
+        """
+        request = self._serializer.SerializeRequest(this, getattr(type(this), method).info, arguments)
+        headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": self._serializer.versionId}
+        if self._cookie:
+            headers["Cookie"] = self._cookie
+        answer = self._https.request("POST", _PATH, request, headers, repeatable=repeatable)
+        if answer.cookie:
+            self._cookie = answer.cookie.partition(";")[0]
+        body = self._parsed(answer)
+        if answer.status == 200:
+            return body
+        message = body.findtext("faultstring") or ""
+        detail = body.find("detail")
+        fault = detail[0] if detail is not None and len(detail) else None
+        raise error_of(fault, message, f"{self._where}, {method}")
+
+    def forget(self) -> None:
+        """Be nobody again: a server does not let somebody log in who is logged in."""
+        self._cookie = ""
+
+    def _parsed(self, answer: Answer) -> Element:
+        if answer.status in (200, 500):
+            try:
+                envelope = ElementTree.fromstring(answer.body)
+            except ElementTree.ParseError:
+                raise self._unexpected(answer) from None
+            body = envelope.find(f"{_ENVELOPE}Body")
+            if body is not None and len(body):
+                return body[0]
+        raise self._unexpected(answer)
+
+    def _unexpected(self, answer: Answer) -> UnexpectedAnswer | Unreachable:
+        said = f"HTTP {answer.status} {answer.reason}".rstrip()
+        if answer.status in (502, 503, 504):
+            return Unreachable(f"vCenter is not ready ({said})", where=self._where)
+        return UnexpectedAnswer(
+            f"the answer to {_PATH} is not one of the vSphere API ({said})",
+            where=self._where,
+            hint="Is this the address of a vCenter?",
+        )
+
+    def _version(self) -> str:
+        answer = self._https.request("GET", f"{_PATH}/vimServiceVersions.xml", repeatable=True)
+        if answer.status != 200:
+            raise self._unexpected(answer)
+        try:
+            offered = {element.text for element in ElementTree.fromstring(answer.body).iter("version")}
+        except ElementTree.ParseError:
+            raise self._unexpected(answer) from None
+        for name, version in known_versions():
+            if version in offered:
+                return name
+        raise UnexpectedAnswer(
+            "it speaks no version of the vSphere API that pyvmomi knows",
+            where=self._where,
+            hint="Install a newer pyvmomi",
+        )
+
+
+def returned(response: Element) -> Element | None:
+    """The one value that a call returns."""
+    return find(response, "returnval")

@@ -1,0 +1,89 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting and stopping a migration, so that it is never started twice. Private to the collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import Refused, StartRefused, Unreachable
+from ...protocol import MigrationRequest
+from ..api.collector import Found, properties, retrieve, step
+from ..api.errors import Fault, Gone
+from ..api.https import AnswerLost
+from ..api.library import vim
+from ..api.session import Session
+from ..api.soap import returned
+from ..api.values import text
+from ..read.recent_tasks import TASK_PATHS, is_active, is_move
+
+
+def start(session: Session, request: MigrationRequest, spec: Any) -> str:
+    """Start it and give its task. When the answer is lost, the task that came of it is looked for."""
+    try:
+        response = session.call(
+            vim.VirtualMachine(request.guest), "RelocateVM_Task", spec, "defaultPriority", repeatable=False
+        )
+    except AnswerLost as lost:
+        return _adopted(session, request, lost)
+    except Fault as fault:
+        if not fault.objects:
+            raise
+        raise StartRefused(fault.what, where=fault.where, hint=fault.way_out, passing=fault.passes) from None
+    return text(returned(response)) or ""
+
+
+def under_way(session: Session, request: MigrationRequest) -> str | None:
+    """The task of a migration of this guest that has not ended."""
+    return _running(_moves(_recent(session, request)))
+
+
+def _recent(session: Session, request: MigrationRequest) -> list[Found]:
+    return list(
+        retrieve(
+            session,
+            [vim.VirtualMachine(request.guest)],
+            [
+                properties(vim.VirtualMachine, "runtime.host"),
+                properties(vim.Task, *TASK_PATHS),
+            ],
+            step(vim.VirtualMachine, "recentTask"),
+        )
+    )
+
+
+def _moves(found: list[Found]) -> list[Found]:
+    return [task for task in found if task.kind == "Task" and is_move(task)]
+
+
+def _running(moves: list[Found]) -> str | None:
+    return next((task.id for task in moves if is_active(task)), None)
+
+
+def _adopted(session: Session, request: MigrationRequest, lost: AnswerLost) -> str:
+    """The task of a start whose answer was lost; raises Unreachable when nothing came of it."""
+    found = session.renewing(lambda: _recent(session, request))
+    moves = _moves(found)
+    running = _running(moves)
+    if running is not None:
+        return running
+    guest = next((item for item in found if item.kind == "VirtualMachine"), None)
+    if guest is not None and guest.text("runtime.host") == request.target and moves:
+        return moves[-1].id
+    raise Unreachable(
+        f"the start was sent and its answer was lost ({lost.what}); no migration of the guest is under way",
+        where=f"{session.where}, guest {request.guest}",
+        hint="Read the cluster again before it is started again",
+    )
+
+
+def cancel(session: Session, task: str) -> None:
+    """Ask for it. A task that is over already needs none: what came of it is told by its state."""
+    try:
+        session.call(vim.Task(task), "CancelTask", repeatable=False)
+    except Gone:
+        pass
+    except Refused as refusal:
+        if "InvalidState" not in refusal.what:
+            raise

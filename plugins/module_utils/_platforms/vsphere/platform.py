@@ -1,0 +1,253 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster of a vCenter. Private to the collection."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from ..._model.errors import InputError
+from ..._model.outcome import MovedAlong
+from ..._model.snapshot import Notice, Snapshot
+from ..._model.text.wording import sentence
+from ..errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
+from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Objection, all_of
+from .api.clock import server_time
+from .api.errors import Lacking
+from .api.https import Endpoint
+from .api.library import require, vim
+from .api.permissions import MIGRATE, READ, STORE, names, require_privileges
+from .api.rest import Rest
+from .api.session import Session
+from .migrate.maintenance import in_maintenance, set_maintenance
+from .migrate.poll import poll
+from .migrate.precheck import Patience, objections
+from .migrate.relocation import relocation
+from .migrate.shutdown import shut_down
+from .migrate.start import cancel, start, under_way
+from .read.clusters import ClusterPlace, clusters, find_cluster
+from .read.features import Features, read_features
+from .read.history import Past, read_past
+from .read.inventory import Inventory, read_inventory
+from .read.live_state import look
+from .read.loads import Loads, read_loads
+from .read.recent_tasks import Moves, migrations
+from .read.snapshot import snapshot_of
+from .read.tags import Tags, read_tags
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VSphereConnection:
+    """Where a vCenter is, who asks, which of its clusters is meant, and over how long loads are averaged.
+
+    `timeout`: seconds that the server may stay silent. `window_seconds`: 0 for the present loads.
+    `history_seconds`: how far back migrations are looked for, 0 for not at all.
+    """
+
+    hostname: str
+    username: str
+    password: str = field(repr=False)
+    port: int = 443
+    validate_certs: bool = True
+    ca_path: str | None = None
+    proxy_host: str | None = None
+    proxy_port: int | None = None
+    datacenter: str | None = None
+    cluster: str | None = None
+    window_seconds: int = 0
+    history_seconds: int = 0
+    timeout: float = 30.0
+
+
+class VSpherePlatform:
+    """The Platform protocol over the vSphere API. Connects when it is made."""
+
+    # vSphere's "Limits on Simultaneous Migrations": a host takes part in at most 4 vMotions over a network of
+    # 1 GbE and 8 over 10 GbE, and vCenter queues what is more. Four fit both.
+    # A host's statistics are of its last 20 s.
+    capacities = Capacities(cluster=16, per_host=4, settling_seconds=20.0)
+
+    def __init__(
+        self,
+        connection: VSphereConnection,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        require()
+        self._connection = connection
+        self._patience = Patience(sleep=sleep, monotonic=monotonic, seconds=max(60.0, connection.timeout))
+        self._session = Session(_endpoint(connection), connection.username, connection.password)
+        self._found: ClusterPlace | None = None
+
+    def read(self) -> Snapshot:
+        # Events and samples carry vCenter's time: a controller whose clock is wrong must not matter.
+        taken_at = self._asking(lambda: server_time(self._session))
+        inventory, loads, features, moves = self._asking(lambda: self._read(taken_at))
+        tags, no_tags = self._tags(inventory)
+        past, no_past = self._past(taken_at)
+        window = self._connection.window_seconds
+        snapshot = snapshot_of(self._place(), inventory, loads, features, moves, tags, past, taken_at, window)
+        notices = (*snapshot.notices, *no_tags, *no_past)
+        said = tuple(replace(notice, text=sentence(notice.text)) for notice in notices)
+        return replace(snapshot, notices=said)
+
+    def look(self, guests: Collection[str]) -> ClusterNow:
+        return self._asking(lambda: look(self._session, self._place(), guests))
+
+    def check(self, request: MigrationRequest) -> Objection | None:
+        return all_of(self._asking(lambda: self._objections(request)))
+
+    def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
+        """It moves nobody along."""
+        return ()
+
+    def start(self, request: MigrationRequest) -> str:
+        spec = self._asking(lambda: relocation(self._session, request))
+        with self._naming():
+            return start(self._session, request, spec)
+
+    def find(self, request: MigrationRequest) -> str | None:
+        return self._asking(lambda: under_way(self._session, request))
+
+    def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
+        return self._asking(lambda: poll(self._session, tasks)) if tasks else {}
+
+    def cancel(self, task: str) -> None:
+        cancel(self._session, task)
+
+    def in_maintenance(self, host: str) -> bool:
+        return in_maintenance(self._session, host)
+
+    def demand_maintenance(self, host: str, *, on: bool) -> None:
+        """It can be switched."""
+
+    def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
+        with self._naming():
+            set_maintenance(self._session, host, on=on, patience=replace(self._patience, seconds=timeout))
+
+    def shut_down(self, guest: str, *, timeout: float) -> None:
+        with self._naming():
+            shut_down(self._session, guest, replace(self._patience, seconds=timeout))
+
+    def clusters(self) -> tuple[str, ...]:
+        """By `datacenter/name`; by reference where two are called the same in one datacenter."""
+        wanted = self._connection.datacenter
+        places = [place for place in clusters(self._session) if wanted in (None, place.datacenter)]
+        names = Counter(map(str, places))
+        return tuple(sorted(str(place) if names[str(place)] == 1 else place.id for place in places))
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _place(self) -> ClusterPlace:
+        if self._found is None:
+            self._found = find_cluster(self._session, self._connection.cluster, self._connection.datacenter)
+        return self._found
+
+    def _asking(self, action: Callable[[], T]) -> T:
+        """The result of an action that only reads, also where the session ends meanwhile."""
+        with self._naming():
+            return self._session.renewing(action)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Within, an object on which a privilege is missing is named as people know it."""
+        try:
+            yield
+        except Lacking as lacking:
+            (name,) = names(self._session, [(lacking.kind, lacking.id)])
+            raise Lacking(
+                lacking.privilege, lacking.kind, lacking.id, where=lacking.where, name=name
+            ) from None
+
+    def _read(self, now: datetime) -> tuple[Inventory, Loads, Features, Moves]:
+        inventory = read_inventory(self._session, self._place())
+        hosts = {identity: vim.HostSystem(identity) for identity, found in inventory.hosts.items()}
+        kinds = {"HostSystem": vim.HostSystem, "VirtualMachine": vim.VirtualMachine}
+        unseen = [kinds[kind](identity) for kind, identity in inventory.unseen]
+        cluster = vim.ClusterComputeResource(self._place().id)
+        require_privileges(self._session, [cluster, *hosts.values(), *unseen], READ)
+        measured = [
+            hosts[identity]
+            for identity, found in inventory.hosts.items()
+            if found.text("runtime.connectionState") == "connected"
+        ] + [
+            vim.VirtualMachine(identity)
+            for identity, found in inventory.guests.items()
+            if found.text("runtime.powerState") == "poweredOn"
+            and found.text("runtime.connectionState") == "connected"
+        ]
+        loads = read_loads(self._session, measured, self._connection.window_seconds, now)
+        features = read_features(self._session, inventory)
+        moves = migrations(self._session, self._place(), inventory.guests, inventory.tasks)
+        return inventory, loads, features, moves
+
+    def _tags(self, inventory: Inventory) -> tuple[Tags, tuple[Notice, ...]]:
+        """The tags, or none and a notice: a cluster can be balanced without them."""
+        try:
+            rest = Rest(self._session.https, *self._session.credentials)
+            return read_tags(rest, list(inventory.hosts), list(inventory.guests)), ()
+        except (AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
+            return Tags(), (Notice(text=f"tags were not read: {error}", hides=("tags",)),)
+
+    def _past(self, now: datetime) -> tuple[Past, tuple[Notice, ...]]:
+        """What vCenter remembers of migrations, or nothing and a notice: a cluster can do without."""
+        if not self._connection.history_seconds:
+            return Past(), ()
+        since = now - timedelta(seconds=self._connection.history_seconds)
+        try:
+            return self._asking(lambda: read_past(self._session, self._place(), since)), ()
+        except (PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
+            text = f"vCenter's own record of migrations was not read: {error}"
+            return Past(), (Notice(text=text, hides=("history",)),)
+
+    def _objections(self, request: MigrationRequest) -> list[Objection]:
+        guest = vim.VirtualMachine(request.guest)
+        require_privileges(self._session, [guest], MIGRATE)
+        spec = relocation(self._session, request)
+        if spec.disk:
+            stores = {disk.datastore._GetMoId(): disk.datastore for disk in spec.disk}
+            require_privileges(self._session, list(stores.values()), STORE)
+        return objections(self._session, request.guest, request.target, spec, self._patience)
+
+
+def _endpoint(connection: VSphereConnection) -> Endpoint:
+    proxy = None
+    if connection.proxy_host and connection.proxy_port:
+        proxy = (connection.proxy_host, connection.proxy_port)
+    elif connection.proxy_host:
+        raise InputError("proxy_port", None, "given, since proxy_host is")
+    elif connection.proxy_port:
+        raise InputError("proxy_host", None, "given, since proxy_port is")
+    return Endpoint(
+        hostname=connection.hostname.strip("[]"),
+        port=connection.port,
+        context=_context(connection),
+        timeout=connection.timeout,
+        proxy=proxy,
+    )
+
+
+def _context(connection: VSphereConnection) -> ssl.SSLContext:
+    """Always our own: libraries trust anyone when they are asked to connect to the local machine."""
+    try:
+        context = ssl.create_default_context(cafile=connection.ca_path)
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(
+            "ca_path", connection.ca_path, f"a readable file of PEM certificates ({error})"
+        ) from None
+    if not connection.validate_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,94 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When guests were last migrated, and when that failed: vCenter's own events. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from ...._model.text.moments import written
+from ...errors import PlatformError, SessionLost
+from ..api.errors import Gone
+from ..api.library import vim
+from ..api.session import Session
+from ..api.soap import returned
+from ..api.values import find, find_all, text, type_of
+from .clusters import ClusterPlace
+
+# Whoever asked for them: this collection, a person, DRS, maintenance mode.
+_MOVED = ("VmMigratedEvent", "DrsVmMigratedEvent", "VmRelocatedEvent")
+_FAILED = ("VmFailedMigrateEvent", "VmRelocateFailedEvent")
+# The most that a collector hands out at once.
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The last of each, by guest, as a snapshot writes moments."""
+
+    migrated_at: Mapping[str, str] = field(default_factory=dict)
+    failed_at: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_past(session: Session, place: ClusterPlace, since: datetime, page: int = PAGE) -> Past:
+    """What the events of the cluster since then tell, in one call a page, never one a guest."""
+    migrated: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    for event in _events(session, place, since, page):
+        guest, at = text(event, "vm/vm"), text(event, "createdTime")
+        if guest is None or at is None:
+            continue
+        ends = failed if type_of(event) in _FAILED else migrated
+        if (ends is migrated and _stayed(event)) or (ends is failed and _was_cancelled(event)):
+            continue
+        moment = written(datetime.fromisoformat(at))
+        ends[guest] = max(moment, ends.get(guest, moment))
+    return Past(migrated, failed)
+
+
+def _events(session: Session, place: ClusterPlace, since: datetime, page: int) -> Iterator[Element]:
+    """From the oldest to the newest. A vCenter has only so many collectors: none is left behind."""
+    manager = session.manager("eventManager")
+    made = text(returned(session.call(manager, "CreateCollectorForEvents", _filter(place, since))))
+    collector = vim.event.EventHistoryCollector(made)
+    try:
+        while found := _next(session, collector, page):
+            yield from found
+    finally:
+        with suppress(PlatformError):
+            session.call(collector, "DestroyCollector")
+
+
+def _next(session: Session, collector: Any, page: int) -> list[Element]:
+    """Never asked for twice: the second answer would be the page after the one that was lost."""
+    try:
+        return find_all(session.call(collector, "ReadNextEvents", page, repeatable=False), "returnval")
+    except Gone:
+        raise SessionLost("the session has ended, and its collector with it", where=session.where) from None
+
+
+def _filter(place: ClusterPlace, since: datetime) -> Any:
+    spec = vim.event.EventFilterSpec
+    return spec(
+        entity=spec.ByEntity(entity=vim.ClusterComputeResource(place.id), recursion="all"),
+        time=spec.ByTime(beginTime=since),
+        eventTypeId=[*_MOVED, *_FAILED],
+        disableFullMessage=True,
+    )
+
+
+def _stayed(event: Element) -> bool:
+    """Only its disks were moved."""
+    here = text(event, "host/host")
+    return here is not None and here == text(event, "sourceHost/host")
+
+
+def _was_cancelled(event: Element) -> bool:
+    """Somebody did not want it any more: nothing is wrong with the guest."""
+    return type_of(find(event, "reason/fault")) == "RequestCanceled"

@@ -1,0 +1,207 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster with all that is in it, in one pass of the property collector. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from ...errors import NotFound
+from ..api.collector import Found, again, properties, retrieve, step
+from ..api.library import vim
+from ..api.session import Session
+from .clusters import ClusterPlace, plain
+from .mounts import unusable
+from .recent_tasks import TASK_PATHS
+
+# Only what is used, down to the leaves: a whole `summary` or `runtime` is many times as much.
+HOST_PATHS = (
+    "name",
+    "runtime.connectionState",
+    "runtime.powerState",
+    "runtime.inMaintenanceMode",
+    "runtime.inQuarantineMode",
+    "runtime.standbyMode",
+    "summary.hardware.cpuMhz",
+    "summary.hardware.numCpuCores",
+    "summary.hardware.memorySize",
+    "summary.hardware.cpuModel",
+    "summary.quickStats.overallCpuUsage",
+    "summary.quickStats.overallMemoryUsage",
+    "summary.config.vmotionEnabled",
+    "summary.config.product.version",
+    "summary.currentEVCModeKey",
+    "summary.maxEVCModeKey",
+    "config.network.pnic",
+    "config.network.vnic",
+    "vm",
+    "datastore",
+    "network",
+    "recentTask",
+)
+# The devices are two thirds of a guest, and worth it: they alone tell the sizes and places of its disks, its
+# mounted images and the devices of the host that it holds.
+GUEST_PATHS = (
+    "name",
+    "config.template",
+    "config.managedBy",
+    "config.hardware.numCPU",
+    "config.hardware.memoryMB",
+    "config.hardware.device",
+    "config.cpuAffinity",
+    "config.latencySensitivity",
+    "config.ftInfo",
+    "config.cpuAllocation.reservation",
+    "config.memoryAllocation.reservation",
+    "runtime.host",
+    "runtime.powerState",
+    "runtime.connectionState",
+    "runtime.minRequiredEVCModeKey",
+    "runtime.faultToleranceState",
+    "summary.quickStats.overallCpuUsage",
+    "summary.quickStats.hostMemoryUsage",
+    "disabledMethod",
+    "network",
+    "resourcePool",
+    "recentTask",
+)
+DATASTORE_PATHS = (
+    "name",
+    "summary.capacity",
+    "summary.freeSpace",
+    "summary.accessible",
+    "summary.multipleHostAccess",
+    "summary.maintenanceMode",
+    "host",
+)
+
+
+# The kinds of objects that are also one of another kind.
+_KINDS = {
+    "DistributedVirtualPortgroup": "Network",
+    "OpaqueNetwork": "Network",
+    "VirtualApp": "ResourcePool",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What the property collector found, by reference. `config` is the cluster's ClusterConfigInfoEx.
+
+    `unseen` are hosts and guests that others refer to and that were not found; `homeless` are guests whose
+    host vCenter did not say. `unusable` says why a host can't use a datastore, by datastore and host. Guests
+    are in `hidden_pools`, but the account does not see these.
+    """
+
+    config: Element | None
+    hosts: Mapping[str, Found]
+    guests: Mapping[str, Found]
+    datastores: Mapping[str, Found]
+    shared: frozenset[str]
+    datastore_names: Mapping[str, str]
+    network_names: Mapping[str, str]
+    pool_names: Mapping[str, str]
+    unseen: tuple[tuple[str, str], ...]
+    tasks: Mapping[str, Found]
+    homeless: tuple[Found, ...]
+    unusable: Mapping[str, Mapping[str, str]]
+    hidden_pools: frozenset[str]
+
+    def name(self, host: str) -> str:
+        """The name of a host, for people."""
+        found = self.hosts.get(host)
+        return (plain(found.text("name")) if found is not None else "") or host
+
+
+def read_inventory(session: Session, place: ClusterPlace) -> Inventory:
+    """Read the cluster at that place, one round trip a page. Guests that are just leaving it are left out."""
+    kinds: dict[str, dict[str, Found]] = {}
+    for item in _read(session, place):
+        kinds.setdefault(_KINDS.get(item.kind, item.kind), {})[item.id] = item
+    cluster = kinds.get("ClusterComputeResource", {}).get(place.id)
+    if cluster is None:
+        raise NotFound(f"the cluster {place} is gone", where=session.where)
+    guests = kinds.get("VirtualMachine", {})
+    hosts, datastores = kinds.get("HostSystem", {}), kinds.get("Datastore", {})
+    pools = {
+        identity: pool
+        for identity, pool in kinds.get("ResourcePool", {}).items()
+        # In the root pool is everything that nobody put into another one.
+        if identity != cluster.text("resourcePool")
+    }
+    return Inventory(
+        config=cluster.values.get("configurationEx"),
+        hosts=hosts,
+        guests={identity: guest for identity, guest in guests.items() if guest.text("runtime.host") in hosts},
+        datastores=datastores,
+        shared=_shared(hosts.values(), datastores),
+        datastore_names=_names(datastores),
+        network_names=_names(kinds.get("Network", {})),
+        pool_names=_names(pools),
+        tasks=kinds.get("Task", {}),
+        homeless=tuple(guest for guest in guests.values() if guest.text("runtime.host") is None),
+        hidden_pools=frozenset(
+            pool for guest in guests.values() if (pool := guest.text("resourcePool")) is not None
+        )
+        - {cluster.text("resourcePool"), *kinds.get("ResourcePool", ())},
+        unusable={
+            identity: reasons
+            for identity, datastore in datastores.items()
+            if (reasons := unusable(datastore, hosts))
+        },
+        unseen=(
+            *(("HostSystem", host) for host in cluster.items("host") if host not in hosts),
+            *(
+                ("VirtualMachine", guest)
+                for host in hosts.values()
+                for guest in host.items("vm")
+                if guest not in guests
+            ),
+        ),
+    )
+
+
+def _read(session: Session, place: ClusterPlace) -> list[Found]:
+    return retrieve(
+        session,
+        [vim.ClusterComputeResource(place.id)],
+        [
+            properties(vim.ClusterComputeResource, "host", "resourcePool", "configurationEx"),
+            properties(vim.HostSystem, *HOST_PATHS),
+            properties(vim.VirtualMachine, *GUEST_PATHS),
+            properties(vim.Datastore, *DATASTORE_PATHS),
+            properties(vim.Network, "name"),
+            properties(vim.ResourcePool, "name"),
+            properties(vim.Task, *TASK_PATHS),
+        ],
+        step(
+            vim.ComputeResource,
+            "host",
+            step(vim.HostSystem, "vm", step(vim.VirtualMachine, "recentTask")),
+            step(vim.HostSystem, "recentTask"),
+            step(vim.HostSystem, "datastore"),
+            step(vim.HostSystem, "network"),
+        ),
+        step(vim.ComputeResource, "resourcePool", again("pools")),
+        step(vim.ResourcePool, "resourcePool", again("pools"), name="pools"),
+    )
+
+
+def _names(objects: Mapping[str, Found]) -> dict[str, str]:
+    return {identity: plain(item.text("name")) or identity for identity, item in objects.items()}
+
+
+def _shared(hosts: Iterable[Found], datastores: Mapping[str, Found]) -> frozenset[str]:
+    """The datastores that more than one host has."""
+    users: dict[str, int] = {}
+    for host in hosts:
+        for identity in host.items("datastore"):
+            users[identity] = users.get(identity, 0) + 1
+    return frozenset(
+        identity
+        for identity, datastore in datastores.items()
+        if datastore.flag("summary.multipleHostAccess") or users.get(identity, 0) > 1
+    )

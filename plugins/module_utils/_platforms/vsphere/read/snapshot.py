@@ -1,0 +1,177 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole cluster as a snapshot. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from ...._model.snapshot import ClusterRef, HiddenFact, Notice, Snapshot
+from ...._model.text.moments import written
+from ...._model.text.wording import counted
+from .clusters import ClusterPlace, plain
+from .features import Features
+from .guests import Surroundings, guest_of
+from .history import Past
+from .hosts import cpu_model, host_of
+from .inventory import Inventory
+from .loads import Loads
+from .recent_tasks import Moves
+from .rules import balancing_disabled, drs_rules, fault_tolerance_rules, other_balancers
+from .tags import Tags
+from .targets import unreserved
+
+
+def snapshot_of(
+    place: ClusterPlace,
+    inventory: Inventory,
+    loads: Loads,
+    features: Features,
+    moves: Moves,
+    tags: Tags,
+    past: Past,
+    taken_at: datetime,
+    window_seconds: int,
+) -> Snapshot:
+    """Put together what was read, in order of name; `window_seconds` are those that were asked for."""
+    around = Surroundings(
+        inventory=inventory,
+        loads=loads,
+        tags=tags,
+        cpu_models={model for model in map(cpu_model, inventory.hosts.values()) if model},
+        features=features,
+        disabled=balancing_disabled(inventory.config),
+        free=unreserved(inventory),
+        moving=moves.targets,
+    )
+    hosts = [
+        replace(host_of(found, inventory, loads, tags), cpu_features=features.hosts.get(identity))
+        for identity, found in inventory.hosts.items()
+    ]
+    guests = [
+        replace(
+            guest_of(found, around),
+            last_migrated_at=past.migrated_at.get(identity),
+            last_failed_at=past.failed_at.get(identity),
+        )
+        for identity, found in inventory.guests.items()
+    ]
+    rules = drs_rules(inventory.config, inventory.guests.keys())
+    return Snapshot(
+        platform="vsphere",
+        cluster=ClusterRef(id=place.id, name=place.name, instance=place.instance),
+        taken_at=written(taken_at),
+        window_seconds=loads.seconds,
+        hosts=tuple(sorted(hosts, key=lambda host: (host.name, host.id))),
+        guests=tuple(sorted(guests, key=lambda guest: (guest.name, guest.id))),
+        rules=(*rules, *fault_tolerance_rules(inventory.guests, {rule.name for rule in rules})),
+        other_balancers=other_balancers(inventory.config),
+        notices=(
+            *_feature_notices(features),
+            *_move_notices(inventory, moves),
+            *_load_notices(inventory, loads, window_seconds),
+            *_read_notices(inventory),
+            *_hidden_notices(inventory),
+        ),
+    )
+
+
+def _feature_notices(features: Features) -> Iterator[Notice]:
+    if features.trouble is not None:
+        yield Notice(
+            text=f"CPU features were not read: {features.trouble}. Only vendors of processors and EVC modes "
+            "are compared; vCenter's own check compares the rest"
+        )
+
+
+def _move_notices(inventory: Inventory, moves: Moves) -> Iterator[Notice]:
+    if moves.trouble is not None:
+        guests = tuple(
+            plain(inventory.guests[guest].text("name")) or guest for guest in sorted(moves.targets)
+        )
+        yield Notice(
+            text=f"where migrations under way lead to was not read: {moves.trouble}. Their guests are left "
+            "alone",
+            guests=guests,
+        )
+
+
+def _load_notices(inventory: Inventory, loads: Loads, wanted: int) -> Iterator[Notice]:
+    if loads.refused:
+        hosts = tuple(sorted(inventory.name(host) for host in loads.refused if host in inventory.hosts))
+        guests = tuple(
+            sorted(
+                plain(inventory.guests[guest].text("name")) or guest
+                for guest in loads.refused
+                if guest in inventory.guests
+            )
+        )
+        why = next(iter(loads.refused.values()), "")
+        yield Notice(
+            text=f"vCenter refused the statistics of {counted(len(hosts), 'host')} and "
+            f"{counted(len(guests), 'guest')} ({why}): "
+            "their CPU and memory are the present ones, their I/O is unknown",
+            hosts=hosts,
+            guests=guests,
+        )
+    if wanted and not loads.seconds:
+        yield Notice(
+            text=f"no averages over {wanted} seconds are available, so all loads are the present ones. Check "
+            "that vCenter collects statistics (Statistics in its general settings)"
+        )
+    elif loads.seconds < wanted:
+        yield Notice(
+            text=f"vCenter keeps no statistics for {wanted} seconds: the loads are averages over "
+            f"{loads.seconds} seconds"
+        )
+
+
+def _read_notices(inventory: Inventory) -> Iterator[Notice]:
+    """Objects that vCenter could not read, or not wholly."""
+    for guest in inventory.homeless:
+        name = plain(guest.text("name")) or guest.id
+        why = guest.failed.get("runtime.host", "it is on no host")
+        yield Notice(
+            text=f"guest {name} is left out, because vCenter does not say on which host it is ({why})",
+            guests=(name,),
+            hides=("guests",),
+        )
+    for found, kind in (
+        *((host, "host") for host in inventory.hosts.values()),
+        *((guest, "guest") for guest in inventory.guests.values()),
+    ):
+        if found.failed:
+            name = plain(found.text("name")) or found.id
+            lost = ", ".join(f"{path} ({fault})" for path, fault in sorted(found.failed.items()))
+            yield Notice(
+                text=f"vCenter could not read of {kind} {name}: {lost}",
+                hosts=(name,) if kind == "host" else (),
+                guests=(name,) if kind == "guest" else (),
+            )
+
+
+def _hidden_notices(inventory: Inventory) -> Iterator[Notice]:
+    """What hosts and guests refer to and the account does not see."""
+    hosts, guests = inventory.hosts.values(), inventory.guests.values()
+    networks = {network for found in (*hosts, *guests) for network in found.items("network")}
+    datastores = {datastore for host in hosts for datastore in host.items("datastore")}
+    hidden: tuple[tuple[HiddenFact, str, Collection[str], str], ...] = (
+        ("networks", "network", networks - inventory.network_names.keys(), "so references stand for names"),
+        (
+            "datastores",
+            "datastore",
+            datastores - inventory.datastores.keys(),
+            "so guests there stay on their hosts",
+        ),
+        ("pools", "resource pool", inventory.hidden_pools, "so guests there seem to be in none"),
+    )
+    for fact, word, unseen, meaning in hidden:
+        if unseen:
+            yield Notice(
+                text=f"the account does not see {counted(len(unseen), word)}, {meaning}. Give it the role "
+                f"Read-only on every {word}",
+                hides=(fact,),
+            )
