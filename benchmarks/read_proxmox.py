@@ -21,10 +21,12 @@ from pathlib import Path
 
 from proxmoxer import ProxmoxAPI
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.connection import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.connection import (
     ProxmoxConnection,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
+    ProxmoxPlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 

@@ -15,7 +15,9 @@ from typing import Final
 from ansible_collections.evenkeel.cluster.benchmarks.peers import ha_files
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.ha import HighAvailability
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.ha import (
+    HighAvailability,
+)
 
 # HA itself fills nodes without a limit.
 LIMITS: Final = {"cpu": 100, "memory": 100, "cpu_for_rules": 100, "memory_for_rules": 100}

@@ -32,11 +32,13 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Rule,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.connection import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.connection import (
     ProxmoxConnection,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Platform
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
+    ProxmoxPlatform,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.connection import (
     Metric,
     VMManagerConnection,

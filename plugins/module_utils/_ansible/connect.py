@@ -74,8 +74,8 @@ def _vsphere(params: Mapping[str, Any], window: int, history: int) -> Maintained
 
 
 def _proxmox(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
-    from .._platforms._proxmox.connection import ProxmoxConnection
-    from .._platforms.proxmox import ProxmoxPlatform
+    from .._platforms.proxmox.api.connection import ProxmoxConnection
+    from .._platforms.proxmox.platform import ProxmoxPlatform
 
     _need(params, "api_host", "api_user")
     if params["api_token_id"] or params["api_token_secret"]:

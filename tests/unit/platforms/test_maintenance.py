@@ -18,7 +18,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
     PermissionMissing,
     Refused,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
+    ProxmoxPlatform,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.unit.ansible.test_roles_on_a_rehearsal import play

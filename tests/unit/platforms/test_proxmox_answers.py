@@ -14,29 +14,33 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.tag
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms import errors
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.answers import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.errors import refusal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.permissions import (
+    Privileges,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.values import (
     Upid,
     amount,
     names,
     size,
     whole,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.cluster import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.cluster import (
     other_balancers,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.guest_config import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.guest_config import (
     container_config,
     vm_config,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.ha import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.ha import (
     HighAvailability,
     NodeStates,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.history import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.load_series import (
     History,
     timeframe,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.loads import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.loads import (
     Loads,
     guest_mean,
     guest_present,
@@ -45,11 +49,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxm
     node_present,
     reclaimable,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.permissions import (
-    Privileges,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.refusals import refusal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.storages import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.storages import (
     datastores,
     storages,
 )

@@ -12,7 +12,9 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import PermissionMissing
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Objection
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
+    ProxmoxPlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import proxmox_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate

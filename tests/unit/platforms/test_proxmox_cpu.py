@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.cpu import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.cpu import (
     AMD,
     INTEL,
     cpu_needs,

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Host, Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.answers import moment
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.values import moment
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
+    ProxmoxPlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import proxmox_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.proxmox_clusters import GIB

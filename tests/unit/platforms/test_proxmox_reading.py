@@ -10,9 +10,11 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.answers import moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import GuestNow, HostNow
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.values import moment
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
+    ProxmoxPlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import proxmox_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate

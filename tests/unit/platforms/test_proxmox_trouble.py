@@ -17,16 +17,18 @@ from typing import Any, ClassVar
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms import errors
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox import session
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.connection import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api import session
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.connection import (
     ProxmoxConnection,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.refusals import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.errors import (
     NodeSilent,
     Unanswered,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms._proxmox.session import Session
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox import ProxmoxPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.session import Session
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
+    ProxmoxPlatform,
+)
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import proxmox_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate

@@ -1,0 +1,331 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls to the API of a cluster, through whichever of its hosts answers.
+
+Reading is repeated on the next host when one does not answer or can't be trusted, and once after a new login
+when the session ended. What changes something is repeated only where it is certain that nothing was done.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, TypeVar
+
+from ...errors import (
+    AuthenticationFailed,
+    CertificateRefused,
+    MissingLibrary,
+    PlatformError,
+    SessionLost,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from ...transport import about_certificate, demand_ca, reason, timed_out
+from .connection import ProxmoxConnection
+from .errors import NodeSilent, Unanswered, host_trouble, passed_on, refusal
+from .login import LoginFailed, Ticket, plain_session
+from .values import row
+
+try:
+    import requests
+    from proxmoxer import ProxmoxAPI
+    from proxmoxer.core import ResourceException
+except ImportError as error:
+    MISSING: str | None = error.name
+else:
+    MISSING = None
+
+T = TypeVar("T")
+R = TypeVar("R")
+Method = Literal["get", "post", "delete"]
+
+
+class _Expired(Exception):
+    """The ticket or token was not accepted."""
+
+
+class _Silence(Exception):
+    """A host gave no answer of use; or, `proxied`, a node behind it did not. `untrusted` is the error about
+    its certificate, where that is the reason.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        proxied: bool = False,
+        timed_out: bool = False,
+        untrusted: CertificateRefused | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.proxied = proxied
+        self.timed_out = timed_out
+        self.untrusted = untrusted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Link:
+    """An open session with one of the hosts, and the version that it runs."""
+
+    api: Any
+    index: int
+    version: str
+
+
+class Session:
+    """A session with the cluster. In `concurrently`, only what reads may be called."""
+
+    def __init__(self, connection: ProxmoxConnection) -> None:
+        if MISSING is not None:
+            raise MissingLibrary(
+                f"the Python library {MISSING} is not installed",
+                where="platform proxmox",
+                hint="Install proxmoxer and requests for the Python that runs the module",
+            )
+        demand_ca(connection.ca_path)
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._answered_at: float | None = None
+        self._link = self._open_any(0, {})
+
+    @property
+    def version(self) -> str:
+        """Of the host that answers, such as 9.2.3."""
+        return self._link.version
+
+    @property
+    def major(self) -> int:
+        return int(self.version.partition(".")[0])
+
+    @property
+    def platform_time(self) -> float | None:
+        """Seconds since 1970 by the clock of the host that answers, at its last answer; None where it did
+        not say.
+        """
+        return self._answered_at
+
+    def get(self, path: str, **params: object) -> Any:
+        return self._send("get", path, params)
+
+    def post(self, path: str, data: Mapping[str, object]) -> Any:
+        """Raises Unanswered when it may or may not have been carried out."""
+        return self._send("post", path, data)
+
+    def delete(self, path: str) -> Any:
+        """Raises Unanswered when it may or may not have been carried out."""
+        return self._send("delete", path, {})
+
+    def concurrently(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """The results in the order of the items. The first error ends it."""
+        with ThreadPoolExecutor(max_workers=self._connection.workers) as pool:
+            futures = [pool.submit(call, item) for item in items]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def close(self) -> None:
+        """There is no logout, a ticket ends by itself: only the connections are closed."""
+        self._link.api._store["session"].close()
+
+    def _send(self, method: Method, path: str, params: Mapping[str, object]) -> Any:
+        silent: dict[str, _Silence] = {}
+        renewed = False
+        attempts = max(2, len(self._connection.api_hosts))
+        while True:
+            link = self._link
+            try:
+                return self._call(link.api, method, path, params)
+            except _Expired:
+                # A 401 comes before anything is done, so that also what changes something may be repeated.
+                if renewed or self._connection.api_token_id:
+                    raise self._not_accepted(renewed) from None
+                renewed = True
+                self._replace(link, link.index, silent)
+            except _Silence as silence:
+                silent[self._connection.api_hosts[link.index]] = silence
+                attempts -= 1
+                if method != "get":
+                    raise self._unanswered(link, silence, f"{method.upper()} {path}") from None
+                if silence.timed_out and path.startswith("nodes/") and self._answers(link):
+                    # Another host would wait for that node just as long.
+                    raise _gave_up(path, {self._connection.api_hosts[link.index]: silence}) from None
+                if not attempts:
+                    raise _gave_up(path, silent) from None
+                if not silence.proxied or len(self._connection.api_hosts) > 1:
+                    self._replace(link, link.index + 1, silent)
+
+    def _answers(self, link: _Link) -> bool:
+        """Whether the host itself answers, though a call for one of the nodes ran out of time."""
+        try:
+            self._call(link.api, "get", "version", {})
+        except (_Expired, _Silence, PlatformError):
+            return False
+        return True
+
+    def _call(self, api: Any, method: Method, path: str, params: Mapping[str, object]) -> Any:
+        call = f"{method.upper()} {path}"
+        try:
+            answer = getattr(api(path), method)(**params)
+        except ResourceException as error:
+            text = str(error.content or "")
+            if passed_on(error.status_code) or host_trouble(error.status_code, text):
+                proxied = passed_on(error.status_code) and path.startswith("nodes/")
+                raise _Silence(f"{error.status_code} {text}", proxied=proxied) from None
+            if error.status_code == 401:
+                raise _Expired from None
+            raise refusal(error.status_code, text, error.errors, call) from None
+        except LoginFailed:
+            # The ticket was to be exchanged for a new one, but it was too old already.
+            raise _Expired from None
+        except requests.exceptions.RequestException as error:
+            raise self._silence(error) from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise _not_proxmox(call) from None
+        # What is no JSON the library hands on under this name.
+        if isinstance(answer, dict) and isinstance(answer.get("errors"), bytes):
+            raise _not_proxmox(call)
+        return answer
+
+    def _replace(self, link: _Link, start: int, silent: Mapping[str, _Silence]) -> None:
+        """Open a new link in place of this one, unless another thread has done so already."""
+        with self._lock:
+            if self._link is link:
+                self._link = self._open_any(start, silent)
+
+    def _open_any(self, start: int, before: Mapping[str, _Silence]) -> _Link:
+        """`before` is what kept hosts from answering until now."""
+        hosts = self._connection.api_hosts
+        silent = dict(before)
+        for offset in range(len(hosts)):
+            index = (start + offset) % len(hosts)
+            try:
+                return self._open(index)
+            except _Silence as silence:
+                silent[hosts[index]] = silence
+        raise _gave_up("", silent)
+
+    def _open(self, index: int) -> _Link:
+        connection, host = self._connection, self._connection.api_hosts[index]
+        verify = (connection.ca_path or True) if connection.validate_certs else False
+        try:
+            api = ProxmoxAPI(
+                host,
+                port=connection.api_port,
+                user=connection.api_user,
+                # With a token, even an empty one, the library sends nothing yet.
+                token_name=connection.api_token_id or "",
+                token_value=connection.api_token_secret or "",
+                verify_ssl=verify,
+                timeout=connection.api_timeout,
+            )
+            api._store["session"].hooks["response"].append(self._hear)
+            if not connection.api_token_id:
+                api._backend.auth = api._store["session"].auth = Ticket(
+                    plain_session(requests.Session, self._hear),
+                    api._backend.get_base_url(),
+                    connection.api_user,
+                    connection.api_password or "",
+                    verify=verify,
+                    timeout=connection.api_timeout,
+                )
+        except LoginFailed as failed:
+            raise self._login_error(failed) from None
+        except (requests.exceptions.JSONDecodeError, KeyError, TypeError):
+            raise _not_proxmox(f"login at {host}") from None
+        except requests.exceptions.RequestException as error:
+            raise self._silence(error) from None
+        try:
+            version = str(row(self._call(api, "get", "version", {}), "version").get("version", ""))
+        except _Expired:
+            raise self._not_accepted(renewed=not connection.api_token_id) from None
+        if not re.match(r"\d+\.\d", version):
+            raise UnexpectedAnswer(
+                f"version {version!r}: expected one such as 9.2.3", where=f"{host}, GET version"
+            )
+        return _Link(api, index, version)
+
+    def _hear(self, answer: requests.Response, **_options: object) -> None:
+        """Of every answer, before anything is made of it: its time, and that credentials go nowhere else."""
+        try:
+            date = parsedate_to_datetime(answer.headers.get("Date", ""))
+        except ValueError:
+            pass
+        else:
+            self._answered_at = date.timestamp()
+        if answer.is_redirect:
+            target = str(answer.headers.get("Location")).partition("?")[0]
+            raise _Silence(f"it redirects to {target}, and credentials are not sent there")
+
+    def _login_error(self, failed: LoginFailed) -> Exception:
+        if failed.status != 401:
+            return _Silence(str(failed))
+        if failed.second_factor:
+            return AuthenticationFailed(
+                f"the user {self._connection.api_user} needs a second factor",
+                hint="Use an API token (api_token_id, api_token_secret)",
+            )
+        return self._not_accepted(renewed=False)
+
+    def _not_accepted(self, renewed: bool) -> AuthenticationFailed | SessionLost:
+        connection = self._connection
+        if renewed:
+            return SessionLost("a new login was accepted, but not the session that it gave")
+        if connection.api_token_id:
+            return AuthenticationFailed(
+                f"the API token {connection.api_user}!{connection.api_token_id} is not accepted",
+                hint="Check api_user (such as root@pam), api_token_id (the name alone) and api_token_secret",
+            )
+        return AuthenticationFailed(
+            f"the user {connection.api_user} or the password is not accepted",
+            hint="Check api_user (such as root@pam, with its realm) and api_password",
+        )
+
+    def _unanswered(self, link: _Link, silence: _Silence, call: str) -> Unanswered:
+        """Also looks for a host that answers, for the next call."""
+        try:
+            self._replace(link, link.index + 1, {})
+        except (Unreachable, CertificateRefused) as error:
+            return Unanswered(f"it may have been carried out, but {error}", where=call)
+        return Unanswered(f"it may have been carried out, but no answer came: {silence.reason}", where=call)
+
+    def _silence(self, error: requests.exceptions.RequestException) -> _Silence:
+        refused = about_certificate(
+            error,
+            where=str(getattr(error.request, "url", "")).partition("/api2")[0],
+            hint="Name the CA that signed it with ca_path (on a node: /etc/pve/pve-root-ca.pem)",
+        )
+        if refused is not None:
+            return _Silence(refused.what, untrusted=refused)
+        return _Silence(reason(error, self._connection.api_timeout), timed_out=timed_out(error))
+
+
+def _not_proxmox(where: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(
+        "the answer is not that of a Proxmox VE API", where=where, hint="Check api_host and api_port"
+    )
+
+
+def _gave_up(path: str, silent: Mapping[str, _Silence]) -> Unreachable | CertificateRefused:
+    """The error that names each host with its reason."""
+    reasons = "; ".join(f"{host}: {silence.reason}" for host, silence in silent.items())
+    last = list(silent.values())[-1]
+    if path.startswith("nodes/") and (last.proxied or last.timed_out):
+        return NodeSilent(f"the node does not answer: {reasons}", where=f"GET {path}")
+    untrusted = [silence.untrusted for silence in silent.values() if silence.untrusted is not None]
+    if len(silent) == 1 and untrusted:
+        return untrusted[0]
+    if len(untrusted) == len(silent):
+        return CertificateRefused(reasons, where="platform proxmox", hint=untrusted[0].hint)
+    return Unreachable(
+        f"none of the API hosts answers: {reasons}",
+        where="platform proxmox",
+        hint="Check api_host and api_port" + (", and ca_path" if untrusted else ""),
+    )

@@ -1,0 +1,73 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storages, and which of them each node sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ...._model.snapshot import HostDatastore
+from ..api.values import Row, flag, names, whole
+
+# Where the volumes and images of guests may lie; a storage for backups alone is no one's concern here.
+_DISKS = frozenset({"images", "rootdir"})
+_OF_GUESTS = _DISKS | {"iso"}
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A storage of the cluster. `nodes` is None when every node sees it; `holds_disks` is false where it is
+    only for images of CDs.
+    """
+
+    name: str
+    shared: bool
+    nodes: frozenset[str] | None
+    kind: str = ""
+    holds_disks: bool = True
+
+    def on(self, node: str) -> bool:
+        return self.nodes is None or node in self.nodes
+
+
+def storages(entries: Iterable[Row], resources: Iterable[Row]) -> dict[str, Storage]:
+    """From /storage; that one is shared, /cluster/resources may know better."""
+    shared = {str(entry.get("storage")) for entry in resources if flag(entry.get("shared"))}
+    result = {}
+    for entry in entries:
+        content = set(names(entry.get("content")))
+        if flag(entry.get("disable")) or not _OF_GUESTS & content:
+            continue
+        name = str(entry.get("storage"))
+        nodes = frozenset(names(entry["nodes"])) if entry.get("nodes") else None
+        result[name] = Storage(
+            name,
+            flag(entry.get("shared")) or name in shared,
+            nodes,
+            kind=str(entry.get("type") or ""),
+            holds_disks=bool(_DISKS & content),
+        )
+    return result
+
+
+def datastores(
+    node: str, online: bool, known: Mapping[str, Storage], resources: Iterable[Row]
+) -> dict[str, HostDatastore]:
+    """What this node sees; one that the node itself reports as not available is not there."""
+    seen = {str(entry.get("storage")): entry for entry in resources if entry.get("node") == node}
+    result = {}
+    for storage in known.values():
+        entry = seen.get(storage.name, {})
+        if not storage.on(node) or (online and entry.get("status") != "available"):
+            continue
+        capacity, used = whole(entry.get("maxdisk")) or None, whole(entry.get("disk"))
+        free = None if capacity is None or used is None else max(capacity - used, 0)
+        result[storage.name] = HostDatastore(
+            shared=storage.shared,
+            capacity=capacity,
+            free=free,
+            closed_because=None if storage.holds_disks else "its content types do not include disks",
+        )
+    return result
