@@ -12,7 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.watching import Watch
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import Watch
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

@@ -99,13 +99,15 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.environment import SECRETS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.inventory import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.inventory import (
     Entry,
     NameTaken,
     entries,
     read_clusters,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.environment import SECRETS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
+    PLATFORM_ARGUMENTS,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 

@@ -1311,13 +1311,13 @@ plan:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.balance import think
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.balance_plan import think
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import (
     POLICY_ARGUMENTS,
     REFUSAL_ARGUMENTS,
     WHAT_IF_ARGUMENTS,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
 
 
 def main() -> None:

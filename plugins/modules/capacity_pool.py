@@ -398,15 +398,10 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_arguments import (
-    POOL_ARGUMENTS,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_pool import describe
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import (
-    hide_secrets,
-    run_module,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import STATE_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_pool import describe
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import POOL_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 
 
 def main() -> None:

@@ -257,13 +257,12 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.facts import gather
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import (
-    hide_secrets,
-    run_module,
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.cluster_facts import gather
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
+    PLATFORM_ARGUMENTS,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import STATE_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 
 
 def main() -> None:

@@ -198,8 +198,8 @@ load:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.measuring import measure
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_info import measure
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
 
 
 def main() -> None:

@@ -144,12 +144,12 @@ silent:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.loads import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_merge import (
     HOST_LOAD_ARGUMENTS,
     SNAPSHOT_ARGUMENTS,
     merge_host_loads,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
 
 
 def main() -> None:

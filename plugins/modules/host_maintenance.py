@@ -242,13 +242,14 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import (
-    hide_secrets,
-    run_module,
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_maintenance import (
+    maintain,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.maintenance import maintain
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import SELECTOR
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
+    PLATFORM_ARGUMENTS,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import SELECTOR
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
 
 
 def main() -> None:

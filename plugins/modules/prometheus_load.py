@@ -254,12 +254,14 @@ missing:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.loads import SNAPSHOT_ARGUMENTS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.prometheus import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_merge import (
+    SNAPSHOT_ARGUMENTS,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.prometheus_load import (
     PROMETHEUS_ARGUMENTS,
     merge_prometheus,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
 
 
 def main() -> None:

@@ -164,16 +164,13 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import (
-    hide_secrets,
-    run_module,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.service import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.service import (
     REQUEST_ARGUMENTS,
     REQUIRED_IF,
     tell,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import STATE_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 
 
 def main() -> None:

@@ -418,13 +418,12 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import (
-    hide_secrets,
-    run_module,
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_migrate import act
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
+    PLATFORM_ARGUMENTS,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.migrate import act
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import (
     LOCK_ARGUMENTS,
     STATE_ARGUMENTS,
 )

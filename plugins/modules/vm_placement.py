@@ -701,11 +701,11 @@ placement:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.placement import think
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.placement_arguments import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_placement import think
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.placement import (
     PLACEMENT_ARGUMENTS,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
 
 SNAPSHOTS = ("snapshot", "snapshot_path", "snapshots", "snapshot_paths")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.files import read_json
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.json_files import read_json
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put

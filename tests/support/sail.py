@@ -21,8 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.conduct import stop_signal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import keeping
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.execution import stop_signal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import keeping
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress

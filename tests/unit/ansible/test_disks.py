@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.disks import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.storage_map import (
     local_datastores,
     redirected,
 )

@@ -9,21 +9,23 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_arguments import (
-    LEASE_ARGUMENTS,
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_merge import (
+    HOST_LOAD_ARGUMENTS,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.loads import HOST_LOAD_ARGUMENTS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.placement_arguments import (
-    PLACEMENT_ARGUMENTS,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.policy_arguments import (
-    POLICY_ARGUMENTS,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.prometheus import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.prometheus_load import (
     PROMETHEUS_ARGUMENTS,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
+    LEASE_ARGUMENTS,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.placement import (
+    PLACEMENT_ARGUMENTS,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
+    PLATFORM_ARGUMENTS,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import POLICY_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import (
     LOCK_ARGUMENTS,
     STATE_ARGUMENTS,
 )

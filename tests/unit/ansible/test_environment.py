@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.connect import open_platform
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.environment import with_environment
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.environment import (
+    with_environment,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
+    PLATFORM_ARGUMENTS,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.platforms import open_platform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
     VMManagerPlatform,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.files import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.json_files import (
     FileError,
     read_json,
     write_json,

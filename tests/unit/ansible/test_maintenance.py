@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.arguments import PLATFORM_ARGUMENTS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.maintenance import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_maintenance import (
     GuestsOnHost,
     maintain,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
+    PLATFORM_ARGUMENTS,
 )
 
 from .test_roles_on_a_rehearsal import cluster, guest, host

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.failing import refuse_unusable
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import refuse_unusable
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.tests.support.modules import run_module
 

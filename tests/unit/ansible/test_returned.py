@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.balance import summary
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.balance_plan import summary
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.schema import json_schema

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import (
     cluster_key,
     journal_path,
     keeping,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.watching import line_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import line_of
 
 
 def moving(name: str, percent: float | None = None) -> dict[str, object]:

@@ -12,17 +12,22 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_arguments import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_info import (
+    inform,
+    reap,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_lease import lease
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_pool import describe
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.json_files import FileError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
     INFO_ARGUMENTS,
     LEASE_ARGUMENTS,
     POOL_ARGUMENTS,
     REAP_ARGUMENTS,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_lease import lease
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_pool import describe
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_report import inform, reap
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.environment import with_environment
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.files import FileError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.environment import (
+    with_environment,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
     CapacityError,
     LeaseNotHeld,

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.loads import SNAPSHOT_ARGUMENTS
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.prometheus import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_merge import (
+    SNAPSHOT_ARGUMENTS,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.prometheus_load import (
     PROMETHEUS_ARGUMENTS,
     merge_prometheus,
 )

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 import yaml
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.capacity_arguments import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
     LEASE_ARGUMENTS,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError

@@ -57,7 +57,7 @@ import ansible_collections
 if str(_COLLECTIONS) not in ansible_collections.__path__:
     ansible_collections.__path__.append(str(_COLLECTIONS))
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state import needed_database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import needed_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.server import serve

@@ -11,38 +11,38 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from .._execution.clock import Clock, SystemClock
-from .._execution.concurrency_limits import Slots
-from .._execution.dry_run import DryRun, DryRunClock
-from .._execution.errors import WrongCluster
-from .._execution.executor import Executor
-from .._execution.job import Work, names_of
-from .._execution.journal import Journal
-from .._execution.reclaimable_memory import Reclaiming
-from .._execution.stopping import StopSignal
-from .._model.moves import moved
-from .._model.outcome import Outcome
-from .._model.plan import ClusterState, Plan
-from .._model.policy.policy import Policy
-from .._model.snapshot import Snapshot
-from .._planning.judge import present_state
-from .._planning.others import defers, in_charge
-from .._planning.rules import resolve
-from .._planning.shortfall import shortfall
-from .._planning.undone import is_complete
-from .._platforms.errors import PlatformError
-from .._platforms.protocol import Platform
-from .conduct import conduct_of, slots_of, stop_signal
-from .connect import open_platform
-from .disks import local_datastores, redirected
-from .environment import with_environment
-from .files import FileError, read_json, write_json
-from .overtaken import overtaken
-from .progress import ProgressFile
-from .render import host_name, readable, report
-from .single import single
-from .state import Kept, journal_path, keeping
-from .told import memory_moved, told
+from ..._execution.clock import Clock, SystemClock
+from ..._execution.concurrency_limits import Slots
+from ..._execution.dry_run import DryRun, DryRunClock
+from ..._execution.errors import WrongCluster
+from ..._execution.executor import Executor
+from ..._execution.job import Work, names_of
+from ..._execution.journal import Journal
+from ..._execution.reclaimable_memory import Reclaiming
+from ..._execution.stopping import StopSignal
+from ..._model.moves import moved
+from ..._model.outcome import Outcome
+from ..._model.plan import ClusterState, Plan
+from ..._model.policy.policy import Policy
+from ..._model.snapshot import Snapshot
+from ..._planning.judge import present_state
+from ..._planning.others import defers, in_charge
+from ..._planning.rules import resolve
+from ..._planning.shortfall import shortfall
+from ..._planning.undone import is_complete
+from ..._platforms.errors import PlatformError
+from ..._platforms.protocol import Platform
+from ..json_files import FileError, read_json, write_json
+from ..options.environment import with_environment
+from ..options.execution import conduct_of, slots_of, stop_signal
+from ..options.storage_map import local_datastores, redirected
+from ..platforms import open_platform
+from ..reports.outcome import memory_moved, told
+from ..reports.plan import host_name, readable, report
+from ..reports.progress_file import ProgressFile
+from ..state_session import Kept, journal_path, keeping
+from .single_migration import single
+from .stale_plan import overtaken
 
 
 def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from .render import readable
+from .plan import readable
 
 # A line of progress for each change would flood the log of a long run.
 SECONDS_BETWEEN_LINES = 10.0

@@ -10,9 +10,9 @@ from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 
-from .._execution.progress import Progress
-from .._model.codec import encode
-from .files import FileError
+from ..._execution.progress import Progress
+from ..._model.codec import encode
+from ..json_files import FileError
 
 
 class ProgressFile:

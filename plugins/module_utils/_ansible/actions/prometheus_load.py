@@ -12,13 +12,13 @@ from typing import Any
 
 from ansible.module_utils.basic import env_fallback
 
-from .._loads.asking import ask
-from .._loads.from_prometheus import merge
-from .._loads.prometheus import Prometheus, PrometheusConnection
-from .._loads.settings import Settings
-from .._model.errors import InputError
-from .balance import numbers, snapshot_of
-from .loads import handed_over, told_of
+from ..._loads.asking import ask
+from ..._loads.from_prometheus import merge
+from ..._loads.prometheus import Prometheus, PrometheusConnection
+from ..._loads.settings import Settings
+from ..._model.errors import InputError
+from .balance_plan import numbers, snapshot_of
+from .host_load_merge import handed_over, told_of
 
 METRICS = ("cpu", "memory", "network_io", "disk_io", "pressure_cpu", "pressure_memory", "pressure_io")
 SETTINGS = ("exporters", "queries", "selector", "metrics", "range", "step", "rate_window", "on_missing")

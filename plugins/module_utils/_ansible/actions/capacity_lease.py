@@ -9,20 +9,20 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .._capacity.holds import Placement, placement_of
-from .._capacity.lease import Lease
-from .._capacity.leases import Asker, release, renew
-from .._capacity.pool import Name
-from .._capacity.request import Request
-from .._capacity.store.transaction import change
-from .._capacity.wait_for_lease import Patience, obtain
-from .._model.codec import decode
-from .._model.errors import InputError
-from .._model.reservation import Reservation
-from .._model.text.sizes import size_of
-from .._state.database import Database
-from .._state.owner import process, this_process
-from .state import needed_database
+from ..._capacity.holds import Placement, placement_of
+from ..._capacity.lease import Lease
+from ..._capacity.leases import Asker, release, renew
+from ..._capacity.pool import Name
+from ..._capacity.request import Request
+from ..._capacity.store.transaction import change
+from ..._capacity.wait_for_lease import Patience, obtain
+from ..._model.codec import decode
+from ..._model.errors import InputError
+from ..._model.reservation import Reservation
+from ..._model.text.sizes import size_of
+from ..._state.database import Database
+from ..._state.owner import process, this_process
+from ..state_session import needed_database
 
 _PLAIN = (
     "vcpus", "pools", "required_pools", "tolerations", "min_servers", "max_servers", "networks",

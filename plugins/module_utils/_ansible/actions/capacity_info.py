@@ -10,21 +10,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .._capacity.expire_and_grant import (
+from ..._capacity.expire_and_grant import (
     disregard_ended,
     end_over,
     end_without_owner,
     end_without_process,
     serve_queue,
 )
-from .._capacity.lease import Lease
-from .._capacity.report import holds_report, leases_report, pools_report, queue_report
-from .._capacity.store.repository import Books
-from .._capacity.store.transaction import change, look
-from .._model.errors import InputError
-from .capacity_metrics import metrics
-from .files import write_text
-from .state import needed_database
+from ..._capacity.lease import Lease
+from ..._capacity.report import holds_report, leases_report, pools_report, queue_report
+from ..._capacity.store.repository import Books
+from ..._capacity.store.transaction import change, look
+from ..._model.errors import InputError
+from ..json_files import write_text
+from ..reports.prometheus_text import metrics
+from ..state_session import needed_database
 
 
 def inform(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:

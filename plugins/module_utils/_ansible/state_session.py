@@ -23,7 +23,7 @@ from .._model.snapshot import ClusterRef, Snapshot
 from .._state.errors import LockLost, StateError
 from .._state.owner import this_process
 from .._state.urls import sqlite_file
-from .environment import STATE_VARIABLE
+from .options.environment import STATE_VARIABLE
 
 # What loads SQLAlchemy, which takes as long as all else of a module together, is loaded where there is a
 # database.

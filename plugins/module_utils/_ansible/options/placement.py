@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from .._model.placement_request import Siblings, Strategy
+from ..._model.placement_request import Siblings, Strategy
 
 _NAMES: dict[str, Any] = {"type": "list", "elements": "str"}
 _HOSTS: dict[str, Any] = {

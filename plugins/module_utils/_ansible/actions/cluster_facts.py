@@ -9,12 +9,12 @@ import os
 from contextlib import closing
 from typing import Any
 
-from .._model.errors import InputError
-from .._model.snapshot import Snapshot
-from .connect import open_platform
-from .environment import with_environment
-from .files import write_json
-from .state import remembering
+from ..._model.errors import InputError
+from ..._model.snapshot import Snapshot
+from ..json_files import write_json
+from ..options.environment import with_environment
+from ..platforms import open_platform
+from ..state_session import remembering
 
 
 def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from typing import Any
 from .._model.errors import InputError
 from .._platforms.maintenance import MaintainedPlatform
 from .._platforms.rehearsal import RehearsalPlatform
-from .disks import target_storage
-from .environment import missing
+from .options.environment import missing
+from .options.storage_map import target_storage
 
 
 def open_platform(params: Mapping[str, Any], *, window: int = 0, history: int = 0) -> MaintainedPlatform:

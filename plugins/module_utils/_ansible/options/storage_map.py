@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from .._model.errors import InputError
-from .._model.plan import Migration
-from .._model.snapshot import Snapshot
+from ..._model.errors import InputError
+from ..._model.plan import Migration
+from ..._model.snapshot import Snapshot
 
 
 def target_storage(text: str | None) -> str | Mapping[str, str] | None:

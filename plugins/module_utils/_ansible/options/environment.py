@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._model.errors import InputError
+from ..._model.errors import InputError
 
 _VSPHERE = {
     "hostname": "VMWARE_HOST",

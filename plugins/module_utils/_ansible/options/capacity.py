@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from .._capacity.lease import Phase
-from .._capacity.pool import NetworkType, PlatformName
+from ..._capacity.lease import Phase
+from ..._capacity.pool import NetworkType, PlatformName
 
 _NETWORK = {
     "name": {"type": "str", "required": True},

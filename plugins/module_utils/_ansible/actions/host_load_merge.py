@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._loads.fallback import Missing
-from .._loads.from_hosts import Choice, merge
-from .._loads.host_load import HostLoad
-from .._model.errors import InputError
-from .._model.snapshot import Snapshot
-from .balance import snapshot_of
-from .files import write_json
+from ..._loads.fallback import Missing
+from ..._loads.from_hosts import Choice, merge
+from ..._loads.host_load import HostLoad
+from ..._model.errors import InputError
+from ..._model.snapshot import Snapshot
+from ..json_files import write_json
+from .balance_plan import snapshot_of
 
 MOST_NAMES = 10
 

@@ -12,12 +12,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from .._model.errors import EvenKeelError, InputError
-from .._model.snapshot import Snapshot
-from .arguments import PLATFORM_ARGUMENTS
-from .connect import open_platform
-from .environment import SECRETS, with_environment
-from .facts import summary
+from ..._model.errors import EvenKeelError, InputError
+from ..._model.snapshot import Snapshot
+from ..options.environment import SECRETS, with_environment
+from ..options.platform import PLATFORM_ARGUMENTS
+from ..platforms import open_platform
+from .cluster_facts import summary
 
 CLUSTERS = "clusters"
 HYPERVISORS = "hypervisors"

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._model.errors import InputError
-from .._model.placement import Placed, Placement
-from .._model.placement_request import PlacementRequest
-from .._model.snapshot import Snapshot
-from .._model.text.sizes import size_of
-from .._planning.placement.thinker import place
-from .files import read_json, write_json
+from ..._model.errors import InputError
+from ..._model.placement import Placed, Placement
+from ..._model.placement_request import PlacementRequest
+from ..._model.snapshot import Snapshot
+from ..._model.text.sizes import size_of
+from ..._planning.placement.thinker import place
+from ..json_files import read_json, write_json
 
 PASSED_ON = ("strategy", "spare", "make_room", "all_or_nothing", "runners_up", "explain")
 

@@ -11,12 +11,12 @@ from math import inf
 from types import FrameType
 from typing import Any
 
-from .._execution.clock import Clock
-from .._execution.concurrency_limits import Slots
-from .._execution.job import Conduct
-from .._execution.stopping import StopSignal
-from .._model.errors import InputError
-from .._platforms.protocol import Capacities
+from ..._execution.clock import Clock
+from ..._execution.concurrency_limits import Slots
+from ..._execution.job import Conduct
+from ..._execution.stopping import StopSignal
+from ..._model.errors import InputError
+from ..._platforms.protocol import Capacities
 
 LIMITS = (
     "max_parallel",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .._capacity.free_capacity import RESOURCES
+from ..._capacity.free_capacity import RESOURCES
 
 _Sample = tuple[Mapping[str, str], float]
 

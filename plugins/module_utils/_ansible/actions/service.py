@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, get_args
 
-from .._model.errors import InputError
-from .._service.queue.repository import Failure, begin, complete, fail, listed, look, postpone
-from .._service.queue.task import Status, Task
-from .._service.webhooks.outbox import told
-from .._state.database import Database
-from .._state.owner import process
-from .state import needed_database
+from ..._model.errors import InputError
+from ..._service.queue.repository import Failure, begin, complete, fail, listed, look, postpone
+from ..._service.queue.task import Status, Task
+from ..._service.webhooks.outbox import told
+from ..._state.database import Database
+from ..._state.owner import process
+from ..state_session import needed_database
 
 REQUEST_ARGUMENTS: dict[str, Any] = {
     "id": {"type": "str", "required": True},

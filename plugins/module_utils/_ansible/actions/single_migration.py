@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from .._execution.job import Work, names_of
-from .._model.lookup import the_one
-from .._model.plan import Cost, GuestRef, Migration
-from .._model.policy.policy import Limits, Policy
-from .._model.snapshot import Snapshot
-from .._planning.rules import resolve
+from ..._execution.job import Work, names_of
+from ..._model.lookup import the_one
+from ..._model.plan import Cost, GuestRef, Migration
+from ..._model.policy.policy import Limits, Policy
+from ..._model.snapshot import Snapshot
+from ..._planning.rules import resolve
 
 
 def single(snapshot: Snapshot, wanted: str, target: str) -> Work:

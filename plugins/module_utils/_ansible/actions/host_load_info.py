@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._hypervisor.proc import read_load
+from ..._hypervisor.proc import read_load
 
 
 def measure(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:

@@ -9,17 +9,17 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .._capacity.from_snapshot import Share, capacity_of
-from .._capacity.pool import Pool
-from .._capacity.pools import put, remove
-from .._capacity.report import pools_report
-from .._capacity.store.repository import Books
-from .._capacity.store.transaction import change
-from .._model.errors import InputError
-from .._model.snapshot import Snapshot
-from .._model.text.sizes import size_of
-from .files import read_json
-from .state import needed_database
+from ..._capacity.from_snapshot import Share, capacity_of
+from ..._capacity.pool import Pool
+from ..._capacity.pools import put, remove
+from ..._capacity.report import pools_report
+from ..._capacity.store.repository import Books
+from ..._capacity.store.transaction import change
+from ..._model.errors import InputError
+from ..._model.snapshot import Snapshot
+from ..._model.text.sizes import size_of
+from ..json_files import read_json
+from ..state_session import needed_database
 
 _PLACE = (
     "platform", "server", "port", "username", "datacenter", "cluster", "datastore", "resource_pool", "folder",

@@ -12,7 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._model.errors import EvenKeelError, InputError
 from .._model.text.wording import is_storable
-from .environment import SECRETS, STATE_VARIABLE, VARIABLES
+from .options.environment import SECRETS, STATE_VARIABLE, VARIABLES
 
 # Such options are seconds, of which this is 30 years, or percentages; sizes are whole numbers.
 _LARGEST = 1_000_000_000

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .._model.outcome import MigrationOutcome, Outcome
-from .._model.plan import ClusterState
-from .render import GIB, change, host_name, readable, table
+from ..._model.outcome import MigrationOutcome, Outcome
+from ..._model.plan import ClusterState
+from .plan import GIB, change, host_name, readable, table
 
 _WELL = ("migrated", "already_there", "planned")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, get_args
 
-from .._model.policy.goals import Metric, Thresholds
-from .._model.policy.policy import Goal
-from .._model.policy.presets import Preset
-from .._model.policy.windows import DAYS
-from .._model.snapshot import RuleKind
+from ..._model.policy.goals import Metric, Thresholds
+from ..._model.policy.policy import Goal
+from ..._model.policy.presets import Preset
+from ..._model.policy.windows import DAYS
+from ..._model.snapshot import RuleKind
 
 SELECTOR: dict[str, Any] = {
     "names": {"type": "list", "elements": "str"},

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .._model.plan import Plan
-from .._model.snapshot import Snapshot
-from .._state.history import Shift
+from ..._model.plan import Plan
+from ..._model.snapshot import Snapshot
+from ..._state.history import Shift
 
 
 def overtaken(plan: Plan, shifts: Mapping[str, Shift], snapshot: Snapshot) -> str | None:

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .._model.errors import InputError
-from .._model.overrides import Overrides
-from .._model.plan import Plan
-from .._model.policy.policy import Policy
-from .._model.snapshot import Refusal, Snapshot
-from .._planning.planner import plan as make_plan
-from .._planning.whatif import suppose
-from .files import read_json, write_json
-from .policy_arguments import POLICY_ARGUMENTS
-from .render import report
+from ..._model.errors import InputError
+from ..._model.overrides import Overrides
+from ..._model.plan import Plan
+from ..._model.policy.policy import Policy
+from ..._model.snapshot import Refusal, Snapshot
+from ..._planning.planner import plan as make_plan
+from ..._planning.whatif import suppose
+from ..json_files import read_json, write_json
+from ..options.policy import POLICY_ARGUMENTS
+from ..reports.plan import report
 
 
 def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:

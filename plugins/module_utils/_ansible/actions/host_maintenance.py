@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from .._model.codec import decode
-from .._model.errors import EvenKeelError, InputError
-from .._model.lookup import the_one
-from .._model.selector import Selector
-from .._model.snapshot import Guest, Host
-from .._model.text.regexes import check_regex
-from .._planning.whereabouts import Stayers, has_to_leave, stayers
-from .connect import open_platform
-from .environment import with_environment
+from ..._model.codec import decode
+from ..._model.errors import EvenKeelError, InputError
+from ..._model.lookup import the_one
+from ..._model.selector import Selector
+from ..._model.snapshot import Guest, Host
+from ..._model.text.regexes import check_regex
+from ..._planning.whereabouts import Stayers, has_to_leave, stayers
+from ..options.environment import with_environment
+from ..platforms import open_platform
 
 MOST_NAMES = 20
 
