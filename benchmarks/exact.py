@@ -29,8 +29,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Rule,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
+    apply_plan,
+)
 from ansible_collections.evenkeel.cluster.tests.support.orders import Orders, broken_cluster
 
 GIB = 1024**3

@@ -38,7 +38,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Host,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 
 T = TypeVar("T")
 PROGRAM = "/usr/lib/ganeti/3.0/usr/bin/htools"

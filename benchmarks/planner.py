@@ -32,8 +32,10 @@ from promises import LIMITS, Figures, makespan, share, stability
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
+    apply_plan,
+)
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"

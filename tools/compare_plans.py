@@ -24,7 +24,7 @@ from typing import Any
 from ..plugins.module_utils._model.errors import EvenKeelError
 from ..plugins.module_utils._model.placement_request import PlacementRequest
 from ..plugins.module_utils._model.policy.policy import Policy
-from ..plugins.module_utils._planning.placement.thinker import place
+from ..plugins.module_utils._planning.placement.placer import place
 from ..plugins.module_utils._planning.planner import plan
 from ..tests.support.generate_cluster import Shape, generate
 from .run import cores

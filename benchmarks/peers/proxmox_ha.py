@@ -41,8 +41,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.along import others_of
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place_in
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.co_migration import others_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place_in
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 
 BALANCED: Final = 15.0

@@ -38,9 +38,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.urls import parsed_url
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import parsed_json
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.whatif import suppose
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import suppose
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import take
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms

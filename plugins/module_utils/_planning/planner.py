@@ -13,37 +13,37 @@ from .._model.loads import is_unmeasured
 from .._model.plan import MigrationKind, Plan
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
-from .aims import pursue
-from .apply import apply_plan
-from .arrange import arranged
-from .build import build
-from .consolidate import closing
-from .consolidating import build_without, consolidated, with_proof
+from .consolidation import build_without, consolidated, with_proof
 from .errors import UnsafePlan
-from .estimate import estimated
-from .explain import kind_of
-from .hops import Hop
-from .hosts import closed
-from .idle import awake
-from .judge import violations
-from .moves import go_home
-from .order import order
-from .others import defers, left_to_others
-from .problem import SETTLED, Problem
-from .remarks import remarks
-from .reroute import MOST_HOSTS, mended, one_after_the_other, order_of, rerouted
-from .rest import recently_migrated
-from .rules import PINS
-from .schedule import Order
-from .search import place_like
-from .select import select_guests, select_hosts
-from .spending import Spending
-from .state import State
-from .thrift import economise
-from .told import told
-from .unmatched import inspected
-from .verify import Barred, verify
-from .whereabouts import stayers_of
+from .external_balancer import defers, left_to_others
+from .goal_dispatch import pursue
+from .goals.consolidate import closing
+from .metric_activation import awake
+from .model.builder import build
+from .model.capacity import closed
+from .model.cooldown import recently_migrated
+from .model.guest_locations import stayers_of
+from .model.problem import SETTLED, Problem
+from .model.rules import PINS
+from .model.selectors import select_guests, select_hosts
+from .model.solution import State
+from .plan_builder import told
+from .report.cluster_state import violations
+from .report.notices import remarks
+from .report.reasons import kind_of
+from .report.unmatched_selectors import inspected
+from .schedule.list_scheduler import Order
+from .schedule.moves import Hop
+from .schedule.order import order
+from .schedule.rerouting import MOST_HOSTS, mended, one_after_the_other, order_of, rerouted
+from .search.insertion import go_home
+from .search.move_reduction import economise
+from .search.solve import place_like
+from .search.stopping import Spending
+from .snapshots.after_migrations import apply_plan
+from .snapshots.estimated_load import estimated
+from .snapshots.policy_overlay import arranged
+from .verify.plan import Barred, verify
 
 MOST_LOOKS = 4
 MOST_DETOURS = 3

@@ -8,14 +8,14 @@ from __future__ import annotations
 from .._model.plan import Unresolved
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
-from .aims import left_undone
-from .arrange import arranged
-from .build import build
-from .estimate import estimated
-from .hosts import closed
-from .judge import cluster_state
-from .search import place_like
-from .undone import broken_rules, stranded
+from .goal_dispatch import left_undone
+from .model.builder import build
+from .model.capacity import closed
+from .report.cluster_state import cluster_state
+from .report.unresolved import broken_rules, stranded
+from .search.solve import place_like
+from .snapshots.estimated_load import estimated
+from .snapshots.policy_overlay import arranged
 
 
 def shortfall(snapshot: Snapshot, policy: Policy) -> tuple[Unresolved, ...]:

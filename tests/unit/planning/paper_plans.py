@@ -18,7 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify import Barred, verify
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Barred, verify
 
 NOTHING = ClusterState(spread={}, violations=(), hosts={})
 

@@ -14,8 +14,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.windows import MaintenanceWindow
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector import Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import read_moment
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.arrange import arranged, is_open
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.policy_overlay import (
+    arranged,
+    is_open,
+)
 
 from .preset_clusters import cluster
 

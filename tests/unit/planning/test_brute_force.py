@@ -16,16 +16,20 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning import exact_worker
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds import (
+    highs_worker as exact_worker,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.assignment_milp import Program
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.combinatorial import (
     migrations_bound,
     spread_bound,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build import build
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.departures import Departures
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.departures_relaxation import (
+    Departures,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.solution import State
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.program import Program
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.state import State
 
 from .test_scenarios import cluster
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from random import Random
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build import build
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.mend import mend, squeeze
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.state import State
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.solution import State
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.repair import mend, squeeze
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 

@@ -19,7 +19,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     RuleKind,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.conflicts import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.minimal_conflicts import (
     smallest_conflict,
     too_many_for_their_hosts,
 )

@@ -8,8 +8,8 @@ import itertools
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.counts import Counts
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.problem import Group
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Group
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rule_counters import Counts
 
 HOSTS, MOST = 4, 4
 

@@ -10,9 +10,13 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits, Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.judge import present_state
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.report.cluster_state import (
+    present_state,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
+    apply_plan,
+)
 
 from .test_scenarios import cluster
 

@@ -18,11 +18,13 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
     Selector,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import PlanningError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hosts import closed
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.capacity import closed
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.rules import resolve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
+    apply_plan,
+)
 
 from .rehearse import defects
 from .small_clusters import snapshots

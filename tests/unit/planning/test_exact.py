@@ -11,13 +11,17 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning import exact_worker
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build import build
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.departures import Departures
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds import (
+    highs_worker as exact_worker,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.departures_relaxation import (
+    Departures,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import SETTLED
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.problem import SETTLED
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search import solve
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.spending import Spending
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.solve import solve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.stopping import Spending
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 LIMIT = 25.0

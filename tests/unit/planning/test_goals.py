@@ -19,9 +19,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.goa
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.rules import resolve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
+    apply_plan,
+)
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 from .rehearse import defects

@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.build import build
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hops import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Problem
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.list_scheduler import (
+    Scheduler,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import (
     Hop,
     HostSlots,
     _last_ends,
@@ -21,8 +25,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hops im
     seconds_bound,
     seconds_of,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.problem import Problem
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule import Scheduler
 
 from .test_scenarios import GIB, cluster
 

@@ -18,17 +18,19 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors 
     PlanningError,
     UnsafePlan,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement import asked as wishes
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.bonds import bonds
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.check import check
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.room import Room
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement import (
+    requested_guests as wishes,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.cluster_index import world
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.problem import task
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.rules import bonds
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.search import (
     Exhaustive,
     by_hardness,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.task import task
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.world import world
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.solution import Room
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.verify import check
 
 from .test_placements import asked
 from .test_scenarios import GIB, cluster

@@ -19,8 +19,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Host, Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
+    apply_plan,
+)
 
 from .small_clusters import GIB, snapshots
 

@@ -19,7 +19,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_
     PlacementRequest,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 
 from .test_scenarios import GIB, cluster
 

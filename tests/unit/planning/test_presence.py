@@ -17,9 +17,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.goa
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits, Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector import Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Refusal, Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify import Barred, verify
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Barred, verify
 
 from .test_scenarios import cluster
 

@@ -24,7 +24,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.rul
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.windows import MaintenanceWindow
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Notice
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import PlanningError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.thinker import place
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 
 from .test_scenarios import cluster

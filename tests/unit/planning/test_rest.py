@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Rule, RuleKind
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hosts import roles
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.rest import rests_because
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.capacity import roles
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.cooldown import rests_because
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 NOON = "2026-01-31T12:00:00Z"

@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning import order as orders
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hops import Hop
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.problem import Problem
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule import Order, Scheduler
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify import Barred, verify
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Problem
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule import order as orders
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.list_scheduler import (
+    Order,
+    Scheduler,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import Hop
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Barred, verify
 
 from .paper_plans import plan_of, step
 from .test_hops import problem_of

@@ -12,10 +12,10 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.hops import Hop
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Group
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.problem import Group
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.turns import Turns
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.even_spread import Turns
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import Hop
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 

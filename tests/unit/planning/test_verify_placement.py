@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import WantedVm
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify_placement import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.placement import (
     Seated,
     verify_placement,
 )

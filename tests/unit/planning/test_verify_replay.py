@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify_replay import Replay
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.interleavings import Replay
 
 from .paper_plans import defects, step
 from .test_scenarios import GIB, cluster

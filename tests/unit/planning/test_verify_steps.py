@@ -15,7 +15,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Refusal,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify import Barred
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Barred
 
 from .paper_plans import defects, step
 from .test_scenarios import cluster

@@ -27,8 +27,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Refusal,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.apply import apply_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
+    apply_plan,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import NotFound, Refused
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform

@@ -18,8 +18,8 @@ def tree(tmp_path: Path) -> Path:
     """A collection with one harmless file a layer."""
     for name in (
         f"{UTILS}/_model/snapshot.py",
-        f"{UTILS}/_planning/search.py",
-        f"{UTILS}/_planning/verify.py",
+        f"{UTILS}/_planning/search/solve.py",
+        f"{UTILS}/_planning/verify/plan.py",
         f"{UTILS}/_platforms/protocol.py",
         f"{UTILS}/_platforms/errors.py",
         f"{UTILS}/_platforms/proxmox/adapter.py",
@@ -36,8 +36,8 @@ def tree(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("file", "statement"),
     [
-        (f"{UTILS}/_planning/search.py", "from .._model.snapshot import Snapshot"),
-        (f"{UTILS}/_planning/search.py", "from . import verify"),
+        (f"{UTILS}/_planning/search/solve.py", "from .._model.snapshot import Snapshot"),
+        (f"{UTILS}/_planning/search/solve.py", "from . import verify"),
         (f"{UTILS}/_platforms/proxmox/adapter.py", "from ...  import _model"),
         (f"{UTILS}/_execution/executor.py", "from .._platforms.protocol import Platform"),
         (f"{UTILS}/_ansible/runner.py", "from ansible.module_utils.basic import AnsibleModule"),
@@ -57,10 +57,10 @@ def test_downward_imports_pass(tree: Path, file: str, statement: str) -> None:
         (f"{UTILS}/_model/snapshot.py", "from .._planning import search"),
         (f"{UTILS}/_model/snapshot.py", "from .._planning.search import plan"),
         (f"{UTILS}/_model/snapshot.py", "from ansible.module_utils.basic import AnsibleModule"),
-        (f"{UTILS}/_planning/search.py", "from .._platforms import protocol"),
-        (f"{UTILS}/_planning/search.py", f"import {OURS}._ansible.runner"),
-        (f"{UTILS}/_planning/verify.py", "from . import search"),
-        (f"{UTILS}/_planning/verify.py", "from .search import plan"),
+        (f"{UTILS}/_planning/search/solve.py", "from .._platforms import protocol"),
+        (f"{UTILS}/_planning/search/solve.py", f"import {OURS}._ansible.runner"),
+        (f"{UTILS}/_planning/verify/plan.py", "from . import search"),
+        (f"{UTILS}/_planning/verify/plan.py", "from .search import plan"),
         (f"{UTILS}/_platforms/proxmox/adapter.py", "from ..._execution.executor import execute"),
         (f"{UTILS}/_execution/executor.py", "from .._platforms.proxmox import adapter"),
         (f"{UTILS}/_execution/executor.py", "def late():\n    from .._planning.search import plan"),

@@ -15,7 +15,7 @@ from ..._model.plan import Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Refusal, Snapshot
 from ..._planning.planner import plan as make_plan
-from ..._planning.whatif import suppose
+from ..._planning.snapshots.what_if import suppose
 from ..json_files import read_json, write_json
 from ..options.policy import POLICY_ARGUMENTS
 from ..reports.plan import report

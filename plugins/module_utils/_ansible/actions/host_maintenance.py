@@ -16,7 +16,7 @@ from ..._model.lookup import the_one
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host
 from ..._model.text.regexes import check_regex
-from ..._planning.whereabouts import Stayers, has_to_leave, stayers
+from ..._planning.model.guest_locations import Stayers, has_to_leave, stayers
 from ..options.environment import with_environment
 from ..platforms import open_platform
 

@@ -10,7 +10,7 @@ from ..._model.lookup import the_one
 from ..._model.plan import Cost, GuestRef, Migration
 from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Snapshot
-from ..._planning.rules import resolve
+from ..._planning.model.rules import resolve
 
 
 def single(snapshot: Snapshot, wanted: str, target: str) -> Work:

@@ -25,11 +25,11 @@ from ..._model.outcome import Outcome
 from ..._model.plan import ClusterState, Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Snapshot
-from ..._planning.judge import present_state
-from ..._planning.others import defers, in_charge
-from ..._planning.rules import resolve
+from ..._planning.external_balancer import defers, in_charge
+from ..._planning.model.rules import resolve
+from ..._planning.report.cluster_state import present_state
+from ..._planning.report.unresolved import is_complete
 from ..._planning.shortfall import shortfall
-from ..._planning.undone import is_complete
 from ..._platforms.errors import PlatformError
 from ..._platforms.protocol import Platform
 from ..json_files import FileError, read_json, write_json

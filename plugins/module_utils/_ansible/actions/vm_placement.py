@@ -13,7 +13,7 @@ from ..._model.placement import Placed, Placement
 from ..._model.placement_request import PlacementRequest
 from ..._model.snapshot import Snapshot
 from ..._model.text.sizes import size_of
-from ..._planning.placement.thinker import place
+from ..._planning.placement.placer import place
 from ..json_files import read_json, write_json
 
 PASSED_ON = ("strategy", "spare", "make_room", "all_or_nothing", "runners_up", "explain")

@@ -17,18 +17,18 @@ from ..._model.plan import Migration, Plan, Proof
 from ..._model.policy.policy import Policy
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
-from ..apply import apply_plan
-from ..build import build
-from ..judge import cluster_state
+from ..model.builder import build
+from ..model.guest_locations import stayers_of
+from ..model.rules import resolve
+from ..model.selectors import select_guests, select_hosts
 from ..planner import plan as make_plan
-from ..rules import resolve
-from ..select import select_guests, select_hosts
-from ..verify import Barred, verify
-from ..whereabouts import stayers_of
-from .asked import NEW
-from .room import Room
-from .task import Task, task
-from .world import World, world_of
+from ..report.cluster_state import cluster_state
+from ..snapshots.after_migrations import apply_plan
+from ..verify.plan import Barred, verify
+from .cluster_index import World, world_of
+from .problem import Task, task
+from .requested_guests import NEW
+from .solution import Room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..._model.placement import Search
-from .room import Room
+from .solution import Room
 
 # Steps of the search through all; a few seconds at most.
 MOST_STEPS = 60_000

@@ -1,0 +1,133 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Engine exact: proves that nothing better is left, or finds it, for clusters small enough to be closed.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import PlanningError
+from ..model.band import best_floor
+from ..model.problem import SETTLED
+from ..model.solution import State
+from ..search.insertion import go_home
+from . import highs_worker as exact_worker
+from .assignment_milp import Program
+from .departures_relaxation import Departures
+
+# With more columns the program has no end; what the departures prove is all there is to have.
+LARGEST = 20_000
+
+
+def refine(state: State, budget: int | None, spent: Callable[[], float]) -> None:
+    """Bring a placement to the proven optimum, or as near as the time allows; one outside the band to one
+    inside, or to the proof that there is none.
+
+    budget: how many guests may move; None for any number. spent: the share of the time limit that is over; of
+    what is left then the departures have half, and the whole program what they leave.
+
+    Sets the state's `proven` bound, or `impossible`. Raises PlanningError when the solver is not installed or
+    fails.
+    """
+    if state.broken or state.misplaced or state.forbidden:
+        return
+    inside = state.total_excess <= SETTLED
+    least = _departures(state, _left(state, spent, share=0.5))
+    if least is None:
+        state.impossible = budget is None
+        return
+    if inside and least >= state.moves:
+        state.proven = state.moves
+        return
+    state.proven = least
+    most = None if budget is None else budget + 1
+    program = Program(state, state.moves if inside else most, least)
+    if len(program.cost) > LARGEST and inside:
+        return
+    answer = _run(program.model(_left(state, spent)))
+    if answer["status"] == "infeasible":
+        # Nothing has fewer migrations; or nothing at all is inside the band.
+        state.proven, state.impossible = (state.moves, False) if inside else (None, budget is None)
+        return
+    least = max(least, _whole(answer["bound"]))
+    state.proven = min(least, state.moves) if inside else least
+    if answer["values"]:
+        _take_over(state, program.places(answer["values"]), inside=inside)
+
+
+def _left(state: State, spent: Callable[[], float], share: float = 1.0) -> float | None:
+    """Seconds; None where there is no limit."""
+    limit = state.problem.policy.time_limit
+    return None if limit is None else max(0.0, 1.0 - spent()) * limit * share
+
+
+def _departures(state: State, seconds: float | None) -> int | None:
+    """How many guests have to leave at least to bring every metric into its band; None if that can't be."""
+    problem = state.problem
+    if problem.policy.goal != "spread" or min(problem.unit_home, default=0) < 0:
+        return 0
+    answer = _run(Departures(state).model(seconds))
+    return None if answer["status"] == "infeasible" else _whole(answer["bound"])
+
+
+def _whole(bound: float) -> int:
+    return max(0, math.ceil(bound - 1e-6)) if math.isfinite(bound) else 0
+
+
+def _run(model: dict[str, Any]) -> dict[str, Any]:
+    source = inspect.getsource(exact_worker)
+    done = subprocess.run(
+        [sys.executable, "-c", source, str(os.getpid())],
+        input=json.dumps(model),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise PlanningError(
+            f"the solver ended with status {done.returncode}: {done.stderr.strip().splitlines()[-1:]}",
+            where="policy.engine",
+            hint="Use engine: search",
+        )
+    result: dict[str, Any] = json.loads(done.stdout)
+    if result["status"] == "missing":
+        raise PlanningError(
+            "engine exact needs the Python library highspy, which is not installed",
+            where="policy.engine",
+            hint="Install it (pip install highspy), or use engine: search",
+        )
+    return result
+
+
+def _take_over(state: State, places: dict[int, int], *, inside: bool) -> None:
+    """Move the units to where the solution has them, if that is better by the state's own account."""
+    before, floor = list(state.where), state.low
+    moves, wishes = state.moves, state.soft_cost
+    for unit, host in places.items():
+        if state.where[unit] != host:
+            state.move(unit, host)
+    if state.problem.policy.goal == "spread":
+        state.set_band(best_floor(state))
+    worse = state.total_excess > SETTLED or state.broken or state.misplaced or state.over_ceiling()
+    if inside:
+        worse = worse or state.soft_cost > wishes + SETTLED or state.moves >= moves
+    if worse:
+        for unit, host in enumerate(before):
+            if state.where[unit] != host:
+                state.take(unit)
+                if host >= 0:
+                    state.put(unit, host)
+                else:
+                    go_home(state, unit)
+        state.set_band(floor)

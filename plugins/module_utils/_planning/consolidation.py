@@ -1,0 +1,153 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Goal consolidate from a snapshot to a plan: hosts are chosen first, then emptied like any host that leaves.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from .._model.plan import Plan
+from .._model.policy.policy import Policy
+from .._model.selector import Selector
+from .._model.snapshot import Snapshot
+from .goals.consolidate import choose, consolidation_of, running_by_host
+from .model.builder import build
+from .model.capacity import IDLE, closed
+from .model.guest_locations import has_to_leave, stayers_of
+from .model.problem import Problem
+from .model.solution import State
+from .report.consolidate import STAYS_ON, consolidation_bound, hosts_needed
+from .report.unresolved import is_complete
+from .search.solve import place_like
+
+Solve = Callable[[Problem], State]
+Finish = Callable[[Problem, State], tuple[Plan, State]]
+
+
+def consolidated(
+    snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish
+) -> tuple[Problem, Plan, State]:
+    """`solve` mends rules and empties hosts in maintenance; `finish` makes a plan of a placement.
+
+    Hosts that run no guests are taken to be off, unless a rule can't be mended or a host in maintenance not
+    be emptied without them.
+    """
+    everywhere = build(snapshot, policy)
+    # What is to be empty in the end may still open a ring on the way.
+    shelters = {guest: everywhere.unit_mask[unit] for guest, unit in everywhere.unit_of.items()}
+    everywhere = replace(everywhere, shelters=shelters)
+    on = _without_empty(snapshot, policy)
+    if on == snapshot:
+        return _attempt(everywhere, solve, finish)
+    found = _attempt(replace(build(on, policy), shelters=shelters), solve, finish)
+    if _wrong(found[1]):
+        roomier = _attempt(everywhere, solve, finish)
+        if _wrong(roomier[1]) < _wrong(found[1]):
+            return roomier
+    return found
+
+
+def with_proof(problem: Problem, result: Plan) -> Plan:
+    """The plan that also tells what is proven of the hosts that it empties, and of those that stay on.
+    `problem`: before any host was chosen.
+    """
+    ends = {step.guest.id: step.target for step in result.migrations}
+    on = len(
+        {
+            ends.get(guest.id, problem.hosts[home].id)
+            for guest, home, occupies in zip(problem.guests, problem.home, problem.occupies, strict=True)
+            if occupies
+        }
+    )
+    wanted = max(hosts_needed(problem), min(consolidation_of(problem).min_hosts, on))
+    fewest, complete = result.proof.migrations_lower_bound, is_complete(result.unresolved)
+    if complete:
+        fewest = max(fewest, consolidation_bound(problem, len(result.emptied)))
+    proof = replace(
+        result.proof,
+        migrations_lower_bound=fewest,
+        optimal=complete and len(result.migrations) == fewest,
+        method="all guests of as many hosts, those with the fewest, have to leave;"
+        f" {_hosts(on)} on, where at least {wanted} must be",
+    )
+    return replace(result, proof=proof)
+
+
+def build_without(problem: Problem, chosen: Iterable[int]) -> Problem:
+    """The problem in which the chosen hosts have to be emptied."""
+    names = tuple(problem.hosts[host].id for host in sorted(chosen))
+    policy = replace(problem.policy, evacuate=Selector(names=names))
+    return replace(build(closed(problem.snapshot, policy), policy), shelters=problem.shelters)
+
+
+def _wrong(result: Plan) -> int:
+    """What is left undone besides hosts that stay on, and limits that no goal brings hosts below."""
+    return sum(not item.what.endswith(STAYS_ON) and not is_complete([item]) for item in result.unresolved)
+
+
+def _without_empty(snapshot: Snapshot, policy: Policy) -> Snapshot:
+    stay = stayers_of(snapshot, policy)
+    running = {
+        host
+        for guest in snapshot.guests
+        if has_to_leave(guest, stay)
+        for host in (guest.host, guest.migrating_to)
+    }
+    hosts = (
+        host
+        if host.id in running or host.maintenance
+        else replace(host, maintenance=True, closed_because=IDLE)
+        for host in snapshot.hosts
+    )
+    return replace(snapshot, hosts=tuple(hosts))
+
+
+def _attempt(first: Problem, solve: Solve, finish: Finish) -> tuple[Problem, Plan, State]:
+    banned: frozenset[int] = frozenset()
+    while True:
+        # Emptying fills no host further than its plain limits, not even with guests that had to move anyway.
+        state = place_like(_within_limits(first), solve(first).places())
+        chosen = choose(state, banned)
+        if not chosen:
+            result, end = finish(first, solve(first))
+            return first, _without_order(first, result, banned), end
+        problem = build_without(first, chosen)
+        result, end = finish(problem, place_like(problem, state.places()))
+        running = running_by_host(problem, end.places())
+        stuck = [host for host in chosen if running[host]]
+        if not stuck:
+            if _wrong(result):
+                plain, other = finish(first, solve(first))
+                if _wrong(plain) < _wrong(result):
+                    return first, _without_order(first, plain, banned), other
+            return problem, _without_order(first, result, banned), end
+        # There is no safe order to empty them in: they stay on.
+        banned |= frozenset(stuck)
+
+
+def _without_order(problem: Problem, result: Plan, banned: Iterable[int]) -> Plan:
+    """The plan that says of hosts which stay on for want of a safe order that this is the reason."""
+    names = {f"host {problem.hosts[host].name} {STAYS_ON}" for host in banned}
+    unresolved = [
+        replace(item, why="no safe order was found in which to migrate its guests")
+        if item.what in names
+        else item
+        for item in result.unresolved
+    ]
+    return replace(result, unresolved=tuple(unresolved))
+
+
+def _within_limits(problem: Problem) -> Problem:
+    """The problem in which nothing may fill a host further than levelling does."""
+    limits = problem.policy.limits
+    limits = replace(limits, cpu_for_rules=limits.cpu, memory_for_rules=limits.memory)
+    return build(problem.snapshot, replace(problem.policy, limits=limits))
+
+
+def _hosts(many: int) -> str:
+    return "1 host stays" if many == 1 else f"{many} hosts stay"

@@ -1,0 +1,56 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clusters in which something else moves guests by itself. Private to the collection."""
+
+from __future__ import annotations
+
+from .._model.plan import Plan, Proof, Unresolved
+from .._model.policy.policy import Policy
+from .._model.snapshot import Snapshot
+from .report.cluster_state import present_state
+from .report.notices import unseen
+
+
+def defers(snapshot: Snapshot, policy: Policy) -> bool:
+    """Whether the field is left to another balancer: two with different aims would move guests to and fro.
+
+    Emptying a host is a wish of its own, which no other balancer has.
+    """
+    respected = policy.other_balancers == "respect" and policy.goal != "evacuate"
+    return respected and bool(snapshot.other_balancers)
+
+
+def in_charge(snapshot: Snapshot) -> str:
+    """Who is, and what to do about it."""
+    names = " and ".join(snapshot.other_balancers)
+    return (
+        f"{names} moves guests here by itself, and is not fought; switch it off,"
+        " or set other_balancers to ignore"
+    )
+
+
+def left_to_others(snapshot: Snapshot, policy: Policy) -> Plan:
+    """A plan without migrations that says who is in charge."""
+    state = present_state(snapshot, policy)
+    return Plan(
+        cluster=snapshot.cluster,
+        platform=snapshot.platform,
+        snapshot_digest=snapshot.digest(),
+        remembered_at=snapshot.remembered_at,
+        policy=policy,
+        notices=tuple(unseen(snapshot)),
+        status="unchanged",
+        migrations=(),
+        before=state,
+        after=state,
+        proof=Proof(
+            migrations_lower_bound=0,
+            optimal=False,
+            spread_lower_bound=dict.fromkeys(policy.metrics),
+            method="nothing was planned",
+        ),
+        unresolved=(
+            Unresolved(what=f"cluster {snapshot.cluster.name}", why=in_charge(snapshot)),
+        ),
+    )

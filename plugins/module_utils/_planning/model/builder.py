@@ -1,0 +1,378 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a snapshot and a policy into a problem. Private to the collection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..._model.loads import is_unmeasured
+from ..._model.plan import Unresolved
+from ..._model.policy.policy import Policy
+from ..._model.snapshot import Rule, Snapshot
+from ..errors import PlanningError
+from .capacity import Needs, needs, roles
+from .co_migration import left_alone
+from .eligibility import reachable, refused, shape, stays_because
+from .guest_locations import arriving, has_to_leave, place_of, stayers_of
+from .metrics import measure
+from .minimal_conflicts import Sharing, leave_none, smallest_conflict
+from .move_units import group
+from .no_feasible_host import Nowhere
+from .problem import Group, Problem, Vector
+from .rule_counters import pairs
+from .rules import PINS, resolve
+from .spread_domains import Domains
+
+
+def build(
+    snapshot: Snapshot,
+    policy: Policy,
+    *,
+    makes_room: bool = False,
+    loosened: frozenset[str] = frozenset(),
+) -> Problem:
+    """loosened: names of rules that are broken and bind nobody who breaks them, so that a search may choose
+    which of them to mend. Raises PlanningError when there is nothing to plan with.
+    """
+    if not snapshot.hosts:
+        raise PlanningError(
+            "the cluster has no hosts",
+            where=f"cluster {snapshot.cluster.name}",
+            hint="Is the account allowed to see them?",
+        )
+    unresolved: list[Unresolved] = []
+    rules, unknown = resolve(snapshot, policy)
+    unresolved += unknown
+    return _Builder(snapshot, policy, rules, unresolved, makes_room=makes_room, loosened=loosened).problem()
+
+
+class _Builder:
+    """Reads a snapshot step by step; each step needs what the ones before it found."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        policy: Policy,
+        rules: Sequence[Rule],
+        unresolved: list[Unresolved],
+        *,
+        makes_room: bool,
+        loosened: frozenset[str],
+    ) -> None:
+        self.makes_room, self.loosened = makes_room, loosened
+        self.snapshot, self.policy, self.rules, self.unresolved = snapshot, policy, tuple(rules), unresolved
+        self.hosts, self.guests = snapshot.hosts, snapshot.guests
+        self.host_index = {host.id: index for index, host in enumerate(self.hosts)}
+        self.guest_index = {guest.id: index for index, guest in enumerate(self.guests)}
+        self.home = [self.host_index[place_of(guest, self.host_index)] for guest in self.guests]
+        self.roles = roles(snapshot, policy, unresolved)
+        self.needs = needs(snapshot, policy)
+        self.stays = stays_because(snapshot, policy, self.roles, self.rules, others_stay=not makes_room)
+        self.metrics = measure(snapshot, policy, self.roles, self.home, unresolved)
+        self.nowhere = Nowhere(snapshot, policy, self.roles, self.home)
+        self.runs_on: list[int] = []
+        self.mask = self._masks()
+        self.groups = self._groups()
+
+    def _masks(self) -> list[int]:
+        """Where each guest may be, host rules included; 0 for one that has no place but the one it has."""
+        cache: dict[tuple[object, ...], int] = {}
+        barred = refused(self.snapshot, self.policy)
+        masks: list[int] = []
+        for guest, home in zip(self.guests, self.home, strict=True):
+            least = self.hosts[home].version if self.policy.target_version == "not_older" else None
+            key = shape(guest, self.hosts[home], least, barred)
+            if key not in cache:
+                cache[key] = reachable(guest, self.hosts[home], self.hosts, self.roles, least, barred)
+            self.runs_on.append(cache[key])
+            masks.append(cache[key] | (0 if self.roles.leaving[home] else 1 << home))
+        places = tuple(masks)
+        self.pinned = [-1] * len(masks)
+        for rule in sorted(self.rules, key=lambda rule: (self._host_rule_broken(rule), rule.name)):
+            if rule.strict and rule.kind in ("host_affinity", "host_anti_affinity"):
+                self._apply_host_rule(rule, masks, places)
+            if rule.is_enforced and rule.kind in PINS:
+                for name in rule.guests:
+                    self.runs_on[self.guest_index[name]] &= self._wanted(rule)
+        self._keep_away_from_leavers(masks)
+        return masks
+
+    def _keep_away_from_leavers(self, masks: list[int]) -> None:
+        """A guest that is being migrated is on the host that it leaves until that ends: who must not meet it
+        does not go there.
+        """
+        leaves = {guest.id: 1 << source for guest, source, _target in arriving(self.snapshot)}
+        for rule in self.rules if leaves else ():
+            if rule.strict and rule.kind == "anti_affinity":
+                for leaver in leaves.keys() & set(rule.guests):
+                    for name in rule.guests:
+                        guest = self.guest_index[name]
+                        if name != leaver and not leaves[leaver] >> self.home[guest] & 1:
+                            masks[guest] &= ~leaves[leaver]
+
+    def _host_rule_broken(self, rule: Rule) -> bool:
+        if rule.kind not in ("host_affinity", "host_anti_affinity"):
+            return False
+        inside = rule.kind == "host_affinity"
+        homes = (self.hosts[self.home[self.guest_index[guest]]].id for guest in rule.guests)
+        return any((home in rule.hosts) != inside for home in homes)
+
+    def _apply_host_rule(self, rule: Rule, masks: list[int], places: Sequence[int]) -> None:
+        """places: where each guest may be for all that host rules say."""
+        stuck = []
+        wanted = self._wanted(rule)
+        for name in rule.guests:
+            guest = self.guest_index[name]
+            here = 1 << self.home[guest]
+            if rule.name in self.loosened and not wanted & here:
+                if not masks[guest] & wanted:
+                    stuck.append(guest)
+            elif masks[guest] & wanted:
+                masks[guest] &= wanted
+                self.pinned[guest] &= wanted
+            elif wanted & here:
+                # The rule holds, and the only host that keeps it so is the one that the guest should leave.
+                masks[guest] = here
+            else:
+                # Wherever it went, it would go against one of them: it goes only for the sake of another one.
+                if self.pinned[guest] & here or rule.is_enforced:
+                    masks[guest] = here
+                stuck.append(guest)
+        if stuck:
+            names = ", ".join(self.guests[guest].name for guest in stuck[:10])
+            hosts = ", ".join(self.hosts[self.host_index[host]].name for host in rule.hosts[:10])
+            verb = "wants" if rule.kind == "host_affinity" else "forbids"
+            why = f"it names no host of this cluster, so there is none for {names}"
+            if hosts:
+                why = f"it {verb} {hosts} for {names}, and " + self._against(rule, stuck[0], places[stuck[0]])
+            self.unresolved.append(Unresolved(what=f"rule {rule.name}", why=why))
+
+    def _wanted(self, rule: Rule) -> int:
+        listed = sum(1 << self.host_index[host] for host in rule.hosts)
+        return listed if rule.kind == "host_affinity" else ((1 << len(self.hosts)) - 1) & ~listed
+
+    def _against(self, rule: Rule, guest: int, places: int) -> str:
+        """What leaves this guest of the rule no host."""
+        wanted = {rule.name: self._wanted(rule)}
+        for other in sorted(self.rules, key=lambda other: other.name):
+            concerns = other.strict and other.kind in ("host_affinity", "host_anti_affinity")
+            if concerns and other.name != rule.name and self.guests[guest].id in other.guests:
+                wanted[other.name] = self._wanted(other)
+        others = [other for other in smallest_conflict(places, wanted) if other != rule.name]
+        if not others:
+            return self.nowhere.such_host(guest, self._wanted(rule))
+        return leave_none([f"rule {other}" for other in others], self.guests[guest].name)
+
+    def _groups(self) -> list[Group]:
+        kinds = {"anti_affinity": "apart", "even_spread": "even"}
+        domains = Domains(self.hosts, self.guests, self.rules, self.mask, self.home)
+        groups = []
+        for rule in self.rules:
+            guests = tuple(self.guest_index[guest] for guest in rule.guests)
+            if rule.kind in kinds and len(guests) > 1:
+                domain = domains.of(guests, [guest for guest in guests if self.stays[guest] is None])
+                torn = rule.kind == "anti_affinity" and rule.strict and self._too_many(guests, domain)
+                first = Counter(self.home[guest] for guest in guests)
+                even = torn or rule.kind == "even_spread"
+                groups.append(
+                    Group(
+                        name=rule.name,
+                        kind="even" if torn else kinds[rule.kind],
+                        guests=guests,
+                        strict=rule.strict,
+                        skew=1 if torn else rule.max_skew,
+                        torn=torn,
+                        max_pairs=pairs(first.values()),
+                        enforced=rule.is_enforced,
+                        first=first,
+                        weight=rule.weight,
+                        domain=domain if even else frozenset(),
+                    )
+                )
+            elif not rule.strict and guests and (rule.kind != "affinity" or len(guests) > 1):
+                groups.append(self._soft(rule, guests))
+        return groups
+
+    def _too_many(self, guests: Sequence[int], domain: frozenset[int]) -> bool:
+        """Whether these guests are not apart, and have fewer hosts among them than they are."""
+        places = {self.home[guest] for guest in guests}
+        # As long as a guest has not left a host that is to be emptied, that is a place, too. Were one of the
+        # others shut to them, more of them would meet.
+        shut = any(place not in domain and not self.roles.leaving[place] for place in places)
+        return len(places) < len(guests) > len(domain | places) and not shut
+
+    def _soft(self, rule: Rule, guests: tuple[int, ...]) -> Group:
+        listed = frozenset(self.host_index[host] for host in rule.hosts)
+        everywhere = frozenset(range(len(self.hosts)))
+        return Group(
+            name=rule.name,
+            kind="together" if rule.kind == "affinity" else "pinned",
+            guests=guests,
+            strict=False,
+            weight=rule.weight,
+            domain=everywhere - listed if rule.kind == "host_affinity" else listed,
+        )
+
+    def problem(self) -> Problem:
+        names = [guest.name for guest in self.guests], [host.name for host in self.hosts]
+        sharing = Sharing(names, self.home, self.mask, self.stays, self.needs, self.groups)
+        binding = [rule for rule in self.rules if rule.name not in self.loosened]
+        grouping = group(
+            len(self.guests), binding, self.guest_index, self.home, sharing.conflict, self.unresolved
+        )
+        held = self._held_by_broken_affinity(grouping.given_up)
+        pins = {
+            rule.name: (frozenset(self.guest_index[guest] for guest in rule.guests), self._wanted(rule))
+            for rule in self.rules
+            if rule.strict and rule.kind in PINS
+        }
+        members, masks = [], []
+        for guests in grouping.groups:
+            moving = tuple(guest for guest in guests if self.stays[guest] is None)
+            mask = -1
+            for guest in guests:
+                mask &= self.mask[guest] if self.stays[guest] is None else 1 << self.home[guest]
+            together = len({self.home[guest] for guest in guests}) == 1
+            why = next((held[guest] for guest in guests if guest in held), None)
+            if moving and why is None and together and mask & ~(1 << self.home[guests[0]]) == 0:
+                why = self.nowhere.other_host(guests, self.stays, pins)
+            if why is not None:
+                for guest in moving:
+                    self.stays[guest] = why
+            elif moving:
+                members.append(moving)
+                masks.append(mask)
+        return self._assemble(members, masks)
+
+    def _held_by_broken_affinity(self, given_up: frozenset[str]) -> dict[int, str]:
+        """Guests that have at least one partner beside them, of a rule that can't bring all partners
+        together; and all that the platform would move along.
+        """
+        alone = left_alone(self.rules, given_up)
+        held = {self.guest_index[guest]: why for guest, why in alone.items()}
+        for rule in self.rules:
+            if rule.name in given_up:
+                homes = [self.home[self.guest_index[guest]] for guest in rule.guests]
+                for name, home in zip(rule.guests, homes, strict=True):
+                    if homes.count(home) > 1:
+                        held.setdefault(
+                            self.guest_index[name],
+                            f"rule {rule.name} can't be kept, and moving it could make that worse",
+                        )
+        return held
+
+    def _crowded(self, group_: Group) -> list[int]:
+        """Guests of a strict rule that stand where the rule wants fewer."""
+        if not group_.strict:
+            return []
+        counts = Counter(self.home[guest] for guest in group_.guests)
+        if group_.kind == "apart":
+            most = 1
+        else:
+            most = min((counts[host] for host in group_.domain), default=0) + group_.skew
+        return [guest for guest in group_.guests if counts[self.home[guest]] > most]
+
+    def _with_unmeasured(self, members: Sequence[tuple[int, ...]]) -> Needs:
+        """What is not measured yet is not in the use of its host: it makes no room there when it leaves."""
+        moving = [guest for guests in members for guest in guests if self.guests[guest].sources]
+        if not moving:
+            return self.needs
+        used = [list(vector) for vector in self.needs.used]
+        for guest in moving:
+            for number, name in enumerate(("cpu", "memory")):
+                if is_unmeasured(self.guests[guest], name):
+                    used[self.home[guest]][number] += self.needs.guest[guest][number]
+        return replace(self.needs, used=tuple(tuple(vector) for vector in used))
+
+    def _assemble(self, members: list[tuple[int, ...]], masks: list[int]) -> Problem:
+        loads, wants = self.metrics.guest, self.needs.guest
+        unit_load = [_sum([loads[guest] for guest in guests], len(self.metrics.names)) for guests in members]
+        unit_need = [_sum([wants[guest] for guest in guests], len(self.needs.names)) for guests in members]
+        fixed_load = [list(vector) for vector in self.metrics.host]
+        self.needs = self._with_unmeasured(members)
+        fixed_need = [list(vector) for vector in self.needs.used]
+        unit_of: dict[int, int] = {}
+        for unit, guests in enumerate(members):
+            for guest in guests:
+                unit_of[guest] = unit
+                home = self.home[guest]
+                fixed_load[home] = [a - b for a, b in zip(fixed_load[home], loads[guest], strict=True)]
+                fixed_need[home] = [a - b for a, b in zip(fixed_need[home], wants[guest], strict=True)]
+        unit_groups: list[dict[int, int]] = [{} for _member in members]
+        fixed_groups: list[dict[int, int]] = [{} for _group in self.groups]
+        for number, group_ in enumerate(self.groups):
+            for guest in group_.guests:
+                if guest in unit_of:
+                    counts = unit_groups[unit_of[guest]]
+                    counts[number] = counts.get(number, 0) + 1
+                else:
+                    counts = fixed_groups[number]
+                    counts[self.home[guest]] = counts.get(self.home[guest], 0) + 1
+        memory = self.needs.names.index("memory")
+        kinds: dict[Vector, int] = {}
+        for scale in self.metrics.scale:
+            kinds.setdefault(scale, len(kinds))
+        stay = stayers_of(self.snapshot, self.policy)
+        crowded = {guest for group_ in self.groups for guest in self._crowded(group_)}
+        return Problem(
+            snapshot=self.snapshot,
+            policy=self.policy,
+            hosts=self.hosts,
+            guests=self.guests,
+            home=tuple(self.home),
+            roles=self.roles,
+            rules=self.rules,
+            metrics=self.metrics,
+            needs=self.needs,
+            groups=tuple(self.groups),
+            stays=tuple(self.stays),
+            occupies=tuple(has_to_leave(guest, stay) for guest in self.guests),
+            members=tuple(members),
+            unit_home=tuple(
+                self.home[guests[0]] if len({self.home[guest] for guest in guests}) == 1 else -1
+                for guests in members
+            ),
+            unit_mask=tuple(masks),
+            host_kind=tuple(kinds[scale] for scale in self.metrics.scale),
+            unit_points=tuple(
+                tuple(tuple(a * b for a, b in zip(load, scale, strict=True)) for load in unit_load)
+                for scale in kinds
+            ),
+            unit_need=tuple(unit_need),
+            unit_bytes=tuple(int(need[memory]) for need in unit_need),
+            unit_groups=tuple(tuple(counts.items()) for counts in unit_groups),
+            fixed_points=tuple(
+                tuple(a * b for a, b in zip(load, scale, strict=True))
+                for load, scale in zip(fixed_load, self.metrics.scale, strict=True)
+            ),
+            fixed_need=tuple(tuple(vector) for vector in fixed_need),
+            fixed_groups=tuple(fixed_groups),
+            crowded=frozenset(
+                unit for unit, guests in enumerate(members) if any(guest in crowded for guest in guests)
+            ),
+            unresolved=tuple(self.unresolved),
+            makes_room=self.makes_room,
+            runs_on=tuple(self.runs_on),
+            against_pins=self._against_pins(unit_of),
+            loosened=self.loosened,
+        )
+
+    def _against_pins(self, unit_of: Mapping[int, int]) -> frozenset[int]:
+        """Units with a guest that a strict host rule does not want where it is."""
+        found = set()
+        for rule in self.rules:
+            if rule.strict and rule.kind in PINS:
+                wanted = self._wanted(rule)
+                for name in rule.guests:
+                    guest = self.guest_index[name]
+                    if guest in unit_of and not wanted >> self.home[guest] & 1:
+                        found.add(unit_of[guest])
+        return frozenset(found)
+
+
+def _sum(vectors: Sequence[Vector], length: int) -> Vector:
+    return tuple(sum(vector[index] for vector in vectors) for index in range(length))

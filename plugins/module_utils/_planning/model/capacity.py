@@ -1,0 +1,261 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hosts take part, what they carry by themselves and how full they may become.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..._model.loads import guest_used, host_capacity, host_used, local_storage
+from ..._model.lookup import there_are
+from ..._model.plan import Unresolved
+from ..._model.policy.policy import Limits, Policy
+from ..._model.snapshot import Guest, Host, Snapshot
+from ..errors import PlanningError
+from .guest_locations import arriving
+from .selectors import select_hosts
+
+ROUNDING = 1e-9
+# Hosts that are named for one reason.
+MOST_CLOSED = 8
+# Why goal consolidate sends nothing to a host that it takes to be off.
+IDLE = "it runs no guests, and goal consolidate fills no further host"
+
+Vector = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """By host index: which may receive, which may give, which count in the spread, and which must be
+    emptied. closed: why one receives nothing, in a word and in full.
+    """
+
+    receives: tuple[bool, ...]
+    gives: tuple[bool, ...]
+    counts: tuple[bool, ...]
+    leaving: tuple[bool, ...]
+    closed: tuple[tuple[str, str] | None, ...]
+
+
+def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> Roles:
+    """Reads exclusions, maintenance and the gaps in what a host reports. Raises PlanningError for an unknown
+    host name.
+    """
+    sources = select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
+    targets = select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names")
+    emptied = to_be_emptied(snapshot, policy) if policy.goal == "evacuate" else None
+    receives, gives, counts, leaving = [], [], [], []
+    shut: list[tuple[str, str] | None] = []
+    for host in snapshot.hosts:
+        known = _limits_known(host, unresolved) if host.active else False
+        receives.append(host.active and known and host.id not in targets)
+        shut.append(None if receives[-1] else _why_closed(host, excluded=host.id in targets))
+        # A dead or unreachable host can give nothing: a live migration needs both ends.
+        gives.append(host.status == "online" and host.id not in sources)
+        # A host that takes no new guests can be overloaded all the same.
+        open_ = host.active or (policy.goal == "relieve" and host.status == "online" and not host.maintenance)
+        counts.append(open_ and not (host.id in sources and host.id in targets))
+        wanted = host.maintenance if emptied is None else host.id in emptied
+        leaving.append(host.status == "online" and wanted and host.id not in sources)
+    return Roles(
+        receives=tuple(receives),
+        gives=tuple(gives),
+        counts=tuple(counts),
+        leaving=tuple(leaving),
+        closed=tuple(shut),
+    )
+
+
+def _why_closed(host: Host, *, excluded: bool) -> tuple[str, str]:
+    because = f": {host.closed_because}" if host.closed_because else ""
+    if host.closed_because == IDLE:
+        return "empty", IDLE
+    if host.status != "online":
+        return "offline", f"it is {host.status}{because}"
+    if host.maintenance:
+        return "maintenance", f"it is in maintenance, or being emptied{because}"
+    if not host.schedulable:
+        return "closed", f"the platform lets no guest be started or received there{because}"
+    if excluded:
+        return "excluded", "policy.exclude.targets names it"
+    return "unknown load", "its capacity or use of cpu or memory is not known"
+
+
+def closed_hosts(hosts: Sequence[Host], roles: Roles, without: int | None = None) -> str:
+    """Why each of these hosts receives nothing, for people: in one line, those of one reason together."""
+    groups: dict[str, list[str]] = {}
+    for index, (host, why) in enumerate(zip(hosts, roles.closed, strict=True)):
+        if why is not None and index != without:
+            groups.setdefault(why[1], []).append(host.name)
+    parts = []
+    for text, names in groups.items():
+        more = f" and {len(names) - MOST_CLOSED} more" if len(names) > MOST_CLOSED else ""
+        parts.append(f"{', '.join(names[:MOST_CLOSED])}{more}: {text.removeprefix('it is ')}")
+    return "; ".join(parts)
+
+
+def to_be_emptied(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
+    """Ids of the hosts that goal evacuate names, or that goal consolidate has chosen; None with another goal.
+    Raises PlanningError where none can be emptied.
+    """
+    if policy.evacuate is None:
+        return None
+    if policy.goal == "consolidate":
+        return frozenset(policy.evacuate.names)
+    emptied = select_hosts(snapshot.hosts, policy.evacuate, "policy.evacuate.names")
+    if not emptied:
+        raise PlanningError(
+            "it selects no host of this cluster",
+            where="policy.evacuate",
+            hint=there_are("host", snapshot.hosts),
+        )
+    kept = emptied & select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
+    if kept:
+        names = ", ".join(sorted(host.name for host in snapshot.hosts if host.id in kept))
+        raise PlanningError(
+            f"{names} can't be emptied",
+            where="policy.evacuate",
+            hint="policy.exclude.sources lets nothing leave there",
+        )
+    return emptied
+
+
+def closed(snapshot: Snapshot, policy: Policy) -> Snapshot:
+    """The snapshot as it is to be planned with: hosts that are to be emptied take no more part in it."""
+    emptied = to_be_emptied(snapshot, policy)
+    if emptied is None:
+        return snapshot
+    hosts = (replace(host, maintenance=True) if host.id in emptied else host for host in snapshot.hosts)
+    return replace(snapshot, hosts=tuple(hosts))
+
+
+def _limits_known(host: Host, unresolved: list[Unresolved]) -> bool:
+    missing = [
+        f"{name} {what}"
+        for name in ("cpu", "memory")
+        for what, value in (("capacity", host_capacity(host, name)), ("use", host_used(host, name)))
+        if value is None
+    ]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        unresolved.append(
+            Unresolved(
+                what=f"host {host.name}",
+                why=f"its {' and '.join(missing)} {verb} not known or 0, so nothing is sent there",
+            )
+        )
+    return not missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What may run out on a host: the resources in a fixed order, each host's use and ceilings, each guest's
+    part.
+
+    ceiling: for migrations that level; ceiling_for_rules: for those that mend a rule or empty a host in
+    maintenance.
+    A host may carry more than that to begin with. Then nothing comes to it until so much has left that there
+    is room below the ceiling; what is there may stay.
+    """
+
+    names: tuple[str, ...]
+    used: tuple[tuple[float, ...], ...]
+    ceiling: tuple[tuple[float, ...], ...]
+    ceiling_for_rules: tuple[tuple[float, ...], ...]
+    guest: tuple[tuple[float, ...], ...]
+
+
+def needs(snapshot: Snapshot, policy: Policy) -> Needs:
+    limits = _filled(policy)
+    at = {host.id: index for index, host in enumerate(snapshot.hosts)}
+    locals_ = [local_storage(guest, snapshot.hosts[at[guest.host]]) for guest in snapshot.guests]
+    datastores = sorted({name for local in locals_ for name in local})
+    names = ["cpu", "memory"]
+    names += ["assigned cpu"] if limits.cpu_overcommit is not None else []
+    names += ["assigned memory"] if limits.memory_overcommit is not None else []
+    if limits.max_guests is not None or any(host.max_guests is not None for host in snapshot.hosts):
+        names.append("guests")
+    names += [f"datastore {name}" for name in datastores]
+    guest = tuple(
+        tuple(_part(resource, guest, local) for resource in names)
+        for guest, local in zip(snapshot.guests, locals_, strict=True)
+    )
+    carried = [[0.0] * len(names) for _host in snapshot.hosts]
+    for item, parts in zip(snapshot.guests, guest, strict=True):
+        if item.is_on_host:
+            carried[at[item.host]] = [a + b for a, b in zip(carried[at[item.host]], parts, strict=True)]
+    coming = [[0.0, 0.0] for _host in snapshot.hosts]
+    for item, _source, target in arriving(snapshot):
+        # A migration under way takes its room at both ends.
+        parts = tuple(_part(resource, item, {}) for resource in names)
+        carried[target] = [a + b for a, b in zip(carried[target], parts, strict=True)]
+        coming[target] = [a + b for a, b in zip(coming[target], parts[:2], strict=True)]
+    used: list[Vector] = []
+    plain: list[Vector] = []
+    mending: list[Vector] = []
+    for host, sums, more in zip(snapshot.hosts, carried, coming, strict=True):
+        present = [
+            (host_used(host, name) or 0.0) + more[number] if number < len(more) else total
+            for number, (name, total) in enumerate(zip(names, sums, strict=True))
+        ]
+        used.append(tuple(present))
+        for ceilings, rules in ((plain, False), (mending, True)):
+            ceilings.append(
+                tuple(
+                    _ceiling(name, host, limits, total, rules=rules) * (1 + ROUNDING)
+                    for name, total in zip(names, sums, strict=True)
+                )
+            )
+    return Needs(
+        names=tuple(names),
+        used=tuple(used),
+        ceiling=tuple(plain),
+        ceiling_for_rules=tuple(mending),
+        guest=guest,
+    )
+
+
+def _filled(policy: Policy) -> Limits:
+    """The limits, and how full consolidation may make a host."""
+    fill = policy.consolidate.fill if policy.goal == "consolidate" and policy.consolidate else None
+    if fill is None:
+        return policy.limits
+    return replace(policy.limits, cpu=min(policy.limits.cpu, fill), memory=min(policy.limits.memory, fill))
+
+
+def _part(resource: str, guest: Guest, local: dict[str, int | None]) -> float:
+    if resource in ("cpu", "memory"):
+        return guest_used(guest, resource) or 0.0
+    if resource.startswith("assigned "):
+        return guest.assigned.get(resource.removeprefix("assigned ")) or 0.0
+    if resource == "guests":
+        return 1.0
+    return float(local.get(resource.removeprefix("datastore "), 0) or 0)
+
+
+def _ceiling(resource: str, host: Host, limits: Limits, carried: float, *, rules: bool) -> float:
+    """`carried`: the sum over the guests that run on the host."""
+    if resource == "guests":
+        known = [limit for limit in (limits.max_guests, host.max_guests) if limit is not None]
+        return float(min(known, default=1 << 40))
+    if resource.startswith("datastore "):
+        place = host.datastores.get(resource.removeprefix("datastore "))
+        return carried + (0 if place is None or place.shared else place.free or 0)
+    name = resource.removeprefix("assigned ")
+    free = max(0.0, (host_capacity(host, name) or 0.0) - (host.reserved.get(name) or 0.0))
+    if resource != name:
+        ratio = limits.cpu_overcommit if name == "cpu" else limits.memory_overcommit
+        return free * (ratio or 0.0)
+    percent = _percent(limits, name, rules=rules)
+    return free * percent / 100 - (limits.memory_reserve if name == "memory" else 0)
+
+
+def _percent(limits: Limits, name: str, *, rules: bool) -> float:
+    if name == "cpu":
+        return limits.cpu_for_rules if rules else limits.cpu
+    return limits.memory_for_rules if rules else limits.memory

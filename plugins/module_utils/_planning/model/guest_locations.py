@@ -1,0 +1,65 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where guests are, or will be once the migrations under way have ended; and which keep a host from being
+empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..._model.policy.policy import Policy
+from ..._model.selector import Selector
+from ..._model.snapshot import Guest, Host, Snapshot
+from .selectors import select_guests
+
+
+@dataclass(frozen=True, slots=True)
+class Stayers:
+    """Guests, by id, that need not leave a host which is to be emptied: those that may stay, and those that
+    are shut down before its maintenance.
+    """
+
+    may_stay: frozenset[str]
+    shut_down: frozenset[str]
+
+    @property
+    def all(self) -> frozenset[str]:
+        return self.may_stay | self.shut_down
+
+
+def stayers(guests: Iterable[Guest], may_stay: Selector, shut_down: Selector) -> Stayers:
+    guests = tuple(guests)
+    return Stayers(select_guests(guests, may_stay), select_guests(guests, shut_down))
+
+
+def stayers_of(snapshot: Snapshot, policy: Policy) -> Stayers:
+    return stayers(snapshot.guests, policy.may_stay, policy.shut_down)
+
+
+def has_to_leave(guest: Guest, stay: Stayers) -> bool:
+    """Whether a host is not empty as long as this guest is there: the one answer for plans, reports and
+    maintenance mode.
+    """
+    return guest.is_on_host and not guest.platform_managed and guest.id not in stay.all
+
+
+def place_of(guest: Guest, known: Container[str]) -> str:
+    """Id of the host that counts as the guest's: where a migration under way takes it, else where it is."""
+    return guest.migrating_to if guest.migrating_to in known and guest.migrating_to else guest.host
+
+
+def arriving(snapshot: Snapshot) -> Iterator[tuple[Guest, int, int]]:
+    """Guests that are being migrated, with the indices of the hosts that they leave and go to."""
+    at = {host.id: index for index, host in enumerate(snapshot.hosts)}
+    for guest in snapshot.guests:
+        target = at.get(guest.migrating_to or "")
+        if target is not None and guest.is_on_host and target != at[guest.host]:
+            yield guest, at[guest.host], target
+
+
+def name_of(host: str, hosts: Sequence[Host]) -> str:
+    """A host as people know it; the id of one that is not in the cluster."""
+    return next((known.name for known in hosts if known.id == host), host)

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why rules can't be kept, in the smallest terms: nothing can be left out of an answer without losing it.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+
+from .capacity import Needs
+from .problem import Group
+
+Mask = int
+
+
+def smallest_conflict(places: Mask, wanted: Mapping[str, Mask]) -> tuple[str, ...]:
+    """Names of restrictions that leave none of these places, none of which could go; the later ones go first.
+
+    Raises ValueError when all of them together leave a place.
+    """
+    kept = list(wanted)
+    if _common(places, kept, wanted):
+        raise ValueError("there is no conflict")
+    for name in reversed(list(wanted)):
+        others = [other for other in kept if other != name]
+        if not _common(places, others, wanted):
+            kept = others
+    return tuple(kept)
+
+
+def leave_none(names: Sequence[str], whom: str, what: str = "such") -> str:
+    """Says that these restrictions leave `whom` no host of that sort."""
+    return f"{' and '.join(names)} {'leaves' if len(names) == 1 else 'leave'} {whom} no {what} host"
+
+
+def _common(places: Mask, names: Sequence[str], wanted: Mapping[str, Mask]) -> Mask:
+    for name in names:
+        places &= wanted[name]
+    return places
+
+
+def too_many_for_their_hosts(allowed: Mapping[int, Mask]) -> tuple[list[int], Mask] | None:
+    """The fewest guests that have fewer hosts among them than they are, and those hosts; None where each can
+    have a host of its own.
+
+    Hall's theorem: whoever a maximum matching leaves out, with all that alternating paths reach, is such a
+    set.
+    """
+    holder: dict[int, int] = {}
+    for guest in allowed:
+        crowd = _match(guest, allowed, holder)
+        if crowd:
+            for other in sorted(crowd, reverse=True):
+                rest = [member for member in crowd if member != other]
+                if rest and len(rest) > _hosts_of(rest, allowed).bit_count():
+                    crowd = rest
+            return sorted(crowd), _hosts_of(crowd, allowed)
+    return None
+
+
+def _match(guest: int, allowed: Mapping[int, Mask], holder: dict[int, int]) -> list[int]:
+    """Give the guest a host along a shortest alternating path; where there is none, gives all guests that
+    such paths reach, itself included. O(guests + hosts) steps.
+    """
+    seen: Mask = 0
+    reached, ahead = [guest], deque([guest])
+    # By host that a path reached, the guest that would take it over.
+    taker: dict[int, int] = {}
+    while ahead:
+        one = ahead.popleft()
+        fresh = allowed[one] & ~seen
+        seen |= fresh
+        for host in _bits(fresh):
+            taker[host] = one
+            if host not in holder:
+                _hand_over(host, taker, holder)
+                return []
+            reached.append(holder[host])
+            ahead.append(holder[host])
+    return reached
+
+
+def _hand_over(host: int, taker: Mapping[int, int], holder: dict[int, int]) -> None:
+    """Turn the path that ends at this free host around: each guest on it gets the host that it reached."""
+    had = {guest: place for place, guest in holder.items()}
+    while True:
+        guest = taker[host]
+        holder[host] = guest
+        if guest not in had:
+            return
+        host = had[guest]
+
+
+def _bits(mask: Mask) -> Iterator[int]:
+    """The hosts of a mask, in order."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def _hosts_of(guests: Sequence[int], allowed: Mapping[int, Mask]) -> Mask:
+    union = 0
+    for guest in guests:
+        union |= allowed[guest]
+    return union
+
+
+class Sharing:
+    """What speaks against guests sharing a host. Everything is by index; mask: where a guest may be; stays:
+    why one does not move; names: of guests and of hosts.
+    """
+
+    def __init__(
+        self,
+        names: tuple[Sequence[str], Sequence[str]],
+        home: Sequence[int],
+        mask: Sequence[Mask],
+        stays: Sequence[str | None],
+        needs: Needs,
+        groups: Sequence[Group],
+    ) -> None:
+        self.guest_names, self.host_names = names
+        self.home, self.mask, self.stays, self.needs, self.groups = home, mask, stays, needs, groups
+
+    def conflict(self, members: Sequence[int]) -> str | None:
+        """Why these guests can't share a host; None when some host would do."""
+        names = [self.guest_names[member] for member in members]
+        together = set(members)
+        for group in self.groups:
+            pair = [guest for guest in group.guests if guest in together]
+            if group.kind == "apart" and group.strict and len(pair) > 1:
+                first, second = (self.guest_names[guest] for guest in pair[:2])
+                return f"rule {group.name} keeps {first} and {second} apart, which this one wants together"
+        fixed = {self.home[member]: member for member in members if self.stays[member] is not None}
+        if len(fixed) > 1:
+            texts = [
+                f"{self.guest_names[member]} stays on {self.host_names[home]} ({self.stays[member]})"
+                for home, member in sorted(fixed.items())[:2]
+            ]
+            return " and ".join(texts)
+        masks = {
+            self.guest_names[m]: self.mask[m] if self.stays[m] is None else 1 << self.home[m] for m in members
+        }
+        everywhere = (1 << len(self.host_names)) - 1
+        mask = _common(everywhere, list(masks), masks)
+        if not mask:
+            conflict = smallest_conflict(everywhere, masks)[:10]
+            return f"no host may run {'all of ' * (len(conflict) > 1)}{', '.join(conflict)}"
+        total = [sum(parts) for parts in zip(*(self.needs.guest[member] for member in members), strict=True)]
+        hosts = (host for host in range(len(self.host_names)) if mask >> host & 1)
+        if any(self.could_hold(host, members, total) for host in hosts):
+            return None
+        size = f"{total[self.needs.names.index('memory')] / 2**30:.1f} GiB of memory"
+        return f"no host has room for {', '.join(names[:10])} together ({size})"
+
+    def could_hold(self, host: int, members: Sequence[int], total: Sequence[float]) -> bool:
+        """Whether they fit on the host with every other guest that may leave it gone."""
+        if all(self.home[guest] == host for guest in members):
+            return True
+        used = list(self.needs.used[host])
+        for guest, home in enumerate(self.home):
+            if home == host and (self.stays[guest] is None or guest in members):
+                used = [a - b for a, b in zip(used, self.needs.guest[guest], strict=True)]
+        tops = self.needs.ceiling_for_rules[host]
+        return all(a + b <= top for a, b, top in zip(used, total, tops, strict=True) if b)

@@ -1,0 +1,293 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where every unit is, and what that costs, kept up to date move by move. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import add, sub
+
+from .problem import Problem, Vector
+from .rule_counters import Counts
+
+NOWHERE = -2
+APART_AT_HOME = -1
+WIDE = 1e300
+STALE = 60
+
+
+class State:
+    """A placement of all units. Costs follow each `take` and `put`; nothing is ever searched for here.
+
+    where: the host of each unit, APART_AT_HOME for a split affinity group that is not united, NOWHERE while
+    taken.
+    excess: points by which each host is outside the band, summed over the metrics.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        hosts, units = problem.size
+        self.problem = problem
+        self.where = [NOWHERE] * units
+        self.on: list[dict[int, None]] = [{} for _host in range(hosts)]
+        # How many units on each host came there.
+        self.came = [0] * hosts
+        self.points = [list(vector) for vector in problem.fixed_points]
+        self.need = [list(vector) for vector in problem.fixed_need]
+        self.counts = [
+            Counts(group, dict(fixed))
+            for group, fixed in zip(problem.groups, problem.fixed_groups, strict=True)
+        ]
+        metrics = len(problem.metrics.names)
+        self.low: Vector = (-WIDE,) * metrics
+        self.high: Vector = (WIDE,) * metrics
+        self.excess = [0.0] * hosts
+        self.total_excess = 0.0
+        self.moves = 0
+        self.bytes = 0
+        # Places that turned out to have no safe way there.
+        self.forbidden: set[tuple[int, int]] = set()
+        self.misplaced = 0
+        # What is proven about this problem on the way: see `bounds` and `exact`.
+        self.bound: int | None = None
+        self.proven: int | None = None
+        self.impossible = False
+        self._by_room: list[int] = []
+        self._by_room_until = 0
+        self._changes = 0
+        self.strict = tuple(counts for counts in self.counts if counts.group.strict)
+        self.broken_count = sum(counts.amount for counts in self.strict)
+        for unit in range(units):
+            self.put(unit, problem.unit_home[unit])
+
+    def set_band(self, floor: Sequence[float]) -> None:
+        """Ask for every metric between floor and floor + its limit, in percent."""
+        metrics = self.problem.metrics
+        self.low = tuple(floor)
+        self.high = tuple(bottom + limit for bottom, limit in zip(floor, metrics.limits, strict=True))
+        for index, counted in enumerate(metrics.counted):
+            for host in set(range(len(self.points))).difference(counted):
+                # Nothing changes a metric where its scale is 0: inside the band, it never counts.
+                self.points[host][index] = floor[index]
+        for host in range(len(self.excess)):
+            self.excess[host] = self._excess(host)
+        self.total_excess = sum(self.excess)
+
+    def _excess(self, host: int) -> float:
+        total = 0.0
+        for points, low, high in zip(self.points[host], self.low, self.high):
+            if points > high:
+                total += points - high
+            elif points < low:
+                total += low - points
+        return total
+
+    def excess_of(self, metric: int, floor: float) -> float:
+        """The points outside in one metric, were its band to begin there."""
+        ceiling, points = floor + self.problem.metrics.limits[metric], self.points
+        total = 0.0
+        for host in self.problem.metrics.counted[metric]:
+            value = points[host][metric]
+            if value > ceiling:
+                total += value - ceiling
+            elif value < floor:
+                total += floor - value
+        return total
+
+    def excess_with(self, host: int, vector: Vector) -> float:
+        """The host's excess once `vector` has arrived."""
+        total = 0.0
+        for points, more, low, high in zip(self.points[host], vector, self.low, self.high):
+            points += more
+            if points > high:
+                total += points - high
+            elif points < low:
+                total += low - points
+        return total
+
+    def excess_without(self, host: int, vector: Vector) -> float:
+        """The host's excess once `vector` has left."""
+        total = 0.0
+        for points, less, low, high in zip(self.points[host], vector, self.low, self.high):
+            points -= less
+            if points > high:
+                total += points - high
+            elif points < low:
+                total += low - points
+        return total
+
+    def points_of(self, unit: int, host: int) -> Vector:
+        """What the unit makes on that host."""
+        return self.problem.unit_points[self.problem.host_kind[host]][unit]
+
+    def guests_moved(self, unit: int, host: int) -> int:
+        """How many of the unit's guests are away from home when it is on this host."""
+        problem = self.problem
+        if host == problem.unit_home[unit] or host == APART_AT_HOME:
+            return 0
+        if problem.unit_home[unit] >= 0:
+            return len(problem.members[unit])
+        return sum(problem.home[guest] != host for guest in problem.members[unit])
+
+    def bytes_moved(self, unit: int, host: int) -> int:
+        problem = self.problem
+        if host == problem.unit_home[unit] or host == APART_AT_HOME:
+            return 0
+        if problem.unit_home[unit] >= 0:
+            return problem.unit_bytes[unit]
+        memory = problem.needs.names.index("memory")
+        return int(
+            sum(
+                problem.needs.guest[guest][memory]
+                for guest in problem.members[unit]
+                if problem.home[guest] != host
+            )
+        )
+
+    def put(self, unit: int, host: int) -> None:
+        if host == APART_AT_HOME:
+            for guest in self.problem.members[unit]:
+                self._change_guest(guest, self.problem.home[guest], 1)
+        else:
+            self._change(host, unit, 1)
+            self.on[host][unit] = None
+            self.came[host] += host != self.problem.unit_home[unit]
+        self.where[unit] = host
+        self._changes += 1
+        if not self.is_placed(unit, host):
+            self.misplaced += len(self.problem.members[unit])
+        self.moves += self.guests_moved(unit, host)
+        self.bytes += self.bytes_moved(unit, host)
+
+    def take(self, unit: int) -> int:
+        """Remove a unit from where it is; gives that place."""
+        host = self.where[unit]
+        if host == APART_AT_HOME:
+            for guest in self.problem.members[unit]:
+                self._change_guest(guest, self.problem.home[guest], -1)
+        else:
+            self._change(host, unit, -1)
+            del self.on[host][unit]
+            self.came[host] -= host != self.problem.unit_home[unit]
+        self.where[unit] = NOWHERE
+        if not self.is_placed(unit, host):
+            self.misplaced -= len(self.problem.members[unit])
+        self.moves -= self.guests_moved(unit, host)
+        self.bytes -= self.bytes_moved(unit, host)
+        return host
+
+    def places(self) -> list[int]:
+        """By guest, the host that it is on; home, where its group is split and not united."""
+        places = list(self.problem.home)
+        for unit, host in enumerate(self.where):
+            if host >= 0:
+                for guest in self.problem.members[unit]:
+                    places[guest] = host
+        return places
+
+    def is_placed(self, unit: int, host: int) -> bool:
+        """Whether no host rule and no maintenance wants the unit elsewhere."""
+        return host >= 0 and bool(self.problem.unit_mask[unit] >> host & 1)
+
+    def by_room(self) -> Sequence[int]:
+        """Hosts from the emptiest to the fullest, as they were not long ago: an order to try them in."""
+        if self._changes >= self._by_room_until:
+            self._by_room_until = self._changes + STALE
+            self._by_room = sorted(range(len(self.points)), key=lambda host: (sum(self.points[host]), host))
+        return self._by_room
+
+    def move(self, unit: int, host: int) -> None:
+        self.take(unit)
+        self.put(unit, host)
+
+    def _change(self, host: int, unit: int, sign: int) -> None:
+        problem = self.problem
+        points, need, change = self.points[host], self.need[host], add if sign > 0 else sub
+        points[:] = map(change, points, self.points_of(unit, host))
+        need[:] = map(change, need, problem.unit_need[unit])
+        self._refresh(host)
+        for group, many in problem.unit_groups[unit]:
+            counts = self.counts[group]
+            before = counts.amount
+            counts.add(host, sign * many)
+            if counts.group.strict:
+                self.broken_count += counts.amount - before
+
+    def _change_guest(self, guest: int, host: int, sign: int) -> None:
+        problem = self.problem
+        points, need = self.points[host], self.need[host]
+        for index, value in enumerate(problem.metrics.guest[guest]):
+            points[index] += sign * value * problem.metrics.scale[host][index]
+        for index, value in enumerate(problem.needs.guest[guest]):
+            need[index] += sign * value
+        self._refresh(host)
+        for group, counts in enumerate(self.counts):
+            if guest in problem.groups[group].guests:
+                before = counts.amount
+                counts.add(host, sign)
+                if counts.group.strict:
+                    self.broken_count += counts.amount - before
+
+    def _refresh(self, host: int) -> None:
+        excess = self._excess(host)
+        self.total_excess += excess - self.excess[host]
+        self.excess[host] = excess
+
+    def fits(self, unit: int, host: int) -> bool:
+        """Whether a taken unit may be put there: its mask, the host's ceilings and every strict rule.
+
+        A host to which nothing has come carries no more than at first, and needs no room for its own.
+        """
+        problem = self.problem
+        if not problem.unit_mask[unit] >> host & 1 or (unit, host) in self.forbidden:
+            return False
+        comes = host != problem.unit_home[unit]
+        if comes or self.came[host]:
+            ceiling = problem.needs.ceiling[host]
+            if comes and self.must_move(unit):
+                ceiling = problem.needs.ceiling_for_rules[host]
+            for have, more, top in zip(self.need[host], problem.unit_need[unit], ceiling):
+                if more and have + more > top:
+                    return False
+        for group, many in problem.unit_groups[unit]:
+            if not self.counts[group].allows(host, many, problem.unit_home[unit]):
+                return False
+        return True
+
+    def over_ceiling(self) -> bool:
+        """Whether guests arrived on a host that is fuller than arrivals may find it."""
+        problem = self.problem
+        for host, units in enumerate(self.on):
+            came = [unit for unit in units if problem.unit_home[unit] != host]
+            if came:
+                mends = any(self.must_move(unit) for unit in came)
+                ceilings = problem.needs.ceiling_for_rules if mends else problem.needs.ceiling
+                for need, (have, top) in enumerate(zip(self.need[host], ceilings[host], strict=True)):
+                    if have > top and any(problem.unit_need[unit][need] for unit in came):
+                        return True
+        return False
+
+    def must_move(self, unit: int) -> bool:
+        """Whether staying breaks a rule or keeps a host in maintenance from being emptied."""
+        problem = self.problem
+        home = problem.unit_home[unit]
+        return home < 0 or not problem.unit_mask[unit] >> home & 1 or unit in problem.crowded
+
+    @property
+    def soft_cost(self) -> float:
+        return sum(counts.weighted for counts in self.counts if not counts.group.strict)
+
+    @property
+    def broken(self) -> int:
+        """How far the strict rules over several guests are from holding, in guests that would have to
+        move."""
+        return self.broken_count
+
+    def spread(self) -> list[float]:
+        """Points between the fullest and the emptiest host, by metric."""
+        metrics = self.problem.metrics
+        result = []
+        for index, counted in enumerate(metrics.counted):
+            points = [self.points[host][index] for host in counted]
+            result.append(max(points) - min(points))
+        return result

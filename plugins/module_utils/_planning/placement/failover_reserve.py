@@ -1,0 +1,49 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Room that is kept for the guests of hosts that fail. Private to the collection."""
+
+from __future__ import annotations
+
+from .cluster_index import World
+from .problem import Unit
+
+
+class Spare:
+    """Reckoned in sums, for dedicated hosts and others apart: whichever hosts fail, what the others have free
+    is as much as the guests of those take. How guests are cut is not looked at.
+    """
+
+    def __init__(self, world: World, hosts: int) -> None:
+        # free - what the largest hosts could come to carry of guests; it is the same wherever guests are.
+        self._left: dict[bool, list[float]] = {}
+        for dedicated in (False, True):
+            members = [
+                index
+                for index, host in enumerate(world.hosts)
+                if world.roles.receives[index] and host.dedicated == dedicated
+            ]
+            self._left[dedicated] = [
+                self._slack(world, members, hosts, need) for need in range(len(world.names))
+            ]
+
+    @staticmethod
+    def _slack(world: World, members: list[int], hosts: int, need: int) -> float:
+        free = sum(max(0.0, world.ceiling[host][need] - world.need[host][need]) for host in members)
+        reach = sorted(
+            max(0.0, world.ceiling[host][need] - world.need[host][need]) + world.carried[host][need]
+            for host in members
+        )
+        lost = sum(reach[-hosts:])
+        return free - lost if len(members) > hosts else -1.0
+
+    def allows(self, unit: Unit) -> bool:
+        left = self._left[unit.dedicated]
+        return all(
+            part <= slack + 1e-9 * max(1.0, abs(slack)) for part, slack in zip(unit.need, left, strict=True)
+        )
+
+    def take(self, unit: Unit, sign: int) -> None:
+        left = self._left[unit.dedicated]
+        for index, part in enumerate(unit.need):
+            left[index] -= sign * part

@@ -1,0 +1,136 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host must be like for a guest, whatever its load: each host's first reason why it is not.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..._model.errors import InputError
+from ..._model.placement_request import WantedVm
+from ..._model.snapshot import Host
+from ..model.selectors import select_hosts
+from .cluster_index import World
+from .datastores import alike, candidates, like
+
+Reason = tuple[str, str]
+NUMBERS = re.compile(r"[0-9]+")
+
+
+def key(wanted: WantedVm) -> tuple[object, ...]:
+    """Guests with the same key are refused by the same hosts."""
+    return (
+        wanted.pool,
+        wanted.dedicated,
+        tuple(sorted(wanted.labels.items())),
+        wanted.networks,
+        tuple((disk.datastore, disk.kind, disk.shared) for disk in wanted.disks),
+        wanted.devices,
+        id(wanted.hosts) if wanted.hosts else None,
+        wanted.cpu_models,
+        wanted.min_version,
+    )
+
+
+def unfit(world: World, wanted: WantedVm, path: str) -> list[Reason | None]:
+    """By host index, why it can't be a host of this guest; None where it can. Raises InputError for a pool,
+    network or device that no host has: that is a typing error, not a lack of room.
+    """
+    _refuse_unknown(world, wanted, path)
+    chosen = None if wanted.hosts is None else select_hosts(world.hosts, wanted.hosts, f"{path}.hosts.names")
+    return [
+        shut
+        or (("hosts", "it is not among the hosts that were asked for") if _left_out(host, chosen) else None)
+        or _mismatch(host, wanted)
+        for host, shut in zip(world.hosts, world.shut, strict=True)
+    ]
+
+
+def _left_out(host: Host, chosen: frozenset[str] | None) -> bool:
+    return chosen is not None and host.id not in chosen
+
+
+def _mismatch(host: Host, wanted: WantedVm) -> Reason | None:
+    if wanted.pool is not None and host.pool != wanted.pool:
+        return "pool", f"its pool is {host.pool}" if host.pool else "it is in no pool"
+    if host.dedicated != wanted.dedicated:
+        return "dedicated", "it is dedicated" if host.dedicated else "it is not dedicated"
+    if not wanted.labels.items() <= host.labels.items():
+        return "labels", f"it lacks {_lacking(host.labels, wanted.labels)}"
+    missing = [name for name in wanted.networks if name not in host.networks]
+    if missing:
+        return "networks", f"it lacks {', '.join(missing)}"
+    for device in wanted.devices:
+        total = sum(found.total for kind, found in host.devices.items() if like(kind, device.kind))
+        if total < device.count:
+            return "devices", f"it has {total} of {device.kind}, {device.count} are wanted"
+    for disk in wanted.disks:
+        closed = [] if candidates(host, disk) else alike(host, disk)
+        if closed:
+            why = host.datastores[closed[0]].closed_because
+            return "datastores", f"its datastore {closed[0]} takes no new disks: {why}"
+        if not candidates(host, disk):
+            return "datastores", f"it has no datastore {_wish(disk.datastore, disk.kind, disk.shared)}"
+    if wanted.cpu_models is not None and host.cpu_model and host.cpu_model not in wanted.cpu_models:
+        return "cpu model", f"its CPU model is {host.cpu_model}"
+    if _older(host.version, wanted.min_version):
+        return "version", f"its version is {host.version}"
+    return None
+
+
+def _lacking(has: Mapping[str, str], wants: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(wants.items()) if has.get(name) != value)
+
+
+def _wish(name: str | None, kind: str | None, shared: bool | None) -> str:
+    words = [f"like {name}"] if name else []
+    words += [f"of class {kind}"] if kind else []
+    words += [] if shared is None else ["that is shared" if shared else "of its own"]
+    return " ".join(words) or "for guests"
+
+
+def _older(version: str | None, least: str | None) -> bool:
+    """Whether a version is certainly below another by its numbers; unknown ones are not."""
+    have, want = ([int(part) for part in NUMBERS.findall(text or "")] for text in (version, least))
+    if not have or not want:
+        return False
+    length = max(len(have), len(want))
+    return have + [0] * (length - len(have)) < want + [0] * (length - len(want))
+
+
+def _refuse_unknown(world: World, wanted: WantedVm, path: str) -> None:
+    pools = {host.pool for host in world.hosts if host.pool}
+    if wanted.pool is not None and wanted.pool not in pools:
+        raise _unknown(f"{path}.pool", wanted.pool, "a pool that a host is in", pools)
+    networks = {name for host in world.hosts for name in host.networks} if wanted.networks else set()
+    for name in wanted.networks:
+        if name not in networks:
+            raise _unknown(f"{path}.networks", name, "a network that a host has", networks)
+    kinds = {kind for host in world.hosts for kind in host.devices} if wanted.devices else set()
+    for device in wanted.devices:
+        if not any(like(kind, device.kind) for kind in kinds):
+            raise _unknown(f"{path}.devices", device.kind, "a kind of device that a host has", kinds)
+    for index, disk in enumerate(wanted.disks):
+        if any(alike(host, disk) for host in world.hosts):
+            continue
+        names = {name for host in world.hosts for name in host.datastores}
+        classes = {store.kind for host in world.hosts for store in host.datastores.values() if store.kind}
+        if disk.kind is not None and disk.kind not in classes:
+            raise _unknown(f"{path}.disks[{index}].class", disk.kind, "a class of a datastore", classes)
+        if disk.datastore is not None and not any(like(name, disk.datastore) for name in names):
+            raise _unknown(
+                f"{path}.disks[{index}].datastore", disk.datastore, "a datastore that a host has", names
+            )
+        wish = _wish(disk.datastore, disk.kind, disk.shared)
+        raise _unknown(f"{path}.disks[{index}]", wish, "a datastore that a host has", names)
+
+
+def _unknown(path: str, value: object, expected: str, known: set[str]) -> InputError:
+    names = sorted(known)
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return InputError(path, value, expected, hint=f"There are {', '.join(names[:20]) or 'none'}{more}")

@@ -1,0 +1,89 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What would fit where something did not. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..._model.placement import LargestFit
+from ..._model.snapshot import Guest
+from .solution import GIB, Room
+
+# Reasons that a smaller guest would not meet.
+BY_SIZE = frozenset({"cpu", "memory", "cpu overcommitment", "memory overcommitment", "spare"})
+
+
+def largest(room: Room, number: int) -> LargestFit | None:
+    """The largest guest that would fit in place of one that does not; None where size is not what is in its
+    way, or where it stands for several that must share a host.
+    """
+    unit = room.task.units[number]
+    if len(unit.guests) > 1 or room.spare is not None:
+        return None
+    guest = room.task.new[unit.guests[0]].guest
+    memory: tuple[float, int] | None = None
+    cpu: tuple[float, int] | None = None
+    for host in unit.open:
+        word = room.obstacle(number, host)
+        if word is not None and word not in BY_SIZE:
+            continue
+        free = {
+            name: top - have
+            for name, top, have in zip(room.world.names, room.ceiling[host], room.need[host], strict=True)
+        }
+        if _fits(free, "cpu", unit.need, room.world.names):
+            amount = _most(free, "memory", guest)
+            if amount is not None and (memory is None or amount > memory[0]):
+                memory = (amount, host)
+        if _fits(free, "memory", unit.need, room.world.names):
+            amount = _most(free, "cpu", guest)
+            if amount is not None and (cpu is None or amount > cpu[0]):
+                cpu = (amount, host)
+    if memory is None and cpu is None:
+        return None
+    hosts = room.world.hosts
+    return LargestFit(
+        memory=None if memory is None else int(memory[0]),
+        memory_host=None if memory is None else hosts[memory[1]].id,
+        cpu=None if cpu is None else int(cpu[0] * 100) / 100,
+        cpu_host=None if cpu is None else hosts[cpu[1]].id,
+    )
+
+
+def _fits(free: dict[str, float], resource: str, need: Sequence[float], names: Sequence[str]) -> bool:
+    return all(
+        part <= free[name]
+        for name, part in zip(names, need, strict=True)
+        if name in (resource, f"assigned {resource}", "guests")
+    )
+
+
+def _most(free: dict[str, float], resource: str, guest: Guest) -> float | None:
+    """How much of a resource a guest could be given, if it uses the same share of it; None for nothing."""
+    given = guest.assigned.get(resource) or 0.0
+    used = guest.used.get(resource)
+    share = 1.0 if used is None or not given else used / given
+    limits = [free[resource] / share] if share > 0 else []
+    if f"assigned {resource}" in free:
+        limits.append(free[f"assigned {resource}"])
+    return min(limits) if limits and min(limits) > 0 else None
+
+
+def in_words(found: LargestFit | None, guest: Guest, names: dict[str, str]) -> str:
+    """What would fit, as a sentence; empty where nothing is known to."""
+    if found is None:
+        return ""
+    parts = []
+    if found.memory is not None and found.memory >= 2**20:
+        parts.append(
+            f"with {guest.assigned['cpu'] or 0:g} cores at most {found.memory / GIB:.1f} GiB of memory"
+            f" ({names[found.memory_host or '']})"
+        )
+    if found.cpu is not None:
+        parts.append(
+            f"with {(guest.assigned['memory'] or 0) / GIB:.1f} GiB of memory at most {found.cpu:g} cores"
+            f" ({names[found.cpu_host or '']})"
+        )
+    return f"What would fit: {', '.join(parts)}" if parts else ""

@@ -1,0 +1,235 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The answer: each guest with its place, the others with what is in their way. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from ..._model.placement import (
+    ClusterTried,
+    HostRef,
+    Placed,
+    Placement,
+    Promise,
+    Refusal,
+    RunnerUp,
+    Search,
+    Unplaced,
+)
+from ..._model.placement_request import PlacementRequest
+from ..._model.plan import Plan
+from ..._model.reservation import cluster_name
+from ..._model.snapshot import Disk, Guest
+from .cluster_index import World
+from .largest_fit import in_words, largest
+from .problem import Task
+from .requested_guests import HELD, NewGuest
+from .search import Choice, survey, told
+from .solution import Room
+
+Status = Literal["placed", "partial", "impossible"]
+
+
+def answer(
+    task: Task,
+    request: PlacementRequest,
+    room: Room,
+    choices: Mapping[int, Choice],
+    plan: Plan | None,
+    *,
+    proven: bool,
+) -> Placement:
+    """Tell what the room has come to. All-or-nothing: a guest without a place takes the others' away."""
+    world = room.world
+    whole = len(room.seats) == len(room.task.units)
+    given = whole or not request.all_or_nothing
+    explain = len(task.new) == 1 if request.explain is None else request.explain
+    placements: list[Placed] = []
+    for position, item in enumerate(task.new):
+        if item.known is not None:
+            placements.append(_known(world, item, item.known))
+        elif given and room.task.unit_of[position] in room.seats:
+            number = room.task.unit_of[position]
+            placements.append(_placed(room, position, choices[number], explain=explain))
+    unplaced = [
+        _unplaced(room, position, choices.get(number), explain=explain or len(room.task.units) == 1)
+        for position, item in enumerate(task.new)
+        if item.known is None and (number := room.task.unit_of[position]) not in room.seats
+    ]
+    status: Status = "placed" if whole else "partial" if given and placements else "impossible"
+    lines = _lines(world, room, placements, unplaced, plan, given=given, proven=proven)
+    own = cluster_name(world.snapshot)
+    after = _spread(world, room.points)
+    return Placement(
+        status=status,
+        cluster=world.snapshot.cluster,
+        platform=world.snapshot.platform,
+        taken_at=world.snapshot.taken_at,
+        placements=tuple(placements),
+        unplaced=tuple(unplaced),
+        spread_before=_spread(task.world, task.world.points),
+        spread_after=after if given else _spread(task.world, task.world.points),
+        clusters=(
+            ClusterTried(
+                cluster=world.snapshot.cluster,
+                platform=world.snapshot.platform,
+                placed=len(task.new) - len(unplaced),
+                wanted=len(task.new),
+                migrations=len(plan.migrations) if plan else 0,
+                load=round(max(room.level), 3) if whole and room.level else None,
+                says=lines[0] if lines else "",
+            ),
+        ),
+        plan=plan,
+        promises=tuple(_promise(own, one) for one in placements if one.state == "new"),
+        says=tuple(lines),
+        notes=(*world.notes, *task.bonds.notes),
+    )
+
+
+def _placed(room: Room, position: int, choice: Choice, *, explain: bool) -> Placed:
+    number = room.task.unit_of[position]
+    unit, seat = room.task.units[number], room.seats[number]
+    item = room.task.new[position]
+    # The disks of a unit stand one guest after the other.
+    before = sum(
+        len(room.task.new[other].wanted.disks) for other in unit.guests[: unit.guests.index(position)]
+    )
+    names = seat.datastores[before : before + len(item.wanted.disks)]
+    score = next((score for score, host in choice.best if host == seat.host), None)
+    return Placed(
+        name=item.guest.name,
+        request=item.request,
+        state="new",
+        host=_ref(room.world, seat.host),
+        cpu=item.wanted.cpu,
+        memory=item.wanted.memory,
+        disks=tuple(
+            Disk(datastore=name, size=disk.size) for name, disk in zip(names, item.wanted.disks, strict=True)
+        ),
+        networks=item.wanted.networks,
+        tags=item.wanted.tags,
+        score=None if score is None else round(score, 3),
+        runners_up=tuple(
+            RunnerUp(host=_ref(room.world, host), score=round(score, 3))
+            for score, host in choice.best
+            if host != seat.host
+        ),
+        search=_search(room, number, choice, explain=explain),
+    )
+
+
+def _known(world: World, item: NewGuest, guest: Guest) -> Placed:
+    """A guest that is there, or is to be there, is where it is."""
+    return Placed(
+        name=item.guest.name,
+        request=item.request,
+        state="held" if guest.id.startswith(HELD) else "present",
+        host=_ref(world, world.at[guest.host]),
+        cpu=float(guest.assigned.get("cpu") or 0.0),
+        memory=int(guest.assigned.get("memory") or 0),
+        disks=guest.disks,
+        networks=guest.networks,
+        tags=guest.tags,
+    )
+
+
+def _unplaced(room: Room, position: int, choice: Choice | None, *, explain: bool) -> Unplaced:
+    number = room.task.unit_of[position]
+    item = room.task.new[position]
+    return Unplaced(
+        name=item.guest.name,
+        request=item.request,
+        search=_search(room, number, choice or survey(room, number, 1), explain=explain),
+        largest=largest(room, number),
+    )
+
+
+def _search(room: Room, number: int, choice: Choice, *, explain: bool) -> Search:
+    found = told(room, choice)
+    if not explain:
+        return found
+    seated = room.seats.get(number)
+    if seated is not None:
+        room.take(number)
+    refusals = []
+    for host, facts in enumerate(room.world.hosts):
+        reason = room.because(number, host)
+        if reason is not None:
+            refusals.append(Refusal(host=facts.id, name=facts.name, reason=reason[0], detail=reason[1]))
+    if seated is not None:
+        room.put(number, seated.host)
+    return Search(
+        hosts=found.hosts, fit=found.fit, refused=found.refused, says=found.says, refusals=tuple(refusals)
+    )
+
+
+def _ref(world: World, host: int) -> HostRef:
+    facts = world.hosts[host]
+    return HostRef(id=facts.id, name=facts.name, address=facts.address)
+
+
+def _promise(cluster: str, one: Placed) -> Promise:
+    return Promise(
+        cluster=cluster,
+        guest=one.name,
+        host=one.host.id,
+        cpu=one.cpu,
+        memory=one.memory,
+        disks=one.disks,
+        networks=one.networks,
+        tags=one.tags,
+    )
+
+
+def _spread(world: World, points: Sequence[Sequence[float]]) -> dict[str, float]:
+    result = {}
+    for index, name in enumerate(world.metrics):
+        values = [points[host][index] for host in world.counted[index]]
+        result[name] = round(max(values) - min(values), 3)
+    return result
+
+
+def _lines(
+    world: World,
+    room: Room,
+    placements: Sequence[Placed],
+    unplaced: Sequence[Unplaced],
+    plan: Plan | None,
+    *,
+    given: bool,
+    proven: bool,
+) -> list[str]:
+    """The answer as people read it; where something has no place, that comes first, and what would fit."""
+    lines = [f"{one.name}: {one.search.says}" for one in unplaced[:10]]
+    names = {host.id: host.name for host in world.hosts}
+    by_name = {item.guest.name: item.guest for item in room.task.new}
+    # The same said once is enough: members of a batch are often alike.
+    hints = [in_words(one.largest, by_name[one.name], names) for one in unplaced]
+    lines += [hint for hint in dict.fromkeys(hints) if hint][:3]
+    if len(unplaced) > 10:
+        lines.append(f"and {len(unplaced) - 10} more without a place")
+    total = sum(1 for item in room.task.new if item.known is None)
+    if unplaced and total > 1:
+        fit = total - len(unplaced)
+        which = [
+            room.task.new[p].guest.name
+            for p in sorted(p for n in room.seats for p in room.task.units[n].guests)
+        ]
+        some = f": {', '.join(which[:10])}{' …' if len(which) > 10 else ''}" if which else ""
+        lines.append(
+            f"{fit} of {total} fit together{some}"
+            + ("" if proven else "; more may, if they are cut otherwise")
+        )
+    if plan is not None:
+        lines.append(
+            f"room is made by {len(plan.migrations)} migration{'' if len(plan.migrations) == 1 else 's'}"
+        )
+    for one in placements if given else ():
+        where = ", ".join(dict.fromkeys(disk.datastore for disk in one.disks))
+        state = "" if one.state == "new" else f" ({one.state} already)"
+        lines.append(f"{one.name} → {one.host.name}{f' on {where}' if where else ''}{state}")
+    return lines

@@ -1,0 +1,227 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The room that is left while guests are placed, and what a place costs. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from ..._model.placement_request import Strategy, WantedDevice
+from ..model.rule_counters import Counts
+from .cluster_index import World
+from .datastores import Stores, like
+from .failover_reserve import Spare
+from .feasibility import Reason
+from .problem import Task, Unit
+
+GIB = 1024**3
+SLACK = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a unit is: its host, a datastore for each of its disks, and how many it took of which devices."""
+
+    host: int
+    datastores: tuple[str, ...]
+    devices: tuple[tuple[str, int], ...]
+
+
+class Room:
+    """Hosts with what was placed so far. Nothing is searched for here; `put` and `take` undo each other."""
+
+    def __init__(self, task: Task, strategy: Strategy, spare: int) -> None:
+        self.task, self.strategy = task, strategy
+        world = task.world
+        self.world: World = world
+        self.need = [list(vector) for vector in world.need]
+        self.ceiling = [tuple(top * (1 + SLACK) for top in tops) for tops in world.ceiling]
+        self.points = [list(vector) for vector in world.points]
+        self.counts = [Counts(group, dict(at)) for group, at in zip(task.groups, task.at, strict=True)]
+        self.stores = Stores(world.snapshot)
+        self.devices = [{kind: found.free for kind, found in host.devices.items()} for host in world.hosts]
+        self.on: list[set[int]] = [set() for _host in world.hosts]
+        self.seats: dict[int, Seat] = {}
+        self.spare = Spare(world, spare) if spare else None
+        # By metric: where all hosts would be if they were one and everything was placed already.
+        self.level = self._level()
+        self.squares = [
+            sum((self.points[host][index] - level) ** 2 for host in world.counted[index])
+            for index, level in enumerate(self.level)
+        ]
+
+    def _level(self) -> list[float]:
+        world = self.world
+        result = []
+        for index, counted in enumerate(world.counted):
+            size = sum(1.0 / world.scale[host][index] for host in counted)
+            load = sum(self.points[host][index] / world.scale[host][index] for host in counted)
+            load += sum(unit.load[index] for unit in self.task.units)
+            result.append(load / size if size else 0.0)
+        return result
+
+    def obstacle(self, number: int, host: int) -> str | None:
+        """In a word what keeps a unit from a host that is open to it; None where it fits."""
+        unit = self.task.units[number]
+        if unit.foes and not unit.foes.isdisjoint(self.on[host]):
+            return "anti-affinity"
+        for group, many in unit.groups:
+            if not self.counts[group].allows(host, many):
+                return "even spread" if self.counts[group].group.kind == "even" else "anti-affinity"
+        for have, more, top in zip(self.need[host], unit.need, self.ceiling[host]):
+            if have + more > top and more > 0:
+                return self._short(unit, host)
+        if unit.devices and self._devices(unit.devices, host) is None:
+            return "devices"
+        if unit.disks and self.stores.choose(host, unit.disks) is None:
+            return "storage"
+        if self.spare is not None and not self.spare.allows(unit):
+            return "spare"
+        return None
+
+    def _short(self, unit: Unit, host: int) -> str:
+        """What runs out first."""
+        amounts = zip(self.need[host], unit.need, self.ceiling[host], strict=True)
+        return next(
+            self.word(index)
+            for index, (have, more, top) in enumerate(amounts)
+            if have + more > top and more > 0
+        )
+
+    def word(self, need: int) -> str:
+        """What running out of a need is called."""
+        name = self.world.names[need]
+        if name.startswith("assigned "):
+            return f"{name.removeprefix('assigned ')} overcommitment"
+        return name
+
+    def because(self, number: int, host: int) -> Reason | None:
+        """Why a unit can't be on a host, in a word and in full; None where it can."""
+        unit = self.task.units[number]
+        reason = unit.unfit[host]
+        if reason is not None:
+            return reason
+        word = self.obstacle(number, host)
+        return None if word is None else (word, self._detail(unit, host, word))
+
+    def _detail(self, unit: Unit, host: int, word: str) -> str:
+        for index, name in enumerate(self.world.names):
+            if self.word(index) == word:
+                free = self.ceiling[host][index] - self.need[host][index]
+                wants, has = _amount(name, unit.need[index]), _amount(name, max(0.0, free))
+                return f"{wants} wanted, {has} left within its limit"
+        if word == "storage":
+            wanted = sum(disk.size for disk in unit.disks)
+            return f"{wanted / GIB:.1f} GiB wanted, {self.stores.most_free(host) / GIB:.1f} GiB free at most"
+        if word == "devices":
+            return "others have them"
+        if word == "spare":
+            return "what is left is kept for the guests of hosts that fail"
+        if word == "even spread":
+            return "other hosts have fewer of its group"
+        return "a guest that it must not meet is there"
+
+    def _devices(self, wanted: Sequence[WantedDevice], host: int) -> tuple[tuple[str, int], ...] | None:
+        """Which devices of a host a unit would take; None where there are too few."""
+        free = dict(self.devices[host])
+        taken: list[tuple[str, int]] = []
+        # What says exactly which kind it wants chooses before a pattern does.
+        for device in sorted(wanted, key=lambda item: (item.kind not in free, item.kind)):
+            left = device.count
+            for kind in sorted(free):
+                some = min(left, free[kind]) if like(kind, device.kind) else 0
+                if some:
+                    free[kind] -= some
+                    left -= some
+                    taken.append((kind, some))
+            if left:
+                return None
+        return tuple(taken)
+
+    def put(self, number: int, host: int) -> Seat:
+        """Place a unit where `obstacle` has found none."""
+        unit = self.task.units[number]
+        seat = Seat(
+            host=host,
+            datastores=self.stores.choose(host, unit.disks) or (),
+            devices=self._devices(unit.devices, host) or (),
+        )
+        self.seats[number] = seat
+        self.on[host].add(number)
+        self._change(unit, seat, 1)
+        return seat
+
+    def take(self, number: int) -> None:
+        seat = self.seats.pop(number)
+        self.on[seat.host].discard(number)
+        self._change(self.task.units[number], seat, -1)
+
+    def _change(self, unit: Unit, seat: Seat, sign: int) -> None:
+        host = seat.host
+        need, points, scale = self.need[host], self.points[host], self.world.scale[host]
+        for index, part in enumerate(unit.need):
+            need[index] += sign * part
+        for index, part in enumerate(unit.load):
+            before = points[index]
+            points[index] = before + sign * part * scale[index]
+            if scale[index]:
+                level = self.level[index]
+                self.squares[index] += (points[index] - level) ** 2 - (before - level) ** 2
+        for group, many in unit.groups:
+            self.counts[group].add(host, sign * many)
+        for kind, some in seat.devices:
+            self.devices[host][kind] -= sign * some
+        self.stores.take(host, unit.disks, seat.datastores, sign)
+        if self.spare is not None:
+            self.spare.take(unit, sign)
+
+    def wishes(self, number: int, host: int) -> float:
+        """How much further rules that are only wishes are from holding with a unit there."""
+        total = 0.0
+        for group, many in self.task.units[number].groups:
+            counts = self.counts[group]
+            if not counts.group.strict:
+                before = counts.weighted
+                counts.add(host, many)
+                total += counts.weighted - before
+                counts.add(host, -many)
+        return total
+
+    @property
+    def unevenness(self) -> float:
+        """What strategy spread makes small, as the hosts are now."""
+        return sum(
+            sqrt(max(0.0, square) / len(counted))
+            for square, counted in zip(self.squares, self.world.counted, strict=True)
+        )
+
+    def score(self, unit: Unit, host: int) -> float:
+        """What a place costs, in points, the lower the better.
+
+        spread: the sum over the metrics of the standard deviation from level. least_loaded: the fullest
+        metric of the host. pack: what stays free of it, on average.
+        """
+        points, scale = self.points[host], self.world.scale[host]
+        if self.strategy == "spread":
+            total = 0.0
+            for index, part in enumerate(unit.load):
+                more = part * scale[index]
+                square = self.squares[index] + more * (2.0 * (points[index] - self.level[index]) + more)
+                total += sqrt(square / len(self.world.counted[index])) if square > 0.0 else 0.0
+            return total
+        after = [have + part * by for have, part, by in zip(points, unit.load, scale, strict=True)]
+        if not after:
+            return 0.0
+        return max(after) if self.strategy == "least_loaded" else 100.0 - sum(after) / len(after)
+
+
+def _amount(name: str, value: float) -> str:
+    if name.endswith("memory"):
+        return f"{value / GIB:.1f} GiB"
+    if name == "guests":
+        many = round(value)
+        return f"{many} guest{'' if many == 1 else 's'}"
+    return f"{value:.4g} cores"

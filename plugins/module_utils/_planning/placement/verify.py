@@ -1,0 +1,42 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every answer is checked by somebody else before it leaves. Private to the collection."""
+
+from __future__ import annotations
+
+from ..._model.placement_request import PlacementRequest
+from ..errors import UnsafePlan
+from ..model.selectors import select_hosts
+from ..verify.placement import Seated, verify_placement
+from .solution import Room
+
+
+def check(room: Room, request: PlacementRequest) -> None:
+    """Raises UnsafePlan when the room is filled in a way that it may not be."""
+    world, task = room.world, room.task
+    seated = []
+    for number, seat in sorted(room.seats.items()):
+        names = list(seat.datastores)
+        for position in task.units[number].guests:
+            item = task.new[position]
+            disks = len(item.wanted.disks)
+            seated.append(
+                Seated(
+                    id=item.guest.id,
+                    wanted=item.wanted,
+                    host=world.hosts[seat.host].id,
+                    datastores=tuple(names[:disks]),
+                )
+            )
+            names = names[disks:]
+    barred = select_hosts(world.hosts, world.policy.exclude.targets, "policy.exclude.targets.names")
+    defects = verify_placement(
+        world.snapshot, world.policy, seated, task.bonds.rules, task.bonds.apart, barred, request.spare
+    )
+    if defects:
+        raise UnsafePlan(
+            f"the answer is not safe: {'; '.join(defects[:3])}",
+            where="placement",
+            hint="This is a defect of Even Keel; please report it with the snapshot and the request.",
+        )

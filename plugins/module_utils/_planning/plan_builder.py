@@ -1,0 +1,201 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A placement and an order, told as a plan: migrations with reasons, proof, what is left undone.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from .._model.plan import (
+    Cost,
+    GuestRef,
+    HostMemory,
+    Migration,
+    MigrationKind,
+    Plan,
+    Proof,
+    Unresolved,
+)
+from .bounds.combinatorial import is_out_of_reach, spread_bound
+from .goal_dispatch import bound, left_undone
+from .goals.relieve import overloaded, points_before
+from .model.capacity import closed_hosts
+from .model.problem import SETTLED, Problem
+from .model.solution import State
+from .report.cluster_state import cluster_state
+from .report.consolidate import emptied
+from .report.reasons import Reasons
+from .report.search_findings import Sought
+from .report.unresolved import broken_rules, contradicts, immovable, is_complete, left_on, stranded
+from .schedule.list_scheduler import Order
+from .schedule.moves import Hop
+
+Status = Literal["balanced", "improved", "unchanged", "infeasible"]
+
+
+def told(
+    state: State,
+    kinds: dict[int, MigrationKind],
+    ordered: Order,
+    left: Sequence[Hop],
+    *,
+    proven: bool = False,
+) -> Plan:
+    """The plan, with what it leaves undone. kinds: by unit that moves; left: hops without a safe moment;
+    proven: whether there is no safe order for them at all.
+    """
+    problem = state.problem
+    places = state.places()
+    before, after = cluster_state(problem, problem.home), cluster_state(problem, places)
+    reasons = Reasons(problem, before, after, [placed.hop for placed in ordered.placed])
+    waves: list[int] = []
+    migrations = []
+    for position, placed in enumerate(ordered.placed):
+        hop = placed.hop
+        guest = problem.guests[hop.guest]
+        waves.append(1 + max((waves[step] for step in placed.after), default=0))
+        kind = "parking" if hop.parking else kinds[problem.unit_of[hop.guest]]
+        memory = int(problem.needs.guest[hop.guest][1])
+        migrations.append(
+            Migration(
+                step=position + 1,
+                wave=waves[-1],
+                guest=GuestRef(id=guest.id, name=guest.name),
+                source=problem.hosts[hop.source].id,
+                target=problem.hosts[hop.target].id,
+                kind=kind,
+                why=reasons.of(kind, hop.guest, hop.source, hop.target),
+                after=tuple(step + 1 for step in placed.after),
+                cost=Cost(memory=memory, seconds=round(placed.ends - placed.starts, 1)),
+                storage=_storage(problem, hop),
+            )
+        )
+    sought = Sought(stuck=frozenset(hop.guest for hop in left), proven=proven)
+    unresolved = _unresolved(state, places, sought)
+    return Plan(
+        cluster=problem.snapshot.cluster,
+        platform=problem.snapshot.platform,
+        # Both are of what the caller gave: see plan.
+        snapshot_digest="",
+        policy=problem.policy,
+        status=_status(problem, migrations, unresolved, impossible=state.impossible),
+        migrations=tuple(migrations),
+        before=before,
+        after=after,
+        proof=replace(
+            _proof(state, len(migrations), complete=is_complete(unresolved) and _in_band(state)),
+            seconds=round(ordered.seconds, 1),
+            seconds_lower_bound=round(ordered.bound, 1),
+        ),
+        unresolved=tuple(unresolved),
+        immovable=immovable(state, places, after, sought) if unresolved else (),
+        emptied=tuple(problem.hosts[host].id for host in emptied(problem, places))
+        if problem.policy.goal == "consolidate"
+        else (),
+        reclaimable={
+            host.id: HostMemory(used=round(host.used.get("memory") or 0), reclaimable=host.reclaimable)
+            for host in problem.hosts
+            if host.reclaimable
+        },
+    )
+
+
+def _proof(state: State, migrations: int, *, complete: bool) -> Proof:
+    """The bound holds for plans that put everything in order, so an incomplete plan has none but 0."""
+    problem = state.problem
+    fewest, method = bound(state)
+    if not complete:
+        fewest = 0
+    elif state.proven is not None and state.proven >= fewest:
+        fewest, method = state.proven, "integer program over guests and hosts, solved by HiGHS"
+    levels = problem.policy.goal not in ("relieve", "consolidate")
+    spreads = dict(zip(problem.metrics.names, spread_bound(problem), strict=True)) if levels else {}
+    return Proof(
+        migrations_lower_bound=fewest,
+        optimal=complete and migrations == fewest,
+        spread_lower_bound={name: _rounded(spreads.get(name)) for name in problem.policy.metrics},
+        method=method,
+    )
+
+
+def _in_band(state: State) -> bool:
+    """Whether every spread is within its limit as exactly as the bounds take it: what is told is rounded."""
+    limits = state.problem.metrics.limits
+    return state.problem.policy.goal != "spread" or all(
+        points <= limit + SETTLED for points, limit in zip(state.spread(), limits, strict=True)
+    )
+
+
+def _rounded(bound: float | None) -> float | None:
+    """As exact as the spreads beside it; downwards, so that it stays a bound."""
+    return None if bound is None else math.floor(bound * 1000) / 1000
+
+
+def _to_leave(problem: Problem, host: int) -> list[int]:
+    return left_on(problem, problem.home, host) if problem.roles.leaving[host] else []
+
+
+def _storage(problem: Problem, hop: Hop) -> dict[str, str]:
+    places = problem.hosts[hop.source].datastores
+    names = [disk.datastore for disk in problem.guests[hop.guest].disks]
+    return {name: name for name in names if name in places and not places[name].shared}
+
+
+def _unresolved(state: State, places: Sequence[int], sought: Sought) -> list[Unresolved]:
+    problem = state.problem
+    after = cluster_state(problem, places)
+    found = list(problem.unresolved)
+    if len(problem.hosts) == 1:
+        found.append(
+            Unresolved(
+                what=f"cluster {problem.snapshot.cluster.name}",
+                why=f"it has one host only, {problem.hosts[0].name}: there is nowhere to migrate to",
+            )
+        )
+    elif not any(problem.roles.receives):
+        found.append(
+            Unresolved(
+                what=f"cluster {problem.snapshot.cluster.name}",
+                why=f"no host may receive guests: {closed_hosts(problem.hosts, problem.roles)}",
+            )
+        )
+    if problem.policy.goal == "evacuate":
+        left_behind = stranded(state, places, sought)
+        return [*left_behind, *found] if left_behind else []
+    found += broken_rules(state, places, after, {item.what for item in found}, sought)
+    found += left_undone(state, places, after, sought)
+    no_order = sought.no_order(problem, sought.stuck)
+    if no_order and not is_complete(found):
+        found.append(Unresolved(what="order of migrations", why=no_order))
+    return found
+
+
+def _status(
+    problem: Problem, migrations: Sequence[Migration], unresolved: Sequence[Unresolved], *, impossible: bool
+) -> Status:
+    if not unresolved:
+        return "balanced"
+    if migrations:
+        return "improved"
+    return "infeasible" if impossible or _is_hopeless(problem) else "unchanged"
+
+
+def _is_hopeless(problem: Problem) -> bool:
+    """Whether it is proven that what was asked for can't be had."""
+    if problem.policy.goal == "evacuate":
+        left = [guest for host in range(len(problem.hosts)) for guest in _to_leave(problem, host)]
+        return not any(problem.roles.receives) or all(problem.stays[guest] for guest in left)
+    if not any(problem.roles.receives) or contradicts(problem):
+        return True
+    if problem.policy.goal == "relieve":
+        hot = overloaded(problem, points_before(problem))
+        movable = {home for home, stays in zip(problem.home, problem.stays, strict=True) if stays is None}
+        return bool(hot) and not movable & set(hot)
+    return problem.policy.goal == "spread" and is_out_of_reach(problem)

@@ -1,0 +1,176 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan rests on that is not what was asked for, and what it left alone: one short line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ..._model.loads import is_unmeasured
+from ..._model.plan import Plan
+from ..._model.policy.policy import Policy
+from ..._model.snapshot import Guest, Host, Snapshot
+from ..model.eligibility import refused
+from ..model.guest_locations import arriving, name_of, stayers_of
+from ..model.problem import Problem
+from .obstacles import above_limits
+
+Test = Callable[[Guest | Host, str], bool]
+MEASURED = ("cpu", "memory", "disk_io", "network_io")
+MOST_NAMES = 5
+MOST_REFUSALS = 10
+PLATFORMS = {"vsphere": "vCenter", "proxmox": "Proxmox VE", "vmmanager": "VMmanager"}
+
+
+def remarks(problem: Problem, result: Plan) -> tuple[str, ...]:
+    """The notices of a plan for this problem."""
+    snapshot, policy = problem.snapshot, problem.policy
+    return (
+        *unseen(snapshot),
+        *_values(snapshot, policy),
+        *_under_way(snapshot),
+        *_left_alone(problem),
+        *_refusals(snapshot, policy),
+        *_above_limits(problem, result),
+    )
+
+
+def unseen(snapshot: Snapshot) -> Iterator[str]:
+    """What was not read."""
+    for notice in snapshot.notices:
+        yield notice.text
+
+
+def listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{', '.join(names[:MOST_NAMES])}{more}"
+
+
+def platform_name(snapshot: Snapshot) -> str:
+    return PLATFORMS.get(snapshot.platform, "the platform")
+
+
+def _counted(things: Sequence[object], what: str) -> str:
+    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
+
+
+def _values(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
+    metrics = [metric for metric in policy.metrics if metric in MEASURED]
+    guests = [guest for guest in snapshot.guests if guest.is_on_host and not guest.platform_managed]
+    hosts = [host for host in snapshot.hosts if host.status == "online"]
+    averaged = snapshot.window_seconds > 0 and policy.demand != "assigned"
+    if averaged:
+        for what, things in (("guest", guests), ("host", hosts)):
+            for names, found in _alike(metrics, things, _is_present):
+                yield (
+                    f"{_counted(found, what)} {_verb(found, 'counts', 'count')} with the present {names}, not"
+                    f" with an average over {snapshot.window_seconds} s:"
+                    f" {listed(thing.name for thing in found)}"
+                )
+    if policy.demand != "assigned":
+        for names, found in _alike(metrics, guests, _is_fresh):
+            yield (
+                f"{_counted(found, 'guest')} {_verb(found, 'stays', 'stay')}, unless a rule or an evacuation"
+                f" needs {_verb(found, 'it', 'them')}, because the {names} {_verb(found, 'is', 'are')} not"
+                f" measured yet: {listed(guest.name for guest in found)}"
+            )
+        for names, found in _alike(metrics, guests, _is_assigned):
+            yield (
+                f"{_counted(found, 'guest')} {_verb(found, 'counts', 'count')} with the assigned {names},"
+                f" because the platform does not report what {_verb(found, 'it uses', 'they use')}:"
+                f" {listed(guest.name for guest in found)}"
+            )
+
+
+def _verb(found: Sequence[object], one: str, many: str) -> str:
+    return one if len(found) == 1 else many
+
+
+def _alike(
+    metrics: Iterable[str], things: Sequence[Guest | Host], holds: Test
+) -> Iterator[tuple[str, list[Guest | Host]]]:
+    """The things for which something holds, with the metrics; the same things once for several metrics."""
+    groups: dict[tuple[str, ...], tuple[list[str], list[Guest | Host]]] = {}
+    for metric in metrics:
+        found = [thing for thing in things if holds(thing, metric)]
+        if found:
+            key = tuple(thing.id for thing in found)
+            groups.setdefault(key, ([], found))[0].append(metric.replace("_io", " I/O"))
+    for names, found in groups.values():
+        yield " and ".join(names), found
+
+
+def _is_present(thing: Guest | Host, metric: str) -> bool:
+    return thing.sources.get(metric) == "present" and thing.used.get(metric) is not None
+
+
+def _is_fresh(thing: Guest | Host, metric: str) -> bool:
+    return isinstance(thing, Guest) and is_unmeasured(thing, metric)
+
+
+def _is_assigned(thing: Guest | Host, metric: str) -> bool:
+    return (
+        isinstance(thing, Guest)
+        and metric in ("cpu", "memory")
+        and thing.used.get(metric) is None
+        and thing.assigned.get(metric) is not None
+        and not is_unmeasured(thing, metric)
+    )
+
+
+def _under_way(snapshot: Snapshot) -> Iterator[str]:
+    moving = [guest for guest, _source, _target in arriving(snapshot)]
+    if moving:
+        yield (
+            f"{_counted(moving, 'guest')} {_verb(moving, 'is', 'are')} being migrated at this moment:"
+            f" {listed(guest.name for guest in moving)}"
+        )
+
+
+def _left_alone(problem: Problem) -> Iterator[str]:
+    stay = stayers_of(problem.snapshot, problem.policy)
+    agents, may_stay, shut_down = [], [], []
+    for guest, home in zip(problem.guests, problem.home, strict=True):
+        if not problem.roles.leaving[home] or not guest.is_on_host:
+            continue
+        if guest.platform_managed:
+            agents.append(guest.name)
+        elif guest.id in stay.shut_down:
+            shut_down.append(guest.name)
+        elif guest.id in stay.may_stay:
+            may_stay.append(guest.name)
+    where = "on hosts that are to be emptied"
+    if agents:
+        whose = f"{platform_name(problem.snapshot)} itself moves or shuts down its own guests"
+        yield f"{whose} {where}: {listed(agents)}"
+    if shut_down:
+        yield f"to be shut down before maintenance mode, {where}: {listed(shut_down)}"
+    if may_stay:
+        yield f"may stay {where}: {listed(may_stay)}"
+
+
+def _above_limits(problem: Problem, result: Plan) -> Iterator[str]:
+    """With goal evacuate, which asks for empty hosts only, the others that are above a limit."""
+    if problem.policy.goal != "evacuate":
+        return
+    at = {host.id: index for index, host in enumerate(problem.hosts)}
+    ends = {step.guest.id: at[step.target] for step in result.migrations}
+    places = [ends.get(guest.id, home) for guest, home in zip(problem.guests, problem.home, strict=True)]
+    for host, texts in above_limits(problem, places).items():
+        yield f"{problem.hosts[host].name} is above its limits: {'; '.join(texts)}"
+
+
+def _refusals(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
+    names = {guest.id: guest.name for guest in snapshot.guests}
+    found = [
+        f"{platform_name(snapshot)} refuses {names[guest]} on {name_of(host, snapshot.hosts)}: {refusal.why};"
+        " planned around it"
+        for guest, against in refused(snapshot, policy).items()
+        if guest in names
+        for host, refusal in against.items()
+    ]
+    yield from found[:MOST_REFUSALS]
+    if len(found) > MOST_REFUSALS:
+        yield f"{len(found) - MOST_REFUSALS} more refusals are planned around"

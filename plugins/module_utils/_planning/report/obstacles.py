@@ -1,0 +1,150 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is in the way of a plan that leaves something undone: of a guest, of a host, of a rule.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+from ..._model.snapshot import Rule
+from ..model.problem import Problem, Vector
+
+GIB = 2**30
+MOST_NAMED = 3
+# Sums of the same loads in another order differ by less.
+MARGIN = 1e-6
+
+
+def out_of_moves(problem: Problem, places: Sequence[int]) -> str | None:
+    """That the plan has as many migrations as it may; None when it may have more."""
+    most = problem.policy.max_migrations
+    moved = sum(home != place for home, place in zip(problem.home, places, strict=True))
+    if most is None or moved < most:
+        return None
+    return f"the plan may have no more than {most} migration{'s' * (most != 1)}"
+
+
+def kept_together(
+    problem: Problem, rule: Rule, places: Sequence[int], index: Mapping[str, int]
+) -> str | None:
+    """A rule that wants two guests together that this one wants apart."""
+    if rule.kind != "anti_affinity":
+        return None
+    wanted = [other for other in problem.rules if other.kind == "affinity" and other.strict]
+    for one, two in combinations(rule.guests, 2):
+        if places[index[one]] != places[index[two]]:
+            continue
+        for other in wanted:
+            if one in other.guests and two in other.guests:
+                names = " and ".join(problem.guests[index[guest]].name for guest in (one, two))
+                return f"rule {other.name} keeps {names} together"
+    return None
+
+
+def too_large(problem: Problem, guest: int, ceilings: Sequence[Vector]) -> str | None:
+    """What of a guest, or of those that move with it, is more than any other host could hold, even if all
+    left there that may; None when a host could.
+    """
+    unit = problem.unit_of.get(guest)
+    if unit is None:
+        return None
+    need, home = problem.unit_need[unit], problem.home[guest]
+    rooms = {
+        host: [top - fixed for top, fixed in zip(ceilings[host], problem.fixed_need[host], strict=True)]
+        for host in range(len(problem.hosts))
+        if host != home and problem.unit_mask[unit] >> host & 1
+    }
+    if not rooms or any(_fits(need, room) for room in rooms.values()):
+        return None
+    whose = "its" if len(problem.members[unit]) == 1 else "with those that move along its"
+    for column in reversed(range(len(need))):
+        best = max(rooms, key=lambda host: rooms[host][column])
+        if need[column] > rooms[best][column]:
+            name = problem.needs.names[column]
+            most = _amount(name, max(0.0, rooms[best][column])).partition(" of ")[0]
+            return (
+                f"{whose} {_amount(name, need[column])} are more than any other host could hold,"
+                f" {problem.hosts[best].name} at most {most}"
+            )
+    return "no other host could hold all of it at once"
+
+
+def above_limits(problem: Problem, places: Sequence[int]) -> dict[int, list[str]]:
+    """By host that is above one of its limits, each of these: what it has, and what it may have. No guest may
+    come there; that those there stay is no fault of a plan, but not in order either.
+    """
+    needs = problem.needs
+    used = [list(vector) for vector in needs.used]
+    for guest, (home, place) in enumerate(zip(problem.home, places, strict=True)):
+        if home != place:
+            used[home] = [a - b for a, b in zip(used[home], needs.guest[guest], strict=True)]
+            used[place] = [a + b for a, b in zip(used[place], needs.guest[guest], strict=True)]
+    found: dict[int, list[str]] = {}
+    for host, (have, tops) in enumerate(zip(used, needs.ceiling_for_rules, strict=True)):
+        if not problem.roles.counts[host]:
+            continue
+        for name, amount, top in zip(needs.names, have, tops, strict=True):
+            if amount > top * (1 + MARGIN) and not name.startswith("datastore "):
+                limit = _amount(name, max(0.0, top)).partition(" of ")[0]
+                found.setdefault(host, []).append(f"it has {_amount(name, amount)}, and its limit is {limit}")
+    return found
+
+
+def _fits(need: Vector, room: Sequence[float]) -> bool:
+    return all(part <= free for part, free in zip(need, room, strict=True) if part)
+
+
+def _amount(resource: str, value: float) -> str:
+    if resource in ("cpu", "assigned cpu"):
+        return f"{value:.1f} cores" + (" assigned" if resource != "cpu" else "")
+    if resource == "guests":
+        return f"{value:.0f} guests"
+    return f"{value / GIB:.1f} GiB of {resource}"
+
+
+def held_there(problem: Problem, places: Sequence[int], host: int) -> str:
+    """The guests of a host that could be on no other, in brackets; nothing where there are none."""
+    texts = []
+    for guest, place in enumerate(places):
+        if place == host == problem.home[guest] and problem.stays[guest] is None:
+            why = too_large(problem, guest, problem.needs.ceiling)
+            if why:
+                texts.append(f"{problem.guests[guest].name}: {why}")
+            if len(texts) == MOST_NAMED:
+                break
+    return f" ({'; '.join(texts)})" if texts else ""
+
+
+def takes_no_more(problem: Problem, places: Sequence[int], host: int) -> str:
+    """Why a host with so little of one metric gets nothing more; nothing where it could."""
+    needs = problem.needs
+    if not problem.roles.receives[host]:
+        return ", which takes no guests"
+    above = [
+        name
+        for name, now, top in zip(needs.names, needs.used[host], needs.ceiling[host], strict=True)
+        if now > top
+    ]
+    if above:
+        return f", which is above its limit of {' and '.join(above)} to begin with"
+    used = list(needs.used[host])
+    for guest, (home, place) in enumerate(zip(problem.home, places, strict=True)):
+        if home != place and host in (home, place):
+            sign = 1 if place == host else -1
+            used = [a + sign * b for a, b in zip(used, needs.guest[guest], strict=True)]
+    others = [
+        problem.unit_need[unit]
+        for unit, guests in enumerate(problem.members)
+        if problem.unit_mask[unit] >> host & 1 and any(places[guest] != host for guest in guests)
+    ]
+    short = [
+        name
+        for column, name in enumerate(needs.names)
+        if others and all(need[column] > needs.ceiling[host][column] - used[column] for need in others)
+    ]
+    return f", which has room for no guest more within its limit of {' and '.join(short)}" if short else ""

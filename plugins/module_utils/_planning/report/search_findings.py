@@ -1,0 +1,54 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the search for a plan came to, so that reasons name nothing that was not looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..model.problem import Problem
+from ..model.solution import State
+
+MOST_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """stuck: guests whose migrations found no safe moment. proven: whether there is no safe order for them at
+    all.
+    """
+
+    stuck: frozenset[int] = frozenset()
+    proven: bool = False
+
+    def no_order(self, problem: Problem, guests: Iterable[int]) -> str | None:
+        """That some of these guests, or of those that move with them, found no safe moment; None where each
+        did.
+        """
+        concerned = {
+            other
+            for guest in guests
+            for other in (problem.members[problem.unit_of[guest]] if guest in problem.unit_of else (guest,))
+        }
+        names = [problem.guests[guest].name for guest in sorted(concerned & self.stuck)]
+        if not names:
+            return None
+        there_is = "there is no safe order" if self.proven else "no safe order was found"
+        return f"{there_is} in which to migrate {', '.join(names[:MOST_NAMED])}"
+
+
+def has_place(state: State, guests: Iterable[int]) -> bool:
+    """Whether a host other than its own would take one of these guests as things are, with those that move
+    along with it, were there a safe order.
+    """
+    problem = state.problem
+    forbidden, state.forbidden = state.forbidden, set()
+    found = False
+    for unit in sorted({problem.unit_of[guest] for guest in guests if guest in problem.unit_of}):
+        here = state.take(unit)
+        found |= any(host != here and state.fits(unit, host) for host in range(len(problem.hosts)))
+        state.put(unit, here)
+    state.forbidden = forbidden
+    return found

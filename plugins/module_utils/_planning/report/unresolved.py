@@ -1,0 +1,296 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan leaves undone, and why. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..._model.plan import ClusterState, GuestRef, Immovable, Unresolved
+from ..._model.snapshot import Rule
+from ..model.co_migration import others_of
+from ..model.minimal_conflicts import too_many_for_their_hosts
+from ..model.problem import Problem
+from ..model.rules import PINS, UNKNOWN
+from ..model.solution import State
+from .obstacles import above_limits, held_there, kept_together, out_of_moves, takes_no_more, too_large
+from .reasons import label
+from .relieve import hot_after
+from .search_findings import Sought, has_place
+
+MOST_IMMOVABLE, MOST_FIXED = 200, 3
+
+
+def is_complete(unresolved: Sequence[Unresolved]) -> bool:
+    """Whether everything that can be asked for is done: a metric that no host reports can't, and no goal
+    brings a host below a limit that counts for what comes to it.
+    """
+    return all(item.what.startswith(("metric ", "limits of ")) for item in unresolved)
+
+
+def over_limits(problem: Problem, places: Sequence[int]) -> list[Unresolved]:
+    """The hosts that are above a limit of the policy, and stay so."""
+    return [
+        Unresolved(what=f"limits of host {problem.hosts[host].name}", why="; ".join(texts))
+        for host, texts in above_limits(problem, places).items()
+    ]
+
+
+def out_of_band(
+    problem: Problem, places: Sequence[int], after: ClusterState, *, impossible: bool
+) -> list[Unresolved]:
+    """The metrics that stay further apart than they may, with the hosts at both ends."""
+    found = []
+    spent = out_of_moves(problem, places)
+    limited = f"; {spent}" if spent else ""
+    proof = "; it is proven that no placement brings every host into the band" if impossible else ""
+    for name, limit, used in _outside(problem, after):
+        high, low = max(used, key=lambda h: used[h]), min(used, key=lambda h: used[h])
+        closed = takes_no_more(problem, places, low)
+        held = "" if closed else held_there(problem, places, high)
+        found.append(
+            Unresolved(
+                what=f"spread of {label(name)}",
+                why=f"{after.spread[name]:.1f} points where {limit:g} are allowed: "
+                f"{problem.hosts[high].name} is at {used[high]:.1f} %{held} and {problem.hosts[low].name} "
+                f"at {used[low]:.1f} %{closed}{limited}{proof}",
+            )
+        )
+    return found
+
+
+def _outside(problem: Problem, after: ClusterState) -> Iterator[tuple[str, float, Mapping[int, float]]]:
+    """The metrics that stay further apart than they may: name, limit in points, percent in use by host."""
+    metrics = problem.metrics
+    for name, limit, counted in zip(metrics.names, metrics.limits, metrics.counted, strict=True):
+        spread = after.spread[name]
+        if spread is not None and spread > limit + 1e-3:
+            yield name, limit, {h: after.hosts[problem.hosts[h].id].used[name] or 0.0 for h in counted}
+
+
+def broken_rules(
+    state: State, places: Sequence[int], after: ClusterState, told: set[str], sought: Sought | None
+) -> list[Unresolved]:
+    """The strict rules that stay broken and are not yet explained; sought: None where no plan was looked
+    for.
+    """
+    problem = state.problem
+    rules = {rule.name: rule for rule in problem.rules}
+    index = {guest.id: number for number, guest in enumerate(problem.guests)}
+    found = []
+    for violation in after.violations:
+        rule = rules[violation.rule]
+        if not rule.strict or f"rule {rule.name}" in told:
+            continue
+        guests = [index[guest] for guest in rule.guests]
+        why = _crowds(problem, rule, index) or kept_together(problem, rule, places, index)
+        wrong = _in_the_way(problem, rule, guests, places)
+        whys = [why] if why else _what_keeps(state, places, wrong, sought)
+        found.append(Unresolved(what=f"rule {rule.name}", why="; ".join((violation.detail, *whys))))
+    return found
+
+
+def _what_keeps(
+    state: State, places: Sequence[int], guests: Sequence[int], sought: Sought | None
+) -> Iterator[str]:
+    """Why guests stay where a rule does not want them: those that do not move, and those that may."""
+    problem = state.problem
+    fixed = _fixed(problem, guests)
+    if fixed:
+        yield fixed
+    movable = [guest for guest in guests if problem.stays[guest] is None]
+    why = (out_of_moves(problem, places) or _not_found(state, movable, sought)) if movable else None
+    if why:
+        yield why
+
+
+def _not_found(state: State, guests: Sequence[int], sought: Sought | None) -> str | None:
+    """Why guests that may move do not; None where nobody looked for a plan."""
+    if sought is None:
+        return None
+    no_order = sought.no_order(state.problem, guests)
+    if no_order is not None:
+        return no_order
+    if has_place(state, guests):
+        return "no placement was found in which it, the other rules and the limits hold"
+    return "no host has room without breaking another rule or limit"
+
+
+def _in_the_way(problem: Problem, rule: Rule, guests: Sequence[int], places: Sequence[int]) -> list[int]:
+    """The guests of a broken rule that are where it does not want them; all where it is about all."""
+    at = [places[guest] for guest in guests]
+    if rule.kind == "anti_affinity":
+        return [guest for guest, place in zip(guests, at, strict=True) if at.count(place) > 1]
+    if rule.kind in PINS:
+        wanted = rule.kind == "host_affinity"
+        ids = [problem.hosts[place].id for place in at]
+        return [guest for guest, id_ in zip(guests, ids, strict=True) if (id_ in rule.hosts) != wanted]
+    return list(guests)
+
+
+def _fixed(problem: Problem, guests: Sequence[int]) -> str:
+    """The guests among these that do not move, each with the reason."""
+    fixed = [
+        f"{problem.guests[guest].name} stays on {problem.hosts[problem.home[guest]].name}"
+        f" ({problem.stays[guest]})"
+        for guest in guests
+        if problem.stays[guest] is not None
+    ]
+    more = f" and {len(fixed) - MOST_FIXED} more" if len(fixed) > MOST_FIXED else ""
+    return f"{'; '.join(fixed[:MOST_FIXED])}{more}"
+
+
+def contradicts(problem: Problem) -> bool:
+    """Whether a strict rule can't hold, whatever moves: found while the problem was built, or because guests
+    that are to be apart have too few hosts among them.
+    """
+    return any(
+        item.what.startswith("rule ") and UNKNOWN not in item.why for item in problem.unresolved
+    ) or any(
+        group.torn
+        or (
+            group.strict
+            and group.kind == "apart"
+            and too_many_for_their_hosts(_places(problem, group.guests))
+        )
+        for group in problem.groups
+    )
+
+
+def _crowds(problem: Problem, rule: Rule, index: Mapping[str, int]) -> str | None:
+    """Too few hosts for guests that are to be apart, by this rule or by another that concerns its guests."""
+    if rule.kind == "anti_affinity":
+        crowd = _crowd(problem, [index[guest] for guest in rule.guests])
+        return crowd and f"{crowd} (even_spread can)"
+    for other in problem.rules:
+        if other.kind == "anti_affinity" and other.strict and set(other.guests) & set(rule.guests):
+            crowd = _crowd(problem, [index[guest] for guest in other.guests])
+            if crowd:
+                return f"with rule {other.name}, {crowd}"
+    return None
+
+
+def _crowd(problem: Problem, guests: Sequence[int]) -> str | None:
+    """The fewest of these guests that can't be apart because they have too few hosts among them; None also
+    where only guests are in the way that do not move at all.
+    """
+    found = too_many_for_their_hosts(_places(problem, guests))
+    if found is None:
+        return None
+    crowd, mask = found
+    if all(problem.stays[guest] is not None for guest in crowd):
+        return None
+    hosts = [host.name for index, host in enumerate(problem.hosts) if mask >> index & 1]
+    names = ", ".join(problem.guests[guest].name for guest in crowd[:10])
+    where = f": {', '.join(hosts)}" if len(hosts) < sum(problem.roles.receives) else ""
+    many = f"{len(crowd)} guests" + (f" ({names})" if len(crowd) < len(guests) else "")
+    fixed = _fixed(problem, crowd)
+    told = f"{many} can't be apart on {len(hosts)} host{'s' * (len(hosts) != 1)}{where}"
+    return f"{told}; {fixed}" if fixed else told
+
+
+def _places(problem: Problem, guests: Sequence[int]) -> dict[int, int]:
+    """By guest, a bit mask of the hosts where it may end up."""
+    unit_of = problem.unit_of
+    # With goal rules nobody has to leave a host only because it is in maintenance.
+    may_stay = {
+        guest: problem.policy.goal == "rules"
+        and problem.roles.leaving[problem.home[guest]]
+        and unit not in problem.against_pins
+        for guest, unit in unit_of.items()
+    }
+    return {
+        guest: problem.unit_mask[unit_of[guest]] | may_stay[guest] << problem.home[guest]
+        if guest in unit_of
+        else 1 << problem.home[guest]
+        for guest in guests
+    }
+
+
+def stranded(state: State, places: Sequence[int], sought: Sought | None) -> list[Unresolved]:
+    """Hosts in maintenance, or to be emptied, that still run guests; sought: as in broken_rules."""
+    problem, found = state.problem, []
+    word = "to be emptied" if problem.policy.goal == "evacuate" else "in maintenance"
+    for host, leaving in enumerate(problem.roles.leaving):
+        left = left_on(problem, places, host) if leaving else []
+        if left:
+            whys = [(problem.guests[g].name, _why_left(state, places, g, sought)) for g in left]
+            texts = [f"{name} ({why})" if why else name for name, why in whys]
+            more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
+            found.append(
+                Unresolved(
+                    what=f"host {problem.hosts[host].name} {word}",
+                    why=f"it still runs {', '.join(texts[:5])}{more}",
+                )
+            )
+    return found
+
+
+def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
+    """The guests of a host that would have to leave for it to be empty."""
+    return [guest for guest, place in enumerate(places) if place == host and problem.occupies[guest]]
+
+
+def _why_left(state: State, places: Sequence[int], guest: int, sought: Sought | None) -> str | None:
+    problem = state.problem
+    known = (
+        problem.stays[guest]
+        or too_large(problem, guest, problem.needs.ceiling_for_rules)
+        or out_of_moves(problem, places)
+    )
+    if known is not None or sought is None:
+        return known
+    no_order = sought.no_order(problem, [guest])
+    if no_order is not None:
+        return no_order
+    if has_place(state, [guest]):
+        return "no placement was found in which the rules and the limits hold for all of them"
+    others = others_of(problem.rules, problem.guests[guest].id)
+    names = ", ".join(item.name for item in problem.guests if item.id in others)
+    along = f" for it with {names}, which the platform moves along," if names else ""
+    return f"no other host has room{along} or keeps its rules"
+
+
+def immovable(
+    state: State, places: Sequence[int], after: ClusterState, sought: Sought
+) -> tuple[Immovable, ...]:
+    """Guests that can't be moved although their host stays too full, or is to be emptied, or their rule
+    broken.
+    """
+    problem = state.problem
+    emptied = problem.policy.goal == "evacuate"
+    if emptied:
+        return tuple(
+            Immovable(
+                guest=GuestRef(id=problem.guests[guest].id, name=problem.guests[guest].name),
+                host=problem.hosts[host].id,
+                why=_why_left(state, places, guest, sought) or "",
+            )
+            for host, leaving in enumerate(problem.roles.leaving)
+            for guest in (left_on(problem, places, host) if leaving else ())
+        )
+    broken = {violation.rule for violation in after.violations}
+    concerned = {
+        guest for rule in problem.rules if rule.name in broken and rule.strict for guest in rule.guests
+    }
+    hot = _hot_hosts(problem, after)
+    return tuple(
+        Immovable(
+            guest=GuestRef(id=guest.id, name=guest.name), host=problem.hosts[places[number]].id, why=why
+        )
+        for number, (guest, why) in enumerate(zip(problem.guests, problem.stays, strict=True))
+        if why is not None and guest.is_on_host and (guest.id in concerned or places[number] in hot)
+    )[:MOST_IMMOVABLE]
+
+
+def _hot_hosts(problem: Problem, after: ClusterState) -> set[int]:
+    hot: set[int] = set()
+    if problem.policy.goal == "consolidate":
+        return hot
+    if problem.policy.goal == "relieve":
+        return hot_after(problem, after)
+    for _name, limit, used in _outside(problem, after):
+        least = min(used.values())
+        hot |= {host for host, value in used.items() if value > least + limit}
+    return hot

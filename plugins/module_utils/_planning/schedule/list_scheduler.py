@@ -1,0 +1,280 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A simulated execution that starts whatever is safe in any interleaving. Private to the collection."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..model.problem import Problem
+from .capacity_ledger import Coins
+from .even_spread import Turns
+from .moves import Hop, HostSlots, free_at_first, seconds_of
+
+Job = tuple[Hop, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Placed:
+    """A hop in its order; `after` are positions in the list of placed hops."""
+
+    hop: Hop
+    after: list[int]
+    starts: float
+    ends: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What could be ordered, and the hops for which no safe moment was found. bound: no order of all of them
+    takes fewer seconds without further migrations. proven: there is no safe order of all of them. rerouted:
+    whether some of them go one after another, as a search over all placements on the way found it."""
+
+    placed: list[Placed] = field(default_factory=list)
+    left: list[Hop] = field(default_factory=list)
+    bound: float = 0.0
+    proven: bool = False
+    rerouted: bool = False
+
+    @property
+    def rank(self) -> tuple[int, int, float]:
+        return len(self.left), len(self.placed), self.seconds
+
+    @property
+    def seconds(self) -> float:
+        return max((placed.ends for placed in self.placed), default=0.0)
+
+
+class Scheduler:
+    """An event-driven simulation: at every moment start what is safe, largest first, then let the next one
+    end.
+    """
+
+    def __init__(self, problem: Problem, hops: Sequence[Job], ceilings: Sequence[Sequence[float]]) -> None:
+        self.problem = problem
+        self.jobs = list(hops)
+        self.waiting = set(range(len(self.jobs)))
+        self.touching: dict[int, list[int]] = {}
+        self.in_group: dict[int, list[int]] = {}
+        self.room = Coins(free_at_first(problem, ceilings))
+        self.placed: list[Placed] = []
+        self.ancestors: list[int] = []
+        self.running: list[tuple[float, int]] = []
+        self.ended: set[int] = set()
+        self.parked: set[int] = set()
+        self.late: list[tuple[Hop, list[int]]] = []
+        self.slots = HostSlots.of(problem.policy)
+        self.coming = [0] * len(problem.hosts)
+        self.going = [0] * len(problem.hosts)
+        self.now = 0.0
+        self.groups_of: dict[int, list[int]] = {}
+        for number, group in enumerate(problem.groups):
+            if group.strict:
+                for guest in group.guests:
+                    self.groups_of.setdefault(guest, []).append(number)
+        for job, parts in enumerate(self.jobs):
+            for host in {host for hop in parts for host in (hop.source, hop.target)}:
+                self.touching.setdefault(host, []).append(job)
+            for number in {number for hop in parts for number in self.groups_of.get(hop.guest, ())}:
+                self.in_group.setdefault(number, []).append(job)
+        self.at: dict[int, dict[int, int]] = {}
+        self.left_by: dict[tuple[int, int], list[int]] = {}
+        self.last_of_group: dict[int, list[int]] = {}
+        for number in {number for numbers in self.groups_of.values() for number in numbers}:
+            counts: dict[int, int] = {}
+            for guest in problem.groups[number].guests:
+                counts[problem.home[guest]] = counts.get(problem.home[guest], 0) + 1
+            self.at[number] = counts
+        self.turns = {
+            number: self._turns(number) for number in self.at if problem.groups[number].kind == "even"
+        }
+        self.serial = {number for number, turns in self.turns.items() if turns.needed}
+
+    def _turns(self, number: int) -> Turns:
+        group = self.problem.groups[number]
+        hops = [hop for job in self.in_group.get(number, ()) for hop in self.jobs[job]]
+        return Turns(
+            group, self.at[number], [hop for hop in hops if number in self.groups_of.get(hop.guest, ())]
+        )
+
+    def run(self) -> Order:
+        self._start_what_is_safe(range(len(self.jobs)))
+        while self.waiting or self.late:
+            if not self.running:
+                if not self._start_what_is_safe(sorted(self.waiting)) and not self._park():
+                    break
+                continue
+            self.now, position = heapq.heappop(self.running)
+            self._end(position)
+            self._start_late()
+            self._start_what_is_safe(self._concerned(self.placed[position].hop))
+        return Order(placed=self.placed, left=[hop for job in sorted(self.waiting) for hop in self.jobs[job]])
+
+    def _start_late(self) -> None:
+        late, self.late = self.late, []
+        for hop, after in late:
+            if self._has_slots(hop):
+                self._place(hop, after)
+            else:
+                self.late.append((hop, after))
+
+    def _concerned(self, hop: Hop) -> list[int]:
+        """Waiting jobs that the end of this hop may have made safe: of its hosts, its guest and its rules."""
+        jobs = set(self.touching.get(hop.source, ())) | set(self.touching.get(hop.target, ()))
+        for number in self.groups_of.get(hop.guest, ()):
+            jobs.update(self.in_group.get(number, ()))
+        return sorted(jobs & self.waiting)
+
+    def _park(self) -> bool:
+        """Nothing can start: send one guest to a third host first, so that the ring opens. Once for each
+        guest."""
+        for number in sorted(self.waiting):
+            job = self.jobs[number]
+            hop = job[0]
+            if len(job) > 1 or hop.guest in self.parked or not self._is_in_the_way(hop):
+                continue
+            if any(
+                self.problem.groups[group].kind == "even" and group not in self.serial
+                for group in self.groups_of.get(hop.guest, ())
+            ):
+                continue  # a host more would need another look at its turns
+            for host in self._refuges(hop):
+                detour = Hop(guest=hop.guest, source=hop.source, target=host, parking=True)
+                if self._obeys_rules((detour,)) and self._has_room((detour,)):
+                    self.parked.add(hop.guest)
+                    self.jobs[number] = (Hop(guest=hop.guest, source=host, target=hop.target),)
+                    self.touching.setdefault(host, []).append(number)
+                    self._start((detour,))
+                    return True
+        return False
+
+    def _is_in_the_way(self, hop: Hop) -> bool:
+        return any(self.jobs[number][0].target == hop.source for number in self.waiting)
+
+    def _refuges(self, hop: Hop) -> list[int]:
+        """Hosts that may run the guest, those with the most free memory first; then those that are to be
+        empty, except for a guest whose rule counts hosts.
+        """
+        problem = self.problem
+        unit = problem.unit_of.get(hop.guest)
+        if unit is None or len(problem.members[unit]) > 1:
+            return []
+        groups = (problem.groups[number] for number in self.groups_of.get(hop.guest, ()))
+        counted = any(group.kind == "even" for group in groups)
+        mask = problem.unit_mask[unit]
+        wide = mask if counted else mask | problem.shelters.get(hop.guest, 0)
+        hosts = [h for h in range(len(self.going)) if wide >> h & 1 and h not in (hop.source, hop.target)]
+        return sorted(hosts, key=lambda host: (not mask >> host & 1, -self.room.free[host][1], host))
+
+    def _start_what_is_safe(self, jobs: Iterable[int]) -> bool:
+        any_started = False
+        for number in jobs:
+            job = self.jobs[number]
+            if (
+                self._has_arrived(job[0])
+                and self._has_slots(job[0])
+                and self._obeys_rules(job)
+                and self._has_room(job)
+            ):
+                self.waiting.discard(number)
+                self._start(job)
+                any_started = True
+        return any_started
+
+    def _has_arrived(self, hop: Hop) -> bool:
+        return hop.guest not in self.parked or all(
+            position in self.ended
+            for position, placed in enumerate(self.placed)
+            if placed.hop.guest == hop.guest
+        )
+
+    def _has_slots(self, hop: Hop) -> bool:
+        return (
+            all(self.coming[host] + self.going[host] < self.slots.both for host in (hop.source, hop.target))
+            and self.coming[hop.target] < self.slots.into
+            and self.going[hop.source] < self.slots.out
+        )
+
+    def _has_room(self, job: Job) -> bool:
+        return self.room.suffices(job[0].target, self._needed(job))
+
+    def _needed(self, job: Job) -> list[float]:
+        guests = [self.problem.needs.guest[hop.guest] for hop in job]
+        return [sum(parts) for parts in zip(*guests, strict=True)]
+
+    def _obeys_rules(self, job: Job) -> bool:
+        for hop in job:
+            for number in self.groups_of.get(hop.guest, ()):
+                group, counts = self.problem.groups[number], self.at[number]
+                if group.kind == "apart":
+                    if counts.get(hop.target, 0):
+                        return False
+                elif number in self.serial and (
+                    self._group_is_moving(number) or not self.turns[number].may_go(counts, job)
+                ):
+                    return False
+        return True
+
+    def _group_is_moving(self, number: int) -> bool:
+        return any(position not in self.ended for position in self.last_of_group.get(number, ())) or any(
+            number in self.groups_of.get(hop.guest, ()) for hop, _after in self.late
+        )
+
+    def _start(self, job: Job) -> None:
+        host = job[0].target
+        after = self.room.pay(host, self._needed(job))
+        for hop in job:
+            for number in self.groups_of.get(hop.guest, ()):
+                if self.problem.groups[number].kind == "apart":
+                    after.update(self.left_by.get((number, host), ()))
+                else:
+                    after.update(self.last_of_group.get(number, ()))
+            if hop.guest in self.parked:
+                after.update(p for p, placed in enumerate(self.placed) if placed.hop.guest == hop.guest)
+        kept = self._without_implied(after)
+        for number in {number for hop in job for number in self.groups_of.get(hop.guest, ())} & self.serial:
+            self.turns[number].go(self.at[number], job)
+            self.last_of_group[number] = []
+        # The rest of an affinity group follows as slots come free; what it needs is paid for now.
+        for hop in job:
+            if self._has_slots(hop):
+                self._place(hop, kept)
+            else:
+                self.late.append((hop, kept))
+
+    def _place(self, hop: Hop, after: list[int]) -> None:
+        position = len(self.placed)
+        ends = self.now + seconds_of(self.problem, hop)
+        self.placed.append(Placed(hop=hop, after=list(after), starts=self.now, ends=ends))
+        mask = 0
+        for step in after:
+            mask |= self.ancestors[step] | 1 << step
+        self.ancestors.append(mask)
+        for number in self.groups_of.get(hop.guest, ()):
+            counts = self.at[number]
+            counts[hop.target] = counts.get(hop.target, 0) + 1
+            if number in self.serial:
+                self.last_of_group[number].append(position)
+        self.going[hop.source] += 1
+        self.coming[hop.target] += 1
+        heapq.heappush(self.running, (ends, position))
+
+    def _without_implied(self, after: set[int]) -> list[int]:
+        implied = 0
+        for step in after:
+            implied |= self.ancestors[step]
+        return sorted(step for step in after if not implied >> step & 1)
+
+    def _end(self, position: int) -> None:
+        hop = self.placed[position].hop
+        self.ended.add(position)
+        self.going[hop.source] -= 1
+        self.coming[hop.target] -= 1
+        self.room.give_back(hop.source, position, self.problem.needs.guest[hop.guest])
+        for number in self.groups_of.get(hop.guest, ()):
+            counts = self.at[number]
+            counts[hop.source] -= 1
+            self.left_by.setdefault((number, hop.source), []).append(position)

@@ -1,0 +1,72 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts migrations into an order in which any interleaving is safe. Private to the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from random import Random
+
+from ..model.problem import Problem
+from .list_scheduler import Job, Order, Scheduler
+from .moves import seconds_bound, seconds_of
+
+GOOD_ENOUGH = 1.02
+# With few migrations many orders are tried; with thousands that takes long, and chance matters less.
+MOST_TRIES, MOST_STARTS = 45, 4000
+# Where some have to begin first there is less to choose from.
+FEWER_TRIES = 6
+
+
+def order(
+    problem: Problem,
+    hops: Sequence[Job],
+    ceilings: Sequence[Sequence[float]],
+    first: Collection[int] = (),
+) -> Order:
+    """`hops`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need;
+    `first`: guests that begin before others where only so many may be under way.
+    """
+    best: Order | None = None
+    single = [hop for job in hops for hop in job]
+    bound = seconds_bound(problem, single, ceilings, detours=False)
+    for priority in _priorities(problem, hops, first):
+        found = Scheduler(problem, priority, ceilings).run()
+        if best is None or found.rank < best.rank:
+            best = found
+        if not best.left and best.seconds <= bound * GOOD_ENOUGH:
+            break
+    if best is None:
+        return Order()
+    if any(placed.hop.parking for placed in best.placed):
+        bound = seconds_bound(problem, single, ceilings, detours=True)
+    return replace(best, bound=bound)
+
+
+def _priorities(problem: Problem, hops: Sequence[Job], first: Collection[int]) -> Iterable[list[Job]]:
+    """Orders in which waiting hops are tried: busy hosts first, room for others first, then by chance."""
+    seconds = [sum(seconds_of(problem, hop) for hop in job) for job in hops]
+    busy: dict[int, float] = {}
+    wanted: dict[int, float] = {}
+    for job, takes in zip(hops, seconds, strict=True):
+        for hop in job[:1]:
+            busy[hop.source] = busy.get(hop.source, 0.0) + takes
+            busy[hop.target] = busy.get(hop.target, 0.0) + takes
+            wanted[hop.target] = wanted.get(hop.target, 0.0) + takes
+    heads = [job[0] for job in hops]
+    work = [busy[hop.source] + busy[hop.target] + takes for hop, takes in zip(heads, seconds, strict=True)]
+    # Whoever leaves a host that many want to come to goes before them.
+    opens = [w + 2 * wanted.get(hop.source, 0.0) for w, hop in zip(work, heads, strict=True)]
+    dice = Random(problem.policy.seed)
+    most = FEWER_TRIES if first else MOST_TRIES
+    for attempt in range(max(2, min(most, MOST_STARTS // len(hops))) if hops else 0):
+        weights = (opens, work, seconds)[attempt % 3]
+        noise = 0.0 if attempt < 3 else 0.4 + 0.8 * (attempt % 2)
+        keys = [weight * (1.0 + noise * (dice.random() - 0.5)) for weight in weights]
+        ranked = sorted(
+            range(len(hops)),
+            key=lambda index: (heads[index].guest not in first, -keys[index], heads[index].guest),
+        )
+        yield [hops[index] for index in ranked]

@@ -1,0 +1,129 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks for a placement with fewer migrations by simulated annealing over the set of guests that are away.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from ..model.problem import SETTLED
+from ..model.solution import State
+from .local_search import level, trim
+from .neighbourhood import Trial, Walk, score
+
+LIGHTEST, HEAVIEST = 0.05, 50.0
+# From this part of the search on, the way leads inwards only.
+CLOSING = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How the search cools, in migrations. yields: by how much a point outside the band gains or loses weight
+    each time that the search looks whether it is outside or inside; so it walks along the edge of what is
+    legal. free: migrations cost nothing and temperatures are points: for a band that can't be reached, only
+    approached.
+    """
+
+    hot: float = 0.3
+    cold: float = 0.08
+    weight: float = 1.0
+    yields: float = 1.03
+    look_every: int = 50
+    free: bool = False
+
+
+class Annealer(Walk):
+    """One run over a state, which ends as the best placement that the run has seen."""
+
+    def __init__(
+        self, state: State, dice: Random, budget: int, spent: Callable[[], float], schedule: Schedule
+    ) -> None:
+        super().__init__(state, dice, budget, spent)
+        self.schedule, self.weight = schedule, schedule.weight
+        problem = state.problem
+        mean = max(1.0, sum(problem.unit_bytes) / max(1, len(problem.unit_bytes)))
+        # Bytes decide only between plans of equally many migrations, so they weigh little here.
+        self.price = [
+            0.0 if schedule.free else len(members) + 0.02 * bytes_ / mean
+            for members, bytes_ in zip(problem.members, problem.unit_bytes, strict=True)
+        ]
+
+    def run(self, steps: int, share: float = 1.0) -> None:
+        """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
+        state, schedule, dice, log = self.state, self.schedule, self.dice, math.log
+        begun = self.spent()
+        span = max(1e-9, (1.0 - begun) * share)
+        look_every = max(schedule.look_every, len(self.hosts))
+        best = score(state)
+        kept = self._placement()
+        if not self.hosts:
+            return
+        for step in range(steps):
+            if step % look_every == 0:
+                done = max(step / steps, (self.spent() - begun) / span)
+                if done >= 1.0:
+                    break
+                temperature = schedule.hot * (schedule.cold / schedule.hot) ** done
+                self._weigh(closing=done > CLOSING)
+                self._moved_band(self.weight, temperature)
+            trial = self._propose()
+            if not trial:
+                continue
+            # As much as chance allows it to cost, in points outside the band.
+            allowed = (-temperature * log(1.0 - dice.random()) - self._cost(trial)) / self.weight
+            if not self._is_within(trial, allowed):
+                continue
+            if self._carry_out(trial) and state.total_excess <= best[1] + SETTLED:
+                now = score(state)
+                if now < best:
+                    best, kept = now, self._placement()
+        # In a large cluster some host is always a little outside; one good repair at the end finds it inside.
+        level(state, self.budget, steps=len(self.hosts) * 4)
+        while trim(state):
+            pass
+        self._recount()
+        if score(state) >= best:
+            self._restore(kept)
+
+    def _weigh(self, *, closing: bool) -> None:
+        factor = self.schedule.yields
+        if self.schedule.free:
+            return
+        if self.state.total_excess > SETTLED:
+            self.weight *= factor
+        elif not closing:
+            self.weight /= factor
+        self.weight = min(HEAVIEST, max(LIGHTEST, self.weight))
+
+    def _propose(self) -> Trial:
+        draw = self.dice.random()
+        if self.homeless and draw > 0.9:
+            return self._redirect(self.homeless[int(self.dice.random() * len(self.homeless))])
+        if self.away and draw < 0.72:
+            unit = self.away[int(self.dice.random() * len(self.away))]
+            if draw < 0.18:
+                return [(unit, self.home[unit])] if self.home[unit] >= 0 else []
+            if draw < 0.48:
+                return self._replace(unit)
+            if draw < 0.60:
+                return self._redirect(unit)
+            return self._trade(unit)
+        return self._send()
+
+    def _cost(self, trial: Trial) -> float:
+        """What the trial adds in migrations, each at its price."""
+        where, price, home = self.state.where, self.price, self.home
+        cost = 0.0
+        for unit, target in trial:
+            if home[unit] == target:
+                cost -= price[unit]
+            elif home[unit] == where[unit]:
+                cost += price[unit]
+        return cost

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""As level as so many migrations make it: for a band without width, which nothing is ever inside of.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from operator import sub
+from random import Random
+
+from ..model.problem import Vector
+from ..model.solution import State
+from .neighbourhood import Trial, Walk
+
+# Temperatures, in what each migration of the budget leaves to be had on average when the search begins.
+HOT, COLD = 12.0, 0.1
+LOOK_EVERY = 250
+NOTHING = 1e-12
+
+
+class Flattener(Walk):
+    """Anneals the sum of the metrics' standard deviations over the hosts, in points.
+
+    Between two looks each deviation s is taken as linear in its variance, with the slope 1 / (2 s): then what
+    a guest changes on a host depends on that host alone.
+    """
+
+    # Small ones make the difference where every point counts.
+    prefers_large = False
+    same_host = 0.8
+
+    def __init__(self, state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
+        super().__init__(state, dice, budget, spent)
+        self.slope: Vector = ()
+        self.deviation = self._look()
+
+    def run(self, steps: int, share: float = 1.0) -> None:
+        """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
+        state, dice = self.state, self.dice
+        begun = self.spent()
+        span = max(1e-9, (1.0 - begun) * share)
+        if not self.hosts:
+            return
+        best, kept = (state.broken, self._look()), self._placement()
+        many = min(self.budget, len(self.home))
+        unit = self.deviation / max(1, many)
+        for step in range(steps):
+            if step % LOOK_EVERY == 0:
+                done = max(step / steps, (self.spent() - begun) / span)
+                now = state.broken, self._look()
+                if now < best:
+                    best, kept = now, self._placement()
+                if done >= 1.0 or now[1] <= NOTHING:
+                    break
+                temperature = unit * HOT * (COLD / HOT) ** done
+            trial = self._propose()
+            if not trial:
+                continue
+            change = self._change(trial)
+            if change <= 0 or dice.random() < math.exp(-change / temperature):
+                self._carry_out(trial)
+        if (state.broken, self._look()) >= best:
+            self._restore(kept)
+
+    def _look(self) -> float:
+        """The sum of the deviations now; sets their slopes."""
+        state, total, slope = self.state, 0.0, []
+        for index, counted in enumerate(state.problem.metrics.counted):
+            mean = self.mean[index]
+            many = max(1, len(counted))
+            variance = sum((state.points[host][index] - mean) ** 2 for host in counted) / many
+            deviation = math.sqrt(variance)
+            total += deviation
+            slope.append(0.5 / (max(deviation, NOTHING) * many))
+        self.slope = tuple(slope)
+        return total
+
+    def _propose(self) -> Trial:
+        draw = self.dice.random()
+        if self.homeless and draw > 0.9:
+            return self._redirect(self.homeless[int(self.dice.random() * len(self.homeless))])
+        if not self.away or (draw > 0.75 and self.state.moves < self.budget):
+            unit = int(self.dice.random() * len(self.home))
+            return self._redirect(unit) if self.state.where[unit] == self.home[unit] >= 0 else []
+        unit = self.away[int(self.dice.random() * len(self.away))]
+        if draw < 0.02:
+            return [(unit, self.home[unit])]
+        if draw < 0.5:
+            return self._replace(unit)
+        return self._redirect(unit) if draw < 0.6 else self._trade(unit)
+
+    def _change(self, trial: Trial) -> float:
+        state, change = self.state, 0.0
+        kinds, points = state.problem.host_kind, state.problem.unit_points
+        unit, target = trial[0]
+        source, kind = state.where[unit], kinds[target]
+        back = trial[-1][0]
+        if kinds[source] == kind and (back == unit or (trial[-1][1], state.where[back]) == (source, target)):
+            # Nearly all steps are these, between two hosts alike: the mean drops out.
+            goes = points[kind][unit]
+            if back != unit:
+                goes = tuple(map(sub, goes, points[kind][back]))
+            for here, there, more, slope in zip(state.points[source], state.points[target], goes, self.slope):
+                change += slope * more * (there - here + more)
+            return 2.0 * change
+        for host, delta in self._deltas(trial).items():
+            for now, mean, more, slope in zip(state.points[host], self.mean, delta, self.slope):
+                change += slope * more * (2.0 * (now - mean) + more)
+        return change

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks for the band with so many migrations and no more, then with fewer or more.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from random import Random
+
+from ..model.problem import SETTLED
+from ..model.solution import State
+from .local_search import level, trim
+from .neighbourhood import Trial, Walk, score
+
+# Temperatures, as a part of the points that the average guest has in the metric where it takes the most:
+# at the beginning, after one migration more was granted, and at the end of a round.
+HOT, WARM, COLD = 0.2, 0.05, 0.003
+# Steps a guest: of a round; a round that leads nowhere is followed by a longer one.
+ROUND, LONGER, LONGEST = 200, 1.5, 1500
+# The first round asks for so much less than what there is.
+AMBITION = 0.1
+LOOK_EVERY = 100
+# Of so many migrations the least useful is looked for: in a large cluster the least of some is as good.
+LOOKED_AT = 60
+
+
+class Ratchet(Walk):
+    """Anneals the points outside the band over the placements of a fixed number of migrations.
+
+    That number begins low. A round that does not reach the band is granted one more, until it is reached;
+    from then on each time with one fewer. A search that pays for its migrations spends its time among the
+    many placements that are no progress; here there are none.
+    """
+
+    def __init__(self, state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
+        super().__init__(state, dice, budget, spent)
+        self.unit = sum(self.largest) / max(1, len(self.largest))
+        self.least = state.bound or 0
+        self.best, self.kept = score(state), self._placement()
+
+    def run(self, steps: int, share: float = 1.0) -> None:
+        """So many steps, or this share of the time that is left, if that is shorter. Ends as the best
+        placement that it has seen.
+        """
+        state, most, begun = self.state, self.budget, self.spent()
+        until = begun + (1.0 - begun) * share
+        units = max(1, len(self.home))
+        length, hot, taken = ROUND * units, HOT, 0
+        goal = state.moves - max(1, round(AMBITION * state.moves))
+        # Where no guest has points there is no band to look for.
+        some = bool(self.hosts) and self.unit > 0
+        while some and taken < steps and self.best[2] > self.least and self.spent() < until:
+            goal = max(goal, self.least)
+            if not self._drop_to(goal):
+                break
+            self.budget = goal
+            reached = self._round(min(length, steps - taken), hot, until)
+            taken += length
+            if reached:
+                goal = self.best[2] - 1
+            elif goal < self.best[2] - 1:
+                goal, hot = goal + 1, WARM
+            else:
+                length, hot = min(LONGEST * units, int(LONGER * length)), HOT
+        self.budget = most
+        level(state, most, steps=len(self.hosts) * 4)
+        while trim(state):
+            pass
+        self._recount()
+        if score(state) >= self.best:
+            self._restore(self.kept)
+
+    def _round(self, steps: int, hot: float, until: float) -> bool:
+        """Cool down once; gives whether the band was reached with fewer migrations than before."""
+        state, dice, log = self.state, self.dice, math.log
+        reached, temperature = False, self.unit * hot
+        look_every = max(LOOK_EVERY, len(self.hosts))
+        for step in range(steps):
+            if step % look_every == 0:
+                if self.spent() >= until:
+                    break
+                temperature = self.unit * hot * (COLD / hot) ** (step / steps)
+                self._moved_band(1.0, temperature)
+            if state.total_excess <= SETTLED:
+                now = score(state)
+                if now < self.best:
+                    self.best, self.kept, reached = now, self._placement(), True
+                if state.moves <= self.least or not self._drop_to(state.moves - 1):
+                    break
+                self.budget = state.moves
+                continue
+            trial = self._propose()
+            if trial and self._is_within(trial, -temperature * log(1.0 - dice.random())):
+                self._carry_out(trial)
+        return reached
+
+    def _drop_to(self, goal: int) -> bool:
+        """Send home those that are missed least, until so many are away; gives whether that is so."""
+        budget, self.budget = self.budget, self.state.moves
+        while self.state.moves > goal and self._drop():
+            pass
+        self.budget = budget
+        return self.state.moves <= goal
+
+    def _drop(self) -> bool:
+        away, dice = self.away, self.dice
+        if len(away) > LOOKED_AT:
+            away = [away[int(dice.random() * len(away))] for _look in range(LOOKED_AT)]
+        missed = sorted((self._missed(unit), unit) for unit in away)
+        return any(self._carry_out([(unit, self.home[unit])]) for _excess, unit in missed)
+
+    def _missed(self, unit: int) -> float:
+        """The points outside the band that its going home adds."""
+        state, here, home = self.state, self.state.where[unit], self.home[unit]
+        left = state.excess_without(here, state.points_of(unit, here)) - state.excess[here]
+        return left + state.excess_with(home, state.points_of(unit, home)) - state.excess[home]
+
+    def _propose(self) -> Trial:
+        dice = self.dice
+        draw = dice.random()
+        if self.homeless and draw > 0.9:
+            return self._redirect(self.homeless[int(dice.random() * len(self.homeless))])
+        if not self.away or (self.state.moves < self.budget and draw < 0.5):
+            return self._send()
+        unit = self.away[int(dice.random() * len(self.away))]
+        if draw < 0.005:
+            return [(unit, self.home[unit])]
+        if draw < 0.45:
+            return self._replace(unit)
+        return self._redirect(unit) if draw < 0.75 else self._trade(unit)

@@ -1,0 +1,123 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings a cluster into the band, by one way or another, and then with fewer migrations.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from ..bounds.combinatorial import is_out_of_reach, migrations_bound
+from ..model.band import best_floor
+from ..model.problem import SETTLED
+from ..model.solution import State
+from .annealing import Annealer, Schedule
+from .deviation_annealing import Flattener
+from .fixed_count_annealing import Ratchet
+from .insertion import go_home
+from .local_search import level, trim
+from .neighbourhood import score
+
+# Steps of annealing for each effort: one a guest, within reason.
+FEWEST, MOST = 1500, 4000
+# So many steps a guest lead near; from there it takes another way to go on.
+PRICED = 100
+FEWER = Schedule()
+LIGHTER = Schedule(hot=0.2, cold=0.01)
+CLOSER = Schedule(hot=5.0, cold=0.05, free=True)
+QUICK = Schedule(hot=0.5, cold=0.01, free=True)
+# Other places for the band, tried where the nearest one leads nowhere; less often in large clusters, which
+# have enough guests to fill any gap.
+ATTEMPTS, ATTEMPTED_UNITS, ATTEMPT_STEPS = 48, 20_000, 2000
+# A tiny cluster has few placements, so few attempts see them all.
+ATTEMPTS_PER_UNIT, STEPS_PER_UNIT = 0.6, 24
+
+Kept = tuple[list[int], tuple[float, ...]]
+
+
+def into_band(state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
+    """Level as far as the budget of moved guests lets, then look for fewer migrations that do the same."""
+    problem = state.problem
+    state.set_band(best_floor(state))
+    origin = _kept(state)
+    _descend(state, budget)
+    effort = problem.policy.effort
+    if not effort:
+        return
+    steps = effort * min(MOST, max(FEWEST, len(problem.members)))
+    flat = not any(problem.metrics.limits)
+    if _outside(state) and not flat and not is_out_of_reach(problem):
+        _insist(state, dice, budget, spent, origin)
+    if _outside(state) and flat:
+        Flattener(state, dice, budget, spent).run(steps, share=0.9)
+    elif _outside(state):
+        Annealer(state, dice, budget, spent, CLOSER).run(steps, share=0.8)
+        _descend(state, budget)
+    if not _outside(state):
+        _fewer(state, dice, budget, spent, steps)
+
+
+def _outside(state: State) -> bool:
+    return state.total_excess > SETTLED
+
+
+def _descend(state: State, budget: int) -> None:
+    level(state, budget, steps=4 * len(state.problem.members) + 100)
+    while trim(state):
+        pass
+
+
+def _fewer(state: State, dice: Random, budget: int, spent: Callable[[], float], steps: int) -> None:
+    """Anneal with a price on each migration, then with a number of them; then for fewer bytes."""
+    problem = state.problem
+    state.bound = migrations_bound(problem, banded=True)
+    priced = min(steps, PRICED * max(1, len(problem.members)))
+    left = steps - priced
+    Annealer(state, dice, budget, spent, FEWER).run(priced, share=0.2 if left else 0.8)
+    if left:
+        Ratchet(state, dice, budget, spent).run(left, share=0.85)
+        Annealer(state, dice, budget, spent, LIGHTER).run(min(left // 8, priced), share=0.8)
+
+
+def _insist(state: State, dice: Random, budget: int, spent: Callable[[], float], origin: Kept) -> None:
+    """Descend from the beginning into bands that lie elsewhere, until one is reached.
+
+    A few large guests decide which bands can be reached at all; the best-looking one need not be among them.
+    """
+    problem = state.problem
+    best, rank = _kept(state), score(state)
+    units = max(1, len(problem.members))
+    for _attempt in range(min(ATTEMPTS, int(1 + ATTEMPTS_PER_UNIT * units), ATTEMPTED_UNITS // units)):
+        if not _outside(state) or spent() >= 0.5:
+            break
+        _restore(state, origin)
+        middle = Annealer(state, dice, budget, spent, QUICK).mean
+        limits = problem.metrics.limits
+        state.set_band([mean - limit * dice.random() for mean, limit in zip(middle, limits, strict=True)])
+        _descend(state, budget)
+        if _outside(state):
+            Annealer(state, dice, budget, spent, QUICK).run(min(ATTEMPT_STEPS, STEPS_PER_UNIT * units))
+            _descend(state, budget)
+        if score(state) < rank:
+            best, rank = _kept(state), score(state)
+    _restore(state, best)
+
+
+def _kept(state: State) -> Kept:
+    return list(state.where), tuple(state.low)
+
+
+def _restore(state: State, kept: Kept) -> None:
+    places, floor = kept
+    for unit, host in enumerate(places):
+        if state.where[unit] != host:
+            state.take(unit)
+            if host >= 0:
+                state.put(unit, host)
+            else:
+                go_home(state, unit)
+    state.set_band(floor)

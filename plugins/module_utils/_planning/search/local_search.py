@@ -1,0 +1,201 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings every host into the band, one best migration after the other. Private to the collection."""
+
+from __future__ import annotations
+
+import heapq
+
+from ..model.problem import SETTLED
+from ..model.solution import State
+from .insertion import ENOUGH, cost_at
+
+SOURCES = 8
+LEAVERS = 6
+
+
+def level(state: State, budget: int, steps: int) -> bool:
+    """Lower the excess until it is gone or nothing within the budget of moved guests helps. Gives whether it
+    is gone.
+    """
+    while state.total_excess > SETTLED and steps > 0:
+        steps -= 1
+        if not _step(state, budget):
+            return False
+    return state.total_excess <= SETTLED
+
+
+def _step(state: State, budget: int) -> bool:
+    """One migration, or one exchange, for the worst hosts first."""
+    worst = heapq.nlargest(4, range(len(state.excess)), key=lambda host: (state.excess[host], -host))
+    for host in worst:
+        if state.excess[host] <= SETTLED:
+            return False
+        move = _best_for(state, host, budget)
+        if move is not None:
+            state.move(*move)
+            return True
+        if _exchange(state, host, budget):
+            return True
+    return False
+
+
+def _best_for(state: State, host: int, budget: int) -> tuple[int, int] | None:
+    """The migration from or to this host that lowers the excess most for each guest that it moves."""
+    best: tuple[float, int, int] | None = None
+    for unit in _leavers(state, host):
+        best = _better(best, _best_target(state, unit, budget))
+    for unit in _arrivals(state, host):
+        best = _better(best, _try(state, unit, host, budget))
+    return None if best is None else best[1:]
+
+
+def _better(
+    best: tuple[float, int, int] | None, other: tuple[float, int, int] | None
+) -> tuple[float, int, int] | None:
+    if best is None or (other is not None and other < best):
+        return other
+    return best
+
+
+def _leavers(state: State, host: int) -> list[int]:
+    """Units whose leaving helps the host most."""
+    now = state.excess[host]
+    gains = [(state.excess_without(host, state.points_of(unit, host)) - now, unit) for unit in state.on[host]]
+    return [unit for gain, unit in heapq.nsmallest(LEAVERS, gains) if gain < -SETTLED]
+
+
+def _arrivals(state: State, host: int) -> list[int]:
+    """Units elsewhere whose coming would help the host, from the hosts that are fullest where it is
+    emptiest."""
+    lacking = [
+        index
+        for index, (points, low) in enumerate(zip(state.points[host], state.low, strict=True))
+        if points < low
+    ]
+    if not lacking:
+        return []
+    now = state.excess[host]
+
+    def fullness(other: int) -> float:
+        return sum(state.points[other][index] for index in lacking)
+
+    sources = heapq.nlargest(SOURCES, (h for h in range(len(state.on)) if h != host), key=fullness)
+    gains = [
+        (
+            state.excess_with(host, state.points_of(unit, host))
+            - now
+            + state.excess_without(source, state.points_of(unit, source))
+            - state.excess[source],
+            unit,
+        )
+        for source in sources
+        for unit in state.on[source]
+    ]
+    return [unit for gain, unit in heapq.nsmallest(LEAVERS, gains) if gain < -SETTLED]
+
+
+def _try(state: State, unit: int, host: int, budget: int) -> tuple[float, int, int] | None:
+    before = state.take(unit)
+    gained = state.total_excess
+    result = None
+    base = gained - state.excess[before] + state.excess_with(before, state.points_of(unit, before))
+    if state.fits(unit, host):
+        change = gained + cost_at(state, unit, host) - base
+        moved = state.guests_moved(unit, host) - state.guests_moved(unit, before)
+        if change < -SETTLED and state.moves + state.guests_moved(unit, host) <= budget:
+            result = (change / (1 + max(0, moved)), unit, host)
+    state.put(unit, before)
+    return result
+
+
+def _best_target(state: State, unit: int, budget: int) -> tuple[float, int, int] | None:
+    before = state.take(unit)
+    base = state.excess_with(before, state.points_of(unit, before)) - state.excess[before]
+    left = state.guests_moved(unit, before)
+    best: tuple[float, int, int] | None = None
+    mask, looked = state.problem.unit_mask[unit], 0
+    for host in state.by_room():
+        if host == before or not mask >> host & 1:
+            continue
+        looked += 1
+        if looked > ENOUGH:
+            break
+        moved = state.guests_moved(unit, host)
+        change = state.excess_with(host, state.points_of(unit, host)) - state.excess[host] - base
+        if change >= -SETTLED or state.moves + moved > budget:
+            continue
+        rank = change / (1 + max(0, moved - left))
+        if (best is None or rank < best[0]) and state.fits(unit, host):
+            best = (rank, unit, host)
+    state.put(unit, before)
+    return best
+
+
+def _exchange(state: State, host: int, budget: int) -> bool:
+    """Swap one unit of this host with one of another where both together help although neither does alone."""
+    best: tuple[float, int, int] | None = None
+    mine = [(unit, state.points_of(unit, host)) for unit in list(state.on[host])[:40]]
+    for other in _partners(state, host):
+        both = state.excess[host] + state.excess[other] - SETTLED
+        for theirs in list(state.on[other])[:40]:
+            coming, leaving = state.points_of(theirs, host), state.points_of(theirs, other)
+            for unit, points in mine:
+                here = tuple(b - a for a, b in zip(points, coming, strict=True))
+                there = tuple(a - b for a, b in zip(state.points_of(unit, other), leaving, strict=True))
+                after = state.excess_with(host, here) + state.excess_with(other, there)
+                if after < both and (best is None or after - both < best[0]):
+                    best = (after - both, unit, theirs)
+    return best is not None and _swap(state, best[1], best[2], budget)
+
+
+def _partners(state: State, host: int) -> list[int]:
+    """Hosts that differ most from this one."""
+    mine = state.points[host]
+
+    def difference(other: int) -> float:
+        return sum(abs(a - b) for a, b in zip(mine, state.points[other], strict=True))
+
+    return heapq.nlargest(4, (h for h in range(len(state.on)) if h != host and state.on[h]), key=difference)
+
+
+def _swap(state: State, first: int, second: int, budget: int) -> bool:
+    here, there = state.take(first), state.take(second)
+    if state.fits(first, there):
+        state.put(first, there)
+        if state.fits(second, here):
+            state.put(second, here)
+            if state.moves <= budget:
+                return True
+            state.take(second)
+        state.take(first)
+    state.put(first, here)
+    state.put(second, there)
+    return False
+
+
+def trim(state: State, floor_free: bool = False) -> bool:
+    """Send units home whose migration turned out not to be needed, the largest first. Gives whether one
+    was."""
+    problem = state.problem
+    away = sorted(
+        (unit for unit, host in enumerate(state.where) if host != problem.unit_home[unit] and host >= 0),
+        key=lambda unit: (-len(problem.members[unit]), -problem.unit_bytes[unit], unit),
+    )
+    changed = False
+    for unit in away:
+        home = problem.unit_home[unit]
+        if home < 0:
+            continue
+        excess, broken, soft = state.total_excess, state.broken, state.soft_cost
+        here = state.take(unit)
+        if state.fits(unit, home):
+            state.put(unit, home)
+            worse = not floor_free and state.total_excess > max(excess, SETTLED) + SETTLED
+            if not worse and state.broken <= broken and state.soft_cost <= soft + 1e-9:
+                changed = True
+                continue
+            state.take(unit)
+        state.put(unit, here)
+    return changed

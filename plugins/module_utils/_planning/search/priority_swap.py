@@ -1,0 +1,56 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moves guests of low priority in the place of those of high priority, where it makes no difference else.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+from ..model.problem import SETTLED, Problem
+from ..model.solution import State
+
+
+def prefer(state: State) -> None:
+    """Let guests that need not leave stay where a less important one of their host can go instead."""
+    problem = state.problem
+    ranks = priorities(problem)
+    if len(set(ranks)) < 2:
+        return
+    away = [unit for unit, home in enumerate(problem.unit_home) if home >= 0 and state.where[unit] != home]
+    for unit in sorted(away, key=lambda unit: (-ranks[unit], -problem.unit_bytes[unit], unit)):
+        if not state.must_move(unit):
+            _replace(state, unit, ranks)
+
+
+def priorities(problem: Problem) -> list[int]:
+    """By unit, that of the most important guest."""
+    return [max(problem.guests[guest].priority for guest in guests) for guests in problem.members]
+
+
+def _replace(state: State, unit: int, ranks: list[int]) -> None:
+    problem = state.problem
+    home, there = problem.unit_home[unit], state.where[unit]
+    others = [
+        other
+        for other in state.on[home]
+        if problem.unit_home[other] == home
+        and ranks[other] < ranks[unit]
+        and len(problem.members[other]) <= len(problem.members[unit])
+    ]
+    excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
+    for other in sorted(others, key=lambda other: (ranks[other], problem.unit_bytes[other], other)):
+        state.take(unit)
+        state.take(other)
+        if state.fits(unit, home):
+            state.put(unit, home)
+            if state.fits(other, there):
+                state.put(other, there)
+                as_good = state.total_excess <= max(excess, SETTLED) and state.broken <= broken
+                if as_good and state.soft_cost <= wishes + SETTLED:
+                    return
+                state.take(other)
+            state.take(unit)
+        state.put(unit, there)
+        state.put(other, home)
