@@ -31,7 +31,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 from ansible_collections.evenkeel.cluster.tests.support.orders import Orders, broken_cluster
 
@@ -169,7 +169,7 @@ def fewest(snapshot: Snapshot, policy: Policy, found: Plan) -> tuple[int, float]
     """The fewest migrations to where hosts are no further apart, and no more points are outside the band,
     than after this plan; and the fewest GiB with so many migrations.
     """
-    after = apply_plan(snapshot, found)
+    after = snapshot_after(snapshot, found)
     program = Program()
     goes = {
         (guest.id, host.id): program.whole()

@@ -22,10 +22,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import (
-    end_over,
+    end_expired,
     end_without_process,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.tests.support.lease_audit import Verdict, audit
 from ansible_collections.evenkeel.cluster.tests.support.lease_crowd import Crowd, run
@@ -55,8 +55,8 @@ def one_run(kind: str, crowd: Crowd) -> tuple[Verdict, float]:
             seconds = run(url, crowd, diaries)
             with open_database(url) as opened:
                 # What those had who were killed last.
-                change(opened, end_over)
-                change(opened, end_without_process)
+                write_transaction(opened, end_expired)
+                write_transaction(opened, end_without_process)
             return audit(url, diaries), seconds
 
 

@@ -36,12 +36,12 @@ from functools import cache
 from math import inf
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct, Work
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy, MigrationJob
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import moved
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import snapshot_after_moves
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy, Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
@@ -63,9 +63,9 @@ NEAR = 1.15
 CASES = ("evacuate:8x120", "evacuate:16x400", "evacuate:64x2000", "balance:16x400", "balance:64x2000")
 
 
-def limits(per_host: int, hosts: int) -> Slots:
+def limits(per_host: int, hosts: int) -> ConcurrencyLimits:
     """No limit of the whole cluster that the hosts do not set."""
-    return Slots(cluster=hosts * per_host, per_host=per_host, per_datastore=per_host)
+    return ConcurrencyLimits(cluster=hosts * per_host, per_host=per_host, per_datastore=per_host)
 
 
 class JumpingClock(SystemClock):
@@ -144,7 +144,7 @@ class TimedCluster:
 
     def _advance(self) -> None:
         over = [guest for guest, (_, end) in self._running.items() if end <= self._clock.monotonic()]
-        self._snapshot = moved(
+        self._snapshot = snapshot_after_moves(
             self._snapshot, {guest: self._running.pop(guest)[0].target for guest in over}
         )
 
@@ -166,13 +166,13 @@ def sets(migrations: Sequence[Migration]) -> Waves:
     return result
 
 
-def waves(migrations: Sequence[Migration], slots: Slots) -> Waves:
+def waves(migrations: Sequence[Migration], slots: ConcurrencyLimits) -> Waves:
     """The earliest wave for each, with the limits of the executor in each wave."""
     result: list[list[Migration]] = []
     place: dict[int, int] = {}
     for migration in migrations:
         wave = max((place[step] + 1 for step in migration.after), default=0)
-        while wave < len(result) and not slots.free_for(migration, result[wave]):
+        while wave < len(result) and not slots.allows(migration, result[wave]):
             wave += 1
         if wave == len(result):
             result.append([])
@@ -182,7 +182,7 @@ def waves(migrations: Sequence[Migration], slots: Slots) -> Waves:
 
 
 def carried_out(
-    snapshot: Snapshot, groups: Waves, seconds: Mapping[str, float], policy: Policy, slots: Slots
+    snapshot: Snapshot, groups: Waves, seconds: Mapping[str, float], policy: Policy, slots: ConcurrencyLimits
 ) -> float:
     """Seconds from the first start to the last end, one group after the other has ended."""
     clock = JumpingClock()
@@ -194,12 +194,12 @@ def carried_out(
             for migration in group
         ]
         # Rules are kept by the order of the plan; to go by waves must not be made harder than it is.
-        work = Work(cluster=snapshot.cluster, migrations=own, rules=(), limits=policy.limits)
+        work = MigrationJob(cluster=snapshot.cluster, migrations=own, rules=(), limits=policy.limits)
         outcome = Executor(
             work,
             platform,
             slots=slots,
-            conduct=Conduct(timeout=inf),
+            conduct=FailurePolicy(timeout=inf),
             journal=Journal(None, ""),
             stop=StopSignal(),
             clock=clock,
@@ -211,7 +211,7 @@ def carried_out(
 
 
 def bound(
-    migrations: Sequence[Migration], seconds: Mapping[str, float], slots: Slots
+    migrations: Sequence[Migration], seconds: Mapping[str, float], slots: ConcurrencyLimits
 ) -> tuple[float, str]:
     """Seconds that no schedule can beat, and what they come of."""
     ends: dict[int, float] = {}

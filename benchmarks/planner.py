@@ -34,7 +34,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
@@ -140,7 +140,7 @@ def against_hbal(full: bool) -> Figures:
                     "hbal_moves": len(peer.moves),
                     "hbal_score": score,
                     "moves": len(flat.migrations),
-                    "score": score_of(apply_plan(snapshot, flat)),
+                    "score": score_of(snapshot_after(snapshot, flat)),
                     "seconds": seconds,
                 }
             )

@@ -13,7 +13,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
@@ -38,7 +38,7 @@ def stability(full: bool) -> Figures:
         snapshot = generate(shape)
         asked = Policy.from_json({"aggressiveness": dice.choice([2, 3])})
         first = plan(snapshot, asked)
-        after = apply_plan(snapshot, first)
+        after = snapshot_after(snapshot, first)
         second = plan(after, asked)
         third = plan(noisy(after, random.Random(seed)), asked)
         home = {migration.guest.id: migration.source for migration in first.migrations}

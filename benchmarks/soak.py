@@ -26,7 +26,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy, Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
@@ -210,8 +210,8 @@ class Storm:
             self.struck.append(name)
 
 
-def conduct_of(dice: random.Random) -> Conduct:
-    return Conduct(
+def conduct_of(dice: random.Random) -> FailurePolicy:
+    return FailurePolicy(
         timeout=dice.choice([3600.0, 3600.0, 0.6 * MIGRATION_SECONDS * PACE]),
         on_failure=dice.choice(["continue", "continue", "stop", "rollback"]),
     )
@@ -270,7 +270,7 @@ def _left_unwell(struck: Sequence[str]) -> bool:
     return any("paused" in name or "on its target" in name or "stays" in name for name in struck)
 
 
-def _kill(folder: Path, dice: random.Random, conduct: Conduct) -> None:
+def _kill(folder: Path, dice: random.Random, conduct: FailurePolicy) -> None:
     home = ["--on-failure", "rollback"] if conduct.on_failure == "rollback" else []
     process = sail.begin(folder, *home)
     event, times = dice.choice(["plan", "begin", "started", "ended"]), dice.randint(1, 3)
@@ -282,7 +282,7 @@ def _kill(folder: Path, dice: random.Random, conduct: Conduct) -> None:
     process.wait()
 
 
-def _sail(simulator: Simulator, voyage: Voyage, folder: Path, conduct: Conduct) -> dict[str, str]:
+def _sail(simulator: Simulator, voyage: Voyage, folder: Path, conduct: FailurePolicy) -> dict[str, str]:
     """The result for every guest that the plan moves once, as the run tells it."""
     try:
         with closing(connect(simulator.connection)) as platform:

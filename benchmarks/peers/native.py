@@ -30,7 +30,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Host, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
@@ -346,7 +346,7 @@ def beside(name: str, snapshot: Snapshot) -> Beside:
         forced_seconds=seconds(known, forced, onward, policy.migration_bandwidth),
         until=until,
         ours=ours,
-        ours_spread=spread(apply_plan(known, ours)),
+        ours_spread=spread(snapshot_after(known, ours)),
     )
 
 

@@ -41,7 +41,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.co_migration import others_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.co_migration import partners_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place_in
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 
@@ -153,7 +153,7 @@ def _going_along(test: ha_files.Case, situation: ha_files.Situation, what: str) 
     """Which guests are migrated when somebody asks for one of them."""
     asked = guest_id(situation.moves[0][0])
     theirs = {guest_id(sid) for sid, _node in situation.moves}
-    ours = {asked, *others_of(snapshot_of(test, situation.before).rules, asked)}
+    ours = {asked, *partners_of(snapshot_of(test, situation.before).rules, asked)}
     verdict: Verdict = "same" if ours == theirs else "different"
     return Finding(what, verdict, f"{', '.join(sorted(theirs))} go", f"{', '.join(sorted(ours))} go")
 

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import Watch
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import ProgressDisplay
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -34,6 +34,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             path = Path(folder, "progress.jsonl")
             path.touch()
             arguments = {**self._task.args, "progress_path": str(path)}
-            with Watch(path, lambda line: Display().display(f"{host}: {line}")):
+            with ProgressDisplay(path, lambda line: Display().display(f"{host}: {line}")):
                 result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         return result

@@ -1311,7 +1311,7 @@ plan:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.balance_plan import think
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.balance_plan import run_balance_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import (
     POLICY_ARGUMENTS,
     REFUSAL_ARGUMENTS,
@@ -1334,7 +1334,7 @@ def main() -> None:
         required_one_of=[("snapshot", "snapshot_path")],
         supports_check_mode=True,
     )
-    run_module(module, think)
+    run_module(module, run_balance_plan)
 
 
 if __name__ == "__main__":

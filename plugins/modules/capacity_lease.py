@@ -484,7 +484,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_lease import lease
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_lease import run_capacity_lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
     LEASE_ARGUMENTS,
 )
@@ -495,7 +495,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_se
 def main() -> None:
     module = AnsibleModule(argument_spec={**STATE_ARGUMENTS, **LEASE_ARGUMENTS}, supports_check_mode=True)
     hide_secrets(module, os.environ)
-    run_module(module, lease)
+    run_module(module, run_capacity_lease)
 
 
 if __name__ == "__main__":

@@ -257,7 +257,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.cluster_facts import gather
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.cluster_facts import run_cluster_facts
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PLATFORM_ARGUMENTS,
 )
@@ -277,7 +277,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     hide_secrets(module, os.environ)
-    run_module(module, gather)
+    run_module(module, run_cluster_facts)
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ load:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_info import measure
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_info import run_host_load_info
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
 
 
@@ -206,7 +206,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={"proc": {"type": "path", "default": "/proc"}}, supports_check_mode=True
     )
-    run_module(module, measure)
+    run_module(module, run_host_load_info)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_merge import (
     HOST_LOAD_ARGUMENTS,
     SNAPSHOT_ARGUMENTS,
-    merge_host_loads,
+    run_host_load_merge,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
 
@@ -159,7 +159,7 @@ def main() -> None:
         required_one_of=[("snapshot", "snapshot_path")],
         supports_check_mode=True,
     )
-    run_module(module, merge_host_loads)
+    run_module(module, run_host_load_merge)
 
 
 if __name__ == "__main__":

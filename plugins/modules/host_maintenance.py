@@ -243,7 +243,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_maintenance import (
-    maintain,
+    run_host_maintenance,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PLATFORM_ARGUMENTS,
@@ -267,7 +267,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     hide_secrets(module, os.environ)
-    run_module(module, maintain)
+    run_module(module, run_host_maintenance)
 
 
 if __name__ == "__main__":

@@ -259,7 +259,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.prometheus_load import (
     PROMETHEUS_ARGUMENTS,
-    merge_prometheus,
+    run_prometheus_load,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
 
@@ -271,7 +271,7 @@ def main() -> None:
         required_one_of=[("snapshot", "snapshot_path")],
         supports_check_mode=True,
     )
-    run_module(module, merge_prometheus)
+    run_module(module, run_prometheus_load)
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.service import (
     INFO_ARGUMENTS,
-    inform,
+    run_service_info,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
@@ -154,7 +154,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_se
 def main() -> None:
     module = AnsibleModule(argument_spec={**STATE_ARGUMENTS, **INFO_ARGUMENTS}, supports_check_mode=True)
     hide_secrets(module, os.environ)
-    run_module(module, inform)
+    run_module(module, run_service_info)
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.service import (
     REQUEST_ARGUMENTS,
     REQUIRED_IF,
-    tell,
+    run_service_request,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
@@ -180,7 +180,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     hide_secrets(module, os.environ)
-    run_module(module, tell)
+    run_module(module, run_service_request)
 
 
 if __name__ == "__main__":

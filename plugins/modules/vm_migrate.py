@@ -418,7 +418,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_migrate import act
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_migrate import run_vm_migrate
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PLATFORM_ARGUMENTS,
 )
@@ -466,7 +466,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     hide_secrets(module, os.environ)
-    run_module(module, act)
+    run_module(module, run_vm_migrate)
 
 
 if __name__ == "__main__":

@@ -701,7 +701,7 @@ placement:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_placement import think
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_placement import run_vm_placement
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.placement import (
     PLACEMENT_ARGUMENTS,
 )
@@ -725,7 +725,7 @@ def main() -> None:
         required_one_of=[SNAPSHOTS],
         supports_check_mode=True,
     )
-    run_module(module, think)
+    run_module(module, run_vm_placement)
 
 
 if __name__ == "__main__":

@@ -17,14 +17,14 @@ from types import FrameType
 from typing import Any
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.json_files import read_json
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Requester
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import save_pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
-    Patience,
-    obtain,
+    WaitOptions,
+    wait_for_lease,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
@@ -40,11 +40,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.urls 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import parsed_json
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import suppose
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import apply_overrides
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import take
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import accept
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
@@ -311,7 +311,7 @@ class Bearers:
         json.dumps(made.to_json()).encode()
 
     def _supposes(self, dice: random.Random) -> None:
-        suppose(self._snapshot, Overrides.from_json(spoilt(self.overrides, dice)))
+        apply_overrides(self._snapshot, Overrides.from_json(spoilt(self.overrides, dice)))
 
     def _places(self, dice: random.Random) -> None:
         answer = place([self._snapshot], PlacementRequest.from_json(spoilt(self.request, dice)))
@@ -340,16 +340,16 @@ class Bearers:
             value = parsed_json(spoilt_text(json.dumps(asked), dice), "request")
         else:
             value = spoilt(asked, dice)
-        read = asked_of(value, needs_id=True, most_guests=1000)
+        read = parse_request(value, needs_id=True, most_guests=1000)
         terms = Terms(origin="http", wait=read.wait, message=json.dumps(asked))
-        take(self._database, read, terms)
+        accept(self._database, read, terms)
 
     def _leases(self, dice: random.Random) -> None:
         pool = Pool.from_json(spoilt(self.pool, dice) if dice.random() < 0.5 else self.pool)
         request = Request.from_json(spoilt(self.lease, dice))
-        change(self._database, lambda books: put(books, pool, below_leased=True))
+        write_transaction(self._database, lambda books: save_pool(books, pool, below_leased=True))
         name = dice.choice("abcdefgh")
-        obtain(self._database, name, request, Asker(waiter=this_process()), Patience())
+        wait_for_lease(self._database, name, request, Requester(waiter=this_process()), WaitOptions())
 
     def _urls(self, dice: random.Random) -> None:
         whole = "postgresql+psycopg://me:hidden-pass@db.example.com:5432/d?a=b"

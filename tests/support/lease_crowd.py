@@ -24,14 +24,14 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker, release
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Requester, release
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Network, Pool
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import save_pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
-    Patience,
-    obtain,
+    WaitOptions,
+    wait_for_lease,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import (
     Database,
@@ -78,7 +78,7 @@ class Crowd:
 
 def describe(database: Database, crowd: Crowd) -> None:
     for number in range(crowd.pools):
-        change(database, lambda books: put(books, crowd.pool(number), below_leased=False))  # noqa: B023
+        write_transaction(database, lambda books: save_pool(books, crowd.pool(number), below_leased=False))  # noqa: B023
 
 
 class _Start:
@@ -195,10 +195,10 @@ def _request(dice: random.Random) -> Request:
 def _live(url: str, crowd: Crowd, folder: Path, start: _Start, dice: random.Random) -> None:
     pid = os.getpid()
     holder = process(pid)
-    asker = Asker(waiter=this_process(), holder=holder)
+    asker = Requester(waiter=this_process(), holder=holder)
     retry = Retry(attempts=100)
     with open_database(url, retry) as database, _diary(folder / f"{pid}.jsonl") as write:
-        obtain(database, f"{pid}-rehearsal", _request(dice), asker, Patience(wait=1), dry=True)
+        wait_for_lease(database, f"{pid}-rehearsal", _request(dice), asker, WaitOptions(wait=1), dry=True)
         end = start.get_ready()
         for turn in range(10**6):
             if time.monotonic() >= end:
@@ -206,7 +206,7 @@ def _live(url: str, crowd: Crowd, folder: Path, start: _Start, dice: random.Rand
             name = f"{pid}-{turn}"
             request = _request(dice)
             write({"name": name, "what": "asks", "at": time.monotonic()})
-            lease = obtain(database, name, request, asker, Patience(wait=600, poll=0.5)).after
+            lease = wait_for_lease(database, name, request, asker, WaitOptions(wait=600, poll=0.5)).after
             pools = [
                 {"name": pool.name, "networks": [[pool.place, network.port] for network in pool.networks]}
                 for pool in lease.pools
@@ -225,7 +225,7 @@ def _live(url: str, crowd: Crowd, folder: Path, start: _Start, dice: random.Rand
             )
             time.sleep(dice.random() * 2 * crowd.hold)
             write({"name": name, "what": "gives", "at": time.monotonic()})
-            change(database, lambda books: release(books, name, None))  # noqa: B023
+            write_transaction(database, lambda books: release(books, name, None))  # noqa: B023
             write({"name": name, "what": "gave", "at": time.monotonic()})
 
 

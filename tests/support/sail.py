@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.execution import stop_signal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import keeping
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import run_state
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.codec import decode, encode
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
@@ -110,13 +110,13 @@ def main() -> int:
     try:
         with (
             closing(connect(Connection(**document["connection"]))) as platform,
-            keeping(_memory(folder), cluster_of(platform), {}, check_mode=False) as kept,
+            run_state(_memory(folder), cluster_of(platform), {}, check_mode=False) as kept,
         ):
             result = carry_out(
                 voyage,
                 platform,
                 cluster_of(platform),
-                conduct=Conduct(on_stop=options.on_stop, on_failure=options.on_failure),
+                conduct=FailurePolicy(on_stop=options.on_stop, on_failure=options.on_failure),
                 journal=folder / "journal",
                 observe=observe,
                 ended=kept.record,

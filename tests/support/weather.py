@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct, Work
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy, MigrationJob
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.preflight import MENDING
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.preflight import RULE_RESTORING
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
@@ -199,8 +199,8 @@ class Voyage:
             rules=[replace(rule, hosts=tuple(ids[host] for host in rule.hosts)) for rule in self.rules],
         )
 
-    def work(self, cluster: ClusterRef) -> Work:
-        return Work(
+    def work(self, cluster: ClusterRef) -> MigrationJob:
+        return MigrationJob(
             cluster=cluster,
             migrations=self.migrations,
             rules=self.rules,
@@ -222,7 +222,7 @@ def carry_out(
     platform: Platform,
     cluster: ClusterRef,
     *,
-    conduct: Conduct = Conduct(),  # noqa: B008
+    conduct: FailurePolicy = FailurePolicy(),  # noqa: B008
     journal: Path | None = None,
     observe: Callable[[Progress], None] = no_one,
     ended: Callable[[MigrationOutcome], None] = unheard,
@@ -232,7 +232,7 @@ def carry_out(
     return Executor(
         work,
         platform,
-        slots=Slots(cluster=4, per_host=2, per_datastore=2),
+        slots=ConcurrencyLimits(cluster=4, per_host=2, per_datastore=2),
         conduct=conduct,
         journal=Journal(None if journal is None else str(journal), work.digest()),
         stop=stop or StopSignal(),
@@ -307,7 +307,7 @@ def violations(
         if times > wanted[guest] and guest not in companions
     ]
     for host in voyage.snapshot.hosts:
-        mended = any(step.kind in MENDING and step.target == host.id for step in voyage.migrations)
+        mended = any(step.kind in RULE_RESTORING and step.target == host.id for step in voyage.migrations)
         percent = voyage.limits.memory_for_rules if mended else voyage.limits.memory
         ceiling = (host.capacity.get("memory") or 0) * percent / 100
         peak = after["peak"].get(host.id, {}).get("memory", 0)

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._model.errors import InputError
-from .._platforms.maintenance import MaintainedPlatform
+from .._platforms.maintenance import PlatformWithMaintenance
 from .._platforms.rehearsal import RehearsalPlatform
 from .options.environment import missing
 from .options.storage_map import target_storage
 
 
-def open_platform(params: Mapping[str, Any], *, window: int = 0, history: int = 0) -> MaintainedPlatform:
+def open_platform(params: Mapping[str, Any], *, window: int = 0, history: int = 0) -> PlatformWithMaintenance:
     """The platform that the options name; loads are averaged over `window` seconds, 0 for the present value,
     and the platform's own record of migrations is read `history` seconds back where it costs a call.
 
@@ -37,7 +37,7 @@ def open_platform(params: Mapping[str, Any], *, window: int = 0, history: int = 
     return RehearsalPlatform(params["rehearsal_path"], params["cluster"])
 
 
-def _need(params: Mapping[str, Any], *options: str) -> None:
+def _require(params: Mapping[str, Any], *options: str) -> None:
     for option in options:
         if not params[option]:
             raise missing(params["platform"], option)
@@ -50,10 +50,10 @@ def _verifies(params: Mapping[str, Any]) -> bool:
     return verify
 
 
-def _vsphere(params: Mapping[str, Any], window: int, history: int) -> MaintainedPlatform:
+def _vsphere(params: Mapping[str, Any], window: int, history: int) -> PlatformWithMaintenance:
     from .._platforms.vsphere.platform import VSphereConnection, VSpherePlatform
 
-    _need(params, "hostname", "username", "password")
+    _require(params, "hostname", "username", "password")
     return VSpherePlatform(
         VSphereConnection(
             hostname=params["hostname"],
@@ -73,17 +73,17 @@ def _vsphere(params: Mapping[str, Any], window: int, history: int) -> Maintained
     )
 
 
-def _proxmox(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
+def _proxmox(params: Mapping[str, Any], window: int) -> PlatformWithMaintenance:
     from .._platforms.proxmox.api.connection import ProxmoxConnection
     from .._platforms.proxmox.platform import ProxmoxPlatform
 
-    _need(params, "api_host", "api_user")
+    _require(params, "api_host", "api_user")
     if params["api_token_id"] or params["api_token_secret"]:
-        _need(params, "api_token_id", "api_token_secret")
+        _require(params, "api_token_id", "api_token_secret")
         if params["api_password"]:
             raise InputError("api_password", "a password", "wanted, since api_token_id is given")
     else:
-        _need(params, "api_password")
+        _require(params, "api_password")
     return ProxmoxPlatform(
         ProxmoxConnection(
             api_hosts=tuple(params["api_host"]),
@@ -105,13 +105,13 @@ def _proxmox(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
     )
 
 
-def _vmmanager(params: Mapping[str, Any], window: int) -> MaintainedPlatform:
+def _vmmanager(params: Mapping[str, Any], window: int) -> PlatformWithMaintenance:
     from .._platforms.vmmanager.api.connection import Metric, VMManagerConnection
     from .._platforms.vmmanager.platform import VMManagerPlatform
 
-    _need(params, "vmmanager_host")
+    _require(params, "vmmanager_host")
     if not params["vmmanager_token"]:
-        _need(params, "vmmanager_username", "vmmanager_password")
+        _require(params, "vmmanager_username", "vmmanager_password")
     elif params["vmmanager_password"]:
         raise InputError("vmmanager_password", "a password", "wanted, since vmmanager_token is given")
     host, port = _endpoint(params["vmmanager_host"], params["vmmanager_port"])

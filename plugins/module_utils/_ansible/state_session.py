@@ -29,7 +29,7 @@ from .options.environment import STATE_VARIABLE
 # database.
 if TYPE_CHECKING:
     from .._state.database import Database
-    from .._state.history import Shift
+    from .._state.history import GuestMove
     from .._state.locks import Lock
 
 STATE_ARGUMENTS: dict[str, Any] = {"state_url": {"type": "str", "no_log": True}}
@@ -41,7 +41,7 @@ LOCK_ARGUMENTS: dict[str, Any] = {
 }
 
 
-class Kept:
+class RunState:
     """What a run that acts has of the state database; nothing of it may fail what is under way. `others` is
     the database where what other runs do counts, and `asked_at` when this one asked for the lock, by its
     clock.
@@ -74,7 +74,7 @@ class Kept:
         """What could not be kept, and why."""
         return tuple(dict.fromkeys(self._notices))
 
-    def shifted(self, remembered_at: float | None) -> Mapping[str, Shift]:
+    def shifted(self, remembered_at: float | None) -> Mapping[str, GuestMove]:
         """The guests, by id, that other runs have moved since a snapshot was taken; where it does not say
         when, since this run asked for the lock. None at all where runs do not wait for each other.
 
@@ -83,7 +83,7 @@ class Kept:
         if self._others is None:
             return {}
         since = self._asked_at if remembered_at is None else remembered_at
-        return self._history.shifted(self._others, self._cluster, since)
+        return self._history.moves_since(self._others, self._cluster, since)
 
     def guard(self, stop: StopSignal) -> StopSignal:
         """The same signal, which also tells to stop when the lock is lost; asking it renews the lock."""
@@ -126,21 +126,21 @@ class _Guard(StopSignal):
 
     def why(self, now: float) -> str | None:
         try:
-            self._lock.keep()
+            self._lock.renew_if_due()
         except LockLost as error:
             self._wrapped.request(str(error))
         return self._wrapped.why(now)
 
 
 @contextmanager
-def keeping(
+def run_state(
     params: Mapping[str, Any],
     cluster: ClusterRef,
     environment: Mapping[str, str],
     *,
     check_mode: bool,
     seconds: float | None = None,
-) -> Iterator[Kept]:
+) -> Iterator[RunState]:
     """The state database of a run that acts on a cluster, whose lock is held meanwhile if `lock` is set, and
     runs out so many seconds (LOCK_SECONDS if None) after it was last renewed. In check mode nothing is kept,
     and who holds the lock is only a notice.
@@ -177,14 +177,14 @@ def keeping(
                     wait=params["lock_wait"],
                 )
             )
-        kept = Kept(database, key, lock, notices, others, asked_at)
+        kept = RunState(database, key, lock, notices, others, asked_at)
         try:
             yield kept
         finally:
             kept.finish()
 
 
-def remembering(
+def with_history(
     read: Callable[[], Snapshot], params: Mapping[str, Any], environment: Mapping[str, str]
 ) -> tuple[Snapshot, Sequence[str]]:
     """What `read` gives with what earlier runs did, and what could not be found out.
@@ -198,7 +198,7 @@ def remembering(
         moment = None if notices else time.time()
         return replace(read(), remembered_at=moment), notices
     from .._state.database import now
-    from .._state.history import recall, refusals, with_past
+    from .._state.history import recall, refusals, with_history
 
     with database:
         # Before the reading: what is recorded from now on may have happened after it.
@@ -206,7 +206,7 @@ def remembering(
         snapshot = replace(read(), remembered_at=moment)
         keys = cluster_keys(params, snapshot.cluster)
         past, refused = recall(database, *keys), refusals(database, *keys)
-        return with_past(snapshot, past, refused, moment), notices
+        return with_history(snapshot, past, refused, moment), notices
 
 
 def cluster_key(params: Mapping[str, Any], cluster: ClusterRef) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .free_capacity import NetworkBook, Room
+from .free_capacity import NetworkBook, FreeCapacity
 from .pool import Network, Pool
 from .request import Request
 
@@ -19,14 +19,14 @@ Obstacle = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Allotment:
+class Allocation:
     """A pool that a request gets, and the networks that it gets there."""
 
     pool: Pool
     networks: tuple[Network, ...]
 
 
-def refusal(request: Request, pool: Pool) -> Obstacle | None:
+def admission_error(request: Request, pool: Pool) -> Obstacle | None:
     """What keeps a request out of a pool whatever is free there; None when nothing does."""
     if request.required_pools:
         if pool.name not in request.required_pools:
@@ -45,9 +45,9 @@ def _tolerated(taint: str, request: Request) -> bool:
     return any(word in request.tolerations for word in (taint, taint.partition("=")[0], "*"))
 
 
-def never(request: Request, pool: Pool) -> Obstacle | None:
+def static_shortfall(request: Request, pool: Pool) -> Obstacle | None:
     """What of a pool the request wants more of than there is when nobody has any; None when it could fit."""
-    short = Room(pool).short_of(request)
+    short = FreeCapacity(pool).shortages(request)
     if short:
         return short[0]
     if fitting_networks(request, pool) < request.networks:
@@ -60,14 +60,14 @@ def fitting_networks(request: Request, pool: Pool) -> int:
     return sum(network.type in request.network_types for network in pool.networks)
 
 
-def obstacle(request: Request, who: str, room: Room, book: NetworkBook) -> Obstacle | None:
+def current_shortfall(request: Request, who: str, room: FreeCapacity, book: NetworkBook) -> Obstacle | None:
     """The first thing that keeps a request out of a pool now; None when it has room."""
-    barred = refusal(request, room.pool)
+    barred = admission_error(request, room.pool)
     if barred is not None:
         return barred
     if room.pool.cordoned:
         return "cordoned"
-    short = room.short_of(request)
+    short = room.shortages(request)
     if short:
         return short[0]
     if request.networks and len(book.choose(room.pool, request, who)) < request.networks:
@@ -76,28 +76,28 @@ def obstacle(request: Request, who: str, room: Room, book: NetworkBook) -> Obsta
 
 
 def allocate(
-    request: Request, who: str, rooms: Iterable[Room], book: NetworkBook
-) -> tuple[Allotment, ...] | None:
+    request: Request, who: str, rooms: Iterable[FreeCapacity], book: NetworkBook
+) -> tuple[Allocation, ...] | None:
     """The pools and networks that a request gets now; None when there is no room. Takes nothing yet.
 
     `who` is what networks are shared by.
     """
     if request.pools == 0:
         return ()
-    fitting = [room for room in rooms if obstacle(request, who, room, book) is None]
+    fitting = [room for room in rooms if current_shortfall(request, who, room, book) is None]
     fitting.sort(key=lambda room: (-room.score, room.pool.name))
     chosen = choose([room.pool for room in fitting], request)
     if chosen is None:
         return None
     if not request.networks:
-        return tuple(Allotment(pool, ()) for pool in chosen)
+        return tuple(Allocation(pool, ()) for pool in chosen)
     trial = book.copy() if len(chosen) > 1 else book
     result = []
     for pool in chosen:
         networks = trial.choose(pool, request, who)
         if len(chosen) > 1:
             trial.take(pool, networks, who)
-        result.append(Allotment(pool, networks))
+        result.append(Allocation(pool, networks))
     return tuple(result)
 
 

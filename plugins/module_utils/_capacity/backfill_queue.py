@@ -15,16 +15,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from .allocate import Allotment, allocate, never, refusal
-from .free_capacity import RESOURCES, NetworkBook, Room
+from .allocate import Allocation, allocate, static_shortfall, admission_error
+from .free_capacity import RESOURCES, NetworkBook, FreeCapacity
 from .request import Request
 
 AGEING_SECONDS = 600.0
-PATIENCE_SECONDS = 300.0
+RESERVATION_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class QueuedRequest:
     """A request in the queue. `number` grows with every request; moments in seconds since 1970."""
 
     lease: str
@@ -38,11 +38,11 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Grants:
     """What each of those who are served gets, and who goes on waiting, in order."""
 
-    allotments: Mapping[str, tuple[Allotment, ...]]
-    waiting: tuple[Waiting, ...]
+    allotments: Mapping[str, tuple[Allocation, ...]]
+    waiting: tuple[QueuedRequest, ...]
 
 
 def shared_by(lease: str, request: Request) -> str:
@@ -52,18 +52,18 @@ def shared_by(lease: str, request: Request) -> str:
     return f"group {request.group}"
 
 
-def in_order(queue: Sequence[Waiting], now: float) -> list[Waiting]:
-    def rank(waiting: Waiting) -> tuple[float, int]:
+def in_order(queue: Sequence[QueuedRequest], now: float) -> list[QueuedRequest]:
+    def rank(waiting: QueuedRequest) -> tuple[float, int]:
         older = max(0.0, now - waiting.requested_at) // AGEING_SECONDS
         return -(waiting.request.priority + older), waiting.number
 
     return sorted(queue, key=rank)
 
 
-def serve(queue: Sequence[Waiting], rooms: Sequence[Room], book: NetworkBook, now: float) -> Served:
+def backfill(queue: Sequence[QueuedRequest], rooms: Sequence[FreeCapacity], book: NetworkBook, now: float) -> Grants:
     """Look at the queue once. What is given is taken of `rooms` and `book`."""
-    served: dict[str, tuple[Allotment, ...]] = {}
-    blocked: list[Waiting] = []
+    served: dict[str, tuple[Allocation, ...]] = {}
+    blocked: list[QueuedRequest] = []
     left = {room.pool.name: room for room in rooms}
     # What is left when everything is set aside that is kept for somebody: the same until somebody waits.
     spare, spare_book = left, book
@@ -83,12 +83,12 @@ def serve(queue: Sequence[Waiting], rooms: Sequence[Room], book: NetworkBook, no
             continue
         if spare is left:
             spare, spare_book = {name: _copy(room) for name, room in left.items()}, book.copy()
-        _keep(waiting, spare, spare_book, now)
+        _reserve(waiting, spare, spare_book, now)
         blocked.append(waiting)
-    return Served(allotments=served, waiting=tuple(blocked))
+    return Grants(allotments=served, waiting=tuple(blocked))
 
 
-def _least_of_the_rest(ordered: Sequence[Waiting]) -> list[tuple[int, ...]]:
+def _least_of_the_rest(ordered: Sequence[QueuedRequest]) -> list[tuple[int, ...]]:
     """For each in the queue: the least of every resource that it or anybody behind it wants."""
     least: list[tuple[int, ...]] = []
     for waiting in reversed(ordered):
@@ -97,7 +97,7 @@ def _least_of_the_rest(ordered: Sequence[Waiting]) -> list[tuple[int, ...]]:
     return least[::-1]
 
 
-def _nothing_for(wanted: tuple[int, ...], rooms: Collection[Room]) -> bool:
+def _nothing_for(wanted: tuple[int, ...], rooms: Collection[FreeCapacity]) -> bool:
     """Whether no pool has enough of some resource: then nobody who wants as much has to be looked at."""
     most = [max((getattr(room, name) for room in rooms), default=0) for name in RESOURCES]
     return any(need > 0 and need > there for need, there in zip(wanted, most))
@@ -106,20 +106,20 @@ def _nothing_for(wanted: tuple[int, ...], rooms: Collection[Room]) -> bool:
 def _take(
     request: Request,
     who: str,
-    allotments: Sequence[Allotment],
-    rooms: Mapping[str, Room],
+    allotments: Sequence[Allocation],
+    rooms: Mapping[str, FreeCapacity],
     book: NetworkBook,
 ) -> None:
     for allotment in allotments:
-        rooms[allotment.pool.name].take(request)
+        rooms[allotment.pool.name].subtract(request)
         book.take(allotment.pool, allotment.networks, who)
 
 
-def _keep(waiting: Waiting, rooms: Mapping[str, Room], book: NetworkBook, now: float) -> None:
+def _reserve(waiting: QueuedRequest, rooms: Mapping[str, FreeCapacity], book: NetworkBook, now: float) -> None:
     """Set aside what a request waits for, even where that is more than there is now."""
     request, who = waiting.request, waiting.shared_by
 
-    def distance(room: Room) -> tuple[float, str]:
+    def distance(room: FreeCapacity) -> tuple[float, str]:
         missing = room.shortage(request)
         if request.networks:
             missing += 1 - len(book.choose(room.pool, request, who)) / request.networks
@@ -128,19 +128,19 @@ def _keep(waiting: Waiting, rooms: Mapping[str, Room], book: NetworkBook, now: f
     wanted = [
         room
         for room in rooms.values()
-        if refusal(request, room.pool) is None
+        if admission_error(request, room.pool) is None
         and not room.pool.cordoned
-        and never(request, room.pool) is None
+        and static_shortfall(request, room.pool) is None
     ]
-    if now - waiting.requested_at < PATIENCE_SECONDS:
+    if now - waiting.requested_at < RESERVATION_SECONDS:
         wanted = sorted(wanted, key=distance)[: request.pools]
     for room in wanted:
-        room.take(request)
+        room.subtract(request)
         if request.networks:
             book.take(room.pool, book.choose(room.pool, request, who), who)
 
 
-def _copy(room: Room) -> Room:
-    copy = Room(room.pool)
+def _copy(room: FreeCapacity) -> FreeCapacity:
+    copy = FreeCapacity(room.pool)
     copy.vcpus, copy.memory, copy.storage = room.vcpus, room.memory, room.storage
     return copy

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from .allocate import Obstacle, allocate, choose, fitting_networks, never, obstacle, refusal, server_of
-from .backfill_queue import Waiting
+from .allocate import Obstacle, allocate, choose, fitting_networks, static_shortfall, current_shortfall, admission_error, server_of
+from .backfill_queue import QueuedRequest
 from .errors import Impossible, UnknownPool
-from .free_capacity import NetworkBook, Room
+from .free_capacity import NetworkBook, FreeCapacity
 from .pool import Pool
 from .request import Request
 
@@ -36,15 +36,15 @@ def check_possible(request: Request, pools: Sequence[Pool]) -> None:
     if not pools:
         raise Impossible("there is no pool yet", where="lease", hint="Describe one with capacity_pool")
     _check_names(request, pools)
-    admitted = [pool for pool in pools if refusal(request, pool) is None]
+    admitted = [pool for pool in pools if admission_error(request, pool) is None]
     if not admitted:
-        counts = Counter(why for pool in pools if (why := refusal(request, pool)) is not None)
+        counts = Counter(why for pool in pools if (why := admission_error(request, pool)) is not None)
         raise Impossible(
             f"no pool admits it: {_counted(counts, len(pools))}", where="lease", hint=_admission(pools)
         )
-    large = [pool for pool in admitted if never(request, pool) is None]
+    large = [pool for pool in admitted if static_shortfall(request, pool) is None]
     if not large:
-        counts = Counter(why for pool in admitted if (why := never(request, pool)) is not None)
+        counts = Counter(why for pool in admitted if (why := static_shortfall(request, pool)) is not None)
         raise Impossible(
             f"no pool is large enough for {wanted(request)}: {_counted(counts, len(admitted))}",
             where="lease",
@@ -72,13 +72,13 @@ def wanted(request: Request) -> str:
     return ", ".join(parts)
 
 
-def why_waiting(waiting: Waiting, before: Sequence[Waiting], rooms: Sequence[Room], book: NetworkBook) -> str:
+def why_waiting(waiting: QueuedRequest, before: Sequence[QueuedRequest], rooms: Sequence[FreeCapacity], book: NetworkBook) -> str:
     """Why somebody in the queue has nothing yet, given what is free and who is before it."""
     request, who = waiting.request, waiting.shared_by
     if allocate(request, who, rooms, book) is not None:
         return f"what is free is kept for {_requests(len(before))} before it"
-    concerned = [room for room in rooms if refusal(request, room.pool) is None]
-    counts = Counter(why for room in concerned if (why := obstacle(request, who, room, book)) is not None)
+    concerned = [room for room in rooms if admission_error(request, room.pool) is None]
+    counts = Counter(why for room in concerned if (why := current_shortfall(request, who, room, book)) is not None)
     free = len(concerned) - sum(counts.values())
     text = f"{free} of {len(concerned)} pools {'has' if free == 1 else 'have'} room for {wanted(request)}"
     if counts:
@@ -126,14 +126,14 @@ def _spread(request: Request) -> str:
 
 def _most(request: Request, pools: Iterable[Pool]) -> str:
     """What the pools nearest to the request could give at most."""
-    nearest = sorted(pools, key=lambda pool: (Room(pool).shortage(request), pool.name))[:_MOST_POOLS]
+    nearest = sorted(pools, key=lambda pool: (FreeCapacity(pool).shortage(request), pool.name))[:_MOST_POOLS]
     return "; ".join(
-        f"pool {pool.name} {_amounts(request, Room(pool), fitting_networks(request, pool))}"
+        f"pool {pool.name} {_amounts(request, FreeCapacity(pool), fitting_networks(request, pool))}"
         for pool in nearest
     )
 
 
-def _free(request: Request, rooms: Iterable[Room], book: NetworkBook, who: str) -> str:
+def _free(request: Request, rooms: Iterable[FreeCapacity], book: NetworkBook, who: str) -> str:
     nearest = sorted(rooms, key=lambda room: (room.pool.cordoned, room.shortage(request), room.pool.name))[
         :_MOST_POOLS
     ]
@@ -144,7 +144,7 @@ def _free(request: Request, rooms: Iterable[Room], book: NetworkBook, who: str) 
     )
 
 
-def _amounts(request: Request, room: Room, networks: int) -> str:
+def _amounts(request: Request, room: FreeCapacity, networks: int) -> str:
     parts = [
         f"{max(0, room.vcpus)} vCPUs",
         f"{size(max(0, room.memory))} memory",

@@ -27,7 +27,7 @@ class NetworkUse:
     shared_by: str
 
 
-class Room:
+class FreeCapacity:
     """What can still be taken of one pool. Below 0 where more was leased than there is now."""
 
     __slots__ = ("memory", "pool", "storage", "vcpus")
@@ -39,7 +39,7 @@ class Room:
         self.memory = pool.memory - memory
         self.storage = pool.storage - storage
 
-    def take(self, request: Request) -> None:
+    def subtract(self, request: Request) -> None:
         self.vcpus -= request.vcpus
         self.memory -= request.memory
         self.storage -= request.storage
@@ -52,7 +52,7 @@ class Room:
         memory = self.memory / pool.memory if pool.memory else 0.0
         return vcpus + memory
 
-    def short_of(self, request: Request) -> tuple[Resource, ...]:
+    def shortages(self, request: Request) -> tuple[Resource, ...]:
         """The resources that the request wants more of than is left."""
         return tuple(
             name

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from .._model.errors import InputError
 from .._model.reservation import Reservation, cluster_names
 from .errors import HoldsChanged
-from .lease import Held, Lease
-from .store.repository import Books
+from .lease import HeldPlacement, Lease
+from .store.repository import Repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Placement:
     none; None when that does not matter. `placement_of` makes one.
     """
 
-    held: tuple[Held, ...]
+    held: tuple[HeldPlacement, ...]
     seen: Mapping[str, int] | None = None
 
 
@@ -40,13 +40,13 @@ def placement_of(
             raise InputError("placements", reservation.guest, f"named once in cluster {cluster}")
         guests[reservation.guest] = reservation
     held = tuple(
-        Held(cluster=cluster, reservations=tuple(guests[guest] for guest in sorted(guests)))
+        HeldPlacement(cluster=cluster, reservations=tuple(guests[guest] for guest in sorted(guests)))
         for cluster, guests in sorted(clusters.items())
     )
     return Placement(held=held, seen=seen)
 
 
-def hold(books: Books, lease: Lease, placement: Placement) -> Lease:
+def hold(books: Repository, lease: Lease, placement: Placement) -> Lease:
     """Let a lease hold this, and nothing that it held before.
 
     Raises HoldsChanged when others were faster, and InputError for more than the lease has of its pools.

@@ -21,7 +21,7 @@ Phase = Literal["Pending", "Fulfilled", "Failed", "Released"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldPlacement:
     """Room that a lease holds for guests to come, on the hosts of one cluster."""
 
     cluster: str
@@ -44,7 +44,7 @@ class Lease:
     reason: str
     request: Request
     pools: tuple[Pool, ...] = ()
-    held: tuple[Held, ...] = ()
+    held: tuple[HeldPlacement, ...] = ()
     requested_at: float
     granted_at: float | None = None
     until: float | None = None
@@ -97,7 +97,7 @@ class Lease:
         }
 
 
-def placements(held: Sequence[Held]) -> list[dict[str, Any]]:
+def placements(held: Sequence[HeldPlacement]) -> list[dict[str, Any]]:
     """One entry a guest."""
     return [
         {"cluster": one.cluster, **encode(reservation)} for one in held for reservation in one.reservations

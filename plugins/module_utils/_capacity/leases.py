@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 
 from .._model.errors import InputError
 from .._state.owner import Owner, is_gone
-from .backfill_queue import Waiting, serve
+from .backfill_queue import QueuedRequest, backfill
 from .errors import LeaseDiffers, LeaseNotHeld, NotFulfilled
-from .expire_and_grant import end_over, serve_all, serve_queue, settle, standing
+from .expire_and_grant import end_expired, grant_all, grant_queue, expire_and_grant, queue_position
 from .explain import check_possible, wanted
 from .holds import Placement, hold
 from .lease import Lease, moment
 from .request import Request
-from .store.repository import Books
+from .store.repository import Repository
 
-HEART_SECONDS = 120.0
+HEARTBEAT_SECONDS = 120.0
 """After so long without a sign of life a place in the queue lapses."""
 UNFULFILLED = "not fulfilled"
 
@@ -31,18 +31,18 @@ _SIZES = frozenset({"vcpus", "memory", "storage"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class Requester:
     """Who asks: the process that waits, and the process, if any, whose end is to end the lease."""
 
     waiter: Owner
     holder: Owner | None = None
 
 
-def ask(
-    books: Books,
+def request_lease(
+    books: Repository,
     name: str,
     request: Request,
-    asker: Asker,
+    asker: Requester,
     *,
     placement: Placement | None = None,
     resize: bool = False,
@@ -51,75 +51,75 @@ def ask(
 
     Raises Impossible, UnknownPool, LeaseDiffers, HoldsChanged, and NotFulfilled when it can't grow.
     """
-    end_over(books)
+    end_expired(books)
     lease = books.live(name)
     if lease is not None and lease.holder is not None and is_gone(lease.holder):
         books.end(lease, "Released", f"its owner is gone: {lease.holder} has ended")
         lease = None
     if lease is not None:
-        return beat(books, _agree(books, lease, request, asker, resize=resize), asker, placement)
+        return heartbeat(books, _agree(books, lease, request, asker, resize=resize), asker, placement)
     check_possible(request, books.pools())
-    until = books.now + HEART_SECONDS
+    until = books.now + HEARTBEAT_SECONDS
     lease = books.add(name, request, place_until=until, waiter=asker.waiter, holder=asker.holder)
-    serve_all(books)
-    return _come_for(books, books.lease(lease.id), asker, placement)
+    grant_all(books)
+    return _claim(books, books.lease(lease.id), asker, placement)
 
 
-def beat(books: Books, lease: Lease, asker: Asker, placement: Placement | None = None) -> Lease:
+def heartbeat(books: Repository, lease: Lease, asker: Requester, placement: Placement | None = None) -> Lease:
     """A sign of life of somebody who waits; comes for the lease when it is fulfilled."""
     if lease.phase == "Pending":
-        until = books.now + HEART_SECONDS
+        until = books.now + HEARTBEAT_SECONDS
         holder = asker.holder or lease.holder
-        books.keep(replace(lease, place_until=until, waiter=asker.waiter, holder=holder))
-        settle(books)
+        books.update(replace(lease, place_until=until, waiter=asker.waiter, holder=holder))
+        expire_and_grant(books)
         lease = books.lease(lease.id)
-    return _come_for(books, lease, asker, placement)
+    return _claim(books, lease, asker, placement)
 
 
-def stop_waiting(books: Books, lease: Lease, waited: float, keep: float) -> Lease:
+def stop_waiting(books: Repository, lease: Lease, waited: float, keep: float) -> Lease:
     """Give up the place in the queue, or keep it for so many seconds for whoever asks again."""
     if lease.phase != "Pending":
         return lease
-    position, why = standing(books)[lease.id]
+    position, why = queue_position(books)[lease.id]
     if keep <= 0:
         said = f"{UNFULFILLED} within {waited:g} s, at position {position} of the queue: {why}"
         return books.end(lease, "Failed", said)
     reason = f"at position {position} of the queue: {why}"
     kept = replace(lease, place_until=books.now + keep, waiter=None, reason=reason)
-    books.keep(kept)
+    books.update(kept)
     return kept
 
 
-def renew(books: Books, name: str, owner: str | None, lifetime: float | None) -> tuple[Lease, Lease]:
+def renew(books: Repository, name: str, owner: str | None, lifetime: float | None) -> tuple[Lease, Lease]:
     """Let a lease last for its lifetime, or another from then on, from now on. Gives it before and after.
 
     Raises LeaseNotHeld and LeaseDiffers.
     """
-    end_over(books)
+    end_expired(books)
     lease = books.live(name)
     if lease is None or lease.phase != "Fulfilled":
         raise LeaseNotHeld(
             _fate(books.last(name)), where=f"lease {name}", hint="Ask for it again with state: present"
         )
-    _refuse_stranger(lease, owner)
+    _require_owner(lease, owner)
     request = lease.request if lifetime is None else replace(lease.request, lifetime=lifetime)
     renewed = replace(lease, request=request, until=books.now + request.lifetime)
-    books.keep(renewed)
+    books.update(renewed)
     return lease, renewed
 
 
-def release(books: Books, name: str, owner: str | None) -> tuple[Lease | None, Lease | None]:
+def release(books: Repository, name: str, owner: str | None) -> tuple[Lease | None, Lease | None]:
     """Give a lease back, or withdraw from the queue. Gives it before, None when there was none that went on,
     and after. Raises LeaseDiffers when it is somebody else's.
     """
-    end_over(books)
+    end_expired(books)
     lease = books.live(name)
     if lease is None:
         return None, books.last(name)
-    _refuse_stranger(lease, owner)
+    _require_owner(lease, owner)
     said = "given back" if lease.phase == "Fulfilled" else "withdrawn from the queue"
     ended = books.end(lease, "Released", said)
-    serve_queue(books)
+    grant_queue(books)
     return lease, ended
 
 
@@ -131,7 +131,7 @@ def _fate(lease: Lease | None) -> str:
     return f"it ended at {moment(lease.ended_at)}: {lease.reason}"
 
 
-def _refuse_stranger(lease: Lease, owner: str | None) -> None:
+def _require_owner(lease: Lease, owner: str | None) -> None:
     if owner is not None and owner != lease.request.owner:
         raise LeaseDiffers(
             f"it belongs to {_whom(lease.request.owner)}, not to {owner}",
@@ -144,7 +144,7 @@ def _whom(owner: str | None) -> str:
     return "nobody in particular" if owner is None else owner
 
 
-def _agree(books: Books, lease: Lease, request: Request, asker: Asker, *, resize: bool) -> Lease:
+def _agree(books: Repository, lease: Lease, request: Request, asker: Requester, *, resize: bool) -> Lease:
     """The lease that there is, changed to the request as far as that is harmless."""
     where, hint = f"lease {lease.name}", "Use a name of your own"
     if asker.holder is not None and lease.holder is not None and asker.holder != lease.holder:
@@ -157,7 +157,7 @@ def _agree(books: Books, lease: Lease, request: Request, asker: Asker, *, resize
     if hard and not (resize and hard <= _SIZES):
         more = ", or set resize to change its size where it is" if hard <= _SIZES else ""
         raise LeaseDiffers(
-            "it is there already, for something else: " + _told(lease.request, request, sorted(hard)),
+            "it is there already, for something else: " + _differences(lease.request, request, sorted(hard)),
             where=where,
             hint=f"Release it first{more}",
         )
@@ -165,19 +165,19 @@ def _agree(books: Books, lease: Lease, request: Request, asker: Asker, *, resize
         return lease
     changed = replace(lease, request=request, until=_shifted(books, lease, request))
     if not hard:
-        books.keep(changed)
+        books.update(changed)
         return changed
     _refuse_growth(books, lease, request)
     books.resize(changed)
-    settle(books)
+    expire_and_grant(books)
     return books.lease(lease.id)
 
 
-def _told(old: Request, new: Request, names: Sequence[str]) -> str:
+def _differences(old: Request, new: Request, names: Sequence[str]) -> str:
     return ", ".join(f"{name} is {getattr(old, name)!r}, asked for {getattr(new, name)!r}" for name in names)
 
 
-def _shifted(books: Books, lease: Lease, request: Request) -> float | None:
+def _shifted(books: Repository, lease: Lease, request: Request) -> float | None:
     """When it ends, had it had the lifetime of the request from its start."""
     if lease.until is None:
         return None
@@ -187,7 +187,7 @@ def _shifted(books: Books, lease: Lease, request: Request) -> float | None:
     return until
 
 
-def _refuse_growth(books: Books, lease: Lease, request: Request) -> None:
+def _refuse_growth(books: Repository, lease: Lease, request: Request) -> None:
     """Raises what is right when a lease can't get the sizes of a request where it is."""
     check_possible(request, books.pools())
     if lease.phase == "Pending":
@@ -205,8 +205,8 @@ def _refuse_growth(books: Books, lease: Lease, request: Request) -> None:
     if not (more.vcpus or more.memory or more.storage):
         return
     # Behind everybody who waits.
-    growth = Waiting(lease=lease.id, number=2**62, request=more, requested_at=books.now)
-    served = serve([*books.queue(), growth], books.rooms(books.pools()), books.network_book(), books.now)
+    growth = QueuedRequest(lease=lease.id, number=2**62, request=more, requested_at=books.now)
+    served = backfill([*books.queue(), growth], books.free_capacities(books.pools()), books.network_book(), books.now)
     if lease.id not in served.allotments:
         raise NotFulfilled(
             f"it can't grow by {wanted(more)} in {', '.join(more.required_pools)}: there is no room, or it is"
@@ -216,7 +216,7 @@ def _refuse_growth(books: Books, lease: Lease, request: Request) -> None:
         )
 
 
-def _come_for(books: Books, lease: Lease, asker: Asker, placement: Placement | None) -> Lease:
+def _claim(books: Repository, lease: Lease, asker: Requester, placement: Placement | None) -> Lease:
     """Take a lease when it is fulfilled: its lifetime begins when somebody has it."""
     if lease.phase != "Fulfilled":
         return lease
@@ -224,5 +224,5 @@ def _come_for(books: Books, lease: Lease, asker: Asker, placement: Placement | N
     if lease.place_until is not None or holder != lease.holder:
         until = lease.until if lease.place_until is None else books.now + lease.request.lifetime
         lease = replace(lease, until=until, place_until=None, waiter=None, holder=holder)
-        books.keep(lease)
+        books.update(lease)
     return lease if placement is None else hold(books, lease, placement)

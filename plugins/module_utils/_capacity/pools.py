@@ -6,34 +6,34 @@
 from __future__ import annotations
 
 from .errors import PoolInUse
-from .expire_and_grant import fail_impossible, settle
+from .expire_and_grant import fail_impossible, expire_and_grant
 from .explain import named, size
 from .pool import Pool
-from .store.repository import Books
+from .store.repository import Repository
 
 _MOST_NAMES = 10
 
 
-def put(books: Books, pool: Pool, *, below_leased: bool) -> None:
+def save_pool(books: Repository, pool: Pool, *, below_leased: bool) -> None:
     """Write a pool as it is to be, and serve who waits for it.
 
     Raises PoolInUse when leases have more of it than it would offer, unless `below_leased`, and when they
     have networks of it that it would offer no more.
     """
-    settle(books)
+    expire_and_grant(books)
     before = next((known for known in books.pools() if known.name == pool.name), None)
     if before is not None:
         if not below_leased:
             _refuse_shrinking(books, before, pool)
         _refuse_losing_networks(books, before, pool)
-    books.put_pool(pool)
+    books.save_pool(pool)
     fail_impossible(books)
-    settle(books)
+    expire_and_grant(books)
 
 
-def remove(books: Books, pool: Pool) -> None:
+def remove_pool(books: Repository, pool: Pool) -> None:
     """Take a pool away; requests that only it could fulfil fail. Raises PoolInUse when it has leases."""
-    settle(books)
+    expire_and_grant(books)
     leases = [lease.name for lease in books.leases() if lease.is_from(pool)]
     if leases:
         raise PoolInUse(
@@ -45,8 +45,8 @@ def remove(books: Books, pool: Pool) -> None:
     fail_impossible(books)
 
 
-def _refuse_shrinking(books: Books, before: Pool, after: Pool) -> None:
-    (now,), (then,) = books.rooms([before]), books.rooms([after])
+def _refuse_shrinking(books: Repository, before: Pool, after: Pool) -> None:
+    (now,), (then,) = books.free_capacities([before]), books.free_capacities([after])
     over = []
     for what, leased, left, was in (
         ("vCPUs", str(after.vcpu_limit - then.vcpus), then.vcpus, now.vcpus),
@@ -64,7 +64,7 @@ def _refuse_shrinking(books: Books, before: Pool, after: Pool) -> None:
         )
 
 
-def _refuse_losing_networks(books: Books, before: Pool, after: Pool) -> None:
+def _refuse_losing_networks(books: Repository, before: Pool, after: Pool) -> None:
     users = books.network_users()
     here = {lease.id: lease.name for lease in books.leases() if lease.is_from(before)}
     offered = {(after.place, network.port) for network in after.networks}

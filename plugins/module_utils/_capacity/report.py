@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .expire_and_grant import standing
-from .free_capacity import RESOURCES, Room
+from .expire_and_grant import queue_position
+from .free_capacity import RESOURCES, FreeCapacity
 from .lease import Lease, moment, placements
 from .pool import Pool
-from .store.repository import Books
+from .store.repository import Repository
 
 
-def pools_report(books: Books) -> list[dict[str, Any]]:
+def pools_report(books: Repository) -> list[dict[str, Any]]:
     """Every pool with what leases have of it."""
     leases = books.leases()
     users = books.network_users()
     names = {lease.id: lease.name for lease in leases}
     report = []
-    for room in books.rooms(books.pools()):
+    for room in books.free_capacities(books.pools()):
         pool = room.pool
         networks = [
             {**facts, "leases": sorted(names[lease] for lease in users.get((pool.place, network.port), ()))}
@@ -43,7 +43,7 @@ def _networks(pool: Pool) -> list[dict[str, Any]]:
     return list(found)
 
 
-def usage(room: Room, networks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def usage(room: FreeCapacity, networks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """By resource: what there is, what can be leased, what is leased, what is available and the percentage
     that is leased, None where there is nothing.
     """
@@ -67,7 +67,7 @@ def _usage(capacity: int, limit: int, leased: int) -> dict[str, Any]:
     }
 
 
-def leases_report(books: Books, ended_within: float, over: Sequence[Lease] = ()) -> list[dict[str, Any]]:
+def leases_report(books: Repository, ended_within: float, over: Sequence[Lease] = ()) -> list[dict[str, Any]]:
     """The leases that go on, and those that ended within so many seconds, `over` among them: those whose end
     nobody has written yet.
     """
@@ -78,7 +78,7 @@ def leases_report(books: Books, ended_within: float, over: Sequence[Lease] = ())
     return [lease.to_json() for lease in sorted(leases, key=lambda lease: lease.number)]
 
 
-def holds_report(books: Books) -> tuple[list[dict[str, Any]], dict[str, int]]:
+def holds_report(books: Repository) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """The room on hosts that leases hold, each with its lease, and how often such was added by cluster."""
     placed = [
         {"lease": lease.name, **placement} for lease in books.leases() for placement in placements(lease.held)
@@ -86,7 +86,7 @@ def holds_report(books: Books) -> tuple[list[dict[str, Any]], dict[str, int]]:
     return placed, dict(books.holds.counts())
 
 
-def queue_report(books: Books) -> list[dict[str, Any]]:
+def queue_report(books: Repository) -> list[dict[str, Any]]:
     """Who waits, in order, and why."""
     by_id: dict[str, Lease] = {lease.id: lease for lease in books.leases()}
     return [
@@ -99,5 +99,5 @@ def queue_report(books: Books) -> list[dict[str, Any]]:
             "waited_seconds": round(max(0.0, books.now - by_id[identity].requested_at), 3),
             "why": why,
         }
-        for identity, (position, why) in standing(books).items()
+        for identity, (position, why) in queue_position(books).items()
     ]

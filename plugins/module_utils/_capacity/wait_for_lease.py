@@ -18,18 +18,18 @@ from .expire_and_grant import LAPSED, UNCLAIMED, without_process
 from .explain import check_possible
 from .holds import Placement
 from .lease import Lease
-from .leases import HEART_SECONDS, UNFULFILLED, Asker, ask, beat, stop_waiting
+from .leases import HEARTBEAT_SECONDS, UNFULFILLED, Requester, request_lease, heartbeat, stop_waiting
 from .request import Request
-from .store.repository import Books
-from .store.transaction import change, look
+from .store.repository import Repository
+from .store.transaction import write_transaction, read_transaction
 
 _LOOK_AROUND_SECONDS = 10.0
 # Where this process has had its first look.
-_FAMILIAR: WeakSet[Database] = WeakSet()
+_INSPECTED: WeakSet[Database] = WeakSet()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class WaitOptions:
     """For how many seconds to wait, how often to look, and for how long to keep the place afterwards."""
 
     wait: float = 0.0
@@ -48,12 +48,12 @@ class Obtained:
     after: Lease
 
 
-def obtain(
+def wait_for_lease(
     database: Database,
     name: str,
     request: Request,
-    asker: Asker,
-    patience: Patience,
+    asker: Requester,
+    patience: WaitOptions,
     *,
     placement: Placement | None = None,
     resize: bool = False,
@@ -65,40 +65,40 @@ def obtain(
     Raises NotFulfilled when there was no room in time, and what `ask` raises.
     """
 
-    def first(books: Books) -> Obtained:
+    def first(books: Repository) -> Obtained:
         before = books.live(name)
-        lease = ask(books, name, request, asker, placement=placement, resize=resize)
+        lease = request_lease(books, name, request, asker, placement=placement, resize=resize)
         if patience.wait <= 0:
             lease = stop_waiting(books, lease, 0, patience.keep)
         return Obtained(before=before, after=lease)
 
     start = patience.monotonic()
-    if database not in _FAMILIAR:
-        look(database, lambda books: _first_look(books, name, request))
-        _FAMILIAR.add(database)
-    obtained = change(database, first, undo=dry)
+    if database not in _INSPECTED:
+        read_transaction(database, lambda books: _first_look(books, name, request))
+        _INSPECTED.add(database)
+    obtained = write_transaction(database, first, undo=dry)
     lease = obtained.after
     if lease.phase == "Pending" and patience.wait > 0 and not dry:
-        lease = _Queue(database, name, request, asker, patience, placement).wait(lease, start)
+        lease = _Waiter(database, name, request, asker, patience, placement).wait(lease, start)
     if lease.phase not in ("Fulfilled", "Pending"):
-        raise _sorrow(lease)
+        raise failure_of(lease)
     return Obtained(before=obtained.before, after=lease)
 
 
-def _first_look(books: Books, name: str, request: Request) -> None:
+def _first_look(books: Repository, name: str, request: Request) -> None:
     """Raises what `ask` would raise of a request that is impossible, before waiting for anybody, and gets
     ready for it: what is read and understood here takes less time when everybody else waits for us.
     """
     pools = books.pools()
     if books.live(name) is None:
         check_possible(request, pools)
-    books.rooms(pools)
+    books.free_capacities(pools)
     books.network_book()
     books.queue()
-    books.any_over()
+    books.any_expired()
 
 
-def _sorrow(lease: Lease) -> CapacityError:
+def failure_of(lease: Lease) -> CapacityError:
     where = f"lease {lease.name}"
     if lease.phase == "Released":
         return LeaseNotHeld(f"it ended while it was waited for: {lease.reason}", where=where)
@@ -107,7 +107,7 @@ def _sorrow(lease: Lease) -> CapacityError:
     return Impossible(lease.reason, where=where)
 
 
-class _Queue:
+class _Waiter:
     """Somebody's stay in the queue."""
 
     def __init__(
@@ -115,8 +115,8 @@ class _Queue:
         database: Database,
         name: str,
         request: Request,
-        asker: Asker,
-        patience: Patience,
+        asker: Requester,
+        patience: WaitOptions,
         placement: Placement | None,
     ) -> None:
         self._database = database
@@ -139,7 +139,7 @@ class _Queue:
                 moment = patience.monotonic()
                 around = moment - looked >= _LOOK_AROUND_SECONDS
                 looked = moment if around else looked
-                if moment - beaten >= HEART_SECONDS / 3 or self._has_a_reason(lease, around=around):
+                if moment - beaten >= HEARTBEAT_SECONDS / 3 or self._has_a_reason(lease, around=around):
                     lease = self._beaten(lease)
                     beaten = moment
             except (StateBusy, StateUnavailable):
@@ -153,28 +153,28 @@ class _Queue:
         only when looking around.
         """
 
-        def seen(books: Books) -> bool:
+        def seen(books: Repository) -> bool:
             present = books.find(lease.id)
-            if present is None or present.phase != "Pending" or books.any_over():
+            if present is None or present.phase != "Pending" or books.any_expired():
                 return True
             return around and bool(without_process(books))
 
-        return look(self._database, seen)
+        return read_transaction(self._database, seen)
 
     def _beaten(self, lease: Lease) -> Lease:
-        return change(self._database, lambda books: self._beat(books, lease))
+        return write_transaction(self._database, lambda books: self._beat(books, lease))
 
-    def _beat(self, books: Books, lease: Lease) -> Lease:
+    def _beat(self, books: Repository, lease: Lease) -> Lease:
         present = books.find(lease.id)
         if present is None or present.reason.startswith((LAPSED, UNCLAIMED)):
             # We are alive after all, and begin again at the end of the queue.
-            return ask(books, self._name, self._request, self._asker, placement=self._placement)
-        return beat(books, present, self._asker, self._placement)
+            return request_lease(books, self._name, self._request, self._asker, placement=self._placement)
+        return heartbeat(books, present, self._asker, self._placement)
 
     def _over(self, lease: Lease) -> Lease:
         """The last look: it may be there after all."""
 
-        def stop(books: Books) -> Lease:
+        def stop(books: Repository) -> Lease:
             return stop_waiting(books, self._beat(books, lease), self._patience.wait, self._patience.keep)
 
-        return change(self._database, stop)
+        return write_transaction(self._database, stop)

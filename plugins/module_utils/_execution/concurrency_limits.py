@@ -12,7 +12,7 @@ from .._model.plan import Migration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slots:
+class ConcurrencyLimits:
     """Migrations at the same time in the whole cluster, into and out of one host together, into it and out of
     it (None: as many), and from or to one datastore of those that take disks along; and bytes of memory in
     flight (None: no limit). `local` are hosts with datastores that are others on every host, though they have
@@ -28,23 +28,23 @@ class Slots:
     local: frozenset[tuple[str, str]] = frozenset()
 
     @property
-    def most_into(self) -> int:
+    def max_into(self) -> int:
         return self.into_host or self.per_host
 
     @property
-    def most_out_of(self) -> int:
+    def max_out_of(self) -> int:
         return self.out_of_host or self.per_host
 
-    def free_for(self, migration: Migration, underway: Collection[Migration]) -> bool:
+    def allows(self, migration: Migration, underway: Collection[Migration]) -> bool:
         """Whether a migration may start beside those under way."""
         if len(underway) >= self.cluster:
             return False
         for host in (migration.source, migration.target):
             if sum(host in (other.source, other.target) for other in underway) >= self.per_host:
                 return False
-        if sum(other.target == migration.target for other in underway) >= self.most_into:
+        if sum(other.target == migration.target for other in underway) >= self.max_into:
             return False
-        if sum(other.source == migration.source for other in underway) >= self.most_out_of:
+        if sum(other.source == migration.source for other in underway) >= self.max_out_of:
             return False
         for datastore in self._datastores(migration):
             if sum(datastore in self._datastores(other) for other in underway) >= self.per_datastore:

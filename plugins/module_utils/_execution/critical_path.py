@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from .._model.plan import Migration
-from .concurrency_limits import Slots
+from .concurrency_limits import ConcurrencyLimits
 
 FIRST: Final = ("rule", "evacuate")
 
 
-def by_urgency(pending: Sequence[Migration], underway: Sequence[Migration], slots: Slots) -> list[Migration]:
+def by_critical_path(pending: Sequence[Migration], underway: Sequence[Migration], slots: ConcurrencyLimits) -> list[Migration]:
     """First what restores a rule or empties a host, and what such a migration waits for. Of these, and of the
     others, first what holds up the most: by the time of the longest chain that waits for it, or that its
     busiest host still needs with so many migrations at once. `pending` stands in the order of the plan.
@@ -29,8 +29,8 @@ def by_urgency(pending: Sequence[Migration], underway: Sequence[Migration], slot
     def still_needed(host: str) -> float:
         return max(
             (into[host] + out_of[host]) / slots.per_host,
-            into[host] / slots.most_into,
-            out_of[host] / slots.most_out_of,
+            into[host] / slots.max_into,
+            out_of[host] / slots.max_out_of,
         )
 
     waiting: dict[int, float] = {}

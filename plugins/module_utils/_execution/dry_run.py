@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from .._model.outcome import MovedAlong
+from .._model.outcome import CoMigrated
 from .._model.snapshot import Snapshot
 from .._platforms.protocol import (
     Capacities,
@@ -25,7 +25,7 @@ from .._platforms.protocol import (
 from .clock import SystemClock
 
 
-class DryRun:
+class DryRunPlatform:
     """The Platform protocol over another platform that is only read; `memory` gives the bytes of each guest,
     by id.
     """
@@ -36,7 +36,7 @@ class DryRun:
         self._places: dict[str, str] = {}
         self._gained: dict[str, int] = {}
         self._left: set[str] = set()
-        self._partners: dict[str, MovedAlong] = {}
+        self._partners: dict[str, CoMigrated] = {}
         self._objections: dict[tuple[str, str], Objection | None] = {}
 
     @property
@@ -73,7 +73,7 @@ class DryRun:
             self._objections[key] = self._platform.check(request)
         return self._objections[key]
 
-    def partners(self, request: MigrationRequest) -> Sequence[MovedAlong]:
+    def partners(self, request: MigrationRequest) -> Sequence[CoMigrated]:
         """Without those that have seemed to go there already."""
         found = [
             replace(moved, source=self._places.get(moved.guest.id, moved.source))

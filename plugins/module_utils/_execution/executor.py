@@ -15,20 +15,20 @@ from .._model.outcome import MigrationOutcome, Outcome
 from .._platforms.errors import AuthenticationFailed, PermissionMissing, PlatformError
 from .._platforms.protocol import ClusterNow, Platform
 from .clock import Clock
-from .concurrency_limits import Slots
+from .concurrency_limits import ConcurrencyLimits
 from .errors import JournalError, WrongCluster
-from .job import CANCEL_SECONDS, LATE_SECONDS, PATIENCE_SECONDS, Conduct, Work
+from .job import MAX_CANCEL_SECONDS, MAX_LATE_SECONDS, MAX_UNREACHABLE_SECONDS, FailurePolicy, MigrationJob
 from .journal import Journal
-from .launcher import Starter
-from .migration_tracker import WELL, Ledger
-from .monitor import Watcher
+from .launcher import Launcher
+from .migration_tracker import SUCCESSFUL, MigrationTracker
+from .monitor import Monitor
 from .progress import Progress, progress
-from .rollback_plan import way_home
+from .rollback_plan import rollback_migrations
 from .stopping import StopSignal
 
 # What no repetition can mend.
 _FINAL = (AuthenticationFailed, PermissionMissing, WrongCluster)
-_FIRST_WAIT = 0.1
+_MIN_PAUSE_SECONDS = 0.1
 
 
 class Executor:
@@ -38,11 +38,11 @@ class Executor:
 
     def __init__(
         self,
-        work: Work,
+        work: MigrationJob,
         platform: Platform,
         *,
-        slots: Slots,
-        conduct: Conduct,
+        slots: ConcurrencyLimits,
+        conduct: FailurePolicy,
         journal: Journal,
         stop: StopSignal,
         clock: Clock,
@@ -59,12 +59,12 @@ class Executor:
         self._observe = observe
         self._ended = ended
         self._dice = dice
-        self._ledger = Ledger(work.migrations, journal, clock, ended)
-        self._starter = Starter(work, platform, slots, self._ledger, journal.past, clock)
-        self._watcher = Watcher(platform, self._ledger, clock, conduct.timeout)
+        self._ledger = MigrationTracker(work.migrations, journal, clock, ended)
+        self._starter = Launcher(work, platform, slots, self._ledger, journal.past, clock)
+        self._watcher = Monitor(platform, self._ledger, clock, conduct.timeout)
         self._halted: str | None = None
         self._silent_since: dict[str, float] = {}
-        self._wait = _FIRST_WAIT
+        self._wait = _MIN_PAUSE_SECONDS
         self._began = clock.monotonic()
 
     def run(self) -> Outcome:
@@ -76,14 +76,14 @@ class Executor:
         self._began, started_at = self._clock.monotonic(), self._clock.now()
         for outcome in self._journal.past.told:
             self._ended(outcome)
-        now = self._first_look()
-        self._starter.take_up()
+        now = self._read_initial_state()
+        self._starter.resume()
         if self._journal.past.going_home:
             self._starter.take_over()
             self._halted = "an earlier part of this run was undoing what it had done"
-        self._carry_on(now)
-        rolled_back = (self._journal.past.going_home or self._must_go_home()) and self._go_home()
-        self._settle()
+        self._continue(now)
+        rolled_back = (self._journal.past.going_home or self._must_roll_back()) and self._roll_back()
+        self._confirm_ends()
         self._journal.finish()
         return Outcome(
             cluster=self._work.cluster,
@@ -93,23 +93,23 @@ class Executor:
             migrations=self._ledger.outcomes(),
         )
 
-    def _carry_on(self, now: ClusterNow | None) -> None:
+    def _continue(self, now: ClusterNow | None) -> None:
         ledger = self._ledger
         while ledger.open:
             open_before = len(ledger.pending)
-            self._heed()
+            self._check_stop()
             if now is not None and self._halted is None:
-                self._begin_what_may(now)
+                self._start_ready(now)
             self._report()
             if ledger.running:
                 self._pause(progressed=len(ledger.pending) < open_before)
                 self._poll()
             elif now is not None and len(ledger.pending) == open_before:
                 self._pause(progressed=False)
-            now = self._look_again() if ledger.pending else None
+            now = self._refresh_live_state() if ledger.pending else None
         self._report()
 
-    def _heed(self) -> None:
+    def _check_stop(self) -> None:
         """Look whether nothing new may start: told to stop, too many failures, or a journal that can't be
         kept.
         """
@@ -132,14 +132,14 @@ class Executor:
             return None
         return f"{failures} migration{'s' if failures > 1 else ''} failed"
 
-    def _begin_what_may(self, now: ClusterNow) -> None:
+    def _start_ready(self, now: ClusterNow) -> None:
         try:
-            self._starter.start_what_may(now)
+            self._starter.start_ready(now)
         except JournalError as error:
             self._halted = str(error)
 
-    def _look(self) -> ClusterNow:
-        now = self._platform.look(self._starter.watched())
+    def _read_live_state(self) -> ClusterNow:
+        now = self._platform.look(self._starter.observed_guests())
         if now.cluster != self._work.cluster.id:
             raise WrongCluster(
                 f"the plan is for cluster {self._work.cluster.name!r} ({self._work.cluster.id}),"
@@ -149,12 +149,12 @@ class Executor:
             )
         return now
 
-    def _first_look(self) -> ClusterNow:
+    def _read_initial_state(self) -> ClusterNow:
         while True:
             try:
-                now = self._look()
+                now = self._read_live_state()
             except PlatformError as error:
-                self._bear("look", error)
+                self._tolerate("look", error)
                 if self._halted is not None or self._stop.why(self._clock.monotonic()) is not None:
                     raise
                 self._pause(progressed=False)
@@ -162,13 +162,13 @@ class Executor:
                 self._silent_since.pop("look", None)
                 return now
 
-    def _look_again(self) -> ClusterNow | None:
+    def _refresh_live_state(self) -> ClusterNow | None:
         try:
-            now = self._look()
+            now = self._read_live_state()
         except (PlatformError, WrongCluster) as error:
             if not self._ledger.running:
                 self._pause(progressed=False)
-            self._bear("look", error)
+            self._tolerate("look", error)
             return None
         self._silent_since.pop("look", None)
         return now
@@ -177,60 +177,60 @@ class Executor:
         try:
             self._watcher.poll()
         except PlatformError as error:
-            self._bear("poll", error)
+            self._tolerate("poll", error)
         else:
             self._silent_since.pop("poll", None)
 
-    def _bear(self, question: str, error: EvenKeelError) -> None:
+    def _tolerate(self, question: str, error: EvenKeelError) -> None:
         """Give a platform that does not answer some time, for each question on its own: one that shows its
         hosts may yet fail to tell of its tasks. Then, or when no time will help, give up.
         """
         now = self._clock.monotonic()
         since = self._silent_since.setdefault(question, now)
-        if isinstance(error, _FINAL) or now - since >= PATIENCE_SECONDS:
+        if isinstance(error, _FINAL) or now - since >= MAX_UNREACHABLE_SECONDS:
             self._halted = self._halted or str(error)
-            self._watcher.lose_sight(str(error))
+            self._watcher.abandon(str(error))
 
     def _pause(self, *, progressed: bool) -> None:
         """Wait before asking again: shortly after something was started, longer and longer while nothing
         happens. A platform that is in trouble is asked at random moments, lest all who wait for it come at
         the same one.
         """
-        self._wait = min(_FIRST_WAIT if progressed else 2 * self._wait, self._conduct.poll_interval)
+        self._wait = min(_MIN_PAUSE_SECONDS if progressed else 2 * self._wait, self._conduct.poll_interval)
         self._clock.sleep(self._wait * (0.5 + self._dice() / 2) if self._silent_since else self._wait)
 
     def _report(self) -> None:
         self._observe(progress(self._ledger, self._watcher.percent, self._clock, self._began))
 
-    def _must_go_home(self) -> bool:
+    def _must_roll_back(self) -> bool:
         return self._conduct.on_failure == "rollback" and self._too_many_failures() is not None
 
-    def _go_home(self) -> bool:
+    def _roll_back(self) -> bool:
         """Undo what this run has done, with the same care; failures on the way do not stop it. Whether it
         began to: a journal that can't say so would let the next run do it all again.
         """
         if not self._journal.past.going_home:
             try:
-                self._journal.goes_home()
+                self._journal.rolling_back()
             except JournalError as error:
                 self._halted = str(error)
                 return False
-        back = way_home(self._work.migrations, self._ledger.outcomes())
+        back = rollback_migrations(self._work.migrations, self._ledger.outcomes())
         self._ledger.add(back)
-        self._starter.take_up()
+        self._starter.resume()
         self._halted = None
         self._conduct = replace(self._conduct, on_failure="continue")
-        self._carry_on(self._look_again())
+        self._continue(self._refresh_live_state())
         return True
 
-    def _settle(self) -> None:
+    def _confirm_ends(self) -> None:
         doubtful = {
             outcome.guest.id
             for outcome in self._ledger.outcomes()
             if outcome.result in ("failed", "cancelled")
-            or (outcome.result == "skipped" and self._ledger.came_with(outcome) is not None)
+            or (outcome.result == "skipped" and self._ledger.co_migrated_with(outcome) is not None)
         }
-        watched = doubtful | self._ledger.to_come_along()
+        watched = doubtful | self._ledger.expected_co_migrations()
         began = self._clock.monotonic()
         while doubtful:
             try:
@@ -241,9 +241,9 @@ class Executor:
             self._watcher.settle(now)
             waited = self._clock.monotonic() - began
             busy = any(now.guests[guest].busy for guest in watched if guest in now.guests)
-            if waited >= CANCEL_SECONDS or (waited >= LATE_SECONDS and not busy):
+            if waited >= MAX_CANCEL_SECONDS or (waited >= MAX_LATE_SECONDS and not busy):
                 return
-            if not busy and not self._watcher.may_go_on():
+            if not busy and not self._watcher.unconfirmed():
                 return
             self._pause(progressed=False)
 
@@ -251,7 +251,7 @@ class Executor:
         outcomes = self._ledger.outcomes()
         if rolled_back:
             home = outcomes[len(self._work.migrations) :]
-            return "rolled_back" if all(outcome.result in WELL for outcome in home) else "partial"
-        if all(outcome.result in WELL for outcome in outcomes):
+            return "rolled_back" if all(outcome.result in SUCCESSFUL for outcome in home) else "partial"
+        if all(outcome.result in SUCCESSFUL for outcome in outcomes):
             return "done"
         return "partial" if self._halted is None else "stopped"

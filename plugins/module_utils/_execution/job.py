@@ -18,7 +18,7 @@ from .._model.snapshot import ClusterRef, Rule, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class MigrationJob:
     """Migrations of one cluster in a safe order; the rules that must hold and how full a target may get.
     `emptied` are hosts that all guests are to leave: they count in no even spread. `names` says how
     people know hosts and guests, by id.
@@ -44,7 +44,7 @@ def names_of(snapshot: Snapshot) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conduct:
+class FailurePolicy:
     """How to behave when something goes wrong or somebody wants it to stop; times in seconds.
 
     `max_failures` may be a number, or a share of all migrations when it is below 1; more failures than that
@@ -65,12 +65,12 @@ class Conduct:
 
 # How long an unreachable platform is asked again before the run gives up on it, how long a cancelled task may
 # take to end, and how often a start is repeated whose fate is unknown and of which nothing came.
-PATIENCE_SECONDS = 120.0
-CANCEL_SECONDS = 60.0
+MAX_UNREACHABLE_SECONDS = 120.0
+MAX_CANCEL_SECONDS = 60.0
 # How long, at the end of a run, a cancelled migration may still turn out to have gone on.
-LATE_SECONDS = 5.0
+MAX_LATE_SECONDS = 5.0
 # How long a guest may be busy with something else before its migration is dropped.
-BUSY_SECONDS = 60.0
+MAX_BUSY_SECONDS = 60.0
 # After how long a platform is asked again whose objection may pass: first, and at most.
-ASK_AGAIN_SECONDS = (1.0, 15.0)
-START_ATTEMPTS = 3
+RETRY_SECONDS = (1.0, 15.0)
+MAX_START_ATTEMPTS = 3

@@ -20,13 +20,13 @@ from pathlib import Path
 
 from .._model.codec import decode, encode
 from .._model.errors import InputError
-from .._model.outcome import MigrationOutcome, MovedAlong
+from .._model.outcome import MigrationOutcome, CoMigrated
 from .._model.text.wording import is_storable, parsed_json
 from .errors import JournalError
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class EarlierRun:
     """What an unfinished run left: when steps were begun, the tasks of those that were started, the ends of
     those that ended, and whether it was undoing what it had done. `told` are all ends in the journal, those
     of another plan too: perhaps nobody has heard of them. `along` are those that steps took along.
@@ -37,7 +37,7 @@ class Past:
     ended: Mapping[int, MigrationOutcome] = field(default_factory=dict)
     going_home: bool = False
     told: tuple[MigrationOutcome, ...] = ()
-    along: Mapping[int, tuple[MovedAlong, ...]] = field(default_factory=dict)
+    along: Mapping[int, tuple[CoMigrated, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class _Record:
     step: int | None = None
     at: str | None = None
     task: str | None = None
-    along: tuple[MovedAlong, ...] = ()
+    along: tuple[CoMigrated, ...] = ()
     outcome: MigrationOutcome | None = None
 
 
@@ -62,7 +62,7 @@ class _Reader:
         self._begun: dict[int, str] = {}
         self._tasks: dict[int, str] = {}
         self._ended: dict[int, MigrationOutcome] = {}
-        self._along: dict[int, tuple[MovedAlong, ...]] = {}
+        self._along: dict[int, tuple[CoMigrated, ...]] = {}
         self._told: list[MigrationOutcome] = []
 
     def read(self, record: _Record) -> None:
@@ -85,8 +85,8 @@ class _Reader:
         elif record.event == "started" and record.step is not None and record.task is not None:
             self._tasks[record.step] = record.task
 
-    def past(self) -> Past:
-        return Past(
+    def past(self) -> EarlierRun:
+        return EarlierRun(
             self._begun, self._tasks, self._ended, self._going_home, tuple(self._told), self._along
         )
 
@@ -103,7 +103,7 @@ class Journal:
         self._stream: FileIO | None = None
         self._stream = self._open()
 
-    def begin(self, step: int, at: str, along: Sequence[MovedAlong] = ()) -> None:
+    def begin(self, step: int, at: str, along: Sequence[CoMigrated] = ()) -> None:
         """A migration is about to be started, and takes others along. On disk when this returns."""
         record: dict[str, object] = {"event": "begin", "step": step, "at": at}
         if along:
@@ -111,12 +111,12 @@ class Journal:
         self._write(record, durable=True)
 
     def started(self, step: int, task: str) -> None:
-        self._note({"event": "started", "step": step, "task": task})
+        self._append({"event": "started", "step": step, "task": task})
 
     def ended(self, outcome: MigrationOutcome) -> None:
-        self._note({"event": "ended", "outcome": encode(outcome)})
+        self._append({"event": "ended", "outcome": encode(outcome)})
 
-    def goes_home(self) -> None:
+    def rolling_back(self) -> None:
         """From here on the run undoes what it has done."""
         self._write({"event": "home"}, durable=True)
 
@@ -131,14 +131,14 @@ class Journal:
             with suppress(OSError):
                 stream.close()
 
-    def _note(self, record: Mapping[str, object]) -> None:
+    def _append(self, record: Mapping[str, object]) -> None:
         """Write what has happened already: it can't be undone by raising, but nothing new may start then."""
         try:
             self._write(record)
         except JournalError as error:
             self.broken = str(error)
 
-    def _read(self) -> Past:
+    def _read(self) -> EarlierRun:
         """The past of an unfinished run of the same plan; a line that a kill has cut off is left out."""
         reader = _Reader(self._plan)
         for line in self._lines():

@@ -10,28 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._model.outcome import MovedAlong
+from .._model.outcome import CoMigrated
 from .._model.plan import Migration
 from .._platforms.errors import PlatformError, SessionLost, StartRefused, UnexpectedAnswer, Unreachable
 from .._platforms.protocol import ClusterNow, Objection, Platform
 from .clock import Clock
-from .concurrency_limits import Slots
-from .critical_path import by_urgency
-from .job import ASK_AGAIN_SECONDS, BUSY_SECONDS, START_ATTEMPTS, Work
-from .journal import Past
-from .migration_tracker import WELL, Ledger, request_for, taken_along
-from .preflight import GO, MENDING, Verdict, room, verdict
-from .rule_check import Conflicts
+from .concurrency_limits import ConcurrencyLimits
+from .critical_path import by_critical_path
+from .job import RETRY_SECONDS, MAX_BUSY_SECONDS, MAX_START_ATTEMPTS, MigrationJob
+from .journal import EarlierRun
+from .migration_tracker import SUCCESSFUL, MigrationTracker, request_for, co_migrated
+from .preflight import GO, RULE_RESTORING, PreflightResult, free_capacity, preflight
+from .rule_check import RuleCheck
 
 # Errors that leave open whether the platform has heard of a start.
-_UNHEARD = (Unreachable, SessionLost, UnexpectedAnswer)
+_UNCERTAIN = (Unreachable, SessionLost, UnexpectedAnswer)
 
 
-class Starter:
+class Launcher:
     """Decides, step by step in the order of the plan, what starts now and what never will."""
 
     def __init__(
-        self, work: Work, platform: Platform, slots: Slots, ledger: Ledger, past: Past, clock: Clock
+        self, work: MigrationJob, platform: Platform, slots: ConcurrencyLimits, ledger: MigrationTracker, past: EarlierRun, clock: Clock
     ) -> None:
         self._limits = work.limits
         self._platform = platform
@@ -39,9 +39,9 @@ class Starter:
         self._ledger = ledger
         self._past = past
         self._names = work.names
-        self._conflicts = Conflicts(work.rules, work.emptied, work.names)
+        self._conflicts = RuleCheck(work.rules, work.emptied, work.names)
         self._mended = {
-            migration.target for migration in work.migrations if migration.kind in MENDING
+            migration.target for migration in work.migrations if migration.kind in RULE_RESTORING
         }
         self._clock = clock
         self._attempts: dict[int, int] = {}
@@ -49,7 +49,7 @@ class Starter:
         # When the platform may be asked again about a step, and after how long once more.
         self._again: dict[int, tuple[float, float]] = {}
 
-    def watched(self) -> set[str]:
+    def observed_guests(self) -> set[str]:
         """The guests whose places decide about what is pending."""
         return self._conflicts.members(self._ledger.pending)
 
@@ -60,43 +60,43 @@ class Starter:
             if past is not None and past.result == "migrated":
                 self._ledger.take_over(past)
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Follow the migrations that an earlier part of this run has started and not seen the end of."""
         for migration in self._ledger.pending:
             at = self._past.begun.get(migration.step)
             if at is None or migration.step in self._past.ended:
                 continue
-            task = self._past.tasks.get(migration.step) or self._found(migration)
+            task = self._past.tasks.get(migration.step) or self._find_running(migration)
             if task is not None:
                 self._ledger.started(migration, task, at)
 
-    def start_what_may(self, now: ClusterNow) -> None:
+    def start_ready(self, now: ClusterNow) -> None:
         """Start every migration whose turn it is, that has a slot and still makes sense."""
         ledger = self._ledger
-        for migration in by_urgency(ledger.pending, ledger.underway, self._slots):
-            hindrance = self._ledger.hindrance(migration)
+        for migration in by_critical_path(ledger.pending, ledger.underway, self._slots):
+            hindrance = self._ledger.blocking_failure(migration)
             if hindrance is not None:
                 why = f"it comes after step {hindrance.step}, which was {hindrance.result}"
                 self._ledger.end_pending(migration, "skipped", why)
-            elif self._ledger.its_turn(migration):
+            elif self._ledger.is_ready(migration):
                 self._consider(migration, now)
 
     def _consider(self, migration: Migration, now: ClusterNow) -> None:
         ledger = self._ledger
         underway = ledger.moving
         later = ledger.later_targets[migration.step]
-        judged = verdict(
+        judged = preflight(
             migration, now, self._taking_room(), self._limits, later, self._mended, self._names
         )
         if judged.answer == "there":
             self._arrived(migration)
-        elif judged.answer != "drop" and ledger.comes_along(migration):
+        elif judged.answer != "drop" and ledger.is_co_migrated(migration):
             return
         elif judged.answer == "busy":
             self._follow_or_drop(migration, judged)
         elif judged.answer == "drop":
             ledger.end_pending(migration, "skipped", judged.why)
-        elif judged.answer == "go" and self._slots.free_for(migration, underway):
+        elif judged.answer == "go" and self._slots.allows(migration, underway):
             others = [other for other in ledger.pending if other is not migration]
             conflict = self._conflicts.with_migration(migration, now, underway, [*others, migration])
             if conflict is None:
@@ -107,20 +107,20 @@ class Starter:
     def _arrived(self, migration: Migration) -> None:
         """On its target already: by an earlier part of this run, or by anybody."""
         past = self._past.ended.get(migration.step)
-        if past is not None and past.result in WELL:
+        if past is not None and past.result in SUCCESSFUL:
             self._ledger.take_over(past)
         elif migration.step in self._past.begun or migration.step in self._attempts:
             self._ledger.end_pending(migration, "migrated", "Completed while no run was monitoring it.")
-        elif (step := self._ledger.came_with(migration)) is not None:
+        elif (step := self._ledger.co_migrated_with(migration)) is not None:
             self._ledger.end_pending(migration, "migrated", f"the platform moved it along with step {step}")
         else:
             self._ledger.end_pending(migration, "already_there")
 
-    def _follow_or_drop(self, migration: Migration, judged: Verdict) -> None:
+    def _follow_or_drop(self, migration: Migration, judged: PreflightResult) -> None:
         """A guest that is being migrated already, by a run that was killed perhaps, is not started again;
         what else holds it may be over in a moment.
         """
-        task = self._found(migration)
+        task = self._find_running(migration)
         if task is not None and task not in self._ledger.running:
             at = self._ledger.begin(migration, self._ledger.begun_with(migration))
             self._ledger.started(migration, task, at)
@@ -130,9 +130,9 @@ class Starter:
     def _has_waited(self, migration: Migration) -> bool:
         """Whether what may be over in a moment has taken long enough."""
         now = self._clock.monotonic()
-        return now - self._busy.setdefault(migration.step, now) >= BUSY_SECONDS
+        return now - self._busy.setdefault(migration.step, now) >= MAX_BUSY_SECONDS
 
-    def _heed(self, migration: Migration, objection: Objection) -> None:
+    def _apply_objection(self, migration: Migration, objection: Objection) -> None:
         """One that lasts ends it; one that may pass is asked about again, less and less often."""
         if self._has_changed(migration):
             return
@@ -141,7 +141,7 @@ class Starter:
         elif self._has_waited(migration):
             self._ledger.end_pending(migration, "skipped", objection.why)
         else:
-            first, longest = ASK_AGAIN_SECONDS
+            first, longest = RETRY_SECONDS
             _at, wait = self._again.get(migration.step, (0.0, first))
             self._again[migration.step] = self._clock.monotonic() + wait, min(2 * wait, longest)
 
@@ -153,7 +153,7 @@ class Starter:
             return False
         return guest is None or guest.busy is not None or guest.host != migration.source
 
-    def _found(self, migration: Migration) -> str | None:
+    def _find_running(self, migration: Migration) -> str | None:
         """Its task, if it is under way and the platform tells: if not, the next look will."""
         try:
             return self._platform.find(request_for(migration))
@@ -162,10 +162,10 @@ class Starter:
 
     def _taking_room(self) -> list[Migration]:
         """What is under way, and what has ended but may not be counted yet where it is now."""
-        settling = self._ledger.settling(self._platform.capacities.settling_seconds)
+        settling = self._ledger.recently_ended(self._platform.capacities.settling_seconds)
         return [*self._ledger.moving, *settling]
 
-    def _with_partners(self, migration: Migration, along: Sequence[MovedAlong], now: ClusterNow) -> Verdict:
+    def _with_partners(self, migration: Migration, along: Sequence[CoMigrated], now: ClusterNow) -> PreflightResult:
         """Whether those that the platform takes along may go there as well: there is room for all, and none
         of them breaks a rule.
         """
@@ -174,12 +174,12 @@ class Starter:
         known = {(move.guest.id, move.target) for move in taking_room}
         coming = [
             move
-            for move in taken_along(migration, along)
+            for move in co_migrated(migration, along)
             if (move.guest.id, move.target) not in known
         ]
         if not coming:
             return GO
-        found = room([migration, *coming], now, taking_room, self._limits, self._mended, self._names)
+        found = free_capacity([migration, *coming], now, taking_room, self._limits, self._mended, self._names)
         if found.answer != "go":
             return found
         members = self._conflicts.members([migration, *coming, *ledger.pending])
@@ -190,7 +190,7 @@ class Starter:
             conflict = self._conflicts.with_migration(move, present, moving, [*others, *coming, migration])
             if conflict is not None:
                 name = f"{move.guest.name} ({move.guest.id})"
-                return Verdict("drop", f"the platform would move {name} along: {conflict}")
+                return PreflightResult("drop", f"the platform would move {name} along: {conflict}")
         return GO
 
     def _start(self, migration: Migration, now: ClusterNow) -> None:
@@ -200,7 +200,7 @@ class Starter:
         try:
             objection = self._platform.check(request)
             if objection is not None:
-                self._heed(migration, objection)
+                self._apply_objection(migration, objection)
                 return
             along = self._platform.partners(request)
             judged = self._with_partners(migration, along, now)
@@ -210,14 +210,14 @@ class Starter:
                 return
             at = self._ledger.begin(migration, along)
             task = self._platform.start(request_for(migration, along))
-        except _UNHEARD as error:
+        except _UNCERTAIN as error:
             # The next look tells whether it runs, has arrived, or has to be started again.
             self._attempts[migration.step] = self._attempts.get(migration.step, 0) + 1
-            if self._attempts[migration.step] >= START_ATTEMPTS:
+            if self._attempts[migration.step] >= MAX_START_ATTEMPTS:
                 self._ledger.end_pending(migration, "failed", str(error))
         except StartRefused as refused:
             # What the check did not see is an objection all the same.
-            self._heed(migration, Objection(refused.objection, refused.passing))
+            self._apply_objection(migration, Objection(refused.objection, refused.passing))
         except PlatformError as error:
             if not self._has_changed(migration):
                 self._ledger.end_pending(migration, "failed", str(error))

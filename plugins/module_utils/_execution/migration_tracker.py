@@ -12,17 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .._model.outcome import MigrationOutcome, MovedAlong, Result
+from .._model.outcome import MigrationOutcome, CoMigrated, Result
 from .._model.plan import Migration
 from .._platforms.protocol import MigrationRequest
 from .clock import Clock
 from .journal import Journal
 
-WELL: frozenset[Result] = frozenset({"migrated", "already_there"})
+SUCCESSFUL: frozenset[Result] = frozenset({"migrated", "already_there"})
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class RunningMigration:
     """A migration that the platform carries out, and `along` what it takes along; `since` is on the clock's
     own scale.
     """
@@ -30,7 +30,7 @@ class Begun:
     migration: Migration
     since: float
     at: str
-    along: tuple[MovedAlong, ...] = ()
+    along: tuple[CoMigrated, ...] = ()
 
     @property
     def request(self) -> MigrationRequest:
@@ -39,10 +39,10 @@ class Begun:
     @property
     def moves(self) -> tuple[Migration, ...]:
         """All that is under way with it."""
-        return self.migration, *taken_along(self.migration, self.along)
+        return self.migration, *co_migrated(self.migration, self.along)
 
 
-def taken_along(migration: Migration, along: Sequence[MovedAlong]) -> list[Migration]:
+def co_migrated(migration: Migration, along: Sequence[CoMigrated]) -> list[Migration]:
     """What the platform does besides, as if it were planned."""
     return [
         replace(
@@ -56,7 +56,7 @@ def taken_along(migration: Migration, along: Sequence[MovedAlong]) -> list[Migra
     ]
 
 
-def request_for(migration: Migration, along: Sequence[MovedAlong] = ()) -> MigrationRequest:
+def request_for(migration: Migration, along: Sequence[CoMigrated] = ()) -> MigrationRequest:
     return MigrationRequest(
         guest=migration.guest.id,
         source=migration.source,
@@ -66,7 +66,7 @@ def request_for(migration: Migration, along: Sequence[MovedAlong] = ()) -> Migra
     )
 
 
-class Ledger:
+class MigrationTracker:
     """The books of one run. Every change goes to the journal before it counts; `ended` hears of every end,
     and again of one that turned out otherwise.
     """
@@ -87,7 +87,7 @@ class Ledger:
         self._left: list[tuple[float, Migration]] = []
         self._along = dict(journal.past.along)
         self._planned = {(migration.guest.id, migration.target) for migration in migrations}
-        self.running: dict[str, Begun] = {}
+        self.running: dict[str, RunningMigration] = {}
         self.memory = {migration.step: migration.cost.memory for migration in migrations}
         self.later_targets: Mapping[int, frozenset[str]] = _later_targets(migrations)
 
@@ -105,7 +105,7 @@ class Ledger:
         moves = [*self.underway, *(move for begun in self.running.values() for move in begun.moves[1:])]
         return tuple({(move.guest.id, move.target): move for move in reversed(moves)}.values())
 
-    def comes_along(self, migration: Migration) -> bool:
+    def is_co_migrated(self, migration: Migration) -> bool:
         """Whether one that is under way takes this guest along to where it is to go."""
         return any(
             begun.migration.target == migration.target
@@ -113,7 +113,7 @@ class Ledger:
             for begun in self.running.values()
         )
 
-    def came_with(self, migration: Migration | MigrationOutcome) -> int | None:
+    def co_migrated_with(self, migration: Migration | MigrationOutcome) -> int | None:
         """The step of this run that took the guest along to where it was to go; None when none has."""
         begun = {begun.migration.step: begun.migration.target for begun in self.running.values()}
         begun.update((step, outcome.target) for step, outcome in self._ended.items())
@@ -125,7 +125,7 @@ class Ledger:
         )
         return next(steps, None)
 
-    def to_come_along(self) -> set[str]:
+    def expected_co_migrations(self) -> set[str]:
         """Guests that migrations which did not end well were to take along."""
         return {
             moved.guest.id
@@ -134,7 +134,7 @@ class Ledger:
             if step in self._ended and self._ended[step].result in ("failed", "cancelled")
         }
 
-    def settling(self, seconds: float) -> Sequence[Migration]:
+    def recently_ended(self, seconds: float) -> Sequence[Migration]:
         """Those that ended no longer ago: the platform may not count them where they are now, and one that it
         called cancelled or failed may still arrive.
         """
@@ -158,24 +158,24 @@ class Ledger:
         counts = self.counts()
         return counts.get("failed", 0) + counts.get("cancelled", 0)
 
-    def hindrance(self, migration: Migration) -> MigrationOutcome | None:
+    def blocking_failure(self, migration: Migration) -> MigrationOutcome | None:
         """An earlier step that did not end well, on which this one rests."""
         for step in migration.after:
-            if step in self._ended and self._ended[step].result not in WELL:
+            if step in self._ended and self._ended[step].result not in SUCCESSFUL:
                 return self._ended[step]
         return None
 
-    def its_turn(self, migration: Migration) -> bool:
+    def is_ready(self, migration: Migration) -> bool:
         return all(step in self._ended for step in migration.after)
 
-    def begin(self, migration: Migration, along: Sequence[MovedAlong] = ()) -> str:
+    def begin(self, migration: Migration, along: Sequence[CoMigrated] = ()) -> str:
         """A migration is about to be started, and takes others along; gives the moment."""
         at = self._clock.now()
         self._journal.begin(migration.step, at, along)
         self._along[migration.step] = tuple(along)
         return at
 
-    def begun_with(self, migration: Migration) -> tuple[MovedAlong, ...]:
+    def begun_with(self, migration: Migration) -> tuple[CoMigrated, ...]:
         """Those that it was last begun to take along, by this run or an earlier part of it."""
         return self._along.get(migration.step, ())
 
@@ -184,7 +184,7 @@ class Ledger:
         self._journal.started(migration.step, task)
         del self._pending[migration.step]
         along = self.begun_with(migration)
-        self.running[task] = Begun(migration, self._clock.monotonic(), at, along)
+        self.running[task] = RunningMigration(migration, self._clock.monotonic(), at, along)
 
     def end_pending(self, migration: Migration, result: Result, why: str = "") -> None:
         """The end of a migration that was not started by this run."""
@@ -196,17 +196,17 @@ class Ledger:
         begun = self.running.pop(task)
         seconds = round(self._clock.monotonic() - begun.since, 3)
         self._left += [(self._clock.monotonic(), move) for move in begun.moves]
-        told = self._told_along(begun.migration.step, begun.migration.target, along)
+        told = self._co_migrated_at(begun.migration.step, begun.migration.target, along)
         self._end(begun.migration, result, why, task, begun.at, seconds, told)
 
-    def brought(self, step: int, guests: Collection[str]) -> None:
+    def record_co_migrated(self, step: int, guests: Collection[str]) -> None:
         """Some of these turn out to have come along with a step that did not end well."""
         outcome = self._ended[step]
-        along = self._told_along(step, outcome.target, guests)
+        along = self._co_migrated_at(step, outcome.target, guests)
         if along != outcome.along:
-            self._note(replace(outcome, along=along))
+            self._record(replace(outcome, along=along))
 
-    def _told_along(self, step: int, target: str, guests: Collection[str]) -> tuple[MovedAlong, ...]:
+    def _co_migrated_at(self, step: int, target: str, guests: Collection[str]) -> tuple[CoMigrated, ...]:
         """Those that no step of the plan tells of."""
         return tuple(
             moved
@@ -222,7 +222,7 @@ class Ledger:
         task: str | None = None,
         started_at: str | None = None,
         seconds: float | None = None,
-        along: tuple[MovedAlong, ...] = (),
+        along: tuple[CoMigrated, ...] = (),
     ) -> None:
         outcome = MigrationOutcome(
             step=migration.step,
@@ -237,13 +237,13 @@ class Ledger:
             seconds=seconds,
             along=along,
         )
-        self._note(outcome)
+        self._record(outcome)
 
     def correct(self, step: int, why: str) -> None:
         """It turned out later that the guest arrived after all."""
-        self._note(replace(self._ended[step], result="migrated", why=why))
+        self._record(replace(self._ended[step], result="migrated", why=why))
 
-    def _note(self, outcome: MigrationOutcome) -> None:
+    def _record(self, outcome: MigrationOutcome) -> None:
         self._ended[outcome.step] = outcome
         self._journal.ended(outcome)
         self._heard(outcome)

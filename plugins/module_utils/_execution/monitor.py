@@ -12,8 +12,8 @@ from .._model.outcome import Result
 from .._platforms.errors import PlatformError
 from .._platforms.protocol import ClusterNow, MigrationState, Platform
 from .clock import Clock
-from .job import CANCEL_SECONDS
-from .migration_tracker import Begun, Ledger
+from .job import MAX_CANCEL_SECONDS
+from .migration_tracker import RunningMigration, MigrationTracker
 
 _UNKNOWN = MigrationState(state="failed", why="the platform does not know the task any more")
 
@@ -27,10 +27,10 @@ class _Cancelling:
     late: bool
 
 
-class Watcher:
+class Monitor:
     """Asks for all running migrations in one call. `percent` is what the platform last told, by task."""
 
-    def __init__(self, platform: Platform, ledger: Ledger, clock: Clock, timeout: float) -> None:
+    def __init__(self, platform: Platform, ledger: MigrationTracker, clock: Clock, timeout: float) -> None:
         self._platform = platform
         self._ledger = ledger
         self._clock = clock
@@ -47,7 +47,7 @@ class Watcher:
             if state.state != "running":
                 self._end(task, state.state, state.why, state.along)
             else:
-                self._watch_time(task, begun)
+                self._enforce_timeout(task, begun)
 
     def _end(self, task: str, result: Result, why: str, along: Collection[str]) -> None:
         cancelling = self._cancelling.get(task)
@@ -62,13 +62,13 @@ class Watcher:
         for task in list(self._ledger.running):
             self._cancel(task, why, late=False)
 
-    def lose_sight(self, why: str) -> None:
+    def abandon(self, why: str) -> None:
         """The platform can't be asked any more."""
         for task in list(self._ledger.running):
             text = f"Lost contact with the platform; the migration may still be running: {why}"
             self._ledger.end_running(task, "failed", text)
 
-    def may_go_on(self) -> bool:
+    def unconfirmed(self) -> bool:
         """Whether something was cancelled, by this run or by anybody: that may come to nothing, and late."""
         return any(
             outcome.result == "cancelled" or (outcome.result == "failed" and outcome.task in self._cancelling)
@@ -84,21 +84,21 @@ class Watcher:
             guest = now.guests.get(outcome.guest.id)
             is_there = guest is not None and guest.host == outcome.target
             if outcome.result == "skipped" and is_there:
-                step = self._ledger.came_with(outcome)
+                step = self._ledger.co_migrated_with(outcome)
                 if step is not None:
                     self._ledger.correct(outcome.step, f"the platform moved it along with step {step}")
             elif outcome.result in ("failed", "cancelled"):
-                if guest is not None and is_there and guest.is_well:
+                if guest is not None and is_there and guest.is_healthy:
                     self._ledger.correct(outcome.step, f"it arrived after all, though: {outcome.why}")
                 there = {other for other, state in now.guests.items() if state.host == outcome.target}
-                self._ledger.brought(outcome.step, there)
+                self._ledger.record_co_migrated(outcome.step, there)
 
-    def _watch_time(self, task: str, begun: Begun) -> None:
+    def _enforce_timeout(self, task: str, begun: RunningMigration) -> None:
         now = self._clock.monotonic()
         cancelling = self._cancelling.get(task)
         if cancelling is None and now - begun.since > self._timeout:
             self._cancel(task, f"ran out of its {self._timeout:g} seconds", late=True)
-        elif cancelling is not None and now - cancelling.since > CANCEL_SECONDS:
+        elif cancelling is not None and now - cancelling.since > MAX_CANCEL_SECONDS:
             self._ledger.end_running(task, "failed", f"{cancelling.why}; cancelled, but it still runs")
 
     def _cancel(self, task: str, why: str, *, late: bool) -> None:

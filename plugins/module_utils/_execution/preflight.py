@@ -20,11 +20,11 @@ from .._platforms.protocol import ClusterNow
 MIB = 1024**2
 NAMELESS: Mapping[str, str] = MappingProxyType({})
 # What may fill a host further than levelling may, and then everything that goes there.
-MENDING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "rollback"})
+RULE_RESTORING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "rollback"})
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PreflightResult:
     """`go`, `there` (nothing to do), `busy`, `wait` for a migration under way, or `drop` it; the last three
     with the reason.
     """
@@ -33,11 +33,11 @@ class Verdict:
     why: str = ""
 
 
-GO = Verdict("go")
-THERE = Verdict("there")
+GO = PreflightResult("go")
+THERE = PreflightResult("there")
 
 
-def verdict(
+def preflight(
     migration: Migration,
     now: ClusterNow,
     underway: Sequence[Migration],
@@ -45,48 +45,48 @@ def verdict(
     later: Collection[str] = (),
     mended: Collection[str] = (),
     names: Mapping[str, str] = NAMELESS,
-) -> Verdict:
+) -> PreflightResult:
     """What is to be done with a migration whose turn it is; `underway` are those that run at this moment,
     `later` the hosts that later steps take the same guest to, `mended` those that may be filled further.
     `names`: how people know hosts, by id.
     """
     guest = now.guests.get(migration.guest.id)
     if guest is None:
-        return Verdict("drop", "the guest is gone")
+        return PreflightResult("drop", "the guest is gone")
     if guest.host == migration.target and guest.busy is None:
         return THERE
     if guest.busy is not None:
-        return Verdict("busy", f"the guest is busy: {guest.busy}")
+        return PreflightResult("busy", f"the guest is busy: {guest.busy}")
     if guest.host != migration.source and guest.host in later:
         return THERE
     if guest.host != migration.source:
         here, planned = names.get(guest.host, guest.host), names.get(migration.source, migration.source)
-        return Verdict("drop", f"the guest is on {here}, not on {planned} as planned")
+        return PreflightResult("drop", f"the guest is on {here}, not on {planned} as planned")
     if guest.power != "running":
-        return Verdict("drop", f"the guest is {guest.power}")
+        return PreflightResult("drop", f"the guest is {guest.power}")
     target = now.hosts.get(migration.target)
     if target is None:
-        return Verdict("drop", f"there is no host {names.get(migration.target, migration.target)} any more")
+        return PreflightResult("drop", f"there is no host {names.get(migration.target, migration.target)} any more")
     if not target.active:
-        return Verdict("drop", f"{names.get(migration.target, migration.target)} takes no guests now")
-    return room([migration], now, underway, limits, mended, names)
+        return PreflightResult("drop", f"{names.get(migration.target, migration.target)} takes no guests now")
+    return free_capacity([migration], now, underway, limits, mended, names)
 
 
-def room(
+def free_capacity(
     coming: Sequence[Migration],
     now: ClusterNow,
     underway: Sequence[Migration],
     limits: Limits,
     mended: Collection[str] = (),
     names: Mapping[str, str] = NAMELESS,
-) -> Verdict:
+) -> PreflightResult:
     """Whether the target's memory, as measured, with all that is on its way to it, still has room for a
     migration, which is the first of `coming`, and for those that the platform takes along with it.
 
     What is on its way counts in full though some of it is measured already: rather wait than fill a host.
     """
     migration, *along = coming
-    generous = migration.kind in MENDING or migration.target in mended
+    generous = migration.kind in RULE_RESTORING or migration.target in mended
     percent = limits.memory_for_rules if generous else limits.memory
     target = now.hosts[migration.target]
     if target.memory_capacity is None or target.memory_used is None:
@@ -98,7 +98,7 @@ def room(
         return GO
     partners = ", ".join(f"{other.guest.name} ({other.guest.id})" for other in along)
     touching = any(migration.target in (other.source, other.target) for other in underway)
-    return Verdict(
+    return PreflightResult(
         "wait" if touching else "drop",
         f"{names.get(migration.target, migration.target)} has no room:"
         f" {(target.memory_used + arriving) / MIB:.0f} MiB in use or on the way,"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .._model.snapshot import Bytes
 from .clock import Clock
-from .migration_tracker import Ledger
+from .migration_tracker import MigrationTracker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Progress:
     seconds_left: float | None
 
 
-def progress(ledger: Ledger, percent: Mapping[str, float | None], clock: Clock, since: float) -> Progress:
+def progress(ledger: MigrationTracker, percent: Mapping[str, float | None], clock: Clock, since: float) -> Progress:
     """The state of the ledger; `percent` by task, `since` when the run began on the clock's scale."""
     now = clock.monotonic()
     under_way = sum(

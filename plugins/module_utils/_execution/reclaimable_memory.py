@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from .._model.outcome import MovedAlong
+from .._model.outcome import CoMigrated
 from .._model.plan import HostMemory, Migration
 from .._model.snapshot import Snapshot
 from .._platforms.protocol import (
@@ -24,7 +24,7 @@ from .._platforms.protocol import (
 )
 
 
-class Reclaiming:
+class ReclaimableMemoryPlatform:
     """The Platform protocol over another platform. `memory` says by host what was in use when the plan was
     made, and what the platform counted besides; `migrations` are those of the plan.
 
@@ -73,7 +73,7 @@ class Reclaiming:
     def check(self, request: MigrationRequest) -> Objection | None:
         return self._platform.check(request)
 
-    def partners(self, request: MigrationRequest) -> Sequence[MovedAlong]:
+    def partners(self, request: MigrationRequest) -> Sequence[CoMigrated]:
         found = self._platform.partners(request)
         for moved in found:
             # Once they have come, they count like those of the plan.

@@ -13,7 +13,7 @@ from .._model.snapshot import Rule
 from .._platforms.protocol import ClusterNow
 
 
-class Conflicts:
+class RuleCheck:
     """The strict rules of a cluster, by guest. Hosts that are `emptied` do not count in an even spread.
     `names`: how people know hosts and guests, by id.
     """

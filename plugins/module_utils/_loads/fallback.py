@@ -18,7 +18,7 @@ BLOCKER = "load_unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class MissingLoad:
     """A host or guest whose load is not known, or one `metric` of it, and why."""
 
     kind: Literal["host", "guest"]
@@ -31,7 +31,7 @@ class Missing:
         return f"{self.kind} {self.name}: {self.why}"
 
 
-def excluded(snapshot: Snapshot, missing: Collection[Missing]) -> Snapshot:
+def excluding_unmeasured(snapshot: Snapshot, missing: Collection[MissingLoad]) -> Snapshot:
     """The same, with the hosts closed to arriving guests and the guests kept where they are."""
     hosts = {item.id for item in missing if item.kind == "host"}
     guests = {item.id for item in missing if item.kind == "guest"}

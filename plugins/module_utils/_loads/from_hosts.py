@@ -14,7 +14,7 @@ from typing import Literal
 from .._model.errors import InputError
 from .._model.snapshot import Guest, Host, Snapshot
 from .errors import LoadMissing
-from .fallback import Fallback, Missing, excluded
+from .fallback import Fallback, MissingLoad, excluding_unmeasured
 from .host_load import HostLoad, Pressure
 from .reclaimable import reclaimable
 
@@ -41,7 +41,7 @@ class Merged:
 
     snapshot: Snapshot
     told: tuple[str, ...]
-    silent: tuple[Missing, ...]
+    silent: tuple[MissingLoad, ...]
 
 
 def merge(snapshot: Snapshot, answers: Mapping[str, HostLoad | str], choice: Choice) -> Merged:
@@ -59,7 +59,7 @@ def merge(snapshot: Snapshot, answers: Mapping[str, HostLoad | str], choice: Cho
         if why is None and not isinstance(answer, str):
             told[host.id] = answer
         elif host.status == "online":
-            silent.append(Missing(kind="host", id=host.id, name=host.name, why=why or "it told nothing"))
+            silent.append(MissingLoad(kind="host", id=host.id, name=host.name, why=why or "it told nothing"))
     if silent and choice.on_silent_host == "fail":
         raise LoadMissing(
             "; ".join(map(str, silent)),
@@ -79,7 +79,7 @@ def merge(snapshot: Snapshot, answers: Mapping[str, HostLoad | str], choice: Cho
             guests.update(_shared(running, host.used.get("cpu"), _load_average(load, choice)))
     result = replace(snapshot, hosts=tuple(hosts), guests=tuple(guests.values()))
     if choice.on_silent_host == "exclude":
-        result = excluded(result, silent)
+        result = excluding_unmeasured(result, silent)
     return Merged(snapshot=result, told=tuple(told), silent=tuple(silent))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from .._model.snapshot import Guest, Host, Snapshot, Sources
 from .asking import Answers
 from .errors import LoadMissing
-from .fallback import Fallback, Missing, excluded
+from .fallback import Fallback, MissingLoad, excluding_unmeasured
 from .queries import PRESSURES, Metric
 from .reclaimable import reclaimable
 from .series import Found
@@ -28,7 +28,7 @@ class Merged:
     snapshot: Snapshot
     guests: Mapping[Metric, int]
     hosts: Mapping[Metric, int]
-    missing: tuple[Missing, ...]
+    missing: tuple[MissingLoad, ...]
 
 
 def merge(snapshot: Snapshot, answers: Answers, on_missing: Fallback) -> Merged:
@@ -36,13 +36,13 @@ def merge(snapshot: Snapshot, answers: Answers, on_missing: Fallback) -> Merged:
     running = [guest for guest in snapshot.guests if guest.power == "running"]
     online = [host for host in snapshot.hosts if host.status == "online"]
     missing = [
-        Missing(kind="guest", id=guest.id, name=guest.name, why=_why(found, guest.id, metric), metric=metric)
+        MissingLoad(kind="guest", id=guest.id, name=guest.name, why=_why(found, guest.id, metric), metric=metric)
         for metric, found in answers.guests.items()
         for guest in running
         if guest.id not in found.values
     ]
     missing += [
-        Missing(kind="host", id=host.id, name=host.name, why=_why(found, host.id, metric), metric=metric)
+        MissingLoad(kind="host", id=host.id, name=host.name, why=_why(found, host.id, metric), metric=metric)
         for metric, found in answers.hosts.items()
         for host in online
         if host.id not in found.values
@@ -56,7 +56,7 @@ def merge(snapshot: Snapshot, answers: Answers, on_missing: Fallback) -> Merged:
         )
     result = _merged(snapshot, answers)
     if on_missing == "exclude":
-        result = excluded(result, missing)
+        result = excluding_unmeasured(result, missing)
     return Merged(
         snapshot=result,
         guests=_counts(answers.guests, {guest.id for guest in running}),

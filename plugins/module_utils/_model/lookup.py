@@ -60,19 +60,19 @@ class Directory:
             raise UnknownName(
                 f"no {self._kind} has the name or id {shortened(name)}",
                 where=field,
-                hint=there_are(self._kind, self._things),
+                hint=known_names(self._kind, self._things),
             )
         return found
 
 
-def the_one(things: Sequence[Thing], kind: Kind, name: str, field: str) -> Thing:
+def find_one(things: Sequence[Thing], kind: Kind, name: str, field: str) -> Thing:
     """The host or guest of that id, or else of that name. Raises UnknownName and AmbiguousName."""
     identity = Directory(things, kind).one(name, field)
     known: Mapping[str, Thing] = {thing.id: thing for thing in things}
     return known[identity]
 
 
-def there_are(kind: Kind, things: Sequence[Host] | Sequence[Guest]) -> str:
+def known_names(kind: Kind, things: Sequence[Host] | Sequence[Guest]) -> str:
     """Some names to choose from, for whoever gave one that nothing has."""
     names = sorted(thing.name for thing in things)
     more = ", …" if names[_MOST_NAMES:] else ""

@@ -15,7 +15,7 @@ from .snapshot import Guest, HostDatastore, Snapshot
 _NO_MOST = float("inf")
 
 
-def moved(
+def snapshot_after_moves(
     snapshot: Snapshot,
     targets: Mapping[str, str],
     storage: Mapping[str, Mapping[str, str]] = MappingProxyType({}),

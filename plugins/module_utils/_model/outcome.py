@@ -20,7 +20,7 @@ Result = Literal["migrated", "already_there", "planned", "skipped", "refused", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MovedAlong:
+class CoMigrated:
     """A guest that the platform takes along when another one is migrated, such as a partner under HA."""
 
     guest: GuestRef
@@ -45,7 +45,7 @@ class MigrationOutcome:
     ended_at: Annotated[Moment | None, "when its end was seen"] = None
     seconds: Annotated[float, Bounds(least=0)] | None = None
     along: Annotated[
-        tuple[MovedAlong, ...], "guests of no step of the plan that the platform took along to the same host"
+        tuple[CoMigrated, ...], "guests of no step of the plan that the platform took along to the same host"
     ] = field(default=(), metadata={"omit": True})
 
 

@@ -38,7 +38,7 @@ class RunnerUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class HostRefusal:
     """A host that does not fit: the reason in a word, as it is counted, and in full."""
 
     host: Id
@@ -57,7 +57,7 @@ class Search:
     says: Annotated[
         str, "the same in a sentence, such as 0 of 12 hosts fit: 5 memory, 4 pool, 3 anti-affinity"
     ]
-    refusals: Annotated[tuple[Refusal, ...], "each host that does not fit, where that was asked for"] = ()
+    refusals: Annotated[tuple[HostRefusal, ...], "each host that does not fit, where that was asked for"] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

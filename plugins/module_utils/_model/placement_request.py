@@ -102,7 +102,7 @@ class DatastoreFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldReservation:
     """Room that somebody else was promised in a cluster, named as in `platform:id`."""
 
     cluster: Id
@@ -132,7 +132,7 @@ class PlacementRequest:
     )
     hosts: tuple[HostFacts, ...] = ()
     datastores: tuple[DatastoreFacts, ...] = ()
-    held: tuple[Held, ...] = ()
+    held: tuple[HeldReservation, ...] = ()
 
     @classmethod
     def from_json(cls, value: object) -> PlacementRequest:

@@ -228,7 +228,7 @@ class Rule:
     )
 
     @property
-    def moves_along(self) -> bool:
+    def co_migrates(self) -> bool:
         """Whether the platform itself takes all of its guests to where one of them is migrated, wanted or
         not: HA of Proxmox VE does.
         """

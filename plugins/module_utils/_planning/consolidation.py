@@ -15,36 +15,36 @@ from .._model.plan import Plan
 from .._model.policy.policy import Policy
 from .._model.selector import Selector
 from .._model.snapshot import Snapshot
-from .goals.consolidate import choose, consolidation_of, running_by_host
-from .model.builder import build
-from .model.capacity import IDLE, closed
+from .goals.consolidate import choose_hosts_to_empty, consolidation_of, running_by_host
+from .model.builder import build_problem
+from .model.capacity import IDLE, with_hosts_closed
 from .model.guest_locations import has_to_leave, stayers_of
 from .model.problem import Problem
-from .model.solution import State
-from .report.consolidate import STAYS_ON, consolidation_bound, hosts_needed
+from .model.solution import Solution
+from .report.consolidate import STAYS_ON, consolidation_lower_bound, hosts_needed
 from .report.unresolved import is_complete
-from .search.solve import place_like
+from .search.solve import solution_of
 
-Solve = Callable[[Problem], State]
-Finish = Callable[[Problem, State], tuple[Plan, State]]
+Solve = Callable[[Problem], Solution]
+Finish = Callable[[Problem, Solution], tuple[Plan, Solution]]
 
 
-def consolidated(
+def plan_consolidation(
     snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish
-) -> tuple[Problem, Plan, State]:
+) -> tuple[Problem, Plan, Solution]:
     """`solve` mends rules and empties hosts in maintenance; `finish` makes a plan of a placement.
 
     Hosts that run no guests are taken to be off, unless a rule can't be mended or a host in maintenance not
     be emptied without them.
     """
-    everywhere = build(snapshot, policy)
+    everywhere = build_problem(snapshot, policy)
     # What is to be empty in the end may still open a ring on the way.
     shelters = {guest: everywhere.unit_mask[unit] for guest, unit in everywhere.unit_of.items()}
     everywhere = replace(everywhere, shelters=shelters)
     on = _without_empty(snapshot, policy)
     if on == snapshot:
         return _attempt(everywhere, solve, finish)
-    found = _attempt(replace(build(on, policy), shelters=shelters), solve, finish)
+    found = _attempt(replace(build_problem(on, policy), shelters=shelters), solve, finish)
     if _wrong(found[1]):
         roomier = _attempt(everywhere, solve, finish)
         if _wrong(roomier[1]) < _wrong(found[1]):
@@ -67,7 +67,7 @@ def with_proof(problem: Problem, result: Plan) -> Plan:
     wanted = max(hosts_needed(problem), min(consolidation_of(problem).min_hosts, on))
     fewest, complete = result.proof.migrations_lower_bound, is_complete(result.unresolved)
     if complete:
-        fewest = max(fewest, consolidation_bound(problem, len(result.emptied)))
+        fewest = max(fewest, consolidation_lower_bound(problem, len(result.emptied)))
     proof = replace(
         result.proof,
         migrations_lower_bound=fewest,
@@ -82,7 +82,7 @@ def build_without(problem: Problem, chosen: Iterable[int]) -> Problem:
     """The problem in which the chosen hosts have to be emptied."""
     names = tuple(problem.hosts[host].id for host in sorted(chosen))
     policy = replace(problem.policy, evacuate=Selector(names=names))
-    return replace(build(closed(problem.snapshot, policy), policy), shelters=problem.shelters)
+    return replace(build_problem(with_hosts_closed(problem.snapshot, policy), policy), shelters=problem.shelters)
 
 
 def _wrong(result: Plan) -> int:
@@ -107,17 +107,17 @@ def _without_empty(snapshot: Snapshot, policy: Policy) -> Snapshot:
     return replace(snapshot, hosts=tuple(hosts))
 
 
-def _attempt(first: Problem, solve: Solve, finish: Finish) -> tuple[Problem, Plan, State]:
+def _attempt(first: Problem, solve: Solve, finish: Finish) -> tuple[Problem, Plan, Solution]:
     banned: frozenset[int] = frozenset()
     while True:
         # Emptying fills no host further than its plain limits, not even with guests that had to move anyway.
-        state = place_like(_within_limits(first), solve(first).places())
-        chosen = choose(state, banned)
+        state = solution_of(_within_limits(first), solve(first).places())
+        chosen = choose_hosts_to_empty(state, banned)
         if not chosen:
             result, end = finish(first, solve(first))
             return first, _without_order(first, result, banned), end
         problem = build_without(first, chosen)
-        result, end = finish(problem, place_like(problem, state.places()))
+        result, end = finish(problem, solution_of(problem, state.places()))
         running = running_by_host(problem, end.places())
         stuck = [host for host in chosen if running[host]]
         if not stuck:
@@ -146,7 +146,7 @@ def _within_limits(problem: Problem) -> Problem:
     """The problem in which nothing may fill a host further than levelling does."""
     limits = problem.policy.limits
     limits = replace(limits, cpu_for_rules=limits.cpu, memory_for_rules=limits.memory)
-    return build(problem.snapshot, replace(problem.policy, limits=limits))
+    return build_problem(problem.snapshot, replace(problem.policy, limits=limits))
 
 
 def _hosts(many: int) -> str:

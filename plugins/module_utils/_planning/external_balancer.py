@@ -9,7 +9,7 @@ from .._model.plan import Plan, Proof, Unresolved
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .report.cluster_state import present_state
-from .report.notices import unseen
+from .report.notices import unread_notices
 
 
 def defers(snapshot: Snapshot, policy: Policy) -> bool:
@@ -21,7 +21,7 @@ def defers(snapshot: Snapshot, policy: Policy) -> bool:
     return respected and bool(snapshot.other_balancers)
 
 
-def in_charge(snapshot: Snapshot) -> str:
+def active_balancer(snapshot: Snapshot) -> str:
     """Who is, and what to do about it."""
     names = " and ".join(snapshot.other_balancers)
     return (
@@ -30,7 +30,7 @@ def in_charge(snapshot: Snapshot) -> str:
     )
 
 
-def left_to_others(snapshot: Snapshot, policy: Policy) -> Plan:
+def deferred_plan(snapshot: Snapshot, policy: Policy) -> Plan:
     """A plan without migrations that says who is in charge."""
     state = present_state(snapshot, policy)
     return Plan(
@@ -39,7 +39,7 @@ def left_to_others(snapshot: Snapshot, policy: Policy) -> Plan:
         snapshot_digest=snapshot.digest(),
         remembered_at=snapshot.remembered_at,
         policy=policy,
-        notices=tuple(unseen(snapshot)),
+        notices=tuple(unread_notices(snapshot)),
         status="unchanged",
         migrations=(),
         before=state,
@@ -51,6 +51,6 @@ def left_to_others(snapshot: Snapshot, policy: Policy) -> Plan:
             method="nothing was planned",
         ),
         unresolved=(
-            Unresolved(what=f"cluster {snapshot.cluster.name}", why=in_charge(snapshot)),
+            Unresolved(what=f"cluster {snapshot.cluster.name}", why=active_balancer(snapshot)),
         ),
     )

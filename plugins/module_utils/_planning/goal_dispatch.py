@@ -11,32 +11,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._model.plan import ClusterState, Unresolved
-from .bounds.combinatorial import migrations_bound
-from .goals.relieve import relieve
+from .bounds.combinatorial import band_migrations_lower_bound
+from .goals.relieve import relieve_hosts
 from .model.problem import Problem
-from .model.solution import State
+from .model.solution import Solution
 from .report.consolidate import kept_on
-from .report.relieve import relief_bound, still_overloaded
+from .report.relieve import relief_lower_bound, still_overloaded
 from .report.search_findings import Sought
 from .report.unresolved import left_on, out_of_band, over_limits, stranded
-from .search.priority_swap import prefer
+from .search.priority_swap import swap_by_priority
 from .search.solve import solve
 from .search.stopping import Spending
 
 
-def pursue(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()) -> State:
+def solve_for_goal(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()) -> Solution:
     """The best placement found for the policy's goal; `forbidden` as in solve."""
     state = solve(problem, spent, forbidden)
     goal = problem.policy.goal
     if goal == "relieve":
-        relieve(state)
+        relieve_hosts(state)
     elif goal == "spread":
-        prefer(state)
+        swap_by_priority(state)
     return state
 
 
-def left_undone(
-    state: State, places: Sequence[int], after: ClusterState, sought: Sought | None
+def goal_unresolved(
+    state: Solution, places: Sequence[int], after: ClusterState, sought: Sought | None
 ) -> list[Unresolved]:
     """What the goal wants besides rules, and the placement does not give; sought: None where no plan was
     looked for. With goal evacuate a limit that is exceeded elsewhere is a notice: see `remarks`.
@@ -53,7 +53,7 @@ def left_undone(
     return found if goal == "evacuate" else found + over_limits(problem, places)
 
 
-def bound(state: State) -> tuple[int, str]:
+def migrations_lower_bound(state: Solution) -> tuple[int, str]:
     """No legal plan that reaches as much has fewer migrations; and how that is known. With goal consolidate
     only what rules want: see `consolidating.with_proof` for the hosts.
     """
@@ -63,10 +63,10 @@ def bound(state: State) -> tuple[int, str]:
         leaving = [host for host, leaves in enumerate(problem.roles.leaving) if leaves]
         total = sum(len(left_on(problem, problem.home, host)) for host in leaving)
         return total, "every running guest of the hosts that are to be emptied has to leave"
-    fewest = migrations_bound(problem, banded=goal == "spread")
+    fewest = band_migrations_lower_bound(problem, banded=goal == "spread")
     if goal == "spread":
         return fewest, "fewest departures and arrivals that bring every host into the band, rules included"
     if goal == "relieve":
-        fewest = max(fewest, relief_bound(state))
+        fewest = max(fewest, relief_lower_bound(state))
         return fewest, "fewest departures that bring every overloaded host as far down"
     return fewest, "fewest departures that mend every rule"

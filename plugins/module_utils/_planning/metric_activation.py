@@ -13,7 +13,7 @@ from .model.metrics import ANY_SPREAD
 from .model.problem import Problem
 
 
-def awake(problem: Problem, after: ClusterState) -> Policy | None:
+def with_active_metrics(problem: Problem, after: ClusterState) -> Policy | None:
     """The policy that also levels what this plan would make worth levelling; None where there is nothing.
 
     Without it the next plan would have to, and a plan that was carried out would not be the last one.

@@ -23,28 +23,28 @@ from .._model.plan import (
     Proof,
     Unresolved,
 )
-from .bounds.combinatorial import is_out_of_reach, spread_bound
-from .goal_dispatch import bound, left_undone
+from .bounds.combinatorial import is_out_of_reach, spread_lower_bound
+from .goal_dispatch import migrations_lower_bound, goal_unresolved
 from .goals.relieve import overloaded, points_before
 from .model.capacity import closed_hosts
-from .model.problem import SETTLED, Problem
-from .model.solution import State
+from .model.problem import TOLERANCE, Problem
+from .model.solution import Solution
 from .report.cluster_state import cluster_state
 from .report.consolidate import emptied
 from .report.reasons import Reasons
 from .report.search_findings import Sought
 from .report.unresolved import broken_rules, contradicts, immovable, is_complete, left_on, stranded
-from .schedule.list_scheduler import Order
-from .schedule.moves import Hop
+from .schedule.list_scheduler import Schedule
+from .schedule.moves import Move
 
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
 
 
-def told(
-    state: State,
+def build_plan(
+    state: Solution,
     kinds: dict[int, MigrationKind],
-    ordered: Order,
-    left: Sequence[Hop],
+    ordered: Schedule,
+    left: Sequence[Move],
     *,
     proven: bool = False,
 ) -> Plan:
@@ -54,11 +54,11 @@ def told(
     problem = state.problem
     places = state.places()
     before, after = cluster_state(problem, problem.home), cluster_state(problem, places)
-    reasons = Reasons(problem, before, after, [placed.hop for placed in ordered.placed])
+    reasons = Reasons(problem, before, after, [placed.move for placed in ordered.placed])
     waves: list[int] = []
     migrations = []
     for position, placed in enumerate(ordered.placed):
-        hop = placed.hop
+        hop = placed.move
         guest = problem.guests[hop.guest]
         waves.append(1 + max((waves[step] for step in placed.after), default=0))
         kind = "parking" if hop.parking else kinds[problem.unit_of[hop.guest]]
@@ -107,16 +107,16 @@ def told(
     )
 
 
-def _proof(state: State, migrations: int, *, complete: bool) -> Proof:
+def _proof(state: Solution, migrations: int, *, complete: bool) -> Proof:
     """The bound holds for plans that put everything in order, so an incomplete plan has none but 0."""
     problem = state.problem
-    fewest, method = bound(state)
+    fewest, method = migrations_lower_bound(state)
     if not complete:
         fewest = 0
     elif state.proven is not None and state.proven >= fewest:
         fewest, method = state.proven, "integer program over guests and hosts, solved by HiGHS"
     levels = problem.policy.goal not in ("relieve", "consolidate")
-    spreads = dict(zip(problem.metrics.names, spread_bound(problem), strict=True)) if levels else {}
+    spreads = dict(zip(problem.metrics.names, spread_lower_bound(problem), strict=True)) if levels else {}
     return Proof(
         migrations_lower_bound=fewest,
         optimal=complete and migrations == fewest,
@@ -125,11 +125,11 @@ def _proof(state: State, migrations: int, *, complete: bool) -> Proof:
     )
 
 
-def _in_band(state: State) -> bool:
+def _in_band(state: Solution) -> bool:
     """Whether every spread is within its limit as exactly as the bounds take it: what is told is rounded."""
     limits = state.problem.metrics.limits
     return state.problem.policy.goal != "spread" or all(
-        points <= limit + SETTLED for points, limit in zip(state.spread(), limits, strict=True)
+        points <= limit + TOLERANCE for points, limit in zip(state.spread(), limits, strict=True)
     )
 
 
@@ -142,13 +142,13 @@ def _to_leave(problem: Problem, host: int) -> list[int]:
     return left_on(problem, problem.home, host) if problem.roles.leaving[host] else []
 
 
-def _storage(problem: Problem, hop: Hop) -> dict[str, str]:
+def _storage(problem: Problem, hop: Move) -> dict[str, str]:
     places = problem.hosts[hop.source].datastores
     names = [disk.datastore for disk in problem.guests[hop.guest].disks]
     return {name: name for name in names if name in places and not places[name].shared}
 
 
-def _unresolved(state: State, places: Sequence[int], sought: Sought) -> list[Unresolved]:
+def _unresolved(state: Solution, places: Sequence[int], sought: Sought) -> list[Unresolved]:
     problem = state.problem
     after = cluster_state(problem, places)
     found = list(problem.unresolved)
@@ -170,7 +170,7 @@ def _unresolved(state: State, places: Sequence[int], sought: Sought) -> list[Unr
         left_behind = stranded(state, places, sought)
         return [*left_behind, *found] if left_behind else []
     found += broken_rules(state, places, after, {item.what for item in found}, sought)
-    found += left_undone(state, places, after, sought)
+    found += goal_unresolved(state, places, after, sought)
     no_order = sought.no_order(problem, sought.stuck)
     if no_order and not is_complete(found):
         found.append(Unresolved(what="order of migrations", why=no_order))

@@ -13,40 +13,40 @@ from .._model.loads import is_unmeasured
 from .._model.plan import MigrationKind, Plan
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
-from .consolidation import build_without, consolidated, with_proof
+from .consolidation import build_without, plan_consolidation, with_proof
 from .errors import UnsafePlan
-from .external_balancer import defers, left_to_others
-from .goal_dispatch import pursue
-from .goals.consolidate import closing
-from .metric_activation import awake
-from .model.builder import build
-from .model.capacity import closed
+from .external_balancer import defers, deferred_plan
+from .goal_dispatch import solve_for_goal
+from .goals.consolidate import hosts_being_emptied
+from .metric_activation import with_active_metrics
+from .model.builder import build_problem
+from .model.capacity import with_hosts_closed
 from .model.cooldown import recently_migrated
 from .model.guest_locations import stayers_of
-from .model.problem import SETTLED, Problem
+from .model.problem import TOLERANCE, Problem
 from .model.rules import PINS
 from .model.selectors import select_guests, select_hosts
-from .model.solution import State
-from .plan_builder import told
+from .model.solution import Solution
+from .plan_builder import build_plan
 from .report.cluster_state import violations
-from .report.notices import remarks
-from .report.reasons import kind_of
-from .report.unmatched_selectors import inspected
-from .schedule.list_scheduler import Order
-from .schedule.moves import Hop
-from .schedule.order import order
-from .schedule.rerouting import MOST_HOSTS, mended, one_after_the_other, order_of, rerouted
-from .search.insertion import go_home
-from .search.move_reduction import economise
-from .search.solve import place_like
+from .report.notices import plan_notices
+from .report.reasons import migration_kind
+from .report.unmatched_selectors import unmatched_selectors
+from .schedule.list_scheduler import Schedule
+from .schedule.moves import Move
+from .schedule.order import schedule_moves
+from .schedule.rerouting import MAX_HOSTS, repair_exhaustively, concatenate, schedule_of, reroute
+from .search.insertion import return_to_origin
+from .search.move_reduction import reduce_moves
+from .search.solve import solution_of
 from .search.stopping import Spending
-from .snapshots.after_migrations import apply_plan
-from .snapshots.estimated_load import estimated
-from .snapshots.policy_overlay import arranged
-from .verify.plan import Barred, verify
+from .snapshots.after_migrations import snapshot_after
+from .snapshots.estimated_load import with_estimated_load
+from .snapshots.policy_overlay import with_policy_applied
+from .verify.plan import Exclusions, verify_plan
 
-MOST_LOOKS = 4
-MOST_DETOURS = 3
+MAX_ROUNDS = 4
+MAX_DETOURS = 3
 # A guest that another run has just moved, or one that was killed, is better left where it is.
 RECENT_SECONDS = 3600.0
 
@@ -101,43 +101,43 @@ def _is_as_good(one: Plan, other: Plan, points: float) -> bool:
 def _plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float]) -> Plan:
     spent = Spending(policy, clock)
     if defers(snapshot, policy):
-        return left_to_others(snapshot, policy)
-    unmatched = inspected(snapshot, policy)
-    known, wanted = estimated(arranged(snapshot, policy), policy)
-    open_hosts = closed(known, wanted)
-    problem, result = _planned(open_hosts, wanted, spent)
-    while (more := awake(problem, result.after)) is not None:
-        problem, result = _planned(open_hosts, more, spent)
+        return deferred_plan(snapshot, policy)
+    unmatched = unmatched_selectors(snapshot, policy)
+    known, wanted = with_estimated_load(with_policy_applied(snapshot, policy), policy)
+    open_hosts = with_hosts_closed(known, wanted)
+    problem, result = _plan_in_rounds(open_hosts, wanted, spent)
+    while (more := with_active_metrics(problem, result.after)) is not None:
+        problem, result = _plan_in_rounds(open_hosts, more, spent)
     _check(problem, result, open_hosts)
     return replace(
         result,
         policy=policy,
         snapshot_digest=snapshot.digest(),
         remembered_at=snapshot.remembered_at,
-        notices=(*remarks(problem, result), *unmatched),
+        notices=(*plan_notices(problem, result), *unmatched),
     )
 
 
-def _planned(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Problem, Plan]:
+def _plan_in_rounds(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Problem, Plan]:
     """Look, and look again from where the plan ends and take that way at once, until nothing is left to want.
 
     Only where something stays undone can a second look see more than the first.
     """
-    problem, result, state = _look(snapshot, policy, spent)
-    looks = MOST_LOOKS if policy.max_migrations is None else 0
+    problem, result, state = _plan_once(snapshot, policy, spent)
+    looks = MAX_ROUNDS if policy.max_migrations is None else 0
     while looks and result.status != "balanced":
-        later, further, end = _look(apply_plan(snapshot, result), policy, spent)
+        later, further, end = _plan_once(snapshot_after(snapshot, result), policy, spent)
         if not further.migrations or _rests_on_guesses(problem, result):
             break
-        whole = _joined(problem, later)
-        start = place_like(whole, end.places())
+        whole = _joined_problem(problem, later)
+        start = solution_of(whole, end.places())
         # Where guests are now makes no difference to whether there is a placement inside the band.
         start.impossible = state.impossible or end.impossible
         if policy.goal == "spread":
             # Two ways in a row may be longer than one.
-            economise(start, spent)
+            reduce_moves(start, spent)
         wanted = start.places()
-        composed, reached = _reachable(whole, start, spent)
+        composed, reached = _with_safe_order(whole, start, spent)
         if reached.places() != wanted:
             chained = _one_after_the_other(whole, result, further, end.places())
             if chained is None:
@@ -146,7 +146,7 @@ def _planned(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Probl
         problem, result, state = whole, composed, reached
         looks -= 1
     if policy.goal == "consolidate":
-        result = with_proof(build(snapshot, policy), result)
+        result = with_proof(build_problem(snapshot, policy), result)
     return problem, result
 
 
@@ -159,80 +159,80 @@ def _rests_on_guesses(problem: Problem, result: Plan) -> bool:
     )
 
 
-def _look(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Problem, Plan, State]:
+def _plan_once(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Problem, Plan, Solution]:
     """What one look at the cluster finds. With goal evacuate, guests of hosts that stay make room only where
     that lets more of those leave that have to.
     """
     if policy.goal == "consolidate":
-        return consolidated(
+        return plan_consolidation(
             snapshot,
             policy,
-            lambda problem: pursue(problem, spent),
-            lambda problem, state: _reachable(problem, state, spent),
+            lambda problem: solve_for_goal(problem, spent),
+            lambda problem, state: _with_safe_order(problem, state, spent),
         )
-    problem = build(snapshot, policy)
-    result, state = _reachable(problem, pursue(problem, spent), spent)
+    problem = build_problem(snapshot, policy)
+    result, state = _with_safe_order(problem, solve_for_goal(problem, spent), spent)
     if policy.goal in ("spread", "rules"):
         return state.problem if state.problem.loosened else problem, result, state
     if policy.goal == "evacuate" and result.immovable:
-        roomy = build(snapshot, policy, makes_room=True)
-        other, end = _reachable(roomy, pursue(roomy, spent), spent)
+        roomy = build_problem(snapshot, policy, makes_room=True)
+        other, end = _with_safe_order(roomy, solve_for_goal(roomy, spent), spent)
         if len(other.immovable) < len(result.immovable):
             return roomy, other, end
     return problem, result, state
 
 
-def _joined(problem: Problem, later: Problem) -> Problem:
+def _joined_problem(problem: Problem, later: Problem) -> Problem:
     """The problem in which what a later look wants is wanted, too."""
     if later.makes_room and not problem.makes_room:
-        return build(problem.snapshot, problem.policy, makes_room=True)
-    chosen = closing(problem)
-    return build_without(problem, chosen | closing(later)) if closing(later) - chosen else problem
+        return build_problem(problem.snapshot, problem.policy, makes_room=True)
+    chosen = hosts_being_emptied(problem)
+    return build_without(problem, chosen | hosts_being_emptied(later)) if hosts_being_emptied(later) - chosen else problem
 
 
 def _one_after_the_other(
     problem: Problem, first: Plan, second: Plan, places: list[int]
-) -> tuple[Plan, State] | None:
+) -> tuple[Plan, Solution] | None:
     """Both plans as one, where there is no safe order that leads to its end at once; None where that is not
     safe."""
     if problem.policy.goal == "consolidate":
         return None
-    state = place_like(problem, places)
+    state = solution_of(problem, places)
     if state.places() != places:
         return None
-    kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
-    ordered = one_after_the_other(problem, order_of(problem, first), order_of(problem, second))
-    result = told(state, kinds, ordered, [])
+    kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
+    ordered = concatenate(problem, schedule_of(problem, first), schedule_of(problem, second))
+    result = build_plan(state, kinds, ordered, [])
     return None if _defects(problem, result, _shelters(problem)) else (result, state)
 
 
-def _reachable(problem: Problem, state: State, spent: Spending) -> tuple[Plan, State]:
+def _with_safe_order(problem: Problem, state: Solution, spent: Spending) -> tuple[Plan, Solution]:
     """The plan to that placement, or to the nearest one that there is a safe way to."""
-    result, end = _ordered(problem, state, spent, reroutes=True)
+    result, end = _order_moves(problem, state, spent, reroutes=True)
     if any(step.kind == "parking" for step in result.migrations) and _defects(
         problem, result, _shelters(problem)
     ):
-        result, end = _ordered(problem, pursue(problem, spent), spent, reroutes=False)
-    return _mended(problem, result, end) or (result, end)
+        result, end = _order_moves(problem, solve_for_goal(problem, spent), spent, reroutes=False)
+    return _repaired_exhaustively(problem, result, end) or (result, end)
 
 
-def _mended(problem: Problem, result: Plan, end: State) -> tuple[Plan, State] | None:
+def _repaired_exhaustively(problem: Problem, result: Plan, end: Solution) -> tuple[Plan, Solution] | None:
     """A plan that leaves fewer rules broken, found by looking at all placements of a small cluster."""
     empties = problem.policy.goal == "spread"
     strict = {rule.name for rule in problem.rules if rule.strict}
     wrong = end.misplaced or any(violation.rule in strict for violation in result.after.violations)
     if problem.policy.goal not in ("spread", "rules") or not wrong:
         return None
-    if len(problem.hosts) > MOST_HOSTS:
+    if len(problem.hosts) > MAX_HOSTS:
         return None
-    loose = build(problem.snapshot, problem.policy, loosened=_broken(problem))
+    loose = build_problem(problem.snapshot, problem.policy, loosened=_broken(problem))
     for ceilings in (problem.needs.ceiling_for_rules, problem.needs.ceiling):
-        better = mended(loose, end.places(), ceilings, empty_hosts=empties)
+        better = repair_exhaustively(loose, end.places(), ceilings, empty_hosts=empties)
         if better is None or better.places is None:
             return None
-        state = place_like(loose, list(better.places))
-        kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
-        found = told(state, kinds, better.order, [])
+        state = solution_of(loose, list(better.places))
+        kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
+        found = build_plan(state, kinds, better.order, [])
         if not _defects(problem, found, _shelters(problem)):
             return found, state
     return None
@@ -248,35 +248,35 @@ def _broken(problem: Problem) -> frozenset[str]:
         if rule.strict
         and rule.name in broken
         and rule.kind in ("affinity", "host_affinity", "host_anti_affinity")
-        and not rule.moves_along
+        and not rule.co_migrates
         and not (rule.is_enforced and rule.kind in PINS)
     )
 
 
-def _ordered(
+def _order_moves(
     problem: Problem,
-    state: State,
+    state: Solution,
     spent: Spending,
     *,
     reroutes: bool,
-    settles: int = MOST_DETOURS,
-) -> tuple[Plan, State]:
+    settles: int = MAX_DETOURS,
+) -> tuple[Plan, Solution]:
     """As _reachable; reroutes: whether what the scheduler can't order is looked at step by step; settles: how
     often guests may stay where they would only wait."""
     forbidden: set[tuple[int, int]] = set()
-    left: list[Hop] = []
+    left: list[Move] = []
     proven = False
-    for _detour in range(MOST_DETOURS):
-        kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
+    for _detour in range(MAX_DETOURS):
+        kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
         ordered = _order(state, kinds, reroutes=reroutes)
         if not ordered.left:
             break
         left, proven = ordered.left, ordered.proven
         stuck = {hop.guest for hop in left}
         forbidden |= {(unit, state.where[unit]) for unit in kinds if stuck & set(problem.members[unit])}
-        state = pursue(problem, spent, frozenset(forbidden))
+        state = solve_for_goal(problem, spent, frozenset(forbidden))
     while True:
-        kinds = {unit: kind_of(state, unit) for unit in _moved(state)}
+        kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
         ordered = _order(state, kinds, reroutes=reroutes)
         if not ordered.left:
             break
@@ -284,39 +284,39 @@ def _ordered(
         stuck = {hop.guest for hop in left}
         for unit in kinds:
             if stuck & set(problem.members[unit]):
-                state.take(unit)
-                go_home(state, unit)
+                state.remove(unit)
+                return_to_origin(state, unit)
     parks = problem.policy.goal not in ("relieve", "consolidate") and any(
-        placed.hop.parking for placed in ordered.placed
+        placed.move.parking for placed in ordered.placed
     )
     if parks and settles and _stay_where_parked(state, ordered):
-        return _ordered(problem, state, spent, reroutes=reroutes, settles=settles - 1)
+        return _order_moves(problem, state, spent, reroutes=reroutes, settles=settles - 1)
     most = problem.policy.max_migrations
     if most is not None and len(ordered.placed) > most:
         # A guest that is parked on the way takes two of the migrations that there may be.
         policy = replace(problem.policy, max_migrations=max(0, 2 * most - len(ordered.placed)))
         smaller = replace(problem, policy=policy)
-        return _ordered(smaller, pursue(smaller, spent), spent, reroutes=reroutes)
-    return told(state, kinds, ordered, left, proven=proven), state
+        return _order_moves(smaller, solve_for_goal(smaller, spent), spent, reroutes=reroutes)
+    return build_plan(state, kinds, ordered, left, proven=proven), state
 
 
-def _stay_where_parked(state: State, ordered: Order) -> bool:
+def _stay_where_parked(state: Solution, ordered: Schedule) -> bool:
     """Let a guest stay on the host where it would only wait, if that is as good. Gives whether one does."""
     changed = False
     for placed in ordered.placed:
-        if not placed.hop.parking:
+        if not placed.move.parking:
             continue
-        unit = state.problem.unit_of[placed.hop.guest]
+        unit = state.problem.unit_of[placed.move.guest]
         excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
-        target = state.take(unit)
-        if state.fits(unit, placed.hop.target):
-            state.put(unit, placed.hop.target)
-            good = state.total_excess <= excess + SETTLED and state.broken <= broken
-            if good and state.soft_cost <= wishes + SETTLED:
+        target = state.remove(unit)
+        if state.fits(unit, placed.move.target):
+            state.insert(unit, placed.move.target)
+            good = state.total_excess <= excess + TOLERANCE and state.broken <= broken
+            if good and state.soft_cost <= wishes + TOLERANCE:
                 changed = True
                 continue
-            state.take(unit)
-        state.put(unit, target)
+            state.remove(unit)
+        state.insert(unit, target)
     return changed
 
 
@@ -342,21 +342,21 @@ def _shelters(problem: Problem) -> frozenset[str]:
 
 def _defects(problem: Problem, result: Plan, shelters: frozenset[str]) -> tuple[str, ...]:
     snapshot, policy = problem.snapshot, problem.policy
-    barred = Barred(
+    barred = Exclusions(
         sources=select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
         targets=select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
         guests=select_guests(snapshot.guests, policy.exclude.guests),
         may_stay=stayers_of(snapshot, policy).all,
         shelters=shelters,
     )
-    return verify(snapshot, policy, problem.rules, result, barred)
+    return verify_plan(snapshot, policy, problem.rules, result, barred)
 
 
-def _moved(state: State) -> list[int]:
+def _moved(state: Solution) -> list[int]:
     return [unit for unit, host in enumerate(state.where) if host >= 0 and state.guests_moved(unit, host)]
 
 
-def _order(state: State, kinds: dict[int, MigrationKind], *, reroutes: bool) -> Order:
+def _order(state: Solution, kinds: dict[int, MigrationKind], *, reroutes: bool) -> Schedule:
     problem = state.problem
     mending = {state.where[unit] for unit, kind in kinds.items() if kind in ("rule", "evacuate")}
     ceilings = [
@@ -365,7 +365,7 @@ def _order(state: State, kinds: dict[int, MigrationKind], *, reroutes: bool) -> 
     ]
     jobs = [
         tuple(
-            Hop(guest=guest, source=problem.home[guest], target=state.where[unit])
+            Move(guest=guest, source=problem.home[guest], target=state.where[unit])
             for guest in problem.members[unit]
             if problem.home[guest] != state.where[unit]
         )
@@ -377,5 +377,5 @@ def _order(state: State, kinds: dict[int, MigrationKind], *, reroutes: bool) -> 
         if kind in ("rule", "evacuate")
         for guest in problem.members[unit]
     }
-    found = order(problem, jobs, ceilings, first)
-    return rerouted(problem, jobs, found, ceilings) if found.left and reroutes else found
+    found = schedule_moves(problem, jobs, ceilings, first)
+    return reroute(problem, jobs, found, ceilings) if found.left and reroutes else found

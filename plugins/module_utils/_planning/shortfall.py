@@ -8,25 +8,25 @@ from __future__ import annotations
 from .._model.plan import Unresolved
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
-from .goal_dispatch import left_undone
-from .model.builder import build
-from .model.capacity import closed
+from .goal_dispatch import goal_unresolved
+from .model.builder import build_problem
+from .model.capacity import with_hosts_closed
 from .report.cluster_state import cluster_state
 from .report.unresolved import broken_rules, stranded
-from .search.solve import place_like
-from .snapshots.estimated_load import estimated
-from .snapshots.policy_overlay import arranged
+from .search.solve import solution_of
+from .snapshots.estimated_load import with_estimated_load
+from .snapshots.policy_overlay import with_policy_applied
 
 
 def shortfall(snapshot: Snapshot, policy: Policy) -> tuple[Unresolved, ...]:
     """Hosts outside the band or above a threshold, broken strict rules, hosts that should be empty; empty
     where everything is in order. Raises PlanningError as planning does.
     """
-    known, wanted = estimated(arranged(snapshot, policy), policy)
-    problem = build(closed(known, wanted), wanted)
-    start = place_like(problem, list(problem.home))
+    known, wanted = with_estimated_load(with_policy_applied(snapshot, policy), policy)
+    problem = build_problem(with_hosts_closed(known, wanted), wanted)
+    start = solution_of(problem, list(problem.home))
     if policy.goal == "evacuate":
         return tuple(stranded(start, problem.home, None))
     state = cluster_state(problem, problem.home)
     found = broken_rules(start, problem.home, state, set(), None)
-    return (*found, *left_undone(start, problem.home, state, None))
+    return (*found, *goal_unresolved(start, problem.home, state, None))

@@ -38,7 +38,7 @@ class Maintenance(Protocol):
         """
 
 
-class MaintainedPlatform(Platform, Maintenance, Protocol):
+class PlatformWithMaintenance(Platform, Maintenance, Protocol):
     """One cluster of one hypervisor, its hosts included."""
 
     def clusters(self) -> Sequence[str]:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from .._model.outcome import MovedAlong
+from .._model.outcome import CoMigrated
 from .._model.snapshot import Snapshot
 from .errors import StartRefused
 
@@ -43,7 +43,7 @@ class GuestNow:
     run_state: str | None = None
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether it simply runs, and nothing holds it."""
         return self.power == "running" and self.run_state is None and self.busy is None
 
@@ -136,7 +136,7 @@ class Platform(Protocol):
     def check(self, request: MigrationRequest) -> Objection | None:
         """Ask the platform whether it would carry this out: None, or why not. Changes nothing."""
 
-    def partners(self, request: MigrationRequest) -> Sequence[MovedAlong]:
+    def partners(self, request: MigrationRequest) -> Sequence[CoMigrated]:
         """The guests that the platform would take along to the target, without those that are there already;
         whether these may go there is part of `check`.
         """

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from .._model.errors import InputError
 from .._model.loads import guest_used
-from .._model.moves import moved
-from .._model.outcome import MovedAlong
+from .._model.moves import snapshot_after_moves
+from .._model.outcome import CoMigrated
 from .._model.snapshot import Guest, Host, Snapshot
 from .errors import NotFound, PlatformError, Refused
 from .protocol import (
@@ -80,7 +80,7 @@ class RehearsalPlatform:
     def check(self, request: MigrationRequest) -> Objection | None:
         return _objection(self._own(), request)
 
-    def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
+    def partners(self, _request: MigrationRequest) -> tuple[CoMigrated, ...]:
         """It moves nobody along."""
         return ()
 
@@ -91,7 +91,7 @@ class RehearsalPlatform:
             if objection is not None:
                 raise refused_start(request, objection)
             goes = {request.guest: request.target}
-            self._store(moved(snapshot, goes, {request.guest: request.storage}))
+            self._store(snapshot_after_moves(snapshot, goes, {request.guest: request.storage}))
         return _task(request.guest, request.target)
 
     def find(self, request: MigrationRequest) -> str | None:
@@ -232,7 +232,7 @@ def _busy(guest: Guest) -> str | None:
 
 def _arrived(snapshot: Snapshot, targets: Mapping[str, str]) -> Snapshot:
     """Once migrations that the file has under way have ended."""
-    there = moved(snapshot, targets)
+    there = snapshot_after_moves(snapshot, targets)
     return replace(
         there,
         guests=tuple(
@@ -260,7 +260,7 @@ def _switched_off(snapshot: Snapshot, guest: Guest) -> Snapshot:
         used={},
     )
     guests = tuple(replace(other, disks=()) if other is guest else other for other in snapshot.guests)
-    away = moved(replace(snapshot, hosts=(*snapshot.hosts, nowhere), guests=guests), {guest.id: nowhere.id})
+    away = snapshot_after_moves(replace(snapshot, hosts=(*snapshot.hosts, nowhere), guests=guests), {guest.id: nowhere.id})
     off = replace(guest, power="stopped", run_state=None, used=dict.fromkeys(guest.used, 0.0), sources={})
     return replace(
         snapshot,

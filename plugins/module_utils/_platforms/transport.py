@@ -23,7 +23,7 @@ except ImportError:
     ReadTimeout = SSLError = Timeout = OSError  # type: ignore[assignment, misc]
 
 
-def demand_ca(path: str | None) -> None:
+def require_ca_file(path: str | None) -> None:
     """Raises CertificateRefused when a file was named that holds no certificates."""
     if not path:
         return
@@ -36,7 +36,7 @@ def demand_ca(path: str | None) -> None:
         ) from None
 
 
-def about_certificate(error: RequestException, where: str, hint: str) -> CertificateRefused | None:
+def certificate_error(error: RequestException, where: str, hint: str) -> CertificateRefused | None:
     """The error for a certificate that does not verify; None when something else went wrong."""
     text = _innermost(error)
     if isinstance(error, SSLError) and "certificate" in text.lower():

@@ -16,12 +16,12 @@ from .._capacity.pool import Name, Text
 from .._model.codec import Bounds, decode
 from .._model.errors import InputError
 from .._model.text.urls import UrlError, parsed_url
-from .queue.retry_policy import Budget
+from .queue.retry_policy import RetryPolicy
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 EXAMPLE = "https://ci.example.com/hooks/evenkeel"
 # More than a day, even where every pause is as short as it may be.
-_SLOW = Budget(tries=64, first_seconds=5.0, most_seconds=3600.0)
+_SLOW = RetryPolicy(tries=64, first_seconds=5.0, most_seconds=3600.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class Work:
     """How requests are worked on. Times in seconds."""
 
     running: Annotated[int, Bounds(1, 100), "requests at the same time"] = 4
-    tries: Budget = field(default_factory=Budget)
+    tries: RetryPolicy = field(default_factory=RetryPolicy)
     begin_within: Annotated[float, Bounds(1, 86_400), "until a playbook that was called must begin"] = 300.0
     at_most: Annotated[float, Bounds(1, 30 * 86_400), "for one try"] = 3600.0
     poll: Annotated[float, Bounds(0.05, 60), "between two looks for work"] = 0.5
@@ -98,7 +98,7 @@ class ServiceConfig:
     rabbitmq: RabbitMq | None = None
     receivers: tuple[Receiver, ...] = ()
     work: Work = field(default_factory=Work)
-    callbacks: Annotated[Budget, "for each receiver"] = _SLOW
+    callbacks: Annotated[RetryPolicy, "for each receiver"] = _SLOW
     keep_days: Annotated[float, Bounds(1, 3660), "days that a request is remembered after its end"] = 30.0
 
     @classmethod

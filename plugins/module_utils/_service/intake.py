@@ -18,16 +18,16 @@ from typing import Any, TypeVar
 from .._model.text.wording import is_storable, parsed_json
 from .._state.database import Database
 from .config import ServiceConfig
-from .queue.repository import Taken, look, take
+from .queue.repository import Accepted, task_named, accept
 from .queue.task import Task, Terms
-from .request import Asked, asked_of
-from .webhooks.outbox import told
+from .request import ParsedRequest, parse_request
+from .webhooks.outbox import delivery_reports
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Reception:
+class Intake:
     """The service's database and configuration."""
 
     database: Database
@@ -43,7 +43,7 @@ class Reception:
 
     async def take(
         self, body: bytes, origin: str, *, message: str | None = None, name: str | None = None
-    ) -> Taken:
+    ) -> Accepted:
         """A request that came in, as JSON, is kept. A message is kept as it came, for the dead letters, and
         needs an id, which `name` stands in for.
 
@@ -51,11 +51,11 @@ class Reception:
         answer.
         """
 
-        def read() -> Asked:
+        def read() -> ParsedRequest:
             value = parsed_json(body, "request")
             if name and isinstance(value, dict):
                 value.setdefault("id", name)
-            return asked_of(value, needs_id=message is not None, most_guests=self.config.work.most_guests)
+            return parse_request(value, needs_id=message is not None, most_guests=self.config.work.most_guests)
 
         asked = await asyncio.get_running_loop().run_in_executor(self._readers, read)
         terms = Terms(
@@ -65,14 +65,14 @@ class Reception:
             wait=asked.wait,
             message=message,
         )
-        return await self.ask(take, asked, terms)
+        return await self.ask(accept, asked, terms)
 
     async def told(self, name: str) -> dict[str, Any] | None:
         """What became of a request, and who was told; None when there is none of that id."""
         if not is_storable(name):
             return None
-        task = await self.ask(look, name)
-        return None if task is None else await self.ask(told, task)
+        task = await self.ask(task_named, name)
+        return None if task is None else await self.ask(delivery_reports, task)
 
 
 def accepted(task: Task) -> dict[str, Any]:

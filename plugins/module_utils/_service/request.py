@@ -74,7 +74,7 @@ WORK: Mapping[str, Any] = {"place": Place, "lease": Lease, "renew": Renew, "rele
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ParsedRequest:
     """A request that may be taken. `text` is what it is compared by; `notify`: receivers by name."""
 
     id: str
@@ -89,7 +89,7 @@ class Asked:
         return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
 
-def asked_of(value: object, *, needs_id: bool = False, most_guests: int = 100_000) -> Asked:
+def parse_request(value: object, *, needs_id: bool = False, most_guests: int = 100_000) -> ParsedRequest:
     """Read parsed JSON: `kind`, `id`, `notify`, and the fields of that kind beside them, sizes in bytes or
     as 8G. Raises InputError with the path of the first field that is wrong, and for more guests than
     `most_guests`.
@@ -109,7 +109,7 @@ def asked_of(value: object, *, needs_id: bool = False, most_guests: int = 100_00
         raise InputError("notify", list(notify), "a list without repetition")
     _refuse_crowd(body.get("vms"), most_guests)
     work = _WORK[kind](body)
-    return Asked(id=name, kind=kind, work=work, wait=work.get("wait", 0.0), notify=notify)
+    return ParsedRequest(id=name, kind=kind, work=work, wait=work.get("wait", 0.0), notify=notify)
 
 
 def _refuse_crowd(vms: object, most: int) -> None:

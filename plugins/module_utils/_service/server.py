@@ -16,12 +16,12 @@ from .._state.errors import StateError
 from .._state.owner import Owner, this_process
 from .config import ServiceConfig
 from .endpoints.http import http_door, listening
-from .endpoints.rabbitmq import RabbitMqDoor
-from .intake import Reception
-from .queue.claims import hand_on, keep
-from .queue.repository import SIGN_OF_LIFE_SECONDS, forget
+from .endpoints.rabbitmq import RabbitMqEndpoint
+from .intake import Intake
+from .queue.claims import dispatch, renew_claims
+from .queue.repository import SIGN_OF_LIFE_SECONDS, purge
 from .queue.task_group import together
-from .webhooks.dispatcher import Courier
+from .webhooks.dispatcher import WebhookDispatcher
 
 log = logging.getLogger("evenkeel.service")
 EVENT = "evenkeel_request"
@@ -37,11 +37,11 @@ async def serve(
     Raises InputError and SecretMissing before anything is served, when the configuration is of no use.
     """
     desk = this_process()
-    reception = Reception(database, config)
-    courier = Courier(reception, desk, environment)
+    reception = Intake(database, config)
+    courier = WebhookDispatcher(reception, desk, environment)
     rabbitmq = None
     if config.rabbitmq is not None:
-        rabbitmq = RabbitMqDoor(reception, config.rabbitmq, desk, environment)
+        rabbitmq = RabbitMqEndpoint(reception, config.rabbitmq, desk, environment)
     async with AsyncExitStack() as stack:
         if config.http is not None:
             where = await stack.enter_async_context(http_door(reception, config.http, environment))
@@ -52,11 +52,11 @@ async def serve(
         )
 
 
-async def _hand_on(reception: Reception, desk: Owner, put: Put) -> None:
+async def _hand_on(reception: Intake, desk: Owner, put: Put) -> None:
     work = reception.config.work
     while True:
         try:
-            tasks = await reception.ask(hand_on, desk, work)
+            tasks = await reception.ask(dispatch, desk, work)
         except StateError as error:
             log.error("requests wait: %s", error)
             tasks = ()
@@ -65,13 +65,13 @@ async def _hand_on(reception: Reception, desk: Owner, put: Put) -> None:
         await asyncio.sleep(work.poll)
 
 
-async def _keep(reception: Reception, desk: Owner) -> None:
+async def _keep(reception: Intake, desk: Owner) -> None:
     """Signs of life, and now and then what is long over is thrown away."""
     forgotten = 0
     while True:
         try:
-            await reception.ask(keep, desk, reception.config.work)
-            forgotten = await reception.ask(forget, reception.config.keep_days)
+            await reception.ask(renew_claims, desk, reception.config.work)
+            forgotten = await reception.ask(purge, reception.config.keep_days)
         except StateError as error:
             log.error("no sign of life could be given: %s", error)
         await asyncio.sleep(1.0 if forgotten else SIGN_OF_LIFE_SECONDS / 4)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._model.text.urls import Url, UrlError, parsed_url
 from .errors import StateError, StateLibraryMissing, StateUnavailable
-from .fifo_file_lock import Turnstile
+from .fifo_file_lock import FifoFileLock
 from .library import sa
 from .urls import SQLITE
 from .watch import Watch
@@ -101,7 +101,7 @@ def _sqlite(url: Url, watch: Watch) -> Engine:
         address, connect_args={"timeout": _SQLITE_PATIENCE_SECONDS}, execution_options={WATCH: watch}
     )
     sa.event.listen(engine, "connect", _sqlite_connected)
-    turns = None if path is None else Turnstile(path, _TURN_PATIENCE_SECONDS)
+    turns = None if path is None else FifoFileLock(path, _TURN_PATIENCE_SECONDS)
     sa.event.listen(engine, "begin", partial(_sqlite_begun, turns))
     sa.event.listen(engine, "checkin", _sqlite_ended)
     return engine
@@ -114,17 +114,17 @@ def _sqlite_connected(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _sqlite_begun(turns: Turnstile | None, connection: Connection) -> None:
+def _sqlite_begun(turns: FifoFileLock | None, connection: Connection) -> None:
     if connection.get_execution_options().get(READS):
         connection.exec_driver_sql("BEGIN")
         return
     if turns is not None:
-        connection.info[_TURN] = turns.enter()
+        connection.info[_TURN] = turns.acquire()
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _sqlite_ended(_connection: Any, record: Any) -> None:
-    Turnstile.leave(record.info.pop(_TURN, None))
+    FifoFileLock.release(record.info.pop(_TURN, None))
 
 
 def _postgresql(url: Url) -> Engine:

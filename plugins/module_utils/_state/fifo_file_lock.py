@@ -28,14 +28,14 @@ _MOST = 2**62
 _LOCK = struct.Struct("@hhqqi4x")
 
 
-class Turnstile:
+class FifoFileLock:
     """The way to one SQLite file."""
 
     def __init__(self, database: Path, patience: float) -> None:
         self._path = database.with_name(f"{database.name}-turn")
         self._patience = patience
 
-    def enter(self) -> int | None:
+    def acquire(self) -> int | None:
         """Wait for the turn; `leave` with what this gives. None where there are no such locks, or where
         others have held it for longer than the patience lasts: then go on without.
         """
@@ -56,7 +56,7 @@ class Turnstile:
         return turn if _Wait(turn, place).won(self._patience) else None
 
     @staticmethod
-    def leave(turn: int | None) -> None:
+    def release(turn: int | None) -> None:
         if turn is not None:
             with suppress(OSError):
                 # A process that was forked in between has the file open, too, and keeps what is only closed.
@@ -141,5 +141,5 @@ class _Wait:
         with self._guard:
             if self._given_up or failed:
                 self._given_up = True
-                Turnstile.leave(self._turn)
+                FifoFileLock.release(self._turn)
             self._over.set()

@@ -28,7 +28,7 @@ _TICK_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class MigrationRecord:
     """When a guest was last migrated, and when a migration of it last failed, in seconds since 1970 by the
     clock of the database.
     """
@@ -48,7 +48,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class GuestMove:
     """Where a guest was before some migrations of it, and where it was after them: ids of hosts."""
 
     origin: str
@@ -88,7 +88,7 @@ def forget_old(database: Database, cluster: str) -> None:
     database.transaction(write)
 
 
-def recall(database: Database, *clusters: str) -> Mapping[str, Past]:
+def recall(database: Database, *clusters: str) -> Mapping[str, MigrationRecord]:
     """The past of every guest that has one, by id; `clusters` are the keys that the cluster has or had."""
     newest = (
         sa.select(
@@ -105,7 +105,7 @@ def recall(database: Database, *clusters: str) -> Mapping[str, Past]:
     for row in database.transaction(lambda connection: connection.execute(newest).all()):
         found.setdefault(row.guest, {})[row.result] = _seconds(row.recorded_at, row.ended_at)
     return {
-        guest: Past(migrated_at=ends.get("migrated"), failed_at=ends.get("failed"))
+        guest: MigrationRecord(migrated_at=ends.get("migrated"), failed_at=ends.get("failed"))
         for guest, ends in found.items()
     }
 
@@ -145,7 +145,7 @@ def _seconds(recorded_at: float | None, ended_at: str) -> float:
     return read_moment(ended_at).timestamp() if recorded_at is None else recorded_at
 
 
-def shifted(database: Database, cluster: str, moment: float) -> Mapping[str, Shift]:
+def moves_since(database: Database, cluster: str, moment: float) -> Mapping[str, GuestMove]:
     """The guests, by id, whose migrations were recorded since a moment on the database's clock; one that is
     back where it was is none of them. What was recorded within a tick of the moment counts, for it may have
     come after.
@@ -157,15 +157,15 @@ def shifted(database: Database, cluster: str, moment: float) -> Mapping[str, Shi
         .where(HISTORY.c.recorded_at >= moment - _TICK_SECONDS)
         .order_by(HISTORY.c.recorded_at, HISTORY.c.ended_at)
     )
-    found: dict[str, Shift] = {}
+    found: dict[str, GuestMove] = {}
     for row in database.read(lambda connection: connection.execute(newer).all()):
         before = found.get(row.guest)
-        found[row.guest] = Shift(before.origin if before else row.source, row.target)
+        found[row.guest] = GuestMove(before.origin if before else row.source, row.target)
     return {guest: shift for guest, shift in found.items() if shift.end != shift.origin}
 
 
-def with_past(
-    snapshot: Snapshot, past: Mapping[str, Past], refused: Sequence[Refused], moment: float
+def with_history(
+    snapshot: Snapshot, past: Mapping[str, MigrationRecord], refused: Sequence[Refused], moment: float
 ) -> Snapshot:
     """The snapshot with what was remembered; where the platform remembers too, the newer moment counts.
 
@@ -184,8 +184,8 @@ def with_past(
             if known is None
             else replace(
                 guest,
-                last_migrated_at=_newer(guest.last_migrated_at, then(known.migrated_at)),
-                last_failed_at=_newer(guest.last_failed_at, then(known.failed_at)),
+                last_migrated_at=_later(guest.last_migrated_at, then(known.migrated_at)),
+                last_failed_at=_later(guest.last_failed_at, then(known.failed_at)),
             )
         )
     remembered = tuple(
@@ -195,7 +195,7 @@ def with_past(
     return replace(snapshot, guests=tuple(guests), refusals=(*snapshot.refusals, *remembered))
 
 
-def _newer(one: str | None, other: str | None) -> str | None:
+def _later(one: str | None, other: str | None) -> str | None:
     return max((moment for moment in (one, other) if moment is not None), default=None)
 
 

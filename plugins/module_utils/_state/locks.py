@@ -80,7 +80,7 @@ class Lock:
             self._renewed = begun
         return holding
 
-    def keep(self) -> None:
+    def renew_if_due(self) -> None:
         """Renew it when a third of its time is over; nearly free otherwise.
 
         Raises LockLost when someone else has it, and when the database has been out of reach for so long that

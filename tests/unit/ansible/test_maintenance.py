@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_maintenance import (
     GuestsOnHost,
-    maintain,
+    run_host_maintenance,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PLATFORM_ARGUMENTS,
@@ -60,7 +60,7 @@ def powers(path: Path) -> dict[str, str]:
 
 def test_whoever_is_still_there_is_named_and_agents_are_not(path: Path) -> None:
     with pytest.raises(GuestsOnHost) as error:
-        maintain(options(path), True)
+        run_host_maintenance(options(path), True)
     assert all(name in str(error.value) for name in ("paused", "lost", "test1", "shut_down", "may_stay"))
     assert not any(name in error.value.what for name in ("agent", "off ("))
 
@@ -68,27 +68,27 @@ def test_whoever_is_still_there_is_named_and_agents_are_not(path: Path) -> None:
 def test_check_mode_names_who_is_shut_down_and_the_run_does_it(path: Path) -> None:
     given = options(path, may_stay={"names": ["paused", "lost"]}, shut_down={"regex": "test[0-9]"})
     before = path.read_text()
-    dry = maintain(given, True)
+    dry = run_host_maintenance(given, True)
     assert (dry["changed"], [one["name"] for one in dry["shut_down_guests"]]) == (True, ["test1"])
     assert path.read_text() == before
-    done = maintain(given, False)
+    done = run_host_maintenance(given, False)
     assert done["shut_down_guests"] == dry["shut_down_guests"]
     assert (powers(path)["test1"], powers(path)["paused"]) == ("stopped", "running")
-    assert maintain(given, False)["changed"] is False
+    assert run_host_maintenance(given, False)["changed"] is False
 
 
 def test_who_is_to_be_shut_down_is_also_where_the_mode_is_on_already(path: Path) -> None:
-    maintain(options(path, allow_running_guests=True), False)
+    run_host_maintenance(options(path, allow_running_guests=True), False)
     assert powers(path)["test1"] == "running"
-    result = maintain(options(path, shut_down={"names": ["test1"]}), False)
+    result = run_host_maintenance(options(path, shut_down={"names": ["test1"]}), False)
     assert result["changed"] is True
     assert powers(path)["test1"] == "stopped"
 
 
 def test_guests_can_be_shut_down_before_somebody_else_switches_the_mode(path: Path) -> None:
     given = {"may_stay": {"names": ["paused", "lost"]}, "shut_down": {"names": ["test1"]}}
-    result = maintain(options(path, only_shut_down=True, **given), False)
+    result = run_host_maintenance(options(path, only_shut_down=True, **given), False)
     assert (result["changed"], result["maintenance"]) == (True, False)
     assert powers(path)["test1"] == "stopped"
     assert not json.loads(path.read_text())["hosts"][0]["maintenance"]
-    assert maintain(options(path, only_shut_down=True, **given), False)["changed"] is False
+    assert run_host_maintenance(options(path, only_shut_down=True, **given), False)["changed"] is False

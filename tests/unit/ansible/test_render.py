@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import (
     readable,
-    report,
+    plan_report,
     table,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
@@ -21,7 +21,7 @@ CLUSTER = generate(Shape(hosts=4, guests=40))
 def test_no_name_spoils_the_screen() -> None:
     evil = "a\x1b[31m\r\nwave 9\x00\u202e"
     named = replace(CLUSTER, guests=tuple(replace(guest, name=evil) for guest in CLUSTER.guests))
-    lines = report(plan(named, Policy()))
+    lines = plan_report(plan(named, Policy()))
     assert all(line.isprintable() for line in lines)
     assert any(r"a\x1b[31m\r\nwave 9\x00\u202e (" in line for line in lines)
 
@@ -39,5 +39,5 @@ def test_one_long_name_leaves_the_other_columns_in_sight() -> None:
 def test_a_bound_is_told_where_there_is_one() -> None:
     whole, part = plan(CLUSTER, Policy()), plan(CLUSTER, Policy(max_migrations=1))
     assert whole.proof.migrations_lower_bound > 0
-    assert "needed)" in report(whole)[0] or "proven to be the fewest" in report(whole)[0]
-    assert "1 migration in 1 wave" in report(part)[0]
+    assert "needed)" in plan_report(whole)[0] or "proven to be the fewest" in plan_report(whole)[0]
+    assert "1 migration in 1 wave" in plan_report(part)[0]

@@ -17,8 +17,8 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import (
     cluster_key,
     journal_path,
-    keeping,
-    remembering,
+    run_state,
+    with_history,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
@@ -59,11 +59,11 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 
 def test_by_default_the_home_folder_remembers(home: dict[str, str], tmp_path: Path) -> None:
-    with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+    with run_state(options(), CLUSTER, home, check_mode=False) as kept:
         kept.record(FAILED)
     assert kept.notices == ()
     assert (tmp_path / ".local" / "state" / "evenkeel" / "state.db").is_file()
-    found, notices = remembering(lambda: SNAPSHOT, options(), home)
+    found, notices = with_history(lambda: SNAPSHOT, options(), home)
     assert [guest.last_failed_at is None for guest in found.guests] == [False, True, True]
     # As long ago as the database says, by the clock of the platform.
     assert (found.guests[0].last_failed_at or "") <= SNAPSHOT.taken_at
@@ -78,10 +78,10 @@ def test_the_option_wins_over_the_variable_and_that_over_the_default(tmp_path: P
     }
     made = []
     for given in ({"state_url": f"sqlite:///{tmp_path}/option.db"}, {}):
-        with keeping(options(**given), CLUSTER, environment, check_mode=False):
+        with run_state(options(**given), CLUSTER, environment, check_mode=False):
             made.append(sorted(file.name for file in tmp_path.glob("**/*.db")))
     del environment["EVENKEEL_STATE_URL"]
-    with keeping(options(), CLUSTER, environment, check_mode=False):
+    with run_state(options(), CLUSTER, environment, check_mode=False):
         assert (tmp_path / "xdg" / "evenkeel" / "state.db").is_file()
     assert made == [["option.db"], ["option.db", "variable.db"]]
 
@@ -89,33 +89,33 @@ def test_the_option_wins_over_the_variable_and_that_over_the_default(tmp_path: P
 @pytest.mark.parametrize("asked", [True, False])
 def test_reading_and_check_mode_make_no_file(asked: bool, home: dict[str, str], tmp_path: Path) -> None:
     params = options(state_url=f"sqlite:///{tmp_path}/new/state.db" if asked else None)
-    found, notices = remembering(lambda: SNAPSHOT, params, home)
+    found, notices = with_history(lambda: SNAPSHOT, params, home)
     assert (replace(found, remembered_at=None), notices) == (SNAPSHOT, [])
-    with keeping(params, CLUSTER, home, check_mode=True) as kept:
+    with run_state(params, CLUSTER, home, check_mode=True) as kept:
         kept.record(FAILED)
     assert kept.notices == ()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_run_is_refused_and_check_mode_only_tells(home: dict[str, str]) -> None:
-    with keeping(options(), CLUSTER, home, check_mode=False):
+    with run_state(options(), CLUSTER, home, check_mode=False):
         with (
             pytest.raises(LockHeld, match=f"^cluster {CLUSTER.name}: another run works on it: process"),
-            keeping(options(), CLUSTER, home, check_mode=False),
+            run_state(options(), CLUSTER, home, check_mode=False),
         ):
             pass
-        with keeping(options(lock=False), CLUSTER, home, check_mode=False):
+        with run_state(options(lock=False), CLUSTER, home, check_mode=False):
             pass
-        with keeping(options(), CLUSTER, home, check_mode=True) as kept:
+        with run_state(options(), CLUSTER, home, check_mode=True) as kept:
             assert "Another run works on cluster" in kept.notices[0]
-        with keeping(options(), ClusterRef(id="other", name="other"), home, check_mode=False):
+        with run_state(options(), ClusterRef(id="other", name="other"), home, check_mode=False):
             pass
 
 
 def test_whoever_loses_the_lock_is_told_to_stop(home: dict[str, str], tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     stop = StopSignal()
-    with keeping(options(state_url=url), CLUSTER, home, check_mode=False, seconds=0.3) as kept:
+    with run_state(options(state_url=url), CLUSTER, home, check_mode=False, seconds=0.3) as kept:
         guarded = kept.guard(stop)
         assert guarded.why(0) is None
         with open_database(url) as database:
@@ -128,7 +128,7 @@ def test_whoever_loses_the_lock_is_told_to_stop(home: dict[str, str], tmp_path: 
 
 def test_without_a_lock_the_signal_is_the_same(home: dict[str, str]) -> None:
     stop = StopSignal()
-    with keeping(options(lock=False), CLUSTER, home, check_mode=False) as kept:
+    with run_state(options(lock=False), CLUSTER, home, check_mode=False) as kept:
         assert kept.guard(stop) is stop
 
 
@@ -136,16 +136,16 @@ def test_a_default_that_does_not_work_is_a_notice_and_one_that_was_asked_for_an_
     home: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".local").write_text("no folder")
-    with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+    with run_state(options(), CLUSTER, home, check_mode=False) as kept:
         kept.record(FAILED)
     assert "can't be opened" in kept.notices[0]
     asked = options(state_url=f"sqlite:///{tmp_path}/.local/state.db")
-    with pytest.raises(StateUnavailable), keeping(asked, CLUSTER, home, check_mode=False):
+    with pytest.raises(StateUnavailable), run_state(asked, CLUSTER, home, check_mode=False):
         pass
     monkeypatch.setattr(library, "sa", None)
     with pytest.raises(StateLibraryMissing):
-        remembering(lambda: SNAPSHOT, options(state_url="sqlite://"), home)
-    with keeping(options(), CLUSTER, {}, check_mode=False) as kept:
+        with_history(lambda: SNAPSHOT, options(state_url="sqlite://"), home)
+    with run_state(options(), CLUSTER, {}, check_mode=False) as kept:
         assert "no home folder" in kept.notices[0]
 
 
@@ -157,7 +157,7 @@ def test_modules_start_without_the_library() -> None:
 
 def test_what_can_not_be_remembered_fails_no_migration(home: dict[str, str], tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
-    with keeping(options(state_url=url, lock=False), CLUSTER, home, check_mode=False) as kept:
+    with run_state(options(state_url=url, lock=False), CLUSTER, home, check_mode=False) as kept:
         with open_database(url) as database:
             database.transaction(HISTORY.drop)
         for _ in range(2):
@@ -168,29 +168,29 @@ def test_what_can_not_be_remembered_fails_no_migration(home: dict[str, str], tmp
 
 
 def test_an_end_is_remembered_before_the_run_is_over(home: dict[str, str]) -> None:
-    with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+    with run_state(options(), CLUSTER, home, check_mode=False) as kept:
         kept.record(FAILED)
-        found, _notices = remembering(lambda: SNAPSHOT, options(), home)
+        found, _notices = with_history(lambda: SNAPSHOT, options(), home)
         assert found.guests[0].last_failed_at is not None
 
 
 def test_what_a_database_did_not_take_is_written_when_it_does(home: dict[str, str], tmp_path: Path) -> None:
     params = options(state_url=f"sqlite:///{tmp_path}/state.db")
     with (
-        keeping(params, CLUSTER, home, check_mode=False) as kept,
+        run_state(params, CLUSTER, home, check_mode=False) as kept,
         open_database(params["state_url"]) as other,
     ):
         other.transaction(HISTORY.drop)
         kept.record(FAILED)
         other.transaction(HISTORY.create)
     assert kept.notices == ()
-    assert remembering(lambda: SNAPSHOT, params, home)[0].guests[0].last_failed_at is not None
+    assert with_history(lambda: SNAPSHOT, params, home)[0].guests[0].last_failed_at is not None
 
 
 def test_a_wait_that_makes_no_sense(home: dict[str, str]) -> None:
     with (
         pytest.raises(InputError, match="lock_wait: -1 is not a number of at least 0"),
-        keeping(options(lock_wait=-1), CLUSTER, home, check_mode=False),
+        run_state(options(lock_wait=-1), CLUSTER, home, check_mode=False),
     ):
         pass
 
@@ -199,29 +199,29 @@ MOVED = replace(FAILED, result="migrated")
 
 
 def test_a_snapshot_knows_what_it_came_too_early_for(home: dict[str, str]) -> None:
-    early, _notices = remembering(lambda: SNAPSHOT, options(), home)
+    early, _notices = with_history(lambda: SNAPSHOT, options(), home)
     late: list[float | None] = []
 
     def read() -> Snapshot:
-        with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+        with run_state(options(), CLUSTER, home, check_mode=False) as kept:
             kept.record(MOVED)
         return SNAPSHOT
 
     for reading in (read, lambda: SNAPSHOT):
-        found, _notices = remembering(reading, options(), home)
+        found, _notices = with_history(reading, options(), home)
         late.append(found.remembered_at)
         # What is recorded within a millisecond of a reading counts as later.
         time.sleep(0.005)
     for check_mode in (False, True):
-        with keeping(options(), CLUSTER, home, check_mode=check_mode) as kept:
+        with run_state(options(), CLUSTER, home, check_mode=check_mode) as kept:
             seen = [set(kept.shifted(moment)) for moment in (early.remembered_at, *late)]
             # What was recorded while a cluster was being read may be missing in what was read.
             assert seen == [{GUEST}, {GUEST}, set()]
             assert kept.shifted(None) == {}, "it was recorded before this run asked for the lock"
-    with keeping(options(lock=False), CLUSTER, home, check_mode=False) as kept:
+    with run_state(options(lock=False), CLUSTER, home, check_mode=False) as kept:
         assert kept.shifted(early.remembered_at) == {}
         kept.record(replace(MOVED, ended_at="2026-11-20T22:31:00Z", target="c"))
-    with keeping(options(), ClusterRef(id="other", name="other"), home, check_mode=False) as kept:
+    with run_state(options(), ClusterRef(id="other", name="other"), home, check_mode=False) as kept:
         assert kept.shifted(early.remembered_at) == {}
 
 
@@ -229,7 +229,7 @@ def test_what_another_run_does_while_this_one_waits(home: dict[str, str]) -> Non
     began, asked = threading.Event(), threading.Event()
 
     def other() -> None:
-        with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+        with run_state(options(), CLUSTER, home, check_mode=False) as kept:
             began.set()
             asked.wait()
             # Nothing tells that somebody waits for the lock.
@@ -240,13 +240,13 @@ def test_what_another_run_does_while_this_one_waits(home: dict[str, str]) -> Non
     thread.start()
     began.wait()
     asked.set()
-    with keeping(options(lock_wait=30), CLUSTER, home, check_mode=False) as kept:
+    with run_state(options(lock_wait=30), CLUSTER, home, check_mode=False) as kept:
         assert set(kept.shifted(None)) == {GUEST}
     thread.join()
 
 
 def test_a_home_that_can_not_be_read_says_nothing_of_when(tmp_path: Path) -> None:
-    found, notices = remembering(lambda: SNAPSHOT, options(), {})
+    found, notices = with_history(lambda: SNAPSHOT, options(), {})
     assert (found.remembered_at, len(notices)) == (None, 1)
 
 
@@ -267,18 +267,18 @@ def test_who_reads_loads_no_database_before_there_is_one() -> None:
 def test_a_controller_with_a_wrong_clock_changes_nothing(home: dict[str, str]) -> None:
     # The run that recorded this had a clock of a quarter of a century ago, or of one to come.
     for ended_at in ("2001-01-01T00:00:00Z", "2099-01-01T00:00:00Z"):
-        with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+        with run_state(options(), CLUSTER, home, check_mode=False) as kept:
             kept.record(replace(FAILED, ended_at=ended_at))
-        found, _notices = remembering(lambda: SNAPSHOT, options(), home)
+        found, _notices = with_history(lambda: SNAPSHOT, options(), home)
         at = found.guests[0].last_failed_at
         assert at is not None
         assert later(SNAPSHOT.taken_at, -3600) < at <= SNAPSHOT.taken_at
 
 
 def test_what_the_platform_refused_is_remembered(home: dict[str, str]) -> None:
-    with keeping(options(), CLUSTER, home, check_mode=False) as kept:
+    with run_state(options(), CLUSTER, home, check_mode=False) as kept:
         kept.record(replace(FAILED, result="refused", why="no such device"))
-    found, _notices = remembering(lambda: SNAPSHOT, options(), home)
+    found, _notices = with_history(lambda: SNAPSHOT, options(), home)
     assert [(one.guest, one.host, one.why) for one in found.refusals] == [(GUEST, "b", "no such device")]
     assert found.guests[0].last_failed_at is None
 
@@ -286,15 +286,15 @@ def test_what_the_platform_refused_is_remembered(home: dict[str, str]) -> None:
 def test_clusters_of_one_name_on_two_instances_share_nothing_but_what_is_older(home: dict[str, str]) -> None:
     plain, one, two = (replace(CLUSTER, instance=name) for name in (None, "one", "two"))
     assert len({cluster_key(options(), cluster) for cluster in (plain, one, two)}) == 3
-    with keeping(options(), one, home, check_mode=False) as kept:
+    with run_state(options(), one, home, check_mode=False) as kept:
         kept.record(FAILED)
 
     def failed(cluster: ClusterRef) -> bool:
-        found, _notices = remembering(lambda: replace(SNAPSHOT, cluster=cluster), options(), home)
+        found, _notices = with_history(lambda: replace(SNAPSHOT, cluster=cluster), options(), home)
         return found.guests[0].last_failed_at is not None
 
     assert [failed(one), failed(two)] == [True, False]
-    with keeping(options(), plain, home, check_mode=False) as kept:
+    with run_state(options(), plain, home, check_mode=False) as kept:
         kept.record(FAILED)
     assert [failed(one), failed(two)] == [True, True]
 

@@ -15,21 +15,21 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Requester
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import save_pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
-    Patience,
-    obtain,
+    WaitOptions,
+    wait_for_lease,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import Work
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import hand_on
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import look, take
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import Budget
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import dispatch
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import task_named, accept
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import RetryPolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 
@@ -193,9 +193,9 @@ def test_a_request_whose_guests_are_not_there_in_the_end(site: Site) -> None:
     """The role service hands on to the database what the caller is answered."""
     url = f"sqlite:///{site.folder}/state.db"
     with open_database(url) as database:
-        terms = Terms(origin="http", budget=Budget(tries=1))
-        take(database, asked_of({"id": "r", "kind": "place", "vms": VMS}), terms)
-        [task] = hand_on(database, this_process(), Work())
+        terms = Terms(origin="http", budget=RetryPolicy(tries=1))
+        accept(database, parse_request({"id": "r", "kind": "place", "vms": VMS}), terms)
+        [task] = dispatch(database, this_process(), Work())
         event = {"evenkeel_request": {"id": "r", "kind": "place", "claim": task.claim}}
         code, stats, said = site.play(
             "request",
@@ -205,7 +205,7 @@ def test_a_request_whose_guests_are_not_there_in_the_end(site: Site) -> None:
             place_verify_timeout=0,
             place_verify_interval=0,
         )
-        found = look(database, "r")
+        found = task_named(database, "r")
         assert found is not None
         assert (found.status, found.result) == ("failed", None), (code, said)
         assert found.error is not None
@@ -216,9 +216,9 @@ def test_a_request_whose_guests_are_not_there_in_the_end(site: Site) -> None:
 def test_leases_that_were_reaped_though_cleaning_up_fails(site: Site) -> None:
     url = f"sqlite:///{site.folder}/state.db"
     with open_database(url) as database:
-        change(database, lambda books: put(books, Pool.from_json(POOL), below_leased=False))
+        write_transaction(database, lambda books: save_pool(books, Pool.from_json(POOL), below_leased=False))
         request = Request.from_json({"vcpus": 1, "owner": "job-1"})
-        obtain(database, "b1", request, Asker(waiter=this_process()), Patience())
+        wait_for_lease(database, "b1", request, Requester(waiter=this_process()), WaitOptions())
     (site.folder / "clean.yml").write_text("- ansible.builtin.fail:\n    msg: no such VM\n")
     options = {"reap_gone_owners": ["job-1"], "reap_cleanup_tasks": str(site.folder / "clean.yml")}
     code, stats, said = site.play("reap", reap_state_url=url, **options)

@@ -10,14 +10,14 @@ from typing import Any
 import sqlalchemy
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker, release
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Requester, release
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import save_pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
-    Patience,
-    obtain,
+    WaitOptions,
+    wait_for_lease,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
@@ -45,16 +45,16 @@ def request(**values: Any) -> Request:
 
 def describe(database: Database, *pools: Pool) -> None:
     for one in pools:
-        change(database, lambda books: put(books, one, below_leased=False))  # noqa: B023
+        write_transaction(database, lambda books: save_pool(books, one, below_leased=False))  # noqa: B023
 
 
-def get(database: Database, name: str, patience: Patience | None = None, **values: Any) -> Lease:
-    asker = Asker(waiter=this_process())
-    return obtain(database, name, request(**values), asker, patience or Patience()).after
+def get(database: Database, name: str, patience: WaitOptions | None = None, **values: Any) -> Lease:
+    asker = Requester(waiter=this_process())
+    return wait_for_lease(database, name, request(**values), asker, patience or WaitOptions()).after
 
 
 def give_back(database: Database, name: str) -> None:
-    change(database, lambda books: release(books, name, None))
+    write_transaction(database, lambda books: release(books, name, None))
 
 
 def pass_time(database: Database, seconds: float) -> None:

@@ -12,23 +12,23 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.allocate import (
-    Allotment,
+    Allocation,
     allocate,
     choose,
-    obstacle,
+    current_shortfall,
     server_of,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.backfill_queue import (
-    PATIENCE_SECONDS,
-    Waiting,
+    RESERVATION_SECONDS,
+    QueuedRequest,
     in_order,
-    serve,
+    backfill,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import CapacityError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.explain import check_possible
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.free_capacity import (
     NetworkBook,
-    Room,
+    FreeCapacity,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import (
     SHARED_VLAN,
@@ -85,27 +85,27 @@ def requests(draw: st.DrawFn) -> Request:
 
 
 @st.composite
-def queues(draw: st.DrawFn, most: int = 8) -> list[Waiting]:
+def queues(draw: st.DrawFn, most: int = 8) -> list[QueuedRequest]:
     return [
-        Waiting(
+        QueuedRequest(
             lease=f"l{number}",
             number=number,
             request=draw(requests()),
-            requested_at=NOW - draw(st.sampled_from([0, 10, PATIENCE_SECONDS])),
+            requested_at=NOW - draw(st.sampled_from([0, 10, RESERVATION_SECONDS])),
         )
         for number in range(draw(st.integers(1, most)))
     ]
 
 
-def fresh(pools: list[Pool]) -> tuple[list[Room], NetworkBook]:
-    return [Room(pool) for pool in pools], NetworkBook()
+def fresh(pools: list[Pool]) -> tuple[list[FreeCapacity], NetworkBook]:
+    return [FreeCapacity(pool) for pool in pools], NetworkBook()
 
 
 @given(pools=pool_lists(), queue=queues())
 @settings(deadline=None, max_examples=300)
-def test_never_more_than_there_is(pools: list[Pool], queue: list[Waiting]) -> None:
+def test_never_more_than_there_is(pools: list[Pool], queue: list[QueuedRequest]) -> None:
     rooms, book = fresh(pools)
-    served = serve(queue, rooms, book, NOW)
+    served = backfill(queue, rooms, book, NOW)
     by_lease = {waiting.lease: waiting for waiting in queue}
     assert {waiting.lease for waiting in served.waiting} == by_lease.keys() - served.allotments.keys()
     taken: Counter[tuple[str, str]] = Counter()
@@ -123,7 +123,7 @@ def test_never_more_than_there_is(pools: list[Pool], queue: list[Waiting]) -> No
     assert_networks(by_lease, served.allotments)
 
 
-def assert_as_asked(request: Request, allotments: tuple[Allotment, ...]) -> None:
+def assert_as_asked(request: Request, allotments: tuple[Allocation, ...]) -> None:
     pools = [allotment.pool for allotment in allotments]
     assert len({pool.name for pool in pools}) == len(pools) == request.pools
     assert not any(pool.cordoned or pool.exclude for pool in pools)
@@ -135,7 +135,7 @@ def assert_as_asked(request: Request, allotments: tuple[Allotment, ...]) -> None
         assert all(network.type in request.network_types for network in allotment.networks)
 
 
-def assert_networks(by_lease: dict[str, Waiting], allotted: object) -> None:
+def assert_networks(by_lease: dict[str, QueuedRequest], allotted: object) -> None:
     """A port group has one user, and so has a VLAN where one of its users wants it alone."""
     users: dict[tuple[str, str], set[str]] = {}
     vlans: dict[tuple[str, int], set[tuple[str, bool]]] = {}
@@ -155,31 +155,31 @@ def assert_networks(by_lease: dict[str, Waiting], allotted: object) -> None:
 
 @given(pools=pool_lists(), queue=queues())
 @settings(deadline=None, max_examples=200)
-def test_nobody_waits_for_what_nobody_before_them_wants(pools: list[Pool], queue: list[Waiting]) -> None:
+def test_nobody_waits_for_what_nobody_before_them_wants(pools: list[Pool], queue: list[QueuedRequest]) -> None:
     rooms, book = fresh(pools)
-    served = serve(queue, rooms, book, NOW)
+    served = backfill(queue, rooms, book, NOW)
     if served.waiting:
         first = served.waiting[0]
         assert allocate(first.request, first.shared_by, rooms, book) is None
-    again = serve(served.waiting, rooms, book, NOW)
+    again = backfill(served.waiting, rooms, book, NOW)
     assert again.allotments == {}
 
 
 @given(pools=pool_lists(), queue=queues())
 @settings(deadline=None, max_examples=300)
-def test_whoever_comes_later_never_takes_from_who_waits(pools: list[Pool], queue: list[Waiting]) -> None:
+def test_whoever_comes_later_never_takes_from_who_waits(pools: list[Pool], queue: list[QueuedRequest]) -> None:
     """The first that waits is as near to being served as if nobody had come after it."""
     rooms, book = fresh(pools)
-    served = serve(queue, rooms, book, NOW)
+    served = backfill(queue, rooms, book, NOW)
     assume(served.waiting)
     first = served.waiting[0]
     before = list(itertools.takewhile(lambda one: one.lease != first.lease, in_order(queue, NOW)))
     alone, alone_book = fresh(pools)
-    serve(before, alone, alone_book, NOW)
+    backfill(before, alone, alone_book, NOW)
     assert distance(first, rooms, book) <= distance(first, alone, alone_book) + 1e-9
 
 
-def distance(waiting: Waiting, rooms: list[Room], book: NetworkBook) -> float:
+def distance(waiting: QueuedRequest, rooms: list[FreeCapacity], book: NetworkBook) -> float:
     """How much is missing in the pools that are nearest to having room."""
     request = waiting.request
     missing = []
@@ -198,23 +198,23 @@ def distance(waiting: Waiting, rooms: list[Room], book: NetworkBook) -> float:
 def test_a_large_request_is_served_however_many_small_ones_keep_coming() -> None:
     """Small leases fill two pools of 10 and stay for different times; one pool is never empty."""
     pools = [Pool(name=name, vcpus=10, memory=0, storage=0) for name in ("a", "b")]
-    stays = Waiting(
+    stays = QueuedRequest(
         lease="stays", number=0, request=Request(vcpus=1, required_pools=("a",)), requested_at=NOW
     )
-    leases: list[tuple[int, Waiting, tuple[Allotment, ...]]] = [(10**9, stays, (Allotment(pools[0], ()),))]
-    large = Waiting(lease="large", number=40, request=Request(vcpus=10), requested_at=NOW + 300)
-    waiting: list[Waiting] = []
+    leases: list[tuple[int, QueuedRequest, tuple[Allocation, ...]]] = [(10**9, stays, (Allocation(pools[0], ()),))]
+    large = QueuedRequest(lease="large", number=40, request=Request(vcpus=10), requested_at=NOW + 300)
+    waiting: list[QueuedRequest] = []
     for turn in range(100):
         now = NOW + 30 * turn
         leases = [lease for lease in leases if lease[0] > turn]
         rooms, book = rebuilt(pools, leases)
         waiting += [
-            Waiting(lease=f"s{turn}.{number}", number=4 * turn, request=Request(vcpus=2), requested_at=now)
+            QueuedRequest(lease=f"s{turn}.{number}", number=4 * turn, request=Request(vcpus=2), requested_at=now)
             for number in range(4)
         ]
         if turn == 10:
             waiting.append(large)
-        served = serve(waiting, rooms, book, now)
+        served = backfill(waiting, rooms, book, now)
         if "large" in served.allotments:
             assert served.allotments["large"][0].pool.name == "b"
             return
@@ -241,7 +241,7 @@ def test_networks_of_few_vlans(data: st.DataObject) -> None:
         for name in ("p", "q")
     ]
     queue = [
-        Waiting(
+        QueuedRequest(
             lease=f"l{number}",
             number=number,
             request=Request(
@@ -255,18 +255,18 @@ def test_networks_of_few_vlans(data: st.DataObject) -> None:
         for number in range(8)
     ]
     rooms, book = fresh(pools)
-    served = serve(queue, rooms, book, NOW)
+    served = backfill(queue, rooms, book, NOW)
     assert_networks({waiting.lease: waiting for waiting in queue}, served.allotments)
 
 
 def rebuilt(
-    pools: list[Pool], leases: list[tuple[int, Waiting, tuple[Allotment, ...]]]
-) -> tuple[list[Room], NetworkBook]:
+    pools: list[Pool], leases: list[tuple[int, QueuedRequest, tuple[Allocation, ...]]]
+) -> tuple[list[FreeCapacity], NetworkBook]:
     rooms, book = fresh(pools)
     by_name = {room.pool.name: room for room in rooms}
     for _end, waiting, allotments in leases:
         for allotment in allotments:
-            by_name[allotment.pool.name].take(waiting.request)
+            by_name[allotment.pool.name].subtract(waiting.request)
             book.take(allotment.pool, allotment.networks, waiting.shared_by)
     return rooms, book
 
@@ -274,13 +274,13 @@ def rebuilt(
 @given(pools=pool_lists(), queue=queues(), asked=requests())
 @settings(deadline=None, max_examples=300)
 def test_the_least_utilised_pool_that_has_room(
-    pools: list[Pool], queue: list[Waiting], asked: Request
+    pools: list[Pool], queue: list[QueuedRequest], asked: Request
 ) -> None:
     asked = replace(asked, pools=1, min_servers=1, max_servers=None)
     rooms, book = fresh(pools)
-    serve(queue, rooms, book, NOW)
+    backfill(queue, rooms, book, NOW)
     allotments = allocate(asked, "lease x", rooms, book)
-    fitting = [room for room in rooms if obstacle(asked, "lease x", room, book) is None]
+    fitting = [room for room in rooms if current_shortfall(asked, "lease x", room, book) is None]
     if allotments is None:
         assert fitting == []
         return

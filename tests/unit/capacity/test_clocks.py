@@ -16,12 +16,12 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import NotFulfilled
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import (
-    Asker,
-    ask,
-    beat,
+    Requester,
+    request_lease,
+    heartbeat,
     release,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change, look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction, read_transaction
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.set_clock import Machine, SetClock
@@ -82,20 +82,20 @@ def test_a_lease_lasts_as_long_as_it_was_asked_for(file: Database, machine: Mach
 
 def test_a_place_in_the_queue_is_kept(file: Database, machine: Machine) -> None:
     get(file, "first", vcpus=10, lifetime=86_400)
-    far = Asker(waiter=replace(this_process(), place="another machine"))
-    second = change(file, lambda books: ask(books, "second", request(vcpus=10), far))
+    far = Requester(waiter=replace(this_process(), place="another machine"))
+    second = write_transaction(file, lambda books: request_lease(books, "second", request(vcpus=10), far))
     for jump in (HOUR, -HOUR, HOUR):
         machine.wall += jump
         # As often as a sign of life comes.
         machine.passes(40)
         with pytest.raises(NotFulfilled):
             get(file, "third", vcpus=10)
-        found = look(file, lambda books: books.find(second.id))
+        found = read_transaction(file, lambda books: books.find(second.id))
         assert found is not None
         assert found.phase == "Pending"
-        change(file, lambda books: beat(books, found, far))  # noqa: B023
-    change(file, lambda books: release(books, "first", None))
-    last = look(file, lambda books: books.last("second"))
+        write_transaction(file, lambda books: heartbeat(books, found, far))  # noqa: B023
+    write_transaction(file, lambda books: release(books, "first", None))
+    last = read_transaction(file, lambda books: books.last("second"))
     assert last is not None
     assert (last.id, last.phase) == (second.id, "Fulfilled")
 

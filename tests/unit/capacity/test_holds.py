@@ -15,11 +15,11 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import HoldsChanged
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.holds import placement_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Requester
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import read_transaction
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
-    Patience,
-    obtain,
+    WaitOptions,
+    wait_for_lease,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.reservation import (
@@ -59,7 +59,7 @@ def hold(
         [("proxmox:prod", one) for one in reservations], None if seen is None else {"proxmox:prod": seen}
     )
     asked = request(pools=0) if pools == 0 else request(pools=pools, vcpus=4, memory=8, storage=20)
-    return obtain(database, name, asked, Asker(waiter=this_process()), Patience(), placement=placement).after
+    return wait_for_lease(database, name, asked, Requester(waiter=this_process()), WaitOptions(), placement=placement).after
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class HeldRoom:
 
 
 def held(database: Database, cluster: str = "proxmox:prod") -> HeldRoom:
-    return look(
+    return read_transaction(
         database,
         lambda books: HeldRoom(tuple(books.holds.of_cluster(cluster)), books.holds.counts().get(cluster, 0)),
     )
@@ -103,8 +103,8 @@ def test_held_again_it_is_the_same(database: Database) -> None:
 def test_what_was_held_before_clusters_had_instances_still_is(database: Database) -> None:
     def hold_in(cluster: str, name: str) -> Lease:
         placement = placement_of([(cluster, reserve("web1"))])
-        asker = Asker(waiter=this_process())
-        return obtain(database, name, request(pools=0), asker, Patience(), placement=placement).after
+        asker = Requester(waiter=this_process())
+        return wait_for_lease(database, name, request(pools=0), asker, WaitOptions(), placement=placement).after
 
     hold_in("vsphere:domain-c8", "one")
     with pytest.raises(HoldsChanged, match="another lease holds room for a guest web1"):
@@ -157,13 +157,13 @@ def test_whoever_did_not_see_the_newest_is_told_and_gets_nothing(database: Datab
 
 
 def test_a_cluster_that_was_not_seen_had_none(database: Database) -> None:
-    asker = Asker(waiter=this_process())
+    asker = Requester(waiter=this_process())
     hold(database, "one", reserve("web1"))
     unseen = placement_of([("proxmox:prod", reserve("db"))], {})
     with pytest.raises(HoldsChanged):
-        obtain(database, "two", request(pools=0), asker, Patience(), placement=unseen)
+        wait_for_lease(database, "two", request(pools=0), asker, WaitOptions(), placement=unseen)
     new = placement_of([("proxmox:new", reserve("db"))], {})
-    assert obtain(database, "two", request(pools=0), asker, Patience(), placement=new).after.held == new.held
+    assert wait_for_lease(database, "two", request(pools=0), asker, WaitOptions(), placement=new).after.held == new.held
 
 
 def test_a_guest_has_one_place(database: Database) -> None:

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.backfill_queue import (
     AGEING_SECONDS,
-    PATIENCE_SECONDS,
-    Waiting,
+    RESERVATION_SECONDS,
+    QueuedRequest,
     in_order,
-    serve,
+    backfill,
     shared_by,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
@@ -25,19 +25,19 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors 
     NotFulfilled,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import (
-    end_over,
+    end_expired,
     end_without_owner,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.free_capacity import (
     NetworkBook,
-    Room,
+    FreeCapacity,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import release, renew
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.hold_rows import over
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.repository import Books
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change, look
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import Patience
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.repository import Repository
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction, read_transaction
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import WaitOptions
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import LEASES
 
@@ -51,8 +51,8 @@ def file(tmp_path: Path) -> Iterator[Database]:
         yield opened
 
 
-def waiting(number: int, at: float = 0.0, **wanted: Any) -> Waiting:
-    return Waiting(lease=f"l{number}", number=number, request=request(**wanted), requested_at=at)
+def waiting(number: int, at: float = 0.0, **wanted: Any) -> QueuedRequest:
+    return QueuedRequest(lease=f"l{number}", number=number, request=request(**wanted), requested_at=at)
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,17 @@ def waiting(number: int, at: float = 0.0, **wanted: Any) -> Waiting:
         ([waiting(1, at=9000, vcpus=1), waiting(2, at=9000, vcpus=1)], 0, "l1 l2"),
     ],
 )
-def test_the_order_of_the_queue(queue: list[Waiting], now: float, order: str) -> None:
+def test_the_order_of_the_queue(queue: list[QueuedRequest], now: float, order: str) -> None:
     assert AGEING_SECONDS == 600
     assert " ".join(one.lease for one in in_order(queue, now)) == order
 
 
-@pytest.mark.parametrize(("age", "served"), [(0, True), (PATIENCE_SECONDS - 0.1, True), (300, False)])
+@pytest.mark.parametrize(("age", "served"), [(0, True), (RESERVATION_SECONDS - 0.1, True), (300, False)])
 def test_after_five_minutes_every_pool_that_will_do_is_kept(age: float, served: bool) -> None:
     """At first only the nearest to having room, so that a small request behind gets the other one."""
-    rooms = [Room(pool("near"), 4), Room(pool("far"), 7)]
+    rooms = [FreeCapacity(pool("near"), 4), FreeCapacity(pool("far"), 7)]
     queue = [waiting(1, vcpus=8), waiting(2, at=0, vcpus=3)]
-    found = serve(queue, rooms, NetworkBook(), age)
+    found = backfill(queue, rooms, NetworkBook(), age)
     assert ("l2" in found.allotments) is served
     assert found.waiting[0].lease == "l1"
     if served:
@@ -89,9 +89,9 @@ def test_after_five_minutes_every_pool_that_will_do_is_kept(age: float, served: 
 
 
 def test_what_is_left_of_what_is_kept_may_be_taken() -> None:
-    found = serve(
+    found = backfill(
         [waiting(1, vcpus=8, memory=60), waiting(2, memory=40), waiting(3, memory=1)],
-        [Room(pool("a"), 4)],
+        [FreeCapacity(pool("a"), 4)],
         NetworkBook(),
         0,
     )
@@ -114,7 +114,7 @@ def test_who_shares_networks(wanted: dict[str, Any], who: str) -> None:
 
 
 def phases(database: Database, *names: str) -> list[str]:
-    found = [look(database, lambda books: books.last(name)) for name in names]  # noqa: B023
+    found = [read_transaction(database, lambda books: books.last(name)) for name in names]  # noqa: B023
     return [one.phase for one in found if one is not None]
 
 
@@ -122,7 +122,7 @@ def phases(database: Database, *names: str) -> list[str]:
 def test_a_lease_ends_with_its_lifetime(file: Database, passed: float, phase: str) -> None:
     get(file, "l", vcpus=1, lifetime=50_000)
     pass_time(file, passed)
-    ended = change(file, end_over)
+    ended = write_transaction(file, end_expired)
     assert phases(file, "l") == [phase]
     assert [one.reason.partition(" at ")[0] for one in ended] == ["its lifetime of 50000 s was over"] * len(
         ended
@@ -134,15 +134,15 @@ def test_a_place_in_the_queue_is_kept_for_as_long_as_was_asked(
     file: Database, passed: float, phase: str
 ) -> None:
     get(file, "first", vcpus=10)
-    get(file, "second", Patience(keep=50_000), vcpus=1)
+    get(file, "second", WaitOptions(keep=50_000), vcpus=1)
     pass_time(file, passed)
-    change(file, end_over)
+    write_transaction(file, end_expired)
     assert phases(file, "first", "second") == ["Fulfilled", phase]
 
 
 def test_without_a_place_who_gets_nothing_fails_and_is_told_where_it_stood(file: Database) -> None:
     get(file, "first", vcpus=10)
-    get(file, "second", Patience(keep=50_000), vcpus=1)
+    get(file, "second", WaitOptions(keep=50_000), vcpus=1)
     with pytest.raises(NotFulfilled, match=r"not fulfilled within 0 s, at position 2 of the queue: 0 of 1"):
         get(file, "third", vcpus=1)
     give_back(file, "first")
@@ -168,7 +168,7 @@ def test_whose_leases_end_with_their_owners(
     get(file, "yours", vcpus=1, owner="you")
     get(file, "nobodys", vcpus=1)
     pass_time(file, 100)
-    found = change(file, lambda books: end_without_owner(books, gone, living, grace))
+    found = write_transaction(file, lambda books: end_without_owner(books, gone, living, grace))
     assert " ".join(sorted(one.name for one in found)) == ended
     assert {one.phase for one in found} <= {"Released"}
 
@@ -177,17 +177,17 @@ def test_only_what_is_held_is_renewed_and_only_by_whom_it_belongs_to(file: Datab
     def again(name: str, owner: str | None, lifetime: float | None) -> Any:
         """The lease after it, and for how long it lasts then."""
 
-        def renewed(books: Books) -> tuple[Lease, float]:
+        def renewed(books: Repository) -> tuple[Lease, float]:
             _before, after = renew(books, name, owner, lifetime)
             assert after.until is not None
             return after, after.until - books.now
 
-        return change(file, renewed)
+        return write_transaction(file, renewed)
 
     with pytest.raises(LeaseNotHeld, match="there is no lease of that name"):
         again("l", None, None)
     get(file, "l", vcpus=10, owner="me", lifetime=5000)
-    get(file, "waits", Patience(keep=90_000), vcpus=1)
+    get(file, "waits", WaitOptions(keep=90_000), vcpus=1)
     with pytest.raises(LeaseNotHeld, match="it still waits in the queue"):
         again("waits", None, None)
     with pytest.raises(LeaseDiffers, match="it belongs to me, not to you"):
@@ -199,8 +199,8 @@ def test_only_what_is_held_is_renewed_and_only_by_whom_it_belongs_to(file: Datab
     after, lasts = again("l", "me", 1000)
     assert (after.request.lifetime, lasts) == (1000, pytest.approx(1000))
     with pytest.raises(LeaseDiffers, match="it belongs to nobody in particular, not to you"):
-        change(file, lambda books: release(books, "waits", "you"))
-    before, after = change(file, lambda books: release(books, "waits", None))
+        write_transaction(file, lambda books: release(books, "waits", "you"))
+    before, after = write_transaction(file, lambda books: release(books, "waits", None))
     assert (before.phase, after.phase, after.reason) == (
         "Pending",
         "Released",
@@ -209,7 +209,7 @@ def test_only_what_is_held_is_renewed_and_only_by_whom_it_belongs_to(file: Datab
     give_back(file, "l")
     with pytest.raises(LeaseNotHeld, match=r"it ended at .*: given back"):
         again("l", None, None)
-    assert change(file, lambda books: release(books, "nothing", None)) == (None, None)
+    assert write_transaction(file, lambda books: release(books, "nothing", None)) == (None, None)
 
 
 def test_who_waits_gives_a_sign_of_life_every_forty_seconds_and_writes_nothing_in_between(
@@ -220,13 +220,13 @@ def test_who_waits_gives_a_sign_of_life_every_forty_seconds_and_writes_nothing_i
     signs: list[tuple[float, float | None]] = []
 
     def sleep(nap: float) -> None:
-        lease = look(file, lambda books: books.last("second"))
+        lease = read_transaction(file, lambda books: books.last("second"))
         assert lease is not None
         if not signs or signs[-1][1] != lease.place_until:
             signs.append((seconds[0], lease.place_until))
         seconds[0] += nap
 
-    patience = Patience(
+    patience = WaitOptions(
         wait=100, poll=5, keep=50_000, sleep=sleep, monotonic=lambda: seconds[0], dice=lambda: 0.5
     )
     assert get(file, "second", patience, vcpus=1).phase == "Pending"

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_info import (
-    inform,
-    reap,
+    run_capacity_info,
+    run_capacity_reap,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_lease import lease
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_pool import describe
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_lease import run_capacity_lease
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_pool import run_capacity_pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.json_files import FileError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
     INFO_ARGUMENTS,
@@ -64,16 +64,16 @@ class Modules:
         }
 
     def pool(self, *, check: bool = False, **given: Any) -> dict[str, Any]:
-        return describe(self._options(POOL_ARGUMENTS, given), check)
+        return run_capacity_pool(self._options(POOL_ARGUMENTS, given), check)
 
     def lease(self, *, check: bool = False, **given: Any) -> dict[str, Any]:
-        return lease(self._options(LEASE_ARGUMENTS, given), check)
+        return run_capacity_lease(self._options(LEASE_ARGUMENTS, given), check)
 
     def info(self, **given: Any) -> dict[str, Any]:
-        return inform(self._options(INFO_ARGUMENTS, given), False)
+        return run_capacity_info(self._options(INFO_ARGUMENTS, given), False)
 
     def reap(self, *, check: bool = False, **given: Any) -> dict[str, Any]:
-        return reap(self._options(REAP_ARGUMENTS, given), check)
+        return run_capacity_reap(self._options(REAP_ARGUMENTS, given), check)
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.allocate import (
     allocate,
     choose,
-    never,
-    obstacle,
-    refusal,
+    static_shortfall,
+    current_shortfall,
+    admission_error,
     server_of,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.free_capacity import (
     NetworkBook,
-    Room,
+    FreeCapacity,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Network, Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
@@ -43,19 +43,19 @@ POOL = pool("p")
 def test_what_is_short_is_what_is_wanted_beyond_what_is_left(
     wanted: dict[str, int], short: tuple[str, ...]
 ) -> None:
-    room = Room(POOL, 4, 40 * GIB, 400 * GIB)
-    assert room.short_of(request(**wanted)) == short
-    taken = Room(POOL)
-    taken.take(request(vcpus=4, memory=40, storage=400))
+    room = FreeCapacity(POOL, 4, 40 * GIB, 400 * GIB)
+    assert room.shortages(request(**wanted)) == short
+    taken = FreeCapacity(POOL)
+    taken.subtract(request(vcpus=4, memory=40, storage=400))
     assert (taken.vcpus, taken.memory, taken.storage) == (room.vcpus, room.memory, room.storage)
-    assert taken.short_of(request(**wanted)) == short
+    assert taken.shortages(request(**wanted)) == short
 
 
 def test_what_is_not_wanted_is_never_short_however_full_it_is() -> None:
-    over = Room(POOL, 12, 0, 0)
+    over = FreeCapacity(POOL, 12, 0, 0)
     assert over.vcpus == -2
-    assert over.short_of(request(memory=100)) == ()
-    assert over.short_of(request(vcpus=1)) == ("vcpus",)
+    assert over.shortages(request(memory=100)) == ()
+    assert over.shortages(request(vcpus=1)) == ("vcpus",)
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ def test_a_shortage_is_in_parts_of_what_is_wanted(
     leased: tuple[int, int, int], wanted: dict[str, int], missing: float
 ) -> None:
     vcpus, memory, storage = leased
-    room = Room(POOL, vcpus, memory * GIB, storage * GIB)
+    room = FreeCapacity(POOL, vcpus, memory * GIB, storage * GIB)
     assert room.shortage(request(**wanted)) == missing
 
 
 def test_the_score_is_the_free_part_of_vcpus_and_memory() -> None:
-    assert Room(POOL).score == 2
-    assert Room(POOL, 5, 25 * GIB).score == 1.25
-    assert Room(POOL, 5, 25 * GIB, 999 * GIB).score == 1.25
-    assert Room(pool("p", {"vcpus": 0}), 0, 25 * GIB).score == 0.75
-    assert Room(pool("p", {"memory": 0}), 5).score == 0.5
+    assert FreeCapacity(POOL).score == 2
+    assert FreeCapacity(POOL, 5, 25 * GIB).score == 1.25
+    assert FreeCapacity(POOL, 5, 25 * GIB, 999 * GIB).score == 1.25
+    assert FreeCapacity(pool("p", {"vcpus": 0}), 0, 25 * GIB).score == 0.75
+    assert FreeCapacity(pool("p", {"memory": 0}), 5).score == 0.5
 
 
 @pytest.mark.parametrize(
@@ -109,26 +109,26 @@ def test_the_score_is_the_free_part_of_vcpus_and_memory() -> None:
 def test_who_is_kept_out_of_a_pool_whatever_is_free(
     values: dict[str, Any], asked: dict[str, Any], why: str | None
 ) -> None:
-    assert refusal(request(vcpus=1, **asked), pool("p", values)) == why
+    assert admission_error(request(vcpus=1, **asked), pool("p", values)) == why
 
 
 def test_what_a_pool_never_has() -> None:
     two = pool("p", {"networks": {"n1": None, "n2": None}})
-    assert never(request(vcpus=10, networks=2), two) is None
-    assert never(request(vcpus=11, networks=2), two) == "vcpus"
-    assert never(request(vcpus=1, networks=3), two) == "networks"
-    assert never(request(vcpus=1, networks=1, network_type="disconnected"), two) == "networks"
+    assert static_shortfall(request(vcpus=10, networks=2), two) is None
+    assert static_shortfall(request(vcpus=11, networks=2), two) == "vcpus"
+    assert static_shortfall(request(vcpus=1, networks=3), two) == "networks"
+    assert static_shortfall(request(vcpus=1, networks=1, network_type="disconnected"), two) == "networks"
 
 
 def test_the_first_thing_in_the_way_is_named() -> None:
     book = NetworkBook()
     tainted = pool("p", {"taints": ["gpu"], "cordoned": True})
     wanted = request(vcpus=6, networks=1)
-    assert obstacle(wanted, "me", Room(tainted, 5), book) == "taints"
-    assert obstacle(wanted, "me", Room(pool("p", {"cordoned": True}), 5), book) == "cordoned"
-    assert obstacle(wanted, "me", Room(POOL, 5), book) == "vcpus"
-    assert obstacle(wanted, "me", Room(POOL, 4), book) == "networks"
-    assert obstacle(request(vcpus=6), "me", Room(POOL, 4), book) is None
+    assert current_shortfall(wanted, "me", FreeCapacity(tainted, 5), book) == "taints"
+    assert current_shortfall(wanted, "me", FreeCapacity(pool("p", {"cordoned": True}), 5), book) == "cordoned"
+    assert current_shortfall(wanted, "me", FreeCapacity(POOL, 5), book) == "vcpus"
+    assert current_shortfall(wanted, "me", FreeCapacity(POOL, 4), book) == "networks"
+    assert current_shortfall(request(vcpus=6), "me", FreeCapacity(POOL, 4), book) is None
 
 
 def named(*names: str) -> list[Pool]:
@@ -170,7 +170,7 @@ def test_a_server_is_the_same_however_it_is_spelt() -> None:
 
 
 def test_the_least_utilised_pools_come_first_and_of_equals_by_name() -> None:
-    rooms = [Room(pool("c"), 5), Room(pool("b"), 2), Room(pool("a"), 5), Room(pool("d"), 9)]
+    rooms = [FreeCapacity(pool("c"), 5), FreeCapacity(pool("b"), 2), FreeCapacity(pool("a"), 5), FreeCapacity(pool("d"), 9)]
     got = allocate(request(vcpus=2, pools=3), "me", rooms, NetworkBook())
     assert got is not None
     assert [one.pool.name for one in got] == ["b", "a", "c"]

@@ -18,22 +18,22 @@ import pytest
 import yaml
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import (
-    end_over,
+    end_expired,
     end_without_owner,
-    serve_queue,
+    grant_queue,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Asker, release, renew
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Requester, release, renew
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import put, remove
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import save_pool, remove_pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.report import (
     pools_report,
     queue_report,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.repository import Books
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change, look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.repository import Repository
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction, read_transaction
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
-    Patience,
-    obtain,
+    WaitOptions,
+    wait_for_lease,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
@@ -84,35 +84,35 @@ def act(database: Database, step: Mapping[str, Any]) -> str:
     if "ask" in step:
         return ask(database, step)
     if "release" in step:
-        _before, after = change(database, lambda books: release(books, step["release"], None))
+        _before, after = write_transaction(database, lambda books: release(books, step["release"], None))
         return "" if after is None else after.reason
     if "renew" in step:
-        change(database, lambda books: renew(books, step["renew"], None, None))
+        write_transaction(database, lambda books: renew(books, step["renew"], None, None))
     if "pool" in step:
-        change(database, lambda books: change_pool(books, dict(step["pool"])))
+        write_transaction(database, lambda books: change_pool(books, dict(step["pool"])))
     if "remove" in step:
-        change(database, lambda books: remove(books, known(books, step["remove"])))
+        write_transaction(database, lambda books: remove_pool(books, known(books, step["remove"])))
     if "reap" in step:
         owners = step["reap"]
 
-        def reap(books: Books) -> None:
-            end_over(books)
+        def reap(books: Repository) -> None:
+            end_expired(books)
             end_without_owner(books, owners.get("gone", ()), owners.get("living"), owners.get("grace", 0))
-            serve_queue(books)
+            grant_queue(books)
 
-        change(database, reap)
+        write_transaction(database, reap)
     return ""
 
 
 def ask(database: Database, step: Mapping[str, Any]) -> str:
     wanted = dict(step["ask"])
     name, resize = wanted.pop("name"), wanted.pop("resize", False)
-    lease = obtain(
+    lease = wait_for_lease(
         database,
         name,
         request(**wanted),
-        Asker(waiter=this_process()),
-        Patience(keep=0 if step.get("without_place") or "gets" in step else A_YEAR),
+        Requester(waiter=this_process()),
+        WaitOptions(keep=0 if step.get("without_place") or "gets" in step else A_YEAR),
         resize=resize,
     ).after
     if "waits" in step:
@@ -125,11 +125,11 @@ def ask(database: Database, step: Mapping[str, Any]) -> str:
     return lease.reason
 
 
-def known(books: Books, name: str) -> Pool:
+def known(books: Repository, name: str) -> Pool:
     return next(one for one in books.pools() if one.name == name)
 
 
-def change_pool(books: Books, values: dict[str, Any]) -> None:
+def change_pool(books: Repository, values: dict[str, Any]) -> None:
     name, allowed = values.pop("name"), values.pop("below_leased", False)
     for size in ("memory", "storage"):
         if size in values:
@@ -137,21 +137,21 @@ def change_pool(books: Books, values: dict[str, Any]) -> None:
     if "networks" in values:
         values["networks"] = [{"name": key, **(more or {})} for key, more in values["networks"].items()]
     body = {**known(books, name).to_json(), **values}
-    put(books, Pool.from_json(body), below_leased=allowed)
+    save_pool(books, Pool.from_json(body), below_leased=allowed)
 
 
 def check(database: Database, step: Mapping[str, Any]) -> None:
     if "queue" in step:
-        queue = look(database, queue_report)
+        queue = read_transaction(database, queue_report)
         assert [entry["name"] for entry in queue] == step["queue"], queue
         assert [entry["position"] for entry in queue] == list(range(1, len(queue) + 1))
-    report = {entry["name"]: entry["usage"] for entry in look(database, pools_report)}
+    report = {entry["name"]: entry["usage"] for entry in read_transaction(database, pools_report)}
     for name, sizes in step.get("leased", {}).items():
         unit = {"memory": GIB, "storage": GIB}
         found = {key: report[name][key]["leased"] // unit.get(key, 1) for key in sizes}
         assert found == sizes, name
     for name, phase in step.get("phases", {}).items():
-        lease = look(database, lambda books: books.last(name))  # noqa: B023
+        lease = read_transaction(database, lambda books: books.last(name))  # noqa: B023
         assert lease is not None
         assert lease.phase == phase, lease
     never_too_full(database)
@@ -159,8 +159,8 @@ def check(database: Database, step: Mapping[str, Any]) -> None:
 
 def never_too_full(database: Database) -> None:
     """Whatever happened, no more was leased than there was, and no network twice."""
-    leases = [lease for lease in look(database, lambda books: books.leases()) if lease.phase == "Fulfilled"]
-    report = {entry["name"]: entry["usage"] for entry in look(database, pools_report)}
+    leases = [lease for lease in read_transaction(database, lambda books: books.leases()) if lease.phase == "Fulfilled"]
+    report = {entry["name"]: entry["usage"] for entry in read_transaction(database, pools_report)}
     for name, usage in report.items():
         here = [lease.request for lease in leases if name in {one.name for one in lease.pools}]
         for resource in ("vcpus", "memory", "storage"):

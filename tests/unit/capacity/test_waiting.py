@@ -20,18 +20,18 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors 
     LeaseNotHeld,
     NotFulfilled,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import settle
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import expire_and_grant
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import (
-    HEART_SECONDS,
-    Asker,
-    ask,
+    HEARTBEAT_SECONDS,
+    Requester,
+    request_lease,
     release,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import change, look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction, read_transaction
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
-    Patience,
-    obtain,
+    WaitOptions,
+    wait_for_lease,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import (
     Database,
@@ -91,12 +91,12 @@ def eventually(true: Callable[[], bool]) -> None:
 
 
 def phase(database: Database, name: str) -> str | None:
-    found = look(database, lambda books: books.last(name))
+    found = read_transaction(database, lambda books: books.last(name))
     return None if found is None else found.phase
 
 
 def last(database: Database, name: str) -> Lease:
-    found = look(database, lambda books: books.last(name))
+    found = read_transaction(database, lambda books: books.last(name))
     assert found is not None
     return found
 
@@ -136,9 +136,9 @@ def test_the_place_of_a_killed_process_is_lost_at_once(url: str, one_pool: Datab
 
 def test_the_place_of_a_killed_process_elsewhere_lapses(one_pool: Database) -> None:
     get(one_pool, "first", vcpus=8)
-    far = Asker(waiter=replace(this_process(), place="another machine", pid=2**22 + 1))
-    change(one_pool, lambda books: ask(books, "second", request(vcpus=10), far))
-    pass_time(one_pool, HEART_SECONDS - 5)
+    far = Requester(waiter=replace(this_process(), place="another machine", pid=2**22 + 1))
+    write_transaction(one_pool, lambda books: request_lease(books, "second", request(vcpus=10), far))
+    pass_time(one_pool, HEARTBEAT_SECONDS - 5)
     with pytest.raises(NotFulfilled):
         get(one_pool, "third", vcpus=2)
     pass_time(one_pool, 6)
@@ -160,11 +160,11 @@ def test_what_a_killed_process_was_given_goes_to_the_next(url: str, one_pool: Da
 
 def test_what_nobody_comes_for_elsewhere_goes_to_the_next(one_pool: Database) -> None:
     get(one_pool, "first", vcpus=8)
-    far = Asker(waiter=replace(this_process(), place="another machine"))
-    change(one_pool, lambda books: ask(books, "second", request(vcpus=10), far))
+    far = Requester(waiter=replace(this_process(), place="another machine"))
+    write_transaction(one_pool, lambda books: request_lease(books, "second", request(vcpus=10), far))
     give_back(one_pool, "first")
     assert phase(one_pool, "second") == "Fulfilled"
-    pass_time(one_pool, HEART_SECONDS + 1)
+    pass_time(one_pool, HEARTBEAT_SECONDS + 1)
     assert get(one_pool, "third", vcpus=10).phase == "Fulfilled"
     assert phase(one_pool, "second") == "Released"
 
@@ -183,22 +183,22 @@ def test_the_lease_of_a_killed_owner_goes_to_who_needs_it(url: str, one_pool: Da
 def test_a_name_whose_owner_was_killed_is_free_and_of_one_that_lives_it_is_not(
     url: str, one_pool: Database
 ) -> None:
-    asker = Asker(waiter=this_process(), holder=process(1))
+    asker = Requester(waiter=this_process(), holder=process(1))
     with another(url, "mine", 8, holds=True) as started:
         assert started.stdout is not None
         assert started.stdout.readline() == "Fulfilled\n"
         before = last(one_pool, "mine").id
         with pytest.raises(LeaseDiffers, match=f"it belongs to process {started.pid} on "):
-            obtain(one_pool, "mine", request(vcpus=8), asker, Patience())
+            wait_for_lease(one_pool, "mine", request(vcpus=8), asker, WaitOptions())
         kill(started)
-        lease = obtain(one_pool, "mine", request(vcpus=8), asker, Patience()).after
+        lease = wait_for_lease(one_pool, "mine", request(vcpus=8), asker, WaitOptions()).after
     assert lease.id != before
     assert lease.holder == asker.holder
 
 
 def test_the_lifetime_begins_when_somebody_has_it(one_pool: Database) -> None:
     get(one_pool, "first", vcpus=8)
-    get(one_pool, "second", Patience(keep=3600), vcpus=8, lifetime=60)
+    get(one_pool, "second", WaitOptions(keep=3600), vcpus=8, lifetime=60)
     give_back(one_pool, "first")
     pass_time(one_pool, 30)
     lease = get(one_pool, "second", vcpus=8, lifetime=60)
@@ -222,8 +222,8 @@ class Hours:
         if self.naps == 2:
             self._meanwhile()
 
-    def patience(self, wait: float = 20, keep: float = 0) -> Patience:
-        return Patience(wait=wait, keep=keep, sleep=self.sleep, monotonic=lambda: self.now, dice=lambda: 0.5)
+    def patience(self, wait: float = 20, keep: float = 0) -> WaitOptions:
+        return WaitOptions(wait=wait, keep=keep, sleep=self.sleep, monotonic=lambda: self.now, dice=lambda: 0.5)
 
 
 def test_when_the_time_is_over_the_place_is_given_up(one_pool: Database) -> None:
@@ -241,7 +241,7 @@ def test_or_kept_for_who_asks_again(one_pool: Database) -> None:
     waiting = get(one_pool, "second", Hours().patience(keep=300), vcpus=8)
     assert waiting.phase == "Pending"
     pass_time(one_pool, 200)
-    get(one_pool, "third", Patience(keep=300), vcpus=8)
+    get(one_pool, "third", WaitOptions(keep=300), vcpus=8)
     give_back(one_pool, "first")
     assert get(one_pool, "second", vcpus=8).id == waiting.id
     assert phase(one_pool, "third") == "Pending"
@@ -255,9 +255,9 @@ def test_what_is_given_back_in_the_last_moment_is_still_had(one_pool: Database) 
 
 def test_what_is_over_meanwhile_is_noticed_by_who_waits(one_pool: Database) -> None:
     get(one_pool, "first", vcpus=8, lifetime=3600)
-    hours = Hours(lambda: pass_time(one_pool, 3601 - HEART_SECONDS / 2))
+    hours = Hours(lambda: pass_time(one_pool, 3601 - HEARTBEAT_SECONDS / 2))
     # Its own place has not lapsed: time passes for it as well.
-    pass_time(one_pool, HEART_SECONDS / 2)
+    pass_time(one_pool, HEARTBEAT_SECONDS / 2)
     with pytest.raises(NotFulfilled):
         get(one_pool, "second", Hours().patience(wait=5), vcpus=8)
     assert get(one_pool, "third", hours.patience(wait=5), vcpus=8).phase == "Fulfilled"
@@ -270,11 +270,11 @@ def test_whoever_overslept_begins_again(one_pool: Database, somebody: bool) -> N
     get(one_pool, "first", vcpus=8)
 
     def oversleep() -> None:
-        pass_time(one_pool, HEART_SECONDS + 1)
-        change(one_pool, settle)
+        pass_time(one_pool, HEARTBEAT_SECONDS + 1)
+        write_transaction(one_pool, expire_and_grant)
         assert phase(one_pool, "second") == "Failed"
         if somebody:
-            get(one_pool, "second", Patience(keep=3600), vcpus=8)
+            get(one_pool, "second", WaitOptions(keep=3600), vcpus=8)
         give_back(one_pool, "first")
 
     lease = get(one_pool, "second", Hours(oversleep).patience(), vcpus=8)
@@ -283,7 +283,7 @@ def test_whoever_overslept_begins_again(one_pool: Database, somebody: bool) -> N
 
 def test_withdrawn_meanwhile(one_pool: Database) -> None:
     get(one_pool, "first", vcpus=8)
-    withdraw = Hours(lambda: change(one_pool, lambda books: release(books, "second", None)))
+    withdraw = Hours(lambda: write_transaction(one_pool, lambda books: release(books, "second", None)))
     with pytest.raises(LeaseNotHeld, match="it ended while it was waited for: withdrawn from the queue"):
         get(one_pool, "second", withdraw.patience(), vcpus=8)
 
@@ -325,13 +325,13 @@ def test_a_database_that_is_away_for_a_while_costs_nothing(postgresql: PostgreSQ
 
 
 def test_a_dry_run_leaves_nothing(one_pool: Database) -> None:
-    asker = Asker(waiter=this_process())
-    would = obtain(one_pool, "first", request(vcpus=8), asker, Patience(), dry=True)
+    asker = Requester(waiter=this_process())
+    would = wait_for_lease(one_pool, "first", request(vcpus=8), asker, WaitOptions(), dry=True)
     assert (would.before, would.after.phase) == (None, "Fulfilled")
     assert [one.name for one in would.after.pools] == ["a"]
     get(one_pool, "other", vcpus=8)
-    would = obtain(one_pool, "first", request(vcpus=8), asker, Patience(wait=1e9), dry=True)
+    would = wait_for_lease(one_pool, "first", request(vcpus=8), asker, WaitOptions(wait=1e9), dry=True)
     assert would.after.phase == "Pending"
     with pytest.raises(NotFulfilled):
-        obtain(one_pool, "first", request(vcpus=8), asker, Patience(), dry=True)
-    assert look(one_pool, lambda books: [lease.name for lease in books.leases()]) == ["other"]
+        wait_for_lease(one_pool, "first", request(vcpus=8), asker, WaitOptions(), dry=True)
+    assert read_transaction(one_pool, lambda books: [lease.name for lease in books.leases()]) == ["other"]

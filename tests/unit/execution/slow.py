@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct, Work
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy, MigrationJob
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
     MigrationOutcome,
-    MovedAlong,
+    CoMigrated,
     Outcome,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
@@ -81,7 +81,7 @@ class Slow(RehearsalPlatform):
     refuses: Mapping[str, float] = field(default_factory=dict)
     objects: Mapping[str, int] = field(default_factory=dict)
     passing: bool = False
-    along: Mapping[str, Sequence[MovedAlong]] = field(default_factory=dict)
+    along: Mapping[str, Sequence[CoMigrated]] = field(default_factory=dict)
     silent: Callable[[str, float], PlatformError | None] = lambda _question, _now: None
     capacities: Capacities = field(default_factory=lambda: Capacities(cluster=8, per_host=4))
 
@@ -116,7 +116,7 @@ class Slow(RehearsalPlatform):
             },
         )
 
-    def partners(self, request: MigrationRequest) -> tuple[MovedAlong, ...]:
+    def partners(self, request: MigrationRequest) -> tuple[CoMigrated, ...]:
         return tuple(
             replace(moved, source=self._place(moved.guest.id))
             for moved in self.along.get(request.guest, ())
@@ -207,8 +207,8 @@ class Run:
 
     platform: Slow
     migrations: Sequence[Migration]
-    conduct: Conduct = field(default_factory=Conduct)
-    slots: Slots = field(default_factory=lambda: Slots(cluster=8, per_host=8, per_datastore=8))
+    conduct: FailurePolicy = field(default_factory=FailurePolicy)
+    slots: ConcurrencyLimits = field(default_factory=lambda: ConcurrencyLimits(cluster=8, per_host=8, per_datastore=8))
     rules: Sequence[Rule] = ()
     limits: Limits = field(default_factory=Limits)
     journal: Path | None = None
@@ -219,7 +219,7 @@ class Run:
     def __post_init__(self) -> None:
         self.progress: list[Progress] = []
         self.heard: list[MigrationOutcome] = []
-        self.work = Work(cluster=CLUSTER, migrations=self.migrations, rules=self.rules, limits=self.limits)
+        self.work = MigrationJob(cluster=CLUSTER, migrations=self.migrations, rules=self.rules, limits=self.limits)
 
     def run(self) -> Outcome:
         return Executor(

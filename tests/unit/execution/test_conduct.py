@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MovedAlong, Outcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import CoMigrated, Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
@@ -63,7 +63,7 @@ def unreachable(question: str, since: float, until: float) -> Callable[[str, flo
 
 
 def test_an_outcome_says_when_and_for_how_long(cluster: Path) -> None:
-    run = Run(Slow(str(cluster), HandClock(), seconds={"1": 65}), [step(1)], Conduct(poll_interval=5))
+    run = Run(Slow(str(cluster), HandClock(), seconds={"1": 65}), [step(1)], FailurePolicy(poll_interval=5))
     run.platform.clock.sleep(60)
     outcome = run.run()
     only = outcome.migrations[0]
@@ -76,14 +76,14 @@ def test_an_outcome_says_when_and_for_how_long(cluster: Path) -> None:
 
 
 def test_it_asks_soon_after_a_start_and_then_ever_less_often(cluster: Path) -> None:
-    run = Run(Slow(str(cluster), HandClock(), seconds={"1": 9}), [step(1)], Conduct(poll_interval=2))
+    run = Run(Slow(str(cluster), HandClock(), seconds={"1": 9}), [step(1)], FailurePolicy(poll_interval=2))
     run.run()
     assert run.platform.clock.naps == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2, 2, 2])
 
 
 def test_a_platform_in_trouble_is_asked_at_random_moments(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), seconds={"1": 9}, silent=unreachable("poll", 3, 7))
-    Run(slow, [step(1)], Conduct(poll_interval=2), dice=lambda: 0.25).run()
+    Run(slow, [step(1)], FailurePolicy(poll_interval=2), dice=lambda: 0.25).run()
     # Half of the usual pause, and a quarter of the other half, as the dice say.
     assert set(slow.clock.naps[5:]) == {2.0, 2 * 0.625}
 
@@ -96,7 +96,7 @@ def test_a_migration_that_takes_too_long_is_cancelled(
     cluster: Path, seconds: float, result: str, why: str
 ) -> None:
     slow = Slow(str(cluster), HandClock(), seconds={"1": seconds})
-    outcome = Run(slow, [step(1)], Conduct(timeout=30, poll_interval=1)).run()
+    outcome = Run(slow, [step(1)], FailurePolicy(timeout=30, poll_interval=1)).run()
     assert results(outcome) == [result]
     assert why in outcome.migrations[0].why
     assert [round(at - 1000) for _task, at in slow.cancels] == ([] if result == "migrated" else [30])
@@ -105,7 +105,7 @@ def test_a_migration_that_takes_too_long_is_cancelled(
 
 def test_what_can_not_be_cancelled_is_followed_for_a_minute(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), seconds={"1": 999, "2": 80}, deaf="12")
-    outcome = Run(slow, [step(1), step(2)], Conduct(timeout=30, poll_interval=1)).run()
+    outcome = Run(slow, [step(1), step(2)], FailurePolicy(timeout=30, poll_interval=1)).run()
     lost, late = outcome.migrations
     assert (lost.result, lost.why) == (
         "failed",
@@ -119,7 +119,7 @@ def test_what_can_not_be_cancelled_is_followed_for_a_minute(cluster: Path) -> No
 
 def test_a_cancel_that_fails_is_told(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), seconds={"1": 999}, silent=unreachable("cancel", 0, 9999))
-    outcome = Run(slow, [step(1)], Conduct(timeout=30, poll_interval=1)).run()
+    outcome = Run(slow, [step(1)], FailurePolicy(timeout=30, poll_interval=1)).run()
     assert outcome.migrations[0].why == (
         "ran out of its 30 seconds; not cancelled: no route to it; cancelled, but it still runs"
     )
@@ -132,7 +132,7 @@ def test_a_run_that_is_stopped(cluster: Path, on_stop: Any, expected: str, end: 
     """What runs ends, or is cancelled; nothing else starts."""
     stop = StopSignal()
     slow = Slow(str(cluster), HandClock())
-    run = Run(slow, [step(1), step(2, after=[1])], Conduct(on_stop=on_stop, poll_interval=1), stop=stop)
+    run = Run(slow, [step(1), step(2, after=[1])], FailurePolicy(on_stop=on_stop, poll_interval=1), stop=stop)
     run.told = lambda progress: stop.request("by hand") if progress.moving else None
     outcome = run.run()
     assert results(outcome) == [expected, "skipped"]
@@ -144,7 +144,7 @@ def test_a_run_that_is_stopped(cluster: Path, on_stop: Any, expected: str, end: 
 @pytest.mark.parametrize(("deadline", "status"), [(1000, "stopped"), (1010, "stopped"), (1030, "done")])
 def test_nothing_starts_when_the_time_of_the_run_is_over(cluster: Path, deadline: float, status: str) -> None:
     slow = Slow(str(cluster), HandClock())
-    run = Run(slow, [step(1), step(2, after=[1])], Conduct(poll_interval=1))
+    run = Run(slow, [step(1), step(2, after=[1])], FailurePolicy(poll_interval=1))
     run.stop = StopSignal(deadline=deadline)
     outcome = run.run()
     assert outcome.status == status
@@ -160,7 +160,7 @@ def test_the_moment_of_the_deadline_is_too_late() -> None:
     ("max_failures", "tolerated"), [(0, 0), (0.5, 2), (0.49, 1), (1, 1), (3, 3), (0.99, 3), (1.5, 1)]
 )
 def test_failures_that_are_tolerated(max_failures: float, tolerated: int) -> None:
-    assert Conduct(max_failures=max_failures).tolerated(4) == tolerated
+    assert FailurePolicy(max_failures=max_failures).tolerated(4) == tolerated
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ def test_more_failures_than_are_tolerated_end_the_run(
     cluster: Path, on_failure: Any, max_failures: float, expected: list[str], status: str
 ) -> None:
     slow = Slow(str(cluster), HandClock(), fails="12")
-    one = Slots(cluster=1, per_host=1, per_datastore=1)
-    conduct = Conduct(on_failure=on_failure, max_failures=max_failures)
+    one = ConcurrencyLimits(cluster=1, per_host=1, per_datastore=1)
+    conduct = FailurePolicy(on_failure=on_failure, max_failures=max_failures)
     outcome = Run(slow, [step(1), step(2), step(3, target="c"), step(4, target="c")], conduct, one).run()
     assert (results(outcome), outcome.status) == (expected, status)
     failures = expected.count("failed")
@@ -190,7 +190,7 @@ def test_more_failures_than_are_tolerated_end_the_run(
 def test_a_rollback_brings_back_what_was_done_and_says_when_it_could_not(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), fails="3")
     plan = [step(1), step(2, target="c", after=[1]), step(3, after=[2])]
-    outcome = Run(slow, plan, Conduct(on_failure="rollback")).run()
+    outcome = Run(slow, plan, FailurePolicy(on_failure="rollback")).run()
     assert results(outcome) == ["migrated", "migrated", "failed", "migrated", "migrated"]
     assert (outcome.status, places(cluster)) == ("rolled_back", "aaaa")
     home = [(migration.step, migration.guest.id, migration.target) for migration in outcome.migrations[3:]]
@@ -207,7 +207,7 @@ class Stuck(Slow):
 
 def test_a_rollback_that_can_not_bring_all_back_is_partial(cluster: Path) -> None:
     slow = Stuck(str(cluster), HandClock(), fails="2")
-    outcome = Run(slow, [step(1), step(2, after=[1])], Conduct(on_failure="rollback")).run()
+    outcome = Run(slow, [step(1), step(2, after=[1])], FailurePolicy(on_failure="rollback")).run()
     assert results(outcome) == ["migrated", "failed", "refused"]
     assert (outcome.status, places(cluster)) == ("partial", "baaa")
 
@@ -216,7 +216,7 @@ def test_a_rollback_that_was_killed_is_gone_on_with(cluster: Path, tmp_path: Pat
     """Nothing is begun anew, and what the killed run has done is brought home."""
     plan = [step(1), step(2, target="c", after=[1]), step(3, after=[2])]
     first = Run(
-        Slow(str(cluster), HandClock(), fails="3"), plan, Conduct(on_failure="rollback"),
+        Slow(str(cluster), HandClock(), fails="3"), plan, FailurePolicy(on_failure="rollback"),
         journal=tmp_path / "journal",
     )  # fmt: skip
 
@@ -229,7 +229,7 @@ def test_a_rollback_that_was_killed_is_gone_on_with(cluster: Path, tmp_path: Pat
     with pytest.raises(KeyboardInterrupt):
         first.run()
     assert places(cluster) == "bcaa"
-    second = Run(first.platform, plan, Conduct(on_failure="rollback"), journal=tmp_path / "journal")
+    second = Run(first.platform, plan, FailurePolicy(on_failure="rollback"), journal=tmp_path / "journal")
     outcome = second.run()
     assert (outcome.status, places(cluster)) == ("rolled_back", "aaaa")
     assert results(outcome) == ["migrated", "migrated", "skipped", "migrated", "migrated"]
@@ -245,7 +245,7 @@ def test_a_platform_that_does_not_answer_is_given_two_minutes(
     cluster: Path, question: str, seconds: float, expected: str
 ) -> None:
     slow = Slow(str(cluster), HandClock(), seconds={"1": 400}, silent=unreachable(question, 5, 5 + seconds))
-    outcome = Run(slow, [step(1), step(2, target="c", after=[1])], Conduct(poll_interval=1)).run()
+    outcome = Run(slow, [step(1), step(2, target="c", after=[1])], FailurePolicy(poll_interval=1)).run()
     assert results(outcome) == [expected, "migrated" if expected == "migrated" else "skipped"]
     if expected == "failed":
         assert outcome.migrations[0].why == (
@@ -260,13 +260,13 @@ def test_silences_with_an_answer_in_between_do_not_add_up(cluster: Path) -> None
     silent = [unreachable("poll", 10 + 100 * number, 90 + 100 * number) for number in range(3)]
     slow = Slow(str(cluster), HandClock(), seconds={"1": 400})
     slow.silent = lambda asked, now: next((each(asked, now) for each in silent if each(asked, now)), None)
-    assert results(Run(slow, [step(1)], Conduct(poll_interval=1)).run()) == ["migrated"]
+    assert results(Run(slow, [step(1)], FailurePolicy(poll_interval=1)).run()) == ["migrated"]
 
 
 def test_what_no_waiting_mends_is_not_waited_for(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), seconds={"1": 400})
     slow.silent = lambda asked, now: AuthenticationFailed("no") if asked == "poll" and now > 1005 else None
-    outcome = Run(slow, [step(1)], Conduct(poll_interval=1)).run()
+    outcome = Run(slow, [step(1)], FailurePolicy(poll_interval=1)).run()
     assert results(outcome) == ["failed"]
     assert outcome.migrations[0].seconds < 10  # type: ignore[operator]
 
@@ -298,7 +298,7 @@ def test_a_start_without_an_answer_is_looked_for_and_repeated(
     cluster: Path, times: int, begun: str, result: str, starts: int
 ) -> None:
     slow = Slow(str(cluster), HandClock(), unheard={"1": times}, begun=begun)
-    outcome = Run(slow, [step(1)], Conduct(poll_interval=1)).run()
+    outcome = Run(slow, [step(1)], FailurePolicy(poll_interval=1)).run()
     assert (results(outcome), len(slow.starts)) == ([result], starts)
     assert outcome.migrations[0].why == ("no answer to the start" if result == "failed" else "")
 
@@ -315,7 +315,7 @@ def test_a_start_without_an_answer_that_has_arrived_meanwhile(cluster: Path) -> 
 @pytest.mark.parametrize(("until", "result"), [(1055, "migrated"), (1200, "skipped")])
 def test_a_guest_that_is_busy_is_waited_for_a_minute(cluster: Path, until: float, result: str) -> None:
     slow = Slow(str(cluster), HandClock(), busy={"1": until})
-    outcome = Run(slow, [step(1)], Conduct(poll_interval=1)).run()
+    outcome = Run(slow, [step(1)], FailurePolicy(poll_interval=1)).run()
     assert results(outcome) == [result]
     assert outcome.migrations[0].why == ("" if result == "migrated" else "the guest is busy: migrate")
     # Nobody waits for one that was never begun.
@@ -330,7 +330,7 @@ def test_a_start_that_is_refused_since_something_has_taken_hold_of_the_guest_wai
     cluster: Path, held: float, result: str, why: str
 ) -> None:
     slow = Slow(str(cluster), HandClock(), refuses={"1": held})
-    outcome = Run(slow, [step(1)], Conduct(poll_interval=1)).run()
+    outcome = Run(slow, [step(1)], FailurePolicy(poll_interval=1)).run()
     assert (results(outcome), outcome.migrations[0].why) == ([result], why)
 
 
@@ -347,7 +347,7 @@ def test_a_start_to_which_the_platform_objects(
     cluster: Path, passing: bool, times: int, expected: str, starts: range
 ) -> None:
     slow = Slow(str(cluster), HandClock(), objects={"1": times}, passing=passing)
-    run = Run(slow, [step(1), step(2, after=[1]), step(3)], Conduct(on_failure="stop"))
+    run = Run(slow, [step(1), step(2, after=[1]), step(3)], FailurePolicy(on_failure="stop"))
     outcome = run.run()
     after = "migrated" if expected == "migrated" else "skipped"
     # It is no failure, so that the rest goes on.
@@ -358,7 +358,7 @@ def test_a_start_to_which_the_platform_objects(
 
 def test_a_start_that_is_refused_since_the_guest_has_gone_elsewhere(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), refuses={"1": 0})
-    run = Run(slow, [step(1)], Conduct(poll_interval=1))
+    run = Run(slow, [step(1)], FailurePolicy(poll_interval=1))
 
     def silent(_question: str, _now: float) -> None:
         if slow.starts:
@@ -372,9 +372,9 @@ def test_a_start_that_is_refused_since_the_guest_has_gone_elsewhere(cluster: Pat
 
 @pytest.mark.parametrize(
     ("slots", "most"),
-    [(Slots(cluster=2, per_host=9, per_datastore=9), 2), (Slots(cluster=9, per_host=3, per_datastore=9), 3)],
+    [(ConcurrencyLimits(cluster=2, per_host=9, per_datastore=9), 2), (ConcurrencyLimits(cluster=9, per_host=3, per_datastore=9), 3)],
 )
-def test_never_more_at_the_same_time_than_there_are_slots(cluster: Path, slots: Slots, most: int) -> None:
+def test_never_more_at_the_same_time_than_there_are_slots(cluster: Path, slots: ConcurrencyLimits, most: int) -> None:
     slow = Slow(str(cluster), HandClock())
     outcome = Run(slow, [step(number) for number in range(1, 5)], slots=slots).run()
     assert (outcome.status, slow.most) == ("done", most)
@@ -384,7 +384,7 @@ def test_never_more_at_the_same_time_than_there_are_slots(cluster: Path, slots: 
 def test_what_was_called_failed_may_still_arrive(cluster: Path, late: float, result: str) -> None:
     """After a cancel it is looked for some seconds more; a guest that stays away has failed."""
     slow = Slow(str(cluster), HandClock(), seconds={"1": 999}, late={"1": late})
-    run = Run(slow, [step(1)], Conduct(timeout=30, poll_interval=1))
+    run = Run(slow, [step(1)], FailurePolicy(timeout=30, poll_interval=1))
     outcome = run.run()
     assert results(outcome) == [result]
     why = "ran out of its 30 seconds"
@@ -394,13 +394,13 @@ def test_what_was_called_failed_may_still_arrive(cluster: Path, late: float, res
     assert slow.clock.seconds < 1040
 
 
-def partner(name: str, memory: int = 10) -> MovedAlong:
-    return MovedAlong(guest=GuestRef(id=name, name=f"guest-{name}"), source="a", memory=memory * GIB)
+def partner(name: str, memory: int = 10) -> CoMigrated:
+    return CoMigrated(guest=GuestRef(id=name, name=f"guest-{name}"), source="a", memory=memory * GIB)
 
 
 def test_whom_the_platform_takes_along_is_told_and_not_moved_again(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), along={"1": [partner("2"), partner("3")]})
-    outcome = Run(slow, [step(1), step(2)], Conduct(poll_interval=1)).run()
+    outcome = Run(slow, [step(1), step(2)], FailurePolicy(poll_interval=1)).run()
     assert (outcome.status, places(cluster)) == ("done", "bbba")
     assert [guest for guest, _at in slow.starts] == ["1"]
     first, second = outcome.migrations
@@ -437,7 +437,7 @@ def test_memory_that_a_platform_reports_late_is_counted_until_then(
     capacities = Capacities(cluster=8, per_host=4, settling_seconds=settling)
     slow = Slow(str(cluster), HandClock(), capacities=capacities)
     # 40 in use, then 50; with the first one counted twice there is no room for the second until it settles.
-    outcome = Run(slow, [step(1), step(2, after=[1], memory=40)], Conduct(poll_interval=1)).run()
+    outcome = Run(slow, [step(1), step(2, after=[1], memory=40)], FailurePolicy(poll_interval=1)).run()
     assert outcome.status == "done"
     begun = dict(slow.starts)
     assert second <= begun["2"] - begun["1"] < second + 3
@@ -477,7 +477,7 @@ def test_one_whose_task_the_journal_lacks_is_found(cluster: Path, tmp_path: Path
 def test_progress_counts_what_is_under_way_as_far_as_it_is(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), seconds={"1": 10, "2": 40})
     plan = [step(1), step(2, memory=20), step(3, target="c", after=[2])]
-    run = Run(slow, plan, Conduct(poll_interval=1))
+    run = Run(slow, plan, FailurePolicy(poll_interval=1))
     run.run()
     first = run.progress[0]
     assert (first.left, first.memory_moved, first.seconds_left, first.ended) == (1, 0, None, {})

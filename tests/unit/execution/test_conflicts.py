@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rule_check import Conflicts
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rule_check import RuleCheck
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
@@ -61,7 +61,7 @@ def why(
     emptied: str = "",
     closed: str = "",
 ) -> str | None:
-    conflicts = Conflicts(rules, frozenset(emptied), NAMES)
+    conflicts = RuleCheck(rules, frozenset(emptied), NAMES)
     state = now(places, closed=closed)
     return conflicts.with_migration(migration, state, underway, [*pending, migration])
 
@@ -184,8 +184,8 @@ def test_every_rule_of_a_guest_is_asked_and_the_first_that_breaks_is_named() -> 
 
 
 def test_the_members_of_all_rules_decide() -> None:
-    conflicts = Conflicts([rule("affinity", "12"), rule("anti_affinity", "13"), rule("affinity", "45")])
+    conflicts = RuleCheck([rule("affinity", "12"), rule("anti_affinity", "13"), rule("affinity", "45")])
     assert conflicts.members([ONE_TO_B]) == {"1", "2", "3"}
     assert conflicts.members([move("9", "a", "b")]) == {"9"}
-    soft = Conflicts([rule("affinity", "12", strict=False)])
+    soft = RuleCheck([rule("affinity", "12", strict=False)])
     assert soft.members([ONE_TO_B]) == {"1"}

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRun, DryRunClock
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MovedAlong
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRunPlatform, DryRunClock
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import CoMigrated
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 
@@ -16,14 +16,14 @@ from .slow import HandClock, Slow
 GIB = 1024**3
 
 
-def used(platform: DryRun) -> dict[str, float]:
+def used(platform: DryRunPlatform) -> dict[str, float]:
     return {host: (state.memory_used or 0) / GIB for host, state in platform.look([]).hosts.items()}
 
 
 def test_memory_seems_to_move_with_a_guest_and_with_those_that_come_along(cluster: Path) -> None:
-    partner = MovedAlong(guest=GuestRef(id="2", name="guest-2"), source="a", memory=4 * GIB)
+    partner = CoMigrated(guest=GuestRef(id="2", name="guest-2"), source="a", memory=4 * GIB)
     below = Slow(str(cluster), HandClock(), along={"1": [partner]})
-    dry = DryRun(below, {"1": 7 * GIB, "2": 99 * GIB})
+    dry = DryRunPlatform(below, {"1": 7 * GIB, "2": 99 * GIB})
     request = MigrationRequest(guest="1", source="a", target="b")
     assert list(dry.partners(request)) == [partner]
     task = dry.start(MigrationRequest(guest="1", source="a", target="b", along=("2",)))
@@ -38,7 +38,7 @@ def test_memory_seems_to_move_with_a_guest_and_with_those_that_come_along(cluste
 
 def test_of_what_only_seems_so_the_platform_is_not_asked(cluster: Path) -> None:
     """It would object: for it the guest is where it was, and the host full."""
-    dry = DryRun(Slow(str(cluster), HandClock()), {"1": GIB})
+    dry = DryRunPlatform(Slow(str(cluster), HandClock()), {"1": GIB})
     dry.start(MigrationRequest(guest="1", source="a", target="b"))
     assert dry.check(MigrationRequest(guest="1", source="b", target="c")) is None
     assert dry.check(MigrationRequest(guest="9", source="b", target="a")) is None

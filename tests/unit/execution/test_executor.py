@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRun, DryRunClock
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRunPlatform, DryRunClock
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.errors import WrongCluster
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct, Work
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy, MigrationJob
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
@@ -84,7 +84,7 @@ def run(
     dry: bool = False,
     *,
     rules: Sequence[Rule] = (),
-    conduct: Conduct = Conduct(),  # noqa: B008
+    conduct: FailurePolicy = FailurePolicy(),  # noqa: B008
     stop_file: Path | None = None,
     journal_path: Path | None = None,
     cluster: ClusterRef = CLUSTER,
@@ -95,14 +95,14 @@ def run(
     platform = platform or RehearsalPlatform(str(path))
     if dry:
         sizes = {migration.guest.id: migration.cost.memory for migration in migrations}
-        platform = DryRun(platform, sizes)
-    work = Work(
+        platform = DryRunPlatform(platform, sizes)
+    work = MigrationJob(
         cluster=cluster, migrations=migrations, rules=rules, limits=Limits(), emptied=emptied
     )
     outcome = Executor(
         work,
         platform,
-        slots=Slots(cluster=8, per_host=2, per_datastore=2),
+        slots=ConcurrencyLimits(cluster=8, per_host=2, per_datastore=2),
         conduct=conduct,
         journal=Journal(str(journal_path) if journal_path else None, work.digest()),
         stop=StopSignal(file=str(stop_file) if stop_file else None),
@@ -315,7 +315,7 @@ def test_what_a_killed_run_has_done_is_told_even_when_nothing_more_may_start(
     cluster: Path, tmp_path: Path
 ) -> None:
     plan = [step(1, "1", "a", "b"), step(2, "3", "c", "b")]
-    work = Work(cluster=CLUSTER, migrations=plan, rules=(), limits=Limits())
+    work = MigrationJob(cluster=CLUSTER, migrations=plan, rules=(), limits=Limits())
     journal = Journal(str(tmp_path / "journal"), work.digest())
     journal.begin(1, "2026-01-01T00:00:00Z")
     journal.ended(run(cluster, plan[:1]).migrations[0])
@@ -340,14 +340,14 @@ def test_the_disk_of_the_journal_fills(cluster: Path, tmp_path: Path, on_failure
     """Nothing more begins, and the result comes all the same; what has been done is not undone half-way."""
     path = tmp_path / "journal"
     plan = [step(1, "1", "a", "b"), step(2, "2", "a", "b", after=[1]), step(3, "3", "c", "b", after=[2])]
-    work = Work(cluster=CLUSTER, migrations=plan, rules=(), limits=Limits())
+    work = MigrationJob(cluster=CLUSTER, migrations=plan, rules=(), limits=Limits())
     journal = Journal(str(path), work.digest())
     journal.begin(99, "2026-01-01T00:00:00Z")
     journal._stream.close()  # type: ignore[union-attr]
     # The journal is the largest file here: it alone reaches the limit.
     with path.open("a") as stream:
         stream.write("x" * 100_000 + "\n")
-    conduct = Conduct(on_failure=on_failure)  # type: ignore[arg-type]
+    conduct = FailurePolicy(on_failure=on_failure)  # type: ignore[arg-type]
     with full_after(path.stat().st_size + 120 + left):
         outcome = run(cluster, plan, journal_path=path, conduct=conduct)
     results = [migration.result for migration in outcome.migrations]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.preflight import GO, room, verdict
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.preflight import GO, free_capacity, preflight
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
@@ -61,39 +61,39 @@ def with_used(gib: float) -> HostNow:
     ],
 )
 def test_verdict(state: ClusterNow, answer: str, why: str) -> None:
-    judged = verdict(MIGRATION, state, [], Limits())
+    judged = preflight(MIGRATION, state, [], Limits())
     assert (judged.answer, why in judged.why) == (answer, True)
 
 
 def test_mending_a_rule_may_fill_a_host_further() -> None:
     mending = replace(MIGRATION, kind="rule")
-    assert verdict(mending, now(target=with_used(85)), [], Limits()).answer == "go"
-    assert verdict(mending, now(target=with_used(85.1)), [], Limits()).answer == "drop"
+    assert preflight(mending, now(target=with_used(85)), [], Limits()).answer == "go"
+    assert preflight(mending, now(target=with_used(85.1)), [], Limits()).answer == "drop"
 
 
 @pytest.mark.parametrize("kind", ["rule", "evacuate", "rollback"])
 def test_what_mends_may_fill_a_host_further_and_so_may_what_goes_there_beside_it(kind: Any) -> None:
     full = now(target=with_used(85))
-    assert verdict(MIGRATION, full, [], Limits()).answer == "drop"
-    assert verdict(replace(MIGRATION, kind=kind), full, [], Limits()).answer == "go"
-    assert verdict(MIGRATION, full, [], Limits(), mended={MIGRATION.target}).answer == "go"
+    assert preflight(MIGRATION, full, [], Limits()).answer == "drop"
+    assert preflight(replace(MIGRATION, kind=kind), full, [], Limits()).answer == "go"
+    assert preflight(MIGRATION, full, [], Limits(), mended={MIGRATION.target}).answer == "go"
 
 
 def test_what_is_on_its_way_counts_and_is_waited_for() -> None:
     arriving = replace(MIGRATION, step=2, guest=GuestRef(id="h", name="h"))
     leaving = replace(arriving, source="b", target="a")
-    assert verdict(MIGRATION, now(target=with_used(70)), [arriving], Limits()).answer == "go"
-    assert verdict(MIGRATION, now(target=with_used(75)), [arriving], Limits()).answer == "wait"
-    assert verdict(MIGRATION, now(target=with_used(85)), [leaving], Limits()).answer == "wait"
+    assert preflight(MIGRATION, now(target=with_used(70)), [arriving], Limits()).answer == "go"
+    assert preflight(MIGRATION, now(target=with_used(75)), [arriving], Limits()).answer == "wait"
+    assert preflight(MIGRATION, now(target=with_used(85)), [leaving], Limits()).answer == "wait"
 
 
 def test_a_guest_that_was_moved_on_already_is_there() -> None:
     state = now(guest=replace(GUEST, host="z"))
-    assert verdict(MIGRATION, state, [], Limits(), later={"z"}).answer == "there"
+    assert preflight(MIGRATION, state, [], Limits(), later={"z"}).answer == "there"
 
 
 def test_a_reserve_is_kept_free() -> None:
-    assert verdict(MIGRATION, now(target=with_used(70)), [], Limits(memory_reserve=11 * GIB)).answer == "drop"
+    assert preflight(MIGRATION, now(target=with_used(70)), [], Limits(memory_reserve=11 * GIB)).answer == "drop"
 
 
 @pytest.mark.parametrize(
@@ -121,15 +121,15 @@ def test_what_is_said_of_a_host_without_room(
         replace(MIGRATION, target=target, cost=Cost(memory=memory * GIB, seconds=1))
         for target, memory in arriving
     ]
-    judged = verdict(MIGRATION, now(target=with_used(used)), underway, Limits(), names={"b": "host-b"})
+    judged = preflight(MIGRATION, now(target=with_used(used)), underway, Limits(), names={"b": "host-b"})
     assert judged.answer == answer
     assert why in judged.why
 
 
 def test_who_comes_along_counts_and_is_named() -> None:
     partner = replace(MIGRATION, guest=GuestRef(id="p", name="db"), cost=Cost(memory=5 * GIB, seconds=1))
-    assert room([MIGRATION, partner], now(target=with_used(75)), [], Limits()) == GO
-    judged = room([MIGRATION, partner], now(target=with_used(76)), [], Limits())
+    assert free_capacity([MIGRATION, partner], now(target=with_used(75)), [], Limits()) == GO
+    judged = free_capacity([MIGRATION, partner], now(target=with_used(76)), [], Limits())
     assert judged.answer == "drop"
     assert "15360 MiB to come with db (p), which the platform moves along, 92160 MiB allowed" in judged.why
 
@@ -137,17 +137,17 @@ def test_who_comes_along_counts_and_is_named() -> None:
 @pytest.mark.parametrize("unknown", ["memory_used", "memory_capacity"])
 def test_a_host_whose_memory_is_not_known_is_no_obstacle(unknown: str) -> None:
     target = replace(with_used(99), **{unknown: None})
-    assert verdict(MIGRATION, now(target=target), [], Limits()) == GO
+    assert preflight(MIGRATION, now(target=target), [], Limits()) == GO
 
 
 def test_names_are_those_that_people_know() -> None:
     names = {"a": "host-a", "b": "host-b", "x": "host-x"}
     elsewhere = now(guest=replace(GUEST, host="x"))
-    assert verdict(MIGRATION, elsewhere, [], Limits(), names=names).why == (
+    assert preflight(MIGRATION, elsewhere, [], Limits(), names=names).why == (
         "the guest is on host-x, not on host-a as planned"
     )
-    assert verdict(MIGRATION, now(target=None), [], Limits(), names=names).why == (
+    assert preflight(MIGRATION, now(target=None), [], Limits(), names=names).why == (
         "there is no host host-b any more"
     )
     closed = now(target=replace(HOST, active=False))
-    assert verdict(MIGRATION, closed, [], Limits(), names=names).why == "host-b takes no guests now"
+    assert preflight(MIGRATION, closed, [], Limits(), names=names).why == "host-b takes no guests now"

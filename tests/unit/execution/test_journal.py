@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.errors import JournalError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal, Past
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal, EarlierRun
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
     MigrationOutcome,
-    MovedAlong,
+    CoMigrated,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.tests.support.full_disk import full_after
@@ -51,16 +51,16 @@ def begun(path: Path) -> Journal:
 def test_an_unfinished_run_is_read_back(tmp_path: Path) -> None:
     killed(begun(tmp_path / "deep" / "journal"))
     past = Journal(str(tmp_path / "deep" / "journal"), "plan").past
-    assert past == Past({1: AT, 2: AT, 3: AT}, {1: "t1", 2: "t2"}, {1: ENDED}, told=(ENDED,))
+    assert past == EarlierRun({1: AT, 2: AT, 3: AT}, {1: "t1", 2: "t2"}, {1: ENDED}, told=(ENDED,))
 
 
 def test_what_a_step_takes_along_is_known_before_its_task_is(tmp_path: Path) -> None:
-    partner = MovedAlong(guest=GuestRef(id="2", name="cache"), source="c", memory=4096)
+    partner = CoMigrated(guest=GuestRef(id="2", name="cache"), source="c", memory=4096)
     journal = Journal(str(tmp_path / "journal"), "plan")
     journal.begin(1, AT, [partner])
     journal.begin(2, AT)
     killed(journal)
-    assert Journal(str(tmp_path / "journal"), "plan").past == Past({1: AT, 2: AT}, along={1: (partner,)})
+    assert Journal(str(tmp_path / "journal"), "plan").past == EarlierRun({1: AT, 2: AT}, along={1: (partner,)})
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
@@ -79,9 +79,9 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
 def test_another_plan_begins_anew_and_knows_what_may_have_been_told_to_nobody(tmp_path: Path) -> None:
     killed(begun(tmp_path / "journal"))
     journal = Journal(str(tmp_path / "journal"), "other")
-    assert journal.past == Past(told=(ENDED,))
+    assert journal.past == EarlierRun(told=(ENDED,))
     killed(journal)
-    assert Journal(str(tmp_path / "journal"), "plan").past == Past()
+    assert Journal(str(tmp_path / "journal"), "plan").past == EarlierRun()
 
 
 def test_a_finished_run_leaves_nothing(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_begins_is_on_disk_when_it_is_noted(tmp_path: Path, monkeypatch: py
     journal.begin(1, AT)
     assert synced[-1] == path.read_bytes()
     assert b'"begin"' in synced[-1]
-    journal.goes_home()
+    journal.rolling_back()
     assert synced[-1] == path.read_bytes()
     assert b'"home"' in synced[-1]
 
@@ -114,12 +114,12 @@ def test_that_a_run_was_going_home_is_read_back_of_the_same_plan_only(tmp_path: 
     path = tmp_path / "journal"
     journal = Journal(str(path), "plan")
     journal.begin(1, AT)
-    journal.goes_home()
+    journal.rolling_back()
     killed(journal)
     again = Journal(str(path), "plan")
-    assert again.past == Past({1: AT}, going_home=True)
+    assert again.past == EarlierRun({1: AT}, going_home=True)
     killed(again)
-    assert Journal(str(path), "other").past == Past()
+    assert Journal(str(path), "other").past == EarlierRun()
 
 
 def test_a_journal_that_is_gone_on_with_loses_nothing_and_one_of_another_plan_is_emptied(
@@ -140,8 +140,8 @@ def test_a_journal_without_a_path_keeps_nothing_and_none_is_in_the_way_of_itself
     journal.begin(1, AT)
     journal.ended(ENDED)
     journal.finish()
-    assert (journal.past, journal.broken) == (Past(), None)
-    assert Journal("", "plan").past == Past()
+    assert (journal.past, journal.broken) == (EarlierRun(), None)
+    assert Journal("", "plan").past == EarlierRun()
 
 
 def test_two_runs_at_once(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="another run holds"):
         Journal(str(tmp_path / "journal"), "plan")
     first.finish()
-    assert Journal(str(tmp_path / "journal"), "plan").past == Past()
+    assert Journal(str(tmp_path / "journal"), "plan").past == EarlierRun()
 
 
 def test_a_place_where_nothing_can_be_kept() -> None:
@@ -159,7 +159,7 @@ def test_a_place_where_nothing_can_be_kept() -> None:
 
 def test_garbage_is_no_past(tmp_path: Path) -> None:
     (tmp_path / "journal").write_bytes(b'\xff\x00{"event": 5}\n[]\n{"event": "begin"}\nnull\n')
-    assert Journal(str(tmp_path / "journal"), "plan").past == Past()
+    assert Journal(str(tmp_path / "journal"), "plan").past == EarlierRun()
 
 
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_disk_that_fills(tmp_path: Path) -> None:
         journal.ended(replace(ENDED, step=3))
         why = f"journal_path: {path} can't be written: File too large"
         assert journal.broken == f"{why}. Make room there, or name another path"
-        for begin in (lambda: journal.begin(4, AT), journal.goes_home):
+        for begin in (lambda: journal.begin(4, AT), journal.rolling_back):
             with pytest.raises(JournalError, match="can't be written: File too large"):
                 begin()
     # There is space again: what was cut off does not spoil what follows.

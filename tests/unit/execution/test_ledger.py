@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.migration_tracker import Ledger
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.migration_tracker import MigrationTracker
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
     MigrationOutcome,
-    MovedAlong,
+    CoMigrated,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 
@@ -36,17 +36,17 @@ def move(step: int, guest: str, source: str, target: str, after: Sequence[int] =
     )
 
 
-def along(guest: str, source: str = "a", memory: int = 3) -> MovedAlong:
-    return MovedAlong(guest=GuestRef(id=guest, name=guest), source=source, memory=memory)
+def along(guest: str, source: str = "a", memory: int = 3) -> CoMigrated:
+    return CoMigrated(guest=GuestRef(id=guest, name=guest), source=source, memory=memory)
 
 
-def ledger(*migrations: Migration) -> tuple[Ledger, HandClock, list[MigrationOutcome]]:
+def ledger(*migrations: Migration) -> tuple[MigrationTracker, HandClock, list[MigrationOutcome]]:
     heard: list[MigrationOutcome] = []
     clock = HandClock()
-    return Ledger(migrations, Journal(None, "p"), clock, heard.append), clock, heard
+    return MigrationTracker(migrations, Journal(None, "p"), clock, heard.append), clock, heard
 
 
-def start(books: Ledger, migration: Migration, *moved: MovedAlong) -> str:
+def start(books: MigrationTracker, migration: Migration, *moved: CoMigrated) -> str:
     at = books.begin(migration, moved)
     books.started(migration, f"t{migration.step}", at)
     return f"t{migration.step}"
@@ -56,12 +56,12 @@ def test_each_is_pending_running_or_ended() -> None:
     one, two = move(1, "g", "a", "b"), move(2, "h", "a", "b", [1])
     books, clock, heard = ledger(one, two)
     assert (books.pending, books.underway, books.open) == ((one, two), (), True)
-    assert [books.its_turn(each) for each in (one, two)] == [True, False]
+    assert [books.is_ready(each) for each in (one, two)] == [True, False]
     task = start(books, one)
     assert (books.pending, books.underway, books.open) == ((two,), (one,), True)
     clock.sleep(2.5004)
     books.end_running(task, "migrated")
-    assert (books.underway, books.its_turn(two), books.hindrance(two)) == ((), True, None)
+    assert (books.underway, books.is_ready(two), books.blocking_failure(two)) == ((), True, None)
     books.end_pending(two, "skipped", "stop")
     assert (books.open, books.counts(), books.failures) == (False, {"migrated": 1, "skipped": 1}, 0)
     first, second = books.outcomes()
@@ -85,17 +85,17 @@ def test_what_did_not_end_well_hinders_what_comes_after_it(result: str, hinders:
     one, two = move(1, "g", "a", "b"), move(2, "h", "a", "b", [1])
     books, _clock, _heard = ledger(one, two)
     books.end_pending(one, result)  # type: ignore[arg-type]
-    assert (books.hindrance(two) is not None, books.failures) == (hinders, fails)
-    assert books.hindrance(one) is None
+    assert (books.blocking_failure(two) is not None, books.failures) == (hinders, fails)
+    assert books.blocking_failure(one) is None
 
 
 def test_what_moves_along_is_under_way_once_with_its_own_memory_and_no_disks() -> None:
     one, two = move(1, "g", "a", "b"), move(2, "h", "a", "b")
     books, _clock, _heard = ledger(one, two)
     start(books, one, along("h", memory=5), along("p", "c"))
-    assert books.comes_along(two)
-    assert not books.comes_along(move(3, "h", "a", "c"))
-    assert not books.comes_along(move(3, "x", "a", "b"))
+    assert books.is_co_migrated(two)
+    assert not books.is_co_migrated(move(3, "h", "a", "c"))
+    assert not books.is_co_migrated(move(3, "x", "a", "b"))
     seen = {
         each.guest.id: (each.source, each.target, each.cost.memory, each.storage) for each in books.moving
     }
@@ -115,9 +115,9 @@ def test_an_outcome_tells_of_those_who_came_along_and_no_step_tells_of() -> None
     books, _clock, heard = ledger(one, two)
     books.end_running(start(books, one, along("h"), along("p"), along("q")), "migrated", along=["h", "p"])
     assert heard[-1].along == (along("p"),)
-    assert books.came_with(two) == 1
-    assert books.came_with(move(3, "h", "a", "c")) is None
-    assert books.came_with(move(3, "x", "a", "b")) is None
+    assert books.co_migrated_with(two) == 1
+    assert books.co_migrated_with(move(3, "h", "a", "c")) is None
+    assert books.co_migrated_with(move(3, "x", "a", "b")) is None
     # Of one that is planned to another host no step tells.
     three, four = move(1, "g", "a", "b"), move(2, "h", "a", "c")
     books, _clock, heard = ledger(three, four)
@@ -129,30 +129,30 @@ def test_those_of_a_failed_step_may_still_come_and_are_told_when_they_have() -> 
     one = move(1, "g", "a", "b")
     books, _clock, heard = ledger(one)
     task = start(books, one, along("p"), along("q"))
-    assert books.to_come_along() == set()
+    assert books.expected_co_migrations() == set()
     books.end_running(task, "failed", "no")
-    assert books.to_come_along() == {"p", "q"}
-    books.brought(1, ["x"])
+    assert books.expected_co_migrations() == {"p", "q"}
+    books.record_co_migrated(1, ["x"])
     assert len(heard) == 1
-    books.brought(1, ["q", "x"])
+    books.record_co_migrated(1, ["q", "x"])
     assert (heard[-1].result, heard[-1].along, len(heard)) == ("failed", (along("q"),), 2)
-    books.brought(1, ["q"])
+    books.record_co_migrated(1, ["q"])
     assert len(heard) == 2
     books.correct(1, "it came")
     assert (heard[-1].result, heard[-1].why, books.failures) == ("migrated", "it came", 0)
-    assert books.to_come_along() == set()
+    assert books.expected_co_migrations() == set()
 
 
 def test_an_end_is_fresh_for_less_than_the_time_that_a_platform_takes_to_count_it() -> None:
     one = move(1, "g", "a", "b")
     books, clock, _heard = ledger(one)
     books.end_running(start(books, one, along("p")), "migrated")
-    assert [each.guest.id for each in books.settling(10)] == ["g", "p"]
-    assert books.settling(0) == ()
+    assert [each.guest.id for each in books.recently_ended(10)] == ["g", "p"]
+    assert books.recently_ended(0) == ()
     clock.sleep(9.5)
-    assert len(books.settling(10)) == 2
+    assert len(books.recently_ended(10)) == 2
     clock.sleep(0.5)
-    assert books.settling(10) == ()
+    assert books.recently_ended(10) == ()
 
 
 def test_where_later_steps_take_a_guest() -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRun, DryRunClock
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRunPlatform, DryRunClock
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct, Work
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy, MigrationJob
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.reclaimable_memory import Reclaiming
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.reclaimable_memory import ReclaimableMemoryPlatform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import HostMemory, Plan
@@ -74,13 +74,13 @@ class Shrinking(RehearsalPlatform):
 
 
 def carry_out(platform: Platform, made: Plan, *, dry: bool = False) -> Outcome:
-    work = Work(cluster=made.cluster, migrations=made.migrations, rules=(), limits=made.policy.limits)
+    work = MigrationJob(cluster=made.cluster, migrations=made.migrations, rules=(), limits=made.policy.limits)
     memory = {item.guest.id: item.cost.memory for item in made.migrations}
     return Executor(
         work,
-        DryRun(platform, memory) if dry else platform,
-        slots=Slots(cluster=1, per_host=1, per_datastore=1),
-        conduct=Conduct(poll_interval=0.01),
+        DryRunPlatform(platform, memory) if dry else platform,
+        slots=ConcurrencyLimits(cluster=1, per_host=1, per_datastore=1),
+        conduct=FailurePolicy(poll_interval=0.01),
         journal=Journal(None, work.digest()),
         stop=StopSignal(file=None, deadline=None),
         clock=DryRunClock() if dry else SystemClock(),
@@ -106,7 +106,7 @@ def test_guests_go_to_where_the_cache_gives_way(path: Path, dry: bool) -> None:
     made = Plan.from_json(json.loads(json.dumps(made.to_json())))
     # Without it, the room that the plan rests on is not there.
     assert carry_out(Shrinking(str(path)), made, dry=True).count("skipped") == len(made.migrations)
-    outcome = carry_out(Reclaiming(Shrinking(str(path)), made.reclaimable, made.migrations), made, dry=dry)
+    outcome = carry_out(ReclaimableMemoryPlatform(Shrinking(str(path)), made.reclaimable, made.migrations), made, dry=dry)
     assert outcome.count("migrated") == len(made.migrations)
 
 
@@ -122,10 +122,10 @@ def test_what_has_come_meanwhile_counts(path: Path) -> None:
         return lambda: platform(str(path))
 
     # 85 were 20 and the cache; now it is 98, so 33 are in use.
-    filled = Reclaiming(fill(RehearsalPlatform, 98)(), made.reclaimable, made.migrations)
+    filled = ReclaimableMemoryPlatform(fill(RehearsalPlatform, 98)(), made.reclaimable, made.migrations)
     assert filled.look([]).hosts["b"].memory_used == 33 * GIB
     # The cache is gone for a reason of its own: the host is no emptier than it was.
-    emptied = Reclaiming(fill(RehearsalPlatform, 40)(), made.reclaimable, made.migrations)
+    emptied = ReclaimableMemoryPlatform(fill(RehearsalPlatform, 40)(), made.reclaimable, made.migrations)
     assert emptied.look([]).hosts["b"].memory_used == 20 * GIB
     assert emptied.look([]).hosts["a"].memory_used == 85 * GIB
 
@@ -134,9 +134,9 @@ def test_guests_of_the_plan_that_are_there_already_count(path: Path) -> None:
     """Also those that an earlier part of the run has brought, before it was killed."""
     made = plan(as_hosts_see_it(cluster()), POLICY)
     first = made.migrations[0]
-    seen = Reclaiming(Shrinking(str(path)), made.reclaimable, made.migrations)
+    seen = ReclaimableMemoryPlatform(Shrinking(str(path)), made.reclaimable, made.migrations)
     carry_out(seen, replace(made, migrations=(first,)))
-    now = Reclaiming(Shrinking(str(path)), made.reclaimable, made.migrations).look([first.guest.id])
+    now = ReclaimableMemoryPlatform(Shrinking(str(path)), made.reclaimable, made.migrations).look([first.guest.id])
     assert now.guests.keys() == {first.guest.id}
     assert now.hosts["b"].memory_used == 30 * GIB
 
@@ -149,7 +149,7 @@ def test_who_goes_and_comes_changes_what_is_in_use_by_its_own_size(path: Path) -
         "a": HostMemory(used=85 * GIB, reclaimable=5 * GIB),
         "b": HostMemory(used=20 * GIB, reclaimable=CACHE),
     }
-    seen = Reclaiming(Shrinking(str(path)), memory, made.migrations)
+    seen = ReclaimableMemoryPlatform(Shrinking(str(path)), memory, made.migrations)
     assert {host: state.memory_used for host, state in seen.look([]).hosts.items()} == {
         "a": 85 * GIB,
         "b": 20 * GIB,
@@ -162,4 +162,4 @@ def test_who_goes_and_comes_changes_what_is_in_use_by_its_own_size(path: Path) -
         30 * GIB,
     )
     less = {"a": HostMemory(used=5 * GIB, reclaimable=99 * GIB)}
-    assert Reclaiming(Shrinking(str(path)), less, made.migrations).look([]).hosts["a"].memory_used == 0
+    assert ReclaimableMemoryPlatform(Shrinking(str(path)), less, made.migrations).look([]).hosts["a"].memory_used == 0

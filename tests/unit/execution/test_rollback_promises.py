@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
@@ -112,7 +112,7 @@ def test_a_rollback_that_is_killed_again_and_again_brings_all_guests_home(seed: 
         run = Run(
             slow,
             made.migrations,
-            Conduct(on_failure="rollback"),
+            FailurePolicy(on_failure="rollback"),
             rules=snapshot.rules,
             journal=tmp_path / "journal",
         )

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.critical_path import by_urgency
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rollback_plan import way_home
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.critical_path import by_critical_path
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rollback_plan import rollback_migrations
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 
@@ -41,28 +41,28 @@ def migration(
 @pytest.mark.parametrize(
     ("slots", "underway", "free"),
     [
-        (Slots(cluster=1, per_host=9, per_datastore=9), [], True),
-        (Slots(cluster=1, per_host=9, per_datastore=9), [migration(2, "c", "d")], False),
-        (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "c", "d")], True),
-        (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "a", "d")], False),
-        (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "c", "a")], False),
-        (Slots(cluster=9, per_host=1, per_datastore=9), [migration(2, "b", "d")], False),
-        (Slots(cluster=9, per_host=9, per_datastore=9, into_host=1), [migration(2, "c", "b")], False),
-        (Slots(cluster=9, per_host=9, per_datastore=9, into_host=1), [migration(2, "b", "c")], True),
-        (Slots(cluster=9, per_host=9, per_datastore=9, into_host=1), [migration(2, "a", "c")], True),
-        (Slots(cluster=9, per_host=9, per_datastore=9, out_of_host=1), [migration(2, "a", "c")], False),
-        (Slots(cluster=9, per_host=9, per_datastore=9, out_of_host=1), [migration(2, "c", "a")], True),
-        (Slots(cluster=9, per_host=9, per_datastore=9, out_of_host=1), [migration(2, "b", "c")], True),
-        (Slots(cluster=9, per_host=1, per_datastore=9, into_host=9), [migration(2, "c", "b")], False),
-        (Slots(cluster=9, per_host=9, per_datastore=1), [migration(2, "c", "d", storage={"x": "s"})], False),
-        (Slots(cluster=9, per_host=9, per_datastore=1), [migration(2, "c", "d", storage={"x": "y"})], True),
-        (Slots(cluster=9, per_host=9, per_datastore=9, memory=8), [migration(2, "c", "d", memory=3)], True),
-        (Slots(cluster=9, per_host=9, per_datastore=9, memory=7), [migration(2, "c", "d", memory=3)], False),
-        (Slots(cluster=9, per_host=9, per_datastore=9, memory=1), [], True),
+        (ConcurrencyLimits(cluster=1, per_host=9, per_datastore=9), [], True),
+        (ConcurrencyLimits(cluster=1, per_host=9, per_datastore=9), [migration(2, "c", "d")], False),
+        (ConcurrencyLimits(cluster=9, per_host=1, per_datastore=9), [migration(2, "c", "d")], True),
+        (ConcurrencyLimits(cluster=9, per_host=1, per_datastore=9), [migration(2, "a", "d")], False),
+        (ConcurrencyLimits(cluster=9, per_host=1, per_datastore=9), [migration(2, "c", "a")], False),
+        (ConcurrencyLimits(cluster=9, per_host=1, per_datastore=9), [migration(2, "b", "d")], False),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=9, into_host=1), [migration(2, "c", "b")], False),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=9, into_host=1), [migration(2, "b", "c")], True),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=9, into_host=1), [migration(2, "a", "c")], True),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=9, out_of_host=1), [migration(2, "a", "c")], False),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=9, out_of_host=1), [migration(2, "c", "a")], True),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=9, out_of_host=1), [migration(2, "b", "c")], True),
+        (ConcurrencyLimits(cluster=9, per_host=1, per_datastore=9, into_host=9), [migration(2, "c", "b")], False),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=1), [migration(2, "c", "d", storage={"x": "s"})], False),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=1), [migration(2, "c", "d", storage={"x": "y"})], True),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=9, memory=8), [migration(2, "c", "d", memory=3)], True),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=9, memory=7), [migration(2, "c", "d", memory=3)], False),
+        (ConcurrencyLimits(cluster=9, per_host=9, per_datastore=9, memory=1), [], True),
     ],
 )
-def test_slots(slots: Slots, underway: Sequence[Migration], free: bool) -> None:
-    assert slots.free_for(migration(1, "a", "b", memory=5, storage={"s": "t"}), underway) is free
+def test_slots(slots: ConcurrencyLimits, underway: Sequence[Migration], free: bool) -> None:
+    assert slots.allows(migration(1, "a", "b", memory=5, storage={"s": "t"}), underway) is free
 
 
 LOCAL = frozenset({("a", "s"), ("b", "s"), ("c", "s"), ("d", "s")})
@@ -85,26 +85,26 @@ LOCAL = frozenset({("a", "s"), ("b", "s"), ("c", "s"), ("d", "s")})
 def test_a_local_datastore_is_another_on_every_host_and_counts_at_the_end_where_it_is(
     source: str, target: str, storage: Mapping[str, str], free: bool
 ) -> None:
-    slots = Slots(cluster=9, per_host=9, per_datastore=1, local=LOCAL)
+    slots = ConcurrencyLimits(cluster=9, per_host=9, per_datastore=1, local=LOCAL)
     other = migration(2, source, target, storage=storage)
-    assert slots.free_for(migration(1, "a", "b", storage={"s": "t"}), [other]) is free
+    assert slots.allows(migration(1, "a", "b", storage={"s": "t"}), [other]) is free
 
 
 def test_two_datastores_are_free_only_when_both_are() -> None:
-    slots = Slots(cluster=9, per_host=9, per_datastore=2)
+    slots = ConcurrencyLimits(cluster=9, per_host=9, per_datastore=2)
     one = migration(2, "c", "d", storage={"x": "s"})
     two = migration(3, "e", "f", storage={"t": "y"})
     moving = migration(1, "a", "b", storage={"s": "t"})
-    assert slots.free_for(moving, [one, two])
-    assert not slots.free_for(moving, [one, two, replace(one, step=4)])
-    assert not slots.free_for(moving, [one, two, replace(two, step=4)])
+    assert slots.allows(moving, [one, two])
+    assert not slots.allows(moving, [one, two, replace(one, step=4)])
+    assert not slots.allows(moving, [one, two, replace(two, step=4)])
 
 
 def test_what_comes_in_and_goes_out_has_the_limit_of_the_host_where_it_has_none_of_its_own() -> None:
-    slots = Slots(cluster=9, per_host=3, per_datastore=9)
-    assert (slots.most_into, slots.most_out_of) == (3, 3)
+    slots = ConcurrencyLimits(cluster=9, per_host=3, per_datastore=9)
+    assert (slots.max_into, slots.max_out_of) == (3, 3)
     slots = replace(slots, into_host=1, out_of_host=2)
-    assert (slots.most_into, slots.most_out_of) == (1, 2)
+    assert (slots.max_into, slots.max_out_of) == (1, 2)
 
 
 def done(step: int, result: str = "migrated") -> MigrationOutcome:
@@ -124,22 +124,22 @@ def test_the_way_home_is_the_way_out_backwards() -> None:
         migration(3, "b", "c"),
         migration(4, "d", "c", after=[2, 3]),
     ]
-    back = way_home(plan, [done(1), done(2), done(3, "failed"), done(4)])
+    back = rollback_migrations(plan, [done(1), done(2), done(3, "failed"), done(4)])
     assert [(way.step, way.source, way.target, way.after, way.wave) for way in back] == [
         (5, "c", "d", (), 1),
         (6, "a", "c", (5,), 2),
         (7, "b", "a", (6,), 3),
     ]
     assert back[-1].storage == {"t": "s"}
-    assert way_home(plan, [done(1, "already_there")]) == []
+    assert rollback_migrations(plan, [done(1, "already_there")]) == []
 
 
 def test_what_holds_up_the_most_comes_first() -> None:
     chain = [migration(1, "a", "b"), migration(2, "c", "d"), migration(3, "d", "e", after=[2])]
-    one = Slots(cluster=9, per_host=1, per_datastore=9)
-    assert [way.step for way in by_urgency(chain, [], one)] == [2, 3, 1]
+    one = ConcurrencyLimits(cluster=9, per_host=1, per_datastore=9)
+    assert [way.step for way in by_critical_path(chain, [], one)] == [2, 3, 1]
     busy = [migration(1, "a", "b"), *(migration(step, "c", f"t{step}") for step in range(2, 5))]
-    assert [way.step for way in by_urgency(busy, [], one)] == [2, 3, 4, 1]
+    assert [way.step for way in by_critical_path(busy, [], one)] == [2, 3, 4, 1]
 
 
 def test_what_goes_through_the_narrower_way_comes_first() -> None:
@@ -147,9 +147,9 @@ def test_what_goes_through_the_narrower_way_comes_first() -> None:
         migration(1, "a", "x"), migration(2, "b", "x"),
         migration(3, "y", "c"), migration(4, "y", "d"),
     ]  # fmt: skip
-    two = Slots(cluster=9, per_host=2, per_datastore=9)
+    two = ConcurrencyLimits(cluster=9, per_host=2, per_datastore=9)
     order = {
-        limit: [way.step for way in by_urgency(plan, [], replace(two, **limits))]
+        limit: [way.step for way in by_critical_path(plan, [], replace(two, **limits))]
         for limit, limits in {"in": {"into_host": 1}, "out": {"out_of_host": 1}}.items()
     }
     assert order == {"in": [1, 2, 3, 4], "out": [3, 4, 1, 2]}
@@ -163,8 +163,8 @@ def test_rules_come_before_balance_and_so_does_what_they_wait_for() -> None:
         replace(migration(4, "d", "b", after=[3]), kind="rule"),
         replace(migration(5, "e", "f"), kind="evacuate"),
     ]
-    one = Slots(cluster=1, per_host=1, per_datastore=9)
-    assert {way.step for way in by_urgency(plan, [], one)[:3]} == {3, 4, 5}
+    one = ConcurrencyLimits(cluster=1, per_host=1, per_datastore=9)
+    assert {way.step for way in by_critical_path(plan, [], one)[:3]} == {3, 4, 5}
 
 
 def weighed(step: int, source: str, target: str, seconds: float, after: Sequence[int] = ()) -> Migration:
@@ -199,21 +199,21 @@ def weighed(step: int, source: str, target: str, seconds: float, after: Sequence
     ],
 )
 def test_the_order_of_urgency(pending: Sequence[Migration], order: Sequence[int]) -> None:
-    one = Slots(cluster=9, per_host=1, per_datastore=9)
-    assert [way.step for way in by_urgency(pending, [], one)] == order
+    one = ConcurrencyLimits(cluster=9, per_host=1, per_datastore=9)
+    assert [way.step for way in by_critical_path(pending, [], one)] == order
 
 
 def test_what_is_under_way_keeps_its_hosts_busy() -> None:
     pending = [weighed(1, "a", "b", 5), weighed(2, "c", "d", 4)]
-    one = Slots(cluster=9, per_host=1, per_datastore=9)
+    one = ConcurrencyLimits(cluster=9, per_host=1, per_datastore=9)
     for way in (weighed(3, "e", "c", 3), weighed(3, "d", "e", 3)):
-        assert [each.step for each in by_urgency(pending, [way], one)] == [2, 1]
+        assert [each.step for each in by_critical_path(pending, [way], one)] == [2, 1]
 
 
 def test_what_a_step_waits_for_goes_home_after_it() -> None:
     """All followers are home before: the way home of a tree."""
     plan = [migration(1, "a", "b"), migration(2, "b", "c", after=[1]), migration(3, "b", "d", after=[1])]
-    back = {way.step: way for way in way_home(plan, [done(1), done(2), done(3)])}
+    back = {way.step: way for way in rollback_migrations(plan, [done(1), done(2), done(3)])}
     assert [(step, way.guest.id, way.after, way.wave) for step, way in back.items()] == [
         (4, "3", (), 1),
         (5, "2", (), 1),

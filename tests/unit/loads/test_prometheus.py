@@ -17,14 +17,14 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.prometheus_load import (
     PROMETHEUS_ARGUMENTS,
-    merge_prometheus,
+    run_prometheus_load,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._loads.errors import (
     LoadMissing,
     PrometheusError,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import moved
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import snapshot_after_moves
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Host, Snapshot
@@ -208,7 +208,7 @@ def load(place: Running, given: Snapshot, **options: Any) -> dict[str, Any]:
     defaults = {
         name: spec.get("default") for name, spec in {**SNAPSHOT_ARGUMENTS, **PROMETHEUS_ARGUMENTS}.items()
     }
-    return merge_prometheus({**defaults, "url": place.url, "snapshot": given.to_json(), **options}, True)
+    return run_prometheus_load({**defaults, "url": place.url, "snapshot": given.to_json(), **options}, True)
 
 
 def parts(result: Mapping[str, Any]) -> tuple[dict[str, Host], dict[str, Guest]]:
@@ -440,7 +440,7 @@ def test_a_plan_that_was_carried_out_leaves_nothing_to_do(server: Running) -> No
 
     first = planned(given)
     assert len(first.migrations) > 1
-    second = planned(moved(given, {item.guest.id: item.target for item in first.migrations}))
+    second = planned(snapshot_after_moves(given, {item.guest.id: item.target for item in first.migrations}))
     assert second.migrations == ()
 
 

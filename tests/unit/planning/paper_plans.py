@@ -18,7 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Barred, verify
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Exclusions, verify_plan
 
 NOTHING = ClusterState(spread={}, violations=(), hosts={})
 
@@ -60,12 +60,12 @@ def plan_of(
 def defects(
     snapshot: Snapshot,
     *steps: Migration,
-    barred: Barred | None = None,
+    barred: Exclusions | None = None,
     emptied: tuple[str, ...] = (),
     **policy: Any,
 ) -> tuple[str, ...]:
     """What the verifier says of these steps; goal rules unless told otherwise."""
     asked = Policy.from_json({"goal": "rules", **policy})
-    return verify(
-        snapshot, asked, snapshot.rules, plan_of(snapshot, asked, steps, emptied), barred or Barred()
+    return verify_plan(
+        snapshot, asked, snapshot.rules, plan_of(snapshot, asked, steps, emptied), barred or Exclusions()
     )

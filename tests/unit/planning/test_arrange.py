@@ -16,7 +16,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import read_moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.policy_overlay import (
-    arranged,
+    with_policy_applied,
     is_open,
 )
 
@@ -70,8 +70,8 @@ def test_a_night_without_that_hour_has_the_window_all_the_same() -> None:
 def test_now_wins_over_the_moment_of_the_snapshot() -> None:
     snapshot = cluster({"hosts": {"h1": {}, "h2": {}}})
     policy = Policy(maintenance_windows=(window(),), now="2026-01-07T02:45:00Z")
-    assert [host.maintenance for host in arranged(snapshot, policy).hosts] == [True, False]
-    assert [host.maintenance for host in arranged(snapshot, Policy()).hosts] == [False, False]
+    assert [host.maintenance for host in with_policy_applied(snapshot, policy).hosts] == [True, False]
+    assert [host.maintenance for host in with_policy_applied(snapshot, Policy()).hosts] == [False, False]
 
 
 @pytest.mark.parametrize(

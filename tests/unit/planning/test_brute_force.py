@@ -19,16 +19,16 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds import (
     highs_worker as exact_worker,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.assignment_milp import Program
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.assignment_milp import AssignmentModel
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.combinatorial import (
-    migrations_bound,
-    spread_bound,
+    band_migrations_lower_bound,
+    spread_lower_bound,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.departures_relaxation import (
-    Departures,
+    DeparturesModel,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.solution import State
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build_problem
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.solution import Solution
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 
 from .test_scenarios import cluster
@@ -128,14 +128,14 @@ def test_nothing_better_than_what_is_proven(seed: int) -> None:
         if all(value <= policy.spread_limit(name) + TOLERANCE for name, value in spreads.items())
     ]
     fewest = min(inside, default=None)
-    problem = build(snapshot, policy)
-    for name, least in zip(problem.metrics.names, spread_bound(problem), strict=True):
+    problem = build_problem(snapshot, policy)
+    for name, least in zip(problem.metrics.names, spread_lower_bound(problem), strict=True):
         assert all(least is None or least <= spreads[name] + TOLERANCE for _away, spreads in placements)
     if fewest is not None:
-        assert migrations_bound(problem, banded=True) <= fewest
-        state = State(problem)
-        models = [Program(state, None)]
-        models += [] if min(problem.unit_home, default=0) < 0 else [Departures(state)]
+        assert band_migrations_lower_bound(problem, banded=True) <= fewest
+        state = Solution(problem)
+        models = [AssignmentModel(state, None)]
+        models += [] if min(problem.unit_home, default=0) < 0 else [DeparturesModel(state)]
         for model in models:
             answer = exact_worker.solve(model.model(None))
             assert answer["status"] == "optimal"

@@ -7,18 +7,18 @@ from __future__ import annotations
 from random import Random
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.solution import State
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.repair import mend, squeeze
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build_problem
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.solution import Solution
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.repair import repair, ruin_and_recreate
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 
 def test_nothing_is_tried_at_random_once_nobody_more_may_move() -> None:
-    state = State(build(generate(Shape(hosts=8, guests=100, seed=3)), Policy()))
+    state = Solution(build_problem(generate(Shape(hosts=8, guests=100, seed=3)), Policy()))
     assert state.broken > 3
-    mend(state, budget=3, empty_hosts=True)
+    repair(state, budget=3, empty_hosts=True)
     assert (state.moves, state.broken > 0) == (3, True)
     dice = Random(1)
     before = dice.getstate()
-    squeeze(state, dice, budget=3, empty_hosts=True)
+    ruin_and_recreate(state, dice, budget=3, empty_hosts=True)
     assert (state.moves, dice.getstate() == before) == (3, True)

@@ -20,8 +20,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Snapshot,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.minimal_conflicts import (
-    smallest_conflict,
-    too_many_for_their_hosts,
+    minimal_conflict,
+    hall_violation,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 
@@ -31,7 +31,7 @@ GIB = 2**30
 @given(st.lists(st.integers(1, 63), min_size=1, max_size=7))
 def test_a_crowd_has_too_few_hosts_and_none_can_be_left_out(masks: list[int]) -> None:
     allowed = dict(enumerate(masks))
-    found = too_many_for_their_hosts(allowed)
+    found = hall_violation(allowed)
     crowds = [
         crowd
         for size in range(1, len(masks) + 1)
@@ -48,7 +48,7 @@ def test_a_crowd_has_too_few_hosts_and_none_can_be_left_out(masks: list[int]) ->
 
 def test_more_siblings_than_a_large_cluster_has_hosts() -> None:
     hosts = 1200
-    crowd, mask = too_many_for_their_hosts(dict.fromkeys(range(hosts + 1), (1 << hosts) - 1)) or ([], 0)
+    crowd, mask = hall_violation(dict.fromkeys(range(hosts + 1), (1 << hosts) - 1)) or ([], 0)
     assert (len(crowd), mask.bit_count()) == (hosts + 1, hosts)
 
 
@@ -57,7 +57,7 @@ def test_no_part_of_a_conflict_can_go(masks: list[int]) -> None:
     wanted = {f"r{number}": mask for number, mask in enumerate(masks)}
     if reduce(int.__and__, masks):
         return
-    names = smallest_conflict(63, wanted)
+    names = minimal_conflict(63, wanted)
     assert not reduce(int.__and__, (wanted[name] for name in names), 63)
     for name in names:
         assert reduce(int.__and__, (wanted[other] for other in names if other != name), 63)

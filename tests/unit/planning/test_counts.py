@@ -9,17 +9,17 @@ import itertools
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Group
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rule_counters import Counts
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rule_counters import RuleCounter
 
 HOSTS, MOST = 4, 4
 
 
-def even(skew: int, on: tuple[int, ...]) -> Counts:
+def even(skew: int, on: tuple[int, ...]) -> RuleCounter:
     guests = tuple(range(sum(on)))
     group = Group(
         name="even", kind="even", guests=guests, strict=True, skew=skew, domain=frozenset(range(HOSTS))
     )
-    return Counts(group, {host: many for host, many in enumerate(on) if many})
+    return RuleCounter(group, {host: many for host, many in enumerate(on) if many})
 
 
 @pytest.mark.parametrize("skew", [1, 2, 3])

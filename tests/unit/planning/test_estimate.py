@@ -15,7 +15,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.report.
     present_state,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 
 from .test_scenarios import cluster
@@ -50,7 +50,7 @@ def test_what_was_assigned_is_levelled(demand: str) -> None:
     assert len(result.migrations) == 2
     assert result.before.hosts["h1"].used == {"cpu": 800.0, "memory": 50.0}
     assert result.policy == policy
-    after = apply_plan(HOT, result)
+    after = snapshot_after(HOT, result)
     assert plan(after, policy).migrations == ()
     assert after.hosts[1].used == UNKNOWN
     assert present_state(after, policy).spread == {"cpu": 0.0, "memory": 0.0}

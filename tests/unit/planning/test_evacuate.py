@@ -19,11 +19,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import PlanningError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.capacity import closed
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.capacity import with_hosts_closed
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve_rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 
 from .rehearse import defects
@@ -44,9 +44,9 @@ def test_any_execution_is_safe(case: tuple[Snapshot, Policy, frozenset[str]], di
     snapshot, policy, _ = case
     result = plan(snapshot, policy)
     event(result.status)
-    rules, _ = resolve(snapshot, policy)
+    rules, _ = resolve_rules(snapshot, policy)
     for _ in range(5):
-        assert defects(closed(snapshot, policy), policy, rules, result, dice) == []
+        assert defects(with_hosts_closed(snapshot, policy), policy, rules, result, dice) == []
 
 
 @given(evacuations())
@@ -64,7 +64,7 @@ def test_every_guest_that_stays_behind_is_named(case: tuple[Snapshot, Policy, fr
     online = {host.id for host in snapshot.hosts if host.status == "online"}
     behind = {
         guest.id
-        for guest in apply_plan(snapshot, result).guests
+        for guest in snapshot_after(snapshot, result).guests
         if guest.host in emptied & online and guest.power == "running"
     }
     assert {item.guest.id for item in result.immovable} == behind
@@ -91,7 +91,7 @@ def test_guests_of_other_hosts_move_only_where_that_makes_room(
 @given(evacuations())
 def test_planning_again_changes_nothing(case: tuple[Snapshot, Policy, frozenset[str]]) -> None:
     snapshot, policy, _ = case
-    assert plan(apply_plan(snapshot, plan(snapshot, policy)), policy).migrations == ()
+    assert plan(snapshot_after(snapshot, plan(snapshot, policy)), policy).migrations == ()
 
 
 @given(evacuations())

@@ -15,10 +15,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds 
     highs_worker as exact_worker,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.departures_relaxation import (
-    Departures,
+    DeparturesModel,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import SETTLED
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build_problem
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import TOLERANCE
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.solve import solve
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.stopping import Spending
@@ -104,10 +104,10 @@ def test_no_placement_in_order_has_fewer_departures_than_proven(seed: int) -> No
     """Hosts of three sizes, rules of all kinds, one host in maintenance in every other cluster."""
     shape = Shape(hosts=6, guests=70, seed=seed, mixed=True, maintenance=seed % 2)
     policy = Policy.from_json({"max_spread": 20})
-    problem = build(generate(shape), policy)
+    problem = build_problem(generate(shape), policy)
     state = solve(problem, Spending(policy, lambda: 0.0))
-    assert state.total_excess <= SETTLED
-    answer = exact_worker.solve(Departures(state).model(None))
+    assert state.total_excess <= TOLERANCE
+    answer = exact_worker.solve(DeparturesModel(state).model(None))
     assert answer["status"] == "optimal"
     assert 0 < answer["bound"] <= state.moves + 1e-6
 

@@ -12,7 +12,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
@@ -37,7 +37,7 @@ def test_a_search_is_flatter_than_one_best_migration_after_the_other(seed: int, 
     snapshot = generate(Shape(hosts=8, guests=120, seed=seed, fill=0.5, mixed=mixed))
     quick, long = (plan(snapshot, asked(20, effort)) for effort in (0, 300))
     assert len(long.migrations) <= 20
-    assert deviation(apply_plan(snapshot, long)) < 0.9 * deviation(apply_plan(snapshot, quick))
+    assert deviation(snapshot_after(snapshot, long)) < 0.9 * deviation(snapshot_after(snapshot, quick))
     assert not [v for v in long.after.violations if v.rule not in {b.rule for b in long.before.violations}]
 
 

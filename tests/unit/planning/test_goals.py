@@ -19,10 +19,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.goa
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve_rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
@@ -77,7 +77,7 @@ POLICIES = st.one_of(reliefs(), consolidations())
 def test_any_execution_is_safe(snapshot: Snapshot, policy: Policy, dice: Random) -> None:
     result = plan(snapshot, policy)
     event(f"{policy.goal} {result.status}")
-    rules, _ = resolve(snapshot, policy)
+    rules, _ = resolve_rules(snapshot, policy)
     for _ in range(5):
         assert defects(staying(snapshot, result), policy, rules, result, dice) == []
 
@@ -94,7 +94,7 @@ def staying(snapshot: Snapshot, result: Plan) -> Snapshot:
 @given(snapshots(), POLICIES)
 def test_planning_again_changes_nothing(snapshot: Snapshot, policy: Policy) -> None:
     first = plan(snapshot, policy)
-    assert plan(apply_plan(snapshot, first), policy).migrations == ()
+    assert plan(snapshot_after(snapshot, first), policy).migrations == ()
 
 
 @given(snapshots(), POLICIES)
@@ -138,4 +138,4 @@ def test_a_cluster_is_consolidated_once(seed: int, wants: dict[str, float]) -> N
     snapshot = generate(Shape(hosts=6, guests=60, seed=seed))
     policy = Policy.from_json({"goal": "consolidate", "consolidate": wants})
     first = plan(snapshot, policy)
-    assert plan(apply_plan(snapshot, first), policy).migrations == ()
+    assert plan(snapshot_after(snapshot, first), policy).migrations == ()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import moved
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import snapshot_after_moves
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
@@ -22,7 +22,7 @@ def after_some(snapshot: Snapshot, found: Plan, many: int, *, at: str) -> tuple[
     """The cluster after the first migrations of a plan, which ended at that moment; and who was migrated."""
     done = found.migrations[:many]
     for migration in done:
-        snapshot = moved(snapshot, {migration.guest.id: migration.target})
+        snapshot = snapshot_after_moves(snapshot, {migration.guest.id: migration.target})
     ids = {migration.guest.id for migration in done if migration.kind != "parking"}
     guests = tuple(
         replace(guest, last_migrated_at=at) if guest.id in ids else guest for guest in snapshot.guests

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build_problem
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Problem
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.list_scheduler import (
-    Scheduler,
+    ListScheduler,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import (
-    Hop,
+    Move,
     HostSlots,
     _last_ends,
     free_at_first,
-    seconds_bound,
+    makespan_lower_bound,
     seconds_of,
 )
 
@@ -37,7 +37,7 @@ def problem_of(
     rooms: Sequence[int] = (1000, 1000, 1000),
     rules: Mapping[str, Any] | None = None,
     **policy: Any,
-) -> tuple[Problem, list[Hop]]:
+) -> tuple[Problem, list[Move]]:
     """Guests of so many GiB on hosts that have room for so many in all, and the hops of those that move."""
     snapshot = cluster(
         {
@@ -58,14 +58,14 @@ def problem_of(
             **policy,
         }
     )
-    problem = build(snapshot, asked)
+    problem = build_problem(snapshot, asked)
     index = {guest.id: number for number, guest in enumerate(problem.guests)}
-    hops = [Hop(guest=index[n], source=s, target=t) for n, (s, t) in moves.items() if s != t]
+    hops = [Move(guest=index[n], source=s, target=t) for n, (s, t) in moves.items() if s != t]
     return problem, hops
 
 
-def bound(problem: Problem, hops: Sequence[Hop], *, detours: bool = False) -> float:
-    return seconds_bound(problem, hops, problem.needs.ceiling_for_rules, detours=detours)
+def bound(problem: Problem, hops: Sequence[Move], *, detours: bool = False) -> float:
+    return makespan_lower_bound(problem, hops, problem.needs.ceiling_for_rules, detours=detours)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_no_order_is_faster_than_the_bound() -> None:
         problem, hops = problem_of(sizes, moves, rooms=[max(1, room) for room in rooms], max_per_host=2)
         for order in permutations(hops):
             ceilings = problem.needs.ceiling_for_rules
-            found = Scheduler(problem, [(hop,) for hop in order], ceilings).run()
+            found = ListScheduler(problem, [(hop,) for hop in order], ceilings).run()
             if not found.left:
-                parks = any(placed.hop.parking for placed in found.placed)
+                parks = any(placed.move.parking for placed in found.placed)
                 assert found.seconds >= bound(problem, hops, detours=parks) - 1e-6

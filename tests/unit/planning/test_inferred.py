@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve_rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 
 from .test_scenarios import cluster
@@ -36,7 +36,7 @@ def short(source: str, db: str) -> dict[str, Any]:
     ],
 )
 def test_partners_are_apart_from_the_same_guests(source: str, db: str, names: list[str]) -> None:
-    rules, _unknown = resolve(cluster(short(source, db)), Policy())
+    rules, _unknown = resolve_rules(cluster(short(source, db)), Policy())
     assert [rule.name for rule in rules] == names
 
 

@@ -21,16 +21,16 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement import (
     requested_guests as wishes,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.cluster_index import world
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.cluster_index import cluster_index
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.problem import task
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.rules import bonds
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.problem import build_placement_problem
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.rules import placement_rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.search import (
     Exhaustive,
     by_hardness,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.solution import Room
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.verify import check
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.solution import PlacementSolution
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.verify import verify_result
 
 from .test_placements import asked
 from .test_scenarios import GIB, cluster
@@ -42,19 +42,19 @@ STORES = {
 }
 
 
-def room_of(short: Mapping[str, Any], *vms: Mapping[str, Any], **more: Any) -> Room:
+def room_of(short: Mapping[str, Any], *vms: Mapping[str, Any], **more: Any) -> PlacementSolution:
     request = asked({"vms": list(vms), **more})
     snapshot = cluster(short)
-    where = world(snapshot, request)
-    new = wishes.asked(where.snapshot, request)
-    return Room(task(where, request, new, bonds(where, request, new)), request.strategy, request.spare)
+    where = cluster_index(snapshot, request)
+    new = wishes.requested_guests(where.snapshot, request)
+    return PlacementSolution(build_placement_problem(where, request, new, placement_rules(where, request, new)), request.strategy, request.spare)
 
 
 def answer(short: Mapping[str, Any], *vms: Mapping[str, Any], **more: Any) -> Placement:
     return place([cluster(short)], asked({"vms": list(vms), **more}))
 
 
-def everything(room: Room) -> object:
+def everything(room: PlacementSolution) -> object:
     """All that is reckoned with, for comparing before and after."""
     return deepcopy(
         (
@@ -95,7 +95,7 @@ def test_what_a_unit_takes_is_gone_until_it_is_taken_away_again() -> None:
     before = everything(room)
     assert room.obstacle(0, 0) is None
     need, points, unevenness = list(room.need[0]), list(room.points[0]), room.unevenness
-    seat = room.put(0, 0)
+    seat = room.insert(0, 0)
     assert (seat.datastores, seat.devices) == (("own", "san"), (("gpu-a", 1), ("gpu-b", 1)))
     assert room.devices[0] == {"gpu-a": 0, "gpu-b": 1}
     assert room.devices[1] == {"gpu-a": 1, "gpu-b": 2}
@@ -115,7 +115,7 @@ def test_what_a_unit_takes_is_gone_until_it_is_taken_away_again() -> None:
     assert room.squares == pytest.approx(level)
     assert room.unevenness == pytest.approx(sum((square / 3) ** 0.5 for square in level))
     assert unevenness != pytest.approx(room.unevenness)
-    room.take(0)
+    room.remove(0)
     assert everything(room) == before
 
 
@@ -283,9 +283,9 @@ def test_spread_scores_a_host_by_how_uneven_all_are_with_the_guest_there() -> No
     unit = room.task.units[0]
     for host in range(3):
         expected = room.score(unit, host)
-        room.put(0, host)
+        room.insert(0, host)
         assert room.unevenness == pytest.approx(expected)
-        room.take(0)
+        room.remove(0)
 
 
 def test_the_spread_before_and_after_is_between_the_fullest_and_the_emptiest_host() -> None:
@@ -436,12 +436,12 @@ def test_an_answer_that_may_not_be_is_refused_by_the_check(vm: dict[str, Any], h
     }
     request = asked({"vms": [{"name": "n", "memory": 1, **vm}]})
     room = room_of(short, {"name": "n", "memory": 1, **vm})
-    room.put(0, host)
+    room.insert(0, host)
     with pytest.raises(UnsafePlan, match="the answer is not safe: "):
-        check(room, request)
+        verify_result(room, request)
     fine = room_of(short, {"name": "n", "memory": 1})
-    fine.put(0, host)
-    check(fine, asked({"vms": [{"name": "n", "memory": 1}]}))
+    fine.insert(0, host)
+    verify_result(fine, asked({"vms": [{"name": "n", "memory": 1}]}))
 
 
 @pytest.mark.parametrize(
@@ -629,9 +629,9 @@ def test_the_check_reports_three_defects() -> None:
     short = {"hosts": {"h1": {"pool": "gold"}, "h2": {"pool": "lead"}}}
     room = room_of(short, *vms)
     for number in range(5):
-        room.put(number, 1)
+        room.insert(number, 1)
     with pytest.raises(UnsafePlan) as error:
-        check(room, asked({"vms": vms}))
+        verify_result(room, asked({"vms": vms}))
     assert [f"n{number}" in str(error.value) for number in range(5)] == [True, True, True, False, False]
 
 

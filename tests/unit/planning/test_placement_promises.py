@@ -21,7 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Host, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 
 from .small_clusters import GIB, snapshots
@@ -201,7 +201,7 @@ def test_room_is_made_by_one_migration_where_one_does(case: tuple[Snapshot, Plac
         without = replace(request, make_room=False)
         assert place([snapshot], without).status == result.status
     else:
-        after = apply_plan(snapshot, result.plan)
+        after = snapshot_after(snapshot, result.plan)
         at = {host.id: host for host in after.hosts}
         assert legal(after, request, [at[result.placements[0].host.id]])
     if any(legal(snapshot, request, [host]) for host in snapshot.hosts):

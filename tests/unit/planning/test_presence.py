@@ -19,7 +19,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Refusal, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Barred, verify
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Exclusions, verify_plan
 
 from .test_scenarios import cluster
 
@@ -77,7 +77,7 @@ def test_a_guest_in_an_unknown_state_counts_against_the_limits() -> None:
     fragile = plan(with_guest(full, "x", power="stopped"), policy)
     seen = with_guest(full, "x", power="unknown")
     closed = with_host(seen, "h1", maintenance=True)
-    assert "of guests, and 1 is its limit" in verify(closed, policy, (), fragile, Barred())[0]
+    assert "of guests, and 1 is its limit" in verify_plan(closed, policy, (), fragile, Exclusions())[0]
 
 
 def test_a_host_with_a_guest_in_an_unknown_state_is_not_empty() -> None:
@@ -207,7 +207,7 @@ def refuses(snapshot: Snapshot, legal: Snapshot, policy: Policy = EMPTY_H1) -> s
     """What the verifier says of a plan that is legal in one snapshot, in the other."""
     result = plan(legal, policy)
     hosts = tuple(replace(host, maintenance=host.id == "h1") for host in snapshot.hosts)
-    return "; ".join(verify(replace(snapshot, hosts=hosts), policy, (), result, Barred()))
+    return "; ".join(verify_plan(replace(snapshot, hosts=hosts), policy, (), result, Exclusions()))
 
 
 def test_only_possible_targets_are_targets() -> None:
@@ -367,14 +367,14 @@ def test_rules_take_a_migration_under_way_as_done_and_keep_away_from_what_it_lea
     assert places(result) == {"a": "h3"}
     apart = with_guest(snapshot, "a", host="h3")
     wrong = replace(result, migrations=(replace(result.migrations[0], source="h3", target="h1"),))
-    assert "can meet on h1" in verify(apart, Policy(goal="rules"), apart.rules, wrong, Barred())[0]
+    assert "can meet on h1" in verify_plan(apart, Policy(goal="rules"), apart.rules, wrong, Exclusions())[0]
     again = replace(
         result,
         migrations=(
             replace(result.migrations[0], guest=replace(result.migrations[0].guest, id="m"), source="h1"),
         ),
     )
-    assert "being migrated already" in verify(snapshot, Policy(goal="rules"), (), again, Barred())[0]
+    assert "being migrated already" in verify_plan(snapshot, Policy(goal="rules"), (), again, Exclusions())[0]
 
 
 def test_new_guests_find_a_migration_under_way_at_both_ends() -> None:

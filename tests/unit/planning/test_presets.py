@@ -24,7 +24,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pre
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 
 from .preset_clusters import cluster
@@ -62,13 +62,13 @@ def test_scenario(file: Path) -> None:
     snapshot = cluster(scenario["cluster"])
     policy = Policy.from_json({"preset": file.parent.name, **(scenario.get("policy") or {})})
     for _round in range(scenario.get("rounds", 1) - 1):
-        snapshot = apply_plan(snapshot, plan(snapshot, policy))
+        snapshot = snapshot_after(snapshot, plan(snapshot, policy))
     result = plan(snapshot, policy)
     check(result, snapshot, scenario["expect"])
     if "settles_in" in scenario["expect"]:
         assert rounds_until_settled(snapshot, policy) == scenario["expect"]["settles_in"]
     elif policy.max_migrations is None:
-        assert plan(apply_plan(snapshot, result), policy).migrations == ()
+        assert plan(snapshot_after(snapshot, result), policy).migrations == ()
 
 
 def rounds_until_settled(snapshot: Snapshot, policy: Policy) -> int:
@@ -76,7 +76,7 @@ def rounds_until_settled(snapshot: Snapshot, policy: Policy) -> int:
         result = plan(snapshot, policy)
         if not result.migrations:
             return number
-        snapshot = apply_plan(snapshot, result)
+        snapshot = snapshot_after(snapshot, result)
     raise AssertionError(f"still at it after {MOST_ROUNDS} rounds")
 
 
@@ -94,7 +94,7 @@ def check(result: Plan, snapshot: Snapshot, expect: Mapping[str, Any]) -> None:
 
 
 def check_migrations(result: Plan, snapshot: Snapshot, expect: Mapping[str, Any]) -> None:
-    places = {guest.name: guest.host for guest in apply_plan(snapshot, result).guests}
+    places = {guest.name: guest.host for guest in snapshot_after(snapshot, result).guests}
     assert {guest: places[guest] for guest in expect.get("places", {})} == expect.get("places", {})
     for group in expect.get("apart", []):
         assert len({places[guest] for guest in group}) == len(group)

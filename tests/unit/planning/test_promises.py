@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve_rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 
 from .rehearse import defects
@@ -26,7 +26,7 @@ from .small_clusters import policies, snapshots
 def test_any_execution_is_safe(snapshot: Snapshot, policy: Policy, dice: Random) -> None:
     result = plan(snapshot, policy)
     event(result.status)
-    rules, _ = resolve(snapshot, policy)
+    rules, _ = resolve_rules(snapshot, policy)
     for _ in range(5):
         assert defects(snapshot, policy, rules, result, dice) == []
 
@@ -55,7 +55,7 @@ def test_a_rule_that_held_still_holds(snapshot: Snapshot, policy: Policy) -> Non
 @given(snapshots(), policies())
 def test_planning_again_changes_nothing(snapshot: Snapshot, policy: Policy) -> None:
     first = plan(snapshot, policy)
-    second = plan(apply_plan(snapshot, first), policy)
+    second = plan(snapshot_after(snapshot, first), policy)
     assert second.migrations == ()
 
 
@@ -73,7 +73,7 @@ def test_a_plan_survives_being_written_and_read(snapshot: Snapshot, policy: Poli
 @given(snapshots(), policies())
 def test_the_state_after_is_the_state_before_of_the_next_plan(snapshot: Snapshot, policy: Policy) -> None:
     first = plan(snapshot, policy)
-    second = plan(apply_plan(snapshot, first), policy)
+    second = plan(snapshot_after(snapshot, first), policy)
     for host, state in first.after.hosts.items():
         for metric, value in state.used.items():
             later = second.before.hosts[host].used[metric]

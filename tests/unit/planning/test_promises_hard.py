@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve_rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 
@@ -27,7 +27,7 @@ def safely_planned(short: dict[str, Any], dice: Random, **policy: Any) -> list[t
     wanted = Policy.from_json({"goal": "rules", **policy})
     result = plan(snapshot, wanted)
     assert [violation.rule for violation in result.after.violations] == []
-    rules, _unknown = resolve(snapshot, wanted)
+    rules, _unknown = resolve_rules(snapshot, wanted)
     for _run in range(10):
         assert defects(snapshot, wanted, rules, result, dice) == []
     return [(migration.guest.name, migration.target) for migration in result.migrations]

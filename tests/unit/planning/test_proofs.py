@@ -12,12 +12,12 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds import (
     highs_worker as exact_worker,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.assignment_milp import Program
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.assignment_milp import AssignmentModel
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.departures_relaxation import (
-    Departures,
+    DeparturesModel,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.solution import State
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build_problem
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.solution import Solution
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 
 from .test_scenarios import GIB, cluster
@@ -88,8 +88,8 @@ def test_hosts_with_far_more_vcpus_than_cores() -> None:
         }
     )
     asked = Policy.from_json({"metrics": ["vcpu"], "max_spread": 5})
-    state = State(build(crowded, asked))
-    for program in (Departures(state), Program(state, None)):
+    state = Solution(build_problem(crowded, asked))
+    for program in (DeparturesModel(state), AssignmentModel(state, None)):
         answer = exact_worker.solve(program.model(None))
         assert (answer["status"], round(answer["bound"])) == ("optimal", 1)
 
@@ -109,7 +109,7 @@ def test_a_host_without_free_local_space_takes_no_local_disk() -> None:
             },
         }
     )
-    answer = exact_worker.solve(Program(State(build(full, asked)), None).model(None))
+    answer = exact_worker.solve(AssignmentModel(Solution(build_problem(full, asked)), None).model(None))
     assert answer["status"] == "infeasible"
 
 

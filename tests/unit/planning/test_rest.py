@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Rule, RuleKind
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.capacity import roles
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.cooldown import rests_because
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.capacity import host_roles
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.cooldown import cooldown_reason
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 NOON = "2026-01-31T12:00:00Z"
@@ -25,7 +25,7 @@ def resting(
 ) -> list[bool]:
     snapshot = replace(generate(Shape(hosts=3, guests=4)), guests=guests, rules=rules, taken_at=taken_at)
     policy = policy or Policy(cool_down=3600)
-    found = rests_because(snapshot, policy, roles(snapshot, policy, []), rules)
+    found = cooldown_reason(snapshot, policy, host_roles(snapshot, policy, []), rules)
     return [why is not None for why in found]
 
 

@@ -17,7 +17,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 
 GIB = 1024**3
@@ -45,13 +45,13 @@ def test_scenario(file: Path) -> None:
     result = plan(snapshot, policy)
     check(result, snapshot, scenario["expect"])
     if policy.max_migrations is None:
-        assert plan(apply_plan(snapshot, result), policy).migrations == ()
+        assert plan(snapshot_after(snapshot, result), policy).migrations == ()
 
 
 def check(result: Plan, snapshot: Snapshot, expect: Mapping[str, Any]) -> None:
     assert set(expect) <= EXPECTED
     names = {guest.id: guest.name for guest in snapshot.guests}
-    places = {names[guest.id]: guest.host for guest in apply_plan(snapshot, result).guests}
+    places = {names[guest.id]: guest.host for guest in snapshot_after(snapshot, result).guests}
     assert result.status == expect.get("status", result.status), result.unresolved
     assert len(result.migrations) == expect.get("migrations", len(result.migrations))
     assert len(result.migrations) <= expect.get("most_migrations", len(result.migrations))

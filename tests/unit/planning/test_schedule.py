@@ -15,11 +15,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Problem
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule import order as orders
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.list_scheduler import (
-    Order,
-    Scheduler,
+    Schedule,
+    ListScheduler,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import Hop
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Barred, verify
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import Move
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Exclusions, verify_plan
 
 from .paper_plans import plan_of, step
 from .test_hops import problem_of
@@ -27,10 +27,10 @@ from .test_hops import problem_of
 Line = tuple[str, int, int, float, tuple[int, ...]]
 
 
-def lines(problem: Problem, found: Order) -> list[Line]:
+def lines(problem: Problem, found: Schedule) -> list[Line]:
     """Guest, source, target, when it starts, and after which (by position)."""
     return [
-        (problem.guests[p.hop.guest].id, p.hop.source, p.hop.target, p.starts, tuple(p.after))
+        (problem.guests[p.move.guest].id, p.move.source, p.move.target, p.starts, tuple(p.after))
         for p in found.placed
     ]
 
@@ -47,7 +47,7 @@ def run(
     jobs = [(hop,) for name, hop in names.items() if name not in together]
     if together:
         jobs.append(tuple(names[name] for name in together))
-    found = Scheduler(problem, jobs, problem.needs.ceiling_for_rules).run()
+    found = ListScheduler(problem, jobs, problem.needs.ceiling_for_rules).run()
     return lines(problem, found), [problem.guests[hop.guest].id for hop in found.left]
 
 
@@ -119,9 +119,9 @@ def test_a_guest_waits_on_a_host_that_is_to_be_empty_only_where_no_other_has_roo
         unit_mask=tuple(mask & shut for mask in problem.unit_mask),
         shelters=dict.fromkeys(range(2), 1 << 3),
     )
-    found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
-    assert [placed.hop.target for placed in found.placed] == [over, 0, 1]
-    assert [placed.hop.parking for placed in found.placed] == [True, False, False]
+    found = ListScheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
+    assert [placed.move.target for placed in found.placed] == [over, 0, 1]
+    assert [placed.move.parking for placed in found.placed] == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,12 @@ def test_a_guest_whose_rule_counts_hosts_does_not_wait_on_a_host_that_is_to_be_e
         unit_mask=tuple(mask & ~(1 << 3) for mask in problem.unit_mask),
         shelters={problem.unit_of[0]: 1 << 3},
     )
-    found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
-    assert [placed.hop.target for placed in found.placed] == ([] if over is None else [over, 0, 1])
+    found = ListScheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
+    assert [placed.move.target for placed in found.placed] == ([] if over is None else [over, 0, 1])
     # The other guest of the ring has no such rule.
     problem = replace(problem, shelters=dict.fromkeys(range(2), 1 << 3))
-    found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
-    assert [placed.hop.target for placed in found.placed] == ([3, 1, 0] if over is None else [over, 0, 1])
+    found = ListScheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
+    assert [placed.move.target for placed in found.placed] == ([3, 1, 0] if over is None else [over, 0, 1])
 
 
 def test_nobody_waits_on_a_host_that_may_not_run_it() -> None:
@@ -159,8 +159,8 @@ def test_nobody_waits_on_a_host_that_may_not_run_it() -> None:
         {"a": 9, "b": 9}, {"a": (0, 1), "b": (1, 0)}, rooms=(10, 10, 20, 30), max_per_host=9
     )
     problem = replace(problem, unit_mask=tuple(mask & ~(1 << 3) for mask in problem.unit_mask))
-    found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
-    assert [placed.hop.target for placed in found.placed] == [2, 0, 1]
+    found = ListScheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
+    assert [placed.move.target for placed in found.placed] == [2, 0, 1]
 
 
 def test_where_nobody_can_wait_what_is_in_a_ring_is_left() -> None:
@@ -202,7 +202,7 @@ def test_a_chain_of_siblings_goes_from_its_end() -> None:
 def test_who_comes_to_a_host_without_siblings_counts_there_as_one() -> None:
     rule = {"kind": "anti_affinity", "guests": ["a", "b"]}
     problem, hops = problem_of({"a": 10, "b": 10}, {"a": (0, 1), "b": (2, 0)}, rules={"apart": rule})
-    scheduler = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
+    scheduler = ListScheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
     assert not scheduler.run().left
     assert scheduler.at[0][1] == 1
 
@@ -234,12 +234,12 @@ def test_first_guests_begin_first_and_every_order_has_its_bound() -> None:
     problem, hops = problem_of({"a": 19, "b": 9, "c": 4}, moves, rooms=FOUR)
     jobs = [(hop,) for hop in hops]
     ceilings = problem.needs.ceiling_for_rules
-    found = orders.order(problem, jobs, ceilings)
+    found = orders.schedule_moves(problem, jobs, ceilings)
     assert (found.seconds, found.bound, found.left) == (35.0, 35.0, [])
     for guest in range(3):
-        first = orders.order(problem, jobs, ceilings, {guest})
-        assert first.placed[0].hop.guest == guest
-    nothing = orders.order(problem, [], ceilings)
+        first = orders.schedule_moves(problem, jobs, ceilings, {guest})
+        assert first.placed[0].move.guest == guest
+    nothing = orders.schedule_moves(problem, [], ceilings)
     assert (nothing.placed, nothing.left, nothing.seconds, nothing.bound) == ([], [], 0.0, 0.0)
 
 
@@ -269,14 +269,14 @@ def test_no_further_order_is_tried_once_one_is_as_fast_as_can_be(
 ) -> None:
     tried = []
 
-    class Counted(Scheduler):
-        def run(self) -> Order:
+    class Counted(ListScheduler):
+        def run(self) -> Schedule:
             tried.append(super().run())
             return tried[-1]
 
     monkeypatch.setattr(orders, "Scheduler", Counted)
     problem, hops = problem_of(sizes, dict.fromkeys(sizes, (0, 1)), max_per_host=2)
-    found = orders.order(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
+    found = orders.schedule_moves(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
     assert len(tried) == many
     assert found.rank == min(one.rank for one in tried)
 
@@ -290,11 +290,11 @@ def test_longest_first_ends_soonest_on_two_slots() -> None:
     """3, 3, 4, 5 and 9 seconds on two slots: 12 is the least, reached only when the long ones begin."""
     sizes = {"a": 2, "b": 2, "c": 3, "d": 4, "e": 8}
     problem, hops = problem_of(sizes, dict.fromkeys(sizes, (0, 1)), max_per_host=2)
-    found = orders.order(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
+    found = orders.schedule_moves(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
     assert (found.seconds, found.bound, found.rank) == (12.0, 12.0, (0, 5, 12.0))
 
 
-def random_case(dice: Random) -> tuple[Problem, list[Hop]]:
+def random_case(dice: Random) -> tuple[Problem, list[Move]]:
     names = "abcdef"[: dice.randrange(2, 7)]
     sizes = {name: dice.randrange(1, 12) for name in names}
     moves = {name: tuple(dice.sample(range(4), 2)) for name in names}
@@ -314,23 +314,23 @@ def random_case(dice: Random) -> tuple[Problem, list[Hop]]:
     )
 
 
-def steps_of(problem: Problem, found: Order) -> list[Migration]:
+def steps_of(problem: Problem, found: Schedule) -> list[Migration]:
     hosts = problem.hosts
     return [
         step(
             number,
-            problem.guests[placed.hop.guest].id,
-            hosts[placed.hop.source].id,
-            hosts[placed.hop.target].id,
+            problem.guests[placed.move.guest].id,
+            hosts[placed.move.source].id,
+            hosts[placed.move.target].id,
             *(position + 1 for position in placed.after),
         )
         for number, placed in enumerate(found.placed, 1)
     ]
 
 
-def busy(found: Order, host: int, moment: float, ends: Sequence[str]) -> int:
+def busy(found: Schedule, host: int, moment: float, ends: Sequence[str]) -> int:
     return sum(
-        placed.starts <= moment < placed.ends and host in [getattr(placed.hop, end) for end in ends]
+        placed.starts <= moment < placed.ends and host in [getattr(placed.move, end) for end in ends]
         for placed in found.placed
     )
 
@@ -340,17 +340,17 @@ def test_every_order_is_safe_however_its_steps_interleave_and_keeps_to_its_slots
     complete = 0
     for _round in range(300):
         problem, hops = random_case(dice)
-        found = Scheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
+        found = ListScheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
         if found.left:
             continue
         complete += 1
         assert [text for text in _unsafe(problem, steps_of(problem, found)) if "end up" not in text] == []
-        ends = {placed.hop.guest: placed.hop.target for placed in found.placed}
+        ends = {placed.move.guest: placed.move.target for placed in found.placed}
         assert ends == {hop.guest: hop.target for hop in hops}
         policy = problem.policy
         for placed in found.placed:
             assert all(found.placed[position].ends <= placed.starts for position in placed.after)
-            hop, moment = placed.hop, placed.starts
+            hop, moment = placed.move, placed.starts
             for host in (hop.source, hop.target):
                 assert busy(found, host, moment, ("source", "target")) <= policy.max_per_host
             most = policy.max_in_per_host or policy.max_per_host
@@ -360,4 +360,4 @@ def test_every_order_is_safe_however_its_steps_interleave_and_keeps_to_its_slots
 
 def _unsafe(problem: Problem, steps: Sequence[Migration]) -> tuple[str, ...]:
     policy = problem.policy
-    return verify(problem.snapshot, policy, problem.rules, plan_of(problem.snapshot, policy, steps), Barred())
+    return verify_plan(problem.snapshot, policy, problem.rules, plan_of(problem.snapshot, policy, steps), Exclusions())

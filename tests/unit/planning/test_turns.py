@@ -14,13 +14,13 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Group
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.even_spread import Turns
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import Hop
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.even_spread import EvenSpreadTracker
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import Move
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 
-def hop(guest: int, source: int, target: int) -> Hop:
-    return Hop(guest=guest, source=source, target=target)
+def hop(guest: int, source: int, target: int) -> Move:
+    return Move(guest=guest, source=source, target=target)
 
 
 def group(skew: int = 1, hosts: int = 4) -> Group:
@@ -55,14 +55,14 @@ def group(skew: int = 1, hosts: int = 4) -> Group:
     ],
 )
 def test_turns_are_needed_where_counts_could_come_apart_at_once(
-    first: Mapping[int, int], hops: Sequence[Hop], skew: int, needed: bool
+    first: Mapping[int, int], hops: Sequence[Move], skew: int, needed: bool
 ) -> None:
-    assert Turns(group(skew), first, hops).needed is needed
+    assert EvenSpreadTracker(group(skew), first, hops).needed is needed
 
 
 def test_a_host_outside_the_domain_does_not_count() -> None:
-    assert not Turns(group(hosts=2), {0: 1, 1: 1, 2: 9}, [hop(0, 2, 0)]).needed
-    assert Turns(group(hosts=3), {0: 1, 1: 1, 2: 9}, [hop(0, 2, 0), hop(1, 0, 2)]).needed
+    assert not EvenSpreadTracker(group(hosts=2), {0: 1, 1: 1, 2: 9}, [hop(0, 2, 0)]).needed
+    assert EvenSpreadTracker(group(hosts=3), {0: 1, 1: 1, 2: 9}, [hop(0, 2, 0), hop(1, 0, 2)]).needed
 
 
 @pytest.mark.parametrize(
@@ -77,34 +77,34 @@ def test_a_host_outside_the_domain_does_not_count() -> None:
     ],
 )
 def test_a_guest_goes_when_the_counts_stay_near_enough(
-    counts: Mapping[int, int], going: Sequence[Hop], legal: bool
+    counts: Mapping[int, int], going: Sequence[Move], legal: bool
 ) -> None:
-    turns = Turns(group(), {0: 2, 1: 2, 2: 1}, [hop(0, 0, 2), hop(1, 1, 0)])
-    assert turns.may_go(counts, going) is legal
+    turns = EvenSpreadTracker(group(), {0: 2, 1: 2, 2: 1}, [hop(0, 0, 2), hop(1, 1, 0)])
+    assert turns.allows(counts, going) is legal
 
 
 def test_a_host_more_is_looked_at_only_where_no_other_was_too_full_before() -> None:
     """Host 3 had nobody: with it the counts may differ by 2, as they did at first."""
     first = {0: 2, 1: 2, 2: 1}
     hops = [hop(0, 0, 2), hop(1, 1, 0)]
-    assert Turns(group(), first, hops).may_go(first, [hop(0, 0, 3)])
-    full = Turns(group(), first, hops)
-    full.go({0: 2, 1: 2, 2: 1}, [hop(0, 0, 2), hop(1, 1, 2)])
-    assert not full.may_go(first, [hop(0, 0, 3)])
-    other = Turns(group(), first, hops)
-    other.go({0: 2, 1: 2, 2: 1}, [hop(0, 0, 2)])
-    assert other.may_go(first, [hop(0, 0, 3)])
-    other.go(first, [hop(0, 0, 3)])
+    assert EvenSpreadTracker(group(), first, hops).allows(first, [hop(0, 0, 3)])
+    full = EvenSpreadTracker(group(), first, hops)
+    full.record({0: 2, 1: 2, 2: 1}, [hop(0, 0, 2), hop(1, 1, 2)])
+    assert not full.allows(first, [hop(0, 0, 3)])
+    other = EvenSpreadTracker(group(), first, hops)
+    other.record({0: 2, 1: 2, 2: 1}, [hop(0, 0, 2)])
+    assert other.allows(first, [hop(0, 0, 3)])
+    other.record(first, [hop(0, 0, 3)])
     # From now on host 3 is looked at, and its emptiness counts.
-    assert other.may_go({0: 2, 1: 2, 2: 1, 3: 1}, [hop(1, 1, 3)])
-    assert not other.may_go({0: 2, 1: 2, 2: 1, 3: 0}, [hop(1, 2, 0)])
+    assert other.allows({0: 2, 1: 2, 2: 1, 3: 1}, [hop(1, 1, 3)])
+    assert not other.allows({0: 2, 1: 2, 2: 1, 3: 0}, [hop(1, 2, 0)])
 
 
 def test_a_host_that_had_nobody_counts_the_first_to_come_as_one() -> None:
     """The peak of the others stays at 1, so that a third host may be looked at."""
-    turns = Turns(group(), {0: 1}, [hop(0, 0, 1)])
-    turns.go({0: 1}, [hop(0, 0, 1)])
-    assert turns.may_go({1: 1}, [hop(0, 1, 2)])
+    turns = EvenSpreadTracker(group(), {0: 1}, [hop(0, 0, 1)])
+    turns.record({0: 1}, [hop(0, 0, 1)])
+    assert turns.allows({1: 1}, [hop(0, 1, 2)])
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_a_host_that_had_nobody_counts_the_first_to_come_as_one() -> None:
     ],
 )
 def test_a_platform_that_wants_them_apart_takes_one_only_from_a_host_with_more_of_them(
-    counts: Mapping[int, int], going: Hop, legal: bool
+    counts: Mapping[int, int], going: Move, legal: bool
 ) -> None:
     enforced = replace(group(), torn=True, enforced=True, first=counts)
-    turns = Turns(enforced, counts, [going])
+    turns = EvenSpreadTracker(enforced, counts, [going])
     assert turns.needed
-    assert turns.may_go(counts, [going]) is legal
-    assert Turns(group(), counts, [going]).may_go(counts, [going])
+    assert turns.allows(counts, [going]) is legal
+    assert EvenSpreadTracker(group(), counts, [going]).allows(counts, [going])
 
 
 # Of these clusters, plans had steps that vCenter refused, in the order of the plan or in another one.

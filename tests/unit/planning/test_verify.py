@@ -12,9 +12,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Barred, verify
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Exclusions, verify_plan
 
 from .test_scenarios import cluster
 
@@ -39,8 +39,8 @@ SIBLINGS = cluster(
 )
 
 
-def defects(snapshot: Snapshot, result: Plan, barred: Barred | None = None) -> tuple[str, ...]:
-    return verify(snapshot, RULES, snapshot.rules, result, barred or Barred())
+def defects(snapshot: Snapshot, result: Plan, barred: Exclusions | None = None) -> tuple[str, ...]:
+    return verify_plan(snapshot, RULES, snapshot.rules, result, barred or Exclusions())
 
 
 def with_migrations(result: Plan, migrations: Sequence[Migration]) -> Plan:
@@ -86,7 +86,7 @@ def test_a_host_that_is_too_full_to_begin_with() -> None:
     back = replace(away, step=2, wave=2, guest=replace(away.guest, id="small"), source="h2", target="h1")
     for after, legal in (((), False), ((1,), True)):
         both = with_migrations(result, [replace(away, step=1, after=()), replace(back, after=after)])
-        found = verify(crowded, replace(asked, goal="rules"), (), both, Barred())
+        found = verify_plan(crowded, replace(asked, goal="rules"), (), both, Exclusions())
         assert any("of memory" in text for text in found) is not legal
 
 
@@ -95,7 +95,7 @@ def onwards(snapshot: Snapshot, guest: str, target: str) -> tuple[Snapshot, Plan
     result = plan(snapshot, RULES)
     step = next(m for m in result.migrations if m.guest.id == guest)
     further = replace(step, step=1, wave=1, after=(), source=step.target, target=target)
-    return apply_plan(snapshot, result), with_migrations(result, [further])
+    return snapshot_after(snapshot, result), with_migrations(result, [further])
 
 
 def test_a_sibling_that_is_still_there() -> None:
@@ -158,7 +158,7 @@ def test_partners_go_on_only_when_all_are_there() -> None:
 def test_more_migrations_than_there_may_be() -> None:
     result = plan(FULL_HOST, RULES)
     fewer = replace(RULES, max_migrations=len(result.migrations) - 1)
-    found = verify(FULL_HOST, fewer, FULL_HOST.rules, result, Barred())
+    found = verify_plan(FULL_HOST, fewer, FULL_HOST.rules, result, Exclusions())
     assert any("max_migrations" in text for text in found)
 
 
@@ -178,9 +178,9 @@ def test_what_the_policy_excludes() -> None:
     result = plan(SIBLINGS, RULES)
     moved = result.migrations[0]
     for barred in (
-        Barred(guests=frozenset({moved.guest.id})),
-        Barred(sources=frozenset({moved.source})),
-        Barred(targets=frozenset({moved.target})),
+        Exclusions(guests=frozenset({moved.guest.id})),
+        Exclusions(sources=frozenset({moved.source})),
+        Exclusions(targets=frozenset({moved.target})),
     ):
         assert defects(SIBLINGS, result, barred)
 
@@ -205,7 +205,7 @@ def test_waiting_where_nobody_may_stay() -> None:
     shut = replace(
         snapshot, hosts=tuple(replace(host, maintenance=host.id == "h3") for host in snapshot.hosts)
     )
-    shelter = Barred(shelters=frozenset({"h3"}))
+    shelter = Exclusions(shelters=frozenset({"h3"}))
     assert defects(shut, result, shelter) == ()
     assert any("takes no guests" in text for text in defects(shut, result))
     named = with_migrations(result, [replace(away, kind="rule"), *result.migrations[1:]])

@@ -15,7 +15,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Barred, verify
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Exclusions, verify_plan
 
 from .paper_plans import defects as paper
 from .paper_plans import step
@@ -46,7 +46,7 @@ IDLE = cluster(
 
 
 def defects(snapshot: Snapshot, policy: Policy, result: Plan) -> tuple[str, ...]:
-    return verify(snapshot, policy, snapshot.rules, result, Barred())
+    return verify_plan(snapshot, policy, snapshot.rules, result, Exclusions())
 
 
 def test_plans_of_the_planner_pass() -> None:
@@ -250,7 +250,7 @@ def test_as_many_hosts_stay_on_as_are_asked_for(
     found = paper(
         snapshot,
         step(1, "a", "n1", "n2", kind="consolidate"),
-        barred=Barred(may_stay=frozenset(stays)),
+        barred=Exclusions(may_stay=frozenset(stays)),
         goal="consolidate",
         consolidate={"min_hosts": least},
     )

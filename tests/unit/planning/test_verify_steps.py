@@ -15,7 +15,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Refusal,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Barred
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Exclusions
 
 from .paper_plans import defects, step
 from .test_scenarios import cluster
@@ -127,18 +127,18 @@ def test_a_host_that_may_not_take_or_give_the_guest_is_found(
 @pytest.mark.parametrize(
     ("barred", "home", "says"),
     [
-        (Barred(guests=frozenset({"a"})), {}, "may not move"),
-        (Barred(guests=frozenset({"b"})), {}, ""),
-        (Barred(sources=frozenset({"h1"})), {}, "nothing may leave"),
-        (Barred(sources=frozenset({"h2"})), {}, ""),
-        (Barred(targets=frozenset({"h2"})), {}, "takes no guests"),
-        (Barred(targets=frozenset({"h1"})), {}, ""),
-        (Barred(may_stay=frozenset({"a"})), {}, ""),
-        (Barred(may_stay=frozenset({"a"})), {"maintenance": True}, "may stay on its host"),
-        (Barred(may_stay=frozenset({"b"})), {"maintenance": True}, ""),
+        (Exclusions(guests=frozenset({"a"})), {}, "may not move"),
+        (Exclusions(guests=frozenset({"b"})), {}, ""),
+        (Exclusions(sources=frozenset({"h1"})), {}, "nothing may leave"),
+        (Exclusions(sources=frozenset({"h2"})), {}, ""),
+        (Exclusions(targets=frozenset({"h2"})), {}, "takes no guests"),
+        (Exclusions(targets=frozenset({"h1"})), {}, ""),
+        (Exclusions(may_stay=frozenset({"a"})), {}, ""),
+        (Exclusions(may_stay=frozenset({"a"})), {"maintenance": True}, "may stay on its host"),
+        (Exclusions(may_stay=frozenset({"b"})), {"maintenance": True}, ""),
     ],
 )
-def test_what_the_policy_excludes_is_found(barred: Barred, home: dict[str, Any], says: str) -> None:
+def test_what_the_policy_excludes_is_found(barred: Exclusions, home: dict[str, Any], says: str) -> None:
     found = defects(changed({}, home, {}), MOVE, barred=barred)
     assert [says in text for text in found] == ([True] if says else [])
 

@@ -10,7 +10,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import suppose
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import apply_overrides
 
 from .test_scenarios import cluster
 
@@ -25,25 +25,25 @@ MEMORY = Policy(metrics=("memory",), max_spread=40.0)
 
 
 def test_a_new_host_takes_guests() -> None:
-    result = plan(suppose(FULL, Overrides.from_json({"hosts_added": [{"name": "h3", "like": "h1"}]})), MEMORY)
+    result = plan(apply_overrides(FULL, Overrides.from_json({"hosts_added": [{"name": "h3", "like": "h1"}]})), MEMORY)
     assert {migration.target for migration in result.migrations} == {"h3"}
 
 
 def test_a_host_that_the_others_can_not_replace() -> None:
-    result = plan(suppose(FULL, Overrides.from_json({"hosts_removed": ["h2"]})), MEMORY)
+    result = plan(apply_overrides(FULL, Overrides.from_json({"hosts_removed": ["h2"]})), MEMORY)
     assert any("h2" in item.what for item in result.unresolved)
 
 
 def test_a_host_that_comes_back_takes_guests_again() -> None:
     away = cluster({"hosts": {"h1": {}, "h2": {}, "h3": {"maintenance": True}}, "guests": GUESTS})
     assert plan(away, MEMORY).migrations == ()
-    result = plan(suppose(away, Overrides.from_json({"hosts_returned": ["h3"]})), MEMORY)
+    result = plan(apply_overrides(away, Overrides.from_json({"hosts_returned": ["h3"]})), MEMORY)
     assert {migration.target for migration in result.migrations} == {"h3"}
-    assert suppose(FULL, Overrides.from_json({"hosts_returned": ["h1"]})) == FULL
+    assert apply_overrides(FULL, Overrides.from_json({"hosts_returned": ["h1"]})) == FULL
 
 
 def test_a_guest_that_grows_counts_on_its_host() -> None:
-    grown = suppose(FULL, Overrides.from_json({"guests_grown": [{"guest": "a", "factor": 1.5}]}))
+    grown = apply_overrides(FULL, Overrides.from_json({"guests_grown": [{"guest": "a", "factor": 1.5}]}))
     assert grown.hosts[0].used["memory"] == 120 * 2**30
     assert grown.hosts[1] == FULL.hosts[1]
 
@@ -51,7 +51,7 @@ def test_a_guest_that_grows_counts_on_its_host() -> None:
 def test_a_new_rule_is_mended() -> None:
     rule = {"name": "far", "kind": "anti_affinity", "guests": ["a", "b"], "strict": True, "source": "me"}
     small = cluster({"hosts": {"h1": {}, "h2": {}}, "guests": {"a": {"host": "h1"}, "b": {"host": "h1"}}})
-    result = plan(suppose(small, Overrides.from_json({"rules_added": [rule]})), Policy(goal="rules"))
+    result = plan(apply_overrides(small, Overrides.from_json({"rules_added": [rule]})), Policy(goal="rules"))
     assert len(result.migrations) == 1
 
 
@@ -82,4 +82,4 @@ def test_a_new_rule_is_mended() -> None:
 )
 def test_what_does_not_exist_is_named(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(EvenKeelError, match=message):
-        suppose(FULL, Overrides.from_json(wrong))
+        apply_overrides(FULL, Overrides.from_json(wrong))

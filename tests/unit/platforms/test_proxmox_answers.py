@@ -14,7 +14,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.tag
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms import errors
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.errors import refusal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.errors import error_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.permissions import (
     Privileges,
 )
@@ -37,14 +37,14 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmo
     NodeStates,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.load_series import (
-    History,
+    LoadSeries,
     timeframe,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.loads import (
     Loads,
     guest_mean,
     guest_present,
-    just_begun,
+    recently_started,
     node_mean,
     node_present,
     reclaimable,
@@ -268,7 +268,7 @@ def test_positive_rules_that_share_a_resource_are_one() -> None:
         resources,
         [positive("a", "vm:100,vm:101"), positive("b", "vm:103,vm:104"), positive("c", "vm:101,vm:102")],
     )
-    assert [(rule.name, rule.guests, rule.moves_along) for rule in found] == [
+    assert [(rule.name, rule.guests, rule.co_migrates) for rule in found] == [
         ("a+c", ("100", "101", "102"), True),
         ("b", ("103", "104"), True),
     ]
@@ -386,22 +386,22 @@ def test_history_is_averaged_over_the_window_and_gaps_are_no_zeros() -> None:
         {"time": 3660, "cpu": "0.4", "netin": 20},
         {"time": 3720},
     ]
-    window = History(points, 600)
+    window = LoadSeries(points, 600)
     assert window.mean("cpu") == pytest.approx(0.3)
     assert window.mean("netin", "netout") == 40
     assert window.mean("diskread", "diskwrite") is None
     assert window.latest("cpu") == 0.4
     assert window.latest("netin", "netout") == 40
     assert window.present_pressure() == {"cpu": None, "memory": None, "io": None}
-    assert History([], 600).mean("cpu") is None
-    assert History([{"time": 0, "cpu": 0.9}, {"time": 600}], 0).latest("cpu") is None
+    assert LoadSeries([], 600).mean("cpu") is None
+    assert LoadSeries([{"time": 0, "cpu": 0.9}, {"time": 600}], 0).latest("cpu") is None
 
 
 def test_history_from_before_a_change_does_not_count() -> None:
     points: list[dict[str, Any]] = [{"time": 60 * number, "cpu": number} for number in range(10)]
-    assert History(points, 3600, since=410).mean("cpu") == 8.5
-    assert History(points, 3600, since=410).latest("cpu") == 9
-    assert History(points, 3600, since=500).mean("cpu") is None
+    assert LoadSeries(points, 3600, since=410).mean("cpu") == 8.5
+    assert LoadSeries(points, 3600, since=410).latest("cpu") == 9
+    assert LoadSeries(points, 3600, since=500).mean("cpu") is None
 
 
 def test_a_node_over_a_window_is_its_own_share_and_what_its_guests_take_over_it() -> None:
@@ -445,10 +445,10 @@ def test_what_is_not_measured_yet_is_neither_zero_nor_unreported(
 def test_a_status_daemon_that_has_just_started_has_measured_no_guest() -> None:
     idle, busy = {**RUNNING, "cpu": 0}, {**RUNNING, "cpu": 0.1}
     other = {**idle, "node": "pve2"}
-    assert just_begun([idle, idle, {**RUNNING, "status": "paused", "cpu": 0.1}, busy | {"node": "pve2"}]) == {
+    assert recently_started([idle, idle, {**RUNNING, "status": "paused", "cpu": 0.1}, busy | {"node": "pve2"}]) == {
         "pve1"
     }
-    assert just_begun([idle, busy, other]) == frozenset()
+    assert recently_started([idle, busy, other]) == frozenset()
     found = guest_present({**idle, "memhost": GIB}, None, measured=False)
     assert (found.loads["cpu"], found.sources) == (None, {"cpu": "not_yet_measured"})
     assert guest_present({**busy, "memhost": GIB}, None, measured=False).loads["cpu"] == 0.4
@@ -457,14 +457,14 @@ def test_a_status_daemon_that_has_just_started_has_measured_no_guest() -> None:
 def test_a_container_s_memory_is_what_it_uses_inside_also_on_average() -> None:
     points = [{"time": 60 * number, "cpu": 0.5, "mem": 3 * GIB, "memhost": 0} for number in range(10)]
     entry = {**RUNNING, "cpu": 0.5, "mem": 2 * GIB, "memhost": 0}
-    history = History(points, 3600)
+    history = LoadSeries(points, 3600)
     mean = guest_mean(guest_present(entry, history), entry, history)
     assert (mean.loads["memory"], mean.sources) == (3 * GIB, {})
 
 
 def test_an_average_that_is_missing_is_replaced_by_the_present_value_and_that_is_said() -> None:
     entry = {**RUNNING, "cpu": 0.5, "memhost": 2 * GIB}
-    history = History([{"time": 60 * number, "netin": 1, "netout": 2} for number in range(10)], 3600)
+    history = LoadSeries([{"time": 60 * number, "netin": 1, "netout": 2} for number in range(10)], 3600)
     mean = guest_mean(guest_present(entry, history), entry, history)
     assert mean.loads == {"cpu": 2.0, "memory": 2 * GIB, "network_io": 3, "disk_io": None}
     assert mean.sources == {"cpu": "present", "memory": "present"}
@@ -472,10 +472,10 @@ def test_an_average_that_is_missing_is_replaced_by_the_present_value_and_that_is
 
 def test_the_cache_of_zfs_counts_as_free_but_for_its_least() -> None:
     entry = {"maxcpu": 16, "cpu": 0.1, "mem": 40 * GIB, "maxmem": 64 * GIB}
-    history = History([{"time": 60 * number, "arcsize": 12 * GIB} for number in range(3)], 0)
+    history = LoadSeries([{"time": 60 * number, "arcsize": 12 * GIB} for number in range(3)], 0)
     assert reclaimable(entry, history) == 10 * GIB
     assert node_present(entry, history)["memory"] == 30 * GIB
-    assert (reclaimable(entry, None), reclaimable(entry, History([], 0))) == (0, 0)
+    assert (reclaimable(entry, None), reclaimable(entry, LoadSeries([], 0))) == (0, 0)
 
 
 def test_the_history_is_the_finest_that_reaches_back_far_enough() -> None:
@@ -517,19 +517,19 @@ def test_rights_must_hold_for_all_that_is_read(
 ) -> None:
     rights = Privileges(permissions)
     if missing is None:
-        rights.demand_reading()
+        rights.require_read()
         return
     with pytest.raises(errors.PermissionMissing, match=missing):
-        rights.demand_reading()
+        rights.require_read()
 
 
 def test_a_path_that_is_always_named_and_is_missing_holds_nothing() -> None:
     everything = {"Sys.Audit": 1, "VM.Audit": 1, "Datastore.Audit": 1, "Pool.Audit": 1}
     given = dict.fromkeys(("/", "/nodes", "/storage", "/vms", "/access", "/sdn", "/pool"), everything)
-    Privileges(given).demand_reading()
+    Privileges(given).require_read()
     hidden = {path: privileges for path, privileges in given.items() if path != "/storage"}
     with pytest.raises(errors.PermissionMissing, match=r"Datastore\.Audit on /storage"):
-        Privileges(hidden).demand_reading()
+        Privileges(hidden).require_read()
 
 
 @pytest.mark.parametrize(
@@ -561,19 +561,19 @@ def test_sending_disks_to_a_storage_by_name_takes_two_more_privileges(
 ) -> None:
     everything = {"VM.Migrate": 1, "VM.Config.Disk": 1, "Datastore.AllocateSpace": 1}
     rights = Privileges({"/": {name: flag for name, flag in everything.items() if name != lacking}})
-    rights.demand_migrating("100")
+    rights.require_migrate("100")
     if missing is None:
-        rights.demand_migrating("100", ["zfs"])
+        rights.require_migrate("100", ["zfs"])
         return
     with pytest.raises(errors.PermissionMissing, match=missing):
-        rights.demand_migrating("100", ["zfs"])
+        rights.require_migrate("100", ["zfs"])
 
 
 def test_the_right_to_migrate_comes_from_the_guest_or_from_above() -> None:
     rights = Privileges(answer(**{"/vms/100": {"VM.Audit": 1}}))
-    rights.demand_migrating("101")
+    rights.require_migrate("101")
     with pytest.raises(errors.PermissionMissing, match=r"VM\.Migrate on /vms/100"):
-        rights.demand_migrating("100")
+        rights.require_migrate("100")
 
 
 @pytest.mark.parametrize(
@@ -604,7 +604,7 @@ def test_the_right_to_migrate_comes_from_the_guest_or_from_above() -> None:
 def test_refusals_have_a_kind_and_keep_their_text(
     status: int, reason: str, details: object, kind: type[errors.PlatformError], text: str
 ) -> None:
-    error = refusal(status, reason, details, "GET x")
+    error = error_of(status, reason, details, "GET x")
     assert isinstance(error, kind)
     assert text in str(error)
 

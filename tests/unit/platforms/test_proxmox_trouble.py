@@ -22,8 +22,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmo
     ProxmoxConnection,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.errors import (
-    NodeSilent,
-    Unanswered,
+    NodeUnresponsive,
+    NoResponse,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.session import Session
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
@@ -199,7 +199,7 @@ def test_silence_ends_at_the_time_limit(simulator: Simulate) -> None:
     with pytest.raises(errors.Unreachable, match=r"no answer within 1 s") as caught:
         platform.look(["100"])
     # It was no node that was asked about.
-    assert not isinstance(caught.value, NodeSilent)
+    assert not isinstance(caught.value, NodeUnresponsive)
     # A call counts once its time has passed, answered or not. No call was made twice.
     time.sleep(3)
     assert Counter(clusters.calls(served)) - before == {"GET /cluster/status": 1, "POST /access/ticket": 1}
@@ -208,7 +208,7 @@ def test_silence_ends_at_the_time_limit(simulator: Simulate) -> None:
 def test_a_node_that_hangs_is_named_while_the_host_itself_answers(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), hung_nodes=["pve2"], hang_seconds=60)
     talk = Session(clusters.connection(served, api_timeout=1))
-    with pytest.raises(NodeSilent, match=r"no answer within 1 s.*") as caught:
+    with pytest.raises(NodeUnresponsive, match=r"no answer within 1 s.*") as caught:
         talk.get("nodes/pve2/status")
     assert caught.value.where == "GET nodes/pve2/status"
     assert talk.get("nodes/pve1/status")["uptime"] > 0
@@ -224,7 +224,7 @@ def test_a_host_that_takes_no_connection_says_nothing_of_the_node_that_was_asked
     served.stop()
     with pytest.raises(errors.Unreachable, match="none of the API hosts answers") as caught:
         talk.get("nodes/pve1/status")
-    assert not isinstance(caught.value, NodeSilent)
+    assert not isinstance(caught.value, NodeUnresponsive)
 
 
 def test_the_clock_of_the_platform_is_known_from_its_answers(simulator: Simulate) -> None:
@@ -261,7 +261,7 @@ def test_a_host_that_is_out_of_service_is_replaced_by_the_next(
         talk.get("cluster/status")
     for host in hosts:
         assert f"{host}: {status} {text}" in str(caught.value)
-    assert not isinstance(caught.value, NodeSilent)
+    assert not isinstance(caught.value, NodeUnresponsive)
 
 
 def test_once_an_answer_was_lost_the_next_host_is_asked(simulator: Simulate, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_once_an_answer_was_lost_the_next_host_is_asked(simulator: Simulate, tmp
     assert talk.get("cluster/status")
     call = "POST /nodes/{node}/qemu/{vmid}/migrate"
     first.switches(drop_connection=[{"call": call, "when": "after"}])
-    with pytest.raises(Unanswered, match="it may have been carried out, but no answer came"):
+    with pytest.raises(NoResponse, match="it may have been carried out, but no answer came"):
         talk.post("nodes/pve1/qemu/100/migrate", {"target": "pve2", "online": 1})
     assert talk.get("cluster/status")
     assert [clusters.calls(served)["GET /cluster/status"] for served in (first, second)] == [1, 1]

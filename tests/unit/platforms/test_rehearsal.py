@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import moved
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import snapshot_after_moves
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     ClusterRef,
@@ -29,7 +29,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
-    apply_plan,
+    snapshot_after,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import NotFound, Refused
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
@@ -308,7 +308,7 @@ def test_a_plan_that_was_rehearsed_leaves_nothing_to_do(
             assert platform.poll({platform.start(wanted): wanted}).values()
         after = platform.read()
     assert plan(after, policy).migrations == ()
-    expected = apply_plan(snapshot, first)
+    expected = snapshot_after(snapshot, first)
     for found, planned in zip(after.hosts, expected.hosts, strict=True):
         assert found.used == pytest.approx(planned.used)
         assert found.datastores == planned.datastores
@@ -320,8 +320,8 @@ def test_a_plan_that_was_rehearsed_leaves_nothing_to_do(
 def test_there_and_back_is_as_before(snapshot: Snapshot, dice: Any) -> None:
     going = {item.id: dice.choice(snapshot.hosts).id for item in snapshot.guests if dice.random() < 0.3}
     assume(going)
-    away = moved(snapshot, going)
-    back = moved(away, {item.id: item.host for item in snapshot.guests})
+    away = snapshot_after_moves(snapshot, going)
+    back = snapshot_after_moves(away, {item.id: item.host for item in snapshot.guests})
     assert back.guests == snapshot.guests
     for found, before in zip(back.hosts, snapshot.hosts, strict=True):
         assert found.datastores == before.datastores

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.errors import refusal
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.errors import error_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.filters import (
     Where,
     matching,
@@ -32,7 +32,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmana
     disks_unknown,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.read.history import (
-    History,
+    MigrationHistory,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.read.loads import (
     _is_young,
@@ -196,12 +196,12 @@ def test_a_history_is_read_for_what_counts() -> None:
         {"id": 5, "name": "host_migrate", "state": "running", "task": {"id": 9}, "date_create": None},
         {"id": 4, "name": "host_migrate", "state": "fail", "task": 6, "date_create": "2026-01-01 10:00:00"},
     )
-    history = History(entries)
+    history = MigrationHistory(entries)
     assert (history.migrated_at, history.failed_at) == ("2026-01-02T10:00:00Z", "2026-01-03T10:00:00Z")
     assert (history.newest, history.migration_under_way()) == (5, "9")
     assert [history.migration_since(newest) for newest in (2, 4, 5)] == ["9", "9", None]
     assert history.tasks == {"1", "4", "5", "6", "9"}
-    assert History(()).newest == 0
+    assert MigrationHistory(()).newest == 0
 
 
 @pytest.mark.parametrize(
@@ -279,4 +279,4 @@ def test_what_has_just_started_or_arrived_is_not_measured_yet(
     ],
 )  # fmt: skip
 def test_the_words_of_a_refusal(status: int, error: object, text: str) -> None:
-    assert refusal(status, error, "").what == text
+    assert error_of(status, error, "").what == text

@@ -21,7 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protoc
     MigrationState,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.errors import (
-    Unanswered,
+    NoResponse,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
     VMManagerPlatform,
@@ -343,7 +343,7 @@ def test_a_platform_that_wakes_up_is_asked_again_and_starts_once(times: int, sim
 
 def test_a_platform_that_does_not_wake_up_is_given_up_on(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), fail_calls=[{"call": STARTING, "error": 503}])
-    with pytest.raises(Unanswered, match="does not wake up"):
+    with pytest.raises(NoResponse, match="does not wake up"):
         clusters.connect(served).start(request(100, 1, 2))
     assert clusters.calls(served)[STARTING] == 10
 
@@ -365,7 +365,7 @@ def test_a_start_whose_answer_was_lost_is_found_when_it_is_listed_later(simulato
     platform = VMManagerPlatform(clusters.connection(served))
     wanted = request(100, 1, 2)
     served.switches(drop_connection=[{"call": STARTING, "when": "after"}])
-    with pytest.raises(Unanswered, match="it may have been carried out"):
+    with pytest.raises(NoResponse, match="it may have been carried out"):
         platform.start(wanted)
     assert platform.look(["100"]).guests["100"].busy == "a start of its migration got no answer"
     task = platform.find(wanted)
@@ -380,7 +380,7 @@ def test_a_start_that_never_arrived_is_no_doubt_for_ever(simulator: Simulate) ->
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
     served.switches(drop_connection=[{"call": STARTING, "when": "before"}])
-    with pytest.raises(Unanswered):
+    with pytest.raises(NoResponse):
         platform.start(wanted)
     assert platform.look(["100"]).guests["100"].busy is not None
     end = time.monotonic() + DEADLINE_SECONDS
@@ -396,7 +396,7 @@ def test_an_old_migration_is_not_taken_for_the_new_one(simulator: Simulate) -> N
     platform = clusters.connect(served)
     assert migrate(platform, request(100, 1, 2)) == MIGRATED
     served.switches(drop_connection=[{"call": STARTING, "when": "before"}])
-    with pytest.raises(Unanswered):
+    with pytest.raises(NoResponse):
         platform.start(request(100, 2, 3))
 
 

@@ -17,7 +17,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
     VSpherePlatform,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.history import (
-    read_past,
+    read_history,
 )
 from ansible_collections.evenkeel.cluster.tests.unit.platforms import vsphere_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.unit.platforms.conftest import Simulate
@@ -104,7 +104,7 @@ def test_a_call_a_page_and_no_collector_is_left_behind(page: int, simulator: Sim
     platform = clusters.connect(served)
     since = datetime.now(UTC) - timedelta(hours=1)
     for _ in range(40):  # vCenter has 32 collectors
-        found = read_past(platform._session, platform._place(), since, page)
+        found = read_history(platform._session, platform._place(), since, page)
     assert found.migrated_at == dict.fromkeys(("vm-one", "vm-two", "vm-three"), past["last_migrated_at"])
     assert found.failed_at == dict.fromkeys(("vm-one", "vm-two", "vm-three"), past["last_failed_at"])
     made = clusters.calls(served)

@@ -15,16 +15,16 @@ import trustme
 from aiohttp import web
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Reception
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import hand_on
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import dispatch
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import (
-    begin,
+    start,
     complete,
-    take,
+    accept,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.dispatcher import Courier
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.dispatcher import WebhookDispatcher
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.outbox import (
     Delivery,
     delivered,
@@ -49,14 +49,14 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def ended(database: Database, receiver: str) -> None:
     """A request that has ended, whose receiver is to be told."""
-    take(
+    accept(
         database,
-        asked_of({"id": "a", "kind": "release", "name": "x"}),
+        parse_request({"id": "a", "kind": "release", "name": "x"}),
         Terms(origin="http", receivers=(receiver,)),
     )
-    (task,) = hand_on(database, this_process(), ServiceConfig().work)
+    (task,) = dispatch(database, this_process(), ServiceConfig().work)
     assert task.claim is not None
-    begin(database, "a", task.claim, None)
+    start(database, "a", task.claim, None)
     complete(database, "a", task.claim, {})
 
 
@@ -91,7 +91,7 @@ def called(
         }
         config = ServiceConfig.from_json({"receivers": [receiver], "work": {"poll": 0.05}})
         ended(database, "ci")
-        courier = Courier(Reception(database, config), this_process(), {"SECRET": SECRET})
+        courier = WebhookDispatcher(Intake(database, config), this_process(), {"SECRET": SECRET})
         task = asyncio.ensure_future(courier.serve())
         while (found := deliveries(database, "a")[0]).tries == 0:
             await asyncio.sleep(0.05)

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors import SecretMissing
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import Budget
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import RetryPolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.signing import (
     key_of,
     secret_of,
@@ -81,6 +81,6 @@ def test_secrets_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_pauses_grow_to_a_limit_and_are_random() -> None:
-    budget = Budget(first_seconds=2, most_seconds=60)
-    assert [budget.pause(tried, 1.0) for tried in (1, 2, 3, 5, 6, 100)] == [2, 4, 8, 32, 60, 60]
-    assert [budget.pause(tried, 0.0) for tried in (1, 2, 100)] == [1, 2, 30]
+    budget = RetryPolicy(first_seconds=2, most_seconds=60)
+    assert [budget.delay(tried, 1.0) for tried in (1, 2, 3, 5, 6, 100)] == [2, 4, 8, 32, 60, 60]
+    assert [budget.delay(tried, 0.0) for tried in (1, 2, 100)] == [1, 2, 30]

@@ -22,7 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoint
     listening,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors import SecretMissing
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Reception
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PostgreSQL
 
@@ -44,7 +44,7 @@ def served(
         loops.append(asyncio.get_running_loop())
         try:
             environment = {"EVENKEEL_SERVICE_TOKEN": token}
-            async with http_door(Reception(database, config), config.http, environment) as where:
+            async with http_door(Intake(database, config), config.http, environment) as where:
                 told.append(listening(where, config.http))
                 ready.set()
                 await stop.wait()

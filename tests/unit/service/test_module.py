@@ -18,10 +18,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig, Work
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import hand_on
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import look, take
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import dispatch
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import task_named, accept
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.modules import run_module
@@ -33,15 +33,15 @@ ROOT = Path(__file__).parents[3]
 def test_a_playbook_begins_and_ends(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     with open_database(url) as database:
-        take(database, asked_of({"id": "a", "kind": "release", "name": "x"}), Terms(origin="http"))
-        (task,) = hand_on(database, this_process(), Work())
+        accept(database, parse_request({"id": "a", "kind": "release", "name": "x"}), Terms(origin="http"))
+        (task,) = dispatch(database, this_process(), Work())
         options = {"state_url": url, "id": "a", "claim": task.claim}
 
         def tell(state: str, *, check: bool = False, **more: Any) -> dict[str, Any]:
             return run_module("service_request", tmp_path, {**options, "state": state, **more}, check=check)
 
         assert tell("begun", check=True)["changed"]
-        assert look(database, "a") == task
+        assert task_named(database, "a") == task
         pid = {"worker_pid": os.getpid()}
         begun = tell("begun", **pid)
         assert (begun["changed"], begun["request"]["tries"], begun["request"]["wait_left"]) == (True, 1, 0)
@@ -92,10 +92,10 @@ def test_the_schema_of_requests_says_what_is_taken(body: dict[str, Any], fits: b
     validator = jsonschema.Draft202012Validator(json.loads(texts()["service_request"]))
     assert validator.is_valid(body) == fits
     if fits:
-        asked_of(body)
+        parse_request(body)
     else:
         with pytest.raises(InputError):
-            asked_of(body)
+            parse_request(body)
 
 
 def test_the_guide_configures_what_there_is() -> None:

@@ -18,7 +18,7 @@ import requests
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import asked_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.tests.unit.service.test_door import ASKED, TOKEN, served
 
@@ -89,9 +89,9 @@ def test_an_error_of_ours_is_answered_in_json(caplog: pytest.LogCaptureFixture) 
 
 
 def test_more_guests_than_a_request_may_be_for() -> None:
-    asked_of(place(name="a##", count=1000), most_guests=1000)
+    parse_request(place(name="a##", count=1000), most_guests=1000)
     with pytest.raises(InputError, match=r"^vms\[0\].count: 1001 is not such that .* at most 1000 guests"):
-        asked_of(place(name="a##", count=1001), most_guests=1000)
+        parse_request(place(name="a##", count=1001), most_guests=1000)
 
 
 def test_half_a_header_and_half_a_body_end_in_time(database: Database) -> None:

@@ -16,8 +16,8 @@ import aio_pika
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.rabbitmq import RabbitMqDoor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Reception
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.rabbitmq import RabbitMqEndpoint
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support import rabbitmq
@@ -176,7 +176,7 @@ def test_an_error_of_ours_goes_to_the_dead_letters(site: Site) -> None:
     """A database that is none stands for whatever nobody has thought of."""
     config = ServiceConfig.from_json({"rabbitmq": {"queue": "broken"}})
     assert config.rabbitmq is not None
-    reception = Reception(cast(Database, object()), config)
+    reception = Intake(cast(Database, object()), config)
     environment = {"EVENKEEL_AMQP_URL": site.server.url}
 
     async def serve() -> list[dict[str, Any]]:
@@ -188,7 +188,7 @@ def test_an_error_of_ours_goes_to_the_dead_letters(site: Site) -> None:
             for _ in range(40):
                 message = aio_pika.Message(json.dumps(lease("x")).encode())
                 await channel.default_exchange.publish(message, "broken")
-            door = RabbitMqDoor(reception, config.rabbitmq, this_process(), environment)
+            door = RabbitMqEndpoint(reception, config.rabbitmq, this_process(), environment)
             # What it does besides has the same database, and ends the connection now and then.
             task = asyncio.ensure_future(keep_serving(door))
             letters = await channel.declare_queue("broken.dead", durable=True)
@@ -207,7 +207,7 @@ def test_an_error_of_ours_goes_to_the_dead_letters(site: Site) -> None:
         assert headers["x-evenkeel-reason"].startswith("AttributeError: ")
 
 
-async def keep_serving(door: RabbitMqDoor) -> None:
+async def keep_serving(door: RabbitMqEndpoint) -> None:
     while True:
         with suppress(AttributeError):
             await door.serve()

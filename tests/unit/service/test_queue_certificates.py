@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.rabbitmq import RabbitMqDoor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Reception
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.rabbitmq import RabbitMqEndpoint
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.certificates import WRONG, Authority, listening
@@ -27,7 +27,7 @@ def test_certificates_of_the_server(tmp_path: Path, caplog: pytest.LogCaptureFix
     def ours() -> list[str]:
         return [one.getMessage() for one in caplog.records if one.name == "evenkeel.service"]
 
-    async def look(door: RabbitMqDoor) -> None:
+    async def look(door: RabbitMqEndpoint) -> None:
         serving = asyncio.ensure_future(door.serve())
         while not ours():
             await asyncio.sleep(0.05)
@@ -36,8 +36,8 @@ def test_certificates_of_the_server(tmp_path: Path, caplog: pytest.LogCaptureFix
     caplog.set_level(logging.ERROR, "evenkeel.service")
     with listening(authority.issue(what)) as port, open_database(f"sqlite:///{tmp_path}/s.db") as database:
         url = f"amqps://me:s3cret@127.0.0.1:{port}/v"
-        door = RabbitMqDoor(
-            Reception(database, config), config.rabbitmq, this_process(), {"EVENKEEL_AMQP_URL": url}
+        door = RabbitMqEndpoint(
+            Intake(database, config), config.rabbitmq, this_process(), {"EVENKEEL_AMQP_URL": url}
         )
         asyncio.run(look(door))
     said = ours()[0]

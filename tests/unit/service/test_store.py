@@ -21,21 +21,21 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors i
     RequestDiffers,
     UnknownRequest,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import hand_on, keep
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import dispatch, renew_claims
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import (
     Failure,
-    begin,
+    start,
     complete,
     fail,
-    forget,
+    purge,
     listed,
-    look,
-    postpone,
-    take,
+    task_named,
+    defer,
+    accept,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import Budget
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import RetryPolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Task, Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import Asked, asked_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import ParsedRequest, parse_request
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.outbox import (
     delivered,
     deliveries,
@@ -52,17 +52,17 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner impo
 from ansible_collections.evenkeel.cluster.tests.support.set_clock import Machine
 
 WORK = Work(running=3)
-PLAIN = Budget(tries=2, first_seconds=50, most_seconds=50)
+PLAIN = RetryPolicy(tries=2, first_seconds=50, most_seconds=50)
 TROUBLE = Failure(kind="Failed", message="no answer")
 
 
-def asked(name: str = "a", **more: Any) -> Asked:
-    return asked_of({"id": name, "kind": "lease", "vcpus": 1, **more})
+def asked(name: str = "a", **more: Any) -> ParsedRequest:
+    return parse_request({"id": name, "kind": "lease", "vcpus": 1, **more})
 
 
 def one(database: Database, desk: Owner, work: Work = WORK) -> Task:
     """The only task that is handed on now."""
-    (task,) = hand_on(database, desk, work)
+    (task,) = dispatch(database, desk, work)
     return task
 
 
@@ -100,31 +100,31 @@ def somebody() -> Iterator[Owner]:
 
 
 def test_the_same_request_is_taken_once(database: Database) -> None:
-    assert take(database, asked(), Terms(origin="http")).new
-    again = take(database, asked(), Terms(origin="rabbitmq"))
+    assert accept(database, asked(), Terms(origin="http")).new
+    again = accept(database, asked(), Terms(origin="rabbitmq"))
     assert (again.new, again.task.terms.origin) == (False, "http")
-    for other in (asked(vcpus=2), asked(notify=["x"]), asked_of({"id": "a", "kind": "release", "name": "x"})):
+    for other in (asked(vcpus=2), asked(notify=["x"]), parse_request({"id": "a", "kind": "release", "name": "x"})):
         with pytest.raises(RequestDiffers, match="request a: there is a request of that id already"):
-            take(database, other, Terms(origin="http"))
+            accept(database, other, Terms(origin="http"))
     assert [task.id for task in listed(database, 0)] == ["a"]
 
 
 def test_spelled_otherwise_it_is_the_same(database: Database) -> None:
-    take(database, asked(memory="2G"), Terms(origin="http"))
-    assert not take(database, asked(memory=2 * 1024**3, pools=1, owner=None), Terms(origin="http")).new
+    accept(database, asked(memory="2G"), Terms(origin="http"))
+    assert not accept(database, asked(memory=2 * 1024**3, pools=1, owner=None), Terms(origin="http")).new
 
 
 def test_as_many_are_handed_on_as_there_are_hands(database: Database) -> None:
     desk, other = this_process(), this_process()
     for number in range(5):
-        take(database, asked(f"r{number}"), Terms(origin="http"))
-    first = hand_on(database, desk, WORK)
+        accept(database, asked(f"r{number}"), Terms(origin="http"))
+    first = dispatch(database, desk, WORK)
     assert [task.id for task in first] == ["r0", "r1", "r2"]
-    assert hand_on(database, desk, WORK) == []
-    assert [task.id for task in hand_on(database, other, WORK)] == ["r3", "r4"]
+    assert dispatch(database, desk, WORK) == []
+    assert [task.id for task in dispatch(database, other, WORK)] == ["r3", "r4"]
     complete(database, "r0", claim_of(first[0]), {"x": 1})
-    assert hand_on(database, desk, WORK) == []
-    found = look(database, "r0")
+    assert dispatch(database, desk, WORK) == []
+    found = task_named(database, "r0")
     assert found is not None
     assert (found.status, found.result, found.tries) == ("completed", {"x": 1}, 0)
 
@@ -150,7 +150,7 @@ with open_database(sys.argv[1]) as database:
 def test_several_services_at_once_work_on_each_request_once(url: str, database: Database) -> None:
     names = [f"r{number:02}" for number in range(24)]
     for name in names:
-        take(database, asked(name), Terms(origin="http"))
+        accept(database, asked(name), Terms(origin="http"))
     command = [sys.executable, "-c", DESK, url]
     desks = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     done = [name for desk in desks for name in desk.communicate(timeout=600)[0].split()]
@@ -160,27 +160,27 @@ def test_several_services_at_once_work_on_each_request_once(url: str, database: 
 
 def test_only_the_claim_counts(database: Database) -> None:
     desk = this_process()
-    take(database, asked(), Terms(origin="http"))
+    accept(database, asked(), Terms(origin="http"))
     task = one(database, desk)
     with pytest.raises(ClaimLost), somebody() as worker:
-        begin(database, "a", "another", worker)
+        start(database, "a", "another", worker)
     with pytest.raises(UnknownRequest, match="request b: there is no request of that id"):
-        begin(database, "b", claim_of(task), None)
+        start(database, "b", claim_of(task), None)
     with somebody() as worker, somebody() as other:
-        begun, left = begin(database, "a", claim_of(task), worker)
+        begun, left = start(database, "a", claim_of(task), worker)
         assert (begun.tries, left) == (1, 0)
-        assert begin(database, "a", claim_of(task), worker)[0].tries == 1
+        assert start(database, "a", claim_of(task), worker)[0].tries == 1
         with pytest.raises(ClaimLost):
-            begin(database, "a", claim_of(task), other)
+            start(database, "a", claim_of(task), other)
     # The worker is gone: somebody else has it, and what the first says is not heard.
-    assert hand_on(database, desk, WORK) == []
+    assert dispatch(database, desk, WORK) == []
     pass_time(database, 10)
     second = one(database, desk)
     assert (second.tries, second.error and second.error["type"]) == (1, "WorkerGone")
     for tell in (
         lambda: complete(database, "a", claim_of(task), {}),
         lambda: fail(database, "a", claim_of(task), TROUBLE),
-        lambda: postpone(database, "a", claim_of(task), 1, TROUBLE),
+        lambda: defer(database, "a", claim_of(task), 1, TROUBLE),
     ):
         with pytest.raises(ClaimLost):
             tell()
@@ -192,16 +192,16 @@ def test_only_the_claim_counts(database: Database) -> None:
 
 
 def test_what_a_dead_desk_has_handed_on_is_due_at_once(database: Database) -> None:
-    take(database, asked(), Terms(origin="http", budget=PLAIN))
+    accept(database, asked(), Terms(origin="http", budget=PLAIN))
     for _time in range(5):
         with somebody() as desk:
             assert one(database, desk).tries == 0
     # Its worker may have outlived it, and then goes on.
     with somebody() as desk, somebody() as worker:
         task = one(database, desk)
-        begin(database, "a", claim_of(task), worker)
-        assert hand_on(database, this_process(), WORK) == []
-    assert hand_on(database, this_process(), WORK) == []
+        start(database, "a", claim_of(task), worker)
+        assert dispatch(database, this_process(), WORK) == []
+    assert dispatch(database, this_process(), WORK) == []
     pass_time(database, 51)
     assert one(database, this_process()).tries == 1
 
@@ -209,17 +209,17 @@ def test_what_a_dead_desk_has_handed_on_is_due_at_once(database: Database) -> No
 def test_what_is_elsewhere_shows_signs_of_life(database: Database) -> None:
     """Of a process on another machine only its silence tells."""
     far = Owner(host="far", pid=1, born="1", place="another boot", token="t")
-    take(database, asked(), Terms(origin="http"))
+    accept(database, asked(), Terms(origin="http"))
     task = one(database, far)
-    begin(database, "a", claim_of(task), far)
+    start(database, "a", claim_of(task), far)
     for _time in range(3):
         pass_time(database, 100)
-        keep(database, far, Work(at_most=310))
-        assert hand_on(database, this_process(), WORK) == []
+        renew_claims(database, far, Work(at_most=310))
+        assert dispatch(database, this_process(), WORK) == []
     # One try may not take for ever, however often somebody says that it goes on.
     pass_time(database, 100)
-    keep(database, far, Work(at_most=310))
-    assert hand_on(database, this_process(), WORK) == []
+    renew_claims(database, far, Work(at_most=310))
+    assert dispatch(database, this_process(), WORK) == []
     pass_time(database, 10)
     found = one(database, this_process())
     assert (found.error and found.error["type"], found.tries) == ("TookTooLong", 1)
@@ -230,33 +230,33 @@ def test_a_clock_that_is_set_takes_no_task_from_who_works_on_it(tmp_path: Path, 
     machine = Machine()
     far = Owner(host="far", pid=1, born="1", place="another boot", token="t")
     with machine.database(tmp_path) as database:
-        take(database, asked(), Terms(origin="http", receivers=("ci",)))
+        accept(database, asked(), Terms(origin="http", receivers=("ci",)))
         task = one(database, far)
-        begin(database, "a", claim_of(task), far)
+        start(database, "a", claim_of(task), far)
         machine.wall += jump
         for _time in range(4):
             machine.passes(40)
-            assert hand_on(database, this_process(), WORK) == []
-            keep(database, far, WORK)
+            assert dispatch(database, this_process(), WORK) == []
+            renew_claims(database, far, WORK)
         assert complete(database, "a", claim_of(task), {})[1]
         # Who calls back is not called back by a second one meanwhile, and a pause has an end.
         [delivery] = take_due(database, far, "callback", "ci", 4, 40)
         machine.wall += jump
         assert take_due(database, this_process(), "callback", "ci", 4, 40) == []
-        undelivered(database, delivery, "no answer", Budget(tries=5, first_seconds=100, most_seconds=100))
+        undelivered(database, delivery, "no answer", RetryPolicy(tries=5, first_seconds=100, most_seconds=100))
         machine.passes(210)
         assert [one.id for one in take_due(database, far, "callback", "ci", 4, 40)] == [delivery.id]
 
 
 def test_a_playbook_that_never_begins_ends_as_a_failure(database: Database) -> None:
     desk = this_process()
-    take(database, asked(), Terms(origin="http", budget=PLAIN))
+    accept(database, asked(), Terms(origin="http", budget=PLAIN))
     for _time in range(2):
         one(database, desk)
         pass_time(database, WORK.begin_within + 1)
-        assert hand_on(database, desk, WORK) == []
+        assert dispatch(database, desk, WORK) == []
         pass_time(database, 51)
-    found = look(database, "a")
+    found = task_named(database, "a")
     assert found is not None
     assert (found.status, found.error) == (
         "failed",
@@ -270,11 +270,11 @@ def test_a_playbook_that_never_begins_ends_as_a_failure(database: Database) -> N
 
 def test_tries_have_an_end(database: Database) -> None:
     desk = this_process()
-    take(database, asked(), Terms(origin="http", budget=PLAIN, receivers=("ci",)))
+    accept(database, asked(), Terms(origin="http", budget=PLAIN, receivers=("ci",)))
     for expected in ("processing", "failed"):
         pass_time(database, 51)
         task = one(database, desk)
-        begin(database, "a", claim_of(task), None)
+        start(database, "a", claim_of(task), None)
         ended, _changed = fail(database, "a", claim_of(task), TROUBLE)
         assert ended.status == expected
         assert ended.error is not None
@@ -285,36 +285,36 @@ def test_tries_have_an_end(database: Database) -> None:
 
 @pytest.mark.parametrize("kind", ["InputError", "Impossible", "UnknownPool", "LeaseDiffers", "LeaseNotHeld"])
 def test_what_would_fail_again_is_not_tried_again(database: Database, kind: str) -> None:
-    take(database, asked(wait=1000), Terms(origin="http", wait=1000))
+    accept(database, asked(wait=1000), Terms(origin="http", wait=1000))
     task = one(database, this_process())
-    begin(database, "a", claim_of(task), None)
+    start(database, "a", claim_of(task), None)
     ended, _changed = fail(database, "a", claim_of(task), Failure(kind=kind, message="no"))
     assert (ended.status, ended.error) == ("failed", {"type": kind, "message": "no"})
 
 
 def test_room_is_waited_for_as_long_as_was_asked(database: Database) -> None:
     desk = this_process()
-    take(database, asked(), Terms(origin="http", budget=Budget(first_seconds=1, most_seconds=5), wait=100))
+    accept(database, asked(), Terms(origin="http", budget=RetryPolicy(first_seconds=1, most_seconds=5), wait=100))
     full = Failure(kind="NoRoom", message="0 of 4 hosts fit")
     for left in (100, 90, 80, 70, 60):
         task = one(database, desk)
-        assert begin(database, "a", claim_of(task), None)[1] == pytest.approx(left, abs=5)
+        assert start(database, "a", claim_of(task), None)[1] == pytest.approx(left, abs=5)
         assert fail(database, "a", claim_of(task), full)[0].status == "processing"
         pass_time(database, 10)
     # Waiting at a place in the queue is no try at all.
     task = one(database, desk)
-    tries = begin(database, "a", claim_of(task), None)[0].tries
-    assert postpone(database, "a", claim_of(task), 1, full)[0].tries == tries - 1
+    tries = start(database, "a", claim_of(task), None)[0].tries
+    assert defer(database, "a", claim_of(task), 1, full)[0].tries == tries - 1
     pass_time(database, 200)
     task = one(database, desk)
-    assert begin(database, "a", claim_of(task), None)[1] == 0
+    assert start(database, "a", claim_of(task), None)[1] == 0
     ended, _changed = fail(database, "a", claim_of(task), full)
     assert (ended.status, ended.error) == ("failed", full.to_json())
 
 
 def test_everybody_is_told_by_one_at_a_time(database: Database) -> None:
-    budget = Budget(tries=3, first_seconds=10, most_seconds=15)
-    take(database, asked(), Terms(origin="rabbitmq", receivers=("ci", "old"), message='{"a": 1}'))
+    budget = RetryPolicy(tries=3, first_seconds=10, most_seconds=15)
+    accept(database, asked(), Terms(origin="rabbitmq", receivers=("ci", "old"), message='{"a": 1}'))
     task = one(database, this_process())
     fail(database, "a", claim_of(task), Failure(kind="InputError", message="no"))
     assert {(each.channel, each.receiver) for each in deliveries(database, "a")} == {
@@ -359,13 +359,13 @@ def test_everybody_is_told_by_one_at_a_time(database: Database) -> None:
 
 def test_what_is_long_over_is_forgotten(database: Database) -> None:
     for name, receivers in (("told", ()), ("untold", ("ci",)), ("open", ())):
-        take(database, asked(name), Terms(origin="http", receivers=receivers))
-    for task in hand_on(database, this_process(), WORK):
+        accept(database, asked(name), Terms(origin="http", receivers=receivers))
+    for task in dispatch(database, this_process(), WORK):
         if task.id != "open":
             complete(database, task.id, claim_of(task), {})
-    assert forget(database, 1) == 0
+    assert purge(database, 1) == 0
     pass_time(database, 90_000)
-    assert forget(database, 1) == 1
+    assert purge(database, 1) == 1
     assert [task.id for task in listed(database, 1e9)] == ["open", "untold"] or [
         task.id for task in listed(database, 1e9)
     ] == ["untold", "open"]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
     MigrationOutcome,
-    MovedAlong,
+    CoMigrated,
     Result,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
@@ -21,15 +21,15 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import read_moment, written
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, now
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import (
-    Past,
+    MigrationRecord,
     Refused,
-    Shift,
+    GuestMove,
     forget_old,
     recall,
     record,
     refusals,
-    shifted,
-    with_past,
+    moves_since,
+    with_history,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import HISTORY
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
@@ -71,9 +71,9 @@ def test_the_newest_end_of_each_kind_is_recalled(database: Database) -> None:
     database.transaction(lambda connection: connection.execute(sa.update(HISTORY).values(recorded_at=None)))
     # Rows of before the database kept its own moment have that of their run.
     assert recall(database, "c") == {
-        "1": Past(migrated_at=seconds("2026-11-20T22:10:21Z"), failed_at=seconds("2026-11-20T22:00:21Z")),
-        "2": Past(migrated_at=None, failed_at=seconds(NOW)),
-        "3": Past(migrated_at=None, failed_at=None),
+        "1": MigrationRecord(migrated_at=seconds("2026-11-20T22:10:21Z"), failed_at=seconds("2026-11-20T22:00:21Z")),
+        "2": MigrationRecord(migrated_at=None, failed_at=seconds(NOW)),
+        "3": MigrationRecord(migrated_at=None, failed_at=None),
     }
 
 
@@ -107,7 +107,7 @@ def test_what_was_remembered_under_an_older_key_counts(database: Database) -> No
 
 
 def test_what_came_along_is_remembered_too(database: Database) -> None:
-    partner = MovedAlong(guest=GuestRef(id="2", name="cache"), source="c", memory=4096)
+    partner = CoMigrated(guest=GuestRef(id="2", name="cache"), source="c", memory=4096)
     moment = database.read(now)
     # Also where the guest itself stayed: the partner has gone all the same.
     record(database, "c", [replace(outcome("1", "failed", NOW), along=(partner,))])
@@ -115,7 +115,7 @@ def test_what_came_along_is_remembered_too(database: Database) -> None:
     assert (past["1"].migrated_at, past["2"].failed_at) == (None, None)
     assert past["1"].failed_at is not None
     assert past["2"].migrated_at is not None
-    assert shifted(database, "c", moment) == {"2": Shift("c", "b")}
+    assert moves_since(database, "c", moment) == {"2": GuestMove("c", "b")}
 
 
 def test_what_was_never_begun_is_not_kept(database: Database) -> None:
@@ -129,7 +129,7 @@ def rows(database: Database) -> int:
 
 
 def test_an_end_that_is_recorded_again_changes_nothing(database: Database) -> None:
-    first: Mapping[str, Past] = {}
+    first: Mapping[str, MigrationRecord] = {}
     for _ in range(2):
         record(database, "c", [outcome("1", "migrated"), outcome("1", "migrated")])
         first = first or recall(database, "c")
@@ -158,7 +158,7 @@ def test_where_guests_went_since_a_moment(database: Database) -> None:
     moment = database.read(now)
     time.sleep(0.005)
     record(database, "c", [moved("old", "a", "b", 1), outcome("late", "failed")])
-    assert shifted(database, "c", moment) == {}, "what is told again is no news"
+    assert moves_since(database, "c", moment) == {}, "what is told again is no news"
     record(
         database,
         "c",
@@ -170,22 +170,22 @@ def test_where_guests_went_since_a_moment(database: Database) -> None:
         ],
     )  # fmt: skip
     record(database, "d", [moved("elsewhere", "a", "b", 6)])
-    assert shifted(database, "c", moment) == {"far": Shift("a", "c"), "late": Shift("a", "b")}
+    assert moves_since(database, "c", moment) == {"far": GuestMove("a", "c"), "late": GuestMove("a", "b")}
     time.sleep(0.005)
-    assert shifted(database, "c", database.read(now)) == {}
+    assert moves_since(database, "c", database.read(now)) == {}
 
 
 def test_what_was_recorded_at_the_very_moment_may_have_come_after_it(database: Database) -> None:
     record(database, "c", [moved("1", "a", "b", 1)])
     moment = database.read(now)
     database.transaction(lambda connection: connection.execute(sa.update(HISTORY).values(recorded_at=moment)))
-    assert shifted(database, "c", moment) == {"1": Shift("a", "b")}
+    assert moves_since(database, "c", moment) == {"1": GuestMove("a", "b")}
 
 
 def test_rows_of_before_there_was_such_a_moment_are_no_news(database: Database) -> None:
     record(database, "c", [moved("1", "a", "b", 1)])
     database.transaction(lambda connection: connection.execute(sa.update(HISTORY).values(recorded_at=None)))
-    assert shifted(database, "c", 0) == {}
+    assert moves_since(database, "c", 0) == {}
 
 
 def test_clusters_do_not_share_their_past(database: Database) -> None:
@@ -215,13 +215,13 @@ def test_a_snapshot_takes_the_newer_of_both_memories() -> None:
     at = 1_000_000.0
     # The snapshot was taken at 22:30 by the platform's clock, and at `at` by the database's.
     known = replace(known, taken_at="2026-11-20T22:30:00Z")
-    merged = with_past(
+    merged = with_history(
         known,
         {
-            one: Past(migrated_at=at - 60, failed_at=None),
-            two: Past(migrated_at=at - 5400, failed_at=at - 9000),
-            three: Past(migrated_at=None, failed_at=None),
-            "gone": Past(migrated_at=at, failed_at=None),
+            one: MigrationRecord(migrated_at=at - 60, failed_at=None),
+            two: MigrationRecord(migrated_at=at - 5400, failed_at=at - 9000),
+            three: MigrationRecord(migrated_at=None, failed_at=None),
+            "gone": MigrationRecord(migrated_at=at, failed_at=None),
         },
         [Refused(one, "b", "no such device", at - 120)],
         at,
@@ -236,7 +236,7 @@ def test_a_snapshot_takes_the_newer_of_both_memories() -> None:
     assert merged.refusals == (
         Refusal(guest=one, host="b", why="no such device", at="2026-11-20T22:28:00Z"),
     )
-    assert with_past(snapshot, {}, (), at) == snapshot
+    assert with_history(snapshot, {}, (), at) == snapshot
 
 
 def test_an_end_is_kept_as_it_was_told(database: Database) -> None:
@@ -252,7 +252,7 @@ def test_an_end_is_kept_as_it_was_told(database: Database) -> None:
 
 
 def test_whoever_came_along_is_kept_with_a_reason_and_only_when_it_has_ended(database: Database) -> None:
-    partner = MovedAlong(guest=GuestRef(id="2", name="cache"), source="c", memory=4096)
+    partner = CoMigrated(guest=GuestRef(id="2", name="cache"), source="c", memory=4096)
     record(database, "c", [replace(outcome("1", "migrated", None), along=(partner,))])
     assert rows(database) == 0
     # One that was skipped was not tried, but whoever came along with it has moved.
@@ -300,7 +300,7 @@ def test_the_newest_of_several_ends_is_recalled(database: Database) -> None:
     first, second = "2026-11-20T22:00:00Z", "2026-11-20T22:00:01Z"
     record(database, "c", [outcome("1", "failed", first), outcome("1", "failed", second)])
     at_moments(database, {first: 50, second: 40})
-    assert recall(database, "c") == {"1": Past(migrated_at=None, failed_at=50)}
+    assert recall(database, "c") == {"1": MigrationRecord(migrated_at=None, failed_at=50)}
 
 
 def test_how_long_an_end_is_kept(database: Database) -> None:
@@ -317,17 +317,17 @@ def test_how_long_an_end_is_kept(database: Database) -> None:
 def test_what_was_recorded_a_tick_before_counts_and_what_was_before_that_does_not(database: Database) -> None:
     record(database, "c", [moved("1", "a", "b", 1)])
     at_moments(database, {"2026-11-20T22:01:00Z": 100.0})
-    assert shifted(database, "c", 100.0009) == {"1": Shift("a", "b")}
-    assert shifted(database, "c", 100.0011) == {}
+    assert moves_since(database, "c", 100.0009) == {"1": GuestMove("a", "b")}
+    assert moves_since(database, "c", 100.0011) == {}
 
 
 def test_no_past_lies_in_the_future() -> None:
     """A row that was written while the snapshot was read is as old as the snapshot."""
     snapshot = replace(generate(Shape(hosts=2, guests=2)), taken_at=NOW)
     one = snapshot.guests[0].id
-    merged = with_past(
+    merged = with_history(
         replace(snapshot, refusals=(Refusal(guest=one, host="x", why="known", at=NOW),)),
-        {one: Past(migrated_at=100, failed_at=160)},
+        {one: MigrationRecord(migrated_at=100, failed_at=160)},
         [Refused(one, "b", "new", 170)],
         130,
     )

@@ -177,7 +177,7 @@ def test_a_living_process_elsewhere_keeps_what_it_renews(database: Database) -> 
         until = time.monotonic() + 2.5
         while time.monotonic() < until:
             time.sleep(0.1)
-            lock.keep()
+            lock.renew_if_due()
             with pytest.raises(LockHeld), cluster_lock(database, "c", this_process()):
                 pass
 
@@ -188,7 +188,7 @@ def test_whoever_overslept_is_told_and_takes_nothing_back(url: str, database: Da
     time.sleep(0.3)
     with open_database(url) as other, cluster_lock(other, "c", this_process()) as lock:
         with pytest.raises(LockLost, match=f"taken over by process {lock.owner.pid} on"):
-            late.keep()
+            late.renew_if_due()
         late.release()
         now = holder(other, "c")
         assert now is not None
@@ -215,14 +215,14 @@ def test_a_database_that_is_away_for_a_while_costs_nothing_but_one_that_stays_aw
         postgresql.stop()
         try:
             hours[0] = 30.0
-            lock.keep()
+            lock.renew_if_due()
             hours[0] = 50.0
             with pytest.raises(LockLost, match="could not be renewed in time"):
-                lock.keep()
+                lock.renew_if_due()
         finally:
             postgresql.start()
         hours[0] = 55.0
-        lock.keep()
+        lock.renew_if_due()
         lock.release()
 
 
@@ -285,7 +285,7 @@ def test_it_is_renewed_after_a_third_of_its_time(file: Database, passed: float, 
     assert lock.acquire() is None
     assert row(file).alive_until == 1060
     hours.seconds += passed
-    lock.keep()
+    lock.renew_if_due()
     assert row(file).alive_until == (1060 + passed if renewed else 1060)
 
 
@@ -302,9 +302,9 @@ def test_a_lock_that_can_not_be_renewed_is_lost_before_it_ends(
     hours.seconds += passed
     if lost:
         with pytest.raises(LockLost, match=r"^lock of c: it could not be renewed in time: "):
-            lock.keep()
+            lock.renew_if_due()
     else:
-        lock.keep()
+        lock.renew_if_due()
 
 
 @pytest.mark.parametrize("renew", [False, True])
@@ -328,7 +328,7 @@ def test_a_lock_is_believed_from_before_the_database_was_asked(file: Database, r
     away(file)
     hours.seconds = 1050
     with pytest.raises(LockLost):
-        lock.keep()
+        lock.renew_if_due()
 
 
 def test_a_lock_that_is_taken_twice_by_its_owner_is_as_old_as_at_first(file: Database) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
 from ansible_collections.evenkeel.cluster.tests.support import sail
 from ansible_collections.evenkeel.cluster.tests.support.weather import (
@@ -197,13 +197,13 @@ def test_two_at_once(calm: Calm, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("conduct", "status", "undone"),
     [
-        (Conduct(on_failure="continue"), "partial", 0),
-        (Conduct(on_failure="stop", max_failures=1), "partial", 0),
-        (Conduct(on_failure="stop"), "stopped", 0),
-        (Conduct(on_failure="rollback"), "rolled_back", 2),
+        (FailurePolicy(on_failure="continue"), "partial", 0),
+        (FailurePolicy(on_failure="stop", max_failures=1), "partial", 0),
+        (FailurePolicy(on_failure="stop"), "stopped", 0),
+        (FailurePolicy(on_failure="rollback"), "rolled_back", 2),
     ],
 )
-def test_a_failure_too_many(calm: Calm, platform: str, conduct: Conduct, status: str, undone: int) -> None:
+def test_a_failure_too_many(calm: Calm, platform: str, conduct: FailurePolicy, status: str, undone: int) -> None:
     simulator, voyage = calm(platform)
     simulator.switches(fail_migrations=[{"guest": "101", "at_percent": 50, "count": 1}])
     before = simulator.state()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRun
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRunPlatform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
@@ -48,7 +48,7 @@ def sail(tmp_path: Path) -> Iterator[Sail]:
             simulator: Simulator = stack.enter_context(voyage.start("proxmox", tmp_path / "simulator"))
             before = simulator.state()
             with closing(connect(simulator.connection)) as real:
-                platform: Platform = DryRun(real, {step.guest.id: 8 * GIB for step in steps}) if dry else real
+                platform: Platform = DryRunPlatform(real, {step.guest.id: 8 * GIB for step in steps}) if dry else real
                 outcome = carry_out(voyage, platform, cluster_of(real), journal=tmp_path / "journal")
             after = settle(simulator)
             members = [guest for rule in rules for guest in rule.guests]

@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import Slots
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import PATIENCE_SECONDS, Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import MAX_UNREACHABLE_SECONDS, FailurePolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
@@ -107,8 +107,8 @@ def test_a_platform_in_trouble_is_asked_less_and_less_at_random_moments_and_not_
         run = Executor(
             work,
             session,
-            slots=Slots(cluster=4, per_host=2, per_datastore=2),
-            conduct=Conduct(poll_interval=8.0),
+            slots=ConcurrencyLimits(cluster=4, per_host=2, per_datastore=2),
+            conduct=FailurePolicy(poll_interval=8.0),
             journal=Journal(None, ""),
             stop=StopSignal(),
             clock=clock,
@@ -119,4 +119,4 @@ def test_a_platform_in_trouble_is_asked_less_and_less_at_random_moments_and_not_
             run.run()
     assert clock.waits[:6] == pytest.approx([wait * share for wait in (0.2, 0.4, 0.8, 1.6, 3.2, 6.4)])
     assert set(clock.waits[6:]) == {8.0 * share}
-    assert sum(clock.waits) <= PATIENCE_SECONDS
+    assert sum(clock.waits) <= MAX_UNREACHABLE_SECONDS

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import Conduct
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
@@ -73,7 +73,7 @@ class Fault:
     strike: Strike
     expected: Mapping[str, str]
     platforms: tuple[str, ...] = ALL
-    conduct: Conduct = field(default_factory=Conduct)
+    conduct: FailurePolicy = field(default_factory=FailurePolicy)
     seconds: float = MIGRATION_SECONDS
     timeout: float = 30.0
 
@@ -187,14 +187,14 @@ FAULTS = (
         "time runs out",
         lambda _simulator: None,
         {BEFORE: "f f s f"},
-        conduct=Conduct(timeout=0.1 * PACE),
+        conduct=FailurePolicy(timeout=0.1 * PACE),
         seconds=0.7,
     ),
     Fault(
         "time runs out and the cancelled go on",
         faults.late_cancels,
         {BEFORE: "fm fm sm fm"},
-        conduct=Conduct(timeout=0.1 * PACE),
+        conduct=FailurePolicy(timeout=0.1 * PACE),
         seconds=0.7,
     ),
 )

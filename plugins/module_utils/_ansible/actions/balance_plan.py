@@ -15,26 +15,26 @@ from ..._model.plan import Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Refusal, Snapshot
 from ..._planning.planner import plan as make_plan
-from ..._planning.snapshots.what_if import suppose
+from ..._planning.snapshots.what_if import apply_overrides
 from ..json_files import read_json, write_json
 from ..options.policy import POLICY_ARGUMENTS
-from ..reports.plan import report
+from ..reports.plan import plan_report
 
 
-def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_balance_plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Plan from a snapshot and the policy options; into a file, with a summary as the result, when plan_path
     is given.
     """
     policy = Policy.from_json(policy_of(params))
     snapshot = snapshot_of(params)
     if params["what_if"]:
-        snapshot = suppose(snapshot, Overrides.from_json(what_if_of(params["what_if"])))
+        snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(params["what_if"])))
     snapshot = with_refusals(snapshot, params["refusals"] or ())
     plan = make_plan(snapshot, policy)
     result: dict[str, Any] = {
         "changed": False,
         "summary": summary(plan, params["plan_path"]),
-        "report": report(plan),
+        "report": plan_report(plan),
         "unresolved": [f"{item.what}: {item.why}" for item in plan.unresolved],
         "notices": list(plan.notices),
         "warnings": list(plan.notices),

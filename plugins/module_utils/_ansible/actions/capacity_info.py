@@ -12,34 +12,34 @@ from typing import Any
 
 from ..._capacity.expire_and_grant import (
     disregard_ended,
-    end_over,
+    end_expired,
     end_without_owner,
     end_without_process,
-    serve_queue,
+    grant_queue,
 )
 from ..._capacity.lease import Lease
 from ..._capacity.report import holds_report, leases_report, pools_report, queue_report
-from ..._capacity.store.repository import Books
-from ..._capacity.store.transaction import change, look
+from ..._capacity.store.repository import Repository
+from ..._capacity.store.transaction import write_transaction, read_transaction
 from ..._model.errors import InputError
 from ..json_files import write_text
 from ..reports.prometheus_text import metrics
 from ..state_session import needed_database
 
 
-def inform(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_capacity_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Pools with their usage, leases and the queue."""
     if params["ended_within"] < 0:
         raise InputError("ended_within", params["ended_within"], "a number of at least 0")
 
-    def read(books: Books) -> tuple[list[dict[str, Any]], ...]:
+    def read(books: Repository) -> tuple[list[dict[str, Any]], ...]:
         # Whoever is to end them may come much later.
         over = disregard_ended(books)
         leases = leases_report(books, params["ended_within"], over)
         return pools_report(books), leases, queue_report(books)
 
     with needed_database(params, os.environ, make=False) as database:
-        (pools, leases, queue), (placements, seen) = look(
+        (pools, leases, queue), (placements, seen) = read_transaction(
             database, lambda books: (read(books), holds_report(books))
         )
     if params["metrics_path"]:
@@ -95,7 +95,7 @@ def _summary(
     }
 
 
-def reap(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def run_capacity_reap(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """End what is over and what nobody is there for any more."""
     gone = params["gone_owners"] or []
     living = params["living_owners"]
@@ -109,14 +109,14 @@ def reap(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if params["grace"] < 0:
         raise InputError("grace", params["grace"], "a number of at least 0")
 
-    def end(books: Books) -> list[Lease]:
-        ended = end_over(books) + end_without_process(books)
+    def end(books: Repository) -> list[Lease]:
+        ended = end_expired(books) + end_without_process(books)
         ended += end_without_owner(books, gone, living, params["grace"])
-        serve_queue(books)
+        grant_queue(books)
         return ended
 
     with needed_database(params, os.environ, make=not check_mode) as database:
-        ended = change(database, end, undo=check_mode)
+        ended = write_transaction(database, end, undo=check_mode)
     result: dict[str, Any] = {"changed": bool(ended), "reaped": [one.to_json() for one in ended]}
     if ended:
         result["diff"] = {"before": _names(ended, lambda _lease: "goes on"), "after": _names(ended, _told)}

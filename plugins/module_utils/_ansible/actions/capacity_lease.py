@@ -11,11 +11,11 @@ from typing import Any
 
 from ..._capacity.holds import Placement, placement_of
 from ..._capacity.lease import Lease
-from ..._capacity.leases import Asker, release, renew
+from ..._capacity.leases import Requester, release, renew
 from ..._capacity.pool import Name
 from ..._capacity.request import Request
-from ..._capacity.store.transaction import change
-from ..._capacity.wait_for_lease import Patience, obtain
+from ..._capacity.store.transaction import write_transaction
+from ..._capacity.wait_for_lease import WaitOptions, wait_for_lease
 from ..._model.codec import decode
 from ..._model.errors import InputError
 from ..._model.reservation import Reservation
@@ -30,7 +30,7 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def lease(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def run_capacity_lease(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Let a lease be there, last longer, or be over."""
     decode(Name, params["name"], "name")
     for option in ("wait", "keep_place"):
@@ -41,8 +41,8 @@ def lease(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if params["state"] == "present":
         request, placement, asker = request_of(params), _placement(params), _asker(params)
         with needed_database(params, os.environ, make=not check_mode) as database:
-            patience = Patience(wait=params["wait"], poll=params["poll_interval"], keep=params["keep_place"])
-            obtained = obtain(
+            patience = WaitOptions(wait=params["wait"], poll=params["poll_interval"], keep=params["keep_place"])
+            obtained = wait_for_lease(
                 database,
                 params["name"],
                 request,
@@ -63,9 +63,9 @@ def _end_or_renew(database: Database, params: Mapping[str, Any], check_mode: boo
         lifetime = params["lifetime"]
         if lifetime is not None:
             Request.from_json({"vcpus": 1, "lifetime": lifetime})
-        before, after = change(database, lambda books: renew(books, name, owner, lifetime), undo=check_mode)
+        before, after = write_transaction(database, lambda books: renew(books, name, owner, lifetime), undo=check_mode)
         return _result(before, after)
-    was, ended = change(database, lambda books: release(books, name, owner), undo=check_mode)
+    was, ended = write_transaction(database, lambda books: release(books, name, owner), undo=check_mode)
     if was is None:
         return {"changed": False, "lease": None if ended is None else ended.to_json()}
     return _result(was, ended)
@@ -84,13 +84,13 @@ def request_of(params: Mapping[str, Any]) -> Request:
     return Request.from_json(body)
 
 
-def _asker(params: Mapping[str, Any]) -> Asker:
+def _asker(params: Mapping[str, Any]) -> Requester:
     holder = None
     if params["owner_pid"] is not None:
         holder = process(params["owner_pid"])
         if holder is None:
             raise InputError("owner_pid", params["owner_pid"], "a process that runs here")
-    return Asker(waiter=this_process(), holder=holder)
+    return Requester(waiter=this_process(), holder=holder)
 
 
 def _placement(params: Mapping[str, Any]) -> Placement | None:

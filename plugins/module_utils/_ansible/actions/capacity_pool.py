@@ -11,10 +11,10 @@ from typing import Any
 
 from ..._capacity.from_snapshot import Share, capacity_of
 from ..._capacity.pool import Pool
-from ..._capacity.pools import put, remove
+from ..._capacity.pools import save_pool, remove_pool
 from ..._capacity.report import pools_report
-from ..._capacity.store.repository import Books
-from ..._capacity.store.transaction import change
+from ..._capacity.store.repository import Repository
+from ..._capacity.store.transaction import write_transaction
 from ..._model.errors import InputError
 from ..._model.snapshot import Snapshot
 from ..._model.text.sizes import size_of
@@ -29,11 +29,11 @@ _OTHERS = ("vcpus", "cpu_overcommit", "exclude", "cordoned", "labels", "taints")
 _SNAPSHOT_PLATFORMS = ("vsphere", "proxmox", "vmmanager")
 
 
-def describe(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def run_capacity_pool(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Let the pool be as the options have it; what they leave out stays as it is."""
     wanted = _from_options(params) if params["state"] == "present" else {}
     with needed_database(params, os.environ, make=not check_mode) as database:
-        before, after, report = change(
+        before, after, report = write_transaction(
             database, lambda books: _change(books, params, wanted), undo=check_mode
         )
     result: dict[str, Any] = {"changed": before != after, "pool": report}
@@ -43,7 +43,7 @@ def describe(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def _change(
-    books: Books, params: Mapping[str, Any], wanted: Mapping[str, Any]
+    books: Repository, params: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any] | None]:
     """The pool before and after, and the report on it."""
     name = params["name"]
@@ -51,12 +51,12 @@ def _change(
     before = None if present is None else present.to_json()
     if params["state"] == "absent":
         if present is not None:
-            remove(books, present)
+            remove_pool(books, present)
         return before, None, None
     pool = _merged(name, before, wanted, params["networks"], params["networks_state"])
     after = pool.to_json()
     if after != before:
-        put(books, pool, below_leased=params["allow_below_leased"])
+        save_pool(books, pool, below_leased=params["allow_below_leased"])
     report = next(entry for entry in pools_report(books) if entry["name"] == name)
     return before, after, report
 

@@ -14,10 +14,10 @@ from ..._model.snapshot import Snapshot
 from ..json_files import write_json
 from ..options.environment import with_environment
 from ..platforms import open_platform
-from ..state_session import remembering
+from ..state_session import with_history
 
 
-def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_cluster_facts(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Read the cluster into ansible_facts; into a file, with a summary as the fact, when snapshot_path is
     given.
     """
@@ -26,7 +26,7 @@ def gather(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
             raise InputError(option, params[option], "a number of seconds of at least 0")
     connection = with_environment(params, os.environ)
     with closing(open_platform(connection, window=params["window"], history=params["history"])) as platform:
-        snapshot, unknown = remembering(platform.read, params, os.environ)
+        snapshot, unknown = with_history(platform.read, params, os.environ)
         notices = [notice.text for notice in snapshot.notices]
     facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, params["snapshot_path"])}
     if params["snapshot_path"]:

@@ -13,6 +13,6 @@ from typing import Any
 from ..._hypervisor.proc import read_load
 
 
-def measure(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_host_load_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """What the kernel tells now."""
     return {"changed": False, "load": read_load(params["proc"])}

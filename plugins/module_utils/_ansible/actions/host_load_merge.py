@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._loads.fallback import Missing
+from ..._loads.fallback import MissingLoad
 from ..._loads.from_hosts import Choice, merge
 from ..._loads.host_load import HostLoad
 from ..._model.errors import InputError
@@ -31,7 +31,7 @@ HOST_LOAD_ARGUMENTS: dict[str, Any] = {
 }
 
 
-def merge_host_loads(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_host_load_merge(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Put what hosts answered into the snapshot; without answers only say whom to ask."""
     snapshot = snapshot_of(params)
     result: dict[str, Any] = {
@@ -45,17 +45,17 @@ def merge_host_loads(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
     if params["answers"] is None:
         return result
     choice = Choice(cpu=params["cpu"], period=params["period"], on_silent_host=params["on_silent_host"])
-    merged = merge(snapshot, {key: answer_of(key, given) for key, given in params["answers"].items()}, choice)
+    merged = merge(snapshot, {key: parse_answer(key, given) for key, given in params["answers"].items()}, choice)
     return {
         **result,
-        **handed_over(params, merged.snapshot),
+        **snapshot_result(params, merged.snapshot),
         "told": list(merged.told),
         "silent": [{"id": host.id, "name": host.name, "why": host.why} for host in merged.silent],
-        "warnings": told_of(merged.silent, params["on_silent_host"]),
+        "warnings": missing_report(merged.silent, params["on_silent_host"]),
     }
 
 
-def answer_of(key: str, given: object) -> HostLoad | str:
+def parse_answer(key: str, given: object) -> HostLoad | str:
     """What host_load_info returned on a host, or why it returned nothing: whatever a task registers."""
     where = f"answers.{key}"
     if not isinstance(given, Mapping):
@@ -70,7 +70,7 @@ def answer_of(key: str, given: object) -> HostLoad | str:
     raise InputError(where, sorted(given), "what host_load_info returned, or failed with")
 
 
-def handed_over(params: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
+def snapshot_result(params: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
     """The snapshot as the result, or in a file where it came from one or is to go to one."""
     path = params["merged_path"] or params["snapshot_path"]
     if path is None:
@@ -79,7 +79,7 @@ def handed_over(params: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]
     return {"snapshot_path": path}
 
 
-def told_of(missing: Sequence[Missing], fallback: str) -> list[str]:
+def missing_report(missing: Sequence[MissingLoad], fallback: str) -> list[str]:
     """A line for each host, guest or metric whose load is not known, the same reasons together."""
     instead = {
         "platform": "the platform's own figures are used",

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..._model.codec import decode
 from ..._model.errors import EvenKeelError, InputError
-from ..._model.lookup import the_one
+from ..._model.lookup import find_one
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host
 from ..._model.text.regexes import check_regex
@@ -27,14 +27,14 @@ class GuestsOnHost(EvenKeelError):
     """Guests still run on a host that is to go into maintenance."""
 
 
-def maintain(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Switch maintenance mode of one host, unless it is as wanted already."""
     wanted = params["state"] == "present"
     if params["timeout"] < 1:
         raise InputError("timeout", params["timeout"], "a number of at least 1")
     with closing(open_platform(with_environment(params, os.environ))) as platform:
         snapshot = platform.read()
-        host = the_one(snapshot.hosts, "host", params["host"], "host")
+        host = find_one(snapshot.hosts, "host", params["host"], "host")
         stay = stayers(snapshot.guests, _selector(params, "may_stay"), _selector(params, "shut_down"))
         here = [guest for guest in snapshot.guests if guest.host == host.id]
         running = [guest for guest in here if has_to_leave(guest, stay)]

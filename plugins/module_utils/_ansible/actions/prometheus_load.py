@@ -18,7 +18,7 @@ from ..._loads.prometheus import Prometheus, PrometheusConnection
 from ..._loads.settings import Settings
 from ..._model.errors import InputError
 from .balance_plan import numbers, snapshot_of
-from .host_load_merge import handed_over, told_of
+from .host_load_merge import snapshot_result, missing_report
 
 METRICS = ("cpu", "memory", "network_io", "disk_io", "pressure_cpu", "pressure_memory", "pressure_io")
 SETTINGS = ("exporters", "queries", "selector", "metrics", "range", "step", "rate_window", "on_missing")
@@ -72,7 +72,7 @@ PROMETHEUS_ARGUMENTS: dict[str, Any] = {
 }
 
 
-def merge_prometheus(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_prometheus_load(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Ask for the loads as they were when the snapshot was taken, and put them into it."""
     settings = Settings.from_json(
         {
@@ -86,14 +86,14 @@ def merge_prometheus(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
     merged = merge(snapshot, answers, settings.on_missing)
     return {
         "changed": False,
-        **handed_over(params, merged.snapshot),
+        **snapshot_result(params, merged.snapshot),
         "guests": dict(merged.guests),
         "hosts": dict(merged.hosts),
         "missing": [
             {"kind": item.kind, "id": item.id, "name": item.name, "metric": item.metric, "why": item.why}
             for item in merged.missing
         ],
-        "warnings": [*answers.notices, *told_of(merged.missing, settings.on_missing)],
+        "warnings": [*answers.notices, *missing_report(merged.missing, settings.on_missing)],
     }
 
 

@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 from typing import Any, get_args
 
 from ..._model.errors import InputError
-from ..._service.queue.repository import Failure, begin, complete, fail, listed, look, postpone
+from ..._service.queue.repository import Failure, start, complete, fail, listed, task_named, defer
 from ..._service.queue.task import Status, Task
-from ..._service.webhooks.outbox import told
+from ..._service.webhooks.outbox import delivery_reports
 from ..._state.database import Database
 from ..._state.owner import process
 from ..state_session import needed_database
@@ -40,13 +40,13 @@ REQUIRED_IF = [
 ]
 
 
-def tell(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def run_service_request(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Say how far the work on a request has come. In check mode nothing is said."""
     if params["seconds"] < 0:
         raise InputError("seconds", params["seconds"], "a number of at least 0")
     with needed_database(params, os.environ, make=not check_mode) as database:
         if check_mode:
-            task = look(database, params["id"])
+            task = task_named(database, params["id"])
             return _result(task, True, 0.0) if task is not None else {"changed": False, "request": None}
         return _tell(database, params)
 
@@ -59,13 +59,13 @@ def _tell(database: Database, params: Mapping[str, Any]) -> dict[str, Any]:
             worker = process(params["worker_pid"])
             if worker is None:
                 raise InputError("worker_pid", params["worker_pid"], "a process that runs here")
-        task, left = begin(database, name, claim, worker)
+        task, left = start(database, name, claim, worker)
         return _result(task, True, left)
     if state == "completed":
         return _result(*complete(database, name, claim, params["result"]), 0.0)
     failure = Failure(kind=params["error_type"] or "Failed", message=params["error"])
     if state == "waiting":
-        return _result(*postpone(database, name, claim, params["seconds"], failure), 0.0)
+        return _result(*defer(database, name, claim, params["seconds"], failure), 0.0)
     return _result(*fail(database, name, claim, failure), 0.0)
 
 
@@ -75,13 +75,13 @@ def _result(task: Task, changed: bool, left: float) -> dict[str, Any]:
     return {"changed": changed, "request": shown, **({"diff": diff} if changed else {})}
 
 
-def inform(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_service_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Requests, and who was told of their end."""
     if params["ended_within"] < 0:
         raise InputError("ended_within", params["ended_within"], "a number of at least 0")
     with needed_database(params, os.environ, make=False) as database:
         found = [
-            told(database, task)
+            delivery_reports(database, task)
             for task in listed(database, params["ended_within"])
             if _matches(task.id, params["ids"]) and task.status in (params["statuses"] or get_args(Status))
         ]

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from ..._execution.job import Work, names_of
-from ..._model.lookup import the_one
+from ..._execution.job import MigrationJob, names_of
+from ..._model.lookup import find_one
 from ..._model.plan import Cost, GuestRef, Migration
 from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Snapshot
-from ..._planning.model.rules import resolve
+from ..._planning.model.rules import resolve_rules
 
 
-def single(snapshot: Snapshot, wanted: str, target: str) -> Work:
+def single_migration(snapshot: Snapshot, wanted: str, target: str) -> MigrationJob:
     """The work of migrating one guest. The host may be filled as far as mending a rule may fill it."""
-    guest = the_one(snapshot.guests, "guest", wanted, "guest")
-    host = the_one(snapshot.hosts, "host", target, "target")
+    guest = find_one(snapshot.guests, "guest", wanted, "guest")
+    host = find_one(snapshot.hosts, "host", target, "target")
     migration = Migration(
         step=1,
         wave=1,
@@ -28,9 +28,9 @@ def single(snapshot: Snapshot, wanted: str, target: str) -> Work:
         after=(),
         cost=Cost(memory=int(guest.used.get("memory") or guest.assigned.get("memory") or 0), seconds=0),
     )
-    rules, _unresolved = resolve(snapshot, Policy())
+    rules, _unresolved = resolve_rules(snapshot, Policy())
     limits = Limits(memory=Limits().memory_for_rules)
-    return Work(
+    return MigrationJob(
         cluster=snapshot.cluster,
         migrations=(migration,),
         rules=rules,

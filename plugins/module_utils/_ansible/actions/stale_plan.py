@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 from ..._model.plan import Plan
 from ..._model.snapshot import Snapshot
-from ..._state.history import Shift
+from ..._state.history import GuestMove
 
 
-def overtaken(plan: Plan, shifts: Mapping[str, Shift], snapshot: Snapshot) -> str | None:
+def stale_reason(plan: Plan, shifts: Mapping[str, GuestMove], snapshot: Snapshot) -> str | None:
     """Why a plan is out of date, or None: since its cluster was read, other runs have moved guests elsewhere
     than the plan itself would. What an earlier part of the same plan did, and a run of the same plan, is as
     planned; and a plan without migrations harms nobody.

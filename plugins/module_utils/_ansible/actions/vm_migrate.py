@@ -12,21 +12,21 @@ from dataclasses import replace
 from typing import Any
 
 from ..._execution.clock import Clock, SystemClock
-from ..._execution.concurrency_limits import Slots
-from ..._execution.dry_run import DryRun, DryRunClock
+from ..._execution.concurrency_limits import ConcurrencyLimits
+from ..._execution.dry_run import DryRunPlatform, DryRunClock
 from ..._execution.errors import WrongCluster
 from ..._execution.executor import Executor
-from ..._execution.job import Work, names_of
+from ..._execution.job import MigrationJob, names_of
 from ..._execution.journal import Journal
-from ..._execution.reclaimable_memory import Reclaiming
+from ..._execution.reclaimable_memory import ReclaimableMemoryPlatform
 from ..._execution.stopping import StopSignal
-from ..._model.moves import moved
+from ..._model.moves import snapshot_after_moves
 from ..._model.outcome import Outcome
 from ..._model.plan import ClusterState, Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Snapshot
-from ..._planning.external_balancer import defers, in_charge
-from ..._planning.model.rules import resolve
+from ..._planning.external_balancer import defers, active_balancer
+from ..._planning.model.rules import resolve_rules
 from ..._planning.report.cluster_state import present_state
 from ..._planning.report.unresolved import is_complete
 from ..._planning.shortfall import shortfall
@@ -34,64 +34,64 @@ from ..._platforms.errors import PlatformError
 from ..._platforms.protocol import Platform
 from ..json_files import FileError, read_json, write_json
 from ..options.environment import with_environment
-from ..options.execution import conduct_of, slots_of, stop_signal
+from ..options.execution import failure_policy, concurrency_limits, stop_signal
 from ..options.storage_map import local_datastores, redirected
 from ..platforms import open_platform
-from ..reports.outcome import memory_moved, told
-from ..reports.plan import host_name, readable, report
+from ..reports.outcome import memory_moved, outcome_report
+from ..reports.plan import host_name, readable, plan_report
 from ..reports.progress_file import ProgressFile
-from ..state_session import Kept, journal_path, keeping
-from .single_migration import single
-from .stale_plan import overtaken
+from ..state_session import RunState, journal_path, run_state
+from .single_migration import single_migration
+from .stale_plan import stale_reason
 
 
-def act(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Carry out a plan, or one migration, on the platform; in check mode all of it except the migrations
     themselves.
     """
     clock = SystemClock()
-    conduct_of(params)
+    failure_policy(params)
     stop = stop_signal(params, clock)
     plan = _plan_of(params)
     policy = plan.policy if plan else Policy()
     with closing(open_platform(with_environment(params, os.environ))) as platform:
         cluster = plan.cluster if plan else platform.read().cluster
-        with keeping(params, cluster, os.environ, check_mode=check_mode) as kept:
+        with run_state(params, cluster, os.environ, check_mode=check_mode) as kept:
             # Only now: whoever held the lock before may have changed the cluster.
             before = platform.read()
             if plan is not None:
                 _demand_same_place(plan, before)
             if plan is not None and defers(before, plan.policy):
                 # It was switched on since the plan was made.
-                stop.request(in_charge(before))
+                stop.request(active_balancer(before))
             work = (
                 _of_plan(plan, before, params["target_storage"])
                 if plan
-                else single(before, params["guest"], params["target"])
+                else single_migration(before, params["guest"], params["target"])
             )
-            seen = _as_hosts_see_it(platform, plan)
+            seen = _with_reclaimable_memory(platform, plan)
             journal = Journal(
                 None if check_mode else journal_path(params, work.cluster, os.environ), work.digest()
             )
             stale = _stale(plan, kept, before, journal)
             if stale is not None:
                 stop.request(stale)
-            slots = slots_of(params, platform.capacities, local_datastores(before))
-            outcome = _carry_out(work, seen, slots, journal, params, kept, stop, clock, check_mode=check_mode)
+            slots = concurrency_limits(params, platform.capacities, local_datastores(before))
+            outcome = _execute(work, seen, slots, journal, params, kept, stop, clock, check_mode=check_mode)
         notices: list[str] = []
         state = present_state(before, policy, work.emptied)
         state_after = state
         after: Snapshot | None = before
         if outcome.moved_anything and not check_mode:
-            after = _read_again(platform, before, notices)
+            after = _reread(platform, before, notices)
             state_after = (
                 present_state(after, policy, work.emptied)
                 if after is not None
                 else replace(state, spread=dict.fromkeys(state.spread))
             )
-    kept_at = _keep(outcome, params["outcome_path"], notices)
+    kept_at = _store_outcome(outcome, params["outcome_path"], notices)
     result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
-    left = _left(plan, outcome, before, after, check_mode=check_mode)
+    left = _not_migrated(plan, outcome, before, after, check_mode=check_mode)
     result["summary"] |= {"in_band": None if left is None else not left, "unresolved": len(left or ())}
     overtaken_ = stale is not None and outcome.status == "stopped"
     return {
@@ -112,7 +112,7 @@ def _refusals(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def _left(
+def _not_migrated(
     plan: Plan | None, outcome: Outcome, before: Snapshot, after: Snapshot | None, *, check_mode: bool
 ) -> list[str] | None:
     """What the policy of the plan wants and the cluster lacks after the run; in check mode, after what would
@@ -127,7 +127,7 @@ def _left(
         return [f"{item.what}: {item.why}" for item in plan.unresolved if not is_complete([item])]
     if check_mode:
         planned = {one.guest.id: one.target for one in outcome.migrations if one.result == "planned"}
-        after = moved(before, planned)
+        after = snapshot_after_moves(before, planned)
     if after is None:
         return None
     found = [f"{item.what}: {item.why}" for item in shortfall(after, plan.policy) if not is_complete([item])]
@@ -154,14 +154,14 @@ def _demand_same_place(plan: Plan, before: Snapshot) -> None:
         )
 
 
-def _stale(plan: Plan | None, kept: Kept, before: Snapshot, journal: Journal) -> str | None:
+def _stale(plan: Plan | None, kept: RunState, before: Snapshot, journal: Journal) -> str | None:
     """Why nothing of a plan may begin. One whose earlier part was undoing what it had done goes home."""
     if plan is None or journal.past.going_home:
         return None
-    return overtaken(plan, kept.shifted(plan.remembered_at), before)
+    return stale_reason(plan, kept.shifted(plan.remembered_at), before)
 
 
-def _read_again(platform: Platform, before: Snapshot, notices: list[str]) -> Snapshot | None:
+def _reread(platform: Platform, before: Snapshot, notices: list[str]) -> Snapshot | None:
     """The cluster as it is after the run. What was done must be told, also where that can't be read."""
     try:
         snapshot = platform.read()
@@ -178,7 +178,7 @@ def _read_again(platform: Platform, before: Snapshot, notices: list[str]) -> Sna
     return snapshot
 
 
-def _keep(outcome: Outcome, path: str | None, notices: list[str]) -> str | None:
+def _store_outcome(outcome: Outcome, path: str | None, notices: list[str]) -> str | None:
     """Write the outcome to its file and give the path; None where it has to be returned instead."""
     if path is None:
         return None
@@ -190,7 +190,7 @@ def _keep(outcome: Outcome, path: str | None, notices: list[str]) -> str | None:
     return path
 
 
-def _memory(work: Work) -> Mapping[str, int]:
+def _memory(work: MigrationJob) -> Mapping[str, int]:
     """Bytes of each guest that is to be migrated, by id."""
     return {migration.guest.id: migration.cost.memory for migration in work.migrations}
 
@@ -201,11 +201,11 @@ def _plan_of(params: Mapping[str, Any]) -> Plan | None:
     return None if params["plan"] is None else Plan.from_json(params["plan"])
 
 
-def _of_plan(plan: Plan, snapshot: Snapshot, target_storage: str | None) -> Work:
+def _of_plan(plan: Plan, snapshot: Snapshot, target_storage: str | None) -> MigrationJob:
     """The rules are those of the cluster as it is now: guests that came since count."""
-    rules, _unresolved = resolve(snapshot, plan.policy)
+    rules, _unresolved = resolve_rules(snapshot, plan.policy)
     leaving = {migration.source for migration in plan.migrations if migration.kind == "evacuate"}
-    return Work(
+    return MigrationJob(
         cluster=plan.cluster,
         migrations=redirected(plan.migrations, target_storage),
         rules=rules,
@@ -215,15 +215,15 @@ def _of_plan(plan: Plan, snapshot: Snapshot, target_storage: str | None) -> Work
     )
 
 
-def _as_hosts_see_it(platform: Platform, plan: Plan | None) -> Platform:
+def _with_reclaimable_memory(platform: Platform, plan: Plan | None) -> Platform:
     if plan is None or not plan.reclaimable:
         return platform
-    return Reclaiming(platform, plan.reclaimable, plan.migrations)
+    return ReclaimableMemoryPlatform(platform, plan.reclaimable, plan.migrations)
 
 
-def _lines(plan: Plan | None, work: Work, before: ClusterState) -> list[str]:
+def _lines(plan: Plan | None, work: MigrationJob, before: ClusterState) -> list[str]:
     if plan is not None:
-        return report(plan)
+        return plan_report(plan)
     return [
         readable(
             f"  {migration.guest.name} ({migration.guest.id})"
@@ -233,23 +233,23 @@ def _lines(plan: Plan | None, work: Work, before: ClusterState) -> list[str]:
     ]
 
 
-def _carry_out(
-    work: Work,
+def _execute(
+    work: MigrationJob,
     platform: Platform,
-    slots: Slots,
+    slots: ConcurrencyLimits,
     journal: Journal,
     params: Mapping[str, Any],
-    kept: Kept,
+    kept: RunState,
     stop: StopSignal,
     clock: Clock,
     *,
     check_mode: bool,
 ) -> Outcome:
-    conduct, stop = conduct_of(params), kept.guard(stop)
+    conduct, stop = failure_policy(params), kept.guard(stop)
     if check_mode:
         planned = Executor(
             work,
-            DryRun(platform, _memory(work)),
+            DryRunPlatform(platform, _memory(work)),
             slots=slots,
             conduct=conduct,
             journal=journal,
@@ -291,7 +291,7 @@ def _result(
             "spread_before": dict(before.spread),
             "spread_after": dict(after.spread),
         },
-        "report": told(outcome, memory, before, after, briefly=kept_at is not None),
+        "report": outcome_report(outcome, memory, before, after, briefly=kept_at is not None),
     }
     if kept_at is not None:
         result["summary"]["outcome_path"] = kept_at

@@ -19,7 +19,7 @@ from ..json_files import read_json, write_json
 PASSED_ON = ("strategy", "spare", "make_room", "all_or_nothing", "runners_up", "explain")
 
 
-def think(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_vm_placement(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Place guests by the snapshots and the request. Fails where none has a place, with the answer that says
     what would fit.
     """

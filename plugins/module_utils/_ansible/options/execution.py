@@ -12,8 +12,8 @@ from types import FrameType
 from typing import Any
 
 from ..._execution.clock import Clock
-from ..._execution.concurrency_limits import Slots
-from ..._execution.job import Conduct
+from ..._execution.concurrency_limits import ConcurrencyLimits
+from ..._execution.job import FailurePolicy
 from ..._execution.stopping import StopSignal
 from ..._model.errors import InputError
 from ..._platforms.protocol import Capacities
@@ -28,15 +28,15 @@ LIMITS = (
 )
 
 
-def slots_of(
+def concurrency_limits(
     params: Mapping[str, Any], capacities: Capacities, local: frozenset[tuple[str, str]]
-) -> Slots:
+) -> ConcurrencyLimits:
     """What was not given is what the platform sustains."""
     for name in LIMITS:
         if params[name] is not None and params[name] < 1:
             raise InputError(name, params[name], "a number of at least 1")
     per_host = params["max_per_host"] or capacities.per_host
-    return Slots(
+    return ConcurrencyLimits(
         cluster=params["max_parallel"] or capacities.cluster,
         per_host=per_host,
         per_datastore=params["max_per_datastore"] or per_host,
@@ -47,12 +47,12 @@ def slots_of(
     )
 
 
-def conduct_of(params: Mapping[str, Any]) -> Conduct:
+def failure_policy(params: Mapping[str, Any]) -> FailurePolicy:
     for name in ("timeout", "run_timeout", "poll_interval"):
         # So that what is no number at all is refused too.
         if params[name] is not None and not params[name] > 0:
             raise InputError(name, params[name], "a number of seconds greater than 0")
-    return Conduct(
+    return FailurePolicy(
         timeout=params["timeout"],
         poll_interval=params["poll_interval"],
         on_failure=params["on_failure"],

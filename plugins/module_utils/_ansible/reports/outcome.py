@@ -27,7 +27,7 @@ def memory_moved(outcome: Outcome, memory: Mapping[str, int]) -> int:
     return own + sum(moved.memory for migration in outcome.migrations for moved in migration.along)
 
 
-def told(
+def outcome_report(
     outcome: Outcome,
     memory: Mapping[str, int],
     before: ClusterState,

@@ -14,7 +14,7 @@ from ..._model.plan import ClusterState, Migration, Plan
 
 GIB = 1024**3
 # A name of hundreds of characters would push every other column of its table off the screen.
-WIDEST = 64
+MAX_WIDTH = 64
 
 
 def readable(text: str) -> str:
@@ -29,7 +29,7 @@ def readable(text: str) -> str:
     )
 
 
-def report(plan: Plan) -> list[str]:
+def plan_report(plan: Plan) -> list[str]:
     """The lines of the report."""
     return [readable(line) for line in _lines(plan)]
 
@@ -133,4 +133,4 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _narrow(cell: str) -> str:
-    return cell if len(cell) <= WIDEST else f"{cell[: WIDEST - 1]}…"
+    return cell if len(cell) <= MAX_WIDTH else f"{cell[: MAX_WIDTH - 1]}…"

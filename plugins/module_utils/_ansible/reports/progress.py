@@ -50,7 +50,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-class Watch:
+class ProgressDisplay:
     """Shows the lines of a progress file, in a thread of its own, until it is left."""
 
     def __init__(self, path: Path, show: Callable[[str], None]) -> None:
@@ -59,7 +59,7 @@ class Watch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> ProgressDisplay:
         self._thread.start()
         return self
 

@@ -13,7 +13,7 @@ from ..._model.codec import encode
 from ..._model.reservation import Reservation
 from ..._state.library import sa
 from ..._state.tables import HOLD_COUNTS, HOLDS, LEASES
-from ..lease import Held
+from ..lease import HeldPlacement
 from .rows import reservation_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class HoldRows:
         self._connection = connection
         self._now = now
 
-    def of(self, leases: Sequence[str]) -> dict[str, list[Held]]:
+    def of(self, leases: Sequence[str]) -> dict[str, list[HeldPlacement]]:
         """By the id of each of these leases: what it holds."""
         if not leases:
             return {}
@@ -44,7 +44,7 @@ class HoldRows:
             found.setdefault(row.lease, {}).setdefault(row.cluster, []).append(reservation_of(row.body))
         return {
             lease: [
-                Held(cluster=cluster, reservations=tuple(reservations))
+                HeldPlacement(cluster=cluster, reservations=tuple(reservations))
                 for cluster, reservations in clusters.items()
             ]
             for lease, clusters in found.items()
@@ -64,7 +64,7 @@ class HoldRows:
         """How often holds were added, by cluster."""
         return {row.cluster: int(row.number) for row in self._connection.execute(sa.select(HOLD_COUNTS))}
 
-    def put(self, lease: str, held: Sequence[Held]) -> None:
+    def put(self, lease: str, held: Sequence[HeldPlacement]) -> None:
         """Let a lease hold this instead of what it held."""
         self._connection.execute(sa.delete(HOLDS).where(HOLDS.c.lease == lease))
         counts = self.counts()

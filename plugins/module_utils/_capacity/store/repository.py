@@ -16,10 +16,10 @@ from ..._state.database import clock
 from ..._state.library import sa
 from ..._state.owner import Owner, owner_of
 from ..._state.tables import GRANTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
-from ..allocate import Allotment
-from ..backfill_queue import Waiting, shared_by
-from ..free_capacity import RESOURCES, NetworkBook, NetworkUse, Room
-from ..lease import Held, Lease, Phase
+from ..allocate import Allocation
+from ..backfill_queue import QueuedRequest, shared_by
+from ..free_capacity import RESOURCES, NetworkBook, NetworkUse, FreeCapacity
+from ..lease import HeldPlacement, Lease, Phase
 from ..pool import Pool
 from ..request import Request
 from .hold_rows import HoldRows, over
@@ -34,7 +34,7 @@ _KEEP_SECONDS = 90 * 86_400
 _FORGET_EVERY = 64
 
 
-class Books:
+class Repository:
     """Pools, leases and what they take, within one transaction.
 
     Others wait for it, so that little is asked of the database twice: pools and leases that were read are
@@ -89,7 +89,7 @@ class Books:
             self._pools = sorted((pool_of(body) for body in found), key=lambda pool: pool.name)
         return list(self._pools)
 
-    def put_pool(self, pool: Pool) -> None:
+    def save_pool(self, pool: Pool) -> None:
         self._pools = None
         body = json.dumps(pool.to_json(), sort_keys=True)
         this = POOLS.c.name == pool.name
@@ -102,7 +102,7 @@ class Books:
         self._pools = None
         self._connection.execute(sa.delete(POOLS).where(POOLS.c.name == name))
 
-    def rooms(self, pools: Iterable[Pool]) -> list[Room]:
+    def free_capacities(self, pools: Iterable[Pool]) -> list[FreeCapacity]:
         """What is left of the pools."""
         self._write_leases()
         sums = (
@@ -115,7 +115,7 @@ class Books:
             row.pool: (int(row.vcpus), int(row.memory), int(row.storage))
             for row in self._connection.execute(sums)
         }
-        return [Room(pool, *taken.get(pool.name, (0, 0, 0))) for pool in pools]
+        return [FreeCapacity(pool, *taken.get(pool.name, (0, 0, 0))) for pool in pools]
 
     def network_book(self) -> NetworkBook:
         return NetworkBook(
@@ -168,11 +168,11 @@ class Books:
             wanted |= LEASES.c.ended_at > ended_after
         return sorted(self._leases(wanted), key=lambda lease: lease.number)
 
-    def over(self) -> list[Lease]:
+    def expired(self) -> list[Lease]:
         """Those whose time, or whose place in the queue, is over and that have not ended."""
         return self._leases(LEASES.c.ended_at.is_(None) & over(self.now))
 
-    def any_over(self) -> bool:
+    def any_expired(self) -> bool:
         self._write_leases()
         found = sa.select(LEASES.c.id).where(LEASES.c.ended_at.is_(None) & over(self.now)).limit(1)
         return self._connection.execute(found).first() is not None
@@ -190,12 +190,12 @@ class Books:
             if process is not None
         ]
 
-    def queue(self) -> list[Waiting]:
+    def queue(self) -> list[QueuedRequest]:
         self._write_leases()
         columns = (LEASES.c.id, LEASES.c.number, LEASES.c.request, LEASES.c.requested_at)
         waiting = sa.select(*columns).where(self._goes_on & (LEASES.c.phase == "Pending"))
         return [
-            Waiting(
+            QueuedRequest(
                 lease=row.id,
                 number=row.number,
                 request=request_of(row.request),
@@ -225,15 +225,15 @@ class Books:
             holder=holder,
         )
         self._new.add(lease.id)
-        self.keep(lease)
+        self.update(lease)
         return lease
 
-    def keep(self, lease: Lease, **numbers: int) -> None:
+    def update(self, lease: Lease, **numbers: int) -> None:
         """Keep what may have changed of a lease, and numbers of what happened to it."""
         self._known[lease.id] = lease
         self._unwritten.setdefault(lease.id, {}).update(row_of(lease), **numbers)
 
-    def grant(self, lease: Lease, allotments: Sequence[Allotment]) -> Lease:
+    def grant(self, lease: Lease, allotments: Sequence[Allocation]) -> Lease:
         """Give a lease what it waits for."""
         request = lease.request
         pools = tuple(replace(one.pool, networks=one.networks) for one in allotments)
@@ -246,7 +246,7 @@ class Books:
             granted_at=self.now,
             until=self.now + request.lifetime,
         )
-        self.keep(granted, granted_number=self.next_number())
+        self.update(granted, granted_number=self.next_number())
         book = NetworkBook()
         sizes = _sizes(request)
         grants = [{"lease": lease.id, "pool": one.pool.name, **sizes} for one in allotments]
@@ -261,7 +261,7 @@ class Books:
 
     def resize(self, lease: Lease) -> None:
         """Write other sizes of a lease that goes on."""
-        self.keep(lease)
+        self.update(lease)
         write = sa.update(GRANTS).where(GRANTS.c.lease == lease.id)
         self._connection.execute(write, _sizes(lease.request))
 
@@ -279,7 +279,7 @@ class Books:
             lease, phase=phase, reason=reason, ended_at=self.now, place_until=None, waiter=None, holder=None
         )
         number = self.next_number()
-        self.keep(ended, ended_number=number)
+        self.update(ended, ended_number=number)
         if number % _FORGET_EVERY == 0:
             old = LEASES.c.ended_at < self.now - _KEEP_SECONDS
             self._connection.execute(sa.delete(LEASES).where(old))
@@ -292,7 +292,7 @@ class Books:
         self._write_leases()
         return self._holds
 
-    def hold(self, lease: Lease, held: Sequence[Held]) -> Lease:
+    def hold(self, lease: Lease, held: Sequence[HeldPlacement]) -> Lease:
         """Let a lease hold this, and nothing else that it held."""
         self.holds.put(lease.id, held)
         holding = self._known[lease.id] = replace(lease, held=tuple(held))

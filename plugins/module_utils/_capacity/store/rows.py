@@ -13,7 +13,7 @@ from typing import Any
 from ..._model.codec import decode
 from ..._model.reservation import Reservation
 from ..._state.owner import owner_of, owner_text
-from ..lease import Held, Lease
+from ..lease import HeldPlacement, Lease
 from ..pool import Pool
 from ..request import Request
 
@@ -33,7 +33,7 @@ def reservation_of(body: str) -> Reservation:
     return decode(Reservation, json.loads(body), "reservation")
 
 
-def lease_of(row: Any, held: Sequence[Held]) -> Lease:
+def lease_of(row: Any, held: Sequence[HeldPlacement]) -> Lease:
     return Lease(
         id=row.id,
         name=row.name,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..._state.database import Database
-from .repository import Books
+from .repository import Repository
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -19,11 +19,11 @@ T = TypeVar("T")
 _LOCK = "SET LOCAL lock_timeout = '60s'; LOCK TABLE capacity_turn IN EXCLUSIVE MODE"
 
 
-class _Undone(Exception):
+class _RolledBack(Exception):
     """Carries the result of a change that is taken back."""
 
 
-def change(database: Database, work: Callable[[Books], T], *, undo: bool = False) -> T:
+def write_transaction(database: Database, work: Callable[[Repository], T], *, undo: bool = False) -> T:
     """What `work` returns, which nobody else changes anything during; with `undo` nothing of it lasts.
 
     It may run again from its start: it must do nothing but read and change the books.
@@ -35,20 +35,20 @@ def change(database: Database, work: Callable[[Books], T], *, undo: bool = False
             # that was changed by those before it can escape it. Those who only read need no lock.
             # Long enough for a crowd: whoever gives up goes to the end of the line.
             connection.exec_driver_sql(_LOCK)
-        books = Books(connection)
+        books = Repository(connection)
         result = work(books)
         books.write()
         if undo:
-            raise _Undone(result)
+            raise _RolledBack(result)
         return result
 
     try:
         return database.transaction(alone)
-    except _Undone as undone:
+    except _RolledBack as undone:
         result: T = undone.args[0]
         return result
 
 
-def look(database: Database, work: Callable[[Books], T]) -> T:
+def read_transaction(database: Database, work: Callable[[Repository], T]) -> T:
     """What `work` returns, which must change nothing; it waits for nobody."""
-    return database.read(lambda connection: work(Books(connection)))
+    return database.read(lambda connection: work(Repository(connection)))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..model.problem import Problem
-from ..model.solution import State
+from ..model.solution import Solution
 from .combinatorial import is_closed
 
 # A placement exactly at the limit is inside the band, and must not be lost to the solver's rounding: so the
@@ -64,7 +64,7 @@ class Columns:
         }
 
 
-class Program(Columns):
+class AssignmentModel(Columns):
     """A binary for each unit and each other host that it may go to, and one for its leaving home.
 
     Everything is written as the change against home: most units stay, so most rows are short where it counts,
@@ -73,7 +73,7 @@ class Program(Columns):
     least: what is proven already.
     """
 
-    def __init__(self, state: State, fewer_than: int | None, least: int = 0) -> None:
+    def __init__(self, state: Solution, fewer_than: int | None, least: int = 0) -> None:
         super().__init__()
         self.state, self.problem, self.fewer_than = state, state.problem, fewer_than
         self.arrives: dict[tuple[int, int], int] = {}

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from operator import mul
 
-from ..model.problem import SETTLED, Group, Problem
+from ..model.problem import TOLERANCE, Group, Problem
 
 CELLS = 24
 ROUNDS = 80
 NEVER = math.inf
 
 
-def spread_bound(problem: Problem) -> list[float | None]:
+def spread_lower_bound(problem: Problem) -> list[float | None]:
     """By metric, the spread that some host or guest alone forces; None where loads come from uncounted hosts.
 
     A host at X makes the others' mean (mean * C - X * c) / (C - c), and the emptiest is not above that.
@@ -35,8 +35,8 @@ def spread_bound(problem: Problem) -> list[float | None]:
 def is_out_of_reach(problem: Problem) -> bool:
     """Whether some host or guest alone is proven to keep a metric outside the band."""
     return any(
-        bound is not None and bound > limit + SETTLED
-        for bound, limit in zip(spread_bound(problem), problem.metrics.limits, strict=True)
+        bound is not None and bound > limit + TOLERANCE
+        for bound, limit in zip(spread_lower_bound(problem), problem.metrics.limits, strict=True)
     )
 
 
@@ -92,7 +92,7 @@ def is_closed(problem: Problem, counted: frozenset[int]) -> bool:
     )
 
 
-def migrations_bound(problem: Problem, *, banded: bool) -> int:
+def band_migrations_lower_bound(problem: Problem, *, banded: bool) -> int:
     """The least number of guests that any plan moves which mends every rule, and levels if `banded`.
 
     Every host above the band must lose, and every host below it must gain, at least so many guests; how many
@@ -106,7 +106,7 @@ def migrations_bound(problem: Problem, *, banded: bool) -> int:
     tables = [_table(problem, metric, forced) for metric in range(len(problem.metrics.names))]
     if any(not table for table in tables):
         return sum(forced)
-    return max(sum(forced), math.ceil(_game(tables, len(problem.hosts)) - 1e-6))
+    return max(sum(forced), math.ceil(_fewest_moves_over_hosts(tables, len(problem.hosts)) - 1e-6))
 
 
 def _forced(problem: Problem) -> list[int]:
@@ -188,13 +188,13 @@ def _sizes(problem: Problem, metric: int) -> list[list[float]]:
 
 
 def _fewest(sums: Sequence[float], wanted: float) -> float:
-    if wanted <= SETTLED:
+    if wanted <= TOLERANCE:
         return 0.0
-    many = bisect_left(sums, wanted - SETTLED)
+    many = bisect_left(sums, wanted - TOLERANCE)
     return NEVER if many == len(sums) else many + 1.0
 
 
-def _game(tables: Sequence[Sequence[Row]], hosts: int) -> float:
+def _fewest_moves_over_hosts(tables: Sequence[Sequence[Row]], hosts: int) -> float:
     """Fictitious play: the band goes where the weights so far make it cheapest, the weights go where it
     hurts."""
     metrics = len(tables)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from ..model.problem import SETTLED
-from ..model.solution import State
+from ..model.problem import TOLERANCE
+from ..model.solution import Solution
 from .assignment_milp import Columns, floor_range
 from .combinatorial import is_closed
 
@@ -20,7 +20,7 @@ from .combinatorial import is_closed
 ARRIVALS = 6
 
 
-class Departures(Columns):
+class DeparturesModel(Columns):
     """A binary for each unit that leaves home; what arrives is a fluid, drawn from all that leaves.
 
     To each host comes a whole number of units, as many in all as leave, and no more load with them than so
@@ -30,7 +30,7 @@ class Departures(Columns):
     Only for states in which every unit has a home (`State.problem.unit_home`).
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Solution) -> None:
         super().__init__()
         self.state, self.problem = state, state.problem
         problem = self.problem
@@ -64,9 +64,9 @@ class Departures(Columns):
 
     def _keep_band(self, metric: int, counted: tuple[int, ...]) -> None:
         problem = self.problem
-        limit = problem.metrics.limits[metric] + SETTLED
+        limit = problem.metrics.limits[metric] + TOLERANCE
         closed = is_closed(problem, frozenset(counted))
-        floor = self.column(0.0, *floor_range(problem, metric, SETTLED), integer=False)
+        floor = self.column(0.0, *floor_range(problem, metric, TOLERANCE), integer=False)
         at_home: dict[int, list[int]] = {host: [] for host in counted}
         for unit, home in enumerate(problem.unit_home):
             if home in at_home:

@@ -19,18 +19,18 @@ from typing import Any
 
 from ..errors import PlanningError
 from ..model.band import best_floor
-from ..model.problem import SETTLED
-from ..model.solution import State
-from ..search.insertion import go_home
+from ..model.problem import TOLERANCE
+from ..model.solution import Solution
+from ..search.insertion import return_to_origin
 from . import highs_worker as exact_worker
-from .assignment_milp import Program
-from .departures_relaxation import Departures
+from .assignment_milp import AssignmentModel
+from .departures_relaxation import DeparturesModel
 
 # With more columns the program has no end; what the departures prove is all there is to have.
-LARGEST = 20_000
+MAX_BINARIES = 20_000
 
 
-def refine(state: State, budget: int | None, spent: Callable[[], float]) -> None:
+def prove_or_improve(state: Solution, budget: int | None, spent: Callable[[], float]) -> None:
     """Bring a placement to the proven optimum, or as near as the time allows; one outside the band to one
     inside, or to the proof that there is none.
 
@@ -42,7 +42,7 @@ def refine(state: State, budget: int | None, spent: Callable[[], float]) -> None
     """
     if state.broken or state.misplaced or state.forbidden:
         return
-    inside = state.total_excess <= SETTLED
+    inside = state.total_excess <= TOLERANCE
     least = _departures(state, _left(state, spent, share=0.5))
     if least is None:
         state.impossible = budget is None
@@ -52,8 +52,8 @@ def refine(state: State, budget: int | None, spent: Callable[[], float]) -> None
         return
     state.proven = least
     most = None if budget is None else budget + 1
-    program = Program(state, state.moves if inside else most, least)
-    if len(program.cost) > LARGEST and inside:
+    program = AssignmentModel(state, state.moves if inside else most, least)
+    if len(program.cost) > MAX_BINARIES and inside:
         return
     answer = _run(program.model(_left(state, spent)))
     if answer["status"] == "infeasible":
@@ -66,18 +66,18 @@ def refine(state: State, budget: int | None, spent: Callable[[], float]) -> None
         _take_over(state, program.places(answer["values"]), inside=inside)
 
 
-def _left(state: State, spent: Callable[[], float], share: float = 1.0) -> float | None:
+def _left(state: Solution, spent: Callable[[], float], share: float = 1.0) -> float | None:
     """Seconds; None where there is no limit."""
     limit = state.problem.policy.time_limit
     return None if limit is None else max(0.0, 1.0 - spent()) * limit * share
 
 
-def _departures(state: State, seconds: float | None) -> int | None:
+def _departures(state: Solution, seconds: float | None) -> int | None:
     """How many guests have to leave at least to bring every metric into its band; None if that can't be."""
     problem = state.problem
     if problem.policy.goal != "spread" or min(problem.unit_home, default=0) < 0:
         return 0
-    answer = _run(Departures(state).model(seconds))
+    answer = _run(DeparturesModel(state).model(seconds))
     return None if answer["status"] == "infeasible" else _whole(answer["bound"])
 
 
@@ -110,24 +110,24 @@ def _run(model: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _take_over(state: State, places: dict[int, int], *, inside: bool) -> None:
+def _take_over(state: Solution, places: dict[int, int], *, inside: bool) -> None:
     """Move the units to where the solution has them, if that is better by the state's own account."""
     before, floor = list(state.where), state.low
     moves, wishes = state.moves, state.soft_cost
     for unit, host in places.items():
         if state.where[unit] != host:
-            state.move(unit, host)
+            state.relocate(unit, host)
     if state.problem.policy.goal == "spread":
         state.set_band(best_floor(state))
-    worse = state.total_excess > SETTLED or state.broken or state.misplaced or state.over_ceiling()
+    worse = state.total_excess > TOLERANCE or state.broken or state.misplaced or state.over_ceiling()
     if inside:
-        worse = worse or state.soft_cost > wishes + SETTLED or state.moves >= moves
+        worse = worse or state.soft_cost > wishes + TOLERANCE or state.moves >= moves
     if worse:
         for unit, host in enumerate(before):
             if state.where[unit] != host:
-                state.take(unit)
+                state.remove(unit)
                 if host >= 0:
-                    state.put(unit, host)
+                    state.insert(unit, host)
                 else:
-                    go_home(state, unit)
+                    return_to_origin(state, unit)
         state.set_band(floor)

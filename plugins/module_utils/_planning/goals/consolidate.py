@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from ..._model.policy.goals import Consolidation
 from ..model.problem import Problem
-from ..model.rule_counters import Counts
-from ..model.solution import APART_AT_HOME, State
+from ..model.rule_counters import RuleCounter
+from ..model.solution import SPLIT_AT_HOME, Solution
 from ..search.insertion import crowding
-from ..search.local_search import trim
+from ..search.local_search import revert_redundant_moves
 
 Undo = list[tuple[int, int]]
 
@@ -33,7 +33,7 @@ def running_by_host(problem: Problem, places: Sequence[int]) -> list[int]:
     return counts
 
 
-def closing(problem: Problem) -> frozenset[int]:
+def hosts_being_emptied(problem: Problem) -> frozenset[int]:
     """Hosts that were chosen to become empty."""
     policy = problem.policy
     if policy.goal != "consolidate" or policy.evacuate is None:
@@ -51,7 +51,7 @@ def may_be_emptied(problem: Problem) -> list[int]:
         for guest, home in enumerate(problem.home)
         if problem.occupies[guest] and problem.stays[guest] is not None
     }
-    chosen, leaving = closing(problem), problem.roles.leaving
+    chosen, leaving = hosts_being_emptied(problem), problem.roles.leaving
     return [
         host
         for host, guests in enumerate(running_by_host(problem, problem.home))
@@ -59,7 +59,7 @@ def may_be_emptied(problem: Problem) -> list[int]:
     ]
 
 
-def is_underused(state: State, host: int) -> bool:
+def is_underused(state: Solution, host: int) -> bool:
     """Whether the host is below what the policy calls worth emptying, in every metric that it reports."""
     below = consolidation_of(state.problem).below
     scale = state.problem.metrics.scale[host]
@@ -68,14 +68,14 @@ def is_underused(state: State, host: int) -> bool:
     )
 
 
-def choose(state: State, banned: frozenset[int] = frozenset()) -> list[int]:
+def choose_hosts_to_empty(state: Solution, banned: frozenset[int] = frozenset()) -> list[int]:
     """Empty hosts, other than the banned, as long as the others have room within their limits and enough
     hosts stay on. Changes the state, and gives the hosts.
     """
     work = _Emptying(state, banned)
     before = set(work.carrying())
     while work.empty_more():
-        while trim(state):
+        while revert_redundant_moves(state):
             pass
     return sorted(before - set(work.carrying()))
 
@@ -83,7 +83,7 @@ def choose(state: State, banned: frozenset[int] = frozenset()) -> list[int]:
 class _Emptying:
     """Hosts that run no guests are shut: nothing goes there any more, and no even spread is over them."""
 
-    def __init__(self, state: State, banned: frozenset[int]) -> None:
+    def __init__(self, state: Solution, banned: frozenset[int]) -> None:
         problem = state.problem
         self.state, self.problem, self.banned = state, problem, banned
         self.wants = consolidation_of(problem)
@@ -123,7 +123,7 @@ class _Emptying:
         parted = {
             problem.home[guest]
             for unit, host in enumerate(self.state.where)
-            if host == APART_AT_HOME
+            if host == SPLIT_AT_HOME
             for guest in problem.members[unit]
         }
         return [
@@ -157,7 +157,7 @@ class _Emptying:
                 counts = state.counts[number]
                 domain = group.domain - self.shut
                 if domain != counts.group.domain:
-                    state.counts[number] = Counts(replace(group, domain=domain), dict(counts.at))
+                    state.counts[number] = RuleCounter(replace(group, domain=domain), dict(counts.at))
         state.strict = tuple(counts for counts in state.counts if counts.group.strict)
         state.broken_count = sum(counts.amount for counts in state.strict)
 
@@ -165,7 +165,7 @@ class _Emptying:
         self._reopen(set(self.shut))
         for unit, host in enumerate(places):
             if self.state.where[unit] != host:
-                self.state.move(unit, host)
+                self.state.relocate(unit, host)
 
     def _orders(self) -> Iterable[list[int]]:
         state, problem = self.state, self.problem
@@ -207,7 +207,7 @@ class _Emptying:
                     return True
                 for unit, place in enumerate(start):
                     if self.state.where[unit] != place:
-                        self.state.move(unit, place)
+                        self.state.relocate(unit, place)
         self._reopen({host})
         return False
 
@@ -217,19 +217,19 @@ class _Emptying:
         for unit in sorted(state.on[host], key=lambda unit: (-size[unit], unit)):
             if not self._place(unit, host, undo, tight=tight) or state.moves > self.budget:
                 for moved, before in reversed(undo):
-                    state.move(moved, before)
+                    state.relocate(moved, before)
                 return False
         return True
 
     def _place(self, unit: int, closing: int, undo: Undo, *, tight: bool) -> bool:
         state = self.state
-        source = state.take(unit)
+        source = state.remove(unit)
         target = self._best(unit, closing, tight=tight)
         if target is not None:
-            state.put(unit, target)
+            state.insert(unit, target)
             undo.append((unit, source))
             return True
-        state.put(unit, source)
+        state.insert(unit, source)
         return False
 
     def _best(self, unit: int, closing: int, *, tight: bool) -> int | None:
@@ -242,9 +242,9 @@ class _Emptying:
                 continue
             harm = 0.0
             if wishes or any(not group.strict for group in self.problem.groups):
-                state.put(unit, host)
+                state.insert(unit, host)
                 harm = max(0.0, state.soft_cost - wishes)
-                state.take(unit)
+                state.remove(unit)
             key = (harm, sign * crowding(state, unit, host), host)
             if best is None or key < best:
                 best = key

@@ -11,14 +11,14 @@ from itertools import combinations
 from ..._model.policy.goals import Relief
 from ..errors import PlanningError
 from ..model.problem import Problem, Vector
-from ..model.solution import State
-from ..search.local_search import trim
+from ..model.solution import Solution
+from ..search.local_search import revert_redundant_moves
 
 EPSILON = 1e-6
 NONE = float("inf")
 GIB = 1024**3
 # Pairs of departures that are looked at for a single one in their place.
-MOST_PAIRS = 200
+MAX_PAIRS = 200
 
 
 def relief_of(problem: Problem) -> Relief:
@@ -67,12 +67,12 @@ def points_before(problem: Problem) -> list[Vector]:
     ]
 
 
-def relieve(state: State) -> None:
+def relieve_hosts(state: Solution) -> None:
     """Move guests off overloaded hosts, the worst first, until each is at its target or nothing more can be
     done within the policy's limits.
     """
     # What mending turned out not to need is taken back, so that every migration has one reason.
-    while trim(state):
+    while revert_redundant_moves(state):
         pass
     work = _Relieving(state)
     while work.step():
@@ -84,7 +84,7 @@ def relieve(state: State) -> None:
 class _Relieving:
     """What is left to do: by overloaded host the metrics that have to come down."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Solution) -> None:
         problem = state.problem
         self.state, self.problem = state, problem
         self.relief = relief_of(problem)
@@ -182,20 +182,20 @@ class _Relieving:
         """Take it to the best host that may have it. Gives whether there was one."""
         state = self.state
         wishes = state.soft_cost
-        source = state.take(unit)
+        source = state.remove(unit)
         best: tuple[float, float, float, float, int] | None = None
         for host in range(len(self.problem.hosts)):
             if host == source or not self._receives(host, unit) or not state.fits(unit, host):
                 continue
-            state.put(unit, host)
+            state.insert(unit, host)
             harm = max(0.0, state.soft_cost - wishes)
             allowed = state.moves <= self.budget
-            state.take(unit)
+            state.remove(unit)
             load, memory, others = self.rank(host)
             key = (harm, load, memory, others, host)
             if allowed and (best is None or key < best):
                 best = key
-        state.put(unit, source if best is None else best[-1])
+        state.insert(unit, source if best is None else best[-1])
         return best is not None
 
     def _receives(self, host: int, unit: int) -> bool:
@@ -230,30 +230,30 @@ class _Relieving:
 
     def _send_home(self, host: int) -> None:
         for unit in self._gone(host):
-            there = self.state.take(unit)
+            there = self.state.remove(unit)
             if self.state.fits(unit, host):
-                self.state.put(unit, host)
+                self.state.insert(unit, host)
                 if not self._over(host):
                     continue
-                self.state.take(unit)
-            self.state.put(unit, there)
+                self.state.remove(unit)
+            self.state.insert(unit, there)
 
     def _merge(self, host: int) -> bool:
         """Gives whether two departures were replaced by one."""
         state = self.state
-        for pair in list(combinations(self._gone(host), 2))[:MOST_PAIRS]:
-            there = [(unit, state.take(unit)) for unit in pair]
+        for pair in list(combinations(self._gone(host), 2))[:MAX_PAIRS]:
+            there = [(unit, state.remove(unit)) for unit in pair]
             home = []
             for unit in pair:
                 if state.fits(unit, host):
-                    state.put(unit, host)
+                    state.insert(unit, host)
                     home.append(unit)
             if len(home) == len(pair) and self._one_suffices(host, pair):
                 return True
             for unit in home:
-                state.take(unit)
+                state.remove(unit)
             for unit, place in there:
-                state.put(unit, place)
+                state.insert(unit, place)
         return False
 
     def _one_suffices(self, host: int, without: Sequence[int]) -> bool:

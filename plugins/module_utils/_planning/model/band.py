@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .solution import State
+from .solution import Solution
 
 
-def best_floor(state: State) -> list[float]:
+def best_floor(state: Solution) -> list[float]:
     """By metric, the lower edge of the band that leaves the fewest points outside.
 
     The mean over the hosts, weighted by capacity, does not change when guests move, so the band must contain

@@ -14,21 +14,21 @@ from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
 from ..errors import PlanningError
-from .capacity import Needs, needs, roles
-from .co_migration import left_alone
-from .eligibility import reachable, refused, shape, stays_because
+from .capacity import ResourceNeeds, resource_needs, host_roles
+from .co_migration import without_abandoned
+from .eligibility import reachable_hosts, refused_targets, requirements_of, immovable_reason
 from .guest_locations import arriving, has_to_leave, place_of, stayers_of
-from .metrics import measure
-from .minimal_conflicts import Sharing, leave_none, smallest_conflict
-from .move_units import group
-from .no_feasible_host import Nowhere
+from .metrics import build_metrics
+from .minimal_conflicts import HostSharing, excludes_every_host, minimal_conflict
+from .move_units import group_into_units
+from .no_feasible_host import NoFeasibleHost
 from .problem import Group, Problem, Vector
 from .rule_counters import pairs
-from .rules import PINS, resolve
-from .spread_domains import Domains
+from .rules import PINS, resolve_rules
+from .spread_domains import SpreadDomains
 
 
-def build(
+def build_problem(
     snapshot: Snapshot,
     policy: Policy,
     *,
@@ -45,9 +45,9 @@ def build(
             hint="Is the account allowed to see them?",
         )
     unresolved: list[Unresolved] = []
-    rules, unknown = resolve(snapshot, policy)
+    rules, unknown = resolve_rules(snapshot, policy)
     unresolved += unknown
-    return _Builder(snapshot, policy, rules, unresolved, makes_room=makes_room, loosened=loosened).problem()
+    return _Builder(snapshot, policy, rules, unresolved, makes_room=makes_room, loosened=loosened).build()
 
 
 class _Builder:
@@ -69,11 +69,11 @@ class _Builder:
         self.host_index = {host.id: index for index, host in enumerate(self.hosts)}
         self.guest_index = {guest.id: index for index, guest in enumerate(self.guests)}
         self.home = [self.host_index[place_of(guest, self.host_index)] for guest in self.guests]
-        self.roles = roles(snapshot, policy, unresolved)
-        self.needs = needs(snapshot, policy)
-        self.stays = stays_because(snapshot, policy, self.roles, self.rules, others_stay=not makes_room)
-        self.metrics = measure(snapshot, policy, self.roles, self.home, unresolved)
-        self.nowhere = Nowhere(snapshot, policy, self.roles, self.home)
+        self.roles = host_roles(snapshot, policy, unresolved)
+        self.needs = resource_needs(snapshot, policy)
+        self.stays = immovable_reason(snapshot, policy, self.roles, self.rules, others_stay=not makes_room)
+        self.metrics = build_metrics(snapshot, policy, self.roles, self.home, unresolved)
+        self.nowhere = NoFeasibleHost(snapshot, policy, self.roles, self.home)
         self.runs_on: list[int] = []
         self.mask = self._masks()
         self.groups = self._groups()
@@ -81,13 +81,13 @@ class _Builder:
     def _masks(self) -> list[int]:
         """Where each guest may be, host rules included; 0 for one that has no place but the one it has."""
         cache: dict[tuple[object, ...], int] = {}
-        barred = refused(self.snapshot, self.policy)
+        barred = refused_targets(self.snapshot, self.policy)
         masks: list[int] = []
         for guest, home in zip(self.guests, self.home, strict=True):
             least = self.hosts[home].version if self.policy.target_version == "not_older" else None
-            key = shape(guest, self.hosts[home], least, barred)
+            key = requirements_of(guest, self.hosts[home], least, barred)
             if key not in cache:
-                cache[key] = reachable(guest, self.hosts[home], self.hosts, self.roles, least, barred)
+                cache[key] = reachable_hosts(guest, self.hosts[home], self.hosts, self.roles, least, barred)
             self.runs_on.append(cache[key])
             masks.append(cache[key] | (0 if self.roles.leaving[home] else 1 << home))
         places = tuple(masks)
@@ -162,14 +162,14 @@ class _Builder:
             concerns = other.strict and other.kind in ("host_affinity", "host_anti_affinity")
             if concerns and other.name != rule.name and self.guests[guest].id in other.guests:
                 wanted[other.name] = self._wanted(other)
-        others = [other for other in smallest_conflict(places, wanted) if other != rule.name]
+        others = [other for other in minimal_conflict(places, wanted) if other != rule.name]
         if not others:
             return self.nowhere.such_host(guest, self._wanted(rule))
-        return leave_none([f"rule {other}" for other in others], self.guests[guest].name)
+        return excludes_every_host([f"rule {other}" for other in others], self.guests[guest].name)
 
     def _groups(self) -> list[Group]:
         kinds = {"anti_affinity": "apart", "even_spread": "even"}
-        domains = Domains(self.hosts, self.guests, self.rules, self.mask, self.home)
+        domains = SpreadDomains(self.hosts, self.guests, self.rules, self.mask, self.home)
         groups = []
         for rule in self.rules:
             guests = tuple(self.guest_index[guest] for guest in rule.guests)
@@ -217,11 +217,11 @@ class _Builder:
             domain=everywhere - listed if rule.kind == "host_affinity" else listed,
         )
 
-    def problem(self) -> Problem:
+    def build(self) -> Problem:
         names = [guest.name for guest in self.guests], [host.name for host in self.hosts]
-        sharing = Sharing(names, self.home, self.mask, self.stays, self.needs, self.groups)
+        sharing = HostSharing(names, self.home, self.mask, self.stays, self.needs, self.groups)
         binding = [rule for rule in self.rules if rule.name not in self.loosened]
-        grouping = group(
+        grouping = group_into_units(
             len(self.guests), binding, self.guest_index, self.home, sharing.conflict, self.unresolved
         )
         held = self._held_by_broken_affinity(grouping.given_up)
@@ -252,7 +252,7 @@ class _Builder:
         """Guests that have at least one partner beside them, of a rule that can't bring all partners
         together; and all that the platform would move along.
         """
-        alone = left_alone(self.rules, given_up)
+        alone = without_abandoned(self.rules, given_up)
         held = {self.guest_index[guest]: why for guest, why in alone.items()}
         for rule in self.rules:
             if rule.name in given_up:
@@ -276,7 +276,7 @@ class _Builder:
             most = min((counts[host] for host in group_.domain), default=0) + group_.skew
         return [guest for guest in group_.guests if counts[self.home[guest]] > most]
 
-    def _with_unmeasured(self, members: Sequence[tuple[int, ...]]) -> Needs:
+    def _with_unmeasured(self, members: Sequence[tuple[int, ...]]) -> ResourceNeeds:
         """What is not measured yet is not in the use of its host: it makes no room there when it leaves."""
         moving = [guest for guests in members for guest in guests if self.guests[guest].sources]
         if not moving:

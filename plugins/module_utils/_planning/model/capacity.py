@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..._model.loads import guest_used, host_capacity, host_used, local_storage
-from ..._model.lookup import there_are
+from ..._model.lookup import known_names
 from ..._model.plan import Unresolved
 from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Guest, Host, Snapshot
@@ -22,7 +22,7 @@ from .selectors import select_hosts
 
 ROUNDING = 1e-9
 # Hosts that are named for one reason.
-MOST_CLOSED = 8
+MAX_NAMED_HOSTS = 8
 # Why goal consolidate sends nothing to a host that it takes to be off.
 IDLE = "it runs no guests, and goal consolidate fills no further host"
 
@@ -30,7 +30,7 @@ Vector = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Roles:
+class HostRoles:
     """By host index: which may receive, which may give, which count in the spread, and which must be
     emptied. closed: why one receives nothing, in a word and in full.
     """
@@ -42,13 +42,13 @@ class Roles:
     closed: tuple[tuple[str, str] | None, ...]
 
 
-def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> Roles:
+def host_roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> HostRoles:
     """Reads exclusions, maintenance and the gaps in what a host reports. Raises PlanningError for an unknown
     host name.
     """
     sources = select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
     targets = select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names")
-    emptied = to_be_emptied(snapshot, policy) if policy.goal == "evacuate" else None
+    emptied = hosts_to_empty(snapshot, policy) if policy.goal == "evacuate" else None
     receives, gives, counts, leaving = [], [], [], []
     shut: list[tuple[str, str] | None] = []
     for host in snapshot.hosts:
@@ -62,7 +62,7 @@ def roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> R
         counts.append(open_ and not (host.id in sources and host.id in targets))
         wanted = host.maintenance if emptied is None else host.id in emptied
         leaving.append(host.status == "online" and wanted and host.id not in sources)
-    return Roles(
+    return HostRoles(
         receives=tuple(receives),
         gives=tuple(gives),
         counts=tuple(counts),
@@ -86,7 +86,7 @@ def _why_closed(host: Host, *, excluded: bool) -> tuple[str, str]:
     return "unknown load", "its capacity or use of cpu or memory is not known"
 
 
-def closed_hosts(hosts: Sequence[Host], roles: Roles, without: int | None = None) -> str:
+def closed_hosts(hosts: Sequence[Host], roles: HostRoles, without: int | None = None) -> str:
     """Why each of these hosts receives nothing, for people: in one line, those of one reason together."""
     groups: dict[str, list[str]] = {}
     for index, (host, why) in enumerate(zip(hosts, roles.closed, strict=True)):
@@ -94,12 +94,12 @@ def closed_hosts(hosts: Sequence[Host], roles: Roles, without: int | None = None
             groups.setdefault(why[1], []).append(host.name)
     parts = []
     for text, names in groups.items():
-        more = f" and {len(names) - MOST_CLOSED} more" if len(names) > MOST_CLOSED else ""
-        parts.append(f"{', '.join(names[:MOST_CLOSED])}{more}: {text.removeprefix('it is ')}")
+        more = f" and {len(names) - MAX_NAMED_HOSTS} more" if len(names) > MAX_NAMED_HOSTS else ""
+        parts.append(f"{', '.join(names[:MAX_NAMED_HOSTS])}{more}: {text.removeprefix('it is ')}")
     return "; ".join(parts)
 
 
-def to_be_emptied(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
+def hosts_to_empty(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
     """Ids of the hosts that goal evacuate names, or that goal consolidate has chosen; None with another goal.
     Raises PlanningError where none can be emptied.
     """
@@ -112,7 +112,7 @@ def to_be_emptied(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
         raise PlanningError(
             "it selects no host of this cluster",
             where="policy.evacuate",
-            hint=there_are("host", snapshot.hosts),
+            hint=known_names("host", snapshot.hosts),
         )
     kept = emptied & select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
     if kept:
@@ -125,9 +125,9 @@ def to_be_emptied(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
     return emptied
 
 
-def closed(snapshot: Snapshot, policy: Policy) -> Snapshot:
+def with_hosts_closed(snapshot: Snapshot, policy: Policy) -> Snapshot:
     """The snapshot as it is to be planned with: hosts that are to be emptied take no more part in it."""
-    emptied = to_be_emptied(snapshot, policy)
+    emptied = hosts_to_empty(snapshot, policy)
     if emptied is None:
         return snapshot
     hosts = (replace(host, maintenance=True) if host.id in emptied else host for host in snapshot.hosts)
@@ -153,7 +153,7 @@ def _limits_known(host: Host, unresolved: list[Unresolved]) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class ResourceNeeds:
     """What may run out on a host: the resources in a fixed order, each host's use and ceilings, each guest's
     part.
 
@@ -170,7 +170,7 @@ class Needs:
     guest: tuple[tuple[float, ...], ...]
 
 
-def needs(snapshot: Snapshot, policy: Policy) -> Needs:
+def resource_needs(snapshot: Snapshot, policy: Policy) -> ResourceNeeds:
     limits = _filled(policy)
     at = {host.id: index for index, host in enumerate(snapshot.hosts)}
     locals_ = [local_storage(guest, snapshot.hosts[at[guest.host]]) for guest in snapshot.guests]
@@ -211,7 +211,7 @@ def needs(snapshot: Snapshot, policy: Policy) -> Needs:
                     for name, total in zip(names, sums, strict=True)
                 )
             )
-    return Needs(
+    return ResourceNeeds(
         names=tuple(names),
         used=tuple(used),
         ceiling=tuple(plain),

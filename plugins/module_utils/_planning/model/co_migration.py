@@ -13,13 +13,13 @@ from collections.abc import Collection, Iterable, Sequence
 from ..._model.snapshot import Rule
 
 
-def bundles(rules: Iterable[Rule]) -> tuple[tuple[tuple[str, ...], frozenset[str]], ...]:
+def co_migration_groups(rules: Iterable[Rule]) -> tuple[tuple[tuple[str, ...], frozenset[str]], ...]:
     """The names of rules that share guests, and all of their guests: one that is migrated takes along all of
     these.
     """
     found: list[tuple[tuple[str, ...], frozenset[str]]] = []
     for rule in rules:
-        if not rule.moves_along:
+        if not rule.co_migrates:
             continue
         names, guests = [rule.name], frozenset(rule.guests)
         for other in [bundle for bundle in found if bundle[1] & guests]:
@@ -30,10 +30,10 @@ def bundles(rules: Iterable[Rule]) -> tuple[tuple[tuple[str, ...], frozenset[str
     return tuple(found)
 
 
-def left_alone(rules: Sequence[Rule], given_up: Collection[str]) -> dict[str, str]:
+def without_abandoned(rules: Sequence[Rule], given_up: Collection[str]) -> dict[str, str]:
     """By guest id, why it stays: it would take along others, and no host can have all of them."""
     result = {}
-    for names, guests in bundles(rules):
+    for names, guests in co_migration_groups(rules):
         broken = [name for name in names if name in given_up]
         if broken:
             why = f"rule {broken[0]} can't be kept, and the platform would move its other guests along"
@@ -41,6 +41,6 @@ def left_alone(rules: Sequence[Rule], given_up: Collection[str]) -> dict[str, st
     return result
 
 
-def others_of(rules: Iterable[Rule], guest: str) -> frozenset[str]:
+def partners_of(rules: Iterable[Rule], guest: str) -> frozenset[str]:
     """Ids of the guests that come along with this one."""
-    return next((guests - {guest} for _names, guests in bundles(rules) if guest in guests), frozenset())
+    return next((guests - {guest} for _names, guests in co_migration_groups(rules) if guest in guests), frozenset())

@@ -13,14 +13,14 @@ from ..._model.loads import is_unmeasured
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Rule, Snapshot
 from ..._model.text.moments import later
-from .capacity import Roles
+from .capacity import HostRoles
 from .guest_locations import place_of
 
 NAMES = {"cpu": "CPU", "disk_io": "disk I/O", "network_io": "network I/O"}
 
 
-def rests_because(
-    snapshot: Snapshot, policy: Policy, roles: Roles, rules: Sequence[Rule]
+def cooldown_reason(
+    snapshot: Snapshot, policy: Policy, roles: HostRoles, rules: Sequence[Rule]
 ) -> list[str | None]:
     """By guest index: why it is not moved yet, None for one that rests no more or never did.
 
@@ -43,7 +43,7 @@ def rests_because(
         if guest.host not in leaving:
             why = _failed(guest, failed_since, policy.retry_after)
             if why is None and guest.id not in needed:
-                why = _warm(guest, warm_since, policy.cool_down)
+                why = _in_cooldown(guest, warm_since, policy.cool_down)
                 why = why or (_unmeasured(guest, policy) if fresh else None)
         found.append(why)
     return found
@@ -68,7 +68,7 @@ def _failed(guest: Guest, since: str, seconds: float) -> str | None:
     return f"its migration failed at {at}, and retry_after is {seconds:g} s"
 
 
-def _warm(guest: Guest, since: str, seconds: float) -> str | None:
+def _in_cooldown(guest: Guest, since: str, seconds: float) -> str | None:
     at = guest.last_migrated_at
     if not seconds or at is None or at <= since:
         return None

@@ -15,8 +15,8 @@ from ..._model.loads import guest_used, local_storage
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Refusal, Rule, Snapshot
 from ..._model.text.moments import later
-from .capacity import Roles
-from .cooldown import rests_because
+from .capacity import HostRoles
+from .cooldown import cooldown_reason
 from .guest_locations import Stayers, name_of, stayers_of
 from .selectors import select_guests
 
@@ -26,8 +26,8 @@ VENDOR = "vendor:"
 NUMBERS = re.compile(r"[0-9]+")
 
 
-def stays_because(
-    snapshot: Snapshot, policy: Policy, roles: Roles, rules: Sequence[Rule], *, others_stay: bool
+def immovable_reason(
+    snapshot: Snapshot, policy: Policy, roles: HostRoles, rules: Sequence[Rule], *, others_stay: bool
 ) -> list[str | None]:
     """By guest index: why it stays where it is, whatever the plan; None for a guest that may move.
 
@@ -44,7 +44,7 @@ def stays_because(
             guest, snapshot.hosts[at[guest.host]], roles.gives[at[guest.host]], guest.id in excluded, allowed
         )
         or rests
-        for guest, rests in zip(snapshot.guests, rests_because(snapshot, policy, roles, rules), strict=True)
+        for guest, rests in zip(snapshot.guests, cooldown_reason(snapshot, policy, roles, rules), strict=True)
     ]
     if policy.goal == "evacuate" and others_stay:
         for index, guest in enumerate(snapshot.guests):
@@ -91,7 +91,7 @@ def _stays(guest: Guest, host: Host, gives: bool, excluded: bool, allowed: froze
     return None
 
 
-def refused(snapshot: Snapshot, policy: Policy) -> Refused:
+def refused_targets(snapshot: Snapshot, policy: Policy) -> Refused:
     """By guest and host what the platform's own check refused so recently that it is not tried again."""
     if not policy.retry_refused_after or not snapshot.refusals:
         return {}
@@ -106,8 +106,8 @@ def refused(snapshot: Snapshot, policy: Policy) -> Refused:
     return found
 
 
-def reachable(
-    guest: Guest, home: Host, hosts: Sequence[Host], roles: Roles, least: str | None, barred: Refused
+def reachable_hosts(
+    guest: Guest, home: Host, hosts: Sequence[Host], roles: HostRoles, least: str | None, barred: Refused
 ) -> int:
     """Bit mask of the hosts that could run it: receiving, with its datastores, networks, CPU and version;
     `least` is the least version that the policy wants besides, `barred` what the platform refused.
@@ -183,7 +183,7 @@ def _has_network(name: str, host: Host) -> bool:
     return name in host.networks
 
 
-def shape(guest: Guest, home: Host, least: str | None, barred: Refused) -> tuple[object, ...]:
+def requirements_of(guest: Guest, home: Host, least: str | None, barred: Refused) -> tuple[object, ...]:
     """Guests of one shape can reach the same hosts."""
     return (
         frozenset(d.datastore for d in guest.disks),

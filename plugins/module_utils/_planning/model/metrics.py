@@ -22,7 +22,7 @@ from ..._model.loads import (
 from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Snapshot
-from .capacity import Roles
+from .capacity import HostRoles
 from .guest_locations import arriving
 from .problem import Metrics
 
@@ -32,8 +32,8 @@ ANY_SPREAD = 1e6
 COUNT_STOPPED = ("vmmanager",)
 
 
-def measure(
-    snapshot: Snapshot, policy: Policy, roles_: Roles, home: Sequence[int], unresolved: list[Unresolved]
+def build_metrics(
+    snapshot: Snapshot, policy: Policy, roles_: HostRoles, home: Sequence[int], unresolved: list[Unresolved]
 ) -> Metrics:
     names, scales, counted, limits, host_columns, guest_columns = [], [], [], [], [], []
     for metric in policy.metrics:

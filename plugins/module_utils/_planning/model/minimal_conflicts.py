@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
-from .capacity import Needs
+from .capacity import ResourceNeeds
 from .problem import Group
 
 Mask = int
 
 
-def smallest_conflict(places: Mask, wanted: Mapping[str, Mask]) -> tuple[str, ...]:
+def minimal_conflict(places: Mask, wanted: Mapping[str, Mask]) -> tuple[str, ...]:
     """Names of restrictions that leave none of these places, none of which could go; the later ones go first.
 
     Raises ValueError when all of them together leave a place.
@@ -32,7 +32,7 @@ def smallest_conflict(places: Mask, wanted: Mapping[str, Mask]) -> tuple[str, ..
     return tuple(kept)
 
 
-def leave_none(names: Sequence[str], whom: str, what: str = "such") -> str:
+def excludes_every_host(names: Sequence[str], whom: str, what: str = "such") -> str:
     """Says that these restrictions leave `whom` no host of that sort."""
     return f"{' and '.join(names)} {'leaves' if len(names) == 1 else 'leave'} {whom} no {what} host"
 
@@ -43,7 +43,7 @@ def _common(places: Mask, names: Sequence[str], wanted: Mapping[str, Mask]) -> M
     return places
 
 
-def too_many_for_their_hosts(allowed: Mapping[int, Mask]) -> tuple[list[int], Mask] | None:
+def hall_violation(allowed: Mapping[int, Mask]) -> tuple[list[int], Mask] | None:
     """The fewest guests that have fewer hosts among them than they are, and those hosts; None where each can
     have a host of its own.
 
@@ -110,7 +110,7 @@ def _hosts_of(guests: Sequence[int], allowed: Mapping[int, Mask]) -> Mask:
     return union
 
 
-class Sharing:
+class HostSharing:
     """What speaks against guests sharing a host. Everything is by index; mask: where a guest may be; stays:
     why one does not move; names: of guests and of hosts.
     """
@@ -121,7 +121,7 @@ class Sharing:
         home: Sequence[int],
         mask: Sequence[Mask],
         stays: Sequence[str | None],
-        needs: Needs,
+        needs: ResourceNeeds,
         groups: Sequence[Group],
     ) -> None:
         self.guest_names, self.host_names = names
@@ -149,7 +149,7 @@ class Sharing:
         everywhere = (1 << len(self.host_names)) - 1
         mask = _common(everywhere, list(masks), masks)
         if not mask:
-            conflict = smallest_conflict(everywhere, masks)[:10]
+            conflict = minimal_conflict(everywhere, masks)[:10]
             return f"no host may run {'all of ' * (len(conflict) > 1)}{', '.join(conflict)}"
         total = [sum(parts) for parts in zip(*(self.needs.guest[member] for member in members), strict=True)]
         hosts = (host for host in range(len(self.host_names)) if mask >> host & 1)

@@ -23,7 +23,7 @@ class Grouping:
     given_up: frozenset[str]
 
 
-def group(
+def group_into_units(
     count: int,
     rules: Sequence[Rule],
     index: Mapping[str, int],
@@ -41,7 +41,7 @@ def group(
         (rule for rule in rules if rule.kind == "affinity" and rule.strict and len(rule.guests) > 1),
         key=lambda rule: (
             len({home[index[guest]] for guest in rule.guests}) > 1,
-            not rule.moves_along,
+            not rule.co_migrates,
             rule.name,
         ),
     )
@@ -62,7 +62,7 @@ def group(
         why = conflict(merged) if broken else None
         if why is not None:
             given_up.add(rule.name)
-            if rule.moves_along:
+            if rule.co_migrates:
                 why += "; the platform moves its guests along with each other, so none of them is moved"
             unresolved.append(Unresolved(what=f"rule {rule.name}", why=why))
             continue

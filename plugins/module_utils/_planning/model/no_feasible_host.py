@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Snapshot
-from .capacity import Roles, closed_hosts
-from .eligibility import refused, restrictions, shape
-from .minimal_conflicts import Mask, leave_none, smallest_conflict
+from .capacity import HostRoles, closed_hosts
+from .eligibility import refused_targets, restrictions, requirements_of
+from .minimal_conflicts import Mask, excludes_every_host, minimal_conflict
 
 
-class Nowhere:
+class NoFeasibleHost:
     """Everything is by index; home: where each guest is."""
 
-    def __init__(self, snapshot: Snapshot, policy: Policy, roles: Roles, home: Sequence[int]) -> None:
+    def __init__(self, snapshot: Snapshot, policy: Policy, roles: HostRoles, home: Sequence[int]) -> None:
         self.hosts, self.guests, self.home = snapshot.hosts, snapshot.guests, home
         self.roles = roles
         self.not_older = policy.target_version == "not_older"
-        self.barred = refused(snapshot, policy)
+        self.barred = refused_targets(snapshot, policy)
         self.receiving = sum(1 << host for host, receives in enumerate(roles.receives) if receives)
         self.masks: dict[tuple[object, ...], Mapping[str, Mask]] = {}
 
@@ -61,7 +61,7 @@ class Nowhere:
     def _restrictions(self, guest: int) -> Mapping[str, Mask]:
         home = self.hosts[self.home[guest]]
         least = home.version if self.not_older else None
-        key = shape(self.guests[guest], home, least, self.barred)
+        key = requirements_of(self.guests[guest], home, least, self.barred)
         if key not in self.masks:
             self.masks[key] = {
                 name: sum(1 << index for index, host in enumerate(self.hosts) if fits(host))
@@ -77,4 +77,4 @@ def _conflict(places: Mask, wanted: Mapping[str, Mask], whom: str, what: str) ->
         common &= mask
     if common:
         return None
-    return leave_none(smallest_conflict(places, wanted), whom, what)
+    return excludes_every_host(minimal_conflict(places, wanted), whom, what)

@@ -17,11 +17,11 @@ from ..._model.loads import host_capacity, host_used
 from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
-from .capacity import Needs, Roles
+from .capacity import ResourceNeeds, HostRoles
 
 Vector = tuple[float, ...]
 # Points outside the band that count for nothing: sums of floats are not exact.
-SETTLED = 1e-6
+TOLERANCE = 1e-6
 # More guests than any cluster has.
 UNLIMITED = 1 << 60
 
@@ -77,10 +77,10 @@ class Problem:
     hosts: tuple[Host, ...]
     guests: tuple[Guest, ...]
     home: tuple[int, ...]
-    roles: Roles
+    roles: HostRoles
     rules: tuple[Rule, ...]
     metrics: Metrics
-    needs: Needs
+    needs: ResourceNeeds
     groups: tuple[Group, ...]
     stays: tuple[str | None, ...]
     occupies: tuple[bool, ...]

@@ -18,7 +18,7 @@ def pairs(counts: Iterable[int]) -> int:
     return sum(many * (many - 1) // 2 for many in counts)
 
 
-class Counts:
+class RuleCounter:
     """`amount` is 0 when the rule holds, else about how many of its guests would have to move."""
 
     def __init__(self, group: Group, at: dict[int, int]) -> None:

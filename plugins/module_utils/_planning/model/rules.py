@@ -18,7 +18,7 @@ from ..._model.policy.policy import Policy
 from ..._model.policy.rule_spec import RuleSpec
 from ..._model.snapshot import Guest, Rule, Snapshot
 from ..._model.text.regexes import compiled
-from .co_migration import bundles
+from .co_migration import co_migration_groups
 from .selectors import select_guests, select_hosts
 
 TRAILING_DIGITS = re.compile(r"[0-9]+\Z")
@@ -29,7 +29,7 @@ PLATFORM = "ha-rule"
 PINS = ("host_affinity", "host_anti_affinity")
 
 
-def resolve(snapshot: Snapshot, policy: Policy) -> tuple[tuple[Rule, ...], tuple[Unresolved, ...]]:
+def resolve_rules(snapshot: Snapshot, policy: Policy) -> tuple[tuple[Rule, ...], tuple[Unresolved, ...]]:
     """Every rule with the ids of guests and hosts that exist, uniquely named, and what could not be made
     sense of.
     """
@@ -51,7 +51,7 @@ def _inferred(rules: Sequence[Rule], snapshot: Snapshot) -> list[Rule]:
     """
     guests = {guest.id: guest for guest in snapshot.guests}
     found = []
-    for names, together in bundles(rules):
+    for names, together in co_migration_groups(rules):
         if len({guests[guest].host for guest in together}) < 2:
             continue
         for rule in rules:

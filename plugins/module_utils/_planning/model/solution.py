@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from operator import add, sub
 
 from .problem import Problem, Vector
-from .rule_counters import Counts
+from .rule_counters import RuleCounter
 
 NOWHERE = -2
-APART_AT_HOME = -1
+SPLIT_AT_HOME = -1
 WIDE = 1e300
 STALE = 60
 
 
-class State:
+class Solution:
     """A placement of all units. Costs follow each `take` and `put`; nothing is ever searched for here.
 
     where: the host of each unit, APART_AT_HOME for a split affinity group that is not united, NOWHERE while
@@ -35,7 +35,7 @@ class State:
         self.points = [list(vector) for vector in problem.fixed_points]
         self.need = [list(vector) for vector in problem.fixed_need]
         self.counts = [
-            Counts(group, dict(fixed))
+            RuleCounter(group, dict(fixed))
             for group, fixed in zip(problem.groups, problem.fixed_groups, strict=True)
         ]
         metrics = len(problem.metrics.names)
@@ -58,7 +58,7 @@ class State:
         self.strict = tuple(counts for counts in self.counts if counts.group.strict)
         self.broken_count = sum(counts.amount for counts in self.strict)
         for unit in range(units):
-            self.put(unit, problem.unit_home[unit])
+            self.insert(unit, problem.unit_home[unit])
 
     def set_band(self, floor: Sequence[float]) -> None:
         """Ask for every metric between floor and floor + its limit, in percent."""
@@ -123,7 +123,7 @@ class State:
     def guests_moved(self, unit: int, host: int) -> int:
         """How many of the unit's guests are away from home when it is on this host."""
         problem = self.problem
-        if host == problem.unit_home[unit] or host == APART_AT_HOME:
+        if host == problem.unit_home[unit] or host == SPLIT_AT_HOME:
             return 0
         if problem.unit_home[unit] >= 0:
             return len(problem.members[unit])
@@ -131,7 +131,7 @@ class State:
 
     def bytes_moved(self, unit: int, host: int) -> int:
         problem = self.problem
-        if host == problem.unit_home[unit] or host == APART_AT_HOME:
+        if host == problem.unit_home[unit] or host == SPLIT_AT_HOME:
             return 0
         if problem.unit_home[unit] >= 0:
             return problem.unit_bytes[unit]
@@ -144,8 +144,8 @@ class State:
             )
         )
 
-    def put(self, unit: int, host: int) -> None:
-        if host == APART_AT_HOME:
+    def insert(self, unit: int, host: int) -> None:
+        if host == SPLIT_AT_HOME:
             for guest in self.problem.members[unit]:
                 self._change_guest(guest, self.problem.home[guest], 1)
         else:
@@ -159,10 +159,10 @@ class State:
         self.moves += self.guests_moved(unit, host)
         self.bytes += self.bytes_moved(unit, host)
 
-    def take(self, unit: int) -> int:
+    def remove(self, unit: int) -> int:
         """Remove a unit from where it is; gives that place."""
         host = self.where[unit]
-        if host == APART_AT_HOME:
+        if host == SPLIT_AT_HOME:
             for guest in self.problem.members[unit]:
                 self._change_guest(guest, self.problem.home[guest], -1)
         else:
@@ -189,16 +189,16 @@ class State:
         """Whether no host rule and no maintenance wants the unit elsewhere."""
         return host >= 0 and bool(self.problem.unit_mask[unit] >> host & 1)
 
-    def by_room(self) -> Sequence[int]:
+    def hosts_by_free_capacity(self) -> Sequence[int]:
         """Hosts from the emptiest to the fullest, as they were not long ago: an order to try them in."""
         if self._changes >= self._by_room_until:
             self._by_room_until = self._changes + STALE
             self._by_room = sorted(range(len(self.points)), key=lambda host: (sum(self.points[host]), host))
         return self._by_room
 
-    def move(self, unit: int, host: int) -> None:
-        self.take(unit)
-        self.put(unit, host)
+    def relocate(self, unit: int, host: int) -> None:
+        self.remove(unit)
+        self.insert(unit, host)
 
     def _change(self, host: int, unit: int, sign: int) -> None:
         problem = self.problem

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ..._model.snapshot import Guest, Host, Rule
 
 
-class Domains:
+class SpreadDomains:
     """Hosts that take part and could have one of the guests, or have one, unless strict host rules keep every
     one of the guests away from there.
 

@@ -19,11 +19,11 @@ from ..._model.policy.policy import Policy
 from ..._model.reservation import cluster_name, with_reservations
 from ..._model.snapshot import Guest, Host, HostDevices, Snapshot
 from ..errors import PlanningError
-from ..model.capacity import Needs, Roles, closed, needs, roles
+from ..model.capacity import ResourceNeeds, HostRoles, with_hosts_closed, resource_needs, host_roles
 from ..model.guest_locations import arriving, place_of
 from ..model.selectors import WILDCARDS, select_hosts
-from ..snapshots.estimated_load import estimated
-from ..snapshots.policy_overlay import arranged
+from ..snapshots.estimated_load import with_estimated_load
+from ..snapshots.policy_overlay import with_policy_applied
 from .datastores import like
 
 LEVELLED = ("cpu", "memory", "disk_io", "network_io", "vcpu")
@@ -31,14 +31,14 @@ Vector = tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class ClusterIndex:
     """By host index. need: what it carries of each of `names`; ceiling: how much of it it may carry; points:
     percent in use of each metric; scale: points that a unit of load makes, 0 where it does not count there.
     """
 
     snapshot: Snapshot
     policy: Policy
-    roles: Roles
+    roles: HostRoles
     names: tuple[str, ...]
     need: tuple[Vector, ...]
     ceiling: tuple[Vector, ...]
@@ -88,7 +88,7 @@ class World:
         return tuple(tuple(vector) for vector in sums)
 
 
-def world(snapshot: Snapshot, request: PlacementRequest) -> World:
+def cluster_index(snapshot: Snapshot, request: PlacementRequest) -> ClusterIndex:
     """Raises PlanningError when there is nothing to place on, or something is named that does not exist."""
     if not snapshot.hosts:
         raise PlanningError(
@@ -100,23 +100,23 @@ def world(snapshot: Snapshot, request: PlacementRequest) -> World:
     # What was promised before the platform told its instance is known by the name without it.
     older = cluster_name(replace(snapshot, cluster=replace(snapshot.cluster, instance=None)))
     held = [item.reservation for item in request.held if item.cluster in (own, older)]
-    told = _told(snapshot, request)
+    told = _with_stated_facts(snapshot, request)
     full = with_reservations(told, held) if held else told
-    known, policy = estimated(arranged(full, request.policy), request.policy)
-    known = closed(known, policy)
+    known, policy = with_estimated_load(with_policy_applied(full, request.policy), request.policy)
+    known = with_hosts_closed(known, policy)
     # How the rest of the cluster is to be is for balancing; here only limits, weights and rules count.
     policy = replace(policy, goal="spread", evacuate=None, relieve=None, consolidate=None)
-    return world_of(known, policy)
+    return index_of(known, policy)
 
 
-def world_of(known: Snapshot, policy: Policy) -> World:
+def index_of(known: Snapshot, policy: Policy) -> ClusterIndex:
     """From a snapshot into which everything that the request says was put already."""
     unresolved: list[Unresolved] = []
-    parts = roles(known, policy, unresolved)
-    bare = needs(replace(known, guests=()), policy)
+    parts = host_roles(known, policy, unresolved)
+    bare = resource_needs(replace(known, guests=()), policy)
     metrics, points, scale, counted = _levels(known, policy, parts)
     present = _carried(known, bare)
-    return World(
+    return ClusterIndex(
         snapshot=known,
         policy=policy,
         roles=parts,
@@ -135,7 +135,7 @@ def world_of(known: Snapshot, policy: Policy) -> World:
     )
 
 
-def _told(snapshot: Snapshot, request: PlacementRequest) -> Snapshot:
+def _with_stated_facts(snapshot: Snapshot, request: PlacementRequest) -> Snapshot:
     """The snapshot with what the request says of hosts and datastores."""
     hosts = {host.id: host for host in snapshot.hosts}
     for index, facts in enumerate(request.hosts):
@@ -183,7 +183,7 @@ def _with_datastores(host: Host, told: Sequence[DatastoreFacts]) -> Host:
     return replace(host, datastores=stores)
 
 
-def _carried(snapshot: Snapshot, bare: Needs) -> tuple[Vector, ...]:
+def _carried(snapshot: Snapshot, bare: ResourceNeeds) -> tuple[Vector, ...]:
     """What hosts carry: cpu and memory as measured, all else as the sum over the guests that are there. A
     migration under way takes its room at both ends.
     """
@@ -208,7 +208,7 @@ def _carried(snapshot: Snapshot, bare: Needs) -> tuple[Vector, ...]:
 
 
 def _levels(
-    snapshot: Snapshot, policy: Policy, parts: Roles
+    snapshot: Snapshot, policy: Policy, parts: HostRoles
 ) -> tuple[tuple[str, ...], tuple[Vector, ...], tuple[Vector, ...], tuple[tuple[int, ...], ...]]:
     names: list[str] = []
     points: list[list[float]] = []

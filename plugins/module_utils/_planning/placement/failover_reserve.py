@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from .cluster_index import World
+from .cluster_index import ClusterIndex
 from .problem import Unit
 
 
-class Spare:
+class FailoverReserve:
     """Reckoned in sums, for dedicated hosts and others apart: whichever hosts fail, what the others have free
     is as much as the guests of those take. How guests are cut is not looked at.
     """
 
-    def __init__(self, world: World, hosts: int) -> None:
+    def __init__(self, world: ClusterIndex, hosts: int) -> None:
         # free - what the largest hosts could come to carry of guests; it is the same wherever guests are.
         self._left: dict[bool, list[float]] = {}
         for dedicated in (False, True):
@@ -28,7 +28,7 @@ class Spare:
             ]
 
     @staticmethod
-    def _slack(world: World, members: list[int], hosts: int, need: int) -> float:
+    def _slack(world: ClusterIndex, members: list[int], hosts: int, need: int) -> float:
         free = sum(max(0.0, world.ceiling[host][need] - world.need[host][need]) for host in members)
         reach = sorted(
             max(0.0, world.ceiling[host][need] - world.need[host][need]) + world.carried[host][need]

@@ -15,7 +15,7 @@ from ..._model.errors import InputError
 from ..._model.placement_request import WantedVm
 from ..._model.snapshot import Host
 from ..model.selectors import select_hosts
-from .cluster_index import World
+from .cluster_index import ClusterIndex
 from .datastores import alike, candidates, like
 
 Reason = tuple[str, str]
@@ -37,7 +37,7 @@ def key(wanted: WantedVm) -> tuple[object, ...]:
     )
 
 
-def unfit(world: World, wanted: WantedVm, path: str) -> list[Reason | None]:
+def unfit(world: ClusterIndex, wanted: WantedVm, path: str) -> list[Reason | None]:
     """By host index, why it can't be a host of this guest; None where it can. Raises InputError for a pool,
     network or device that no host has: that is a typing error, not a lack of room.
     """
@@ -103,7 +103,7 @@ def _older(version: str | None, least: str | None) -> bool:
     return have + [0] * (length - len(have)) < want + [0] * (length - len(want))
 
 
-def _refuse_unknown(world: World, wanted: WantedVm, path: str) -> None:
+def _refuse_unknown(world: ClusterIndex, wanted: WantedVm, path: str) -> None:
     pools = {host.pool for host in world.hosts if host.pool}
     if wanted.pool is not None and wanted.pool not in pools:
         raise _unknown(f"{path}.pool", wanted.pool, "a pool that a host is in", pools)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 from ..._model.placement import LargestFit
 from ..._model.snapshot import Guest
-from .solution import GIB, Room
+from .solution import GIB, PlacementSolution
 
 # Reasons that a smaller guest would not meet.
 BY_SIZE = frozenset({"cpu", "memory", "cpu overcommitment", "memory overcommitment", "spare"})
 
 
-def largest(room: Room, number: int) -> LargestFit | None:
+def largest_fit(room: PlacementSolution, number: int) -> LargestFit | None:
     """The largest guest that would fit in place of one that does not; None where size is not what is in its
     way, or where it stands for several that must share a host.
     """

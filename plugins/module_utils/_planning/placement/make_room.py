@@ -17,18 +17,18 @@ from ..._model.plan import Migration, Plan, Proof
 from ..._model.policy.policy import Policy
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
-from ..model.builder import build
+from ..model.builder import build_problem
 from ..model.guest_locations import stayers_of
-from ..model.rules import resolve
+from ..model.rules import resolve_rules
 from ..model.selectors import select_guests, select_hosts
 from ..planner import plan as make_plan
 from ..report.cluster_state import cluster_state
-from ..snapshots.after_migrations import apply_plan
-from ..verify.plan import Barred, verify
-from .cluster_index import World, world_of
-from .problem import Task, task
+from ..snapshots.after_migrations import snapshot_after
+from ..verify.plan import Exclusions, verify_plan
+from .cluster_index import ClusterIndex, index_of
+from .problem import PlacementProblem, build_placement_problem
 from .requested_guests import NEW
-from .solution import Room
+from .solution import PlacementSolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +38,11 @@ class Cleared:
     """
 
     plan: Plan
-    task: Task
+    task: PlacementProblem
     hosts: tuple[tuple[int, int], ...]
 
 
-def make_room(what: Task, request: PlacementRequest) -> Cleared | None:
+def make_room(what: PlacementProblem, request: PlacementRequest) -> Cleared | None:
     """None where no migrations were found that help."""
     world = what.world
     if not any(unit.open for unit in what.units):
@@ -59,13 +59,13 @@ def make_room(what: Task, request: PlacementRequest) -> Cleared | None:
     plan = _plan(world, request, _renamed(what, steps, places))
     if plan is None:
         return None
-    after = world_of(apply_plan(world.snapshot, plan), world.policy)
-    later = task(after, request, what.new, what.bonds)
+    after = index_of(snapshot_after(world.snapshot, plan), world.policy)
+    later = build_placement_problem(after, request, what.new, what.bonds)
     hosts = _seats(later, request, {guest: after.at[host] for guest, host in places.items()})
     return None if hosts is None else Cleared(plan=plan, task=later, hosts=tuple(hosts))
 
 
-def _supposed(what: Task) -> tuple[Snapshot, Policy]:
+def _supposed(what: PlacementProblem) -> tuple[Snapshot, Policy]:
     """The cluster with the new guests on hosts of their own, and a policy that has these hosts emptied."""
     world = what.world
     snapshot = world.snapshot
@@ -131,7 +131,7 @@ def _waiting(dedicated: bool) -> str:
     return f"{NEW}{'dedicated' if dedicated else 'ordinary'}"
 
 
-def _host(world: World, guests: Sequence[Guest], *, dedicated: bool) -> Host:
+def _host(world: ClusterIndex, guests: Sequence[Guest], *, dedicated: bool) -> Host:
     name = _waiting(dedicated)
     here = [world.needs_of(guest) for guest in guests if guest.host == name]
     sums = {resource: sum(need[index] for need in here) for index, resource in enumerate(world.names[:2])}
@@ -164,7 +164,7 @@ def _without_new(migrations: Sequence[Migration]) -> list[Migration] | None:
     return result
 
 
-def _renamed(what: Task, steps: Sequence[Migration], places: dict[str, str]) -> list[Migration]:
+def _renamed(what: PlacementProblem, steps: Sequence[Migration], places: dict[str, str]) -> list[Migration]:
     """The steps with their true reason."""
     names = {host.id: host.name for host in what.world.hosts}
     coming: dict[str, list[str]] = {}
@@ -185,10 +185,10 @@ def _renamed(what: Task, steps: Sequence[Migration], places: dict[str, str]) -> 
     return result
 
 
-def _plan(world: World, request: PlacementRequest, steps: Sequence[Migration]) -> Plan | None:
+def _plan(world: ClusterIndex, request: PlacementRequest, steps: Sequence[Migration]) -> Plan | None:
     """The plan that vm_migrate carries out, checked in the cluster without the new guests."""
     policy = replace(request.policy, goal="spread", evacuate=None, relieve=None, consolidate=None)
-    problem = build(world.snapshot, world.policy, makes_room=True)
+    problem = build_problem(world.snapshot, world.policy, makes_room=True)
     index = {guest.id: number for number, guest in enumerate(problem.guests)}
     places = list(problem.home)
     for step in steps:
@@ -211,26 +211,26 @@ def _plan(world: World, request: PlacementRequest, steps: Sequence[Migration]) -
             method="without a migration there is no room",
         ),
     )
-    rules, _unresolved = resolve(world.snapshot, world.policy)
-    barred = Barred(
+    rules, _unresolved = resolve_rules(world.snapshot, world.policy)
+    barred = Exclusions(
         sources=select_hosts(world.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
         targets=select_hosts(world.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
         guests=select_guests(world.snapshot.guests, policy.exclude.guests),
         may_stay=stayers_of(world.snapshot, policy).all,
     )
-    return None if verify(world.snapshot, world.policy, rules, plan, barred) else plan
+    return None if verify_plan(world.snapshot, world.policy, rules, plan, barred) else plan
 
 
-def _seats(later: Task, request: PlacementRequest, places: dict[str, int]) -> list[tuple[int, int]] | None:
+def _seats(later: PlacementProblem, request: PlacementRequest, places: dict[str, int]) -> list[tuple[int, int]] | None:
     """An order in which everybody fits where the plan has them; None where storage or devices lack there."""
-    room = Room(later, request.strategy, request.spare)
+    room = PlacementSolution(later, request.strategy, request.spare)
     waiting = list(range(len(later.units)))
     done: list[tuple[int, int]] = []
     while waiting:
         for number in waiting:
             host = places[later.new[later.units[number].guests[0]].guest.id]
             if room.because(number, host) is None:
-                room.put(number, host)
+                room.insert(number, host)
                 done.append((number, host))
                 waiting.remove(number)
                 break

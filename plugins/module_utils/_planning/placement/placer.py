@@ -18,28 +18,28 @@ from ..._model.plan import Plan
 from ..._model.selector import Selector
 from ..._model.snapshot import Snapshot
 from ..errors import PlanningError
-from ..report.notices import unseen
-from ..report.unmatched_selectors import inspected
-from .cluster_index import world
+from ..report.notices import unread_notices
+from ..report.unmatched_selectors import unmatched_selectors
+from .cluster_index import cluster_index
 from .make_room import Cleared, make_room
-from .problem import Task, task
-from .requested_guests import asked
-from .result import answer
-from .rules import bonds
-from .search import Choice, Exhaustive, by_hardness, in_turn, settle, survey
-from .solution import Room
-from .verify import check
+from .problem import PlacementProblem, build_placement_problem
+from .requested_guests import requested_guests
+from .result import placement_result
+from .rules import placement_rules
+from .search import Choice, Exhaustive, by_hardness, greedy, local_improvement, survey
+from .solution import PlacementSolution
+from .verify import verify_result
 
 # Units times hosts up to which a batch is placed in two orders, and each of it again as often as it helps.
-MOST_TWICE = 200_000
-MOST_PASSES = 3
+MAX_TWO_ORDERS = 200_000
+MAX_PASSES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Attempt:
     """A room with all or some of the guests in it, and how it came to that."""
 
-    room: Room
+    room: PlacementSolution
     choices: dict[int, Choice]
     complete: bool
     proven: bool
@@ -77,18 +77,18 @@ def place(snapshots: Sequence[Snapshot], request: PlacementRequest) -> Placement
 
 def place_in(snapshot: Snapshot, request: PlacementRequest) -> Placement:
     """The answer for one cluster."""
-    unmatched = inspected(snapshot, request.policy, _selectors(request))
-    where = world(snapshot, request)
-    new = asked(where.snapshot, request)
-    what = task(where, request, new, bonds(where, request, new))
+    unmatched = unmatched_selectors(snapshot, request.policy, _selectors(request))
+    where = cluster_index(snapshot, request)
+    new = requested_guests(where.snapshot, request)
+    what = build_placement_problem(where, request, new, placement_rules(where, request, new))
     outcome = _placed(what, request)
     if not outcome.complete and request.make_room:
         cleared = make_room(what, request)
         if cleared is not None:
             outcome = _with_room(request, cleared)
-    check(outcome.room, request)
-    found = answer(what, request, outcome.room, outcome.choices, outcome.plan, proven=outcome.proven)
-    return replace(found, notes=(*found.notes, *unseen(snapshot), *unmatched))
+    verify_result(outcome.room, request)
+    found = placement_result(what, request, outcome.room, outcome.choices, outcome.plan, proven=outcome.proven)
+    return replace(found, notes=(*found.notes, *unread_notices(snapshot), *unmatched))
 
 
 def _selectors(request: PlacementRequest) -> Iterator[tuple[str, Selector]]:
@@ -100,61 +100,61 @@ def _selectors(request: PlacementRequest) -> Iterator[tuple[str, Selector]]:
             yield f"request.vms[{index}].hosts", wanted.hosts
 
 
-def _placed(what: Task, request: PlacementRequest) -> Outcome:
+def _placed(what: PlacementProblem, request: PlacementRequest) -> Attempt:
     """Everybody in turn; where that leaves somebody out, whatever way there is."""
-    room = Room(what, request.strategy, request.spare)
-    choices = in_turn(room, by_hardness(room), request.runners_up + 1)
+    room = PlacementSolution(what, request.strategy, request.spare)
+    choices = greedy(room, by_hardness(room), request.runners_up + 1)
     if len(room.seats) == len(what.units):
         if len(what.units) > 1:
             room, choices = _settled(room, choices, request)
-        return Outcome(room=room, choices=choices, complete=True, proven=True)
+        return Attempt(room=room, choices=choices, complete=True, proven=True)
     alone = len(what.units) == 1
-    other = Room(what, request.strategy, request.spare)
+    other = PlacementSolution(what, request.strategy, request.spare)
     exhaustive = Exhaustive(other)
     if not alone and exhaustive.run():
-        return Outcome(
+        return Attempt(
             room=other,
             choices={number: _kept(other, number, request) for number in list(other.seats)},
             complete=True,
             proven=True,
         )
-    return Outcome(room=room, choices=choices, complete=False, proven=alone or exhaustive.proven)
+    return Attempt(room=room, choices=choices, complete=False, proven=alone or exhaustive.proven)
 
 
 def _settled(
-    room: Room, choices: dict[int, Choice], request: PlacementRequest
-) -> tuple[Room, dict[int, Choice]]:
+    room: PlacementSolution, choices: dict[int, Choice], request: PlacementRequest
+) -> tuple[PlacementSolution, dict[int, Choice]]:
     """The same, bettered by placing each again; or begun in the request's order, where that is better."""
     most = request.runners_up + 1
     units = len(room.task.units)
-    large = units * len(room.world.hosts) > MOST_TWICE
-    settle(room, choices, most, 1 if large else MOST_PASSES)
+    large = units * len(room.world.hosts) > MAX_TWO_ORDERS
+    local_improvement(room, choices, most, 1 if large else MAX_PASSES)
     if request.strategy != "spread" or large:
         return room, choices
-    other = Room(room.task, request.strategy, request.spare)
-    found = in_turn(other, range(units), most)
+    other = PlacementSolution(room.task, request.strategy, request.spare)
+    found = greedy(other, range(units), most)
     if len(other.seats) < units or any(unit.wishes for unit in room.task.units):
         return room, choices
-    settle(other, found, most, MOST_PASSES)
+    local_improvement(other, found, most, MAX_PASSES)
     return (other, found) if other.unevenness < room.unevenness else (room, choices)
 
 
-def _kept(room: Room, number: int, request: PlacementRequest) -> Choice:
+def _kept(room: PlacementSolution, number: int, request: PlacementRequest) -> Choice:
     """What other hosts there would be for a unit, with all others where they are."""
     host = room.seats[number].host
-    room.take(number)
+    room.remove(number)
     choice = survey(room, number, request.runners_up + 1)
     score = room.score(room.task.units[number], host)
-    room.put(number, host)
+    room.insert(number, host)
     others = tuple(one for one in choice.best if one[1] != host)
     return Choice(best=((score, host), *others), fit=choice.fit, refused=choice.refused)
 
 
-def _with_room(request: PlacementRequest, cleared: Cleared) -> Outcome:
-    room = Room(cleared.task, request.strategy, request.spare)
+def _with_room(request: PlacementRequest, cleared: Cleared) -> Attempt:
+    room = PlacementSolution(cleared.task, request.strategy, request.spare)
     for number, host in cleared.hosts:
-        room.put(number, host)
-    return Outcome(
+        room.insert(number, host)
+    return Attempt(
         room=room,
         choices={number: _kept(room, number, request) for number in list(room.seats)},
         complete=True,

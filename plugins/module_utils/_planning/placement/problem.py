@@ -17,10 +17,10 @@ from ..._model.placement_request import PlacementRequest, WantedDevice, WantedDi
 from ..._model.snapshot import Rule
 from ..model.guest_locations import arriving, place_of
 from ..model.problem import Group
-from .cluster_index import Vector, World
+from .cluster_index import Vector, ClusterIndex
 from .feasibility import Reason, key, unfit
 from .requested_guests import NewGuest
-from .rules import Bonds
+from .rules import PlacementRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,12 @@ class Unit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class PlacementProblem:
     """Everything that is to be placed, and the rules over several guests with where their members are."""
 
-    world: World
+    world: ClusterIndex
     new: tuple[NewGuest, ...]
-    bonds: Bonds
+    bonds: PlacementRules
     units: tuple[Unit, ...]
     groups: tuple[Group, ...]
     at: tuple[Mapping[int, int], ...]
@@ -59,13 +59,13 @@ class Task:
         return {guest: number for number, unit in enumerate(self.units) for guest in unit.guests}
 
 
-def task(world: World, request: PlacementRequest, new: Sequence[NewGuest], bound: Bonds) -> Task:
+def build_placement_problem(world: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest], bound: PlacementRules) -> PlacementProblem:
     return _Builder(world, request, new, bound).task()
 
 
 class _Builder:
     def __init__(
-        self, world: World, request: PlacementRequest, new: Sequence[NewGuest], bound: Bonds
+        self, world: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest], bound: PlacementRules
     ) -> None:
         self.world, self.request, self.new, self.bound = world, request, tuple(new), bound
         self.coming = [index for index, item in enumerate(new) if item.known is None]
@@ -87,7 +87,7 @@ class _Builder:
             if guest.id in wanted
         }
 
-    def task(self) -> Task:
+    def task(self) -> PlacementProblem:
         together = [rule for rule in self.bound.rules if rule.kind == "affinity" and rule.strict]
         members = self._merged(together)
         unit_of = {guest: number for number, guests in enumerate(members) for guest in guests}
@@ -103,7 +103,7 @@ class _Builder:
             self._unit(guests, refused[number], counts[number], foes[number], groups)
             for number, guests in enumerate(members)
         ]
-        return Task(
+        return PlacementProblem(
             world=self.world,
             new=self.new,
             bonds=self.bound,

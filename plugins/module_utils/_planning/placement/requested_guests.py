@@ -29,7 +29,7 @@ class NewGuest:
     known: Guest | None
 
 
-def asked(snapshot: Snapshot, request: PlacementRequest) -> tuple[NewGuest, ...]:
+def requested_guests(snapshot: Snapshot, request: PlacementRequest) -> tuple[NewGuest, ...]:
     """Every guest in the order of the request. Raises InputError for a name that comes twice, in the request
     or in the cluster.
     """

@@ -14,7 +14,7 @@ from ..._model.placement import (
     Placed,
     Placement,
     Promise,
-    Refusal,
+    HostRefusal,
     RunnerUp,
     Search,
     Unplaced,
@@ -23,20 +23,20 @@ from ..._model.placement_request import PlacementRequest
 from ..._model.plan import Plan
 from ..._model.reservation import cluster_name
 from ..._model.snapshot import Disk, Guest
-from .cluster_index import World
-from .largest_fit import in_words, largest
-from .problem import Task
+from .cluster_index import ClusterIndex
+from .largest_fit import in_words, largest_fit
+from .problem import PlacementProblem
 from .requested_guests import HELD, NewGuest
-from .search import Choice, survey, told
-from .solution import Room
+from .search import Choice, survey, described
+from .solution import PlacementSolution
 
 Status = Literal["placed", "partial", "impossible"]
 
 
-def answer(
-    task: Task,
+def placement_result(
+    task: PlacementProblem,
     request: PlacementRequest,
-    room: Room,
+    room: PlacementSolution,
     choices: Mapping[int, Choice],
     plan: Plan | None,
     *,
@@ -90,7 +90,7 @@ def answer(
     )
 
 
-def _placed(room: Room, position: int, choice: Choice, *, explain: bool) -> Placed:
+def _placed(room: PlacementSolution, position: int, choice: Choice, *, explain: bool) -> Placed:
     number = room.task.unit_of[position]
     unit, seat = room.task.units[number], room.seats[number]
     item = room.task.new[position]
@@ -122,7 +122,7 @@ def _placed(room: Room, position: int, choice: Choice, *, explain: bool) -> Plac
     )
 
 
-def _known(world: World, item: NewGuest, guest: Guest) -> Placed:
+def _known(world: ClusterIndex, item: NewGuest, guest: Guest) -> Placed:
     """A guest that is there, or is to be there, is where it is."""
     return Placed(
         name=item.guest.name,
@@ -137,37 +137,37 @@ def _known(world: World, item: NewGuest, guest: Guest) -> Placed:
     )
 
 
-def _unplaced(room: Room, position: int, choice: Choice | None, *, explain: bool) -> Unplaced:
+def _unplaced(room: PlacementSolution, position: int, choice: Choice | None, *, explain: bool) -> Unplaced:
     number = room.task.unit_of[position]
     item = room.task.new[position]
     return Unplaced(
         name=item.guest.name,
         request=item.request,
         search=_search(room, number, choice or survey(room, number, 1), explain=explain),
-        largest=largest(room, number),
+        largest=largest_fit(room, number),
     )
 
 
-def _search(room: Room, number: int, choice: Choice, *, explain: bool) -> Search:
-    found = told(room, choice)
+def _search(room: PlacementSolution, number: int, choice: Choice, *, explain: bool) -> Search:
+    found = described(room, choice)
     if not explain:
         return found
     seated = room.seats.get(number)
     if seated is not None:
-        room.take(number)
+        room.remove(number)
     refusals = []
     for host, facts in enumerate(room.world.hosts):
         reason = room.because(number, host)
         if reason is not None:
-            refusals.append(Refusal(host=facts.id, name=facts.name, reason=reason[0], detail=reason[1]))
+            refusals.append(HostRefusal(host=facts.id, name=facts.name, reason=reason[0], detail=reason[1]))
     if seated is not None:
-        room.put(number, seated.host)
+        room.insert(number, seated.host)
     return Search(
         hosts=found.hosts, fit=found.fit, refused=found.refused, says=found.says, refusals=tuple(refusals)
     )
 
 
-def _ref(world: World, host: int) -> HostRef:
+def _ref(world: ClusterIndex, host: int) -> HostRef:
     facts = world.hosts[host]
     return HostRef(id=facts.id, name=facts.name, address=facts.address)
 
@@ -185,7 +185,7 @@ def _promise(cluster: str, one: Placed) -> Promise:
     )
 
 
-def _spread(world: World, points: Sequence[Sequence[float]]) -> dict[str, float]:
+def _spread(world: ClusterIndex, points: Sequence[Sequence[float]]) -> dict[str, float]:
     result = {}
     for index, name in enumerate(world.metrics):
         values = [points[host][index] for host in world.counted[index]]
@@ -194,8 +194,8 @@ def _spread(world: World, points: Sequence[Sequence[float]]) -> dict[str, float]
 
 
 def _lines(
-    world: World,
-    room: Room,
+    world: ClusterIndex,
+    room: PlacementSolution,
     placements: Sequence[Placed],
     unplaced: Sequence[Unplaced],
     plan: Plan | None,

@@ -18,14 +18,14 @@ from ..._model.lookup import Directory
 from ..._model.placement_request import PlacementRequest, WantedVm
 from ..._model.policy.tag_rules import tag_rules
 from ..._model.snapshot import Guest, Rule, Snapshot
-from ..model.rules import TRAILING_DIGITS, resolve
+from ..model.rules import TRAILING_DIGITS, resolve_rules
 from ..model.selectors import WILDCARDS
-from .cluster_index import World
+from .cluster_index import ClusterIndex
 from .requested_guests import NewGuest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bonds:
+class PlacementRules:
     """rules: all rules with a new guest among their members; apart: by a new guest's id, the guests that it
     alone must not meet.
     """
@@ -35,11 +35,11 @@ class Bonds:
     notes: tuple[str, ...]
 
 
-def bonds(world: World, request: PlacementRequest, new: Sequence[NewGuest]) -> Bonds:
+def placement_rules(world: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest]) -> PlacementRules:
     """Raises InputError for a guest that the request names and nobody has."""
     coming = {item.guest.id: item.guest for item in new if item.known is None}
     if not coming:
-        return Bonds(rules=(), apart={}, notes=())
+        return PlacementRules(rules=(), apart={}, notes=())
     everyone = replace(world.snapshot, guests=(*world.snapshot.guests, *coming.values()))
     found, notes = _of_policy(world, everyone)
     found += _of_tags(world, everyone, coming)
@@ -54,21 +54,21 @@ def bonds(world: World, request: PlacementRequest, new: Sequence[NewGuest]) -> B
     found += _of_names(new, alike)
     for guest, others in _apart_from_the_indifferent(new, alike).items():
         apart[guest] = apart.get(guest, frozenset()) | others
-    return Bonds(
+    return PlacementRules(
         rules=tuple(rule for rule in found if any(guest in coming for guest in rule.guests)),
         apart=apart,
         notes=tuple(notes),
     )
 
 
-def _of_policy(world: World, everyone: Snapshot) -> tuple[list[Rule], Iterable[str]]:
+def _of_policy(world: ClusterIndex, everyone: Snapshot) -> tuple[list[Rule], Iterable[str]]:
     if not world.policy.rules:
         return [], ()
-    rules, unresolved = resolve(everyone, replace(world.policy, platform_rules=False))
+    rules, unresolved = resolve_rules(everyone, replace(world.policy, platform_rules=False))
     return list(rules), [f"{item.what}: {item.why}" for item in unresolved]
 
 
-def _of_tags(world: World, everyone: Snapshot, coming: Mapping[str, Guest]) -> list[Rule]:
+def _of_tags(world: ClusterIndex, everyone: Snapshot, coming: Mapping[str, Guest]) -> list[Rule]:
     tags = {tag for guest in coming.values() for tag in guest.tags}
     if not tags or not world.policy.platform_rules:
         return []

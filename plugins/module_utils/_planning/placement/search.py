@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..._model.placement import Search
-from .solution import Room
+from .solution import PlacementSolution
 
 # Steps of the search through all; a few seconds at most.
-MOST_STEPS = 60_000
+MAX_STEPS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Choice:
     refused: dict[str, int] = field(default_factory=dict)
 
 
-def survey(room: Room, number: int, most: int) -> Choice:
+def survey(room: PlacementSolution, number: int, most: int) -> Choice:
     """Look at every host for a unit; the best `most` by wishes, score and order in the snapshot."""
     unit = room.task.units[number]
     refused = Counter(reason[0] for reason in unit.unfit if reason is not None)
@@ -47,27 +47,27 @@ def survey(room: Room, number: int, most: int) -> Choice:
     )
 
 
-def in_turn(room: Room, order: Iterable[int], most: int) -> dict[int, Choice]:
+def greedy(room: PlacementSolution, order: Iterable[int], most: int) -> dict[int, Choice]:
     """Place what can be placed, in this order, each where it is best; gives what was found for each."""
     found = {}
     for number in order:
         choice = survey(room, number, most)
         found[number] = choice
         if choice.best:
-            room.put(number, choice.best[0][1])
+            room.insert(number, choice.best[0][1])
     return found
 
 
-def settle(room: Room, choices: dict[int, Choice], most: int, passes: int) -> None:
+def local_improvement(room: PlacementSolution, choices: dict[int, Choice], most: int, passes: int) -> None:
     """Place each again with all others where they are, until nobody finds a better place."""
     for _pass in range(passes):
         moved = False
         for number in by_hardness(room):
             before = room.seats[number].host
-            room.take(number)
+            room.remove(number)
             choice = survey(room, number, most)
             host = choice.best[0][1] if choice.best else before
-            room.put(number, host)
+            room.insert(number, host)
             if choice.best:
                 choices[number] = choice
             moved |= host != before
@@ -75,7 +75,7 @@ def settle(room: Room, choices: dict[int, Choice], most: int, passes: int) -> No
             break
 
 
-def by_hardness(room: Room) -> list[int]:
+def by_hardness(room: PlacementSolution) -> list[int]:
     """Units from the largest to the smallest; of those that are as large, the one with fewer hosts first."""
     tops = [max((tops[need] for tops in room.ceiling), default=0.0) for need in range(len(room.world.names))]
 
@@ -93,7 +93,7 @@ class Exhaustive:
     `proven`: the search came to its end, so that what it did not find does not exist.
     """
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: PlacementSolution) -> None:
         self._room = room
         self._steps = 0
         self.proven = False
@@ -102,7 +102,7 @@ class Exhaustive:
         """Fills the room, or leaves it as it was."""
         waiting = [number for number in by_hardness(self._room) if number not in self._room.seats]
         done = self._place(waiting)
-        self.proven = done or self._steps <= MOST_STEPS
+        self.proven = done or self._steps <= MAX_STEPS
         return done
 
     def _place(self, waiting: list[int]) -> bool:
@@ -116,22 +116,22 @@ class Exhaustive:
             if not hosts:
                 return False
             options.append((number, hosts))
-            if self._steps > MOST_STEPS:
+            if self._steps > MAX_STEPS:
                 return False
         number, hosts = min(options, key=lambda option: len(option[1]))
         rest = [other for other in waiting if other != number]
         # Full hosts first: what is small goes where little is left.
         for host in sorted(hosts, key=lambda host: (-sum(room.points[host]), host)):
-            room.put(number, host)
+            room.insert(number, host)
             if self._place(rest):
                 return True
-            room.take(number)
-            if self._steps > MOST_STEPS:
+            room.remove(number)
+            if self._steps > MAX_STEPS:
                 return False
         return False
 
 
-def told(room: Room, choice: Choice) -> Search:
+def described(room: PlacementSolution, choice: Choice) -> Search:
     """The counts as operators know them."""
     hosts = len(room.world.hosts)
     parts = sorted(choice.refused.items(), key=lambda item: (-item[1], item[0]))

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from math import sqrt
 
 from ..._model.placement_request import Strategy, WantedDevice
-from ..model.rule_counters import Counts
-from .cluster_index import World
+from ..model.rule_counters import RuleCounter
+from .cluster_index import ClusterIndex
 from .datastores import Stores, like
-from .failover_reserve import Spare
+from .failover_reserve import FailoverReserve
 from .feasibility import Reason
-from .problem import Task, Unit
+from .problem import PlacementProblem, Unit
 
 GIB = 1024**3
 SLACK = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Assignment:
     """Where a unit is: its host, a datastore for each of its disks, and how many it took of which devices."""
 
     host: int
@@ -30,22 +30,22 @@ class Seat:
     devices: tuple[tuple[str, int], ...]
 
 
-class Room:
+class PlacementSolution:
     """Hosts with what was placed so far. Nothing is searched for here; `put` and `take` undo each other."""
 
-    def __init__(self, task: Task, strategy: Strategy, spare: int) -> None:
+    def __init__(self, task: PlacementProblem, strategy: Strategy, spare: int) -> None:
         self.task, self.strategy = task, strategy
         world = task.world
-        self.world: World = world
+        self.world: ClusterIndex = world
         self.need = [list(vector) for vector in world.need]
         self.ceiling = [tuple(top * (1 + SLACK) for top in tops) for tops in world.ceiling]
         self.points = [list(vector) for vector in world.points]
-        self.counts = [Counts(group, dict(at)) for group, at in zip(task.groups, task.at, strict=True)]
+        self.counts = [RuleCounter(group, dict(at)) for group, at in zip(task.groups, task.at, strict=True)]
         self.stores = Stores(world.snapshot)
         self.devices = [{kind: found.free for kind, found in host.devices.items()} for host in world.hosts]
         self.on: list[set[int]] = [set() for _host in world.hosts]
-        self.seats: dict[int, Seat] = {}
-        self.spare = Spare(world, spare) if spare else None
+        self.seats: dict[int, Assignment] = {}
+        self.spare = FailoverReserve(world, spare) if spare else None
         # By metric: where all hosts would be if they were one and everything was placed already.
         self.level = self._level()
         self.squares = [
@@ -141,10 +141,10 @@ class Room:
                 return None
         return tuple(taken)
 
-    def put(self, number: int, host: int) -> Seat:
+    def insert(self, number: int, host: int) -> Assignment:
         """Place a unit where `obstacle` has found none."""
         unit = self.task.units[number]
-        seat = Seat(
+        seat = Assignment(
             host=host,
             datastores=self.stores.choose(host, unit.disks) or (),
             devices=self._devices(unit.devices, host) or (),
@@ -154,12 +154,12 @@ class Room:
         self._change(unit, seat, 1)
         return seat
 
-    def take(self, number: int) -> None:
+    def remove(self, number: int) -> None:
         seat = self.seats.pop(number)
         self.on[seat.host].discard(number)
         self._change(self.task.units[number], seat, -1)
 
-    def _change(self, unit: Unit, seat: Seat, sign: int) -> None:
+    def _change(self, unit: Unit, seat: Assignment, sign: int) -> None:
         host = seat.host
         need, points, scale = self.need[host], self.points[host], self.world.scale[host]
         for index, part in enumerate(unit.need):

@@ -9,10 +9,10 @@ from ..._model.placement_request import PlacementRequest
 from ..errors import UnsafePlan
 from ..model.selectors import select_hosts
 from ..verify.placement import Seated, verify_placement
-from .solution import Room
+from .solution import PlacementSolution
 
 
-def check(room: Room, request: PlacementRequest) -> None:
+def verify_result(room: PlacementSolution, request: PlacementRequest) -> None:
     """Raises UnsafePlan when the room is filled in a way that it may not be."""
     world, task = room.world, room.task
     seated = []

@@ -12,9 +12,9 @@ from dataclasses import replace
 from ..._model.plan import ClusterState, HostState, Violation
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
-from ..model.builder import build
+from ..model.builder import build_problem
 from ..model.problem import Group, Problem
-from ..snapshots.estimated_load import estimated
+from ..snapshots.estimated_load import with_estimated_load
 
 Places = Sequence[int]
 
@@ -51,7 +51,7 @@ def present_state(snapshot: Snapshot, policy: Policy, emptied: Collection[str] =
     """
     hosts = (replace(host, maintenance=True) if host.id in emptied else host for host in snapshot.hosts)
     snapshot = replace(snapshot, hosts=tuple(hosts))
-    problem = build(*estimated(snapshot, policy))
+    problem = build_problem(*with_estimated_load(snapshot, policy))
     return cluster_state(problem, problem.home)
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._model.plan import ClusterState, Unresolved
-from ..goals.consolidate import closing, consolidation_of, is_underused, may_be_emptied, running_by_host
+from ..goals.consolidate import hosts_being_emptied, consolidation_of, is_underused, may_be_emptied, running_by_host
 from ..model.problem import Problem
-from ..model.solution import State
+from ..model.solution import Solution
 from .search_findings import Sought
 
 STAYS_ON = "stays on"
@@ -22,7 +22,7 @@ STAYS_ON = "stays on"
 def emptied(problem: Problem, places: Sequence[int]) -> tuple[int, ...]:
     """Hosts that run guests and will run none, other than those that are in maintenance."""
     before, after = running_by_host(problem, problem.home), running_by_host(problem, places)
-    chosen = closing(problem)
+    chosen = hosts_being_emptied(problem)
     return tuple(
         host
         for host in range(len(problem.hosts))
@@ -46,7 +46,7 @@ def why_consolidated(problem: Problem, after: ClusterState, source: int, target:
     return f"{aim}; {enters.name} ends at {figures}"
 
 
-def kept_on(state: State, places: Sequence[int], sought: Sought | None) -> list[Unresolved]:
+def kept_on(state: Solution, places: Sequence[int], sought: Sought | None) -> list[Unresolved]:
     """The hosts that are used so little that they should become empty, and can't; sought: None where no plan
     was looked for.
     """
@@ -67,7 +67,7 @@ def kept_on(state: State, places: Sequence[int], sought: Sought | None) -> list[
     ]
 
 
-def _what_keeps(state: State, host: int, guests: int, sought: Sought | None) -> str:
+def _what_keeps(state: Solution, host: int, guests: int, sought: Sought | None) -> str:
     problem = state.problem
     most = problem.policy.max_migrations
     fixed = [
@@ -94,7 +94,7 @@ def _what_keeps(state: State, host: int, guests: int, sought: Sought | None) -> 
     )
 
 
-def consolidation_bound(problem: Problem, many: int) -> int:
+def consolidation_lower_bound(problem: Problem, many: int) -> int:
     """The fewest migrations that make so many hosts empty: those with the fewest guests lose them all.
     `problem`: before any host was chosen; where some are, guests of the others have nowhere to go.
     """

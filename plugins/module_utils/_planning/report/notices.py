@@ -11,23 +11,23 @@ from ..._model.loads import is_unmeasured
 from ..._model.plan import Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Snapshot
-from ..model.eligibility import refused
+from ..model.eligibility import refused_targets
 from ..model.guest_locations import arriving, name_of, stayers_of
 from ..model.problem import Problem
 from .obstacles import above_limits
 
 Test = Callable[[Guest | Host, str], bool]
 MEASURED = ("cpu", "memory", "disk_io", "network_io")
-MOST_NAMES = 5
-MOST_REFUSALS = 10
+MAX_NAMES = 5
+MAX_REFUSALS = 10
 PLATFORMS = {"vsphere": "vCenter", "proxmox": "Proxmox VE", "vmmanager": "VMmanager"}
 
 
-def remarks(problem: Problem, result: Plan) -> tuple[str, ...]:
+def plan_notices(problem: Problem, result: Plan) -> tuple[str, ...]:
     """The notices of a plan for this problem."""
     snapshot, policy = problem.snapshot, problem.policy
     return (
-        *unseen(snapshot),
+        *unread_notices(snapshot),
         *_values(snapshot, policy),
         *_under_way(snapshot),
         *_left_alone(problem),
@@ -36,7 +36,7 @@ def remarks(problem: Problem, result: Plan) -> tuple[str, ...]:
     )
 
 
-def unseen(snapshot: Snapshot) -> Iterator[str]:
+def unread_notices(snapshot: Snapshot) -> Iterator[str]:
     """What was not read."""
     for notice in snapshot.notices:
         yield notice.text
@@ -44,8 +44,8 @@ def unseen(snapshot: Snapshot) -> Iterator[str]:
 
 def listed(names: Iterable[str]) -> str:
     names = list(names)
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f"{', '.join(names[:MOST_NAMES])}{more}"
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{', '.join(names[:MAX_NAMES])}{more}"
 
 
 def platform_name(snapshot: Snapshot) -> str:
@@ -167,10 +167,10 @@ def _refusals(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
     found = [
         f"{platform_name(snapshot)} refuses {names[guest]} on {name_of(host, snapshot.hosts)}: {refusal.why};"
         " planned around it"
-        for guest, against in refused(snapshot, policy).items()
+        for guest, against in refused_targets(snapshot, policy).items()
         if guest in names
         for host, refusal in against.items()
     ]
-    yield from found[:MOST_REFUSALS]
-    if len(found) > MOST_REFUSALS:
-        yield f"{len(found) - MOST_REFUSALS} more refusals are planned around"
+    yield from found[:MAX_REFUSALS]
+    if len(found) > MAX_REFUSALS:
+        yield f"{len(found) - MAX_REFUSALS} more refusals are planned around"

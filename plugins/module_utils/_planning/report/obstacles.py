@@ -15,7 +15,7 @@ from ..._model.snapshot import Rule
 from ..model.problem import Problem, Vector
 
 GIB = 2**30
-MOST_NAMED = 3
+MAX_NAMED = 3
 # Sums of the same loads in another order differ by less.
 MARGIN = 1e-6
 
@@ -115,7 +115,7 @@ def held_there(problem: Problem, places: Sequence[int], host: int) -> str:
             why = too_large(problem, guest, problem.needs.ceiling)
             if why:
                 texts.append(f"{problem.guests[guest].name}: {why}")
-            if len(texts) == MOST_NAMED:
+            if len(texts) == MAX_NAMED:
                 break
     return f" ({'; '.join(texts)})" if texts else ""
 

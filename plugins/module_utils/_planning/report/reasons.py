@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ..._model.plan import ClusterState, MigrationKind, Violation
-from ..goals.consolidate import closing
+from ..goals.consolidate import hosts_being_emptied
 from ..model.problem import Problem
-from ..model.solution import State
-from ..schedule.moves import Hop
+from ..model.solution import Solution
+from ..schedule.moves import Move
 from .consolidate import why_consolidated
 from .relieve import relieves, why_relieved
 
 
-def kind_of(state: State, unit: int) -> MigrationKind:
+def migration_kind(state: Solution, unit: int) -> MigrationKind:
     """What the migration of this unit is for: what would be wrong again if it alone went home."""
     problem = state.problem
     home = problem.unit_home[unit]
@@ -25,19 +25,19 @@ def kind_of(state: State, unit: int) -> MigrationKind:
         return "evacuate"
     if home < 0:
         return "rule"
-    if unit in problem.against_pins and home not in closing(problem):
+    if unit in problem.against_pins and home not in hosts_being_emptied(problem):
         return "rule"
     if not problem.unit_mask[unit] >> home & 1:
-        if home in closing(problem):
+        if home in hosts_being_emptied(problem):
             return "consolidate"
         return "evacuate" if problem.roles.leaving[home] else "rule"
     broken, excess, wishes = state.broken, state.total_excess, state.soft_cost
-    here = state.take(unit)
-    state.put(unit, home)
+    here = state.remove(unit)
+    state.insert(unit, home)
     mends = state.broken > broken
     if problem.policy.goal not in ("relieve", "consolidate"):
         mends |= state.total_excess <= excess + 1e-9 and state.soft_cost > wishes + 1e-9
-    state.move(unit, here)
+    state.relocate(unit, here)
     if not mends and unit in problem.crowded:
         ceiling = problem.needs.ceiling[here]
         # It left where a broken rule wanted fewer, and was let in up to the ceiling that such a guest has.
@@ -46,14 +46,14 @@ def kind_of(state: State, unit: int) -> MigrationKind:
         return "rule"
     if problem.policy.goal == "relieve" and relieves(state, unit):
         return "relieve"
-    return "consolidate" if closing(problem) else "balance"
+    return "consolidate" if hosts_being_emptied(problem) else "balance"
 
 
 class Reasons:
     """Says in one sentence with numbers why a migration is in the plan from one state to another."""
 
     def __init__(
-        self, problem: Problem, before: ClusterState, after: ClusterState, hops: Iterable[Hop]
+        self, problem: Problem, before: ClusterState, after: ClusterState, hops: Iterable[Move]
     ) -> None:
         self.problem, self.before, self.after = problem, before, after
         hops = [hop for hop in hops if not hop.parking]

@@ -14,7 +14,7 @@ from itertools import accumulate
 from ..._model.plan import ClusterState, Unresolved
 from ..goals.relieve import EPSILON, NONE, ceilings, overloaded, overloads, points_before
 from ..model.problem import Problem
-from ..model.solution import State
+from ..model.solution import Solution
 from .search_findings import Sought
 
 
@@ -29,7 +29,7 @@ def threshold(metric: str, percent: float) -> str:
     return f"{percent / 100:g}" if metric == "vcpu" else f"{percent:g} %"
 
 
-def relieves(state: State, unit: int) -> bool:
+def relieves(state: Solution, unit: int) -> bool:
     """Whether the unit left an overloaded host for one that is not; else it makes room for others."""
     problem = state.problem
     was_hot = problem.unit_home[unit] in overloaded(problem, points_before(problem))
@@ -75,7 +75,7 @@ def hot_after(problem: Problem, after: ClusterState) -> set[int]:
     return set(overloaded(problem, points))
 
 
-def still_overloaded(state: State, sought: Sought | None) -> list[Unresolved]:
+def still_overloaded(state: Solution, sought: Sought | None) -> list[Unresolved]:
     """The hosts that stay above a threshold, by how much and why; sought: None where no plan was looked
     for.
     """
@@ -97,7 +97,7 @@ def still_overloaded(state: State, sought: Sought | None) -> list[Unresolved]:
     return found
 
 
-def _what_keeps(state: State, host: int, sought: Sought | None) -> str:
+def _what_keeps(state: Solution, host: int, sought: Sought | None) -> str:
     problem = state.problem
     most = problem.policy.max_migrations
     if most is not None and state.moves >= most:
@@ -125,7 +125,7 @@ def _what_keeps(state: State, host: int, sought: Sought | None) -> str:
     return f"no host below {room} has room for one of the {movable} guests that may leave{more}"
 
 
-def relief_bound(state: State) -> int:
+def relief_lower_bound(state: Solution) -> int:
     """The fewest guests that have to leave hosts which were overloaded, for each to come as far down as it
     does: the largest of them first, in each metric alone.
     """

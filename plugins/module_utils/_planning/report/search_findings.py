@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..model.problem import Problem
-from ..model.solution import State
+from ..model.solution import Solution
 
 MOST_NAMED = 10
 
@@ -39,7 +39,7 @@ class Sought:
         return f"{there_is} in which to migrate {', '.join(names[:MOST_NAMED])}"
 
 
-def has_place(state: State, guests: Iterable[int]) -> bool:
+def has_place(state: Solution, guests: Iterable[int]) -> bool:
     """Whether a host other than its own would take one of these guests as things are, with those that move
     along with it, were there a safe order.
     """
@@ -47,8 +47,8 @@ def has_place(state: State, guests: Iterable[int]) -> bool:
     forbidden, state.forbidden = state.forbidden, set()
     found = False
     for unit in sorted({problem.unit_of[guest] for guest in guests if guest in problem.unit_of}):
-        here = state.take(unit)
+        here = state.remove(unit)
         found |= any(host != here and state.fits(unit, host) for host in range(len(problem.hosts)))
-        state.put(unit, here)
+        state.insert(unit, here)
     state.forbidden = forbidden
     return found

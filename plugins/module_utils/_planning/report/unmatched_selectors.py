@@ -17,7 +17,7 @@ from ..model.rules import groups, least_members
 from ..model.selectors import WILDCARDS, select_guests, select_hosts
 
 
-def inspected(
+def unmatched_selectors(
     snapshot: Snapshot, policy: Policy, hosts: Iterable[tuple[str, Selector]] = ()
 ) -> tuple[str, ...]:
     """What of the policy matches nothing, in sentences; `hosts` are more selectors of hosts, with the field

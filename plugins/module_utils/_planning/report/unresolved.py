@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..._model.plan import ClusterState, GuestRef, Immovable, Unresolved
 from ..._model.snapshot import Rule
-from ..model.co_migration import others_of
-from ..model.minimal_conflicts import too_many_for_their_hosts
+from ..model.co_migration import partners_of
+from ..model.minimal_conflicts import hall_violation
 from ..model.problem import Problem
 from ..model.rules import PINS, UNKNOWN
-from ..model.solution import State
+from ..model.solution import Solution
 from .obstacles import above_limits, held_there, kept_together, out_of_moves, takes_no_more, too_large
 from .reasons import label
 from .relieve import hot_after
 from .search_findings import Sought, has_place
 
-MOST_IMMOVABLE, MOST_FIXED = 200, 3
+MAX_IMMOVABLE, MOST_FIXED = 200, 3
 
 
 def is_complete(unresolved: Sequence[Unresolved]) -> bool:
@@ -70,7 +70,7 @@ def _outside(problem: Problem, after: ClusterState) -> Iterator[tuple[str, float
 
 
 def broken_rules(
-    state: State, places: Sequence[int], after: ClusterState, told: set[str], sought: Sought | None
+    state: Solution, places: Sequence[int], after: ClusterState, told: set[str], sought: Sought | None
 ) -> list[Unresolved]:
     """The strict rules that stay broken and are not yet explained; sought: None where no plan was looked
     for.
@@ -92,7 +92,7 @@ def broken_rules(
 
 
 def _what_keeps(
-    state: State, places: Sequence[int], guests: Sequence[int], sought: Sought | None
+    state: Solution, places: Sequence[int], guests: Sequence[int], sought: Sought | None
 ) -> Iterator[str]:
     """Why guests stay where a rule does not want them: those that do not move, and those that may."""
     problem = state.problem
@@ -105,7 +105,7 @@ def _what_keeps(
         yield why
 
 
-def _not_found(state: State, guests: Sequence[int], sought: Sought | None) -> str | None:
+def _not_found(state: Solution, guests: Sequence[int], sought: Sought | None) -> str | None:
     """Why guests that may move do not; None where nobody looked for a plan."""
     if sought is None:
         return None
@@ -152,7 +152,7 @@ def contradicts(problem: Problem) -> bool:
         or (
             group.strict
             and group.kind == "apart"
-            and too_many_for_their_hosts(_places(problem, group.guests))
+            and hall_violation(_places(problem, group.guests))
         )
         for group in problem.groups
     )
@@ -175,7 +175,7 @@ def _crowd(problem: Problem, guests: Sequence[int]) -> str | None:
     """The fewest of these guests that can't be apart because they have too few hosts among them; None also
     where only guests are in the way that do not move at all.
     """
-    found = too_many_for_their_hosts(_places(problem, guests))
+    found = hall_violation(_places(problem, guests))
     if found is None:
         return None
     crowd, mask = found
@@ -208,7 +208,7 @@ def _places(problem: Problem, guests: Sequence[int]) -> dict[int, int]:
     }
 
 
-def stranded(state: State, places: Sequence[int], sought: Sought | None) -> list[Unresolved]:
+def stranded(state: Solution, places: Sequence[int], sought: Sought | None) -> list[Unresolved]:
     """Hosts in maintenance, or to be emptied, that still run guests; sought: as in broken_rules."""
     problem, found = state.problem, []
     word = "to be emptied" if problem.policy.goal == "evacuate" else "in maintenance"
@@ -232,7 +232,7 @@ def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
     return [guest for guest, place in enumerate(places) if place == host and problem.occupies[guest]]
 
 
-def _why_left(state: State, places: Sequence[int], guest: int, sought: Sought | None) -> str | None:
+def _why_left(state: Solution, places: Sequence[int], guest: int, sought: Sought | None) -> str | None:
     problem = state.problem
     known = (
         problem.stays[guest]
@@ -246,14 +246,14 @@ def _why_left(state: State, places: Sequence[int], guest: int, sought: Sought | 
         return no_order
     if has_place(state, [guest]):
         return "no placement was found in which the rules and the limits hold for all of them"
-    others = others_of(problem.rules, problem.guests[guest].id)
+    others = partners_of(problem.rules, problem.guests[guest].id)
     names = ", ".join(item.name for item in problem.guests if item.id in others)
     along = f" for it with {names}, which the platform moves along," if names else ""
     return f"no other host has room{along} or keeps its rules"
 
 
 def immovable(
-    state: State, places: Sequence[int], after: ClusterState, sought: Sought
+    state: Solution, places: Sequence[int], after: ClusterState, sought: Sought
 ) -> tuple[Immovable, ...]:
     """Guests that can't be moved although their host stays too full, or is to be emptied, or their rule
     broken.
@@ -281,7 +281,7 @@ def immovable(
         )
         for number, (guest, why) in enumerate(zip(problem.guests, problem.stays, strict=True))
         if why is not None and guest.is_on_host and (guest.id in concerned or places[number] in hot)
-    )[:MOST_IMMOVABLE]
+    )[:MAX_IMMOVABLE]
 
 
 def _hot_hosts(problem: Problem, after: ClusterState) -> set[int]:

@@ -16,14 +16,14 @@ EPSILON = 1e-9
 
 
 @dataclass(slots=True)
-class Coin:
+class Release:
     """What is left of the room that a departure gave back; `departure` is its position in the order."""
 
     departure: int
     left: float
 
 
-class Coins:
+class CapacityLedger:
     """By host and need. free: below the ceiling before anything moves; negative where the host is above it.
 
     To a host that is above its ceiling nothing comes before it is below. So the first arrival pays for that
@@ -32,7 +32,7 @@ class Coins:
 
     def __init__(self, free: list[list[float]]) -> None:
         self.free = free
-        self._coins: dict[tuple[int, int], list[Coin]] = {}
+        self._coins: dict[tuple[int, int], list[Release]] = {}
         self._brought_down: dict[tuple[int, int], set[int]] = {}
 
     def suffices(self, host: int, wanted: Sequence[float]) -> bool:
@@ -42,7 +42,7 @@ class Coins:
             for need, (amount, free) in enumerate(zip(wanted, self.free[host], strict=True))
         )
 
-    def pay(self, host: int, wanted: Sequence[float]) -> set[int]:
+    def reserve(self, host: int, wanted: Sequence[float]) -> set[int]:
         """Spend what is free first, then what departures gave back, the earliest first; gives those
         departures.
         """
@@ -58,11 +58,11 @@ class Coins:
             after |= self._spend(host, need, amount - taken) | self._brought_down.get((host, need), set())
         return after
 
-    def give_back(self, host: int, departure: int, amounts: Sequence[float]) -> None:
+    def release(self, host: int, departure: int, amounts: Sequence[float]) -> None:
         """What a guest that has left took of each need."""
         for need, amount in enumerate(amounts):
             if amount > EPSILON:
-                self._coins.setdefault((host, need), []).append(Coin(departure, amount))
+                self._coins.setdefault((host, need), []).append(Release(departure, amount))
 
     def _spend(self, host: int, need: int, wanted: float) -> set[int]:
         coins, spent = self._coins.get((host, need), []), set()

@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import nlargest, nsmallest
 
 from ..model.problem import Group
-from .moves import Hop
+from .moves import Move
 
 
-class Turns:
+class EvenSpreadTracker:
     """One even spread, from the first migration to the last.
 
     At no moment may two hosts be further apart than the skew, or than they were at first. An empty host to
@@ -23,7 +23,7 @@ class Turns:
     or leaves, are looked at.
     """
 
-    def __init__(self, group: Group, first: Mapping[int, int], hops: Sequence[Hop]) -> None:
+    def __init__(self, group: Group, first: Mapping[int, int], hops: Sequence[Move]) -> None:
         """first: how many guests of the group each host has; hops: of these guests, all there will be."""
         self._members = frozenset(group.guests)
         self._group = group
@@ -39,7 +39,7 @@ class Turns:
             self._hosts, first, hops
         ) > self._allowed
 
-    def may_go(self, counts: Mapping[int, int], job: Iterable[Hop]) -> bool:
+    def allows(self, counts: Mapping[int, int], job: Iterable[Move]) -> bool:
         """Whether the counts stay near enough to each other while these guests go, and all others wait."""
         hops = [hop for hop in job if hop.guest in self._members]
         if not all(self._is_taken(counts, hop) for hop in hops):
@@ -51,14 +51,14 @@ class Turns:
         allowed = self._allowed_over(hosts)
         return self._peak <= allowed and self._widest(hosts, counts, hops) <= allowed
 
-    def _is_taken(self, counts: Mapping[int, int], hop: Hop) -> bool:
+    def _is_taken(self, counts: Mapping[int, int], hop: Move) -> bool:
         """Whether the platform, that wants these guests apart, takes one there."""
         if not (self._group.torn and self._group.enforced):
             return True
         there = counts.get(hop.target, 0)
         return there == 0 or there < counts.get(hop.source, 0) - 1
 
-    def go(self, counts: Mapping[int, int], job: Iterable[Hop]) -> None:
+    def record(self, counts: Mapping[int, int], job: Iterable[Move]) -> None:
         """Take note that these guests start."""
         hops = [hop for hop in job if hop.guest in self._members]
         hosts = self._with_targets(hops)
@@ -68,7 +68,7 @@ class Turns:
             if host in hosts:
                 self._peak = max(self._peak, counts.get(host, 0) + many)
 
-    def _with_targets(self, hops: Iterable[Hop]) -> set[int]:
+    def _with_targets(self, hops: Iterable[Move]) -> set[int]:
         more = {hop.target for hop in hops} & self._group.domain
         return self._hosts if more <= self._hosts else self._hosts | more
 
@@ -76,7 +76,7 @@ class Turns:
         counts = [self._first.get(host, 0) for host in hosts]
         return max(self._group.skew, max(counts, default=0) - min(counts, default=0))
 
-    def _widest(self, hosts: Collection[int], counts: Mapping[int, int], hops: Sequence[Hop]) -> int:
+    def _widest(self, hosts: Collection[int], counts: Mapping[int, int], hops: Sequence[Move]) -> int:
         """How far apart two hosts can come: one with all that come, one without all that leave."""
         coming, leaving = Counter(hop.target for hop in hops), Counter(hop.source for hop in hops)
         most = nlargest(2, ((counts.get(host, 0) + coming[host], host) for host in hosts))

@@ -17,9 +17,9 @@ from itertools import count
 from ..._model.snapshot import Rule
 from ..model.problem import Group, Problem
 from ..model.rules import PINS
-from .moves import Hop
+from .moves import Move
 
-Job = tuple[Hop, ...]
+Job = tuple[Move, ...]
 # By guest of the search its host, and by unit the host to which it is on its way, or TOGETHER.
 Spot = tuple[tuple[int, ...], tuple[int, ...]]
 # Migrations, those of them that go where a broken rule does not want the guest, bytes.
@@ -30,7 +30,7 @@ MEMORY = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class SearchOutcome:
     """What a search found. complete: whether it looked at everything that there is, so that nothing better
     is left."""
 
@@ -39,7 +39,7 @@ class Way:
     complete: bool
 
 
-class Ways:
+class ExhaustiveSearch:
     """Placements of a few units that can be reached one safe migration after another.
 
     No strict rule that held is broken on the way, and one that was broken at the beginning gets no worse; a
@@ -61,7 +61,7 @@ class Ways:
         self._guests = [guest for unit in units for guest in problem.members[unit]]
         local = {guest: number for number, guest in enumerate(self._guests)}
         self._parts = [tuple(local[guest] for guest in problem.members[unit]) for unit in units]
-        along = {guest for rule in problem.rules if rule.moves_along for guest in rule.guests}
+        along = {guest for rule in problem.rules if rule.co_migrates for guest in rule.guests}
         ids = [problem.guests[guest].id for guest in self._guests]
         self._at_once = [any(ids[number] in along for number in parts) for parts in self._parts]
         self._held = [
@@ -150,7 +150,7 @@ class Ways:
                 found.append((moving, others, apart))
         return found
 
-    def to(self, goals: Mapping[int, int], most: int) -> Way:
+    def reach(self, goals: Mapping[int, int], most: int) -> SearchOutcome:
         """The way on which every guest gets to its host, by the fewest migrations; `most`: placements that
         are looked at."""
         wanted = tuple(goals[guest] for guest in self._guests)
@@ -169,7 +169,7 @@ class Ways:
             if so_far != cost[spot]:
                 continue
             if spot[0] == wanted:
-                return Way(jobs=self._track(came, spot), places=wanted, complete=True)
+                return SearchOutcome(jobs=self._track(came, spot), places=wanted, complete=True)
             looked += 1
             for following, job, more in self._steps(spot, wanted):
                 total = (so_far[0] + more[0], so_far[1] + more[1], so_far[2] + more[2])
@@ -177,9 +177,9 @@ class Ways:
                     cost[following] = total
                     came[following] = spot, job
                     heapq.heappush(queue, (total[0] + missing(following[0]), total, next(serial), following))
-        return Way(jobs=None, places=self.start[0], complete=not queue)
+        return SearchOutcome(jobs=None, places=self.start[0], complete=not queue)
 
-    def mended(self, most: int, budget: int, *, empty_hosts: bool) -> Way:
+    def repair(self, most: int, budget: int, *, empty_hosts: bool) -> SearchOutcome:
         """The way to where as few guests as possible stand where a strict rule, or maintenance, does not want
         them; by at most `budget` migrations. `most`: placements that are looked at.
         """
@@ -205,7 +205,7 @@ class Ways:
                     came[following] = spot, job
                     heapq.heappush(queue, (total, next(serial), following))
         jobs = self._track(came, best) if best != self.start else None
-        return Way(jobs=jobs, places=best[0], complete=not queue or not any(rank))
+        return SearchOutcome(jobs=jobs, places=best[0], complete=not queue or not any(rank))
 
     def wrong(self, places: tuple[int, ...], *, empty_hosts: bool) -> tuple[int, int]:
         """How many rules do not hold, and how many guests stand where one of them, or maintenance, does not
@@ -299,8 +299,8 @@ class Ways:
                 total = (len(moving), sum(cost[1] for cost in costs), sum(cost[2] for cost in costs))
                 yield (after, heading), tuple(self._hop(item, places[item], target) for item in moving), total
 
-    def _hop(self, item: int, source: int, target: int) -> Hop:
-        return Hop(guest=self._guests[item], source=source, target=target)
+    def _hop(self, item: int, source: int, target: int) -> Move:
+        return Move(guest=self._guests[item], source=source, target=target)
 
     def _cost(self, item: int, target: int) -> Cost:
         return 1, not self._mask[item] >> target & 1, self._need[item][MEMORY]

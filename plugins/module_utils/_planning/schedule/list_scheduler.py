@@ -10,31 +10,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..model.problem import Problem
-from .capacity_ledger import Coins
-from .even_spread import Turns
-from .moves import Hop, HostSlots, free_at_first, seconds_of
+from .capacity_ledger import CapacityLedger
+from .even_spread import EvenSpreadTracker
+from .moves import Move, HostSlots, free_at_first, seconds_of
 
-Job = tuple[Hop, ...]
+Job = tuple[Move, ...]
 
 
 @dataclass(slots=True, kw_only=True)
-class Placed:
+class ScheduledMove:
     """A hop in its order; `after` are positions in the list of placed hops."""
 
-    hop: Hop
+    move: Move
     after: list[int]
     starts: float
     ends: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Schedule:
     """What could be ordered, and the hops for which no safe moment was found. bound: no order of all of them
     takes fewer seconds without further migrations. proven: there is no safe order of all of them. rerouted:
     whether some of them go one after another, as a search over all placements on the way found it."""
 
-    placed: list[Placed] = field(default_factory=list)
-    left: list[Hop] = field(default_factory=list)
+    placed: list[ScheduledMove] = field(default_factory=list)
+    left: list[Move] = field(default_factory=list)
     bound: float = 0.0
     proven: bool = False
     rerouted: bool = False
@@ -48,7 +48,7 @@ class Order:
         return max((placed.ends for placed in self.placed), default=0.0)
 
 
-class Scheduler:
+class ListScheduler:
     """An event-driven simulation: at every moment start what is safe, largest first, then let the next one
     end.
     """
@@ -59,13 +59,13 @@ class Scheduler:
         self.waiting = set(range(len(self.jobs)))
         self.touching: dict[int, list[int]] = {}
         self.in_group: dict[int, list[int]] = {}
-        self.room = Coins(free_at_first(problem, ceilings))
-        self.placed: list[Placed] = []
+        self.room = CapacityLedger(free_at_first(problem, ceilings))
+        self.placed: list[ScheduledMove] = []
         self.ancestors: list[int] = []
         self.running: list[tuple[float, int]] = []
         self.ended: set[int] = set()
         self.parked: set[int] = set()
-        self.late: list[tuple[Hop, list[int]]] = []
+        self.late: list[tuple[Move, list[int]]] = []
         self.slots = HostSlots.of(problem.policy)
         self.coming = [0] * len(problem.hosts)
         self.going = [0] * len(problem.hosts)
@@ -93,25 +93,25 @@ class Scheduler:
         }
         self.serial = {number for number, turns in self.turns.items() if turns.needed}
 
-    def _turns(self, number: int) -> Turns:
+    def _turns(self, number: int) -> EvenSpreadTracker:
         group = self.problem.groups[number]
         hops = [hop for job in self.in_group.get(number, ()) for hop in self.jobs[job]]
-        return Turns(
+        return EvenSpreadTracker(
             group, self.at[number], [hop for hop in hops if number in self.groups_of.get(hop.guest, ())]
         )
 
-    def run(self) -> Order:
-        self._start_what_is_safe(range(len(self.jobs)))
+    def run(self) -> Schedule:
+        self._start_ready(range(len(self.jobs)))
         while self.waiting or self.late:
             if not self.running:
-                if not self._start_what_is_safe(sorted(self.waiting)) and not self._park():
+                if not self._start_ready(sorted(self.waiting)) and not self._break_cycle():
                     break
                 continue
             self.now, position = heapq.heappop(self.running)
             self._end(position)
             self._start_late()
-            self._start_what_is_safe(self._concerned(self.placed[position].hop))
-        return Order(placed=self.placed, left=[hop for job in sorted(self.waiting) for hop in self.jobs[job]])
+            self._start_ready(self._concerned(self.placed[position].move))
+        return Schedule(placed=self.placed, left=[hop for job in sorted(self.waiting) for hop in self.jobs[job]])
 
     def _start_late(self) -> None:
         late, self.late = self.late, []
@@ -121,14 +121,14 @@ class Scheduler:
             else:
                 self.late.append((hop, after))
 
-    def _concerned(self, hop: Hop) -> list[int]:
+    def _concerned(self, hop: Move) -> list[int]:
         """Waiting jobs that the end of this hop may have made safe: of its hosts, its guest and its rules."""
         jobs = set(self.touching.get(hop.source, ())) | set(self.touching.get(hop.target, ()))
         for number in self.groups_of.get(hop.guest, ()):
             jobs.update(self.in_group.get(number, ()))
         return sorted(jobs & self.waiting)
 
-    def _park(self) -> bool:
+    def _break_cycle(self) -> bool:
         """Nothing can start: send one guest to a third host first, so that the ring opens. Once for each
         guest."""
         for number in sorted(self.waiting):
@@ -141,20 +141,20 @@ class Scheduler:
                 for group in self.groups_of.get(hop.guest, ())
             ):
                 continue  # a host more would need another look at its turns
-            for host in self._refuges(hop):
-                detour = Hop(guest=hop.guest, source=hop.source, target=host, parking=True)
+            for host in self._staging_hosts(hop):
+                detour = Move(guest=hop.guest, source=hop.source, target=host, parking=True)
                 if self._obeys_rules((detour,)) and self._has_room((detour,)):
                     self.parked.add(hop.guest)
-                    self.jobs[number] = (Hop(guest=hop.guest, source=host, target=hop.target),)
+                    self.jobs[number] = (Move(guest=hop.guest, source=host, target=hop.target),)
                     self.touching.setdefault(host, []).append(number)
                     self._start((detour,))
                     return True
         return False
 
-    def _is_in_the_way(self, hop: Hop) -> bool:
+    def _is_in_the_way(self, hop: Move) -> bool:
         return any(self.jobs[number][0].target == hop.source for number in self.waiting)
 
-    def _refuges(self, hop: Hop) -> list[int]:
+    def _staging_hosts(self, hop: Move) -> list[int]:
         """Hosts that may run the guest, those with the most free memory first; then those that are to be
         empty, except for a guest whose rule counts hosts.
         """
@@ -169,7 +169,7 @@ class Scheduler:
         hosts = [h for h in range(len(self.going)) if wide >> h & 1 and h not in (hop.source, hop.target)]
         return sorted(hosts, key=lambda host: (not mask >> host & 1, -self.room.free[host][1], host))
 
-    def _start_what_is_safe(self, jobs: Iterable[int]) -> bool:
+    def _start_ready(self, jobs: Iterable[int]) -> bool:
         any_started = False
         for number in jobs:
             job = self.jobs[number]
@@ -184,14 +184,14 @@ class Scheduler:
                 any_started = True
         return any_started
 
-    def _has_arrived(self, hop: Hop) -> bool:
+    def _has_arrived(self, hop: Move) -> bool:
         return hop.guest not in self.parked or all(
             position in self.ended
             for position, placed in enumerate(self.placed)
-            if placed.hop.guest == hop.guest
+            if placed.move.guest == hop.guest
         )
 
-    def _has_slots(self, hop: Hop) -> bool:
+    def _has_slots(self, hop: Move) -> bool:
         return (
             all(self.coming[host] + self.going[host] < self.slots.both for host in (hop.source, hop.target))
             and self.coming[hop.target] < self.slots.into
@@ -213,7 +213,7 @@ class Scheduler:
                     if counts.get(hop.target, 0):
                         return False
                 elif number in self.serial and (
-                    self._group_is_moving(number) or not self.turns[number].may_go(counts, job)
+                    self._group_is_moving(number) or not self.turns[number].allows(counts, job)
                 ):
                     return False
         return True
@@ -225,7 +225,7 @@ class Scheduler:
 
     def _start(self, job: Job) -> None:
         host = job[0].target
-        after = self.room.pay(host, self._needed(job))
+        after = self.room.reserve(host, self._needed(job))
         for hop in job:
             for number in self.groups_of.get(hop.guest, ()):
                 if self.problem.groups[number].kind == "apart":
@@ -233,10 +233,10 @@ class Scheduler:
                 else:
                     after.update(self.last_of_group.get(number, ()))
             if hop.guest in self.parked:
-                after.update(p for p, placed in enumerate(self.placed) if placed.hop.guest == hop.guest)
+                after.update(p for p, placed in enumerate(self.placed) if placed.move.guest == hop.guest)
         kept = self._without_implied(after)
         for number in {number for hop in job for number in self.groups_of.get(hop.guest, ())} & self.serial:
-            self.turns[number].go(self.at[number], job)
+            self.turns[number].record(self.at[number], job)
             self.last_of_group[number] = []
         # The rest of an affinity group follows as slots come free; what it needs is paid for now.
         for hop in job:
@@ -245,10 +245,10 @@ class Scheduler:
             else:
                 self.late.append((hop, kept))
 
-    def _place(self, hop: Hop, after: list[int]) -> None:
+    def _place(self, hop: Move, after: list[int]) -> None:
         position = len(self.placed)
         ends = self.now + seconds_of(self.problem, hop)
-        self.placed.append(Placed(hop=hop, after=list(after), starts=self.now, ends=ends))
+        self.placed.append(ScheduledMove(move=hop, after=list(after), starts=self.now, ends=ends))
         mask = 0
         for step in after:
             mask |= self.ancestors[step] | 1 << step
@@ -269,11 +269,11 @@ class Scheduler:
         return sorted(step for step in after if not implied >> step & 1)
 
     def _end(self, position: int) -> None:
-        hop = self.placed[position].hop
+        hop = self.placed[position].move
         self.ended.add(position)
         self.going[hop.source] -= 1
         self.coming[hop.target] -= 1
-        self.room.give_back(hop.source, position, self.problem.needs.guest[hop.guest])
+        self.room.release(hop.source, position, self.problem.needs.guest[hop.guest])
         for number in self.groups_of.get(hop.guest, ()):
             counts = self.at[number]
             counts[hop.source] -= 1

@@ -15,13 +15,13 @@ from ..._model.policy.policy import Policy
 from ..model.problem import Problem, Vector
 
 # Longer chains of waiting are rings.
-MOST_ROUNDS = 60
+MAX_ROUNDS = 60
 # Sums of the same loads in another order differ by less.
 EXACT = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
+class Move:
     """One guest from one host to another."""
 
     guest: int
@@ -44,7 +44,7 @@ class HostSlots:
         return cls(both=both, into=policy.max_in_per_host or both, out=policy.max_out_per_host or both)
 
 
-def seconds_of(problem: Problem, hop: Hop) -> float:
+def seconds_of(problem: Problem, hop: Move) -> float:
     """A second to begin with, then memory and what is written meanwhile, at the policy's bandwidth."""
     policy = problem.policy
     return 1.0 + problem.needs.guest[hop.guest][1] * (1.0 + policy.dirty_factor) / policy.migration_bandwidth
@@ -58,8 +58,8 @@ def free_at_first(problem: Problem, ceilings: Sequence[Sequence[float]]) -> list
     ]
 
 
-def seconds_bound(
-    problem: Problem, hops: Sequence[Hop], ceilings: Sequence[Sequence[float]], *, detours: bool
+def makespan_lower_bound(
+    problem: Problem, hops: Sequence[Move], ceilings: Sequence[Sequence[float]], *, detours: bool
 ) -> float:
     """No order of these hops is faster; with `detours`, not even one that parks guests elsewhere meanwhile.
 
@@ -85,7 +85,7 @@ def seconds_bound(
     siblings = _siblings_there(problem, hops, leaving)
     gone = seconds
     first = starts = _starts(problem, hops, seconds, free, leaving, siblings)
-    for _round in range(0 if detours else MOST_ROUNDS):
+    for _round in range(0 if detours else MAX_ROUNDS):
         ends = [start + takes for start, takes in zip(starts, seconds, strict=True)]
         later = _starts(problem, hops, ends, free, leaving, siblings)
         if later == starts:
@@ -115,7 +115,7 @@ def _least_on(at_once: int, seconds: Sequence[float]) -> float:
 
 
 def _siblings_there(
-    problem: Problem, hops: Sequence[Hop], leaving: Mapping[int, Sequence[int]]
+    problem: Problem, hops: Sequence[Move], leaving: Mapping[int, Sequence[int]]
 ) -> list[list[int]]:
     """By hop, the hops of guests that stand on its target and must be apart from its guest."""
     groups: dict[int, set[int]] = {}
@@ -135,7 +135,7 @@ def _siblings_there(
 
 def _starts(
     problem: Problem,
-    hops: Sequence[Hop],
+    hops: Sequence[Move],
     ends: Sequence[float],
     free: Sequence[Sequence[float]],
     leaving: Mapping[int, Sequence[int]],

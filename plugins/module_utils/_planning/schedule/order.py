@@ -10,38 +10,38 @@ from dataclasses import replace
 from random import Random
 
 from ..model.problem import Problem
-from .list_scheduler import Job, Order, Scheduler
-from .moves import seconds_bound, seconds_of
+from .list_scheduler import Job, Schedule, ListScheduler
+from .moves import makespan_lower_bound, seconds_of
 
-GOOD_ENOUGH = 1.02
+ACCEPTED_RATIO = 1.02
 # With few migrations many orders are tried; with thousands that takes long, and chance matters less.
 MOST_TRIES, MOST_STARTS = 45, 4000
 # Where some have to begin first there is less to choose from.
 FEWER_TRIES = 6
 
 
-def order(
+def schedule_moves(
     problem: Problem,
     hops: Sequence[Job],
     ceilings: Sequence[Sequence[float]],
     first: Collection[int] = (),
-) -> Order:
+) -> Schedule:
     """`hops`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need;
     `first`: guests that begin before others where only so many may be under way.
     """
-    best: Order | None = None
+    best: Schedule | None = None
     single = [hop for job in hops for hop in job]
-    bound = seconds_bound(problem, single, ceilings, detours=False)
+    bound = makespan_lower_bound(problem, single, ceilings, detours=False)
     for priority in _priorities(problem, hops, first):
-        found = Scheduler(problem, priority, ceilings).run()
+        found = ListScheduler(problem, priority, ceilings).run()
         if best is None or found.rank < best.rank:
             best = found
-        if not best.left and best.seconds <= bound * GOOD_ENOUGH:
+        if not best.left and best.seconds <= bound * ACCEPTED_RATIO:
             break
     if best is None:
-        return Order()
-    if any(placed.hop.parking for placed in best.placed):
-        bound = seconds_bound(problem, single, ceilings, detours=True)
+        return Schedule()
+    if any(placed.move.parking for placed in best.placed):
+        bound = makespan_lower_bound(problem, single, ceilings, detours=True)
     return replace(best, bound=bound)
 
 

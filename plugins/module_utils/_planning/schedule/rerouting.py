@@ -12,43 +12,43 @@ from dataclasses import dataclass, replace
 
 from ..._model.plan import Plan
 from ..model.problem import Problem
-from .exhaustive_search import Ways
-from .list_scheduler import Job, Order, Placed
-from .moves import Hop, seconds_bound, seconds_of
+from .exhaustive_search import ExhaustiveSearch
+from .list_scheduler import Job, Schedule, ScheduledMove
+from .moves import Move, makespan_lower_bound, seconds_of
 
 # So many guests over so many hosts are looked at together.
-MOST_GUESTS, MOST_HOSTS = 8, 6
+MAX_GUESTS, MAX_HOSTS = 8, 6
 # Placements that are looked at before the search is given up: of one that knows where all shall go,
 # and of one that looks for what can be mended.
-MOST_ON_THE_WAY, MOST_LOOKED_AT = 1500, 6000
+MAX_STATES_TO_GOAL, MAX_STATES = 1500, 6000
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class RepairResult:
     """By guest where it ends, and the order that leads there; None where there is nothing better. complete:
     whether everything was looked at, so that it is proven."""
 
     places: tuple[int, ...] | None
-    order: Order
+    order: Schedule
     complete: bool
 
 
-def rerouted(
-    problem: Problem, jobs: Sequence[Job], found: Order, ceilings: Sequence[Sequence[float]]
-) -> Order:
+def reroute(
+    problem: Problem, jobs: Sequence[Job], found: Schedule, ceilings: Sequence[Sequence[float]]
+) -> Schedule:
     """The order with what is left of it put in, one migration after another; as it was where there is no way
     to do so."""
     hops = [hop for job in jobs for hop in job]
-    bound = seconds_bound(problem, hops, ceilings, detours=True)
+    bound = makespan_lower_bound(problem, hops, ceilings, detours=True)
     stuck = {hop.guest for hop in found.left}
     related = _related(problem, jobs, stuck)
-    if len(related) <= MOST_GUESTS:
-        others = [placed for placed in found.placed if placed.hop.guest not in related]
+    if len(related) <= MAX_GUESTS:
+        others = [placed for placed in found.placed if placed.move.guest not in related]
         better = _with_way(problem, jobs, related, _renumbered(found.placed, others), ceilings)
         if not better.left:
             return replace(better, bound=bound)
         found = replace(found, proven=better.proven)
-    if len(stuck) <= MOST_GUESTS and len(related) > len(stuck):
+    if len(stuck) <= MAX_GUESTS and len(related) > len(stuck):
         better = _with_way(problem, jobs, stuck, found.placed, ceilings)
         if not better.left:
             return replace(better, bound=bound)
@@ -71,7 +71,7 @@ def _related(problem: Problem, jobs: Sequence[Job], stuck: set[int]) -> set[int]
         guests |= more
 
 
-def _renumbered(placed: Sequence[Placed], kept: Sequence[Placed]) -> list[Placed]:
+def _renumbered(placed: Sequence[ScheduledMove], kept: Sequence[ScheduledMove]) -> list[ScheduledMove]:
     """Those that are kept, with `after` in terms of each other."""
     position = {id(item): number for number, item in enumerate(kept)}
     return [
@@ -86,15 +86,15 @@ def _with_way(
     problem: Problem,
     jobs: Sequence[Job],
     guests: Iterable[int],
-    placed: Sequence[Placed],
+    placed: Sequence[ScheduledMove],
     ceilings: Sequence[Sequence[float]],
-) -> Order:
+) -> Schedule:
     """What is placed already, then the way of these guests to where they go."""
     wanted = set(guests)
     goals = {hop.guest: hop.target for job in jobs for hop in job}
     places = list(problem.home)
     for item in placed:
-        places[item.hop.guest] = item.hop.target
+        places[item.move.guest] = item.move.target
     units = sorted({problem.unit_of[guest] for guest in wanted})
     left = [hop for job in jobs for hop in job if hop.guest in wanted]
     complete = False
@@ -103,14 +103,14 @@ def _with_way(
         hosts, all_hosts = _hosts(problem, chosen, goals, places)
         if helpers and len(chosen) == len(units):
             break
-        ways = Ways(problem, chosen, hosts, ceilings, places)
+        ways = ExhaustiveSearch(problem, chosen, hosts, ceilings, places)
         ends = {g: goals.get(g, places[g]) for unit in chosen for g in problem.members[unit]}
-        way = ways.to(ends, MOST_ON_THE_WAY)
+        way = ways.reach(ends, MAX_STATES_TO_GOAL)
         if way.jobs is not None:
-            return in_turn(problem, way.jobs, placed)
+            return sequential_schedule(problem, way.jobs, placed)
         everyone = len(chosen) == len(problem.members)
         complete = way.complete and all_hosts and everyone and not placed
-    return Order(placed=list(placed), left=left, proven=complete)
+    return Schedule(placed=list(placed), left=left, proven=complete)
 
 
 def _helpers(problem: Problem, units: Sequence[int], goals: dict[int, int]) -> list[int]:
@@ -124,9 +124,9 @@ def _helpers(problem: Problem, units: Sequence[int], goals: dict[int, int]) -> l
     for unit in sorted(range(len(problem.members)), key=lambda unit: (problem.unit_bytes[unit], unit)):
         members = problem.members[unit]
         idle = unit not in units and not any(guest in goals for guest in members)
-        if idle and many + len(members) <= MOST_GUESTS:
+        if idle and many + len(members) <= MAX_GUESTS:
             near = any(problem.home[guest] in hosts for guest in members)
-            if near or len(problem.members) <= MOST_GUESTS:
+            if near or len(problem.members) <= MAX_GUESTS:
                 found.append(unit)
                 many += len(members)
     return found
@@ -148,36 +148,36 @@ def _hosts(
         (host for host in range(len(problem.hosts)) if host not in must),
         key=lambda host: (needs.used[host][1] - needs.ceiling[host][1], host),
     )
-    room = max(0, MOST_HOSTS - len(must))
+    room = max(0, MAX_HOSTS - len(must))
     return sorted(must | set(others[:room])), room >= len(others)
 
 
-def mended(
+def repair_exhaustively(
     problem: Problem, at: Sequence[int], ceilings: Sequence[Sequence[float]], *, empty_hosts: bool
-) -> Mended | None:
+) -> RepairResult | None:
     """Where rules stay broken in a small cluster: the placement with the fewest broken rules that can be
     reached in a safe order, if it has fewer than the one with the guests `at` these hosts. None where the
     cluster is too large to look at all of it.
     """
     guests = sum(len(members) for members in problem.members)
-    if not 0 < guests <= MOST_GUESTS or len(problem.hosts) > MOST_HOSTS:
+    if not 0 < guests <= MAX_GUESTS or len(problem.hosts) > MAX_HOSTS:
         return None
     units = range(len(problem.members))
-    ways = Ways(problem, units, range(len(problem.hosts)), ceilings)
-    way = ways.mended(MOST_LOOKED_AT, problem.budget, empty_hosts=empty_hosts)
+    ways = ExhaustiveSearch(problem, units, range(len(problem.hosts)), ceilings)
+    way = ways.repair(MAX_STATES, problem.budget, empty_hosts=empty_hosts)
     now = ways.wrong(
         tuple(at[guest] for unit in units for guest in problem.members[unit]), empty_hosts=empty_hosts
     )
     if way.jobs is None or ways.wrong(way.places, empty_hosts=empty_hosts) >= now:
-        return Mended(None, Order(), way.complete)
+        return RepairResult(None, Schedule(), way.complete)
     places = list(problem.home)
     for job in way.jobs:
         for hop in job:
             places[hop.guest] = hop.target
-    return Mended(tuple(places), in_turn(problem, way.jobs, []), way.complete)
+    return RepairResult(tuple(places), sequential_schedule(problem, way.jobs, []), way.complete)
 
 
-def in_turn(problem: Problem, jobs: Sequence[Job], placed: Sequence[Placed]) -> Order:
+def sequential_schedule(problem: Problem, jobs: Sequence[Job], placed: Sequence[ScheduledMove]) -> Schedule:
     """The jobs, each after the one before it, and all after what is placed already."""
     result = list(placed)
     waited_for = {step for item in placed for step in item.after}
@@ -189,8 +189,8 @@ def in_turn(problem: Problem, jobs: Sequence[Job], placed: Sequence[Placed]) -> 
         for hop in job:
             waits = last[hop.guest] != number or hop.target == problem.home[hop.guest]
             result.append(
-                Placed(
-                    hop=replace(hop, parking=waits),
+                ScheduledMove(
+                    move=replace(hop, parking=waits),
                     after=list(before),
                     starts=now,
                     ends=now + seconds_of(problem, hop),
@@ -198,35 +198,35 @@ def in_turn(problem: Problem, jobs: Sequence[Job], placed: Sequence[Placed]) -> 
             )
         before = list(range(first, len(result)))
         now = max(item.ends for item in result[first:])
-    return Order(placed=result, rerouted=True)
+    return Schedule(placed=result, rerouted=True)
 
 
-def order_of(problem: Problem, plan: Plan) -> Order:
+def schedule_of(problem: Problem, plan: Plan) -> Schedule:
     """The order of a plan's migrations."""
     guests = {guest.id: number for number, guest in enumerate(problem.guests)}
     hosts = {host.id: number for number, host in enumerate(problem.hosts)}
-    placed: list[Placed] = []
+    placed: list[ScheduledMove] = []
     for step in plan.migrations:
         after = [number - 1 for number in step.after]
         starts = max((placed[number].ends for number in after), default=0.0)
-        hop = Hop(
+        hop = Move(
             guest=guests[step.guest.id],
             source=hosts[step.source],
             target=hosts[step.target],
             parking=step.kind == "parking",
         )
-        placed.append(Placed(hop=hop, after=after, starts=starts, ends=starts + step.cost.seconds))
-    return Order(placed=placed)
+        placed.append(ScheduledMove(move=hop, after=after, starts=starts, ends=starts + step.cost.seconds))
+    return Schedule(placed=placed)
 
 
-def one_after_the_other(problem: Problem, first: Order, second: Order) -> Order:
+def concatenate(problem: Problem, first: Schedule, second: Schedule) -> Schedule:
     """Both orders, the second when the first has ended. A guest that the second moves on only waits where the
     first took it."""
     waited_for = {step for item in first.placed for step in item.after}
     ends = [step for step in range(len(first.placed)) if step not in waited_for]
-    moved_on = {item.hop.guest for item in second.placed}
+    moved_on = {item.move.guest for item in second.placed}
     placed = [
-        replace(item, hop=replace(item.hop, parking=item.hop.parking or item.hop.guest in moved_on))
+        replace(item, hop=replace(item.move, parking=item.move.parking or item.move.guest in moved_on))
         for item in first.placed
     ]
     offset, delay = len(placed), first.seconds
@@ -234,7 +234,7 @@ def one_after_the_other(problem: Problem, first: Order, second: Order) -> Order:
         replace(
             item,
             hop=replace(
-                item.hop, parking=item.hop.parking or item.hop.target == problem.home[item.hop.guest]
+                item.move, parking=item.move.parking or item.move.target == problem.home[item.move.guest]
             ),
             after=[step + offset for step in item.after] or list(ends),
             starts=item.starts + delay,
@@ -242,4 +242,4 @@ def one_after_the_other(problem: Problem, first: Order, second: Order) -> Order:
         )
         for item in second.placed
     ]
-    return Order(placed=placed, bound=first.bound, rerouted=True)
+    return Schedule(placed=placed, bound=first.bound, rerouted=True)

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from ..model.problem import SETTLED
-from ..model.solution import State
-from .local_search import level, trim
-from .neighbourhood import Trial, Walk, score
+from ..model.problem import TOLERANCE
+from ..model.solution import Solution
+from .local_search import local_search, revert_redundant_moves
+from .neighbourhood import Trial, RandomWalk, score
 
 LIGHTEST, HEAVIEST = 0.05, 50.0
 # From this part of the search on, the way leads inwards only.
@@ -24,7 +24,7 @@ CLOSING = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class CoolingSchedule:
     """How the search cools, in migrations. yields: by how much a point outside the band gains or loses weight
     each time that the search looks whether it is outside or inside; so it walks along the edge of what is
     legal. free: migrations cost nothing and temperatures are points: for a band that can't be reached, only
@@ -39,11 +39,11 @@ class Schedule:
     free: bool = False
 
 
-class Annealer(Walk):
+class Annealer(RandomWalk):
     """One run over a state, which ends as the best placement that the run has seen."""
 
     def __init__(
-        self, state: State, dice: Random, budget: int, spent: Callable[[], float], schedule: Schedule
+        self, state: Solution, dice: Random, budget: int, spent: Callable[[], float], schedule: CoolingSchedule
     ) -> None:
         super().__init__(state, dice, budget, spent)
         self.schedule, self.weight = schedule, schedule.weight
@@ -71,7 +71,7 @@ class Annealer(Walk):
                 if done >= 1.0:
                     break
                 temperature = schedule.hot * (schedule.cold / schedule.hot) ** done
-                self._weigh(closing=done > CLOSING)
+                self._set_weights(closing=done > CLOSING)
                 self._moved_band(self.weight, temperature)
             trial = self._propose()
             if not trial:
@@ -80,23 +80,23 @@ class Annealer(Walk):
             allowed = (-temperature * log(1.0 - dice.random()) - self._cost(trial)) / self.weight
             if not self._is_within(trial, allowed):
                 continue
-            if self._carry_out(trial) and state.total_excess <= best[1] + SETTLED:
+            if self._apply(trial) and state.total_excess <= best[1] + TOLERANCE:
                 now = score(state)
                 if now < best:
                     best, kept = now, self._placement()
         # In a large cluster some host is always a little outside; one good repair at the end finds it inside.
-        level(state, self.budget, steps=len(self.hosts) * 4)
-        while trim(state):
+        local_search(state, self.budget, steps=len(self.hosts) * 4)
+        while revert_redundant_moves(state):
             pass
         self._recount()
         if score(state) >= best:
             self._restore(kept)
 
-    def _weigh(self, *, closing: bool) -> None:
+    def _set_weights(self, *, closing: bool) -> None:
         factor = self.schedule.yields
         if self.schedule.free:
             return
-        if self.state.total_excess > SETTLED:
+        if self.state.total_excess > TOLERANCE:
             self.weight *= factor
         elif not closing:
             self.weight /= factor
@@ -105,17 +105,17 @@ class Annealer(Walk):
     def _propose(self) -> Trial:
         draw = self.dice.random()
         if self.homeless and draw > 0.9:
-            return self._redirect(self.homeless[int(self.dice.random() * len(self.homeless))])
+            return self._propose_relocation(self.homeless[int(self.dice.random() * len(self.homeless))])
         if self.away and draw < 0.72:
             unit = self.away[int(self.dice.random() * len(self.away))]
             if draw < 0.18:
                 return [(unit, self.home[unit])] if self.home[unit] >= 0 else []
             if draw < 0.48:
-                return self._replace(unit)
+                return self._propose_replacement(unit)
             if draw < 0.60:
-                return self._redirect(unit)
-            return self._trade(unit)
-        return self._send()
+                return self._propose_relocation(unit)
+            return self._propose_swap(unit)
+        return self._propose_departure()
 
     def _cost(self, trial: Trial) -> float:
         """What the trial adds in migrations, each at its price."""

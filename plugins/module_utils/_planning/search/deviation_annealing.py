@@ -14,8 +14,8 @@ from operator import sub
 from random import Random
 
 from ..model.problem import Vector
-from ..model.solution import State
-from .neighbourhood import Trial, Walk
+from ..model.solution import Solution
+from .neighbourhood import Trial, RandomWalk
 
 # Temperatures, in what each migration of the budget leaves to be had on average when the search begins.
 HOT, COLD = 12.0, 0.1
@@ -23,7 +23,7 @@ LOOK_EVERY = 250
 NOTHING = 1e-12
 
 
-class Flattener(Walk):
+class DeviationAnnealer(RandomWalk):
     """Anneals the sum of the metrics' standard deviations over the hosts, in points.
 
     Between two looks each deviation s is taken as linear in its variance, with the slope 1 / (2 s): then what
@@ -34,10 +34,10 @@ class Flattener(Walk):
     prefers_large = False
     same_host = 0.8
 
-    def __init__(self, state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
+    def __init__(self, state: Solution, dice: Random, budget: int, spent: Callable[[], float]) -> None:
         super().__init__(state, dice, budget, spent)
         self.slope: Vector = ()
-        self.deviation = self._look()
+        self.deviation = self._record_best()
 
     def run(self, steps: int, share: float = 1.0) -> None:
         """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
@@ -46,13 +46,13 @@ class Flattener(Walk):
         span = max(1e-9, (1.0 - begun) * share)
         if not self.hosts:
             return
-        best, kept = (state.broken, self._look()), self._placement()
+        best, kept = (state.broken, self._record_best()), self._placement()
         many = min(self.budget, len(self.home))
         unit = self.deviation / max(1, many)
         for step in range(steps):
             if step % LOOK_EVERY == 0:
                 done = max(step / steps, (self.spent() - begun) / span)
-                now = state.broken, self._look()
+                now = state.broken, self._record_best()
                 if now < best:
                     best, kept = now, self._placement()
                 if done >= 1.0 or now[1] <= NOTHING:
@@ -63,11 +63,11 @@ class Flattener(Walk):
                 continue
             change = self._change(trial)
             if change <= 0 or dice.random() < math.exp(-change / temperature):
-                self._carry_out(trial)
-        if (state.broken, self._look()) >= best:
+                self._apply(trial)
+        if (state.broken, self._record_best()) >= best:
             self._restore(kept)
 
-    def _look(self) -> float:
+    def _record_best(self) -> float:
         """The sum of the deviations now; sets their slopes."""
         state, total, slope = self.state, 0.0, []
         for index, counted in enumerate(state.problem.metrics.counted):
@@ -83,16 +83,16 @@ class Flattener(Walk):
     def _propose(self) -> Trial:
         draw = self.dice.random()
         if self.homeless and draw > 0.9:
-            return self._redirect(self.homeless[int(self.dice.random() * len(self.homeless))])
+            return self._propose_relocation(self.homeless[int(self.dice.random() * len(self.homeless))])
         if not self.away or (draw > 0.75 and self.state.moves < self.budget):
             unit = int(self.dice.random() * len(self.home))
-            return self._redirect(unit) if self.state.where[unit] == self.home[unit] >= 0 else []
+            return self._propose_relocation(unit) if self.state.where[unit] == self.home[unit] >= 0 else []
         unit = self.away[int(self.dice.random() * len(self.away))]
         if draw < 0.02:
             return [(unit, self.home[unit])]
         if draw < 0.5:
-            return self._replace(unit)
-        return self._redirect(unit) if draw < 0.6 else self._trade(unit)
+            return self._propose_replacement(unit)
+        return self._propose_relocation(unit) if draw < 0.6 else self._propose_swap(unit)
 
     def _change(self, trial: Trial) -> float:
         state, change = self.state, 0.0

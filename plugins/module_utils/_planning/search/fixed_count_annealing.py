@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable
 from random import Random
 
-from ..model.problem import SETTLED
-from ..model.solution import State
-from .local_search import level, trim
-from .neighbourhood import Trial, Walk, score
+from ..model.problem import TOLERANCE
+from ..model.solution import Solution
+from .local_search import local_search, revert_redundant_moves
+from .neighbourhood import Trial, RandomWalk, score
 
 # Temperatures, as a part of the points that the average guest has in the metric where it takes the most:
 # at the beginning, after one migration more was granted, and at the end of a round.
@@ -23,13 +23,13 @@ HOT, WARM, COLD = 0.2, 0.05, 0.003
 # Steps a guest: of a round; a round that leads nowhere is followed by a longer one.
 ROUND, LONGER, LONGEST = 200, 1.5, 1500
 # The first round asks for so much less than what there is.
-AMBITION = 0.1
+MIN_IMPROVEMENT = 0.1
 LOOK_EVERY = 100
 # Of so many migrations the least useful is looked for: in a large cluster the least of some is as good.
-LOOKED_AT = 60
+CANDIDATES = 60
 
 
-class Ratchet(Walk):
+class FixedCountAnnealer(RandomWalk):
     """Anneals the points outside the band over the placements of a fixed number of migrations.
 
     That number begins low. A round that does not reach the band is granted one more, until it is reached;
@@ -37,7 +37,7 @@ class Ratchet(Walk):
     many placements that are no progress; here there are none.
     """
 
-    def __init__(self, state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
+    def __init__(self, state: Solution, dice: Random, budget: int, spent: Callable[[], float]) -> None:
         super().__init__(state, dice, budget, spent)
         self.unit = sum(self.largest) / max(1, len(self.largest))
         self.least = state.bound or 0
@@ -51,7 +51,7 @@ class Ratchet(Walk):
         until = begun + (1.0 - begun) * share
         units = max(1, len(self.home))
         length, hot, taken = ROUND * units, HOT, 0
-        goal = state.moves - max(1, round(AMBITION * state.moves))
+        goal = state.moves - max(1, round(MIN_IMPROVEMENT * state.moves))
         # Where no guest has points there is no band to look for.
         some = bool(self.hosts) and self.unit > 0
         while some and taken < steps and self.best[2] > self.least and self.spent() < until:
@@ -68,8 +68,8 @@ class Ratchet(Walk):
             else:
                 length, hot = min(LONGEST * units, int(LONGER * length)), HOT
         self.budget = most
-        level(state, most, steps=len(self.hosts) * 4)
-        while trim(state):
+        local_search(state, most, steps=len(self.hosts) * 4)
+        while revert_redundant_moves(state):
             pass
         self._recount()
         if score(state) >= self.best:
@@ -86,7 +86,7 @@ class Ratchet(Walk):
                     break
                 temperature = self.unit * hot * (COLD / hot) ** (step / steps)
                 self._moved_band(1.0, temperature)
-            if state.total_excess <= SETTLED:
+            if state.total_excess <= TOLERANCE:
                 now = score(state)
                 if now < self.best:
                     self.best, self.kept, reached = now, self._placement(), True
@@ -96,7 +96,7 @@ class Ratchet(Walk):
                 continue
             trial = self._propose()
             if trial and self._is_within(trial, -temperature * log(1.0 - dice.random())):
-                self._carry_out(trial)
+                self._apply(trial)
         return reached
 
     def _drop_to(self, goal: int) -> bool:
@@ -109,10 +109,10 @@ class Ratchet(Walk):
 
     def _drop(self) -> bool:
         away, dice = self.away, self.dice
-        if len(away) > LOOKED_AT:
-            away = [away[int(dice.random() * len(away))] for _look in range(LOOKED_AT)]
+        if len(away) > CANDIDATES:
+            away = [away[int(dice.random() * len(away))] for _look in range(CANDIDATES)]
         missed = sorted((self._missed(unit), unit) for unit in away)
-        return any(self._carry_out([(unit, self.home[unit])]) for _excess, unit in missed)
+        return any(self._apply([(unit, self.home[unit])]) for _excess, unit in missed)
 
     def _missed(self, unit: int) -> float:
         """The points outside the band that its going home adds."""
@@ -124,12 +124,12 @@ class Ratchet(Walk):
         dice = self.dice
         draw = dice.random()
         if self.homeless and draw > 0.9:
-            return self._redirect(self.homeless[int(dice.random() * len(self.homeless))])
+            return self._propose_relocation(self.homeless[int(dice.random() * len(self.homeless))])
         if not self.away or (self.state.moves < self.budget and draw < 0.5):
-            return self._send()
+            return self._propose_departure()
         unit = self.away[int(dice.random() * len(self.away))]
         if draw < 0.005:
             return [(unit, self.home[unit])]
         if draw < 0.45:
-            return self._replace(unit)
-        return self._redirect(unit) if draw < 0.75 else self._trade(unit)
+            return self._propose_replacement(unit)
+        return self._propose_relocation(unit) if draw < 0.75 else self._propose_swap(unit)

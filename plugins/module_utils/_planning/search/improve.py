@@ -11,25 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from ..bounds.combinatorial import is_out_of_reach, migrations_bound
+from ..bounds.combinatorial import is_out_of_reach, band_migrations_lower_bound
 from ..model.band import best_floor
-from ..model.problem import SETTLED
-from ..model.solution import State
-from .annealing import Annealer, Schedule
-from .deviation_annealing import Flattener
-from .fixed_count_annealing import Ratchet
-from .insertion import go_home
-from .local_search import level, trim
+from ..model.problem import TOLERANCE
+from ..model.solution import Solution
+from .annealing import Annealer, CoolingSchedule
+from .deviation_annealing import DeviationAnnealer
+from .fixed_count_annealing import FixedCountAnnealer
+from .insertion import return_to_origin
+from .local_search import local_search, revert_redundant_moves
 from .neighbourhood import score
 
 # Steps of annealing for each effort: one a guest, within reason.
 FEWEST, MOST = 1500, 4000
 # So many steps a guest lead near; from there it takes another way to go on.
-PRICED = 100
-FEWER = Schedule()
-LIGHTER = Schedule(hot=0.2, cold=0.01)
-CLOSER = Schedule(hot=5.0, cold=0.05, free=True)
-QUICK = Schedule(hot=0.5, cold=0.01, free=True)
+MAX_PRICED = 100
+FEWER_MIGRATIONS = CoolingSchedule()
+FEWER_BYTES = CoolingSchedule(hot=0.2, cold=0.01)
+LESS_EXCESS = CoolingSchedule(hot=5.0, cold=0.05, free=True)
+QUICK_LESS_EXCESS = CoolingSchedule(hot=0.5, cold=0.01, free=True)
 # Other places for the band, tried where the nearest one leads nowhere; less often in large clusters, which
 # have enough guests to fill any gap.
 ATTEMPTS, ATTEMPTED_UNITS, ATTEMPT_STEPS = 48, 20_000, 2000
@@ -39,7 +39,7 @@ ATTEMPTS_PER_UNIT, STEPS_PER_UNIT = 0.6, 24
 Kept = tuple[list[int], tuple[float, ...]]
 
 
-def into_band(state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
+def improve(state: Solution, dice: Random, budget: int, spent: Callable[[], float]) -> None:
     """Level as far as the budget of moved guests lets, then look for fewer migrations that do the same."""
     problem = state.problem
     state.set_band(best_floor(state))
@@ -51,39 +51,39 @@ def into_band(state: State, dice: Random, budget: int, spent: Callable[[], float
     steps = effort * min(MOST, max(FEWEST, len(problem.members)))
     flat = not any(problem.metrics.limits)
     if _outside(state) and not flat and not is_out_of_reach(problem):
-        _insist(state, dice, budget, spent, origin)
+        _restart_until_fewer(state, dice, budget, spent, origin)
     if _outside(state) and flat:
-        Flattener(state, dice, budget, spent).run(steps, share=0.9)
+        DeviationAnnealer(state, dice, budget, spent).run(steps, share=0.9)
     elif _outside(state):
-        Annealer(state, dice, budget, spent, CLOSER).run(steps, share=0.8)
+        Annealer(state, dice, budget, spent, LESS_EXCESS).run(steps, share=0.8)
         _descend(state, budget)
     if not _outside(state):
-        _fewer(state, dice, budget, spent, steps)
+        _reduce_migrations(state, dice, budget, spent, steps)
 
 
-def _outside(state: State) -> bool:
-    return state.total_excess > SETTLED
+def _outside(state: Solution) -> bool:
+    return state.total_excess > TOLERANCE
 
 
-def _descend(state: State, budget: int) -> None:
-    level(state, budget, steps=4 * len(state.problem.members) + 100)
-    while trim(state):
+def _descend(state: Solution, budget: int) -> None:
+    local_search(state, budget, steps=4 * len(state.problem.members) + 100)
+    while revert_redundant_moves(state):
         pass
 
 
-def _fewer(state: State, dice: Random, budget: int, spent: Callable[[], float], steps: int) -> None:
+def _reduce_migrations(state: Solution, dice: Random, budget: int, spent: Callable[[], float], steps: int) -> None:
     """Anneal with a price on each migration, then with a number of them; then for fewer bytes."""
     problem = state.problem
-    state.bound = migrations_bound(problem, banded=True)
-    priced = min(steps, PRICED * max(1, len(problem.members)))
+    state.bound = band_migrations_lower_bound(problem, banded=True)
+    priced = min(steps, MAX_PRICED * max(1, len(problem.members)))
     left = steps - priced
-    Annealer(state, dice, budget, spent, FEWER).run(priced, share=0.2 if left else 0.8)
+    Annealer(state, dice, budget, spent, FEWER_MIGRATIONS).run(priced, share=0.2 if left else 0.8)
     if left:
-        Ratchet(state, dice, budget, spent).run(left, share=0.85)
-        Annealer(state, dice, budget, spent, LIGHTER).run(min(left // 8, priced), share=0.8)
+        FixedCountAnnealer(state, dice, budget, spent).run(left, share=0.85)
+        Annealer(state, dice, budget, spent, FEWER_BYTES).run(min(left // 8, priced), share=0.8)
 
 
-def _insist(state: State, dice: Random, budget: int, spent: Callable[[], float], origin: Kept) -> None:
+def _restart_until_fewer(state: Solution, dice: Random, budget: int, spent: Callable[[], float], origin: Kept) -> None:
     """Descend from the beginning into bands that lie elsewhere, until one is reached.
 
     A few large guests decide which bands can be reached at all; the best-looking one need not be among them.
@@ -95,29 +95,29 @@ def _insist(state: State, dice: Random, budget: int, spent: Callable[[], float],
         if not _outside(state) or spent() >= 0.5:
             break
         _restore(state, origin)
-        middle = Annealer(state, dice, budget, spent, QUICK).mean
+        middle = Annealer(state, dice, budget, spent, QUICK_LESS_EXCESS).mean
         limits = problem.metrics.limits
         state.set_band([mean - limit * dice.random() for mean, limit in zip(middle, limits, strict=True)])
         _descend(state, budget)
         if _outside(state):
-            Annealer(state, dice, budget, spent, QUICK).run(min(ATTEMPT_STEPS, STEPS_PER_UNIT * units))
+            Annealer(state, dice, budget, spent, QUICK_LESS_EXCESS).run(min(ATTEMPT_STEPS, STEPS_PER_UNIT * units))
             _descend(state, budget)
         if score(state) < rank:
             best, rank = _kept(state), score(state)
     _restore(state, best)
 
 
-def _kept(state: State) -> Kept:
+def _kept(state: Solution) -> Kept:
     return list(state.where), tuple(state.low)
 
 
-def _restore(state: State, kept: Kept) -> None:
+def _restore(state: Solution, kept: Kept) -> None:
     places, floor = kept
     for unit, host in enumerate(places):
         if state.where[unit] != host:
-            state.take(unit)
+            state.remove(unit)
             if host >= 0:
-                state.put(unit, host)
+                state.insert(unit, host)
             else:
-                go_home(state, unit)
+                return_to_origin(state, unit)
     state.set_band(floor)

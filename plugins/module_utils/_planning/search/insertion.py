@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..model.solution import APART_AT_HOME, State
+from ..model.solution import SPLIT_AT_HOME, Solution
 
 NEVER = float("inf")
 # So many hosts with room are looked at, the emptiest first: more than any but the largest clusters have.
-ENOUGH = 100
+MAX_CANDIDATES = 100
 # Hosts on which room is sought by moving one guest, and by moving several.
 MOST_ASKED, FEW_ASKED = 64, 12
 
 
-def cost_at(state: State, unit: int, host: int) -> float:
+def insertion_cost(state: Solution, unit: int, host: int) -> float:
     """What a taken unit adds when put there: points outside the band, then a touch of crowding, then
     wishes."""
     problem = state.problem
@@ -28,11 +28,11 @@ def cost_at(state: State, unit: int, host: int) -> float:
     for group, many in problem.unit_groups[unit]:
         counts = state.counts[group]
         if not counts.group.strict:
-            cost += 0.5 * counts.group.weight * wish_broken(state, group, host, many)
+            cost += 0.5 * counts.group.weight * soft_rule_cost(state, group, host, many)
     return cost
 
 
-def wish_broken(state: State, group: int, host: int, many: int) -> int:
+def soft_rule_cost(state: Solution, group: int, host: int, many: int) -> int:
     counts = state.counts[group]
     kind = counts.group.kind
     here = counts.at.get(host, 0)
@@ -45,7 +45,7 @@ def wish_broken(state: State, group: int, host: int, many: int) -> int:
     return 0 if counts.amount == 0 and here == 0 else here
 
 
-def crowding(state: State, unit: int, host: int) -> float:
+def crowding(state: Solution, unit: int, host: int) -> float:
     """Mean use of the host's needs, weighted by what the unit takes of each: the direction in which it is
     cheapest.
     """
@@ -61,7 +61,7 @@ def crowding(state: State, unit: int, host: int) -> float:
     return total
 
 
-def targets(state: State, unit: int) -> Iterable[int]:
+def candidate_hosts(state: Solution, unit: int) -> Iterable[int]:
     """Hosts that the unit's mask allows, in order."""
     mask = state.problem.unit_mask[unit]
     host = 0
@@ -72,65 +72,65 @@ def targets(state: State, unit: int) -> Iterable[int]:
         host += 1
 
 
-def best_place(state: State, unit: int, banned: frozenset[int] = frozenset()) -> tuple[float, int] | None:
+def best_insertion(state: Solution, unit: int, banned: frozenset[int] = frozenset()) -> tuple[float, int] | None:
     """The cheapest host for a taken unit, or None when it fits nowhere."""
     best = None
     mask, looked = state.problem.unit_mask[unit], 0
-    for host in state.by_room():
+    for host in state.hosts_by_free_capacity():
         if not mask >> host & 1 or host in banned or not state.fits(unit, host):
             continue
         looked += 1
-        if looked > ENOUGH:
+        if looked > MAX_CANDIDATES:
             break
-        cost = cost_at(state, unit, host) + 1e-4 * state.guests_moved(unit, host)
+        cost = insertion_cost(state, unit, host) + 1e-4 * state.guests_moved(unit, host)
         if best is None or cost < best[0] - 1e-12:
             best = (cost, host)
     return best
 
 
-def place_with_room(state: State, unit: int, depth: int = 2) -> list[tuple[int, int]] | None:
+def insert_with_ejection(state: Solution, unit: int, depth: int = 2) -> list[tuple[int, int]] | None:
     """Put a taken unit somewhere, moving others out of its way if no host has room as it is.
 
     Gives what was moved and from where, to undo it; None, and nothing changed, when it can't be done.
     """
-    found = best_place(state, unit)
+    found = best_insertion(state, unit)
     if found is not None:
-        state.put(unit, found[1])
+        state.insert(unit, found[1])
         return []
     if depth == 0:
         return None
-    hosts = sorted(targets(state, unit), key=lambda host: (_shortage(state, unit, host), host))
+    hosts = sorted(candidate_hosts(state, unit), key=lambda host: (_shortage(state, unit, host), host))
     # Nobody moves two guests where one suffices, be it on a host that lacks more.
     for others in range(1, depth + 1):
         for host in hosts[:MOST_ASKED] if others == 1 else hosts[:FEW_ASKED]:
-            undo = _make_room(state, unit, host, others)
+            undo = _eject(state, unit, host, others)
             if undo is not None:
                 return undo
     return None
 
 
-def _make_room(state: State, unit: int, host: int, depth: int) -> list[tuple[int, int]] | None:
+def _eject(state: Solution, unit: int, host: int, depth: int) -> list[tuple[int, int]] | None:
     problem = state.problem
     if host == problem.unit_home[unit]:
         return None
     # The smallest that is large enough goes first, then larger ones.
     others = sorted(state.on[host], key=lambda other: (problem.unit_bytes[other], other))
     for other in others:
-        state.take(other)
+        state.remove(other)
         if state.fits(unit, host):
-            state.put(unit, host)
-            undo = place_with_room(state, other, depth - 1)
+            state.insert(unit, host)
+            undo = insert_with_ejection(state, other, depth - 1)
             if undo is not None and state.where[other] != host:
                 return [*undo, (other, host)]
             if undo is not None:
                 undo_all(state, undo)
-                state.take(other)
-            state.take(unit)
-        state.put(other, host)
+                state.remove(other)
+            state.remove(unit)
+        state.insert(other, host)
     return None
 
 
-def _shortage(state: State, unit: int, host: int) -> float:
+def _shortage(state: Solution, unit: int, host: int) -> float:
     ceiling = state.problem.needs.ceiling[host]
     return max(
         (
@@ -142,12 +142,12 @@ def _shortage(state: State, unit: int, host: int) -> float:
     )
 
 
-def undo_all(state: State, undo: list[tuple[int, int]]) -> None:
+def undo_all(state: Solution, undo: list[tuple[int, int]]) -> None:
     for unit, host in undo:
-        state.move(unit, host)
+        state.relocate(unit, host)
 
 
-def go_home(state: State, unit: int) -> None:
+def return_to_origin(state: Solution, unit: int) -> None:
     """Leave a unit where the snapshot has it, fit or not."""
     home = state.problem.unit_home[unit]
-    state.put(unit, APART_AT_HOME if home < 0 else home)
+    state.insert(unit, SPLIT_AT_HOME if home < 0 else home)

@@ -7,46 +7,46 @@ from __future__ import annotations
 
 import heapq
 
-from ..model.problem import SETTLED
-from ..model.solution import State
-from .insertion import ENOUGH, cost_at
+from ..model.problem import TOLERANCE
+from ..model.solution import Solution
+from .insertion import MAX_CANDIDATES, insertion_cost
 
-SOURCES = 8
-LEAVERS = 6
+MAX_SOURCES = 8
+MAX_LEAVERS = 6
 
 
-def level(state: State, budget: int, steps: int) -> bool:
+def local_search(state: Solution, budget: int, steps: int) -> bool:
     """Lower the excess until it is gone or nothing within the budget of moved guests helps. Gives whether it
     is gone.
     """
-    while state.total_excess > SETTLED and steps > 0:
+    while state.total_excess > TOLERANCE and steps > 0:
         steps -= 1
         if not _step(state, budget):
             return False
-    return state.total_excess <= SETTLED
+    return state.total_excess <= TOLERANCE
 
 
-def _step(state: State, budget: int) -> bool:
+def _step(state: Solution, budget: int) -> bool:
     """One migration, or one exchange, for the worst hosts first."""
     worst = heapq.nlargest(4, range(len(state.excess)), key=lambda host: (state.excess[host], -host))
     for host in worst:
-        if state.excess[host] <= SETTLED:
+        if state.excess[host] <= TOLERANCE:
             return False
         move = _best_for(state, host, budget)
         if move is not None:
-            state.move(*move)
+            state.relocate(*move)
             return True
-        if _exchange(state, host, budget):
+        if _best_swap(state, host, budget):
             return True
     return False
 
 
-def _best_for(state: State, host: int, budget: int) -> tuple[int, int] | None:
+def _best_for(state: Solution, host: int, budget: int) -> tuple[int, int] | None:
     """The migration from or to this host that lowers the excess most for each guest that it moves."""
     best: tuple[float, int, int] | None = None
-    for unit in _leavers(state, host):
+    for unit in _departure_candidates(state, host):
         best = _better(best, _best_target(state, unit, budget))
-    for unit in _arrivals(state, host):
+    for unit in _arrival_candidates(state, host):
         best = _better(best, _try(state, unit, host, budget))
     return None if best is None else best[1:]
 
@@ -59,14 +59,14 @@ def _better(
     return best
 
 
-def _leavers(state: State, host: int) -> list[int]:
+def _departure_candidates(state: Solution, host: int) -> list[int]:
     """Units whose leaving helps the host most."""
     now = state.excess[host]
     gains = [(state.excess_without(host, state.points_of(unit, host)) - now, unit) for unit in state.on[host]]
-    return [unit for gain, unit in heapq.nsmallest(LEAVERS, gains) if gain < -SETTLED]
+    return [unit for gain, unit in heapq.nsmallest(MAX_LEAVERS, gains) if gain < -TOLERANCE]
 
 
-def _arrivals(state: State, host: int) -> list[int]:
+def _arrival_candidates(state: Solution, host: int) -> list[int]:
     """Units elsewhere whose coming would help the host, from the hosts that are fullest where it is
     emptiest."""
     lacking = [
@@ -81,7 +81,7 @@ def _arrivals(state: State, host: int) -> list[int]:
     def fullness(other: int) -> float:
         return sum(state.points[other][index] for index in lacking)
 
-    sources = heapq.nlargest(SOURCES, (h for h in range(len(state.on)) if h != host), key=fullness)
+    sources = heapq.nlargest(MAX_SOURCES, (h for h in range(len(state.on)) if h != host), key=fullness)
     gains = [
         (
             state.excess_with(host, state.points_of(unit, host))
@@ -93,52 +93,52 @@ def _arrivals(state: State, host: int) -> list[int]:
         for source in sources
         for unit in state.on[source]
     ]
-    return [unit for gain, unit in heapq.nsmallest(LEAVERS, gains) if gain < -SETTLED]
+    return [unit for gain, unit in heapq.nsmallest(MAX_LEAVERS, gains) if gain < -TOLERANCE]
 
 
-def _try(state: State, unit: int, host: int, budget: int) -> tuple[float, int, int] | None:
-    before = state.take(unit)
+def _try(state: Solution, unit: int, host: int, budget: int) -> tuple[float, int, int] | None:
+    before = state.remove(unit)
     gained = state.total_excess
     result = None
     base = gained - state.excess[before] + state.excess_with(before, state.points_of(unit, before))
     if state.fits(unit, host):
-        change = gained + cost_at(state, unit, host) - base
+        change = gained + insertion_cost(state, unit, host) - base
         moved = state.guests_moved(unit, host) - state.guests_moved(unit, before)
-        if change < -SETTLED and state.moves + state.guests_moved(unit, host) <= budget:
+        if change < -TOLERANCE and state.moves + state.guests_moved(unit, host) <= budget:
             result = (change / (1 + max(0, moved)), unit, host)
-    state.put(unit, before)
+    state.insert(unit, before)
     return result
 
 
-def _best_target(state: State, unit: int, budget: int) -> tuple[float, int, int] | None:
-    before = state.take(unit)
+def _best_target(state: Solution, unit: int, budget: int) -> tuple[float, int, int] | None:
+    before = state.remove(unit)
     base = state.excess_with(before, state.points_of(unit, before)) - state.excess[before]
     left = state.guests_moved(unit, before)
     best: tuple[float, int, int] | None = None
     mask, looked = state.problem.unit_mask[unit], 0
-    for host in state.by_room():
+    for host in state.hosts_by_free_capacity():
         if host == before or not mask >> host & 1:
             continue
         looked += 1
-        if looked > ENOUGH:
+        if looked > MAX_CANDIDATES:
             break
         moved = state.guests_moved(unit, host)
         change = state.excess_with(host, state.points_of(unit, host)) - state.excess[host] - base
-        if change >= -SETTLED or state.moves + moved > budget:
+        if change >= -TOLERANCE or state.moves + moved > budget:
             continue
         rank = change / (1 + max(0, moved - left))
         if (best is None or rank < best[0]) and state.fits(unit, host):
             best = (rank, unit, host)
-    state.put(unit, before)
+    state.insert(unit, before)
     return best
 
 
-def _exchange(state: State, host: int, budget: int) -> bool:
+def _best_swap(state: Solution, host: int, budget: int) -> bool:
     """Swap one unit of this host with one of another where both together help although neither does alone."""
     best: tuple[float, int, int] | None = None
     mine = [(unit, state.points_of(unit, host)) for unit in list(state.on[host])[:40]]
-    for other in _partners(state, host):
-        both = state.excess[host] + state.excess[other] - SETTLED
+    for other in _swap_candidates(state, host):
+        both = state.excess[host] + state.excess[other] - TOLERANCE
         for theirs in list(state.on[other])[:40]:
             coming, leaving = state.points_of(theirs, host), state.points_of(theirs, other)
             for unit, points in mine:
@@ -150,7 +150,7 @@ def _exchange(state: State, host: int, budget: int) -> bool:
     return best is not None and _swap(state, best[1], best[2], budget)
 
 
-def _partners(state: State, host: int) -> list[int]:
+def _swap_candidates(state: Solution, host: int) -> list[int]:
     """Hosts that differ most from this one."""
     mine = state.points[host]
 
@@ -160,22 +160,22 @@ def _partners(state: State, host: int) -> list[int]:
     return heapq.nlargest(4, (h for h in range(len(state.on)) if h != host and state.on[h]), key=difference)
 
 
-def _swap(state: State, first: int, second: int, budget: int) -> bool:
-    here, there = state.take(first), state.take(second)
+def _swap(state: Solution, first: int, second: int, budget: int) -> bool:
+    here, there = state.remove(first), state.remove(second)
     if state.fits(first, there):
-        state.put(first, there)
+        state.insert(first, there)
         if state.fits(second, here):
-            state.put(second, here)
+            state.insert(second, here)
             if state.moves <= budget:
                 return True
-            state.take(second)
-        state.take(first)
-    state.put(first, here)
-    state.put(second, there)
+            state.remove(second)
+        state.remove(first)
+    state.insert(first, here)
+    state.insert(second, there)
     return False
 
 
-def trim(state: State, floor_free: bool = False) -> bool:
+def revert_redundant_moves(state: Solution, floor_free: bool = False) -> bool:
     """Send units home whose migration turned out not to be needed, the largest first. Gives whether one
     was."""
     problem = state.problem
@@ -189,13 +189,13 @@ def trim(state: State, floor_free: bool = False) -> bool:
         if home < 0:
             continue
         excess, broken, soft = state.total_excess, state.broken, state.soft_cost
-        here = state.take(unit)
+        here = state.remove(unit)
         if state.fits(unit, home):
-            state.put(unit, home)
-            worse = not floor_free and state.total_excess > max(excess, SETTLED) + SETTLED
+            state.insert(unit, home)
+            worse = not floor_free and state.total_excess > max(excess, TOLERANCE) + TOLERANCE
             if not worse and state.broken <= broken and state.soft_cost <= soft + 1e-9:
                 changed = True
                 continue
-            state.take(unit)
-        state.put(unit, here)
+            state.remove(unit)
+        state.insert(unit, here)
     return changed

@@ -14,38 +14,38 @@ from operator import add, sub
 from typing import Final
 
 from ..model.band import best_floor
-from ..model.problem import SETTLED, Problem
-from ..model.solution import NOWHERE, State
+from ..model.problem import TOLERANCE, Problem
+from ..model.solution import NOWHERE, Solution
 from .stopping import Spending
 
 # Placements that could be looked at while a search is set up.
 SET_UP: Final = 10
 # So many guests at a time are looked at for others in their place, and whether for fewer only.
-REPLACED: Final = ((2, True), (3, True), (2, False), (4, True), (3, False), (5, True))
+NEIGHBOURHOODS: Final = ((2, True), (3, True), (2, False), (4, True), (3, False), (5, True))
 # Of more guests away from home no pairs are looked at.
-MOST_PAIRED: Final = 120
+MAX_PAIRED: Final = 120
 # With more units or hosts the number of placements leaves nothing of what can be looked at.
-MOST_UNITS, MOST_HOSTS = 40, 12
+MAX_UNITS, MAX_HOSTS = 40, 12
 ROUNDING: Final = 1e-7
 
 
-def economise(state: State, spent: Spending) -> None:
+def reduce_moves(state: Solution, spent: Spending) -> None:
     """Change the placement to one that is as level in every respect, with fewer migrations or bytes."""
     if not state.problem.policy.effort or not state.moves or spent() >= 1.0:
         return
-    while _shortened(state):
+    while _shorten(state):
         pass
     problem = state.problem
-    if len(problem.members) > MOST_UNITS or len(problem.hosts) > MOST_HOSTS:
+    if len(problem.members) > MAX_UNITS or len(problem.hosts) > MAX_HOSTS:
         return
-    for together, fewer in REPLACED:
+    for together, fewer in NEIGHBOURHOODS:
         spent.looks = _replaced(state, together, spent.looks, fewer=fewer)
-    search = _Search(state, spent.looks)
+    search = _BranchAndBound(state, spent.looks)
     search.run()
     spent.looks = search.left
 
 
-def _replaced(state: State, together: int, left: int, *, fewer: bool) -> int:
+def _replaced(state: Solution, together: int, left: int, *, fewer: bool) -> int:
     """Send so many guests home, each choice of them in turn, and look for fewer ones in their place, or for
     as many that are lighter. Gives how many placements may still be looked at.
     """
@@ -55,7 +55,7 @@ def _replaced(state: State, together: int, left: int, *, fewer: bool) -> int:
         if len(away) <= together or left <= 0:
             return left
         for chosen in combinations(away, together):
-            search = _Search(state, left, kept=frozenset(away).difference(chosen))
+            search = _BranchAndBound(state, left, kept=frozenset(away).difference(chosen))
             search.run(fewer=fewer)
             left = search.left - SET_UP
             if search.best is not None or left <= 0:
@@ -66,25 +66,25 @@ def _replaced(state: State, together: int, left: int, *, fewer: bool) -> int:
             return 0
 
 
-class Standard:
+class Incumbent:
     """How level, and how near to the rules, a placement is; another one is as good if it is no worse in
     anything.
     """
 
-    def __init__(self, state: State, *, flat: bool = False) -> None:
+    def __init__(self, state: Solution, *, flat: bool = False) -> None:
         """flat: whether the deviations between hosts count as well."""
         self.broken, self.wishes = state.broken, state.soft_cost
         self.misplaced = _misplaced(state)
         self.limits = _widths(state)
-        self.excess = max(_excess(state.problem, state.points), SETTLED)
+        self.excess = max(_excess(state.problem, state.points), TOLERANCE)
         self.flat = flat
         self.deviation = deviation(state) if self.flat else math.inf
 
-    def is_met(self, state: State) -> bool:
+    def is_met(self, state: Solution) -> bool:
         return (
             state.broken <= self.broken
             and _misplaced(state) <= self.misplaced
-            and state.soft_cost <= self.wishes + SETTLED
+            and state.soft_cost <= self.wishes + TOLERANCE
             and not state.over_ceiling()
             and all(
                 width <= limit + ROUNDING for width, limit in zip(state.spread(), self.limits, strict=True)
@@ -94,14 +94,14 @@ class Standard:
         )
 
 
-def _misplaced(state: State) -> set[int]:
+def _misplaced(state: Solution) -> set[int]:
     """Units that a rule or maintenance wants elsewhere."""
     if not state.misplaced:
         return set()
     return {unit for unit, host in enumerate(state.where) if not state.is_placed(unit, host)}
 
 
-def _widths(state: State) -> list[float]:
+def _widths(state: Solution) -> list[float]:
     """By metric, how far apart hosts may be: the limit, or as far as they are where that is more."""
     return [max(pair) for pair in zip(state.spread(), state.problem.metrics.limits, strict=True)]
 
@@ -121,7 +121,7 @@ def _excess(problem: Problem, points: Sequence[Sequence[float]]) -> float:
     return total
 
 
-def deviation(state: State) -> float:
+def deviation(state: Solution) -> float:
     """The sum over the metrics of the standard deviation over the hosts, in points."""
     total = 0.0
     for metric, counted in enumerate(state.problem.metrics.counted):
@@ -131,16 +131,16 @@ def deviation(state: State) -> float:
     return total
 
 
-def _shortened(state: State) -> bool:
+def _shorten(state: Solution) -> bool:
     """Where one guest comes to a host and another leaves it: the first goes on to where the second would go.
 
     Gives whether that was as good somewhere.
     """
     home = state.problem.unit_home
     away = [unit for unit, host in enumerate(state.where) if host >= 0 and 0 <= home[unit] != host]
-    if len(away) > MOST_PAIRED:
+    if len(away) > MAX_PAIRED:
         return False
-    standard = Standard(state, flat=not any(state.problem.metrics.limits))
+    standard = Incumbent(state, flat=not any(state.problem.metrics.limits))
     for leaver in away:
         for comer in away:
             if comer != leaver and state.where[comer] == home[leaver]:
@@ -151,26 +151,26 @@ def _shortened(state: State) -> bool:
     return False
 
 
-def _try(state: State, changes: Sequence[tuple[int, int]], standard: Standard) -> bool:
+def _try(state: Solution, changes: Sequence[tuple[int, int]], standard: Incumbent) -> bool:
     """Make the changes if they are as good; gives whether they were made."""
-    before = [(unit, state.take(unit)) for unit, _host in changes]
+    before = [(unit, state.remove(unit)) for unit, _host in changes]
     placed = 0
     for unit, host in changes:
         # Whoever goes home belongs there, whatever else does not fit.
         if host != state.problem.unit_home[unit] and not state.fits(unit, host):
             break
-        state.put(unit, host)
+        state.insert(unit, host)
         placed += 1
     if placed == len(changes) and standard.is_met(state):
         return True
     for unit, _host in changes[:placed]:
-        state.take(unit)
+        state.remove(unit)
     for unit, host in before:
-        state.put(unit, host)
+        state.insert(unit, host)
     return False
 
 
-def _most_within(values: Sequence[float], width: float, but: int) -> bool:
+def _max_within(values: Sequence[float], width: float, but: int) -> bool:
     """Whether all of these ascending values but so many are that near to each other."""
     rest = len(values) - but
     return any(
@@ -179,14 +179,14 @@ def _most_within(values: Sequence[float], width: float, but: int) -> bool:
     )
 
 
-class _Search:
+class _BranchAndBound:
     """All placements with so many migrations, from few to as many as there are."""
 
-    def __init__(self, state: State, most: int, kept: Collection[int] = ()) -> None:
+    def __init__(self, state: Solution, most: int, kept: Collection[int] = ()) -> None:
         """most: placements that are looked at; kept: units that stay where they are."""
         problem = state.problem
         self.state, self.problem, self.left = state, problem, most
-        self.standard = Standard(state)
+        self.standard = Incumbent(state)
         home = problem.unit_home
         self.units = sorted(
             (
@@ -242,7 +242,7 @@ class _Search:
     def run(self, *, fewer: bool = False) -> None:
         """fewer: whether as many migrations with fewer bytes are of no interest."""
         moves, bytes_ = self.state.moves, self.state.bytes
-        fewest = (self.state.bound or 0) if self.standard.excess <= SETTLED else 0
+        fewest = (self.state.bound or 0) if self.standard.excess <= TOLERANCE else 0
         for many in range(max(fewest, self.fixed_moves), moves + (not fewer)):
             self.bytes = math.inf if many < moves else bytes_ - self.fixed_bytes
             self._look(0, many - self.fixed_moves, [], 0)
@@ -293,7 +293,7 @@ class _Search:
             most = gains[min(moves, len(gains) - 1)]
             if values[-1] - values[0] - limits[metric] > most + ROUNDING:
                 return True
-            if len(values) > 2 * moves and not _most_within(values, limits[metric], 2 * moves):
+            if len(values) > 2 * moves and not _max_within(values, limits[metric], 2 * moves):
                 return True
         return False
 
@@ -312,12 +312,12 @@ class _Search:
         moving = [unit for unit in self.units if wanted.get(unit, home[unit]) != before[unit]]
         taken = set(moving)
         for unit in moving:
-            state.take(unit)
+            state.remove(unit)
         for unit in sorted(moving, key=lambda unit: unit in wanted):
             host = wanted.get(unit, home[unit])
             if unit in wanted and not state.fits(unit, host):
                 break
-            state.put(unit, host)
+            state.insert(unit, host)
             taken.discard(unit)
         if not taken and self.standard.is_met(state):
             # The band may lie elsewhere now.
@@ -326,6 +326,6 @@ class _Search:
             return
         for unit in moving:
             if state.where[unit] != NOWHERE:
-                state.take(unit)
+                state.remove(unit)
         for unit in moving:
-            state.put(unit, before[unit])
+            state.insert(unit, before[unit])

@@ -13,22 +13,22 @@ from collections.abc import Callable, Sequence
 from operator import add, neg, sub
 from random import Random
 
-from ..model.problem import SETTLED, Vector
-from ..model.solution import State
-from .insertion import targets
+from ..model.problem import TOLERANCE, Vector
+from ..model.solution import Solution
+from .insertion import candidate_hosts
 
 Trial = list[tuple[int, int]]
 Score = tuple[int, float, int, int]
 Placement = tuple[dict[int, int], Sequence[float]]
 
 
-def score(state: State) -> Score:
+def score(state: Solution) -> Score:
     """Lower is better: rules, points outside the band, guests moved, bytes moved."""
-    excess = state.total_excess if state.total_excess > SETTLED else 0.0
+    excess = state.total_excess if state.total_excess > TOLERANCE else 0.0
     return state.broken, round(excess, 6), state.moves, state.bytes
 
 
-class Walk:
+class RandomWalk:
     """A state, and the units that are away from home in it.
 
     budget: how many guests may move. spent: the share of the time limit that is over.
@@ -39,7 +39,7 @@ class Walk:
     # How often the guest that goes in another's place is of the same host.
     same_host = 0.7
 
-    def __init__(self, state: State, dice: Random, budget: int, spent: Callable[[], float]) -> None:
+    def __init__(self, state: Solution, dice: Random, budget: int, spent: Callable[[], float]) -> None:
         problem = state.problem
         self.state, self.dice, self.budget, self.spent = state, dice, budget, spent
         self.home = problem.unit_home
@@ -71,7 +71,7 @@ class Walk:
         self.away = [unit for unit in away if unit not in without]
         self.slot = {unit: index for index, unit in enumerate(self.away)}
 
-    def _replace(self, unit: int) -> Trial:
+    def _propose_replacement(self, unit: int) -> Trial:
         """Another guest goes in its place: one of the same host, or of any."""
         source, target = self.home[unit], self.state.where[unit]
         if source < 0:
@@ -82,20 +82,20 @@ class Walk:
             return []
         return [(unit, source), (other, target)]
 
-    def _redirect(self, unit: int) -> Trial:
+    def _propose_relocation(self, unit: int) -> Trial:
         target = self._target(unit)
         return [(unit, target)] if target != self.state.where[unit] else []
 
-    def _trade(self, unit: int) -> Trial:
+    def _propose_swap(self, unit: int) -> Trial:
         other = self.away[int(self.dice.random() * len(self.away))]
         mine, theirs = self.state.where[unit], self.state.where[other]
         return [(unit, theirs), (other, mine)] if mine != theirs else []
 
-    def _send(self) -> Trial:
+    def _propose_departure(self) -> Trial:
         """One more guest away, mostly from or to a host that is outside the band."""
         state, dice = self.state, self.dice
         host = self._host()
-        if state.total_excess > SETTLED:
+        if state.total_excess > TOLERANCE:
             # A tournament finds a host outside the band without keeping a list of them.
             for _try in range(4):
                 rival = self._host()
@@ -136,7 +136,7 @@ class Walk:
         mask = self.state.problem.unit_mask[unit]
         hosts = self.choices.get(mask)
         if hosts is None:
-            hosts = self.choices[mask] = tuple(targets(self.state, unit))
+            hosts = self.choices[mask] = tuple(candidate_hosts(self.state, unit))
         return hosts[int(self.dice.random() * len(hosts))]
 
     def _is_within(self, trial: Trial, allowed: float) -> bool:
@@ -173,31 +173,31 @@ class Walk:
             deltas[target] = coming if before is None else tuple(map(add, before, coming))
         return deltas
 
-    def _carry_out(self, trial: Trial) -> bool:
+    def _apply(self, trial: Trial) -> bool:
         """Do it unless a limit or a rule forbids; gives whether it was done."""
         state = self.state
         broken, wishes = state.broken_count, state.soft_cost if self.soft else 0.0
-        before = [(unit, state.take(unit)) for unit, _host in trial]
+        before = [(unit, state.remove(unit)) for unit, _host in trial]
         placed = 0
         for unit, target in trial:
             if not state.fits(unit, target):
                 break
-            state.put(unit, target)
+            state.insert(unit, target)
             placed += 1
         refused = placed < len(trial) or state.moves > self.budget or state.broken_count > broken
         if not refused and self.soft:
             refused = state.soft_cost > wishes + 1e-9
         if refused:
             for unit, _host in trial[:placed]:
-                state.take(unit)
+                state.remove(unit)
             for unit, host in before:
-                state.put(unit, host)
+                state.insert(unit, host)
             return False
         for unit, host in before:
-            self._note(unit, host)
+            self._record(unit, host)
         return True
 
-    def _note(self, unit: int, before: int) -> None:
+    def _record(self, unit: int, before: int) -> None:
         now = self.state.where[unit]
         if unit not in self.slot and before != self.home[unit]:
             return
@@ -229,8 +229,8 @@ class Walk:
         places, floor = kept
         for unit in (*self.away, *self.homeless):
             if unit not in places:
-                self.state.move(unit, self.home[unit])
+                self.state.relocate(unit, self.home[unit])
         for unit, host in places.items():
             if self.state.where[unit] != host:
-                self.state.move(unit, host)
+                self.state.relocate(unit, host)
         self.state.set_band(floor)

@@ -8,11 +8,11 @@ Private to the collection.
 
 from __future__ import annotations
 
-from ..model.problem import SETTLED, Problem
-from ..model.solution import State
+from ..model.problem import TOLERANCE, Problem
+from ..model.solution import Solution
 
 
-def prefer(state: State) -> None:
+def swap_by_priority(state: Solution) -> None:
     """Let guests that need not leave stay where a less important one of their host can go instead."""
     problem = state.problem
     ranks = priorities(problem)
@@ -29,7 +29,7 @@ def priorities(problem: Problem) -> list[int]:
     return [max(problem.guests[guest].priority for guest in guests) for guests in problem.members]
 
 
-def _replace(state: State, unit: int, ranks: list[int]) -> None:
+def _replace(state: Solution, unit: int, ranks: list[int]) -> None:
     problem = state.problem
     home, there = problem.unit_home[unit], state.where[unit]
     others = [
@@ -41,16 +41,16 @@ def _replace(state: State, unit: int, ranks: list[int]) -> None:
     ]
     excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
     for other in sorted(others, key=lambda other: (ranks[other], problem.unit_bytes[other], other)):
-        state.take(unit)
-        state.take(other)
+        state.remove(unit)
+        state.remove(other)
         if state.fits(unit, home):
-            state.put(unit, home)
+            state.insert(unit, home)
             if state.fits(other, there):
-                state.put(other, there)
-                as_good = state.total_excess <= max(excess, SETTLED) and state.broken <= broken
-                if as_good and state.soft_cost <= wishes + SETTLED:
+                state.insert(other, there)
+                as_good = state.total_excess <= max(excess, TOLERANCE) and state.broken <= broken
+                if as_good and state.soft_cost <= wishes + TOLERANCE:
                     return
-                state.take(other)
-            state.take(unit)
-        state.put(unit, there)
-        state.put(other, home)
+                state.remove(other)
+            state.remove(unit)
+        state.insert(unit, there)
+        state.insert(other, home)

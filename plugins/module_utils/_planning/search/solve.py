@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from random import Random
 
-from ..bounds.exact import refine
+from ..bounds.exact import prove_or_improve
 from ..model.band import best_floor
-from ..model.problem import SETTLED, Problem
-from ..model.solution import APART_AT_HOME, State
-from .improve import into_band
-from .insertion import go_home
-from .local_search import trim
-from .move_reduction import economise
-from .repair import clear, mend, squeeze, unplaced
+from ..model.problem import TOLERANCE, Problem
+from ..model.solution import SPLIT_AT_HOME, Solution
+from .improve import improve
+from .insertion import return_to_origin
+from .local_search import revert_redundant_moves
+from .move_reduction import reduce_moves
+from .repair import clear_leaving_hosts, repair, ruin_and_recreate, unplaced_units
 from .stopping import Spending
 
 
-def solve(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()) -> State:
+def solve(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()) -> Solution:
     """The best placement found: rules mended, then every metric inside its band, with few migrations.
 
     spent: what is left to spend on it.
@@ -28,46 +28,46 @@ def solve(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int
     policy = problem.policy
     dice = Random(policy.seed)
     budget = problem.budget
-    state = State(problem)
+    state = Solution(problem)
     state.forbidden = set(forbidden)
     levels = policy.levels and bool(problem.metrics.names) and any(problem.roles.receives)
     if levels:
         state.set_band(best_floor(state))
     if problem.makes_room:
-        clear(state, dice, budget=budget)
-        while trim(state, floor_free=True):
+        clear_leaving_hosts(state, dice, budget=budget)
+        while revert_redundant_moves(state, floor_free=True):
             pass
         return state
     if needs_nothing(state):
         return state
     # Relief touches the hosts above a threshold and no others; goal evacuate empties those in maintenance.
     empties = policy.goal not in ("rules", "relieve")
-    mend(state, budget=budget, empty_hosts=empties)
-    squeeze(state, dice, budget=budget, empty_hosts=empties)
+    repair(state, budget=budget, empty_hosts=empties)
+    ruin_and_recreate(state, dice, budget=budget, empty_hosts=empties)
     if levels:
-        into_band(state, dice, budget, spent)
+        improve(state, dice, budget, spent)
     _settle(state)
     if levels and policy.goal == "spread":
-        economise(state, spent)
+        reduce_moves(state, spent)
     if policy.engine == "exact" and policy.goal in ("spread", "rules"):
-        refine(state, policy.max_migrations, spent)
+        prove_or_improve(state, policy.max_migrations, spent)
     return state
 
 
-def needs_nothing(state: State) -> bool:
+def needs_nothing(state: Solution) -> bool:
     return (
-        state.total_excess <= SETTLED
+        state.total_excess <= TOLERANCE
         and not state.broken
-        and not unplaced(state)
-        and state.soft_cost <= SETTLED
+        and not unplaced_units(state)
+        and state.soft_cost <= TOLERANCE
     )
 
 
-def _settle(state: State) -> None:
+def _settle(state: Solution) -> None:
     """Where the band can't be reached, keep only the migrations that pay, and none when they pay too
     little."""
     problem, gain = state.problem, state.problem.policy.min_gain
-    if state.total_excess <= SETTLED or not gain:
+    if state.total_excess <= TOLERANCE or not gain:
         return
     for unit in sorted(
         (u for u, h in enumerate(state.where) if h >= 0 and h != problem.unit_home[u]),
@@ -77,30 +77,30 @@ def _settle(state: State) -> None:
         if home < 0:
             continue
         excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
-        here = state.take(unit)
+        here = state.remove(unit)
         if state.fits(unit, home):
-            state.put(unit, home)
+            state.insert(unit, home)
             cheap = state.total_excess - excess < gain * len(problem.members[unit])
-            if cheap and state.broken <= broken and state.soft_cost <= wishes + SETTLED:
+            if cheap and state.broken <= broken and state.soft_cost <= wishes + TOLERANCE:
                 continue
-            state.take(unit)
-        state.put(unit, here)
+            state.remove(unit)
+        state.insert(unit, here)
 
 
-def place_like(problem: Problem, places: list[int]) -> State:
+def solution_of(problem: Problem, places: list[int]) -> Solution:
     """The state in which every guest is on the host of this index."""
-    state = State(problem)
+    state = Solution(problem)
     if problem.policy.levels and problem.metrics.names:
         state.set_band(best_floor(state))
     for unit, guests in enumerate(problem.members):
         hosts = {places[guest] for guest in guests}
-        target = hosts.pop() if len(hosts) == 1 else APART_AT_HOME
+        target = hosts.pop() if len(hosts) == 1 else SPLIT_AT_HOME
         if target != state.where[unit]:
-            state.take(unit)
-            if target == APART_AT_HOME:
-                go_home(state, unit)
+            state.remove(unit)
+            if target == SPLIT_AT_HOME:
+                return_to_origin(state, unit)
             else:
-                state.put(unit, target)
+                state.insert(unit, target)
     if problem.policy.levels and problem.metrics.names:
         state.set_band(best_floor(state))
     return state

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from ..._model.moves import moved
+from ..._model.moves import snapshot_after_moves
 from ..._model.plan import Plan
 from ..._model.snapshot import Snapshot
 
 
-def apply_plan(snapshot: Snapshot, plan: Plan) -> Snapshot:
+def snapshot_after(snapshot: Snapshot, plan: Plan) -> Snapshot:
     """Move the guests of all migrations, and with them the loads that their hosts were measured to carry."""
-    return moved(
+    return snapshot_after_moves(
         snapshot,
         {migration.guest.id: migration.target for migration in plan.migrations},
         {migration.guest.id: migration.storage for migration in plan.migrations},

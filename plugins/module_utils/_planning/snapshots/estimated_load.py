@@ -17,7 +17,7 @@ from ..._model.snapshot import Snapshot
 _NO_LIMIT = 1e9
 
 
-def estimated(snapshot: Snapshot, policy: Policy) -> tuple[Snapshot, Policy]:
+def with_estimated_load(snapshot: Snapshot, policy: Policy) -> tuple[Snapshot, Policy]:
     """The snapshot with the cpu and memory of its hosts taken for the sum over their running guests, where no
     host of it reports them; and the policy that goes with it.
 

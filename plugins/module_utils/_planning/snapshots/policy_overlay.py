@@ -20,7 +20,7 @@ from ..._model.text.moments import read_moment
 from ..model.selectors import select_guests, select_hosts
 
 
-def arranged(snapshot: Snapshot, policy: Policy) -> Snapshot:
+def with_policy_applied(snapshot: Snapshot, policy: Policy) -> Snapshot:
     """Raises PlanningError for a host that a window or a reserve names and that does not exist."""
     if policy.now is not None:
         snapshot = replace(snapshot, taken_at=policy.now)

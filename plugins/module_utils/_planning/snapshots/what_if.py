@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..._model.lookup import the_one
+from ..._model.lookup import find_one
 from ..._model.overrides import GrownGuest, NewHost, Overrides
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
 from ..errors import PlanningError
 
 
-def suppose(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
+def apply_overrides(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
     """Raises UnknownName and AmbiguousName for a host or guest of a name that none or several have, and
     PlanningError for a name that is taken.
 
@@ -43,14 +43,14 @@ def suppose(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
 
 
 def _hosts(snapshot: Snapshot, names: Sequence[str], field: str) -> set[str]:
-    return {the_one(snapshot.hosts, "host", name, f"{field}[{index}]").id for index, name in enumerate(names)}
+    return {find_one(snapshot.hosts, "host", name, f"{field}[{index}]").id for index, name in enumerate(names)}
 
 
 def _grown_guests(snapshot: Snapshot, items: Sequence[GrownGuest]) -> dict[str, GrownGuest]:
     grown: dict[str, GrownGuest] = {}
     for index, item in enumerate(items):
         field = f"what_if.guests_grown[{index}].guest"
-        guest = the_one(snapshot.guests, "guest", item.guest, field)
+        guest = find_one(snapshot.guests, "guest", item.guest, field)
         if guest.id in grown:
             raise PlanningError(f"guest {item.guest!r} is named twice", where=field)
         grown[guest.id] = item
@@ -65,7 +65,7 @@ def _added(snapshot: Snapshot, items: Sequence[NewHost]) -> tuple[Host, ...]:
         if item.name in taken:
             raise PlanningError(f"a host has the name or id {item.name!r} already", where=f"{field}.name")
         taken.add(item.name)
-        added.append(_like(the_one(snapshot.hosts, "host", item.like, f"{field}.like"), item))
+        added.append(_like(find_one(snapshot.hosts, "host", item.like, f"{field}.like"), item))
     return tuple(added)
 
 

@@ -11,7 +11,7 @@ from ..._model.plan import Migration
 from ..._model.snapshot import Rule, Snapshot
 
 
-def along_defects(
+def co_migration_defects(
     snapshot: Snapshot, rules: Sequence[Rule], migrations: Sequence[Migration]
 ) -> Iterable[str]:
     """Where one guest takes others along, all of them end on its target by one migration each, and as soon as
@@ -23,7 +23,7 @@ def along_defects(
         hops.setdefault(migration.guest.id, []).append(migration)
     taken: set[str] = set()
     for rule in rules:
-        if not rule.moves_along or taken & set(rule.guests):
+        if not rule.co_migrates or taken & set(rule.guests):
             continue
         everyone = _with_all(rule, rules) & homes.keys()
         taken |= everyone
@@ -37,7 +37,7 @@ def _with_all(rule: Rule, rules: Sequence[Rule]) -> frozenset[str]:
     found = frozenset(rule.guests)
     for _round in rules:
         for other in rules:
-            if other.moves_along and found & set(other.guests):
+            if other.co_migrates and found & set(other.guests):
                 found |= set(other.guests)
     return found
 

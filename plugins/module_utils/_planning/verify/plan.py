@@ -16,13 +16,13 @@ from ..._model.plan import Migration, Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
 from ..._model.text.moments import later
-from .co_migration import along_defects
+from .co_migration import co_migration_defects
 from .goals import goal_defects
 from .interleavings import Replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Barred:
+class Exclusions:
     """Ids that the policy's exclusions name. shelters: hosts that take part no more, but are on, so that a
     guest may be parked there. may_stay: guests that do not leave hosts in maintenance."""
 
@@ -33,8 +33,8 @@ class Barred:
     shelters: frozenset[str] = field(default_factory=frozenset)
 
 
-def verify(
-    snapshot: Snapshot, policy: Policy, rules: Sequence[Rule], plan: Plan, barred: Barred
+def verify_plan(
+    snapshot: Snapshot, policy: Policy, rules: Sequence[Rule], plan: Plan, barred: Exclusions
 ) -> tuple[str, ...]:
     """Everything that is wrong with the plan, in sentences; empty for a legal one."""
     defects = list(_order_defects(plan.migrations))
@@ -49,7 +49,7 @@ def verify(
     return (
         *replay.capacity_defects(),
         *(text for rule in rules for text in replay.rule_defects(rule)),
-        *along_defects(snapshot, rules, plan.migrations),
+        *co_migration_defects(snapshot, rules, plan.migrations),
         *goal_defects(snapshot, policy, plan, barred.may_stay),
     )
 
@@ -66,7 +66,7 @@ def _order_defects(migrations: Sequence[Migration]) -> Iterable[str]:
 
 
 def _step_defects(
-    snapshot: Snapshot, policy: Policy, migrations: Sequence[Migration], barred: Barred
+    snapshot: Snapshot, policy: Policy, migrations: Sequence[Migration], barred: Exclusions
 ) -> Iterable[str]:
     hosts = {host.id: host for host in snapshot.hosts}
     guests = {guest.id: guest for guest in snapshot.guests}
@@ -99,7 +99,7 @@ def _step_defects(
             yield f"step {step}, {name}: it stays on {place}, where it may only wait"
 
 
-def _may_not_move(guest: Guest, host: Host, policy: Policy, barred: Barred) -> str:
+def _may_not_move(guest: Guest, host: Host, policy: Policy, barred: Exclusions) -> str:
     if guest.power != "running" or guest.id in barred.guests:
         return "the guest may not move"
     if guest.platform_managed:
@@ -115,7 +115,7 @@ def _may_not_move(guest: Guest, host: Host, policy: Policy, barred: Barred) -> s
     return ""
 
 
-def _may_not_arrive(guest: Guest, home: Host, target: Host, policy: Policy, barred: Barred) -> str:
+def _may_not_arrive(guest: Guest, home: Host, target: Host, policy: Policy, barred: Exclusions) -> str:
     if not target.active or target.id in barred.targets:
         return "the target takes no guests"
     if target.dedicated is not home.dedicated:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from ..._model.outcome import MovedAlong
+from ..._model.outcome import CoMigrated
 from ..._model.snapshot import Snapshot
 from ..errors import NotFound
 from ..protocol import (
@@ -28,7 +28,7 @@ from .api.session import Session
 from .api.values import Row, row, rows, whole
 from .migrate.co_migration import Partners, label
 from .migrate.maintenance import await_maintenance, demand_maintenance, in_maintenance, shut_down
-from .migrate.poll import Follower
+from .migrate.poll import TaskPoller
 from .migrate.precheck import Cluster, Preconditions, is_ha_managed, preconditions, sent_elsewhere
 from .migrate.start import can_receive_conntrack, start, under_way
 from .read.bridges import Bridges
@@ -37,7 +37,7 @@ from .read.cluster_facts import replicas
 from .read.guests import id_of
 from .read.ha import NodeStates
 from .read.hosts import status_of
-from .read.live_state import Looking
+from .read.live_state import LiveStateReader
 from .read.snapshot import read_snapshot
 from .read.storages import Storage, storages
 
@@ -46,7 +46,7 @@ DEFAULT_WORKERS = 4
 # The nodes themselves have no limit; two streams fill a migration network of 10 Gbit/s.
 PER_HOST = 2
 # pvestatd measures every 10 s.
-SETTLING_SECONDS = 10.0
+STABILISATION_SECONDS = 10.0
 # How long what was seen counts as present for a check; the API itself looks again before it starts anything.
 PRESENT_SECONDS = 5.0
 # Replication jobs change seldom, and migrations start in bursts.
@@ -70,13 +70,13 @@ class ProxmoxPlatform:
         self._clock = clock
         self._sleep = sleep
         self._session = Session(connection)
-        self._follower = Follower(
+        self._follower = TaskPoller(
             self._session,
             monotonic,
             self._why_not,
             connection.bandwidth_limit,
         )
-        self._looking = Looking(self._session)
+        self._looking = LiveStateReader(self._session)
         self._bridges = Bridges(self._session, monotonic)
         self._monotonic = monotonic
         self._seen: tuple[float, Resources, NodeStates] | None = None
@@ -93,7 +93,7 @@ class ProxmoxPlatform:
             options = row(self._session.get("cluster/options"), "cluster/options")
             workers = whole(options.get("max_workers")) or DEFAULT_WORKERS
             self._capacities = Capacities(
-                cluster=workers, per_host=PER_HOST, settling_seconds=SETTLING_SECONDS
+                cluster=workers, per_host=PER_HOST, settling_seconds=STABILISATION_SECONDS
             )
         return self._capacities
 
@@ -103,7 +103,7 @@ class ProxmoxPlatform:
     def look(self, guests: Collection[str]) -> ClusterNow:
         membership = Membership.read(self._session)
         membership.demand(self._connection.cluster)
-        seen = self._looking.look(membership, guests)
+        seen = self._looking.read(membership, guests)
         self._seen = self._monotonic(), seen.resources, seen.states
         return seen.now
 
@@ -115,7 +115,7 @@ class ProxmoxPlatform:
         self._checked[_key(request)] = found
         return found.objection
 
-    def partners(self, request: MigrationRequest) -> tuple[MovedAlong, ...]:
+    def partners(self, request: MigrationRequest) -> tuple[CoMigrated, ...]:
         found = self._checked.get(_key(request)) or self._preconditions(request)
         return self._partners(request, found).moved_along()
 
@@ -138,7 +138,7 @@ class ProxmoxPlatform:
         before = str(entry.get("status") or "") or None
         if found.running is not None and found.running == (before == "stopped"):
             before = "running" if found.running else "stopped"
-        self._follower.began(task, request.along, before)
+        self._follower.register(task, request.along, before)
         return task
 
     def find(self, request: MigrationRequest) -> str | None:
@@ -222,13 +222,13 @@ class ProxmoxPlatform:
         if self._privileges is None:
             path = "access/permissions"
             self._privileges = Privileges(row(self._session.get(path), path))
-        self._privileges.demand_migrating(request.guest)
+        self._privileges.require_migrate(request.guest)
 
     def _demand_storages(self, request: MigrationRequest, found: Preconditions) -> None:
         """Of those that disks are sent to by name, before the platform finds it out."""
         targets = frozenset(sent_elsewhere(found, request, self._connection).values())
         if targets and self._privileges is not None:
-            self._privileges.demand_migrating(request.guest, targets)
+            self._privileges.require_migrate(request.guest, targets)
 
     def _receives_conntrack(self, node: str) -> bool:
         if node not in self._conntrack:

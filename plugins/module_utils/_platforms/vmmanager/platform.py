@@ -10,22 +10,22 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
-from ..._model.outcome import MovedAlong
+from ..._model.outcome import CoMigrated
 from ..._model.snapshot import Snapshot
 from ..errors import NotFound, Refused
 from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Objection, refused_start
 from .api.connection import VMManagerConnection
-from .api.errors import Unanswered
+from .api.errors import NoResponse
 from .api.lists import Lists
-from .api.notices import Partly
+from .api.notices import ReadFailures
 from .api.session import Session
-from .migrate.poll import Follower
-from .migrate.precheck import Checker, Preconditions
+from .migrate.poll import TaskPoller
+from .migrate.precheck import Prechecker, Preconditions
 from .migrate.start import CONSUL, start, under_way
 from .read.clusters import ClusterPlace, cluster_ids, find_cluster
 from .read.guests import GuestDisk, disks_of
-from .read.live_state import LISTING_SECONDS, Looker
-from .read.loads import Meter
+from .read.live_state import LISTING_SECONDS, LiveStateReader
+from .read.loads import LoadReader
 from .read.nodes import in_maintenance, nodes_of
 from .read.snapshot import Reader, demand_admin
 
@@ -61,9 +61,9 @@ class VMManagerPlatform:
         self._began = monotonic()
         self._session = Session(connection, sleep=sleep, monotonic=monotonic, dice=dice)
         self._lists = Lists(self._session)
-        self._follower = Follower(self._session, self._lists, monotonic)
+        self._follower = TaskPoller(self._session, self._lists, monotonic)
         self._found: ClusterPlace | None = None
-        self._looking: Looker | None = None
+        self._looking: LiveStateReader | None = None
         self._disks: tuple[float, Mapping[str, list[GuestDisk]]] | None = None
         self._checked: dict[_Key, Preconditions] = {}
         self._doubts: dict[str, tuple[float, MigrationRequest]] = {}
@@ -83,7 +83,7 @@ class VMManagerPlatform:
             for guest, (since, _request) in self._doubts.items()
             if now - since < LISTING_SECONDS
         }
-        seen = self._looker.look(guests, doubtful)
+        seen = self._looker.read(guests, doubtful)
         for guest, (_since, request) in list(self._doubts.items()):
             arrived = guest in seen.guests and seen.guests[guest].host == request.target
             if arrived or guest not in doubtful:
@@ -95,7 +95,7 @@ class VMManagerPlatform:
         self._checked[_key(request)] = found
         return found.objection
 
-    def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
+    def partners(self, _request: MigrationRequest) -> tuple[CoMigrated, ...]:
         """It moves nobody along."""
         return ()
 
@@ -105,7 +105,7 @@ class VMManagerPlatform:
             raise refused_start(request, found.objection)
         try:
             task = start(self._session, self._lists, request.guest, found.body, found.newest)
-        except Unanswered:
+        except NoResponse:
             # Until it is listed, or it is certain that nothing will be, the guest counts as busy.
             self._doubts[request.guest] = self._monotonic(), request
             raise
@@ -143,7 +143,7 @@ class VMManagerPlatform:
 
     def shut_down(self, guest: str, *, timeout: float) -> None:
         """Only a guest that is off already will do."""
-        now = self._looker.look([guest], {}).guests.get(guest)
+        now = self._looker.read([guest], {}).guests.get(guest)
         if now is None:
             raise NotFound(f"there is no guest {guest} in this cluster", where="GET vm/v3/host")
         if now.power in ("running", "unknown"):
@@ -168,14 +168,14 @@ class VMManagerPlatform:
         return self._found
 
     @property
-    def _looker(self) -> Looker:
+    def _looker(self) -> LiveStateReader:
         if self._looking is None:
-            meter = Meter(self._session, self._connection, Partly(self._session, demanding=True))
-            self._looking = Looker(self._session, self._lists, self._place, meter)
+            meter = LoadReader(self._session, self._connection, ReadFailures(self._session, demanding=True))
+            self._looking = LiveStateReader(self._session, self._lists, self._place, meter)
         return self._looking
 
     def _preconditions(self, request: MigrationRequest) -> Preconditions:
-        checker = Checker(self._session, self._lists, self._connection, self._place, self._looker)
+        checker = Prechecker(self._session, self._lists, self._connection, self._place, self._looker)
         return checker.preconditions(request, self._disks_of(request.guest))
 
     def _disks_of(self, guest: str) -> list[GuestDisk]:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from ..._model.errors import InputError
-from ..._model.outcome import MovedAlong
+from ..._model.outcome import CoMigrated
 from ..._model.snapshot import Notice, Snapshot
 from ..._model.text.wording import sentence
 from ..errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
@@ -29,15 +29,15 @@ from .api.rest import Rest
 from .api.session import Session
 from .migrate.maintenance import in_maintenance, set_maintenance
 from .migrate.poll import poll
-from .migrate.precheck import Patience, objections
+from .migrate.precheck import WaitLimits, objections
 from .migrate.relocation import relocation
 from .migrate.shutdown import shut_down
 from .migrate.start import cancel, start, under_way
 from .read.clusters import ClusterPlace, clusters, find_cluster
 from .read.features import Features, read_features
-from .read.history import Past, read_past
+from .read.history import MigrationHistory, read_history
 from .read.inventory import Inventory, read_inventory
-from .read.live_state import look
+from .read.live_state import read_live_state
 from .read.loads import Loads, read_loads
 from .read.recent_tasks import Moves, migrations
 from .read.snapshot import snapshot_of
@@ -86,7 +86,7 @@ class VSpherePlatform:
     ) -> None:
         require()
         self._connection = connection
-        self._patience = Patience(sleep=sleep, monotonic=monotonic, seconds=max(60.0, connection.timeout))
+        self._patience = WaitLimits(sleep=sleep, monotonic=monotonic, seconds=max(60.0, connection.timeout))
         self._session = Session(_endpoint(connection), connection.username, connection.password)
         self._found: ClusterPlace | None = None
 
@@ -103,12 +103,12 @@ class VSpherePlatform:
         return replace(snapshot, notices=said)
 
     def look(self, guests: Collection[str]) -> ClusterNow:
-        return self._asking(lambda: look(self._session, self._place(), guests))
+        return self._asking(lambda: read_live_state(self._session, self._place(), guests))
 
     def check(self, request: MigrationRequest) -> Objection | None:
         return all_of(self._asking(lambda: self._objections(request)))
 
-    def partners(self, _request: MigrationRequest) -> tuple[MovedAlong, ...]:
+    def partners(self, _request: MigrationRequest) -> tuple[CoMigrated, ...]:
         """It moves nobody along."""
         return ()
 
@@ -201,16 +201,16 @@ class VSpherePlatform:
         except (AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
             return Tags(), (Notice(text=f"tags were not read: {error}", hides=("tags",)),)
 
-    def _past(self, now: datetime) -> tuple[Past, tuple[Notice, ...]]:
+    def _past(self, now: datetime) -> tuple[MigrationHistory, tuple[Notice, ...]]:
         """What vCenter remembers of migrations, or nothing and a notice: a cluster can do without."""
         if not self._connection.history_seconds:
-            return Past(), ()
+            return MigrationHistory(), ()
         since = now - timedelta(seconds=self._connection.history_seconds)
         try:
-            return self._asking(lambda: read_past(self._session, self._place(), since)), ()
+            return self._asking(lambda: read_history(self._session, self._place(), since)), ()
         except (PermissionMissing, Refused, UnexpectedAnswer, Unreachable) as error:
             text = f"vCenter's own record of migrations was not read: {error}"
-            return Past(), (Notice(text=text, hides=("history",)),)
+            return MigrationHistory(), (Notice(text=text, hides=("history",)),)
 
     def _objections(self, request: MigrationRequest) -> list[Objection]:
         guest = vim.VirtualMachine(request.guest)

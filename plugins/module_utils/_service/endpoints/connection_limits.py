@@ -28,7 +28,7 @@ _FULL = (
 )
 
 
-class Doorkeeper:
+class ConnectionLimiter:
     """Lets connections in, and out when their time is over."""
 
     def __init__(
@@ -37,12 +37,12 @@ class Doorkeeper:
         self._most = min(connections, _possible())
         self._head_seconds = head_seconds
         self._monotonic = monotonic
-        self._visitors: dict[Any, _Visitor] = {}
+        self._visitors: dict[Any, _LimitedConnection] = {}
         self._logged: dict[str, float] = {}
 
     def admit(self, inner: asyncio.Protocol) -> asyncio.Protocol:
         """A protocol around that of the server."""
-        return _Visitor(self, inner)
+        return _LimitedConnection(self, inner)
 
     def limit(self, transport: object, seconds: float | None) -> None:
         """From now on, for so long may a connection stay as it is; None: as long as it takes us."""
@@ -50,7 +50,7 @@ class Doorkeeper:
         if visitor is not None:
             visitor.limit(seconds)
 
-    def enter(self, visitor: _Visitor, transport: asyncio.Transport) -> bool:
+    def enter(self, visitor: _LimitedConnection, transport: asyncio.Transport) -> bool:
         if len(self._visitors) >= self._most:
             self.log_seldom(f"more than {self._most} connections at the same time: new ones are refused")
             return False
@@ -84,10 +84,10 @@ class Doorkeeper:
             log.error("%s", text)
 
 
-class _Visitor(asyncio.Protocol):
+class _LimitedConnection(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, keeper: Doorkeeper, inner: asyncio.Protocol) -> None:
+    def __init__(self, keeper: ConnectionLimiter, inner: asyncio.Protocol) -> None:
         self._keeper = keeper
         self._inner: asyncio.Protocol | None = inner
         self._transport: asyncio.Transport | None = None

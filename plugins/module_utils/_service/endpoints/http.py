@@ -18,10 +18,10 @@ from ..._model.errors import InputError, shortened
 from ..._state.errors import StateError
 from ..config import Http
 from ..errors import RequestDiffers, SecretMissing
-from ..intake import Reception, accepted
+from ..intake import Intake, accepted
 from ..library import aiohttp, require, web
 from ..webhooks.signing import secret_of
-from .connection_limits import HANDSHAKE_SECONDS, IDLE_SECONDS, Doorkeeper
+from .connection_limits import HANDSHAKE_SECONDS, IDLE_SECONDS, ConnectionLimiter
 
 if TYPE_CHECKING:
     from aiohttp.web import Request, StreamResponse
@@ -32,15 +32,15 @@ _LEAST_CHARACTERS = 16
 
 @asynccontextmanager
 async def http_door(
-    reception: Reception, http: Http, environment: Mapping[str, str]
+    reception: Intake, http: Http, environment: Mapping[str, str]
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve as long as this lasts; gives the address.
 
     Raises SecretMissing, ServiceLibraryMissing, and InputError for files that can't be used.
     """
     require(aiohttp, "aiohttp", "http")
-    keeper = Doorkeeper(http.connections, http.head_seconds)
-    door = _Door(reception, _tokens(http, environment), keeper, http.body_seconds)
+    keeper = ConnectionLimiter(http.connections, http.head_seconds)
+    door = _HttpEndpoint(reception, _tokens(http, environment), keeper, http.body_seconds)
 
     @web.middleware  # type: ignore[untyped-decorator]
     async def guard(request: Request, handler: Any) -> StreamResponse:
@@ -82,9 +82,9 @@ async def http_door(
         unwatch()
 
 
-class _Door:
+class _HttpEndpoint:
     def __init__(
-        self, reception: Reception, tokens: tuple[bytes, ...], keeper: Doorkeeper, body_seconds: float
+        self, reception: Intake, tokens: tuple[bytes, ...], keeper: ConnectionLimiter, body_seconds: float
     ) -> None:
         self._reception = reception
         self._tokens = tokens

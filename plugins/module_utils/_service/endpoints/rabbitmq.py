@@ -22,7 +22,7 @@ from ..._state.errors import StateError
 from ..._state.owner import Owner
 from ..config import RabbitMq
 from ..errors import RequestDiffers, SecretMissing
-from ..intake import Reception
+from ..intake import Intake
 from ..library import aio_pika, require
 from ..queue.task_group import together
 from ..tls import advice, trusting
@@ -39,11 +39,11 @@ _MOST_REASON = 4000
 ORIGIN = "rabbitmq"
 
 
-class RabbitMqDoor:
+class RabbitMqEndpoint:
     """One connection, renewed for ever."""
 
     def __init__(
-        self, reception: Reception, rabbitmq: RabbitMq, desk: Owner, environment: Mapping[str, str]
+        self, reception: Intake, rabbitmq: RabbitMq, desk: Owner, environment: Mapping[str, str]
     ) -> None:
         """Raises SecretMissing, ServiceLibraryMissing, and InputError for a file that can't be used."""
         require(aio_pika, "aio-pika", "rabbitmq")

@@ -15,14 +15,14 @@ from ..._state.library import sa
 from ..._state.owner import Owner, is_gone, owner_text
 from ..._state.tables import SERVICE_REQUESTS as ROWS
 from ..config import Work
-from .repository import SIGN_OF_LIFE_SECONDS, Dice, Failure, change, give_back, hand_back
+from .repository import SIGN_OF_LIFE_SECONDS, Dice, Failure, change, retry_or_fail, defer_unchanged
 from .task import Task, task_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def hand_on(database: Database, desk: Owner, work: Work, dice: Dice = random.random) -> Sequence[Task]:
+def dispatch(database: Database, desk: Owner, work: Work, dice: Dice = random.random) -> Sequence[Task]:
     """Take back what nobody works on any more, and claim what is due, as far as this desk has hands left.
 
     A task that was handed on and never begun counts as a try only where the desk that has handed it on is
@@ -46,7 +46,7 @@ def hand_on(database: Database, desk: Owner, work: Work, dice: Dice = random.ran
     return database.transaction(write)
 
 
-def keep(database: Database, desk: Owner, work: Work) -> None:
+def renew_claims(database: Database, desk: Owner, work: Work) -> None:
     """A sign of life of a desk, for all that it has handed on and that was begun, while its try may last."""
     mine = (ROWS.c.desk == owner_text(desk)) & ROWS.c.begun_at.is_not(None) & ROWS.c.ended_at.is_(None)
 
@@ -100,8 +100,8 @@ def _take_back(connection: Connection, task: Task, moment: float, dice: Dice) ->
     if failure is None:
         return
     if failure.kind == "DeskGone":
-        hand_back(connection, task)
+        defer_unchanged(connection, task)
     elif failure.kind == "NotBegun":
-        give_back(connection, change(connection, task.id, tries=task.tries + 1), failure, dice)
+        retry_or_fail(connection, change(connection, task.id, tries=task.tries + 1), failure, dice)
     else:
-        give_back(connection, task, failure, dice)
+        retry_or_fail(connection, task, failure, dice)

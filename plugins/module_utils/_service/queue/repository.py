@@ -20,7 +20,7 @@ from ..._state.library import sa
 from ..._state.owner import Owner, owner_text
 from ..._state.tables import SERVICE_DELIVERIES, SERVICE_REQUESTS
 from ..errors import ClaimLost, RequestDiffers, UnknownRequest
-from ..request import Asked
+from ..request import ParsedRequest
 from ..webhooks.outbox import announce
 from .retry_policy import FINAL, NO_ROOM
 from .task import Task, Terms, task_of
@@ -35,7 +35,7 @@ Dice = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Accepted:
     """The task, and whether it is there only now."""
 
     task: Task
@@ -53,10 +53,10 @@ class Failure:
         return {"type": self.kind, "message": self.message}
 
 
-def take(database: Database, asked: Asked, terms: Terms) -> Taken:
+def accept(database: Database, asked: ParsedRequest, terms: Terms) -> Accepted:
     """Let a request be there; the same one again is the same request. Raises RequestDiffers."""
 
-    def write(connection: Connection) -> Taken:
+    def write(connection: Connection) -> Accepted:
         known = find(connection, asked.id)
         if known is not None:
             if (known.kind, known.work, known.notify) != (asked.kind, asked.work, asked.notify):
@@ -65,7 +65,7 @@ def take(database: Database, asked: Asked, terms: Terms) -> Taken:
                     where=f"request {asked.id}",
                     hint="Use an id of its own for each request",
                 )
-            return Taken(known, False)
+            return Accepted(known, False)
         moment = now(connection)
         row = {
             "id": asked.id,
@@ -77,12 +77,12 @@ def take(database: Database, asked: Asked, terms: Terms) -> Taken:
             "tries": 0,
         }
         connection.execute(sa.insert(SERVICE_REQUESTS).values(**row))
-        return Taken(_needed(connection, asked.id), True)
+        return Accepted(_needed(connection, asked.id), True)
 
     return database.transaction(write)
 
 
-def look(database: Database, name: str) -> Task | None:
+def task_named(database: Database, name: str) -> Task | None:
     """A request by its id."""
     return database.read(lambda connection: find(connection, name))
 
@@ -114,7 +114,7 @@ def change(connection: Connection, name: str, **columns: Any) -> Task:
     return _needed(connection, name)
 
 
-def begin(database: Database, name: str, claim: str, worker: Owner | None) -> tuple[Task, float]:
+def start(database: Database, name: str, claim: str, worker: Owner | None) -> tuple[Task, float]:
     """The worker has begun: a try counts. Gives the task, and for how many seconds it may still wait.
 
     Raises UnknownRequest and ClaimLost.
@@ -166,12 +166,12 @@ def fail(
         if done.status == "failed" and done.claim == claim:
             return done, False
         task = _claimed(connection, name, claim)
-        return give_back(connection, task, failure, dice), True
+        return retry_or_fail(connection, task, failure, dice), True
 
     return database.transaction(write)
 
 
-def postpone(database: Database, name: str, claim: str, seconds: float, why: Failure) -> tuple[Task, bool]:
+def defer(database: Database, name: str, claim: str, seconds: float, why: Failure) -> tuple[Task, bool]:
     """It waits, which is no failed try. Gives the task, changed. Raises UnknownRequest and ClaimLost."""
 
     def write(connection: Connection) -> tuple[Task, bool]:
@@ -181,29 +181,29 @@ def postpone(database: Database, name: str, claim: str, seconds: float, why: Fai
     return database.transaction(write)
 
 
-def give_back(connection: Connection, task: Task, failure: Failure, dice: Dice) -> Task:
+def retry_or_fail(connection: Connection, task: Task, failure: Failure, dice: Dice) -> Task:
     """End a try that came to nothing, in a transaction that is under way."""
     budget = task.terms.budget
     if failure.kind in NO_ROOM:
         left = task.received_at + task.terms.wait - now(connection)
         if left > 0:
-            pause = min(left, budget.pause(task.tries, dice()))
+            pause = min(left, budget.delay(task.tries, dice()))
             # Waiting for room is no failed try, but the pauses grow all the same.
             return _again(connection, task, pause, failure, tries=task.tries)
     elif failure.kind not in FINAL and task.tries < budget.tries:
-        return _again(connection, task, budget.pause(task.tries, dice()), failure, tries=task.tries)
+        return _again(connection, task, budget.delay(task.tries, dice()), failure, tries=task.tries)
     error = failure.to_json()
     if failure.kind not in FINAL | NO_ROOM:
         error["message"] = f"given up after {task.tries} tries, the last of which failed: {error['message']}"
     return _end(connection, task, "failed", result=None, error=json.dumps(error))
 
 
-def hand_back(connection: Connection, task: Task) -> None:
+def defer_unchanged(connection: Connection, task: Task) -> None:
     """Nobody had begun: it is due again, as if it had never been handed on."""
     _again(connection, task, 0, None, tries=task.tries)
 
 
-def forget(database: Database, days: float) -> int:
+def purge(database: Database, days: float) -> int:
     """Throw away requests that ended so long ago, and what was told of them. Gives how many."""
 
     def write(connection: Connection) -> int:

@@ -19,7 +19,7 @@ NO_ROOM = frozenset({"NoRoom", "NotFulfilled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class RetryPolicy:
     """How often something is tried, and the pauses between: random, up to a limit that doubles from
     `first_seconds` to `most_seconds`.
     """
@@ -28,7 +28,7 @@ class Budget:
     first_seconds: Annotated[float, Bounds(0.01, 86_400)] = 2.0
     most_seconds: Annotated[float, Bounds(0.01, 86_400)] = 300.0
 
-    def pause(self, tried: int, dice: float) -> float:
+    def delay(self, tried: int, dice: float) -> float:
         """Seconds until the next try after so many, `dice` from 0 to 1; never less than half the limit."""
         limit = min(self.most_seconds, self.first_seconds * 2.0 ** min(tried - 1, 60))
         return limit * (0.5 + dice / 2)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ..._capacity.lease import moment
 from ..._model.codec import decode, encode
 from ..._state.owner import Owner, owner_of
-from .retry_policy import Budget
+from .retry_policy import RetryPolicy
 
 Status = Literal["processing", "completed", "failed"]
 
@@ -25,7 +25,7 @@ class Terms:
 
     origin: str
     receivers: tuple[str, ...] = ()
-    budget: Budget = field(default_factory=Budget)
+    budget: RetryPolicy = field(default_factory=RetryPolicy)
     wait: float = 0.0
     message: str | None = None
 

@@ -17,7 +17,7 @@ from ..._model.text.urls import parsed_url
 from ..._state.errors import StateError
 from ..._state.owner import Owner
 from ..config import EXAMPLE, Receiver
-from ..intake import Reception
+from ..intake import Intake
 from ..library import aiohttp, require
 from ..queue.task_group import together
 from ..tls import advice, trusting
@@ -41,10 +41,10 @@ class _Address:
     tls: ssl.SSLContext | bool
 
 
-class Courier:
+class WebhookDispatcher:
     """Each receiver is called by itself: one that is down holds nobody else up."""
 
-    def __init__(self, reception: Reception, desk: Owner, environment: Mapping[str, str]) -> None:
+    def __init__(self, reception: Intake, desk: Owner, environment: Mapping[str, str]) -> None:
         """Raises SecretMissing, ServiceLibraryMissing, and InputError for a file that can't be used."""
         if reception.config.receivers:
             require(aiohttp, "aiohttp", "receivers")

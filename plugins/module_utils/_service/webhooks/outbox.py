@@ -20,7 +20,7 @@ from ..._state.database import Database, now
 from ..._state.library import sa
 from ..._state.owner import Owner, is_gone, owner_of, owner_text
 from ..._state.tables import SERVICE_DELIVERIES as ROWS
-from ..queue.retry_policy import Budget
+from ..queue.retry_policy import RetryPolicy
 from ..queue.task import Task
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def deliveries(database: Database, request: str) -> Sequence[Delivery]:
     return [_delivery(row) for row in database.read(lambda connection: connection.execute(wanted).all())]
 
 
-def told(database: Database, task: Task) -> dict[str, Any]:
+def delivery_reports(database: Database, task: Task) -> dict[str, Any]:
     """A task as callers see it, with who was told of its end."""
     return {**task.to_json(), "callbacks": [one.to_json() for one in deliveries(database, task.id)]}
 
@@ -128,7 +128,7 @@ def undelivered(
     database: Database,
     delivery: Delivery,
     why: str,
-    budget: Budget,
+    budget: RetryPolicy,
     *,
     final: bool = False,
     dice: Callable[[], float] = random.random,
@@ -140,7 +140,7 @@ def undelivered(
         if final or tried >= budget.tries:
             _close(connection, delivery, "failed", why)
             return
-        due = now(connection) + budget.pause(tried, dice())
+        due = now(connection) + budget.delay(tried, dice())
         change = sa.update(ROWS).where(ROWS.c.id == delivery.id, ROWS.c.ended_at.is_(None))
         connection.execute(change.values(tries=tried, error=why, due_at=due, desk=None))
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from ...errors import PlatformError
 from .connection import ProxmoxConnection
-from .errors import NodeSilent, refusal
+from .errors import NodeUnresponsive, error_of
 from .notices import ONE_CALL
 from .session import Session
 
@@ -46,7 +46,7 @@ class Reading:
 _Key = tuple[str, str]
 
 
-class Answered:
+class BatchedAnswers:
     """A session, and what it has answered in batches."""
 
     def __init__(self, session: Session, connection: ProxmoxConnection) -> None:
@@ -67,7 +67,7 @@ class Answered:
         if answer.get("status") == 200:
             return answer.get("data")
         text = str(answer.get("message") or "")
-        raise refusal(int(answer.get("status") or 500), text, answer.get("errors"), f"GET {path}")
+        raise error_of(int(answer.get("status") or 500), text, answer.get("errors"), f"GET {path}")
 
     def ask_each(self, paths: Iterable[str]) -> None:
         """Make these readings one by one; a failure is kept for whoever asks."""
@@ -91,7 +91,7 @@ class Answered:
 
     def answers(self, path: str) -> bool:
         """Whether a reading that was made one by one was answered, be it with a refusal."""
-        return not isinstance(self._answers.get(_key(path, {})), NodeSilent)
+        return not isinstance(self._answers.get(_key(path, {})), NodeUnresponsive)
 
     def ask(self, wanted: Mapping[str, Iterable[Reading]]) -> None:
         """Make these readings, by node, of nodes that are known to answer."""

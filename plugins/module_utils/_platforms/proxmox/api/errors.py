@@ -43,7 +43,7 @@ class BadParameter(Refused):
     """A parameter is not valid, or not for this guest (400)."""
 
 
-class NodeSilent(Unreachable):
+class NodeUnresponsive(Unreachable):
     """The API answers, but one node of the cluster does not."""
 
 
@@ -51,7 +51,7 @@ class NoSuchCall(UnexpectedAnswer):
     """The version of Proxmox VE that was asked does not have this call."""
 
 
-class Unanswered(Unreachable):
+class NoResponse(Unreachable):
     """A call that changes something got no answer: it may or may not have been carried out."""
 
 
@@ -65,7 +65,7 @@ def host_trouble(status: int, reason: str) -> bool:
     return status in _OUT_OF_SERVICE or (status in (401, 500) and _FILE_SYSTEM.search(reason) is not None)
 
 
-def refusal(status: int, reason: str, errors: object, call: str) -> PlatformError:
+def error_of(status: int, reason: str, errors: object, call: str) -> PlatformError:
     """The error for an answer with a status of 400 or more, other than 401 and those of the proxy."""
     text = reason.strip() or f"status {status} without a reason"
     if status == 403:

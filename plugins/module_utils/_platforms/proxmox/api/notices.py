@@ -14,10 +14,10 @@ from typing import Optional, TypeVar
 from ...._model.snapshot import HiddenFact, Notice
 from ...._model.text.wording import sentence
 from ...errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer
-from .errors import NodeSilent
+from .errors import NodeUnresponsive
 
 # The failure of one call about one thing; what is left out here is the failure of the whole API.
-ONE_CALL = (NotFound, PermissionMissing, Refused, UnexpectedAnswer, NodeSilent)
+ONE_CALL = (NotFound, PermissionMissing, Refused, UnexpectedAnswer, NodeUnresponsive)
 _NAMED = 10
 # The object that a reason names: the notice lists all that have the same reason.
 _NAME = re.compile(r"(/nodes/|/qemu/|/lxc/)[^/\s']+")
@@ -26,20 +26,20 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class _Gap:
+class _Failure:
     hosts: list[str] = field(default_factory=list)
     guests: list[str] = field(default_factory=list)
 
 
-class Gaps:
+class ReadFailures:
     """May be added to by several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._found: dict[tuple[str, str, tuple[HiddenFact, ...]], _Gap] = {}
+        self._found: dict[tuple[str, str, tuple[HiddenFact, ...]], _Failure] = {}
         self._notices: list[Notice] = []
 
-    def tried(
+    def attempt(
         self,
         call: Callable[[], T],
         what: str,
@@ -66,11 +66,11 @@ class Gaps:
     ) -> None:
         """`what` could not be read of a host or a guest, or at all."""
         with self._lock:
-            gap = self._found.setdefault((what, _NAME.sub(r"\1{name}", error.what), hides), _Gap())
+            gap = self._found.setdefault((what, _NAME.sub(r"\1{name}", error.what), hides), _Failure())
             gap.hosts += [host] if host is not None else []
             gap.guests += [guest] if guest is not None else []
 
-    def note(
+    def add(
         self,
         text: str,
         *,
@@ -113,7 +113,7 @@ def with_names(noun: str, ids: Sequence[str]) -> str:
     return f"{noun}{'' if len(ids) == 1 else 's'} {listed(ids)}"
 
 
-def _of(gap: _Gap) -> str:
+def _of(gap: _Failure) -> str:
     parts = []
     if gap.hosts:
         parts.append(with_names("node", sorted(set(gap.hosts))))

@@ -34,13 +34,13 @@ class Privileges:
             path: privileges for path, privileges in answer.items() if isinstance(privileges, Mapping)
         }
 
-    def demand_reading(self) -> None:
+    def require_read(self) -> None:
         """Raises PermissionMissing for the first privilege that a full reading lacks."""
         for path, privilege in TO_READ:
-            self._demand(path, privilege)
+            self._require(path, privilege)
             if path != "/":
                 for below in self._below(path):
-                    self._demand(below, privilege)
+                    self._require(below, privilege)
 
     def hiding_pools(self) -> tuple[str, ...]:
         """Where Pool.Audit is missing: Proxmox VE then shows guests as if they were in no pool."""
@@ -49,20 +49,20 @@ class Privileges:
             return (path,)
         return tuple(below for below in self._below(path) if not self._has(below, privilege))
 
-    def demand_migrating(self, guest: str, storages: Collection[str] = ()) -> None:
+    def require_migrate(self, guest: str, storages: Collection[str] = ()) -> None:
         """Raises PermissionMissing for what a migration of it lacks; `storages` are those that a map names
         for its local disks.
         """
-        self._demand(f"/vms/{guest}", TO_MIGRATE)
+        self._require(f"/vms/{guest}", TO_MIGRATE)
         if storages:
-            self._demand(f"/vms/{guest}", "VM.Config.Disk")
+            self._require(f"/vms/{guest}", "VM.Config.Disk")
         for storage in sorted(storages):
-            self._demand(f"/storage/{storage}", "Datastore.AllocateSpace")
+            self._require(f"/storage/{storage}", "Datastore.AllocateSpace")
 
     def _below(self, path: str) -> list[str]:
         return sorted(below for below in self._paths if below.startswith(f"{path}/"))
 
-    def _demand(self, path: str, privilege: str) -> None:
+    def _require(self, path: str, privilege: str) -> None:
         if not self._has(path, privilege):
             raise permission_missing(privilege, path, "GET access/permissions")
 

@@ -26,9 +26,9 @@ from ...errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from ...transport import about_certificate, demand_ca, reason, timed_out
+from ...transport import certificate_error, require_ca_file, reason, timed_out
 from .connection import ProxmoxConnection
-from .errors import NodeSilent, Unanswered, host_trouble, passed_on, refusal
+from .errors import NodeUnresponsive, NoResponse, host_trouble, passed_on, error_of
 from .login import LoginFailed, Ticket, plain_session
 from .values import row
 
@@ -50,7 +50,7 @@ class _Expired(Exception):
     """The ticket or token was not accepted."""
 
 
-class _Silence(Exception):
+class _NoResponse(Exception):
     """A host gave no answer of use; or, `proxied`, a node behind it did not. `untrusted` is the error about
     its certificate, where that is the reason.
     """
@@ -89,7 +89,7 @@ class Session:
                 where="platform proxmox",
                 hint="Install proxmoxer and requests for the Python that runs the module",
             )
-        demand_ca(connection.ca_path)
+        require_ca_file(connection.ca_path)
         self._connection = connection
         self._lock = threading.Lock()
         self._answered_at: float | None = None
@@ -136,7 +136,7 @@ class Session:
         self._link.api._store["session"].close()
 
     def _send(self, method: Method, path: str, params: Mapping[str, object]) -> Any:
-        silent: dict[str, _Silence] = {}
+        silent: dict[str, _NoResponse] = {}
         renewed = False
         attempts = max(2, len(self._connection.api_hosts))
         while True:
@@ -149,11 +149,11 @@ class Session:
                     raise self._not_accepted(renewed) from None
                 renewed = True
                 self._replace(link, link.index, silent)
-            except _Silence as silence:
+            except _NoResponse as silence:
                 silent[self._connection.api_hosts[link.index]] = silence
                 attempts -= 1
                 if method != "get":
-                    raise self._unanswered(link, silence, f"{method.upper()} {path}") from None
+                    raise self._no_response_error(link, silence, f"{method.upper()} {path}") from None
                 if silence.timed_out and path.startswith("nodes/") and self._answers(link):
                     # Another host would wait for that node just as long.
                     raise _gave_up(path, {self._connection.api_hosts[link.index]: silence}) from None
@@ -166,7 +166,7 @@ class Session:
         """Whether the host itself answers, though a call for one of the nodes ran out of time."""
         try:
             self._call(link.api, "get", "version", {})
-        except (_Expired, _Silence, PlatformError):
+        except (_Expired, _NoResponse, PlatformError):
             return False
         return True
 
@@ -178,10 +178,10 @@ class Session:
             text = str(error.content or "")
             if passed_on(error.status_code) or host_trouble(error.status_code, text):
                 proxied = passed_on(error.status_code) and path.startswith("nodes/")
-                raise _Silence(f"{error.status_code} {text}", proxied=proxied) from None
+                raise _NoResponse(f"{error.status_code} {text}", proxied=proxied) from None
             if error.status_code == 401:
                 raise _Expired from None
-            raise refusal(error.status_code, text, error.errors, call) from None
+            raise error_of(error.status_code, text, error.errors, call) from None
         except LoginFailed:
             # The ticket was to be exchanged for a new one, but it was too old already.
             raise _Expired from None
@@ -194,13 +194,13 @@ class Session:
             raise _not_proxmox(call)
         return answer
 
-    def _replace(self, link: _Link, start: int, silent: Mapping[str, _Silence]) -> None:
+    def _replace(self, link: _Link, start: int, silent: Mapping[str, _NoResponse]) -> None:
         """Open a new link in place of this one, unless another thread has done so already."""
         with self._lock:
             if self._link is link:
                 self._link = self._open_any(start, silent)
 
-    def _open_any(self, start: int, before: Mapping[str, _Silence]) -> _Link:
+    def _open_any(self, start: int, before: Mapping[str, _NoResponse]) -> _Link:
         """`before` is what kept hosts from answering until now."""
         hosts = self._connection.api_hosts
         silent = dict(before)
@@ -208,7 +208,7 @@ class Session:
             index = (start + offset) % len(hosts)
             try:
                 return self._open(index)
-            except _Silence as silence:
+            except _NoResponse as silence:
                 silent[hosts[index]] = silence
         raise _gave_up("", silent)
 
@@ -226,10 +226,10 @@ class Session:
                 verify_ssl=verify,
                 timeout=connection.api_timeout,
             )
-            api._store["session"].hooks["response"].append(self._hear)
+            api._store["session"].hooks["response"].append(self._record_date)
             if not connection.api_token_id:
                 api._backend.auth = api._store["session"].auth = Ticket(
-                    plain_session(requests.Session, self._hear),
+                    plain_session(requests.Session, self._record_date),
                     api._backend.get_base_url(),
                     connection.api_user,
                     connection.api_password or "",
@@ -252,7 +252,7 @@ class Session:
             )
         return _Link(api, index, version)
 
-    def _hear(self, answer: requests.Response, **_options: object) -> None:
+    def _record_date(self, answer: requests.Response, **_options: object) -> None:
         """Of every answer, before anything is made of it: its time, and that credentials go nowhere else."""
         try:
             date = parsedate_to_datetime(answer.headers.get("Date", ""))
@@ -262,11 +262,11 @@ class Session:
             self._answered_at = date.timestamp()
         if answer.is_redirect:
             target = str(answer.headers.get("Location")).partition("?")[0]
-            raise _Silence(f"it redirects to {target}, and credentials are not sent there")
+            raise _NoResponse(f"it redirects to {target}, and credentials are not sent there")
 
     def _login_error(self, failed: LoginFailed) -> Exception:
         if failed.status != 401:
-            return _Silence(str(failed))
+            return _NoResponse(str(failed))
         if failed.second_factor:
             return AuthenticationFailed(
                 f"the user {self._connection.api_user} needs a second factor",
@@ -288,23 +288,23 @@ class Session:
             hint="Check api_user (such as root@pam, with its realm) and api_password",
         )
 
-    def _unanswered(self, link: _Link, silence: _Silence, call: str) -> Unanswered:
+    def _no_response_error(self, link: _Link, silence: _NoResponse, call: str) -> NoResponse:
         """Also looks for a host that answers, for the next call."""
         try:
             self._replace(link, link.index + 1, {})
         except (Unreachable, CertificateRefused) as error:
-            return Unanswered(f"it may have been carried out, but {error}", where=call)
-        return Unanswered(f"it may have been carried out, but no answer came: {silence.reason}", where=call)
+            return NoResponse(f"it may have been carried out, but {error}", where=call)
+        return NoResponse(f"it may have been carried out, but no answer came: {silence.reason}", where=call)
 
-    def _silence(self, error: requests.exceptions.RequestException) -> _Silence:
-        refused = about_certificate(
+    def _silence(self, error: requests.exceptions.RequestException) -> _NoResponse:
+        refused = certificate_error(
             error,
             where=str(getattr(error.request, "url", "")).partition("/api2")[0],
             hint="Name the CA that signed it with ca_path (on a node: /etc/pve/pve-root-ca.pem)",
         )
         if refused is not None:
-            return _Silence(refused.what, untrusted=refused)
-        return _Silence(reason(error, self._connection.api_timeout), timed_out=timed_out(error))
+            return _NoResponse(refused.what, untrusted=refused)
+        return _NoResponse(reason(error, self._connection.api_timeout), timed_out=timed_out(error))
 
 
 def _not_proxmox(where: str) -> UnexpectedAnswer:
@@ -313,12 +313,12 @@ def _not_proxmox(where: str) -> UnexpectedAnswer:
     )
 
 
-def _gave_up(path: str, silent: Mapping[str, _Silence]) -> Unreachable | CertificateRefused:
+def _gave_up(path: str, silent: Mapping[str, _NoResponse]) -> Unreachable | CertificateRefused:
     """The error that names each host with its reason."""
     reasons = "; ".join(f"{host}: {silence.reason}" for host, silence in silent.items())
     last = list(silent.values())[-1]
     if path.startswith("nodes/") and (last.proxied or last.timed_out):
-        return NodeSilent(f"the node does not answer: {reasons}", where=f"GET {path}")
+        return NodeUnresponsive(f"the node does not answer: {reasons}", where=f"GET {path}")
     untrusted = [silence.untrusted for silence in silent.values() if silence.untrusted is not None]
     if len(silent) == 1 and untrusted:
         return untrusted[0]

@@ -39,7 +39,7 @@ def last_lines(session: Session, upid: str, *, start: int = 0) -> Sequence[str]:
         return ()
 
 
-def was_stopped(exitstatus: object, log: Iterable[str]) -> bool:
+def was_cancelled(exitstatus: object, log: Iterable[str]) -> bool:
     """Whether somebody stopped a task that ended so; `log` are its last lines. The end of a migration that
     was stopped is that of one that failed.
     """

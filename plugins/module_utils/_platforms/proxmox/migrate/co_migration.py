@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ...._model.outcome import MovedAlong
+from ...._model.outcome import CoMigrated
 from ...._model.plan import GuestRef
 from ...protocol import MigrationRequest
 from ..api.values import Row, whole
@@ -37,9 +37,9 @@ class Partners:
             tuple(sid for sid, entry in found.items() if entry is None),
         )
 
-    def moved_along(self) -> tuple[MovedAlong, ...]:
+    def moved_along(self) -> tuple[CoMigrated, ...]:
         return tuple(
-            MovedAlong(
+            CoMigrated(
                 guest=GuestRef(id=id_of(entry), name=str(entry.get("name") or id_of(entry))),
                 source=str(entry.get("node")),
                 memory=_memory(entry),
@@ -76,7 +76,7 @@ def in_motion(entry: Row) -> bool:
     return entry.get("hastate") in MOVING
 
 
-def still_moving(ids: Iterable[str], places: Mapping[str, Row]) -> bool:
+def not_yet_arrived(ids: Iterable[str], places: Mapping[str, Row]) -> bool:
     return any(guest in places and in_motion(places[guest]) for guest in ids)
 
 

@@ -17,21 +17,21 @@ from dataclasses import dataclass
 
 from ...errors import NotFound, PlatformError
 from ...protocol import MigrationRequest, MigrationState
-from ..api.errors import NodeSilent
+from ..api.errors import NodeUnresponsive
 from ..api.session import Session
-from ..api.task_log import last_lines, reason, was_stopped
+from ..api.task_log import last_lines, reason, was_cancelled
 from ..api.values import Row, Upid, row, rows, succeeded
 from ..read.guests import id_of, path_of
-from .co_migration import arrived, in_motion, label, still_moving
-from .progress import Transferred
+from .co_migration import arrived, in_motion, label, not_yet_arrived
+from .progress import TransferProgress
 from .start import HA_REQUEST, newest_task
 
 # HA takes requests up in rounds of 10 s; only a change of its master takes longer, up to its lock's 120 s.
-HA_PATIENCE_SECONDS = 180.0
+MAX_HA_SECONDS = 180.0
 # Where handing over has failed: HA may have noted the request all the same, and drops it in its next rounds.
-HA_DROPS_SECONDS = 25.0
+MAX_HA_ACCEPT_SECONDS = 25.0
 # What HA starts itself after the migration: it looks every 5 s, and a container takes its time.
-HA_START_SECONDS = 120.0
+MAX_HA_START_SECONDS = 120.0
 # A task takes the lock off before it ends; the lists may be a moment behind.
 LOCK_SECONDS = 5.0
 # How long it counts who is offline: a dead node's tasks stay in the lists as if they ran.
@@ -52,7 +52,7 @@ class _End:
 
 
 @dataclass(slots=True)
-class _Followed:
+class _PolledTask:
     """What `poll` can't see again of one migration. `since` is when we began to wait for HA, `before` what
     the guest did before it was started: running, stopped, or the platform's word for another state.
     `end_seen`: the end of HA's own migration was known before the places were read.
@@ -68,7 +68,7 @@ class _Followed:
     end_seen: bool = False
 
 
-class Follower:
+class TaskPoller:
     """Remembers for how long HA has been silent, what was cancelled, and how each guest was before."""
 
     def __init__(
@@ -82,14 +82,14 @@ class Follower:
         self._monotonic = monotonic
         self._explain = explain
         self._limited = bandwidth_limit is not None
-        self._followed: dict[str, _Followed] = {}
+        self._followed: dict[str, _PolledTask] = {}
         self._partners: dict[str, tuple[str, ...]] = {}
         self._cancelled: set[str] = set()
         self._to_stop: set[str] = set()
-        self._transferred = Transferred(session, monotonic)
+        self._transferred = TransferProgress(session, monotonic)
         self._away: tuple[float, frozenset[str]] | None = None
 
-    def began(self, task: str, partners: tuple[str, ...], before: str | None) -> None:
+    def register(self, task: str, partners: tuple[str, ...], before: str | None) -> None:
         """`partners` are the ids of the guests that come along; `before` is what the guest did until then."""
         self._partners[task] = partners
         self._of(task).before = before
@@ -135,8 +135,8 @@ class Follower:
             self._to_stop.add(task)
         self._stop(task)
 
-    def _of(self, task: str) -> _Followed:
-        return self._followed.setdefault(task, _Followed(self._monotonic()))
+    def _of(self, task: str) -> _PolledTask:
+        return self._followed.setdefault(task, _PolledTask(self._monotonic()))
 
     def _stop(self, task: str) -> None:
         """With what HA moves along: stopped alone, it would be torn from its partners."""
@@ -200,7 +200,7 @@ class Follower:
         path = f"nodes/{node}/tasks/{task}/status"
         try:
             status = row(self._session.get(path), path)
-        except NodeSilent:
+        except NodeUnresponsive:
             return _silent(node)
         except NotFound:
             return _End(f"the node that ran it ({node}) does not know the task any more", known=False)
@@ -212,12 +212,12 @@ class Follower:
         if locked and not self._lock_stays(task):
             return RUNNING
         now = self._status(entry)
-        kept = _kept(self._of(task).before, now)
+        kept = _same_run_state(self._of(task).before, now)
         here = entry.get("node") == request.target
         if here and kept and not locked and (end.good or not end.known):
             return MigrationState(state="migrated", percent=100, why=_remark(end))
         log = self._log(task) if end.known else ()
-        said = _said(end, log)
+        said = _log_ending(end, log)
         if here:
             why = f"it is on {request.target}, but {said}; there it is {now}"
         elif end.good:
@@ -232,7 +232,7 @@ class Follower:
                 f"; it is still locked (migrate): see to it on {entry.get('node')}, then unlock it"
                 f" (`{kind} unlock {request.guest}`)"
             )
-        stopped = task in self._cancelled or was_stopped(end.text, log)
+        stopped = task in self._cancelled or was_cancelled(end.text, log)
         return MigrationState(state="cancelled" if stopped and not here else "failed", why=why)
 
     def _lock_stays(self, task: str) -> bool:
@@ -254,7 +254,7 @@ class Follower:
 
     def _log(self, task: str) -> Sequence[str]:
         """The last lines, with what was read of them before."""
-        real, lines = self._transferred.seen(task)
+        real, lines = self._transferred.has_log(task)
         real = real or self._of(task).real or task
         return (*self._transferred.log(task), *last_lines(self._session, real, start=lines))
 
@@ -269,7 +269,7 @@ class Follower:
         if in_motion(entry):
             followed.seen_moving = True
             return self._running(task, along)
-        if still_moving(request.along, places) or entry.get("hastate") in ("fence", "recovery"):
+        if not_yet_arrived(request.along, places) or entry.get("hastate") in ("fence", "recovery"):
             return MigrationState(state="running", why=along)
         there = arrived(request.along, request.target, places)
         if entry.get("node") == request.target:
@@ -285,15 +285,15 @@ class Follower:
             followed.end_seen = True
             return self._running(task, along)
         begun = followed.seen_moving or (end is not None and end.known)
-        if not begun and waited < HA_PATIENCE_SECONDS and not self._not_handed_over(task):
+        if not begun and waited < MAX_HA_SECONDS and not self._not_handed_over(task):
             return MigrationState(state="running", why=along)
         now = self._status(entry)
         why = f"the guest is on {entry.get('node')}: {self._ha_reason(task, request, end, log)}"
         if entry.get("hastate") == "error":
             why += "; HA has it in state error: see to it, then set it to disabled and to started again"
-        elif not _kept(followed.before, now):
+        elif not _same_run_state(followed.before, now):
             why += f"; it is {now} there"
-        stopped = task in self._cancelled or (end is not None and was_stopped(end.text, log))
+        stopped = task in self._cancelled or (end is not None and was_cancelled(end.text, log))
         return MigrationState(state="cancelled" if stopped else "failed", why=why, along=there)
 
     def _arrived_by_ha(
@@ -307,7 +307,7 @@ class Follower:
         wanted = entry.get("type") == "lxc" and entry.get("hastate") == "started"
         runs = followed.before == "running" or (followed.before is None and wanted)
         waited = now - followed.arrived_at
-        if runs and waited < HA_START_SECONDS and self._status(entry) != "running":
+        if runs and waited < MAX_HA_START_SECONDS and self._status(entry) != "running":
             return MigrationState(state="running", why=along)
         if followed.before is None and runs:
             followed.before = "running"
@@ -328,7 +328,7 @@ class Follower:
                 followed.handed_over = self._end(task)
         end = followed.handed_over
         refused = end is not None and end.known and not end.good
-        return refused and self._monotonic() - followed.since >= HA_DROPS_SECONDS
+        return refused and self._monotonic() - followed.since >= MAX_HA_ACCEPT_SECONDS
 
     def _ha_end(self, task: str, request: MigrationRequest) -> tuple[_End | None, Sequence[str]]:
         """How the migration that HA started ended, and its last lines; None where it started none, or where
@@ -363,14 +363,14 @@ def _silent(node: str) -> _End:
     return _End(f"the node that ran it ({node}) does not answer", known=False)
 
 
-def _kept(before: str | None, now: str) -> bool:
+def _same_run_state(before: str | None, now: str) -> bool:
     """Whether the guest does what it did: one that ran runs, one that was paused or the like is on."""
     if before is None or before in ("stopped", "unknown"):
         return True
     return now == "running" if before == "running" else now != "stopped"
 
 
-def _said(end: _End, log: Sequence[str]) -> str:
+def _log_ending(end: _End, log: Sequence[str]) -> str:
     return f"the task ended with: {_with_reason(end, log)}" if end.known else end.text
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ...errors import NotFound, Refused
 from ...protocol import MigrationRequest, Objection, all_of
 from ..api.connection import ProxmoxConnection
-from ..api.errors import NodeSilent, NoSuchCall
+from ..api.errors import NodeUnresponsive, NoSuchCall
 from ..api.session import Session
 from ..api.values import Row, flag, row
 from ..read.bridges import Bridges
@@ -80,9 +80,9 @@ def preconditions(cluster: Cluster, request: MigrationRequest, entry: Row) -> Pr
     if container and power_of(entry) == "running" and not cluster.connection.restart_containers:
         return _no("a running container is migrated by a restart, which only restart_containers allows")
     findings = Findings()
-    findings.objections += _about_ha(entry, cluster.ha)
+    findings.objections += _ha_objection(entry, cluster.ha)
     try:
-        judged = _ask(cluster, request, entry, findings)
+        judged = _ask_preconditions(cluster, request, entry, findings)
         config = _read_config(cluster, entry)
         if container or not judged:
             _judge_config(config, entry, request, cluster.storages, findings)
@@ -91,9 +91,9 @@ def preconditions(cluster: Cluster, request: MigrationRequest, entry: Row) -> Pr
     except (NotFound, Refused) as refused:
         # A reading that fails is no opinion about this guest and this node.
         return _no(refused.what, passing=True)
-    except NodeSilent as silent:
+    except NodeUnresponsive as silent:
         return _no(str(silent), passing=True)
-    findings.objections += _about_storages(entry, request, cluster, findings)
+    findings.objections += _storage_objections(entry, request, cluster, findings)
     return Preconditions(
         objection=all_of(findings.objections),
         local_storages=frozenset(findings.local_storages),
@@ -131,7 +131,7 @@ def is_ha_managed(entry: Row, ha: NodeStates) -> bool:
     return entry.get("hastate") not in (None, "", "ignored") and ha.disarmed != "ignore"
 
 
-def _about_ha(entry: Row, ha: NodeStates) -> Iterator[Objection]:
+def _ha_objection(entry: Row, ha: NodeStates) -> Iterator[Objection]:
     """States of HA, which a reading shows."""
     if not is_ha_managed(entry, ha):
         return
@@ -142,7 +142,7 @@ def _about_ha(entry: Row, ha: NodeStates) -> Iterator[Objection]:
         yield Objection(why, passing=True)
 
 
-def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Findings) -> bool:
+def _ask_preconditions(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Findings) -> bool:
     """The node's own opinion, in the version that runs there; false where that is not all that there is."""
     path = f"{path_of(entry)}/migrate"
     if entry.get("type") == "lxc":
@@ -162,7 +162,7 @@ def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Find
     findings.running = running
     findings.partners = _texts(answer.get("dependent-ha-resources"))
     findings.conntrack = running and flag(answer.get("has-dbus-vmstate"))
-    findings.objections += _about_devices(answer, running=running)
+    findings.objections += _device_objections(answer, running=running)
     known = cluster.replicas() if running else {}
     replicas = (known or {}).get(request.guest)
     if replicas and request.target not in replicas:
@@ -183,7 +183,7 @@ def _ask(cluster: Cluster, request: MigrationRequest, entry: Row, findings: Find
     return "allowed_nodes" in answer and "mapped-resource-info" in answer
 
 
-def _about_devices(answer: Row, *, running: bool) -> Iterator[Objection]:
+def _device_objections(answer: Row, *, running: bool) -> Iterator[Objection]:
     """A mapped device is no device of one node alone; for a running machine it must migrate live."""
     info = answer.get("mapped-resource-info")
     mapped = dict.fromkeys(_texts(answer.get("mapped-resources")), False)
@@ -210,13 +210,13 @@ def _not_allowed(target: str, refused: object, allowed: object, local: set[str])
         if devices:
             yield Objection(f"{target} lacks the mapped devices {', '.join(devices)}")
         for blocking in reasons.get("blocking-ha-resources") or ():
-            yield _about_rule(target, str(blocking.get("sid")), str(blocking.get("cause")))
+            yield _rule_objection(target, str(blocking.get("sid")), str(blocking.get("cause")))
     elif isinstance(allowed, list) and allowed and target not in allowed:
         names = ", ".join(map(str, allowed))
         yield Objection(f"{target} is not among the nodes that it may go to ({names})")
 
 
-def _about_rule(target: str, sid: str, cause: str) -> Objection:
+def _rule_objection(target: str, sid: str, cause: str) -> Objection:
     """A node-affinity rule names the guest that it binds, a resource-affinity rule the one to keep off, which
     may leave.
     """
@@ -256,7 +256,7 @@ def _judge_config(
             findings.object_to(f"{request.target} lacks storage {name}")
 
 
-def _about_storages(
+def _storage_objections(
     entry: Row, request: MigrationRequest, cluster: Cluster, findings: Findings
 ) -> Iterator[Objection]:
     for name in sorted(findings.local_storages | findings.carried):

@@ -44,7 +44,7 @@ class _Tail:
         return min(99.0, 100 * done / total) if total else None
 
 
-class Transferred:
+class TransferProgress:
     """Reads the logs of running migrations on, a bounded piece at a time."""
 
     def __init__(self, session: Session, monotonic: Callable[[], float]) -> None:
@@ -73,7 +73,7 @@ class Transferred:
         """The last lines that were read."""
         return tuple(self._tails[task].last) if task in self._tails else ()
 
-    def seen(self, task: str) -> tuple[str | None, int]:
+    def has_log(self, task: str) -> tuple[str | None, int]:
         """The task that wrote the log that was read, and how many of its lines were."""
         tail = self._tails.get(task, _Tail())
         return tail.real, tail.lines

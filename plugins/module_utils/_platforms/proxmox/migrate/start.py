@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ...errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer
 from ...protocol import MigrationRequest
 from ..api.connection import ProxmoxConnection
-from ..api.errors import NodeSilent, Unanswered, refused_start
+from ..api.errors import NodeUnresponsive, NoResponse, refused_start
 from ..api.session import Session
 from ..api.values import Row, Upid, flag, row, rows
 from ..read.guests import id_of, path_of, power_of
@@ -35,7 +35,7 @@ def start(
     parameters = _parameters(connection, request, entry, found, conntrack=conntrack)
     try:
         return _asked(session, path, parameters)
-    except Unanswered as unanswered:
+    except NoResponse as unanswered:
         try:
             task = newest_task(session, request, active=not _arrived(session, request))
         except PlatformError:
@@ -81,7 +81,7 @@ def can_receive_conntrack(session: Session, node: str) -> bool:
     path = f"nodes/{node}/capabilities/qemu/migration"
     try:
         return flag(row(session.get(path), path).get("has-dbus-vmstate"))
-    except (NodeSilent, NotFound, PermissionMissing, Refused, UnexpectedAnswer):
+    except (NodeUnresponsive, NotFound, PermissionMissing, Refused, UnexpectedAnswer):
         # Without it, as before there was such a thing, connections may have to be made anew.
         return False
 

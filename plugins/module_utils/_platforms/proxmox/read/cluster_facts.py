@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..api.batch import Getter
-from ..api.notices import Gaps
+from ..api.notices import ReadFailures
 from ..api.session import Session
 from ..api.values import Row, row, rows
 from .cluster import Membership, Resources
 from .ha import HighAvailability, NodeStates
-from .history import PastMigrations
-from .migrations_in_progress import UnderWay
+from .history import MigrationHistory
+from .migrations_in_progress import MigrationsInProgress
 from .storages import Storage, storages
 
 
@@ -34,8 +34,8 @@ class ClusterFacts:
     options: Row
     tasks: tuple[Row, ...] = ()
     replicas: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    history: PastMigrations = field(default_factory=PastMigrations)
-    busy: UnderWay = field(default_factory=UnderWay)
+    history: MigrationHistory = field(default_factory=MigrationHistory)
+    busy: MigrationsInProgress = field(default_factory=MigrationsInProgress)
 
     @classmethod
     def read(
@@ -45,18 +45,18 @@ class ClusterFacts:
         membership: Membership,
         resources: Resources,
         now: float,
-        gaps: Gaps,
+        gaps: ReadFailures,
     ) -> ClusterFacts:
         """`now` is the present moment by the platform's clock."""
-        replication = gaps.tried(
+        replication = gaps.attempt(
             lambda: rows(session.get("cluster/replication"), "cluster/replication"), "the replication jobs"
         )
-        tasks = gaps.tried(
+        tasks = gaps.attempt(
             lambda: rows(session.get("cluster/tasks"), "cluster/tasks"),
             "the tasks under way and of late",
             hides=("history",),
         )
-        options = gaps.tried(
+        options = gaps.attempt(
             lambda: row(session.get("cluster/options"), "cluster/options"),
             "the datacenter's options, and so whether Proxmox VE itself moves guests for balance,",
         )
@@ -72,8 +72,8 @@ class ClusterFacts:
             options=options or {},
             tasks=tuple(tasks or ()),
             replicas=replicas(replication or ()),
-            history=PastMigrations.read(session, answered, tasks or (), resources, now, gaps),
-            busy=UnderWay.read(session, tasks or (), resources, states),
+            history=MigrationHistory.read(session, answered, tasks or (), resources, now, gaps),
+            busy=MigrationsInProgress.read(session, tasks or (), resources, states),
         )
 
 

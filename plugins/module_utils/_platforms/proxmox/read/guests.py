@@ -15,7 +15,7 @@ from ..api.values import Row, amount, flag, names, whole
 from .cluster_facts import ClusterFacts
 from .guest_config import GuestConfig
 from .ha import BROKEN, BUSY
-from .load_series import History, Pressure
+from .load_series import LoadSeries, Pressure
 from .loads import NOTHING, UNKNOWN, Measured, guest_mean, guest_present, guest_without_mean
 from .nodes import NodeFacts
 
@@ -36,7 +36,7 @@ class GuestFacts:
     pressure: Pressure
 
     @classmethod
-    def of(cls, present: Measured, entry: Row, config: GuestConfig, history: History | None) -> GuestFacts:
+    def of(cls, present: Measured, entry: Row, config: GuestConfig, history: LoadSeries | None) -> GuestFacts:
         return cls(
             config=config,
             present=present,

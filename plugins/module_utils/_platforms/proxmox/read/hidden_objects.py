@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from ...errors import NotFound, PlatformError, Refused
-from ..api.notices import ONE_CALL, Gaps, in_order, with_names
+from ..api.notices import ONE_CALL, ReadFailures, in_order, with_names
 from ..api.session import Session
 from ..api.values import Row, names, rows
 from .cluster_facts import ClusterFacts
@@ -23,7 +23,7 @@ ACL = "access/acl"
 _ASKED = 50
 
 
-def note_hidden(session: Session, facts: ClusterFacts, used_storages: Collection[str], gaps: Gaps) -> None:
+def report_hidden(session: Session, facts: ClusterFacts, used_storages: Collection[str], gaps: ReadFailures) -> None:
     """`used_storages` are those that guests' disks lie on."""
     acl = _acl(session)
     _note_guests(session, facts, acl, gaps)
@@ -31,7 +31,7 @@ def note_hidden(session: Session, facts: ClusterFacts, used_storages: Collection
     storages = sorted(named - facts.listed_storages - {""})
     hidden = [name for name in storages if name in used_storages]
     if hidden:
-        gaps.note(
+        gaps.add(
             f"the account does not see {with_names('storage', hidden)}, where disks of guests are: guests "
             "with disks there count as guests with local disks. Give the account Datastore.Audit on "
             f"/storage/{hidden[0]}, or remove the ACL entry that takes it away (NoAccess), or the disks of a "
@@ -42,14 +42,14 @@ def note_hidden(session: Session, facts: ClusterFacts, used_storages: Collection
     shown = {str(entry.get("storage")) for entry in facts.resources.storages}
     blind = sorted(name for name in facts.storages if name not in shown)
     if blind and shown:
-        gaps.note(
+        gaps.add(
             f"no node is shown to have {with_names('storage', blind)}. Give the account Datastore.Audit on "
             f"/storage/{blind[0]}, unless it is disabled everywhere",
             hides=("datastores",),
         )
 
 
-def _note_guests(session: Session, facts: ClusterFacts, acl: Collection[str], gaps: Gaps) -> None:
+def _note_guests(session: Session, facts: ClusterFacts, acl: Collection[str], gaps: ReadFailures) -> None:
     seen = {str(entry.get("vmid")) for entry in facts.resources.guests}
     named = {
         *(str(entry.get("sid")).partition(":")[2] for entry in facts.ha.resources),
@@ -60,7 +60,7 @@ def _note_guests(session: Session, facts: ClusterFacts, acl: Collection[str], ga
     unknown = in_order(guest for guest in named - seen if re.fullmatch(r"[1-9]\d{2,8}", guest))[:_ASKED]
     hidden = [guest for guest in unknown if _is_there(session, guest)]
     if hidden:
-        gaps.note(
+        gaps.add(
             f"the account does not see {with_names('guest', hidden)}: this snapshot does not have it, and "
             f"no rule or limit takes it into account. Give it VM.Audit on /vms/{hidden[0]}, or remove the "
             "ACL entry that takes it away (NoAccess)",

@@ -14,23 +14,23 @@ from dataclasses import dataclass, field
 
 from ...errors import PlatformError
 from ..api.batch import Getter, Reading
-from ..api.notices import ONE_CALL, Gaps
+from ..api.notices import ONE_CALL, ReadFailures
 from ..api.session import Session
-from ..api.task_log import last_lines, was_stopped
+from ..api.task_log import last_lines, was_cancelled
 from ..api.values import Row, amount, moment, rows, succeeded
 from .cluster import Resources
 from .migrations_in_progress import MIGRATIONS
 
 # How far back a migration is looked for, and how many of a node's.
-MEMORY_SECONDS = 7 * 86_400
-MEMORY_TASKS = 2000
+HISTORY_SECONDS = 7 * 86_400
+MAX_HISTORY_TASKS = 2000
 # Of how many failures the logs are read, and how old they may be: only the log says that somebody stopped it.
 FAILED_SECONDS = 86_400
 FAILED_LOGS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class PastMigrations:
+class MigrationHistory:
     """`migrated_at` says when guests were last migrated and `failed_at` when that last failed, `changed_at`
     (seconds since 1970) when nodes last gave or received one.
     """
@@ -47,8 +47,8 @@ class PastMigrations:
         told: Iterable[Row],
         resources: Resources,
         now: float,
-        gaps: Gaps,
-    ) -> PastMigrations:
+        gaps: ReadFailures,
+    ) -> MigrationHistory:
         """`told` are the tasks of /cluster/tasks, `now` is the present moment by the platform's clock."""
         tasks = _tasks(session, answered, list(told), resources, now, gaps)
         ended = sorted((task for task in tasks if task.end), key=lambda task: task.end)
@@ -88,14 +88,14 @@ class _Migration:
 
 def readings(resources: Resources, now: float) -> tuple[Reading, ...]:
     """What a node is asked for: its migrations of machines, and of containers where there are any."""
-    params = {"since": max(int(now - MEMORY_SECONDS), 0), "source": "all", "limit": MEMORY_TASKS}
+    params = {"since": max(int(now - HISTORY_SECONDS), 0), "source": "all", "limit": MAX_HISTORY_TASKS}
     containers = any(entry.get("type") == "lxc" for entry in resources.guests)
     kinds = ["qmigrate", "vzmigrate"] if containers else ["qmigrate"]
     return tuple(Reading("tasks", {"typefilter": kind, **params}) for kind in kinds)
 
 
 def _tasks(
-    session: Session, answered: Getter, told: list[Row], resources: Resources, now: float, gaps: Gaps
+    session: Session, answered: Getter, told: list[Row], resources: Resources, now: float, gaps: ReadFailures
 ) -> list[_Migration]:
     """Each node's own list, and what was told of those that can't be asked."""
     up = [str(entry.get("node")) for entry in resources.nodes if entry.get("status") == "online"]
@@ -127,7 +127,7 @@ def _stopped(session: Session, ended: Iterable[_Migration], now: float) -> froze
     newest = sorted(failed, key=lambda task: task.end)[-FAILED_LOGS:]
     logs = session.concurrently(lambda task: last_lines(session, task.upid), newest) if newest else []
     return frozenset(
-        task.upid for task, log in zip(newest, logs, strict=True) if was_stopped(task.status, log)
+        task.upid for task, log in zip(newest, logs, strict=True) if was_cancelled(task.status, log)
     )
 
 

@@ -13,7 +13,7 @@ from ..api.values import Row, amount, whole
 from .cluster_facts import ClusterFacts
 from .guests import GuestFacts
 from .ha import NodeStates
-from .load_series import NO_PRESSURE, History, Pressure
+from .load_series import NO_PRESSURE, LoadSeries, Pressure
 from .loads import Measured, node_mean, node_present, reclaimable
 from .nodes import NodeFacts
 from .storages import datastores
@@ -92,7 +92,7 @@ def bridges_of(residents: Collection[GuestFacts]) -> set[str]:
 
 def _used(
     entry: Row,
-    history: History | None,
+    history: LoadSeries | None,
     residents: Collection[GuestFacts],
     *,
     window: int,
@@ -111,7 +111,7 @@ def _used(
     return Measured(used if history else {**used, "network_io": None})
 
 
-def _pressure(history: History | None, window: int) -> Pressure:
+def _pressure(history: LoadSeries | None, window: int) -> Pressure:
     if history is None:
         return NO_PRESSURE
     return history.pressure() if window else history.present_pressure()

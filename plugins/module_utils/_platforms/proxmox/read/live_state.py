@@ -23,7 +23,7 @@ _BACKUP = "vzdump"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PresentState:
     """The cluster at one moment, and what that was made of."""
 
     now: ClusterNow
@@ -31,7 +31,7 @@ class Seen:
     states: NodeStates
 
 
-class Looking:
+class LiveStateReader:
     """Looks again and again, and remembers of running tasks what their logs said."""
 
     def __init__(self, session: Session) -> None:
@@ -39,7 +39,7 @@ class Looking:
         self._targets = Targets(session)
         self._backups = Backups(session)
 
-    def look(self, membership: Membership, guests: Collection[str]) -> Seen:
+    def read(self, membership: Membership, guests: Collection[str]) -> PresentState:
         """The place of these guests, and all hosts."""
         resources = Resources.read(self._session)
         states = NodeStates.read(self._session)
@@ -64,7 +64,7 @@ class Looking:
         }
         hosts = {str(entry.get("node")): _host_now(entry, states) for entry in resources.nodes}
         now = ClusterNow(cluster=membership.name, guests=found, hosts=hosts)
-        return Seen(now, resources, states)
+        return PresentState(now, resources, states)
 
     def _busy(
         self, tasks: Sequence[Row], entries: Sequence[Row], resources: Resources, states: NodeStates

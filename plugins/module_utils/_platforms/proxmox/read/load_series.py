@@ -27,7 +27,7 @@ def timeframe(window_seconds: int) -> str:
     return next((name for name, seconds in _SECONDS_OF.items() if window_seconds <= seconds), "year")
 
 
-class History:
+class LoadSeries:
     """The points of one guest or node that lie in the window, 0 for the present, and wholly after `since`."""
 
     def __init__(self, points: Sequence[Row], window_seconds: int, since: float = 0.0) -> None:

@@ -15,7 +15,7 @@ from typing import Optional
 
 from ...._model.snapshot import Source
 from ..api.values import Row, amount, number, whole
-from .load_series import History
+from .load_series import LoadSeries
 
 # The status daemon measures every 10 s; the first value after a start or an arrival is always 0.
 FIRST_SAMPLES_SECONDS = 20
@@ -35,7 +35,7 @@ class Measured:
     sources: Sources = field(default_factory=dict)
 
 
-def guest_present(entry: Row, history: History | None, *, measured: bool = True) -> Measured:
+def guest_present(entry: Row, history: LoadSeries | None, *, measured: bool = True) -> Measured:
     """Of one that holds memory. Without a history its rates are not known. `measured`: not among those whose
     node has just begun to measure.
     """
@@ -56,7 +56,7 @@ def guest_present(entry: Row, history: History | None, *, measured: bool = True)
     return Measured(loads, sources)
 
 
-def guest_mean(present: Measured, entry: Row, history: History) -> Measured:
+def guest_mean(present: Measured, entry: Row, history: LoadSeries) -> Measured:
     """Over the window; a cpu or memory that the history lacks is the present one."""
     share = history.mean("cpu")
     memory = history.mean("memhost") or history.mean("mem")
@@ -84,7 +84,7 @@ def _but_present(present: Measured, resources: Iterable[str]) -> Sources:
     }
 
 
-def just_begun(guests: Iterable[Row]) -> frozenset[str]:
+def recently_started(guests: Iterable[Row]) -> frozenset[str]:
     """The nodes whose status daemon has measured no guest's cpu yet: its first sample after a start, as with
     an update of its package, is 0 for all of them, whatever they use.
     """
@@ -99,7 +99,7 @@ def just_begun(guests: Iterable[Row]) -> frozenset[str]:
     return frozenset(node for node, any_busy in busy.items() if not any_busy and machines[node] > 1)
 
 
-def node_present(entry: Row, history: History | None) -> Loads:
+def node_present(entry: Row, history: LoadSeries | None) -> Loads:
     """Proxmox VE does not measure a node's disk traffic, and its network only in the history."""
     memory = whole(entry.get("mem"))
     return {
@@ -110,7 +110,7 @@ def node_present(entry: Row, history: History | None) -> Loads:
     }
 
 
-def reclaimable(entry: Row, history: History | None) -> int:
+def reclaimable(entry: Row, history: LoadSeries | None) -> int:
     """Bytes of ZFS's cache that the node counts as used, but gives back when they are wanted: all but the
     least that ZFS keeps, 1/32 of the memory unless it was set otherwise.
     """

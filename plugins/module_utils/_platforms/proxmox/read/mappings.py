@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from ...errors import PermissionMissing, Refused, UnexpectedAnswer
-from ..api.errors import NodeSilent
+from ..api.errors import NodeUnresponsive
 from ..api.session import Session
 from ..api.values import Row, flag, options, rows
 
@@ -36,7 +36,7 @@ class PciMappings:
     def _read(self) -> Mapping[str, frozenset[str]]:
         try:
             return live_mappings(rows(self._session.get(PATH), PATH))
-        except (PermissionMissing, Refused, UnexpectedAnswer, NodeSilent):
+        except (PermissionMissing, Refused, UnexpectedAnswer, NodeUnresponsive):
             # It only takes the device for one that can't be migrated.
             return {}
 

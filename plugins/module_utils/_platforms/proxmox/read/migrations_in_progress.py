@@ -21,7 +21,7 @@ CONSOLES = frozenset({"vncproxy", "vncshell", "spiceproxy", "spiceshell", "termp
 
 
 @dataclass(frozen=True, slots=True)
-class UnderWay:
+class MigrationsInProgress:
     """`held` are the guests that a task or a backup holds; `migrating` says where a migration takes them."""
 
     held: frozenset[str] = frozenset()
@@ -30,7 +30,7 @@ class UnderWay:
     @classmethod
     def read(
         cls, session: Session, tasks: Iterable[Row], resources: Resources, states: NodeStates
-    ) -> UnderWay:
+    ) -> MigrationsInProgress:
         """`tasks` are those of /cluster/tasks. What a node that is gone told last stays there for ever."""
         up = {str(entry.get("node")) for entry in resources.nodes if entry.get("status") != "offline"}
         guests = {str(entry.get("vmid")): entry for entry in resources.guests}

@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 
 from ..api.batch import Getter, Reading
-from ..api.errors import NodeSilent
-from ..api.notices import ONE_CALL, Gaps
+from ..api.errors import NodeUnresponsive
+from ..api.notices import ONE_CALL, ReadFailures
 from ..api.values import Row, row, rows
 from .cpu import features_of
-from .load_series import History, timeframe
+from .load_series import LoadSeries, timeframe
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class NodeFacts:
     version: str | None
     cpu_model: str | None
     bridges: tuple[str, ...] | None
-    history: History | None
+    history: LoadSeries | None
     cpu_features: frozenset[str] | None = None
 
 
@@ -42,20 +42,20 @@ def wants_history(window_seconds: int, major: int) -> bool:
     return bool(window_seconds) or major >= 9
 
 
-def read_node(session: Getter, node: str, window_seconds: int, since: float, gaps: Gaps) -> NodeFacts | None:
+def read_node(session: Getter, node: str, window_seconds: int, since: float, gaps: ReadFailures) -> NodeFacts | None:
     """None for a node that does not answer. What its history holds from before `since` does not count."""
     try:
         status = _status(session, f"nodes/{node}/status", node, gaps)
         network = _network(session, f"nodes/{node}/{NETWORK.path}", node, gaps)
-    except NodeSilent as error:
-        gaps.note(
+    except NodeUnresponsive as error:
+        gaps.add(
             f"node {node} does not answer, though the cluster has it online ({error.what}): its guests stay "
             "where they are. Look whether pveproxy and pvedaemon run there, and whether a storage hangs",
             hosts=(node,),
         )
         return None
     history = (
-        gaps.tried(
+        gaps.attempt(
             lambda: read_history(session, f"nodes/{node}", "", window_seconds, since),
             "the measured history",
             host=node,
@@ -77,20 +77,20 @@ def read_node(session: Getter, node: str, window_seconds: int, since: float, gap
     )
 
 
-def _status(session: Getter, path: str, node: str, gaps: Gaps) -> Row:
+def _status(session: Getter, path: str, node: str, gaps: ReadFailures) -> Row:
     try:
         return row(session.get(path), path)
-    except NodeSilent:
+    except NodeUnresponsive:
         raise
     except ONE_CALL as error:
         gaps.missing("the version and CPU", error, host=node)
         return {}
 
 
-def _network(session: Getter, path: str, node: str, gaps: Gaps) -> tuple[str, ...] | None:
+def _network(session: Getter, path: str, node: str, gaps: ReadFailures) -> tuple[str, ...] | None:
     try:
         entries = rows(session.get(path, **NETWORK.params), path)
-    except NodeSilent:
+    except NodeUnresponsive:
         raise
     except ONE_CALL as error:
         gaps.missing("the bridges", error, host=node, hides=("networks",))
@@ -100,9 +100,9 @@ def _network(session: Getter, path: str, node: str, gaps: Gaps) -> tuple[str, ..
 
 def read_history(
     session: Getter, node_path: str, guest_path: str, window_seconds: int, since: float = 0.0
-) -> History:
+) -> LoadSeries:
     """Of a guest by its path below that of its node, or of the node itself."""
     reading = history_of(guest_path, window_seconds)
     path = f"{node_path}/{reading.path}"
     points = rows(session.get(path, **reading.params), path)
-    return History(points, window_seconds, since)
+    return LoadSeries(points, window_seconds, since)

@@ -16,10 +16,10 @@ from dataclasses import replace
 from ...._model.policy.tag_rules import tag_rules
 from ...._model.snapshot import ClusterRef, Guest, Host, Rule, Snapshot, Source, Sources
 from ...errors import NotFound
-from ..api.batch import Answered, Getter, Reading
+from ..api.batch import BatchedAnswers, Getter, Reading
 from ..api.connection import ProxmoxConnection
 from ..api.errors import permission_missing
-from ..api.notices import ONE_CALL, Gaps, in_order, listed, with_names
+from ..api.notices import ONE_CALL, ReadFailures, in_order, listed, with_names
 from ..api.permissions import Privileges
 from ..api.session import Session
 from ..api.values import Row, amount, moment, names, row
@@ -37,10 +37,10 @@ from .guests import (
     path_on_node,
     power_of,
 )
-from .hidden_objects import note_hidden
+from .hidden_objects import report_hidden
 from .history import readings
 from .hosts import bridges_of, host_of
-from .loads import guest_present, just_begun
+from .loads import guest_present, recently_started
 from .mappings import PciMappings
 from .nodes import NETWORK, NodeFacts, history_of, read_history, read_node, wants_history
 
@@ -52,16 +52,16 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
     """The cluster at the present moment by its own clock, or `now` (seconds since 1970) where it does not
     say. PermissionMissing where the account may not read what no reading can do without.
     """
-    gaps = Gaps()
+    gaps = ReadFailures()
     path = "access/permissions"
     privileges = Privileges(row(session.get(path), path))
-    privileges.demand_reading()
+    privileges.require_read()
     membership = Membership.read(session)
     membership.demand(connection.cluster)
     began = session.platform_time
     present = now if began is None else began
     resources = Resources.read(session)
-    answered = Answered(session, connection)
+    answered = BatchedAnswers(session, connection)
     _ask_ahead(answered, resources, connection.window_seconds, present)
     cluster = ClusterFacts.read(session, answered, membership, resources, present, gaps)
     cluster = _without_strays(cluster, gaps)
@@ -69,10 +69,10 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
     hosts, guests = reader.read()
     _note_pools(privileges, gaps)
     _note_ha(cluster, gaps)
-    note_hidden(session, cluster, {disk.datastore for guest in guests for disk in guest.disks}, gaps)
+    report_hidden(session, cluster, {disk.datastore for guest in guests for disk in guest.disks}, gaps)
     averaged = not connection.window_seconds or reader.averaged
     if not averaged:
-        gaps.note(
+        gaps.add(
             f"no guest's measured history could be read: the loads are present values, not averages over "
             f"{connection.window_seconds} s",
             hides=("loads",),
@@ -94,7 +94,7 @@ class _Reader:
     """Of nodes and guests. `averaged`: whether any guest's loads are averages over the window."""
 
     def __init__(
-        self, session: Session, answered: Getter, window: int, cluster: ClusterFacts, gaps: Gaps
+        self, session: Session, answered: Getter, window: int, cluster: ClusterFacts, gaps: ReadFailures
     ) -> None:
         self._session = session
         self._answered = answered
@@ -102,7 +102,7 @@ class _Reader:
         self._cluster = cluster
         self._gaps = gaps
         self._mappings = PciMappings(session)
-        self._just_begun = just_begun(cluster.resources.guests)
+        self._just_begun = recently_started(cluster.resources.guests)
         self.averaged = True
 
     def read(self) -> tuple[tuple[Host, ...], tuple[Guest, ...]]:
@@ -159,7 +159,7 @@ class _Reader:
         )
         silent = [str(entry.get("node")) for entry in entries if entry.get("status") == "unknown"]
         if silent:
-            self._gaps.note(
+            self._gaps.add(
                 "for five minutes nothing was reported by the status daemon of"
                 f" {with_names('node', silent)}: what runs there is not known. Restart pvestatd there",
                 hosts=silent,
@@ -188,7 +188,7 @@ class _Reader:
             return None
         history = None
         if self._window:
-            history = self._gaps.tried(
+            history = self._gaps.attempt(
                 lambda: read_history(
                     self._answered, f"nodes/{entry.get('node')}", path_on_node(entry), self._window
                 ),
@@ -218,7 +218,7 @@ def _to_be_read(entry: Row) -> bool:
     return power_of(entry) == "running" and not is_template(entry)
 
 
-def _ask_ahead(answered: Answered, resources: Resources, window: int, now: float) -> None:
+def _ask_ahead(answered: BatchedAnswers, resources: Resources, window: int, now: float) -> None:
     """The status of each node, and where the account may, all else of one that answers in a call or two."""
     online = [str(entry.get("node")) for entry in resources.nodes if entry.get("status") == "online"]
     status = {node: f"nodes/{node}/status" for node in online}
@@ -244,7 +244,7 @@ def _new(sources: Sources) -> dict[str, Source]:
     return {resource: source for resource, source in sources.items() if source != "present"}
 
 
-def _without_strays(cluster: ClusterFacts, gaps: Gaps) -> ClusterFacts:
+def _without_strays(cluster: ClusterFacts, gaps: ReadFailures) -> ClusterFacts:
     """Guests of a node that was removed from the cluster keep their configuration there: they are nowhere."""
     nodes = {str(entry.get("node")) for entry in cluster.resources.nodes}
     strays = [entry for entry in cluster.resources.guests if str(entry.get("node")) not in nodes]
@@ -252,7 +252,7 @@ def _without_strays(cluster: ClusterFacts, gaps: Gaps) -> ClusterFacts:
         return cluster
     gone = sorted({str(entry.get("node")) for entry in strays})
     guests = in_order(id_of(entry) for entry in strays)
-    gaps.note(
+    gaps.add(
         f"left over from {with_names('node', gone)}, not in the cluster any more, and not in this snapshot: "
         f"{with_names('guest', guests)}. Move the files below /etc/pve/nodes/{gone[0]} to a node of the "
         "cluster, or remove them",
@@ -263,10 +263,10 @@ def _without_strays(cluster: ClusterFacts, gaps: Gaps) -> ClusterFacts:
     return replace(cluster, resources=replace(cluster.resources, guests=kept))
 
 
-def _note_pools(privileges: Privileges, gaps: Gaps) -> None:
+def _note_pools(privileges: Privileges, gaps: ReadFailures) -> None:
     paths = privileges.hiding_pools()
     if paths:
-        gaps.note(
+        gaps.add(
             f"the account lacks the privilege Pool.Audit on {listed(paths)}: guests are shown as if they "
             f"were in no pool. Give it a role with Pool.Audit on {paths[0]}, propagated (an API token with "
             "privilege separation needs the role itself)",
@@ -274,16 +274,16 @@ def _note_pools(privileges: Privileges, gaps: Gaps) -> None:
         )
 
 
-def _note_ha(cluster: ClusterFacts, gaps: Gaps) -> None:
+def _note_ha(cluster: ClusterFacts, gaps: ReadFailures) -> None:
     mode = cluster.node_states.disarmed
     if mode == "ignore":
-        gaps.note(
+        gaps.add(
             "HA is disarmed (mode ignore): its guests are planned and migrated as if HA did not manage them, "
             "without its rules"
         )
     elif mode is not None:
         frozen = (entry for entry in cluster.resources.guests if entry.get("hastate") == "freeze")
-        gaps.note(
+        gaps.add(
             f"HA is disarmed (mode {mode}): the guests that it manages can't be migrated until it is armed "
             "again (ha-manager crm-command arm-ha)",
             guests=in_order(map(id_of, frozen)),

@@ -31,15 +31,15 @@ class Denied(Refused):
     """The platform does not do what it is asked, and says why with a code of its own."""
 
 
-class Unanswered(Unreachable):
+class NoResponse(Unreachable):
     """A call that changes something got no answer: it may or may not have been carried out."""
 
 
-class Asleep(Unanswered):
+class PlatformSuspended(NoResponse):
     """The platform is suspended and wakes up (503): the call has not got through to it."""
 
 
-def refusal(status: int, error: object, call: str) -> PlatformError:
+def error_of(status: int, error: object, call: str) -> PlatformError:
     """The error for an answer that is one; `error` is what its body says of it, None where there is none."""
     details = error if isinstance(error, Mapping) else {}
     code = details.get("code")

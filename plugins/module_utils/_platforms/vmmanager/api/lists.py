@@ -11,9 +11,9 @@ from .session import Session
 from .values import Row, row, rows, whole
 
 # Conditions in one call: a URL must not become too long.
-MOST_CONDITIONS = 50
+MAX_CONDITIONS = 50
 # From so many conditions on the whole list costs less.
-MANY_CONDITIONS = 500
+MIN_WHOLE_LIST = 500
 
 
 class Lists:
@@ -31,12 +31,12 @@ class Lists:
         if not where:
             return []
         kind = path, tuple(sorted({field for condition in where for field in condition}))
-        if kind not in self._unfiltered and len(where) <= MANY_CONDITIONS:
+        if kind not in self._unfiltered and len(where) <= MIN_WHOLE_LIST:
             try:
                 found = [
                     item
-                    for start in range(0, len(where), MOST_CONDITIONS)
-                    for item in self._pages(path, query(where[start : start + MOST_CONDITIONS]))
+                    for start in range(0, len(where), MAX_CONDITIONS)
+                    for item in self._pages(path, query(where[start : start + MAX_CONDITIONS]))
                 ]
             except Refused:
                 # Some platforms answer some filters with an error.

@@ -37,7 +37,7 @@ class Found(Generic[T]):
 
 
 @dataclass(slots=True)
-class Partly:
+class ReadFailures:
     """Makes calls about one object each. `kind` names what is asked for, such as history.
 
     `demanding`: silence about one object is an error, as it may be over when it is asked for again.
@@ -48,7 +48,7 @@ class Partly:
     _silent: Counter[str] = field(default_factory=Counter)
     _answered: set[str] = field(default_factory=set)
 
-    def of_one(self, kind: str, call: Callable[[], T]) -> Found[T]:
+    def attempt(self, kind: str, call: Callable[[], T]) -> Found[T]:
         """Raises PlatformError when it is the platform that does not answer, not this object."""
         if kind not in self._answered and self._silent[kind] >= MOST_SILENT:
             return Found(None, f"not asked for, because the first {self._silent[kind]} calls had no answer")

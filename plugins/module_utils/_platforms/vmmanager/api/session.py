@@ -28,9 +28,9 @@ from ...errors import (
     SessionLost,
     Unreachable,
 )
-from ...transport import about_certificate, demand_ca, reason
+from ...transport import certificate_error, require_ca_file, reason
 from .connection import VMManagerConnection
-from .errors import Asleep, Unanswered, not_vmmanager, redirected, refusal
+from .errors import PlatformSuspended, NoResponse, not_vmmanager, redirected, error_of
 from .values import row
 
 try:
@@ -47,8 +47,8 @@ Method = Literal["GET", "POST"]
 
 LOGIN = "auth/v4/public/token"
 # As ISPsystem's own example has it: up to ten times, 0.1 s times the number of the attempt apart.
-WAKING_ATTEMPTS = 10
-WAKING_STEP_SECONDS = 0.1
+MAX_RESUME_ATTEMPTS = 10
+RESUME_STEP_SECONDS = 0.1
 SILENT_ATTEMPTS = 3
 GATEWAY_ERRORS = (502, 504)
 
@@ -61,7 +61,7 @@ class _Expired(Exception):
         self.why = why
 
 
-class _Silence(Exception):
+class _NoResponse(Exception):
     """No answer came."""
 
     def __init__(self, why: str) -> None:
@@ -69,7 +69,7 @@ class _Silence(Exception):
         self.why = why
 
 
-class _Sleeping(Exception):
+class _Suspended(Exception):
     """503."""
 
 
@@ -92,7 +92,7 @@ class Session:
                 where="platform vmmanager",
                 hint="Install requests for the Python that runs the module",
             )
-        demand_ca(connection.ca_path)
+        require_ca_file(connection.ca_path)
         self._connection = connection
         self._sleep = sleep
         self._monotonic = monotonic
@@ -124,18 +124,18 @@ class Session:
             return self._persistently("POST", path, body)
         try:
             return self._accepted("POST", path, body)
-        except _Sleeping:
-            raise Asleep(_SLEEPS, where=f"POST {path}") from None
-        except _Silence as silence:
-            raise Unanswered(
+        except _Suspended:
+            raise PlatformSuspended(_SLEEPS, where=f"POST {path}") from None
+        except _NoResponse as silence:
+            raise NoResponse(
                 f"it may have been carried out, but no answer came: {silence.why}", where=f"POST {path}"
             ) from None
 
-    def waking_pause(self, attempt: int) -> None:
+    def pause_for_resume(self, attempt: int) -> None:
         """Wait before a call is repeated to a platform that wakes up; longer with each attempt, and never the
         same for all who wait.
         """
-        self._sleep(WAKING_STEP_SECONDS * attempt * (1 + self._dice() / 2))
+        self._sleep(RESUME_STEP_SECONDS * attempt * (1 + self._dice() / 2))
 
     def concurrently(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """The results in the order of the items. The first error ends it."""
@@ -160,17 +160,17 @@ class Session:
             attempt += 1
             try:
                 return call()
-            except _Sleeping:
-                if attempt >= WAKING_ATTEMPTS:
+            except _Suspended:
+                if attempt >= MAX_RESUME_ATTEMPTS:
                     raise Unreachable(_SLEEPS, where=f"{self.url}, {name}") from None
-            except _Silence as silence:
+            except _NoResponse as silence:
                 if attempt >= SILENT_ATTEMPTS or self._monotonic() - began >= self._connection.timeout:
                     raise Unreachable(
                         f"it does not answer: {silence.why}",
                         where=self.url,
                         hint="Check vmmanager_host and vmmanager_port",
                     ) from None
-            self.waking_pause(attempt)
+            self.pause_for_resume(attempt)
 
     def _accepted(self, method: Method, path: str, body: object) -> Any:
         """One call, and one more with a new token when the platform does not accept the old one."""
@@ -234,31 +234,31 @@ class Session:
         self.date = _date(answer) or self.date
         status = answer.status_code
         if status == 503:
-            raise _Sleeping
+            raise _Suspended
         if status in GATEWAY_ERRORS:
-            raise _Silence(f"status {status} {answer.reason or ''}".rstrip())
+            raise _NoResponse(f"status {status} {answer.reason or ''}".rstrip())
         content = _content(answer)
         trouble = content.get("error") if isinstance(content, dict) else None
         if status == 401:
-            raise _Expired(refusal(status, trouble, "").what)
+            raise _Expired(error_of(status, trouble, "").what)
         if token is None and trouble and status < 500:
             # Only a login goes without a token.
-            raise _Expired(refusal(status, trouble, "").what)
+            raise _Expired(error_of(status, trouble, "").what)
         if trouble or (status >= 400 and content is not None):
-            raise refusal(status, trouble or None, call)
+            raise error_of(status, trouble or None, call)
         if status >= 500 and method == "POST":
-            raise _Silence(f"status {status} without a reason")
+            raise _NoResponse(f"status {status} without a reason")
         if status >= 500:
-            raise refusal(status, None, call)
+            raise error_of(status, None, call)
         if 300 <= status < 400:
             raise redirected(f"{self.url}, {call}", answer.headers.get("Location"))
         if content is None:
             raise not_vmmanager(f"{self.url}, {call}")
         return content
 
-    def _silence(self, error: requests.exceptions.RequestException) -> _Silence | CertificateRefused:
-        refused = about_certificate(error, where=self.url, hint="Name the CA that signed it with ca_path")
-        return refused or _Silence(reason(error, self._connection.timeout))
+    def _silence(self, error: requests.exceptions.RequestException) -> _NoResponse | CertificateRefused:
+        refused = certificate_error(error, where=self.url, hint="Name the CA that signed it with ca_path")
+        return refused or _NoResponse(reason(error, self._connection.timeout))
 
 
 _SLEEPS = "the platform is suspended and does not wake up (503)"

@@ -36,7 +36,7 @@ _GONE = "the guest is gone"
 
 
 @dataclass(slots=True)
-class Follower:
+class TaskPoller:
     """Remembers what `poll` can't see again: since when something is odd, and what was cancelled."""
 
     session: Session

@@ -20,8 +20,8 @@ from ..api.session import Session
 from ..api.values import Row, flag, part, reference, release, row, rows, whole
 from ..read.clusters import ClusterPlace
 from ..read.guests import GUESTS, STATES, GuestDisk, disks_unknown, node_of, obstacles, power_of
-from ..read.history import History
-from ..read.live_state import Looker
+from ..read.history import MigrationHistory
+from ..read.live_state import LiveStateReader
 from ..read.nodes import in_maintenance
 
 
@@ -35,14 +35,14 @@ class Preconditions:
 
 
 @dataclass(slots=True)
-class Checker:
+class Prechecker:
     """Asks about one migration; `disks` are those of the guest."""
 
     session: Session
     lists: Lists
     connection: VMManagerConnection
     place: ClusterPlace
-    looker: Looker
+    looker: LiveStateReader
 
     def preconditions(self, request: MigrationRequest, disks: Sequence[GuestDisk]) -> Preconditions:
         entry = self._guest(request.guest)
@@ -50,7 +50,7 @@ class Checker:
             where = self.looker.name_of_node(str(node_of(entry)))
             why = f"the guest is on {where}, not on {request.source}"
             return Preconditions(Objection(why, passing=True), {})
-        history = History.read(self.session, request.guest)
+        history = MigrationHistory.read(self.session, request.guest)
         self.looker.remember(request.guest, history)
         found = [
             *_of_guest(entry, history, disks),
@@ -150,7 +150,7 @@ class Checker:
         return (self.connection.target_storage or {}).get(name, name)
 
 
-def _of_guest(entry: Row, history: History, disks: Sequence[GuestDisk]) -> Iterator[Objection]:
+def _of_guest(entry: Row, history: MigrationHistory, disks: Sequence[GuestDisk]) -> Iterator[Objection]:
     if history.under_way is not None:
         yield Objection(f"a task is under way ({history.under_way.get('name')})", passing=True)
     if disks_unknown(entry, disks):

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from ...errors import PlatformError, UnexpectedAnswer
-from ..api.errors import Asleep, Denied, Unanswered, refused_start
+from ..api.errors import PlatformSuspended, Denied, NoResponse, refused_start
 from ..api.lists import Lists
-from ..api.session import WAKING_ATTEMPTS, Session
+from ..api.session import MAX_RESUME_ATTEMPTS, Session
 from ..api.values import Row, reference, row
-from ..read.history import History
+from ..read.history import MigrationHistory
 from ..read.live_state import TASKS
 
 # A task is named by its consul id, which the start gives, or by its own number where that is all we know.
@@ -32,21 +32,21 @@ def start(session: Session, lists: Lists, guest: str, body: Row, newest: int) ->
             return _named(session.post(path, body), path)
         except Denied as denied:
             raise refused_start(denied) from None
-        except Unanswered as unanswered:
+        except NoResponse as unanswered:
             try:
-                task = History.read(session, guest).migration_since(newest)
+                task = MigrationHistory.read(session, guest).migration_since(newest)
                 if task is not None:
                     return name_of(lists, task)
             except PlatformError:
                 raise unanswered from None
-            if not isinstance(unanswered, Asleep) or attempt >= WAKING_ATTEMPTS:
+            if not isinstance(unanswered, PlatformSuspended) or attempt >= MAX_RESUME_ATTEMPTS:
                 raise
-        session.waking_pause(attempt)
+        session.pause_for_resume(attempt)
 
 
 def under_way(session: Session, lists: Lists, guest: str) -> str | None:
     """The migration of this guest that has not ended."""
-    task = History.read(session, guest).migration_under_way()
+    task = MigrationHistory.read(session, guest).migration_under_way()
     return None if task is None else name_of(lists, task)
 
 

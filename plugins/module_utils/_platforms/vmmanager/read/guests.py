@@ -14,7 +14,7 @@ from ...._model.snapshot import Disk, Guest
 from ..api.lists import Lists
 from ..api.values import Row, flag, mib, number, part, reference, release, whole
 from .clusters import ClusterPlace
-from .history import History
+from .history import MigrationHistory
 from .loads import Loads, Reading, nothing, unknown
 from .nodes import status_of
 
@@ -50,7 +50,7 @@ class GuestDisk:
 class GuestFacts:
     """Of one guest that is on its node, what its line does not tell; None for what could not be read."""
 
-    history: History | None
+    history: MigrationHistory | None
     snapshots: bool | None
     reading: Reading
 

@@ -20,13 +20,13 @@ _TARGETS = ("node", "node_id", "dst_node", "target_node", "new_node")
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class MigrationHistory:
     """Entries such as {"id", "name", "state", "task", "date_create"}."""
 
     entries: tuple[Row, ...]
 
     @classmethod
-    def read(cls, session: Session, guest: str) -> History:
+    def read(cls, session: Session, guest: str) -> MigrationHistory:
         path = f"vm/v3/host/{guest}/history"
         call = f"GET {path}"
         return cls(tuple(rows(row(session.get(path), call).get("list"), call)))

@@ -22,8 +22,8 @@ from ..api.session import Session
 from ..api.values import Row, reference
 from .clusters import ClusterPlace
 from .guests import GUESTS, STATES, id_of, node_of, obstacles, power_on, run_state
-from .history import MIGRATION, UNFINISHED, History
-from .loads import Meter
+from .history import MIGRATION, UNFINISHED, MigrationHistory
+from .loads import LoadReader
 from .nodes import host_now, memory, nodes_of
 
 TASKS = "vm/v3/task"
@@ -32,7 +32,7 @@ LISTING_SECONDS = 10.0
 
 
 @dataclass(slots=True)
-class Looker:
+class LiveStateReader:
     """Remembers which guest a task is about, which never changes: by its number, and by its consul id for
     those that were started from here.
     """
@@ -40,13 +40,13 @@ class Looker:
     session: Session
     lists: Lists
     place: ClusterPlace
-    meter: Meter
+    meter: LoadReader
     owners: dict[str, str] = field(default_factory=dict)
     started: dict[str, str] = field(default_factory=dict)
     nodes: dict[str, Row] = field(default_factory=dict)
     _asked: set[tuple[str, str]] = field(default_factory=set)
 
-    def look(self, guests: Collection[str], doubtful: Mapping[str, str]) -> ClusterNow:
+    def read(self, guests: Collection[str], doubtful: Mapping[str, str]) -> ClusterNow:
         """`doubtful` are guests, with the reason, of which it is not known whether something was started."""
         self.nodes = nodes_of(self.lists, self.place)
         found = {
@@ -74,7 +74,7 @@ class Looker:
             },
         )
 
-    def remember(self, guest: str, history: History) -> None:
+    def remember(self, guest: str, history: MigrationHistory) -> None:
         """Whose the tasks of a history are."""
         for task in history.tasks:
             self.owners[task] = guest
@@ -103,11 +103,11 @@ class Looker:
             if task in self.owners
         }
 
-    def _history(self, guest: str) -> History:
+    def _history(self, guest: str) -> MigrationHistory:
         try:
-            return History.read(self.session, guest)
+            return MigrationHistory.read(self.session, guest)
         except NotFound:
-            return History(())
+            return MigrationHistory(())
 
 
 def _state_of(entry: Row) -> str | None:

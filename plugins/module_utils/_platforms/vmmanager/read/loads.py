@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from ...._model.snapshot import Notice, Source
 from ...._model.text.wording import counted
 from ..api.connection import Metric, Unit, VMManagerConnection
-from ..api.notices import Partly
+from ..api.notices import ReadFailures
 from ..api.session import Session
 from ..api.values import number, rows
 
@@ -62,12 +62,12 @@ def nothing() -> Loads:
 
 
 @dataclass(slots=True)
-class Meter:
+class LoadReader:
     """Reads loads, several at a time, and remembers what could not be read and how far series reach back."""
 
     session: Session
     connection: VMManagerConnection
-    partly: Partly
+    partly: ReadFailures
     _failures: list[_Failure] = field(default_factory=list)
     _covered: dict[tuple[Of, str], float] = field(default_factory=dict)
 
@@ -163,7 +163,7 @@ class Meter:
             series = rows(self.session.get(path, asked), f"GET {path}")
             return sorted(point for item in series for point in _pairs(item.get("datapoints")))
 
-        found = self.partly.of_one(f"{entry.of} {entry.target}", read)
+        found = self.partly.attempt(f"{entry.of} {entry.target}", read)
         if found.value is None:
             self._fail(entry, identity, found.why)
             return None

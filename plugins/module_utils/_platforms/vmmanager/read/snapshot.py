@@ -26,7 +26,7 @@ from ...errors import (
 from ..api.connection import VMManagerConnection
 from ..api.errors import ADMIN, permission_missing
 from ..api.lists import Lists
-from ..api.notices import Partly
+from ..api.notices import ReadFailures
 from ..api.session import Session
 from ..api.values import Row, number, row, rows
 from .clusters import ClusterPlace
@@ -42,8 +42,8 @@ from .guests import (
     sizes_of,
     tags_of,
 )
-from .history import History
-from .loads import Meter, Reading, listed, unknown
+from .history import MigrationHistory
+from .loads import LoadReader, Reading, listed, unknown
 from .nodes import cores, host_of, memory, name_of, nodes_of, status_of
 
 WHOAMI = "auth/v4/whoami"
@@ -109,8 +109,8 @@ class Reader:
         guests = list(self._with_place(guests_of(self.lists, self.place), nodes))
         disks = disks_of(self.lists, self.place)
         taken_at = (self.session.date or self.now()).astimezone(UTC)
-        partly = Partly(self.session)
-        meter = Meter(self.session, self.connection, partly)
+        partly = ReadFailures(self.session)
+        meter = LoadReader(self.session, self.connection, partly)
         facts = self._facts(guests, nodes, meter, partly, taken_at)
         readings = self._readings(nodes, meter)
         self.notices += self._general(guests)
@@ -164,8 +164,8 @@ class Reader:
         self,
         guests: Sequence[Row],
         nodes: Mapping[str, Row],
-        meter: Meter,
-        partly: Partly,
+        meter: LoadReader,
+        partly: ReadFailures,
         taken_at: datetime,
     ) -> dict[str, GuestFacts]:
         there = [
@@ -178,12 +178,12 @@ class Reader:
 
         def of_one(entry: Row) -> GuestFacts:
             identity = id_of(entry)
-            history = partly.of_one("history", lambda: History.read(self.session, identity))
+            history = partly.attempt("history", lambda: MigrationHistory.read(self.session, identity))
             if history.value is None:
                 missing.setdefault("history", {})[identity] = history.why
             snapshots: bool | None = False
             if needs_snapshot_call(entry):
-                asked = partly.of_one("snapshots", lambda: self._has_snapshots(identity))
+                asked = partly.attempt("snapshots", lambda: self._has_snapshots(identity))
                 snapshots = asked.value
                 if snapshots is None:
                     missing.setdefault("list of snapshots", {})[identity] = asked.why
@@ -227,7 +227,7 @@ class Reader:
         call = f"GET {path}"
         return bool(rows(row(self.session.get(path), call).get("list"), call))
 
-    def _readings(self, nodes: Mapping[str, Row], meter: Meter) -> list[Reading]:
+    def _readings(self, nodes: Mapping[str, Row], meter: LoadReader) -> list[Reading]:
         def of_one(item: tuple[str, Row]) -> Reading:
             identity, entry = item
             if status_of(entry) != "online":
@@ -256,7 +256,7 @@ def _named(entry: Row) -> str:
     return f"{entry.get('name')} ({id_of(entry)})"
 
 
-def _age(entry: Row, history: History | None, taken_at: datetime) -> float | None:
+def _age(entry: Row, history: MigrationHistory | None, taken_at: datetime) -> float | None:
     """Seconds since it started or was last migrated; None where neither is known."""
     ages = [value for value in [number(entry.get("uptime"))] if value]
     if history is not None and history.migrated_at is not None:

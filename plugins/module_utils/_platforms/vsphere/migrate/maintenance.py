@@ -15,7 +15,7 @@ from ..api.session import Session
 from ..api.soap import returned
 from ..api.values import text
 from ..read.recent_tasks import TASK_PATHS, entering_task
-from .precheck import Patience
+from .precheck import WaitLimits
 from .start import cancel
 
 _MODE = "runtime.inMaintenanceMode"
@@ -30,7 +30,7 @@ def in_maintenance(session: Session, host: str) -> bool:
     return _mode(session.renewing(lambda: _look(session, host, None)), host)
 
 
-def set_maintenance(session: Session, host: str, *, on: bool, patience: Patience) -> None:
+def set_maintenance(session: Session, host: str, *, on: bool, patience: WaitLimits) -> None:
     """Start the task and follow it to its end. Guests that are switched off stay where they are.
 
     Where somebody else has put the host on its way already, that task is followed, and never cancelled.
@@ -69,7 +69,7 @@ def _entering(session: Session, host: str) -> str | None:
 
 
 def _follow(
-    session: Session, host: str, task: str | None, on: bool, patience: Patience, *, ours: bool = True
+    session: Session, host: str, task: str | None, on: bool, patience: WaitLimits, *, ours: bool = True
 ) -> None:
     wait, deadline = _FIRST_WAIT, patience.monotonic() + patience.seconds + GRACE
     while True:

@@ -24,7 +24,7 @@ _LONGEST_WAIT = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class WaitLimits:
     """How to wait for a short task: what sleeps, what tells the time, and for how many seconds at most."""
 
     sleep: Callable[[float], None]
@@ -32,7 +32,7 @@ class Patience:
     seconds: float
 
 
-def objections(session: Session, guest: str, target: str, spec: Any, patience: Patience) -> list[Objection]:
+def objections(session: Session, guest: str, target: str, spec: Any, patience: WaitLimits) -> list[Objection]:
     """All that vCenter's own check has against it. It is a task of vCenter's, one a migration: a server
     without the first check is asked for the other.
     """
@@ -51,7 +51,7 @@ def objections(session: Session, guest: str, target: str, spec: Any, patience: P
     return []
 
 
-def _errors(session: Session, task: str, method: str, patience: Patience) -> list[Objection]:
+def _errors(session: Session, task: str, method: str, patience: WaitLimits) -> list[Objection]:
     wait, deadline = _FIRST_WAIT, patience.monotonic() + patience.seconds
     while True:
         found = retrieve(
@@ -62,9 +62,9 @@ def _errors(session: Session, task: str, method: str, patience: Patience) -> lis
         state = found[0].text("info.state") if found else None
         if state == "success":
             result = found[0].values.get("info.result")
-            return [] if result is None else [_told(error) for error in descendants(result, "error")]
+            return [] if result is None else [_objections_of(error) for error in descendants(result, "error")]
         if state == "error":
-            return [_told(found[0].values.get("info.error"))]
+            return [_objections_of(found[0].values.get("info.error"))]
         if state is None or patience.monotonic() >= deadline:
             raise Refused(
                 f"{method} did not end within {patience.seconds:g} seconds", where=f"{session.where}, {task}"
@@ -73,7 +73,7 @@ def _errors(session: Session, task: str, method: str, patience: Patience) -> lis
         wait = min(2 * wait, _LONGEST_WAIT)
 
 
-def _told(error: Element | None) -> Objection:
+def _objections_of(error: Element | None) -> Objection:
     """What vCenter says, and what can be done about it."""
     hint = way_out(error)
     return Objection(f"{localized(error)}{f'. {hint}' if hint else ''}", passes(error))

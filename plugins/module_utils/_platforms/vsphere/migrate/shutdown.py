@@ -13,14 +13,14 @@ from ..api.permissions import SHUT_DOWN, require_privileges
 from ..api.session import Session
 from ..read.clusters import plain
 from ..read.guests import power
-from .precheck import Patience
+from .precheck import WaitLimits
 
 _PATHS = ("name", "runtime.powerState", "runtime.connectionState", "guest.toolsRunningStatus")
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 5.0
 
 
-def shut_down(session: Session, guest: str, patience: Patience) -> None:
+def shut_down(session: Session, guest: str, patience: WaitLimits) -> None:
     """Ask VMware Tools for it and wait until the guest is off. The power is never cut."""
     vm = vim.VirtualMachine(guest)
     found = session.renewing(lambda: _look(session, guest))

@@ -29,14 +29,14 @@ PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class MigrationHistory:
     """The last of each, by guest, as a snapshot writes moments."""
 
     migrated_at: Mapping[str, str] = field(default_factory=dict)
     failed_at: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_past(session: Session, place: ClusterPlace, since: datetime, page: int = PAGE) -> Past:
+def read_history(session: Session, place: ClusterPlace, since: datetime, page: int = PAGE) -> MigrationHistory:
     """What the events of the cluster since then tell, in one call a page, never one a guest."""
     migrated: dict[str, str] = {}
     failed: dict[str, str] = {}
@@ -49,7 +49,7 @@ def read_past(session: Session, place: ClusterPlace, since: datetime, page: int 
             continue
         moment = written(datetime.fromisoformat(at))
         ends[guest] = max(moment, ends.get(guest, moment))
-    return Past(migrated, failed)
+    return MigrationHistory(migrated, failed)
 
 
 def _events(session: Session, place: ClusterPlace, since: datetime, page: int) -> Iterator[Element]:

@@ -31,7 +31,7 @@ _HOST_PATHS = (
 _GUEST_PATHS = ("runtime.host", "runtime.powerState", "runtime.connectionState", "recentTask")
 
 
-def look(session: Session, place: ClusterPlace, guests: Collection[str]) -> ClusterNow:
+def read_live_state(session: Session, place: ClusterPlace, guests: Collection[str]) -> ClusterNow:
     """These guests with the tasks on them, and all hosts, in one pass."""
     found = retrieve(
         session,

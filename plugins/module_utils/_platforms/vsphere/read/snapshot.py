@@ -15,7 +15,7 @@ from ...._model.text.wording import counted
 from .clusters import ClusterPlace, plain
 from .features import Features
 from .guests import Surroundings, guest_of
-from .history import Past
+from .history import MigrationHistory
 from .hosts import cpu_model, host_of
 from .inventory import Inventory
 from .loads import Loads
@@ -32,7 +32,7 @@ def snapshot_of(
     features: Features,
     moves: Moves,
     tags: Tags,
-    past: Past,
+    past: MigrationHistory,
     taken_at: datetime,
     window_seconds: int,
 ) -> Snapshot:
