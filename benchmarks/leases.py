@@ -25,7 +25,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_
     end_expired,
     end_without_process,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import (
+    write_transaction,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.tests.support.lease_audit import Verdict, audit
 from ansible_collections.evenkeel.cluster.tests.support.lease_crowd import Crowd, run

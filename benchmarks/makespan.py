@@ -36,9 +36,14 @@ from functools import cache
 from math import inf
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import (
+    ConcurrencyLimits,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy, MigrationJob
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import (
+    FailurePolicy,
+    MigrationJob,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.moves import snapshot_after_moves

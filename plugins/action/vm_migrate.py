@@ -12,7 +12,9 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import ProgressDisplay
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import (
+    ProgressDisplay,
+)
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

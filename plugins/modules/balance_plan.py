@@ -1311,7 +1311,9 @@ plan:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.balance_plan import run_balance_plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.balance_plan import (
+    run_balance_plan,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import (
     POLICY_ARGUMENTS,
     REFUSAL_ARGUMENTS,

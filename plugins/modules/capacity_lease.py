@@ -484,7 +484,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_lease import run_capacity_lease
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_lease import (
+    run_capacity_lease,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
     LEASE_ARGUMENTS,
 )

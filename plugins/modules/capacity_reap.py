@@ -76,7 +76,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_info import run_capacity_reap
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_info import (
+    run_capacity_reap,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import REAP_ARGUMENTS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS

@@ -257,7 +257,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.cluster_facts import run_cluster_facts
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.cluster_facts import (
+    run_cluster_facts,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PLATFORM_ARGUMENTS,
 )

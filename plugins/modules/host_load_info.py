@@ -198,7 +198,9 @@ load:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_info import run_host_load_info
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_info import (
+    run_host_load_info,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
 
 

@@ -418,7 +418,9 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_migrate import run_vm_migrate
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_migrate import (
+    run_vm_migrate,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PLATFORM_ARGUMENTS,
 )

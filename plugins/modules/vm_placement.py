@@ -701,7 +701,9 @@ placement:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_placement import run_vm_placement
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_placement import (
+    run_vm_placement,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.placement import (
     PLACEMENT_ARGUMENTS,
 )

@@ -21,7 +21,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import save_pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import (
+    write_transaction,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
     WaitOptions,
     wait_for_lease,
@@ -40,7 +42,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.urls 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import parsed_json
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import apply_overrides
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import (
+    apply_overrides,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import accept
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms

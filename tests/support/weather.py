@@ -17,9 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import (
+    ConcurrencyLimits,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy, MigrationJob
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import (
+    FailurePolicy,
+    MigrationJob,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.preflight import RULE_RESTORING
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress

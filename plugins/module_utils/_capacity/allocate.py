@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .free_capacity import NetworkBook, FreeCapacity
+from .free_capacity import FreeCapacity, NetworkBook
 from .pool import Network, Pool
 from .request import Request
 

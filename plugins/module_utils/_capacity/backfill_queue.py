@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from .allocate import Allocation, allocate, static_shortfall, admission_error
-from .free_capacity import RESOURCES, NetworkBook, FreeCapacity
+from .allocate import Allocation, admission_error, allocate, static_shortfall
+from .free_capacity import RESOURCES, FreeCapacity, NetworkBook
 from .request import Request
 
 AGEING_SECONDS = 600.0

@@ -8,10 +8,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from .allocate import Obstacle, allocate, choose, fitting_networks, static_shortfall, current_shortfall, admission_error, server_of
+from .allocate import (
+    Obstacle,
+    admission_error,
+    allocate,
+    choose,
+    current_shortfall,
+    fitting_networks,
+    server_of,
+    static_shortfall,
+)
 from .backfill_queue import QueuedRequest
 from .errors import Impossible, UnknownPool
-from .free_capacity import NetworkBook, FreeCapacity
+from .free_capacity import FreeCapacity, NetworkBook
 from .pool import Pool
 from .request import Request
 

@@ -15,7 +15,7 @@ from .._model.errors import InputError
 from .._state.owner import Owner, is_gone
 from .backfill_queue import QueuedRequest, backfill
 from .errors import LeaseDiffers, LeaseNotHeld, NotFulfilled
-from .expire_and_grant import end_expired, grant_all, grant_queue, expire_and_grant, queue_position
+from .expire_and_grant import end_expired, expire_and_grant, grant_all, grant_queue, queue_position
 from .explain import check_possible, wanted
 from .holds import Placement, hold
 from .lease import Lease, moment

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .errors import PoolInUse
-from .expire_and_grant import fail_impossible, expire_and_grant
+from .expire_and_grant import expire_and_grant, fail_impossible
 from .explain import named, size
 from .pool import Pool
 from .store.repository import Repository

@@ -18,10 +18,10 @@ from .expire_and_grant import LAPSED, UNCLAIMED, without_process
 from .explain import check_possible
 from .holds import Placement
 from .lease import Lease
-from .leases import HEARTBEAT_SECONDS, UNFULFILLED, Requester, request_lease, heartbeat, stop_waiting
+from .leases import HEARTBEAT_SECONDS, UNFULFILLED, Requester, heartbeat, request_lease, stop_waiting
 from .request import Request
 from .store.repository import Repository
-from .store.transaction import write_transaction, read_transaction
+from .store.transaction import read_transaction, write_transaction
 
 _LOOK_AROUND_SECONDS = 10.0
 # Where this process has had its first look.

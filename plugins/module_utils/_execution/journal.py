@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .._model.codec import decode, encode
 from .._model.errors import InputError
-from .._model.outcome import MigrationOutcome, CoMigrated
+from .._model.outcome import CoMigrated, MigrationOutcome
 from .._model.text.wording import is_storable, parsed_json
 from .errors import JournalError
 

@@ -17,9 +17,9 @@ from .._platforms.protocol import ClusterNow, Objection, Platform
 from .clock import Clock
 from .concurrency_limits import ConcurrencyLimits
 from .critical_path import by_critical_path
-from .job import RETRY_SECONDS, MAX_BUSY_SECONDS, MAX_START_ATTEMPTS, MigrationJob
+from .job import MAX_BUSY_SECONDS, MAX_START_ATTEMPTS, RETRY_SECONDS, MigrationJob
 from .journal import EarlierRun
-from .migration_tracker import SUCCESSFUL, MigrationTracker, request_for, co_migrated
+from .migration_tracker import SUCCESSFUL, MigrationTracker, co_migrated, request_for
 from .preflight import GO, RULE_RESTORING, PreflightResult, free_capacity, preflight
 from .rule_check import RuleCheck
 

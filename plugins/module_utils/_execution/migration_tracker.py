@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .._model.outcome import MigrationOutcome, CoMigrated, Result
+from .._model.outcome import CoMigrated, MigrationOutcome, Result
 from .._model.plan import Migration
 from .._platforms.protocol import MigrationRequest
 from .clock import Clock

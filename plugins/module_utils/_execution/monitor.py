@@ -13,7 +13,7 @@ from .._platforms.errors import PlatformError
 from .._platforms.protocol import ClusterNow, MigrationState, Platform
 from .clock import Clock
 from .job import MAX_CANCEL_SECONDS
-from .migration_tracker import RunningMigration, MigrationTracker
+from .migration_tracker import MigrationTracker, RunningMigration
 
 _UNKNOWN = MigrationState(state="failed", why="the platform does not know the task any more")
 

@@ -24,7 +24,7 @@ from .._model.plan import (
     Unresolved,
 )
 from .bounds.combinatorial import is_out_of_reach, spread_lower_bound
-from .goal_dispatch import migrations_lower_bound, goal_unresolved
+from .goal_dispatch import goal_unresolved, migrations_lower_bound
 from .goals.relieve import overloaded, points_before
 from .model.capacity import closed_hosts
 from .model.problem import TOLERANCE, Problem

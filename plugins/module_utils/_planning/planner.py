@@ -15,7 +15,7 @@ from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .consolidation import build_without, plan_consolidation, with_proof
 from .errors import UnsafePlan
-from .external_balancer import defers, deferred_plan
+from .external_balancer import deferred_plan, defers
 from .goal_dispatch import solve_for_goal
 from .goals.consolidate import hosts_being_emptied
 from .metric_activation import with_active_metrics
@@ -35,7 +35,7 @@ from .report.unmatched_selectors import unmatched_selectors
 from .schedule.list_scheduler import Schedule
 from .schedule.moves import Move
 from .schedule.order import schedule_moves
-from .schedule.rerouting import MAX_HOSTS, repair_exhaustively, concatenate, schedule_of, reroute
+from .schedule.rerouting import MAX_HOSTS, concatenate, repair_exhaustively, reroute, schedule_of
 from .search.insertion import return_to_origin
 from .search.move_reduction import reduce_moves
 from .search.solve import solution_of

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from .._model.text.wording import is_storable, parsed_json
 from .._state.database import Database
 from .config import ServiceConfig
-from .queue.repository import Accepted, task_named, accept
+from .queue.repository import Accepted, accept, task_named
 from .queue.task import Task, Terms
 from .request import ParsedRequest, parse_request
 from .webhooks.outbox import delivery_reports

@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import (
-    readable,
     plan_report,
+    readable,
     table,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy

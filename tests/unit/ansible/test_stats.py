@@ -19,14 +19,19 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import save_pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import (
+    write_transaction,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
     WaitOptions,
     wait_for_lease,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import dispatch
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import task_named, accept
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import (
+    accept,
+    task_named,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import RetryPolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request

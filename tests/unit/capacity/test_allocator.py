@@ -21,14 +21,14 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.allocat
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.backfill_queue import (
     RESERVATION_SECONDS,
     QueuedRequest,
-    in_order,
     backfill,
+    in_order,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import CapacityError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.explain import check_possible
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.free_capacity import (
-    NetworkBook,
     FreeCapacity,
+    NetworkBook,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import (
     SHARED_VLAN,

@@ -17,11 +17,14 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import (
     Requester,
-    request_lease,
     heartbeat,
     release,
+    request_lease,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction, read_transaction
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import (
+    read_transaction,
+    write_transaction,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.set_clock import Machine, SetClock

@@ -16,7 +16,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.holds import placement_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Requester
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import read_transaction
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import (
+    read_transaction,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
     WaitOptions,
     wait_for_lease,

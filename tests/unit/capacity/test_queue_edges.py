@@ -15,8 +15,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.backfil
     AGEING_SECONDS,
     RESERVATION_SECONDS,
     QueuedRequest,
-    in_order,
     backfill,
+    in_order,
     shared_by,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
@@ -29,14 +29,17 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_
     end_without_owner,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.free_capacity import (
-    NetworkBook,
     FreeCapacity,
+    NetworkBook,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import release, renew
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.hold_rows import over
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.repository import Repository
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction, read_transaction
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import (
+    read_transaction,
+    write_transaction,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import WaitOptions
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import LEASES

@@ -16,8 +16,12 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
     run_capacity_info,
     run_capacity_reap,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_lease import run_capacity_lease
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_pool import run_capacity_pool
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_lease import (
+    run_capacity_lease,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_pool import (
+    run_capacity_pool,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.json_files import FileError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
     INFO_ARGUMENTS,

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.allocate import (
+    admission_error,
     allocate,
     choose,
-    static_shortfall,
     current_shortfall,
-    admission_error,
     server_of,
+    static_shortfall,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.free_capacity import (
-    NetworkBook,
     FreeCapacity,
+    NetworkBook,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Network, Pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import Request

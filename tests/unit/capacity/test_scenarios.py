@@ -22,15 +22,22 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_
     end_without_owner,
     grant_queue,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Requester, release, renew
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import (
+    Requester,
+    release,
+    renew,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pool import Pool
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import save_pool, remove_pool
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.pools import remove_pool, save_pool
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.report import (
     pools_report,
     queue_report,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.repository import Repository
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction, read_transaction
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import (
+    read_transaction,
+    write_transaction,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
     WaitOptions,
     wait_for_lease,

@@ -20,15 +20,20 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors 
     LeaseNotHeld,
     NotFulfilled,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import expire_and_grant
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.expire_and_grant import (
+    expire_and_grant,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import (
     HEARTBEAT_SECONDS,
     Requester,
-    request_lease,
     release,
+    request_lease,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import write_transaction, read_transaction
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import (
+    read_transaction,
+    write_transaction,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_for_lease import (
     WaitOptions,
     wait_for_lease,

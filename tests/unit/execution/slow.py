@@ -9,15 +9,20 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import (
+    ConcurrencyLimits,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy, MigrationJob
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import (
+    FailurePolicy,
+    MigrationJob,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
-    MigrationOutcome,
     CoMigrated,
+    MigrationOutcome,
     Outcome,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration

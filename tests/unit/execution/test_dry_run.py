@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRunPlatform, DryRunClock
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import (
+    DryRunClock,
+    DryRunPlatform,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import CoMigrated
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.preflight import GO, free_capacity, preflight
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.preflight import (
+    GO,
+    free_capacity,
+    preflight,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.errors import JournalError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal, EarlierRun
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import EarlierRun, Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
-    MigrationOutcome,
     CoMigrated,
+    MigrationOutcome,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.tests.support.full_disk import full_after

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.migration_tracker import MigrationTracker
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.migration_tracker import (
+    MigrationTracker,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
-    MigrationOutcome,
     CoMigrated,
+    MigrationOutcome,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 

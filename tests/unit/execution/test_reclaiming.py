@@ -12,12 +12,22 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import DryRunPlatform, DryRunClock
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import (
+    ConcurrencyLimits,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.dry_run import (
+    DryRunClock,
+    DryRunPlatform,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy, MigrationJob
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import (
+    FailurePolicy,
+    MigrationJob,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.reclaimable_memory import ReclaimableMemoryPlatform
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.reclaimable_memory import (
+    ReclaimableMemoryPlatform,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import HostMemory, Plan

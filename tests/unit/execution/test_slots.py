@@ -9,9 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.critical_path import by_critical_path
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rollback_plan import rollback_migrations
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import (
+    ConcurrencyLimits,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.critical_path import (
+    by_critical_path,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.rollback_plan import (
+    rollback_migrations,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Cost, GuestRef, Migration
 

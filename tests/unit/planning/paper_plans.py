@@ -18,7 +18,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Exclusions, verify_plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import (
+    Exclusions,
+    verify_plan,
+)
 
 NOTHING = ClusterState(spread={}, violations=(), hosts={})
 

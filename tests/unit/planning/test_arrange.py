@@ -16,8 +16,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import read_moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.policy_overlay import (
-    with_policy_applied,
     is_open,
+    with_policy_applied,
 )
 
 from .preset_clusters import cluster

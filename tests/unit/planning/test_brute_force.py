@@ -17,9 +17,11 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds import (
-    highs_worker as exact_worker,
+    highs_worker,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.assignment_milp import AssignmentModel
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.assignment_milp import (
+    AssignmentModel,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.combinatorial import (
     band_migrations_lower_bound,
     spread_lower_bound,
@@ -137,7 +139,7 @@ def test_nothing_better_than_what_is_proven(seed: int) -> None:
         models = [AssignmentModel(state, None)]
         models += [] if min(problem.unit_home, default=0) < 0 else [DeparturesModel(state)]
         for model in models:
-            answer = exact_worker.solve(model.model(None))
+            answer = highs_worker.solve(model.model(None))
             assert answer["status"] == "optimal"
             assert answer["bound"] <= fewest + TOLERANCE
     found = plan(snapshot, asked(seed, engine="exact"))

@@ -9,7 +9,10 @@ from random import Random
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build_problem
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.solution import Solution
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.repair import repair, ruin_and_recreate
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.repair import (
+    repair,
+    ruin_and_recreate,
+)
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 

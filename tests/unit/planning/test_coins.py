@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.capacity_ledger import CapacityLedger
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.capacity_ledger import (
+    CapacityLedger,
+)
 
 
 def test_what_is_free_is_spent_once_and_then_nothing_suffices() -> None:

@@ -20,8 +20,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Snapshot,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.minimal_conflicts import (
-    minimal_conflict,
     hall_violation,
+    minimal_conflict,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 

@@ -9,7 +9,9 @@ import itertools
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Group
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rule_counters import RuleCounter
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rule_counters import (
+    RuleCounter,
+)
 
 HOSTS, MOST = 4, 4
 

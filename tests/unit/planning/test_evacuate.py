@@ -19,7 +19,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import PlanningError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.capacity import with_hosts_closed
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.capacity import (
+    with_hosts_closed,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve_rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds import (
-    highs_worker as exact_worker,
+    highs_worker,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.departures_relaxation import (
     DeparturesModel,
@@ -107,7 +107,7 @@ def test_no_placement_in_order_has_fewer_departures_than_proven(seed: int) -> No
     problem = build_problem(generate(shape), policy)
     state = solve(problem, Spending(policy, lambda: 0.0))
     assert state.total_excess <= TOLERANCE
-    answer = exact_worker.solve(DeparturesModel(state).model(None))
+    answer = highs_worker.solve(DeparturesModel(state).model(None))
     assert answer["status"] == "optimal"
     assert 0 < answer["bound"] <= state.moves + 1e-6
 

@@ -18,8 +18,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedul
     ListScheduler,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import (
-    Move,
     HostSlots,
+    Move,
     _last_ends,
     free_at_first,
     makespan_lower_bound,

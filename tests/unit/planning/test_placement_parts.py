@@ -21,15 +21,23 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement import (
     requested_guests as wishes,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.cluster_index import cluster_index
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.cluster_index import (
+    cluster_index,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.problem import build_placement_problem
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.rules import placement_rules
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.problem import (
+    build_placement_problem,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.rules import (
+    placement_rules,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.search import (
     Exhaustive,
     by_hardness,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.solution import PlacementSolution
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.solution import (
+    PlacementSolution,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.verify import verify_result
 
 from .test_placements import asked

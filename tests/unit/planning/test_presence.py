@@ -19,7 +19,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Refusal, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Exclusions, verify_plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import (
+    Exclusions,
+    verify_plan,
+)
 
 from .test_scenarios import cluster
 

@@ -10,9 +10,11 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds import (
-    highs_worker as exact_worker,
+    highs_worker,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.assignment_milp import AssignmentModel
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.assignment_milp import (
+    AssignmentModel,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.departures_relaxation import (
     DeparturesModel,
 )
@@ -90,7 +92,7 @@ def test_hosts_with_far_more_vcpus_than_cores() -> None:
     asked = Policy.from_json({"metrics": ["vcpu"], "max_spread": 5})
     state = Solution(build_problem(crowded, asked))
     for program in (DeparturesModel(state), AssignmentModel(state, None)):
-        answer = exact_worker.solve(program.model(None))
+        answer = highs_worker.solve(program.model(None))
         assert (answer["status"], round(answer["bound"])) == ("optimal", 1)
 
 
@@ -109,7 +111,7 @@ def test_a_host_without_free_local_space_takes_no_local_disk() -> None:
             },
         }
     )
-    answer = exact_worker.solve(AssignmentModel(Solution(build_problem(full, asked)), None).model(None))
+    answer = highs_worker.solve(AssignmentModel(Solution(build_problem(full, asked)), None).model(None))
     assert answer["status"] == "infeasible"
 
 
@@ -117,7 +119,7 @@ def test_a_row_that_the_solver_refuses_is_an_error() -> None:
     model = {"cost": [1.0], "lower": [0.0], "upper": [1.0], "integer": [True], "seconds": None}
     row = [1.0, None, [0], [1e30]]
     with pytest.raises(ValueError, match="refuses"):
-        exact_worker.solve({**model, "rows": [row], "heuristics": True})
+        highs_worker.solve({**model, "rows": [row], "heuristics": True})
 
 
 def test_a_host_that_a_rule_empties_is_not_one_with_many_guests() -> None:

@@ -15,11 +15,14 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Problem
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule import order as orders
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.list_scheduler import (
-    Schedule,
     ListScheduler,
+    Schedule,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import Move
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Exclusions, verify_plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import (
+    Exclusions,
+    verify_plan,
+)
 
 from .paper_plans import plan_of, step
 from .test_hops import problem_of

@@ -14,7 +14,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import Group
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.even_spread import EvenSpreadTracker
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.even_spread import (
+    EvenSpreadTracker,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import Move
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 

@@ -14,7 +14,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
     snapshot_after,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import Exclusions, verify_plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.verify.plan import (
+    Exclusions,
+    verify_plan,
+)
 
 from .test_scenarios import cluster
 

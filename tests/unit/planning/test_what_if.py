@@ -10,7 +10,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import apply_overrides
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import (
+    apply_overrides,
+)
 
 from .test_scenarios import cluster
 

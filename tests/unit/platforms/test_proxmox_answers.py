@@ -44,9 +44,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmo
     Loads,
     guest_mean,
     guest_present,
-    recently_started,
     node_mean,
     node_present,
+    recently_started,
     reclaimable,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.read.storages import (

@@ -18,13 +18,15 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import dispatch
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import (
-    start,
-    complete,
     accept,
+    complete,
+    start,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.dispatcher import WebhookDispatcher
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.dispatcher import (
+    WebhookDispatcher,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.outbox import (
     Delivery,
     delivered,

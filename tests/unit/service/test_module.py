@@ -19,7 +19,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig, Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import dispatch
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import task_named, accept
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import (
+    accept,
+    task_named,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.rabbitmq import RabbitMqEndpoint
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.rabbitmq import (
+    RabbitMqEndpoint,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process

@@ -21,21 +21,27 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors i
     RequestDiffers,
     UnknownRequest,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import dispatch, renew_claims
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import (
+    dispatch,
+    renew_claims,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import (
     Failure,
-    start,
-    complete,
-    fail,
-    purge,
-    listed,
-    task_named,
-    defer,
     accept,
+    complete,
+    defer,
+    fail,
+    listed,
+    purge,
+    start,
+    task_named,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import RetryPolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Task, Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import ParsedRequest, parse_request
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import (
+    ParsedRequest,
+    parse_request,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.outbox import (
     delivered,
     deliveries,

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import (
-    MigrationOutcome,
     CoMigrated,
+    MigrationOutcome,
     Result,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
@@ -21,14 +21,14 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import read_moment, written
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, now
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import (
+    GuestMove,
     MigrationRecord,
     Refused,
-    GuestMove,
     forget_old,
+    moves_since,
     recall,
     record,
     refusals,
-    moves_since,
     with_history,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import HISTORY

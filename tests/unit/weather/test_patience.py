@@ -10,9 +10,14 @@ from typing import cast
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import ConcurrencyLimits
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.concurrency_limits import (
+    ConcurrencyLimits,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.executor import Executor
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import MAX_UNREACHABLE_SECONDS, FailurePolicy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import (
+    MAX_UNREACHABLE_SECONDS,
+    FailurePolicy,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (

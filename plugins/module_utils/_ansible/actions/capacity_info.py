@@ -20,7 +20,7 @@ from ..._capacity.expire_and_grant import (
 from ..._capacity.lease import Lease
 from ..._capacity.report import holds_report, leases_report, pools_report, queue_report
 from ..._capacity.store.repository import Repository
-from ..._capacity.store.transaction import write_transaction, read_transaction
+from ..._capacity.store.transaction import read_transaction, write_transaction
 from ..._model.errors import InputError
 from ..json_files import write_text
 from ..reports.prometheus_text import metrics

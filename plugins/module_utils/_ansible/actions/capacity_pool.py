@@ -11,7 +11,7 @@ from typing import Any
 
 from ..._capacity.from_snapshot import Share, capacity_of
 from ..._capacity.pool import Pool
-from ..._capacity.pools import save_pool, remove_pool
+from ..._capacity.pools import remove_pool, save_pool
 from ..._capacity.report import pools_report
 from ..._capacity.store.repository import Repository
 from ..._capacity.store.transaction import write_transaction

@@ -18,7 +18,7 @@ from ..._loads.prometheus import Prometheus, PrometheusConnection
 from ..._loads.settings import Settings
 from ..._model.errors import InputError
 from .balance_plan import numbers, snapshot_of
-from .host_load_merge import snapshot_result, missing_report
+from .host_load_merge import missing_report, snapshot_result
 
 METRICS = ("cpu", "memory", "network_io", "disk_io", "pressure_cpu", "pressure_memory", "pressure_io")
 SETTINGS = ("exporters", "queries", "selector", "metrics", "range", "step", "rate_window", "on_missing")

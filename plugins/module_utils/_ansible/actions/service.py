@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, get_args
 
 from ..._model.errors import InputError
-from ..._service.queue.repository import Failure, start, complete, fail, listed, task_named, defer
+from ..._service.queue.repository import Failure, complete, defer, fail, listed, start, task_named
 from ..._service.queue.task import Status, Task
 from ..._service.webhooks.outbox import delivery_reports
 from ..._state.database import Database

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..._execution.clock import Clock, SystemClock
 from ..._execution.concurrency_limits import ConcurrencyLimits
-from ..._execution.dry_run import DryRunPlatform, DryRunClock
+from ..._execution.dry_run import DryRunClock, DryRunPlatform
 from ..._execution.errors import WrongCluster
 from ..._execution.executor import Executor
 from ..._execution.job import MigrationJob, names_of
@@ -25,7 +25,7 @@ from ..._model.outcome import Outcome
 from ..._model.plan import ClusterState, Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Snapshot
-from ..._planning.external_balancer import defers, active_balancer
+from ..._planning.external_balancer import active_balancer, defers
 from ..._planning.model.rules import resolve_rules
 from ..._planning.report.cluster_state import present_state
 from ..._planning.report.unresolved import is_complete
@@ -34,11 +34,11 @@ from ..._platforms.errors import PlatformError
 from ..._platforms.protocol import Platform
 from ..json_files import FileError, read_json, write_json
 from ..options.environment import with_environment
-from ..options.execution import failure_policy, concurrency_limits, stop_signal
+from ..options.execution import concurrency_limits, failure_policy, stop_signal
 from ..options.storage_map import local_datastores, redirected
 from ..platforms import open_platform
 from ..reports.outcome import memory_moved, outcome_report
-from ..reports.plan import host_name, readable, plan_report
+from ..reports.plan import host_name, plan_report, readable
 from ..reports.progress_file import ProgressFile
 from ..state_session import RunState, journal_path, run_state
 from .single_migration import single_migration

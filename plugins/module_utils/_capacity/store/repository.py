@@ -18,7 +18,7 @@ from ..._state.owner import Owner, owner_of
 from ..._state.tables import GRANTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
 from ..allocate import Allocation
 from ..backfill_queue import QueuedRequest, shared_by
-from ..free_capacity import RESOURCES, NetworkBook, NetworkUse, FreeCapacity
+from ..free_capacity import RESOURCES, FreeCapacity, NetworkBook, NetworkUse
 from ..lease import HeldPlacement, Lease, Phase
 from ..pool import Pool
 from ..request import Request

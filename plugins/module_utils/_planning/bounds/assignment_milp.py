@@ -53,7 +53,7 @@ class Columns:
         return len(self.cost) - 1
 
     def model(self, seconds: float | None) -> dict[str, Any]:
-        """As `exact_worker.solve` reads it."""
+        """As `highs_worker.solve` reads it."""
         return {
             "cost": self.cost,
             "lower": self.lower,

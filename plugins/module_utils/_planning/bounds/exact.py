@@ -22,7 +22,7 @@ from ..model.band import best_floor
 from ..model.problem import TOLERANCE
 from ..model.solution import Solution
 from ..search.insertion import return_to_origin
-from . import highs_worker as exact_worker
+from . import highs_worker
 from .assignment_milp import AssignmentModel
 from .departures_relaxation import DeparturesModel
 
@@ -86,7 +86,7 @@ def _whole(bound: float) -> int:
 
 
 def _run(model: dict[str, Any]) -> dict[str, Any]:
-    source = inspect.getsource(exact_worker)
+    source = inspect.getsource(highs_worker)
     done = subprocess.run(
         [sys.executable, "-c", source, str(os.getpid())],
         input=json.dumps(model),

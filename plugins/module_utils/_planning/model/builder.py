@@ -14,9 +14,9 @@ from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
 from ..errors import PlanningError
-from .capacity import ResourceNeeds, resource_needs, host_roles
+from .capacity import ResourceNeeds, host_roles, resource_needs
 from .co_migration import without_abandoned
-from .eligibility import reachable_hosts, refused_targets, requirements_of, immovable_reason
+from .eligibility import immovable_reason, reachable_hosts, refused_targets, requirements_of
 from .guest_locations import arriving, has_to_leave, place_of, stayers_of
 from .metrics import build_metrics
 from .minimal_conflicts import HostSharing, excludes_every_host, minimal_conflict

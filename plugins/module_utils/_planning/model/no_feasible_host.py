@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Snapshot
 from .capacity import HostRoles, closed_hosts
-from .eligibility import refused_targets, restrictions, requirements_of
+from .eligibility import refused_targets, requirements_of, restrictions
 from .minimal_conflicts import Mask, excludes_every_host, minimal_conflict
 
 

@@ -17,7 +17,7 @@ from ..._model.loads import host_capacity, host_used
 from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
-from .capacity import ResourceNeeds, HostRoles
+from .capacity import HostRoles, ResourceNeeds
 
 Vector = tuple[float, ...]
 # Points outside the band that count for nothing: sums of floats are not exact.

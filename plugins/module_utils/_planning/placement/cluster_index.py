@@ -19,7 +19,7 @@ from ..._model.policy.policy import Policy
 from ..._model.reservation import cluster_name, with_reservations
 from ..._model.snapshot import Guest, Host, HostDevices, Snapshot
 from ..errors import PlanningError
-from ..model.capacity import ResourceNeeds, HostRoles, with_hosts_closed, resource_needs, host_roles
+from ..model.capacity import HostRoles, ResourceNeeds, host_roles, resource_needs, with_hosts_closed
 from ..model.guest_locations import arriving, place_of
 from ..model.selectors import WILDCARDS, select_hosts
 from ..snapshots.estimated_load import with_estimated_load

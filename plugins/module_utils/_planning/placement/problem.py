@@ -17,7 +17,7 @@ from ..._model.placement_request import PlacementRequest, WantedDevice, WantedDi
 from ..._model.snapshot import Rule
 from ..model.guest_locations import arriving, place_of
 from ..model.problem import Group
-from .cluster_index import Vector, ClusterIndex
+from .cluster_index import ClusterIndex, Vector
 from .feasibility import Reason, key, unfit
 from .requested_guests import NewGuest
 from .rules import PlacementRules

@@ -11,10 +11,10 @@ from typing import Literal
 from ..._model.placement import (
     ClusterTried,
     HostRef,
+    HostRefusal,
     Placed,
     Placement,
     Promise,
-    HostRefusal,
     RunnerUp,
     Search,
     Unplaced,
@@ -27,7 +27,7 @@ from .cluster_index import ClusterIndex
 from .largest_fit import in_words, largest_fit
 from .problem import PlacementProblem
 from .requested_guests import HELD, NewGuest
-from .search import Choice, survey, described
+from .search import Choice, described, survey
 from .solution import PlacementSolution
 
 Status = Literal["placed", "partial", "impossible"]

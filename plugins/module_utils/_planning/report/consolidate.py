@@ -11,7 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._model.plan import ClusterState, Unresolved
-from ..goals.consolidate import hosts_being_emptied, consolidation_of, is_underused, may_be_emptied, running_by_host
+from ..goals.consolidate import (
+    consolidation_of,
+    hosts_being_emptied,
+    is_underused,
+    may_be_emptied,
+    running_by_host,
+)
 from ..model.problem import Problem
 from ..model.solution import Solution
 from .search_findings import Sought

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..model.problem import Problem
 from .capacity_ledger import CapacityLedger
 from .even_spread import EvenSpreadTracker
-from .moves import Move, HostSlots, free_at_first, seconds_of
+from .moves import HostSlots, Move, free_at_first, seconds_of
 
 Job = tuple[Move, ...]
 

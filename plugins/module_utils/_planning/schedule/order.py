@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 
 from ..model.problem import Problem
-from .list_scheduler import Job, Schedule, ListScheduler
+from .list_scheduler import Job, ListScheduler, Schedule
 from .moves import makespan_lower_bound, seconds_of
 
 ACCEPTED_RATIO = 1.02

@@ -226,14 +226,14 @@ def concatenate(problem: Problem, first: Schedule, second: Schedule) -> Schedule
     ends = [step for step in range(len(first.placed)) if step not in waited_for]
     moved_on = {item.move.guest for item in second.placed}
     placed = [
-        replace(item, hop=replace(item.move, parking=item.move.parking or item.move.guest in moved_on))
+        replace(item, move=replace(item.move, parking=item.move.parking or item.move.guest in moved_on))
         for item in first.placed
     ]
     offset, delay = len(placed), first.seconds
     placed += [
         replace(
             item,
-            hop=replace(
+            move=replace(
                 item.move, parking=item.move.parking or item.move.target == problem.home[item.move.guest]
             ),
             after=[step + offset for step in item.after] or list(ends),

@@ -16,7 +16,7 @@ from random import Random
 from ..model.problem import TOLERANCE
 from ..model.solution import Solution
 from .local_search import local_search, revert_redundant_moves
-from .neighbourhood import Trial, RandomWalk, score
+from .neighbourhood import RandomWalk, Trial, score
 
 LIGHTEST, HEAVIEST = 0.05, 50.0
 # From this part of the search on, the way leads inwards only.

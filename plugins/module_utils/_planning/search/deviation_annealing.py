@@ -15,7 +15,7 @@ from random import Random
 
 from ..model.problem import Vector
 from ..model.solution import Solution
-from .neighbourhood import Trial, RandomWalk
+from .neighbourhood import RandomWalk, Trial
 
 # Temperatures, in what each migration of the budget leaves to be had on average when the search begins.
 HOT, COLD = 12.0, 0.1

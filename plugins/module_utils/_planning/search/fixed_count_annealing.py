@@ -15,7 +15,7 @@ from random import Random
 from ..model.problem import TOLERANCE
 from ..model.solution import Solution
 from .local_search import local_search, revert_redundant_moves
-from .neighbourhood import Trial, RandomWalk, score
+from .neighbourhood import RandomWalk, Trial, score
 
 # Temperatures, as a part of the points that the average guest has in the metric where it takes the most:
 # at the beginning, after one migration more was granted, and at the end of a round.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from ..bounds.combinatorial import is_out_of_reach, band_migrations_lower_bound
+from ..bounds.combinatorial import band_migrations_lower_bound, is_out_of_reach
 from ..model.band import best_floor
 from ..model.problem import TOLERANCE
 from ..model.solution import Solution

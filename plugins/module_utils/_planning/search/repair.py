@@ -13,7 +13,7 @@ from random import Random
 from ..model.problem import Problem
 from ..model.rule_counters import RuleCounter
 from ..model.solution import NOWHERE, Solution
-from .insertion import NEVER, best_insertion, insert_with_ejection, candidate_hosts, undo_all
+from .insertion import NEVER, best_insertion, candidate_hosts, insert_with_ejection, undo_all
 
 MAX_TRIES = 120
 MAX_CANDIDATES = 24

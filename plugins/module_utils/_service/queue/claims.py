@@ -15,7 +15,7 @@ from ..._state.library import sa
 from ..._state.owner import Owner, is_gone, owner_text
 from ..._state.tables import SERVICE_REQUESTS as ROWS
 from ..config import Work
-from .repository import SIGN_OF_LIFE_SECONDS, Dice, Failure, change, retry_or_fail, defer_unchanged
+from .repository import SIGN_OF_LIFE_SECONDS, Dice, Failure, change, defer_unchanged, retry_or_fail
 from .task import Task, task_of
 
 if TYPE_CHECKING:

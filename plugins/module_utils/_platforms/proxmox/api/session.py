@@ -26,9 +26,9 @@ from ...errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from ...transport import certificate_error, require_ca_file, reason, timed_out
+from ...transport import certificate_error, reason, require_ca_file, timed_out
 from .connection import ProxmoxConnection
-from .errors import NodeUnresponsive, NoResponse, host_trouble, passed_on, error_of
+from .errors import NodeUnresponsive, NoResponse, error_of, host_trouble, passed_on
 from .login import LoginFailed, Ticket, plain_session
 from .values import row
 

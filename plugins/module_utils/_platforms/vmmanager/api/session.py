@@ -28,9 +28,9 @@ from ...errors import (
     SessionLost,
     Unreachable,
 )
-from ...transport import certificate_error, require_ca_file, reason
+from ...transport import certificate_error, reason, require_ca_file
 from .connection import VMManagerConnection
-from .errors import PlatformSuspended, NoResponse, not_vmmanager, redirected, error_of
+from .errors import NoResponse, PlatformSuspended, error_of, not_vmmanager, redirected
 from .values import row
 
 try:

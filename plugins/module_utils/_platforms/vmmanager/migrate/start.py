@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ...errors import PlatformError, UnexpectedAnswer
-from ..api.errors import PlatformSuspended, Denied, NoResponse, refused_start
+from ..api.errors import Denied, NoResponse, PlatformSuspended, refused_start
 from ..api.lists import Lists
 from ..api.session import MAX_RESUME_ATTEMPTS, Session
 from ..api.values import Row, reference, row
