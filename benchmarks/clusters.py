@@ -26,8 +26,8 @@ def equal_hosts(hosts: int, guests: int, seed: int, fill: float = 0.5, tail: flo
     tail: sigma of the log-normal sizes; at 1.0 the largest of a thousand guests is some twenty times the
     median.
     """
-    dice = random.Random(seed)
-    shares = [[dice.lognormvariate(0.0, tail) for _ in METRICS] for _ in range(guests)]
+    rng = random.Random(seed)
+    shares = [[rng.lognormvariate(0.0, tail) for _ in METRICS] for _ in range(guests)]
     total = [sum(column) for column in zip(*shares, strict=True)]
     loads = [
         {
@@ -36,7 +36,7 @@ def equal_hosts(hosts: int, guests: int, seed: int, fill: float = 0.5, tail: flo
         }
         for row in shares
     ]
-    places = [dice.randrange(hosts) for _ in range(guests)]
+    places = [rng.randrange(hosts) for _ in range(guests)]
     used = [dict.fromkeys(METRICS, 0.0) for _ in range(hosts)]
     for load, place in zip(loads, places, strict=True):
         for name, value in load.items():

@@ -81,17 +81,17 @@ class Program:
 def small_cluster(seed: int) -> tuple[Snapshot, Policy]:
     """Three to five hosts and six to fourteen guests of a few sizes, some of which stay, under rules that
     hold."""
-    dice = Random(seed)
-    hosts = [f"h{number}" for number in range(dice.choice([3, 3, 4, 4, 5]))]
-    metrics = dice.choice([["memory"], ["memory"], ["cpu", "memory"]])
-    sizes = dice.choice([[16, 32, 48, 64, 128], [8, 16, 24, 32], [7, 11, 19, 30, 45]])
+    rng = Random(seed)
+    hosts = [f"h{number}" for number in range(rng.choice([3, 3, 4, 4, 5]))]
+    metrics = rng.choice([["memory"], ["memory"], ["cpu", "memory"]])
+    sizes = rng.choice([[16, 32, 48, 64, 128], [8, 16, 24, 32], [7, 11, 19, 30, 45]])
     capacity = dict.fromkeys(hosts, 256)
-    if dice.random() < 0.3:
-        capacity = {name: dice.choice([256, 512]) for name in hosts}
+    if rng.random() < 0.3:
+        capacity = {name: rng.choice([256, 512]) for name in hosts}
     guests: list[Guest] = []
     used = dict.fromkeys(hosts, (0.0, 0))
-    for number in range(dice.randint(6, 14)):
-        size, cores = dice.choice(sizes), dice.choice([0.5, 1, 2, 4, 8])
+    for number in range(rng.randint(6, 14)):
+        size, cores = rng.choice(sizes), rng.choice([0.5, 1, 2, 4, 8])
         roomy = [
             name
             for name in hosts
@@ -99,7 +99,7 @@ def small_cluster(seed: int) -> tuple[Snapshot, Policy]:
         ]
         if not roomy:
             continue
-        host = dice.choice(roomy)
+        host = rng.choice(roomy)
         used[host] = used[host][0] + cores, used[host][1] + size
         guests.append(
             Guest(
@@ -110,12 +110,12 @@ def small_cluster(seed: int) -> tuple[Snapshot, Policy]:
                 power="running",
                 assigned={"cpu": cores, "memory": size * GIB},
                 used={"cpu": cores, "memory": size * GIB},
-                migratable=dice.random() > 0.1,
+                migratable=rng.random() > 0.1,
             )
         )
     rules = []
-    for number in range(dice.choice([0, 0, 1, 2])):
-        pair = dice.sample(guests, 2)
+    for number in range(rng.choice([0, 0, 1, 2])):
+        pair = rng.sample(guests, 2)
         if len({guest.host for guest in pair}) == 2:
             rules.append(
                 Rule(
@@ -146,7 +146,7 @@ def small_cluster(seed: int) -> tuple[Snapshot, Policy]:
         guests=tuple(guests),
         rules=tuple(rules),
     )
-    width = dice.choice([0, 1, 2, 5, 5, 10, 20])
+    width = rng.choice([0, 1, 2, 5, 5, 10, 20])
     return snapshot, Policy.from_json(
         {"metrics": metrics, "max_spread": width, "limits": OPEN, "min_gain": 0}
     )

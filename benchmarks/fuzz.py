@@ -38,7 +38,7 @@ from ansible_collections.evenkeel.cluster.tests.support.modules import begin_mod
 Options = Callable[[Bearers, random.Random, Path], dict[str, Any]]
 
 
-def _plan(bearers: Bearers, dice: random.Random, _folder: Path) -> dict[str, Any]:
+def _plan(bearers: Bearers, rng: random.Random, _folder: Path) -> dict[str, Any]:
     return {
         "snapshot": bearers.snapshot,
         **spoilt(
@@ -49,21 +49,21 @@ def _plan(bearers: Bearers, dice: random.Random, _folder: Path) -> dict[str, Any
                 "rules": [{"by": "tag", "kind": "affinity"}],
                 "cooldown": 5,
             },
-            dice,
+            rng,
         ),
     }
 
 
-def _snapshot(bearers: Bearers, dice: random.Random, _folder: Path) -> dict[str, Any]:
-    return {"snapshot": spoilt(bearers.snapshot, dice)}
+def _snapshot(bearers: Bearers, rng: random.Random, _folder: Path) -> dict[str, Any]:
+    return {"snapshot": spoilt(bearers.snapshot, rng)}
 
 
-def _placement(bearers: Bearers, dice: random.Random, _folder: Path) -> dict[str, Any]:
+def _placement(bearers: Bearers, rng: random.Random, _folder: Path) -> dict[str, Any]:
     asked = {"vms": [{"name": "a", "cpu": 1, "memory": "1G", "hosts": {"regex": "x"}}], "strategy": "spread"}
-    return {"snapshot": bearers.snapshot, **spoilt(asked, dice)}
+    return {"snapshot": bearers.snapshot, **spoilt(asked, rng)}
 
 
-def _lease(_bearers: Bearers, dice: random.Random, folder: Path) -> dict[str, Any]:
+def _lease(_bearers: Bearers, rng: random.Random, folder: Path) -> dict[str, Any]:
     asked = {
         "name": "a",
         "vcpus": 1,
@@ -75,20 +75,20 @@ def _lease(_bearers: Bearers, dice: random.Random, folder: Path) -> dict[str, An
         "keep_place": 1,
         "placements": [{"cluster": "c", "guest": "g", "host": "h", "cpu": 1, "memory": "1G"}],
     }
-    return {**spoilt(asked, dice), "state_url": f"sqlite:///{folder}/leases.db"}
+    return {**spoilt(asked, rng), "state_url": f"sqlite:///{folder}/leases.db"}
 
 
-def _pool(bearers: Bearers, dice: random.Random, folder: Path) -> dict[str, Any]:
+def _pool(bearers: Bearers, rng: random.Random, folder: Path) -> dict[str, Any]:
     asked = {
         "name": "p",
         "snapshot": bearers.snapshot,
         "storage": "1T",
         "share": {"hosts": ["host01"], "percent": 50},
     }
-    return {**spoilt(asked, dice), "state_url": f"sqlite:///{folder}/leases.db"}
+    return {**spoilt(asked, rng), "state_url": f"sqlite:///{folder}/leases.db"}
 
 
-def _migrate(bearers: Bearers, dice: random.Random, folder: Path) -> dict[str, Any]:
+def _migrate(bearers: Bearers, rng: random.Random, folder: Path) -> dict[str, Any]:
     (folder / "cluster.json").write_text(json.dumps(bearers.snapshot))
     asked = {
         "guest": "100",
@@ -99,7 +99,7 @@ def _migrate(bearers: Bearers, dice: random.Random, folder: Path) -> dict[str, A
         "journal_path": str(folder / "journal"),
         "outcome_path": str(folder / "outcome"),
     }
-    given = spoilt(asked, dice)
+    given = spoilt(asked, rng)
     place = {"platform": "rehearsal", "rehearsal_path": str(folder / "cluster.json")}
     return {**given, **place} if isinstance(given, dict) else place
 
@@ -129,9 +129,9 @@ def through_modules(bearers: Bearers, folder: Path, inputs: int, seed: int) -> T
     found = Through()
     for number in range(inputs):
         name, options = MODULES[number % len(MODULES)]
-        dice = random.Random(f"module {name} {seed + number}")
+        rng = random.Random(f"module {name} {seed + number}")
         try:
-            given = options(bearers, dice, folder)
+            given = options(bearers, rng, folder)
             # What it takes for the path of a file is none in the folder of whoever runs this.
             with chdir(folder):
                 process = begin_module(name, folder, given)

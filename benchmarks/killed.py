@@ -52,9 +52,9 @@ from ansible_collections.evenkeel.cluster.tests.support.weather import places
 PLATFORMS: tuple[Platform, ...] = ("vcenter", "proxmox", "vmmanager")
 VICTIMS = ("playbook", "module", "everything")
 MIGRATION_SECONDS = 2.0
-MOST_RUNS = 5
+MAX_RUNS = 5
 # Points that the end may be less level than after an undisturbed run.
-MOST_SPREAD = 2.0
+MAX_SPREAD = 2.0
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def tried(
             at_kill = counted(it.state())
             left = kill(process, victim)
             runs = 0
-            while runs < MOST_RUNS:
+            while runs < MAX_RUNS:
                 runs += 1
                 if "changed=0 " in play.finish():
                     break
@@ -178,8 +178,8 @@ def tried(
     # No more than an undisturbed run takes, and as good an end: which guests are where may differ.
     return (
         not (twice or unknown or broken)
-        and runs < MOST_RUNS
-        and spread <= MOST_SPREAD
+        and runs < MAX_RUNS
+        and spread <= MAX_SPREAD
         and len(state["migrations"]) <= planned
     )
 

@@ -249,10 +249,10 @@ def planned(case: str, seed: int) -> tuple[Snapshot, Policy, Sequence[Migration]
     return snapshot, policy, found
 
 
-def units(durations: str, dice: random.Random) -> float:
+def units(durations: str, rng: random.Random) -> float:
     if durations == "even":
-        return dice.uniform(LEAST, MOST)
-    return LEAST * (MOST / LEAST) ** dice.random()
+        return rng.uniform(LEAST, MOST)
+    return LEAST * (MOST / LEAST) ** rng.random()
 
 
 def measure(case: str, seed: int, per_host: int, durations: str) -> tuple[bool, bool]:
@@ -260,13 +260,13 @@ def measure(case: str, seed: int, per_host: int, durations: str) -> tuple[bool, 
     of the sets, or it is not their fault.
     """
     snapshot, policy, found = planned(case, seed)
-    dice = random.Random(f"{case} {seed} {durations}")
+    rng = random.Random(f"{case} {seed} {durations}")
     migrations = [
-        replace(migration, cost=replace(migration.cost, seconds=UNIT * units(durations, dice)))
+        replace(migration, cost=replace(migration.cost, seconds=UNIT * units(durations, rng)))
         for migration in found
     ]
     seconds = {
-        migration.guest.id: migration.cost.seconds * dice.uniform(0.8, 1.2) for migration in migrations
+        migration.guest.id: migration.cost.seconds * rng.uniform(0.8, 1.2) for migration in migrations
     }
     slots = limits(per_host, len(snapshot.hosts))
     least, of = bound(migrations, seconds, slots)

@@ -50,18 +50,18 @@ OWN = 2048
 # hail refuses more than 8 cores or 32 GiB for a guest unless its policy says otherwise.
 SIZES = tuple((cores, gib * 1024) for cores in (1, 2, 4, 8) for gib in (2, 4, 8, 16, 32))
 ONE_SECONDS, BATCH_SECONDS = 0.2, 5.0
-MOST_SECONDS = 300.0
+MAX_SECONDS = 300.0
 
 
 def cluster(hosts: int, guests: int, seed: int) -> Snapshot:
     """Equal hosts, two thirds full, guests of a few sizes at random."""
-    dice = random.Random(seed)
-    shapes = [dice.choice(SIZES) for _guest in range(guests)]
+    rng = random.Random(seed)
+    shapes = [rng.choice(SIZES) for _guest in range(guests)]
     memory = int(sum(mib for _cores, mib in shapes) / hosts / 0.6)
     rooms = [memory - OWN] * hosts
     places = []
     for _cores, mib in shapes:
-        chosen = max((dice.randrange(hosts) for _try in range(2)), key=lambda host: rooms[host])
+        chosen = max((rng.randrange(hosts) for _try in range(2)), key=lambda host: rooms[host])
         rooms[chosen] -= mib
         places.append(chosen)
     return Snapshot(
@@ -99,8 +99,8 @@ def cluster(hosts: int, guests: int, seed: int) -> Snapshot:
 
 
 def wanted(count: int, seed: int) -> dict[str, tuple[int, int]]:
-    dice = random.Random(seed + 1)
-    return {f"new{index}": dice.choice(SIZES) for index in range(count)}
+    rng = random.Random(seed + 1)
+    return {f"new{index}": rng.choice(SIZES) for index in range(count)}
 
 
 def ours(snapshot: Snapshot, vms: Mapping[str, tuple[int, int]]) -> dict[str, str]:
@@ -166,7 +166,7 @@ def hail(data: Path, name: str, cores: int, mib: int) -> str | None:
     environment = {**os.environ, "HTOOLS": "hail"}
     try:
         told = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=MOST_SECONDS
+            command, env=environment, capture_output=True, text=True, check=False, timeout=MAX_SECONDS
         )
     except subprocess.TimeoutExpired:
         return None
@@ -247,7 +247,7 @@ def compare(
     _none, reading, _busy = timed(1, lambda: hail(data, "huge", 1, 10**9))
     first = dict([next(iter(vms.items()))])
     theirs, total = in_turn(snapshot, first, folder)
-    if theirs and len(vms) > 1 and total * len(vms) < MOST_SECONDS:
+    if theirs and len(vms) > 1 and total * len(vms) < MAX_SECONDS:
         theirs, total = in_turn(snapshot, vms, folder)
     elif len(vms) > 1:
         whole = total * len(vms)

@@ -24,19 +24,19 @@ Figures = dict[str, Any]
 def stability(full: bool) -> Figures:
     """Random clusters with all kinds of rules: plan, carry out, plan again, and again with 2 % of noise."""
     many = 200 if full else 30
-    dice = random.Random(1)
+    rng = random.Random(1)
     broken = again = back = moved = reached = impossible = 0
     for seed in range(many):
-        hosts = dice.randint(4, 16)
+        hosts = rng.randint(4, 16)
         shape = Shape(
             hosts=hosts,
-            guests=hosts * dice.randint(6, 25),
+            guests=hosts * rng.randint(6, 25),
             seed=seed,
-            fill=dice.choice([0.5, 0.6, 0.7]),
-            mixed=dice.random() < 0.5,
+            fill=rng.choice([0.5, 0.6, 0.7]),
+            mixed=rng.random() < 0.5,
         )
         snapshot = generate(shape)
-        asked = Policy.from_json({"aggressiveness": dice.choice([2, 3])})
+        asked = Policy.from_json({"aggressiveness": rng.choice([2, 3])})
         first = plan(snapshot, asked)
         after = snapshot_after(snapshot, first)
         second = plan(after, asked)
@@ -71,12 +71,12 @@ def is_proven_impossible(snapshot: Snapshot, asked: Policy) -> bool:
     )
 
 
-def noisy(snapshot: Snapshot, dice: random.Random) -> Snapshot:
+def noisy(snapshot: Snapshot, rng: random.Random) -> Snapshot:
     """Every guest's load up or down by at most 2 %, and its host's with it."""
     change: dict[str, dict[str, float]] = {host.id: {} for host in snapshot.hosts}
     guests = []
     for guest in snapshot.guests:
-        used = {name: None if v is None else v * dice.uniform(0.98, 1.02) for name, v in guest.used.items()}
+        used = {name: None if v is None else v * rng.uniform(0.98, 1.02) for name, v in guest.used.items()}
         for name, value in used.items():
             here = change[guest.host]
             here[name] = here.get(name, 0.0) + (value or 0.0) - (guest.used[name] or 0.0)

@@ -57,19 +57,19 @@ def voyage_of(seed: int, platform: Platform, *, by_ha: bool = False) -> Voyage:
     """A small cluster out of level, as the platform numbers its hosts, and the plan that levels it; `by_ha`:
     as one whose rules HA follows is read.
     """
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     while True:
         shape = Shape(
-            hosts=dice.randint(3, 5),
-            guests=dice.randint(9, 22),
-            seed=dice.randrange(10**9),
-            fill=dice.uniform(0.4, 0.7),
+            hosts=rng.randint(3, 5),
+            guests=rng.randint(9, 22),
+            seed=rng.randrange(10**9),
+            fill=rng.uniform(0.4, 0.7),
             broken=0.2,
             fixed=0,
             numbered=platform == "vmmanager",
-            unequal=dice.choice([1.0, 1.0, 2.0]),
-            agents=dice.choice([0, 1, 3]) if platform == "vcenter" else 0,
-            chains=dice.choice([0, 0, 1]),
+            unequal=rng.choice([1.0, 1.0, 2.0]),
+            agents=rng.choice([0, 1, 3]) if platform == "vcenter" else 0,
+            chains=rng.choice([0, 0, 1]),
         )
         snapshot = generate(shape)
         if by_ha:
@@ -78,9 +78,9 @@ def voyage_of(seed: int, platform: Platform, *, by_ha: bool = False) -> Voyage:
             # As they are read there: the planner knows that vCenter enforces them.
             rules = (replace(rule, source=f"drs-rule:{rule.name}") for rule in snapshot.rules)
             snapshot = replace(snapshot, rules=tuple(rules))
-        policy = Policy(aggressiveness=dice.randint(2, 5))
-        if dice.random() < 0.25:
-            leaving = dice.choice(snapshot.hosts).id
+        policy = Policy(aggressiveness=rng.randint(2, 5))
+        if rng.random() < 0.25:
+            leaving = rng.choice(snapshot.hosts).id
             policy = Policy(goal="evacuate", evacuate=Selector(names=(leaving,)))
         plan = make_plan(snapshot, policy)
         if len(plan.migrations) in STEPS:
@@ -97,11 +97,11 @@ def _of_ha(rule: Rule) -> Rule:
     return rule if rule.kind == "even_spread" else replace(rule, source=f"ha-rule:{rule.name}")
 
 
-def some_fault(voyage: Voyage, platform: str, dice: random.Random) -> tuple[str, faults.Strike]:
+def some_fault(voyage: Voyage, platform: str, rng: random.Random) -> tuple[str, faults.Strike]:
     """One of the faults of the matrix, on a guest or host of this plan."""
-    step = dice.choice(list(voyage.migrations))
-    guest, host = step.guest.id, dice.choice([step.source, step.target])
-    times = dice.randint(1, 3)
+    step = rng.choice(list(voyage.migrations))
+    guest, host = step.guest.id, rng.choice([step.source, step.target])
+    times = rng.randint(1, 3)
     choices: dict[str, faults.Strike] = {
         "sessions end": faults.sessions_end,
         "not authenticated": faults.unauthorized,
@@ -117,9 +117,9 @@ def some_fault(voyage: Voyage, platform: str, dice: random.Random) -> tuple[str,
         "maintenance": faults.maintenance(host),
         "somebody cancels": faults.cancelled(guest),
         "late cancel": faults.cancelled(guest, late=True),
-        "task only says OK": faults.migration_fails(guest, dice.uniform(0, 99), error="OK", count=1),
-        "migration fails": faults.migration_fails(guest, dice.uniform(0, 99), count=1),
-        "busy guest": faults.busy(guest, dice.uniform(0.1, 3)),
+        "task only says OK": faults.migration_fails(guest, rng.uniform(0, 99), error="OK", count=1),
+        "migration fails": faults.migration_fails(guest, rng.uniform(0, 99), count=1),
+        "busy guest": faults.busy(guest, rng.uniform(0.1, 3)),
         "somebody shuts it down": faults.shut_down(guest),
         "no statistics": faults.no_statistics,
     }
@@ -169,19 +169,19 @@ def some_fault(voyage: Voyage, platform: str, dice: random.Random) -> tuple[str,
             "clock is behind": faults.clock_is_wrong(-10_800),
             "one call is slow": faults.one_call_is_slow(guest),
         }
-    return dice.choice(sorted(choices.items()))
+    return rng.choice(sorted(choices.items()))
 
 
 class Storm:
     """Lets faults happen beside a run, each at its moment."""
 
-    def __init__(self, simulator: Simulator, voyage: Voyage, dice: random.Random) -> None:
+    def __init__(self, simulator: Simulator, voyage: Voyage, rng: random.Random) -> None:
         platform = simulator.connection.platform
         self._simulator = simulator
         self._plan = sorted(
             (
-                (dice.uniform(0, 4 * MIGRATION_SECONDS), *some_fault(voyage, platform, dice))
-                for _number in range(dice.randint(0, 3))
+                (rng.uniform(0, 4 * MIGRATION_SECONDS), *some_fault(voyage, platform, rng))
+                for _number in range(rng.randint(0, 3))
             ),
             key=lambda entry: entry[0],
         )
@@ -210,25 +210,25 @@ class Storm:
             self.struck.append(name)
 
 
-def conduct_of(dice: random.Random) -> FailurePolicy:
+def conduct_of(rng: random.Random) -> FailurePolicy:
     return FailurePolicy(
-        timeout=dice.choice([3600.0, 3600.0, 0.6 * MIGRATION_SECONDS * PACE]),
-        on_failure=dice.choice(["continue", "continue", "stop", "rollback"]),
+        timeout=rng.choice([3600.0, 3600.0, 0.6 * MIGRATION_SECONDS * PACE]),
+        on_failure=rng.choice(["continue", "continue", "stop", "rollback"]),
     )
 
 
 def one_part(
-    simulator: Simulator, voyage: Voyage, folder: Path, dice: random.Random, seen: Counter[str]
+    simulator: Simulator, voyage: Voyage, folder: Path, rng: random.Random, seen: Counter[str]
 ) -> list[str]:
     """One run of the plan, killed or not, in whatever weather comes; gives what is wrong with it."""
     before = settle(simulator)
-    killed = dice.random() < 0.3
-    conduct = conduct_of(dice)
+    killed = rng.random() < 0.3
+    conduct = conduct_of(rng)
     results: Mapping[str, str] = {}
-    with Storm(simulator, voyage, dice) as storm:
+    with Storm(simulator, voyage, rng) as storm:
         if killed:
-            _kill(folder, dice, conduct)
-            if dice.random() < 0.3:
+            _kill(folder, rng, conduct)
+            if rng.random() < 0.3:
                 (folder / "journal").unlink(missing_ok=True)
         else:
             results = _sail(simulator, voyage, folder, conduct)
@@ -270,14 +270,14 @@ def _left_unwell(struck: Sequence[str]) -> bool:
     return any("paused" in name or "on its target" in name or "stays" in name for name in struck)
 
 
-def _kill(folder: Path, dice: random.Random, conduct: FailurePolicy) -> None:
+def _kill(folder: Path, rng: random.Random, conduct: FailurePolicy) -> None:
     home = ["--on-failure", "rollback"] if conduct.on_failure == "rollback" else []
     process = sail.begin(folder, *home)
-    event, times = dice.choice(["plan", "begin", "started", "ended"]), dice.randint(1, 3)
+    event, times = rng.choice(["plan", "begin", "started", "ended"]), rng.randint(1, 3)
     alarm = time.monotonic() + 20
     while process.poll() is None and sail.journal(folder).count(event) < times and time.monotonic() < alarm:
         time.sleep(0.005)
-    time.sleep(dice.uniform(0, MIGRATION_SECONDS))
+    time.sleep(rng.uniform(0, MIGRATION_SECONDS))
     process.kill()
     process.wait()
 
@@ -320,8 +320,8 @@ def in_peace(simulator: Simulator, voyage: Voyage, folder: Path) -> list[str]:
 
 def run(seed: int, platform: Platform, seen: Counter[str]) -> list[str]:
     """One run; gives its violations and counts the faults that it met."""
-    dice = random.Random(f"{seed} {platform}")
-    options = dice.choice([[], ["--no-rules-as-ha"]]) if platform == "proxmox" else []
+    rng = random.Random(f"{seed} {platform}")
+    options = rng.choice([[], ["--no-rules-as-ha"]]) if platform == "proxmox" else []
     try:
         voyage = voyage_of(seed, platform, by_ha=platform == "proxmox" and not options)
     except UnsafePlan as error:
@@ -331,8 +331,8 @@ def run(seed: int, platform: Platform, seen: Counter[str]) -> list[str]:
         with voyage.start(platform, folder / "simulator", options) as simulator:
             sail.write(folder, voyage, simulator)
             found: list[str] = []
-            for _number in range(dice.randint(1, 3)):
-                found += one_part(simulator, voyage, folder, dice, seen)
+            for _number in range(rng.randint(1, 3)):
+                found += one_part(simulator, voyage, folder, rng, seen)
             return found + in_peace(simulator, voyage, folder)
     finally:
         shutil.rmtree(folder)

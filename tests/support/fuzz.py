@@ -143,48 +143,48 @@ class Failure:
 
 
 class Harmless(random.Random):
-    """Dice that spoil nothing, to see that the inputs are right before."""
+    """Rng that spoil nothing, to see that the inputs are right before."""
 
 
 class Hang(Exception):
     """It did not come to an end."""
 
 
-def spoilt(value: Any, dice: random.Random) -> Any:
+def spoilt(value: Any, rng: random.Random) -> Any:
     """A copy with one to four things wrong in it."""
     value = deepcopy(value)
-    for _ in range(0 if isinstance(dice, Harmless) else dice.choice((1, 1, 1, 2, 4))):
-        value = _spoil(value, dice)
+    for _ in range(0 if isinstance(rng, Harmless) else rng.choice((1, 1, 1, 2, 4))):
+        value = _spoil(value, rng)
     return value
 
 
-def _spoil(value: Any, dice: random.Random) -> Any:
+def _spoil(value: Any, rng: random.Random) -> Any:
     spots = list(_spots(value))
-    if not spots or dice.random() < 0.01:
-        return _nasty(dice)
-    holder, key = dice.choice(spots)
-    turn = dice.random()
+    if not spots or rng.random() < 0.01:
+        return _nasty(rng)
+    holder, key = rng.choice(spots)
+    turn = rng.random()
     if turn < 0.6:
-        holder[key] = _nasty(dice)
+        holder[key] = _nasty(rng)
     elif turn < 0.7:
         del holder[key]
     elif turn < 0.8 and isinstance(holder, dict):
-        holder[dice.choice(("unknown", "", "\0", "\ud800", "x" * 2000))] = _nasty(dice)
+        holder[rng.choice(("unknown", "", "\0", "\ud800", "x" * 2000))] = _nasty(rng)
     elif turn < 0.9:
         # What belongs elsewhere.
-        other, name = dice.choice(spots)
+        other, name = rng.choice(spots)
         with suppress(KeyError, IndexError, RecursionError):
             holder[key] = deepcopy(other[name])
     elif isinstance(holder, list):
         holder.insert(0, holder[key])
     elif isinstance(holder[key], (int, float)) and not isinstance(holder[key], bool):
         with suppress(OverflowError):
-            holder[key] *= dice.choice((-1, 0, 1e-6, 1e6, 1e18))
+            holder[key] *= rng.choice((-1, 0, 1e-6, 1e6, 1e18))
     return value
 
 
-def _nasty(dice: random.Random) -> Any:
-    value = dice.choice(NASTY)
+def _nasty(rng: random.Random) -> Any:
+    value = rng.choice(NASTY)
     # What is nested inside is never changed.
     return value.copy() if isinstance(value, (list, dict)) else value
 
@@ -206,24 +206,24 @@ def _spots(value: Any) -> Iterator[tuple[Any, Any]]:
             waiting.append(here[key])
 
 
-def spoilt_text(text: str, dice: random.Random) -> bytes:
+def spoilt_text(text: str, rng: random.Random) -> bytes:
     """Bytes that were a text once."""
     data = bytearray(text.encode("utf-8", "surrogatepass"))
-    for _ in range(0 if isinstance(dice, Harmless) else dice.choice((1, 1, 2, 8))):
-        at = dice.randrange(len(data) + 1)
-        turn = dice.randrange(5)
+    for _ in range(0 if isinstance(rng, Harmless) else rng.choice((1, 1, 2, 8))):
+        at = rng.randrange(len(data) + 1)
+        turn = rng.randrange(5)
         if turn == 0:
             data = data[:at]
         elif turn == 1:
-            data[at:at] = dice.choice(
+            data[at:at] = rng.choice(
                 (b"\0", b"\xff", b"[" * 100_000, b'{"a":' * 20_000, b"9" * 5000, b'"', b"\n")
             )
         elif turn == 2 and at < len(data):
-            data[at] = dice.randrange(256)
+            data[at] = rng.randrange(256)
         elif turn == 3:
-            data[at : at + dice.randrange(20)] = b""
+            data[at : at + rng.randrange(20)] = b""
         else:
-            data[at:at] = data[: dice.randrange(50)]
+            data[at:at] = data[: rng.randrange(50)]
     return bytes(data)
 
 
@@ -284,80 +284,80 @@ class Bearers:
         }
         self.overrides = {"hosts_removed": ["host01"], "guests_grown": [{"guest": "100", "factor": 2}]}
         self.targets: Mapping[str, Callable[[random.Random], None]] = {
-            "snapshot": lambda dice: self._read(Snapshot.from_json, self.snapshot, dice),
-            "policy": lambda dice: self._read(Policy.from_json, self.policy, dice),
-            "plan": lambda dice: self._read(Plan.from_json, self._plan.to_json(), dice),
-            "outcome": lambda dice: self._read(Outcome.from_json, _OUTCOME, dice),
-            "planner, snapshot": lambda dice: self._plans(dice, self.snapshot, self.policy, spoil="snapshot"),
-            "planner, policy": lambda dice: self._plans(dice, self.snapshot, self.policy, spoil="policy"),
+            "snapshot": lambda rng: self._read(Snapshot.from_json, self.snapshot, rng),
+            "policy": lambda rng: self._read(Policy.from_json, self.policy, rng),
+            "plan": lambda rng: self._read(Plan.from_json, self._plan.to_json(), rng),
+            "outcome": lambda rng: self._read(Outcome.from_json, _OUTCOME, rng),
+            "planner, snapshot": lambda rng: self._plans(rng, self.snapshot, self.policy, spoil="snapshot"),
+            "planner, policy": lambda rng: self._plans(rng, self.snapshot, self.policy, spoil="policy"),
             "what if": self._supposes,
             "placement": self._places,
             "journal": self._journals,
             "file": self._files,
             "service": self._serves,
-            "service's configuration": lambda dice: self._read(ServiceConfig.from_json, self.config, dice),
+            "service's configuration": lambda rng: self._read(ServiceConfig.from_json, self.config, rng),
             "pools and leases": self._leases,
             "URLs": self._urls,
         }
 
-    def _read(self, reader: Callable[[object], Any], value: Any, dice: random.Random) -> None:
-        found = reader(spoilt(value, dice))
+    def _read(self, reader: Callable[[object], Any], value: Any, rng: random.Random) -> None:
+        found = reader(spoilt(value, rng))
         if hasattr(found, "to_json"):
             # What was read can be written.
             json.dumps(found.to_json()).encode()
 
-    def _plans(self, dice: random.Random, snapshot: Any, policy: Any, *, spoil: str) -> None:
+    def _plans(self, rng: random.Random, snapshot: Any, policy: Any, *, spoil: str) -> None:
         if spoil == "snapshot":
-            snapshot = spoilt(snapshot, dice)
+            snapshot = spoilt(snapshot, rng)
         else:
-            policy = spoilt(policy, dice)
+            policy = spoilt(policy, rng)
         made = plan(Snapshot.from_json(snapshot), Policy.from_json(policy))
         json.dumps(made.to_json()).encode()
 
-    def _supposes(self, dice: random.Random) -> None:
-        apply_overrides(self._snapshot, Overrides.from_json(spoilt(self.overrides, dice)))
+    def _supposes(self, rng: random.Random) -> None:
+        apply_overrides(self._snapshot, Overrides.from_json(spoilt(self.overrides, rng)))
 
-    def _places(self, dice: random.Random) -> None:
-        answer = place([self._snapshot], PlacementRequest.from_json(spoilt(self.request, dice)))
+    def _places(self, rng: random.Random) -> None:
+        answer = place([self._snapshot], PlacementRequest.from_json(spoilt(self.request, rng)))
         json.dumps(answer.to_json()).encode()
 
-    def _journals(self, dice: random.Random) -> None:
+    def _journals(self, rng: random.Random) -> None:
         path = self._folder / "journal"
-        path.write_bytes(spoilt_text(JOURNAL, dice))
+        path.write_bytes(spoilt_text(JOURNAL, rng))
         journal = Journal(str(path), "p")
         assert all(type(step) is int for step in (*journal.past.begun, *journal.past.tasks))
         assert all(type(text) is str for text in (*journal.past.begun.values(), *journal.past.tasks.values()))
         journal.begin(9, "2026-01-01T00:00:00Z")
         journal.finish()
 
-    def _files(self, dice: random.Random) -> None:
+    def _files(self, rng: random.Random) -> None:
         path = self._folder / "snapshot.json"
-        path.write_bytes(spoilt_text(json.dumps(self.snapshot), dice))
+        path.write_bytes(spoilt_text(json.dumps(self.snapshot), rng))
         names = [text for text in NASTY if isinstance(text, str)]
-        name = str(path) if dice.random() < 0.9 else dice.choice(names)
+        name = str(path) if rng.random() < 0.9 else rng.choice(names)
         if name != "/dev/full":
             Snapshot.from_json(read_json(name, "snapshot_path"))
 
-    def _serves(self, dice: random.Random) -> None:
-        asked = dice.choice(self.service)
-        if dice.random() < 0.5:
-            value = parsed_json(spoilt_text(json.dumps(asked), dice), "request")
+    def _serves(self, rng: random.Random) -> None:
+        asked = rng.choice(self.service)
+        if rng.random() < 0.5:
+            value = parsed_json(spoilt_text(json.dumps(asked), rng), "request")
         else:
-            value = spoilt(asked, dice)
+            value = spoilt(asked, rng)
         read = parse_request(value, needs_id=True, most_guests=1000)
         terms = Terms(origin="http", wait=read.wait, message=json.dumps(asked))
         accept(self._database, read, terms)
 
-    def _leases(self, dice: random.Random) -> None:
-        pool = Pool.from_json(spoilt(self.pool, dice) if dice.random() < 0.5 else self.pool)
-        request = Request.from_json(spoilt(self.lease, dice))
+    def _leases(self, rng: random.Random) -> None:
+        pool = Pool.from_json(spoilt(self.pool, rng) if rng.random() < 0.5 else self.pool)
+        request = Request.from_json(spoilt(self.lease, rng))
         write_transaction(self._database, lambda books: save_pool(books, pool, below_leased=True))
-        name = dice.choice("abcdefgh")
+        name = rng.choice("abcdefgh")
         wait_for_lease(self._database, name, request, Requester(waiter=this_process()), WaitOptions())
 
-    def _urls(self, dice: random.Random) -> None:
+    def _urls(self, rng: random.Random) -> None:
         whole = "postgresql+psycopg://me:hidden-pass@db.example.com:5432/d?a=b"
-        text = spoilt_text(whole, dice).decode(errors="replace")
+        text = spoilt_text(whole, rng).decode(errors="replace")
         url = parsed_url(text, "state_url", "postgresql://HOST/DATABASE")
         if url.password is not None and len(url.password) > 8:
             assert url.password not in f"{url} {url!r}"

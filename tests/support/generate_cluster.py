@@ -151,12 +151,12 @@ class Room:
 
 def generate(shape: Shape) -> Snapshot:
     """The cluster of a shape."""
-    dice = random.Random(shape.seed)
-    services = list(_services(shape, dice))
+    rng = random.Random(shape.seed)
+    services = list(_services(shape, rng))
     members = [member for service in services for member in service.members]
-    rooms = _rooms(shape, members, dice)
-    places = _placed(shape, services, rooms, dice)
-    fixed = _fixed(shape, services, dice)
+    rooms = _rooms(shape, members, rng)
+    places = _placed(shape, services, rooms, rng)
+    fixed = _fixed(shape, services, rng)
     snapshot = Snapshot(
         platform="rehearsal",
         cluster=ClusterRef(id=f"generated-{shape.seed}", name=f"{shape.hosts}x{shape.guests}-{shape.seed}"),
@@ -168,7 +168,7 @@ def generate(shape: Shape) -> Snapshot:
         guests=tuple(_guest(member, places[member.id], member.id in fixed) for member in members),
         rules=tuple(_rule(service) for service in services if _is_ruled(service)),
     )
-    # A shape without these is the same cluster as before there were any: they have dice of their own.
+    # A shape without these is the same cluster as before there were any: they have rng of their own.
     more = random.Random(f"{shape.seed} more")
     for number in range(shape.chains):
         snapshot = _with_chain(snapshot, number + 1, more)
@@ -178,12 +178,12 @@ def generate(shape: Shape) -> Snapshot:
     return numbered(snapshot) if shape.numbered else snapshot
 
 
-def _with_chain(snapshot: Snapshot, number: int, dice: random.Random) -> Snapshot:
+def _with_chain(snapshot: Snapshot, number: int, rng: random.Random) -> Snapshot:
     """One service more, of four members at most. They can only move one after the other, the last one first:
     the host that it is pinned to has none of them.
     """
     places = [host.id for host in snapshot.hosts]
-    dice.shuffle(places)
+    rng.shuffle(places)
     places = places[:5]
     members = [
         Guest(
@@ -225,8 +225,8 @@ def _with_chain(snapshot: Snapshot, number: int, dice: random.Random) -> Snapsho
     )
 
 
-def _with_paused(snapshot: Snapshot, share: float, dice: random.Random) -> Snapshot:
-    chosen = {guest.id for guest in dice.sample(snapshot.guests, round(share * len(snapshot.guests)))}
+def _with_paused(snapshot: Snapshot, share: float, rng: random.Random) -> Snapshot:
+    chosen = {guest.id for guest in rng.sample(snapshot.guests, round(share * len(snapshot.guests)))}
     spared = dict.fromkeys((host.id for host in snapshot.hosts), 0.0)
     for guest in snapshot.guests:
         if guest.id in chosen:
@@ -266,7 +266,7 @@ def _with_agents(snapshot: Snapshot, number: int) -> Snapshot:
     return _with_more(snapshot, agents)
 
 
-def _with_arrivals(snapshot: Snapshot, number: int, dice: random.Random) -> Snapshot:
+def _with_arrivals(snapshot: Snapshot, number: int, rng: random.Random) -> Snapshot:
     if not number:
         return snapshot
     fullest = max(
@@ -278,7 +278,7 @@ def _with_arrivals(snapshot: Snapshot, number: int, dice: random.Random) -> Snap
         for guest in snapshot.guests
         if guest.host != fullest.id and guest.migratable and guest.id not in ruled
     ]
-    chosen = set(dice.sample(free, min(number, len(free))))
+    chosen = set(rng.sample(free, min(number, len(free))))
     above = max(fullest.used["memory"] or 0, int(0.95 * (fullest.capacity["memory"] or 0)))
     return replace(
         snapshot,
@@ -328,45 +328,45 @@ def numbered(snapshot: Snapshot) -> Snapshot:
     )
 
 
-def _services(shape: Shape, dice: random.Random) -> Iterator[Service]:
+def _services(shape: Shape, rng: random.Random) -> Iterator[Service]:
     left, ids, numbers = shape.guests, itertools.count(100), dict.fromkeys((kind.name for kind in KINDS), 0)
     while left:
-        kind = dice.choices(KINDS, RARITY)[0]
-        size = min(left, dice.randint(*kind.members))
+        kind = rng.choices(KINDS, RARITY)[0]
+        size = min(left, rng.randint(*kind.members))
         left -= size
         turn, tenant = divmod(numbers[kind.name], len(TENANTS))
         numbers[kind.name] += 1
         name = f"{TENANTS[tenant]}-{kind.name}" + (f"{turn + 1}" if turn else "")
-        cores, memory = dice.choice(kind.cores), dice.choice(kind.gib) * GIB
+        cores, memory = rng.choice(kind.cores), rng.choice(kind.gib) * GIB
         pinned: Sequence[int] = ()
         if kind.rule == "host_affinity":
-            pinned = sorted(dice.sample(range(shape.hosts), min(shape.hosts, max(2, shape.hosts // 4))))
+            pinned = sorted(rng.sample(range(shape.hosts), min(shape.hosts, max(2, shape.hosts // 4))))
         yield Service(
             name=name,
             kind=kind,
             members=tuple(
-                _member(str(next(ids)), f"{name}-{n}", cores, memory, dice) for n in range(1, size + 1)
+                _member(str(next(ids)), f"{name}-{n}", cores, memory, rng) for n in range(1, size + 1)
             ),
             pinned=tuple(pinned),
         )
 
 
-def _member(id_: str, name: str, cores: int, memory: int, dice: random.Random) -> Member:
+def _member(id_: str, name: str, cores: int, memory: int, rng: random.Random) -> Member:
     return Member(
         id=id_,
         name=name,
         cores=cores,
         memory=memory,
-        used_cpu=round(cores * min(0.95, dice.betavariate(1.6, 4.5)), 3),
-        used_memory=int(memory * dice.uniform(0.4, 0.95)),
-        network_io=int(dice.expovariate(1 / 1.5e6)),
-        disk_io=int(dice.expovariate(1 / 3e6)),
+        used_cpu=round(cores * min(0.95, rng.betavariate(1.6, 4.5)), 3),
+        used_memory=int(memory * rng.uniform(0.4, 0.95)),
+        network_io=int(rng.expovariate(1 / 1.5e6)),
+        disk_io=int(rng.expovariate(1 / 3e6)),
     )
 
 
-def _rooms(shape: Shape, members: Sequence[Member], dice: random.Random) -> list[Room]:
+def _rooms(shape: Shape, members: Sequence[Member], rng: random.Random) -> list[Room]:
     scales = [
-        (dice.choice((1.0, 1.5, 2.0)) if shape.mixed else 1.0)
+        (rng.choice((1.0, 1.5, 2.0)) if shape.mixed else 1.0)
         * shape.unequal ** (index / max(1, shape.hosts - 1))
         for index in range(shape.hosts)
     ]
@@ -381,20 +381,20 @@ def _rooms(shape: Shape, members: Sequence[Member], dice: random.Random) -> list
 
 
 def _placed(
-    shape: Shape, services: Sequence[Service], rooms: Sequence[Room], dice: random.Random
+    shape: Shape, services: Sequence[Service], rooms: Sequence[Room], rng: random.Random
 ) -> dict[str, int]:
     """The host of every guest: popular hosts first, where its service's rule and the room allow."""
     ranks = list(range(shape.hosts))
-    dice.shuffle(ranks)
+    rng.shuffle(ranks)
     popularity = [shape.skew ** (rank / max(1, shape.hosts - 1)) for rank in ranks]
     weights = list(itertools.accumulate(w * room.memory for w, room in zip(popularity, rooms, strict=True)))
     places: dict[str, int] = {}
     for service in services:
-        obeys = dice.random() >= shape.broken
+        obeys = rng.random() >= shape.broken
         taken: list[int] = []
         for member in service.members:
             allowed = (_keeping if obeys else _breaking)(service, taken, shape.hosts)
-            host = _host_for(member, allowed, weights, rooms, dice)
+            host = _host_for(member, allowed, weights, rooms, rng)
             rooms[host].put(member)
             taken.append(host)
             places[member.id] = host
@@ -434,20 +434,20 @@ def _host_for(
     allowed: Sequence[int],
     weights: Sequence[float],
     rooms: Sequence[Room],
-    dice: random.Random,
+    rng: random.Random,
 ) -> int:
     """A popular one of the allowed hosts with room; else any of them with room; else the emptiest of all."""
     welcome = set(allowed)
-    for host in dice.choices(range(len(rooms)), cum_weights=weights, k=40):
+    for host in rng.choices(range(len(rooms)), cum_weights=weights, k=40):
         if host in welcome and rooms[host].fits(member):
             return host
     emptiest = sorted(range(len(rooms)), key=lambda host: rooms[host].used_memory / rooms[host].memory)
     return next((host for host in emptiest if host in welcome and rooms[host].fits(member)), emptiest[0])
 
 
-def _fixed(shape: Shape, services: Sequence[Service], dice: random.Random) -> set[str]:
+def _fixed(shape: Shape, services: Sequence[Service], rng: random.Random) -> set[str]:
     free = [member.id for service in services if service.kind.rule is None for member in service.members]
-    return set(dice.sample(free, min(len(free), round(shape.fixed * shape.guests))))
+    return set(rng.sample(free, min(len(free), round(shape.fixed * shape.guests))))
 
 
 def _host(index: int, room: Room, maintenance: bool, storage: int) -> Host:

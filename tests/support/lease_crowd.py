@@ -43,7 +43,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import process, this_process
 
 GIB = 1024**3
-MOST_VCPUS = 12
+MAX_VCPUS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Crowd:
     seed: int = 1
 
     def pool(self, number: int) -> Pool:
-        vcpus = max(MOST_VCPUS, round(self.room * self.processes * MOST_VCPUS / self.pools))
+        vcpus = max(MAX_VCPUS, round(self.room * self.processes * MAX_VCPUS / self.pools))
         networks = max(2, round(self.room * self.processes / self.pools))
         # A VLAN for each: pools of one server that have the same one could not both lease it.
         first = 1 + number * networks
@@ -140,22 +140,22 @@ def run(url: str, crowd: Crowd, folder: Path) -> float:
     # What is never collected is never copied for a process of its own.
     gc.collect()
     gc.freeze()
-    dice = random.Random(crowd.seed)
+    rng = random.Random(crowd.seed)
     start = _Start()
-    alive = {_fork(url, crowd, folder, start, dice.random()) for _ in range(crowd.processes)}
+    alive = {_fork(url, crowd, folder, start, rng.random()) for _ in range(crowd.processes)}
     try:
         start.await_ready(crowd.processes)
         end = start.open(crowd.seconds)
         with (folder / "killed.jsonl").open("w", buffering=1) as killed:
             while crowd.kill_every is not None and time.monotonic() < end - 1:
-                time.sleep(dice.expovariate(1 / crowd.kill_every))
-                pid = dice.choice(sorted(alive))
+                time.sleep(rng.expovariate(1 / crowd.kill_every))
+                pid = rng.choice(sorted(alive))
                 # Written before: until then at most, it had what it had.
                 killed.write(json.dumps({"pid": pid, "at": time.monotonic()}) + "\n")
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
                 alive.remove(pid)
-                alive.add(_fork(url, crowd, folder, start, dice.random()))
+                alive.add(_fork(url, crowd, folder, start, rng.random()))
         codes = []
         while alive:
             pid = alive.pop()
@@ -187,26 +187,26 @@ def _fork(url: str, crowd: Crowd, folder: Path, start: _Start, seed: float) -> i
         os._exit(code)
 
 
-def _request(dice: random.Random) -> Request:
-    vcpus = dice.randint(1, MOST_VCPUS)
+def _request(rng: random.Random) -> Request:
+    vcpus = rng.randint(1, MAX_VCPUS)
     return Request(
-        vcpus=vcpus, memory=4 * GIB * vcpus, storage=10 * GIB * vcpus, networks=dice.choice([0, 1])
+        vcpus=vcpus, memory=4 * GIB * vcpus, storage=10 * GIB * vcpus, networks=rng.choice([0, 1])
     )
 
 
-def _live(url: str, crowd: Crowd, folder: Path, start: _Start, dice: random.Random) -> None:
+def _live(url: str, crowd: Crowd, folder: Path, start: _Start, rng: random.Random) -> None:
     pid = os.getpid()
     holder = process(pid)
     asker = Requester(waiter=this_process(), holder=holder)
     retry = Retry(attempts=100)
     with open_database(url, retry) as database, _diary(folder / f"{pid}.jsonl") as write:
-        wait_for_lease(database, f"{pid}-rehearsal", _request(dice), asker, WaitOptions(wait=1), dry=True)
+        wait_for_lease(database, f"{pid}-rehearsal", _request(rng), asker, WaitOptions(wait=1), dry=True)
         end = start.get_ready()
         for turn in range(10**6):
             if time.monotonic() >= end:
                 return
             name = f"{pid}-{turn}"
-            request = _request(dice)
+            request = _request(rng)
             write({"name": name, "what": "asks", "at": time.monotonic()})
             lease = wait_for_lease(database, name, request, asker, WaitOptions(wait=600, poll=0.5)).after
             pools = [
@@ -225,7 +225,7 @@ def _live(url: str, crowd: Crowd, folder: Path, start: _Start, dice: random.Rand
                     "storage": request.storage,
                 }
             )
-            time.sleep(dice.random() * 2 * crowd.hold)
+            time.sleep(rng.random() * 2 * crowd.hold)
             write({"name": name, "what": "gives", "at": time.monotonic()})
             write_transaction(database, lambda books: release(books, name, None))  # noqa: B023
             write({"name": name, "what": "gave", "at": time.monotonic()})

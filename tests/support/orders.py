@@ -46,24 +46,24 @@ def broken_cluster(seed: int) -> Snapshot:
     raise AssertionError("no cluster with a broken rule was drawn")
 
 
-def _drawn(dice: Random) -> Snapshot:
-    names = [f"h{number}" for number in range(dice.choice([2, 3, 3, 4, 4]))]
-    closed = dice.choice(names) if len(names) > 2 and dice.random() < 0.2 else ""
-    room = {name: dice.choice([24, 32, 40, 48]) for name in names}
+def _drawn(rng: Random) -> Snapshot:
+    names = [f"h{number}" for number in range(rng.choice([2, 3, 3, 4, 4]))]
+    closed = rng.choice(names) if len(names) > 2 and rng.random() < 0.2 else ""
+    room = {name: rng.choice([24, 32, 40, 48]) for name in names}
     at: dict[str, tuple[str, int]] = {}
-    for number in range(dice.randint(2, 6)):
-        size = dice.choice([4, 8, 8, 12, 16, 24])
+    for number in range(rng.randint(2, 6)):
+        size = rng.choice([4, 8, 8, 12, 16, 24])
         fits = [name for name in names if sum(s for h, s in at.values() if h == name) + size <= room[name]]
         if fits:
-            at[f"g{number}"] = dice.choice(fits), size
+            at[f"g{number}"] = rng.choice(fits), size
     rules = []
-    for number in range(dice.randint(1, 4)):
-        kind = dice.choice(KINDS)
+    for number in range(rng.randint(1, 4)):
+        kind = rng.choice(KINDS)
         pins = kind.startswith("host")
         least = 1 if pins else 2
         if len(at) >= least:
-            guests = dice.sample(sorted(at), min(len(at), dice.randint(least, 3)))
-            hosts = tuple(sorted(dice.sample(names, dice.randint(1, len(names) - 1)))) if pins else ()
+            guests = rng.sample(sorted(at), min(len(at), rng.randint(least, 3)))
+            hosts = tuple(sorted(rng.sample(names, rng.randint(1, len(names) - 1)))) if pins else ()
             rules.append(
                 Rule(name=f"r{number}", kind=kind, guests=tuple(guests), hosts=hosts, strict=True, source="x")
             )

@@ -25,7 +25,7 @@ from .pool import Pool
 from .request import Request
 
 _UNITS = ((1024**5, "P"), (1024**4, "T"), (1024**3, "G"), (1024**2, "M"), (1024, "K"))
-_MOST_POOLS = 3
+_MAX_POOLS = 3
 
 
 def size(amount: int) -> str:
@@ -135,7 +135,7 @@ def _spread(request: Request) -> str:
 
 def _most(request: Request, pools: Iterable[Pool]) -> str:
     """What the pools nearest to the request could give at most."""
-    nearest = sorted(pools, key=lambda pool: (FreeCapacity(pool).shortage(request), pool.name))[:_MOST_POOLS]
+    nearest = sorted(pools, key=lambda pool: (FreeCapacity(pool).shortage(request), pool.name))[:_MAX_POOLS]
     return "; ".join(
         f"pool {pool.name} {_amounts(request, FreeCapacity(pool), fitting_networks(request, pool))}"
         for pool in nearest
@@ -144,7 +144,7 @@ def _most(request: Request, pools: Iterable[Pool]) -> str:
 
 def _free(request: Request, rooms: Iterable[FreeCapacity], book: NetworkBook, who: str) -> str:
     nearest = sorted(rooms, key=lambda room: (room.pool.cordoned, room.shortage(request), room.pool.name))[
-        :_MOST_POOLS
+        :_MAX_POOLS
     ]
     return "; ".join(
         f"pool {room.pool.name}{' (cordoned)' if room.pool.cordoned else ''}"

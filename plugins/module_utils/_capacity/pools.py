@@ -11,7 +11,7 @@ from .explain import named, size
 from .pool import Pool
 from .store.repository import Repository
 
-_MOST_NAMES = 10
+_MAX_NAMES = 10
 
 
 def save_pool(books: Repository, pool: Pool, *, below_leased: bool) -> None:
@@ -37,7 +37,7 @@ def remove_pool(books: Repository, pool: Pool) -> None:
     leases = [lease.name for lease in books.leases() if lease.is_from(pool)]
     if leases:
         raise PoolInUse(
-            f"leased by {named(leases, _MOST_NAMES)}",
+            f"leased by {named(leases, _MAX_NAMES)}",
             where=f"pool {pool.name}",
             hint="Cordon it, and remove it later",
         )
@@ -73,7 +73,7 @@ def _refuse_losing_networks(books: Repository, before: Pool, after: Pool) -> Non
         names = [here[lease] for lease in users.get(spot, ()) if lease in here]
         if names and spot not in offered:
             raise PoolInUse(
-                f"network {network.name} is leased by {named(names, _MOST_NAMES)}",
+                f"network {network.name} is leased by {named(names, _MAX_NAMES)}",
                 where=f"pool {before.name}",
                 hint="Release it first. The server and datacenter of a network, and its port group, are what"
                 " it is known by",

@@ -37,7 +37,7 @@ class WaitOptions:
     keep: float = 0.0
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
-    dice: Callable[[], float] = random.random
+    rng: Callable[[], float] = random.random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +135,7 @@ class _Waiter:
             try:
                 if left <= 0:
                     return self._over(lease)
-                patience.sleep(min(left, patience.poll * (0.5 + patience.dice())))
+                patience.sleep(min(left, patience.poll * (0.5 + patience.rng())))
                 moment = patience.monotonic()
                 around = moment - looked >= _LOOK_AROUND_SECONDS
                 looked = moment if around else looked

@@ -48,7 +48,7 @@ class Executor:
         clock: Clock,
         observe: Callable[[Progress], None],
         ended: Callable[[MigrationOutcome], None] = lambda _outcome: None,
-        dice: Callable[[], float] = random.random,
+        rng: Callable[[], float] = random.random,
     ) -> None:
         self._work = work
         self._platform = platform
@@ -58,7 +58,7 @@ class Executor:
         self._clock = clock
         self._observe = observe
         self._ended = ended
-        self._dice = dice
+        self._dice = rng
         self._ledger = MigrationTracker(work.migrations, journal, clock, ended)
         self._starter = Launcher(work, platform, slots, self._ledger, journal.past, clock)
         self._watcher = Monitor(platform, self._ledger, clock, conduct.timeout)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-_MOST_PATH = 300
+_MAX_PATH = 300
 
 
 class EvenKeelError(Exception):
@@ -26,7 +26,7 @@ class InputError(EvenKeelError):
     """A value from outside is not what it must be: the field's path, the value, and what was expected."""
 
     def __init__(self, path: str, value: object, expected: str, *, hint: str = "") -> None:
-        self.path = path if len(path) <= _MOST_PATH else f"{path[: _MOST_PATH - 1]}…"
+        self.path = path if len(path) <= _MAX_PATH else f"{path[: _MAX_PATH - 1]}…"
         self.value = value
         self.expected = expected
         super().__init__(f"{shortened(value)} is not {expected}", where=self.path, hint=hint)

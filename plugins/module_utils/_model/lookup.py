@@ -17,7 +17,7 @@ from .snapshot import Guest, Host
 
 Kind = Literal["host", "guest"]
 Thing = TypeVar("Thing", Host, Guest)
-_MOST_NAMES = 10
+_MAX_NAMES = 10
 
 
 class UnknownName(EvenKeelError):
@@ -45,11 +45,11 @@ class Directory:
             return name
         found = self._names.get(name, [])
         if len(found) > 1:
-            ids = ", ".join(found[:_MOST_NAMES])
+            ids = ", ".join(found[:_MAX_NAMES])
             raise AmbiguousName(
                 f"{len(found)} {self._kind}s have the name {shortened(name)}",
                 where=field,
-                hint=f"Use one of their ids instead: {ids}{', …' if found[_MOST_NAMES:] else ''}",
+                hint=f"Use one of their ids instead: {ids}{', …' if found[_MAX_NAMES:] else ''}",
             )
         return found[0] if found else None
 
@@ -75,5 +75,5 @@ def find_one(things: Sequence[Thing], kind: Kind, name: str, field: str) -> Thin
 def known_names(kind: Kind, things: Sequence[Host] | Sequence[Guest]) -> str:
     """Some names to choose from, for whoever gave one that nothing has."""
     names = sorted(thing.name for thing in things)
-    more = ", …" if names[_MOST_NAMES:] else ""
-    return f"{kind.capitalize()}s of this cluster: {', '.join(names[:_MOST_NAMES])}{more}"
+    more = ", …" if names[_MAX_NAMES:] else ""
+    return f"{kind.capitalize()}s of this cluster: {', '.join(names[:_MAX_NAMES])}{more}"

@@ -50,11 +50,11 @@ class Retry:
     first_seconds: float = 0.01
     most_seconds: float = 1.0
     sleep: Callable[[float], None] = time.sleep
-    dice: Callable[[], float] = random.random
+    rng: Callable[[], float] = random.random
 
     def pause(self, attempt: int) -> None:
         """After so many attempts."""
-        self.sleep(self.dice() * min(self.most_seconds, self.first_seconds * 2.0 ** (attempt - 1)))
+        self.sleep(self.rng() * min(self.most_seconds, self.first_seconds * 2.0 ** (attempt - 1)))
 
 
 class Database:

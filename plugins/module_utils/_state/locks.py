@@ -162,7 +162,7 @@ def cluster_lock(
     wait: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
-    dice: Callable[[], float] = random.random,
+    rng: Callable[[], float] = random.random,
 ) -> Iterator[Lock]:
     """Hold the lock of a cluster; it ends `seconds` after it was last renewed. Waits up to `wait` seconds for
     whoever has it. `name` is the cluster's in messages.
@@ -178,7 +178,7 @@ def cluster_lock(
                 where=f"cluster {name or cluster}",
                 hint="Run again when it is done, or set lock_wait to wait for it",
             )
-        sleep(min(_PAUSE_SECONDS * (0.5 + dice()), max(0.0, until - monotonic())))
+        sleep(min(_PAUSE_SECONDS * (0.5 + rng()), max(0.0, until - monotonic())))
     try:
         yield lock
     finally:

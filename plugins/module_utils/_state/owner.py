@@ -17,7 +17,7 @@ from .._model.codec import decode, encode
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/self/ns/pid")
-_MOST_PID = 2**31
+_MAX_PID = 2**31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def this_process() -> Owner:
 
 def process(pid: int) -> Owner | None:
     """Another process here, always the same owner; None when there is none."""
-    if not 0 < pid < _MOST_PID:
+    if not 0 < pid < _MAX_PID:
         return None
     owner = Owner(host=socket.gethostname(), pid=pid, born=_born(pid), place=_place(), token="")
     return None if is_gone(owner) else owner

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _RATE = 0.5
 # A clock that was so far off was never set: at the next reading it is right.
-_MOST_SECONDS = 86_400.0
+_MAX_SECONDS = 86_400.0
 # How old what is noted may be: by half of that a time may be too long or too short besides.
 _NOTE_SECONDS = 1.0
 
@@ -63,7 +63,7 @@ class Watch:
 def _followed(moment: float, wall: float, most: float) -> float:
     """So much nearer to the clock of the machine as it may be."""
     off = wall - moment
-    return wall if abs(off) > _MOST_SECONDS else moment + max(-most, min(most, off))
+    return wall if abs(off) > _MAX_SECONDS else moment + max(-most, min(most, off))
 
 
 @cache

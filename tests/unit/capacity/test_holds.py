@@ -183,14 +183,14 @@ def test_a_hundred_that_place_at_once_never_overfill_a_host(url: str, tmp_path: 
     hosts, room, processes = [f"h{number}" for number in range(6)], 8, 24
 
     def place(number: int) -> None:
-        dice = random.Random(number)
+        rng = random.Random(number)
         with open_database(url, Retry(attempts=100)) as database:
             while True:
                 seen = held(database)
                 used = dict.fromkeys(hosts, 0.0)
                 for one in seen.reservations:
                     used[one.host] += one.cpu
-                cpu = dice.choice([1, 2, 3])
+                cpu = rng.choice([1, 2, 3])
                 host = min(hosts, key=lambda name: used[name])
                 if used[host] + cpu > room:
                     return

@@ -230,7 +230,7 @@ def test_who_waits_gives_a_sign_of_life_every_forty_seconds_and_writes_nothing_i
         seconds[0] += nap
 
     patience = WaitOptions(
-        wait=100, poll=5, keep=50_000, sleep=sleep, monotonic=lambda: seconds[0], dice=lambda: 0.5
+        wait=100, poll=5, keep=50_000, sleep=sleep, monotonic=lambda: seconds[0], rng=lambda: 0.5
     )
     assert get(file, "second", patience, vcpus=1).phase == "Pending"
     assert [at for at, _until in signs] == [0, 40, 80]

@@ -218,7 +218,7 @@ class Run:
     limits: Limits = field(default_factory=Limits)
     journal: Path | None = None
     stop: StopSignal = field(default_factory=StopSignal)
-    dice: Callable[[], float] = lambda: 0.5
+    rng: Callable[[], float] = lambda: 0.5
     told: Callable[[Progress], None] = lambda _progress: None
 
     def __post_init__(self) -> None:
@@ -237,7 +237,7 @@ class Run:
             clock=self.platform.clock,
             observe=self._observe,
             ended=self.heard.append,
-            dice=self.dice,
+            rng=self.rng,
         ).run()
 
     def _observe(self, progress: Progress) -> None:

@@ -85,8 +85,8 @@ def test_it_asks_soon_after_a_start_and_then_ever_less_often(cluster: Path) -> N
 
 def test_a_platform_in_trouble_is_asked_at_random_moments(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), seconds={"1": 9}, silent=unreachable("poll", 3, 7))
-    Run(slow, [step(1)], FailurePolicy(poll_interval=2), dice=lambda: 0.25).run()
-    # Half of the usual pause, and a quarter of the other half, as the dice say.
+    Run(slow, [step(1)], FailurePolicy(poll_interval=2), rng=lambda: 0.25).run()
+    # Half of the usual pause, and a quarter of the other half, as the random numbers say.
     assert set(slow.clock.naps[5:]) == {2.0, 2 * 0.625}
 
 

@@ -26,7 +26,7 @@ from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import 
 from ansible_collections.evenkeel.cluster.tests.unit.execution.slow import CLUSTER, HandClock, Run, Slow
 
 SEEDS = range(24)
-MOST_KILLS = 4
+MAX_KILLS = 4
 
 
 @dataclass
@@ -73,18 +73,18 @@ class Watched(Slow):
         return self.cluster
 
 
-def drawn(dice: Random) -> tuple[Snapshot, Plan]:
+def drawn(rng: Random) -> tuple[Snapshot, Plan]:
     """A cluster and a plan of at least four migrations for it."""
     while True:
         shape = Shape(
-            hosts=dice.randint(3, 5),
-            guests=dice.randint(12, 30),
-            seed=dice.randrange(10**9),
-            fill=dice.uniform(0.4, 0.7),
+            hosts=rng.randint(3, 5),
+            guests=rng.randint(12, 30),
+            seed=rng.randrange(10**9),
+            fill=rng.uniform(0.4, 0.7),
             broken=0.3,
             fixed=0,
-            unequal=dice.choice([1.0, 2.0]),
-            chains=dice.choice([0, 1]),
+            unequal=rng.choice([1.0, 2.0]),
+            chains=rng.choice([0, 1]),
         )
         snapshot = replace(generate(shape), cluster=CLUSTER)
         made = plan(snapshot, Policy(aggressiveness=4, effort=5))
@@ -94,8 +94,8 @@ def drawn(dice: Random) -> tuple[Snapshot, Plan]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_rollback_that_is_killed_again_and_again_brings_all_guests_home(seed: int, tmp_path: Path) -> None:
-    dice = Random(seed)
-    snapshot, made = drawn(dice)
+    rng = Random(seed)
+    snapshot, made = drawn(rng)
     path = tmp_path / "cluster.json"
     path.write_text(json.dumps(snapshot.to_json()))
     moved = sorted({step.guest.id for step in made.migrations})
@@ -103,11 +103,11 @@ def test_a_rollback_that_is_killed_again_and_again_brings_all_guests_home(seed: 
         str(path),
         HandClock(),
         cluster=snapshot,
-        seconds={guest: dice.uniform(5, 60) for guest in moved},
+        seconds={guest: rng.uniform(5, 60) for guest in moved},
         # Not the first to go, so that there is something to undo.
-        fails={dice.choice([step.guest.id for step in made.migrations[2:]])},
+        fails={rng.choice([step.guest.id for step in made.migrations[2:]])},
     )
-    kills = dice.randint(1, MOST_KILLS)
+    kills = rng.randint(1, MAX_KILLS)
     for number in range(kills + 1):
         run = Run(
             slow,
@@ -116,7 +116,7 @@ def test_a_rollback_that_is_killed_again_and_again_brings_all_guests_home(seed: 
             rules=snapshot.rules,
             journal=tmp_path / "journal",
         )
-        left = dice.randint(0, 6)
+        left = rng.randint(0, 6)
 
         def maybe(progress: Progress, number: int = number) -> None:
             """Killed so many rounds after it began to go home."""

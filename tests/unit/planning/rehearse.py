@@ -14,19 +14,19 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Rule, Snapshot
 
 
-def defects(snapshot: Snapshot, policy: Policy, rules: Sequence[Rule], plan: Plan, dice: Random) -> list[str]:
+def defects(snapshot: Snapshot, policy: Policy, rules: Sequence[Rule], plan: Plan, rng: Random) -> list[str]:
     """What goes wrong in one random execution."""
     run = _Run(snapshot, policy, rules, plan)
     waiting, running, ended = list(plan.migrations), [], set[int]()
     while waiting or running:
         ready = [migration for migration in waiting if set(migration.after) <= ended]
-        if ready and (not running or dice.random() < 0.6):
-            migration = dice.choice(ready)
+        if ready and (not running or rng.random() < 0.6):
+            migration = rng.choice(ready)
             waiting.remove(migration)
             running.append(migration)
             run.start(migration)
         elif running:
-            migration = running.pop(dice.randrange(len(running)))
+            migration = running.pop(rng.randrange(len(running)))
             run.end(migration)
             ended.add(migration.step)
         else:

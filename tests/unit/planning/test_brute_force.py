@@ -46,36 +46,36 @@ def small(seed: int) -> Snapshot:
     """Three hosts of one or two sizes with own loads, one in maintenance at times; six guests, some of which
     stay, under up to two strict rules.
     """
-    dice = Random(seed)
+    rng = Random(seed)
     hosts: dict[str, dict[str, Any]] = {}
     for name in ("h1", "h2", "h3"):
-        size, own = dice.choice([100, 100, 200]), dice.choice([0, 5, 10])
+        size, own = rng.choice([100, 100, 200]), rng.choice([0, 5, 10])
         hosts[name] = {"cpu": size, "memory": size, "own": {"cpu": own, "memory": own}}
-    hosts["h3"]["maintenance"] = dice.random() < 0.3
+    hosts["h3"]["maintenance"] = rng.random() < 0.3
     guests: dict[str, dict[str, Any]] = {}
     for number in range(6):
         guests[f"g{number}"] = {
-            "host": dice.choice(["h1", "h1", "h2", "h3"]),
-            "cpu": dice.choice([5, 10, 15, 20, 30]),
-            "memory": dice.choice([5, 10, 15, 20, 30]),
-            "blockers": ["snapshot"] if dice.random() < 0.1 else [],
+            "host": rng.choice(["h1", "h1", "h2", "h3"]),
+            "cpu": rng.choice([5, 10, 15, 20, 30]),
+            "memory": rng.choice([5, 10, 15, 20, 30]),
+            "blockers": ["snapshot"] if rng.random() < 0.1 else [],
         }
     rules = {}
-    for number in range(dice.choice([0, 1, 1, 2])):
-        kind = dice.choice(KINDS)
+    for number in range(rng.choice([0, 1, 1, 2])):
+        kind = rng.choice(KINDS)
         pins = kind.startswith("host")
         rules[f"r{number}"] = {
             "kind": kind,
-            "guests": dice.sample(sorted(guests), 1 if pins else 2),
-            "hosts": dice.sample(sorted(hosts), dice.choice([1, 2])) if pins else [],
+            "guests": rng.sample(sorted(guests), 1 if pins else 2),
+            "hosts": rng.sample(sorted(hosts), rng.choice([1, 2])) if pins else [],
         }
     return cluster({"hosts": hosts, "guests": guests, "rules": rules})
 
 
 def asked(seed: int, **more: object) -> Policy:
-    dice = Random(seed)
-    spread = {name: dice.choice([10, 20, 30, 40]) for name in METRICS}
-    limits = dict.fromkeys(LIMITS, dice.choice([60, 80, 100]))
+    rng = Random(seed)
+    spread = {name: rng.choice([10, 20, 30, 40]) for name in METRICS}
+    limits = dict.fromkeys(LIMITS, rng.choice([60, 80, 100]))
     return Policy.from_json({"max_spread": spread, "limits": limits, "effort": 5, **more})
 
 

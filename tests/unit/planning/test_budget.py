@@ -21,7 +21,7 @@ def test_nothing_is_tried_at_random_once_nobody_more_may_move() -> None:
     assert state.broken > 3
     repair(state, budget=3, empty_hosts=True)
     assert (state.moves, state.broken > 0) == (3, True)
-    dice = Random(1)
-    before = dice.getstate()
-    ruin_and_recreate(state, dice, budget=3, empty_hosts=True)
-    assert (state.moves, dice.getstate() == before) == (3, True)
+    rng = Random(1)
+    before = rng.getstate()
+    ruin_and_recreate(state, rng, budget=3, empty_hosts=True)
+    assert (state.moves, rng.getstate() == before) == (3, True)

@@ -42,13 +42,13 @@ def evacuations(draw: st.DrawFn) -> tuple[Snapshot, Policy, frozenset[str]]:
 
 
 @given(evacuations(), st.randoms(use_true_random=False))
-def test_any_execution_is_safe(case: tuple[Snapshot, Policy, frozenset[str]], dice: Random) -> None:
+def test_any_execution_is_safe(case: tuple[Snapshot, Policy, frozenset[str]], rng: Random) -> None:
     snapshot, policy, _ = case
     result = plan(snapshot, policy)
     event(result.status)
     rules, _ = resolve_rules(snapshot, policy)
     for _ in range(5):
-        assert defects(with_hosts_closed(snapshot, policy), policy, rules, result, dice) == []
+        assert defects(with_hosts_closed(snapshot, policy), policy, rules, result, rng) == []
 
 
 @given(evacuations())

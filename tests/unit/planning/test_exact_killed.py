@@ -17,10 +17,10 @@ from ansible_collections.evenkeel.cluster.tests.support.processes import alive, 
 ASKS = """
 from random import Random
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning import exact
-dice, many = Random(1), 60
+rng, many = Random(1), 60
 rows = []
 for _row in range(7):
-    values = [float(dice.randrange(100)) for _column in range(many)]
+    values = [float(rng.randrange(100)) for _column in range(many)]
     rows.append([sum(values) // 2, sum(values) // 2, list(range(many)), values])
 exact._run({
     "cost": [0.0] * many, "integer": [True] * many, "lower": [0.0] * many, "upper": [1.0] * many,

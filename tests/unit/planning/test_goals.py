@@ -74,12 +74,12 @@ POLICIES = st.one_of(reliefs(), consolidations())
 
 
 @given(snapshots(), POLICIES, st.randoms(use_true_random=False))
-def test_any_execution_is_safe(snapshot: Snapshot, policy: Policy, dice: Random) -> None:
+def test_any_execution_is_safe(snapshot: Snapshot, policy: Policy, rng: Random) -> None:
     result = plan(snapshot, policy)
     event(f"{policy.goal} {result.status}")
     rules, _ = resolve_rules(snapshot, policy)
     for _ in range(5):
-        assert defects(staying(snapshot, result), policy, rules, result, dice) == []
+        assert defects(staying(snapshot, result), policy, rules, result, rng) == []
 
 
 def staying(snapshot: Snapshot, result: Plan) -> Snapshot:

@@ -193,15 +193,15 @@ def test_a_sibling_waits_for_the_one_that_stands_on_its_target(rule: dict[str, A
 
 def test_no_order_is_faster_than_the_bound() -> None:
     """Against all priorities in which up to four guests can be tried, on hosts with little room."""
-    dice = Random(7)
+    rng = Random(7)
     for _round in range(60):
-        names = "abcd"[: dice.randrange(2, 5)]
-        sizes = {name: dice.randrange(1, 12) for name in names}
+        names = "abcd"[: rng.randrange(2, 5)]
+        sizes = {name: rng.randrange(1, 12) for name in names}
         moves = {}
         for name in names:
-            source, target = dice.sample(range(3), 2)
+            source, target = rng.sample(range(3), 2)
             moves[name] = (source, target)
-        rooms = [sum(sizes[n] for n in names if moves[n][0] == h) + dice.randrange(0, 12) for h in range(3)]
+        rooms = [sum(sizes[n] for n in names if moves[n][0] == h) + rng.randrange(0, 12) for h in range(3)]
         problem, hops = problem_of(sizes, moves, rooms=[max(1, room) for room in rooms], max_per_host=2)
         for order in permutations(hops):
             ceilings = problem.needs.ceiling_for_rules

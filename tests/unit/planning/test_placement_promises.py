@@ -184,7 +184,7 @@ def mark(host: Host, vm: WantedVm, strategy: Strategy) -> float:
 
 @settings(deadline=None)
 @given(cases(), st.randoms())
-def test_the_same_question_has_the_same_answer(case: tuple[Snapshot, PlacementRequest], dice: object) -> None:
+def test_the_same_question_has_the_same_answer(case: tuple[Snapshot, PlacementRequest], rng: object) -> None:
     snapshot, request = case
     first = place([snapshot], request)
     assert place([Snapshot.from_json(snapshot.to_json())], request) == first

@@ -32,7 +32,7 @@ from .preset_clusters import cluster
 FOLDER = Path(__file__).parent / "scenarios" / "presets"
 FILES = sorted(FOLDER.glob("*/*.yml"))
 FEWEST = 12
-MOST_ROUNDS = 20
+MAX_ROUNDS = 20
 WINDOW = {"hosts": {"names": ["a"]}, "start": "2:00", "hours": 1}
 EXPECTED = {
     "apart",
@@ -72,12 +72,12 @@ def test_scenario(file: Path) -> None:
 
 
 def rounds_until_settled(snapshot: Snapshot, policy: Policy) -> int:
-    for number in range(MOST_ROUNDS):
+    for number in range(MAX_ROUNDS):
         result = plan(snapshot, policy)
         if not result.migrations:
             return number
         snapshot = snapshot_after(snapshot, result)
-    raise AssertionError(f"still at it after {MOST_ROUNDS} rounds")
+    raise AssertionError(f"still at it after {MAX_ROUNDS} rounds")
 
 
 def check(result: Plan, snapshot: Snapshot, expect: Mapping[str, Any]) -> None:

@@ -23,12 +23,12 @@ from .small_clusters import policies, snapshots
 
 
 @given(snapshots(), policies(), st.randoms(use_true_random=False))
-def test_any_execution_is_safe(snapshot: Snapshot, policy: Policy, dice: Random) -> None:
+def test_any_execution_is_safe(snapshot: Snapshot, policy: Policy, rng: Random) -> None:
     result = plan(snapshot, policy)
     event(result.status)
     rules, _ = resolve_rules(snapshot, policy)
     for _ in range(5):
-        assert defects(snapshot, policy, rules, result, dice) == []
+        assert defects(snapshot, policy, rules, result, rng) == []
 
 
 @given(snapshots(), policies())

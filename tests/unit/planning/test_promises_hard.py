@@ -21,7 +21,7 @@ from .test_placements import asked
 from .test_scenarios import cluster
 
 
-def safely_planned(short: dict[str, Any], dice: Random, **policy: Any) -> list[tuple[str, str]]:
+def safely_planned(short: dict[str, Any], rng: Random, **policy: Any) -> list[tuple[str, str]]:
     """Each migration by guest and target, once ten random runs of them were safe and all rules hold."""
     snapshot = cluster(short)
     wanted = Policy.from_json({"goal": "rules", **policy})
@@ -29,7 +29,7 @@ def safely_planned(short: dict[str, Any], dice: Random, **policy: Any) -> list[t
     assert [violation.rule for violation in result.after.violations] == []
     rules, _unknown = resolve_rules(snapshot, wanted)
     for _run in range(10):
-        assert defects(snapshot, wanted, rules, result, dice) == []
+        assert defects(snapshot, wanted, rules, result, rng) == []
     return [(migration.guest.name, migration.target) for migration in result.migrations]
 
 
@@ -38,13 +38,13 @@ def safely_planned(short: dict[str, Any], dice: Random, **policy: Any) -> list[t
 def test_siblings_that_stand_where_others_have_to_go_follow_each_other_safely(seed: int, ring: bool) -> None:
     """Each is pinned to the host of the next one; the last to an empty one, or in a ring to that of the
     first."""
-    dice = Random(seed)
-    many = dice.randrange(2, 5)
+    rng = Random(seed)
+    many = rng.randrange(2, 5)
     names = [f"s{number}" for number in range(many)]
     targets = [f"h{(number + 1) % many if ring else number + 1}" for number in range(many)]
-    sizes = {name: dice.randrange(1, 30) for name in names}
+    sizes = {name: rng.randrange(1, 30) for name in names}
     short = {
-        "hosts": {f"h{number}": {"memory": dice.choice([64, 128, 256])} for number in range(many + 1)},
+        "hosts": {f"h{number}": {"memory": rng.choice([64, 128, 256])} for number in range(many + 1)},
         "guests": {name: {"host": f"h{n}", "memory": sizes[name]} for n, name in enumerate(names)},
         "rules": {
             "apart": {"kind": "anti_affinity", "guests": names},
@@ -54,17 +54,17 @@ def test_siblings_that_stand_where_others_have_to_go_follow_each_other_safely(se
             },
         },
     }
-    moves = safely_planned(short, dice)
+    moves = safely_planned(short, rng)
     assert len(moves) == many + ring
     assert {guest: target for guest, target in moves} == dict(zip(names, targets, strict=True))  # noqa: C416
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_who_has_to_come_to_a_host_above_its_limit_waits_until_enough_has_left(seed: int) -> None:
-    dice = Random(100 + seed)
-    there = [dice.randrange(8, 20) for _guest in range(6)]
-    own = max(0, 100 + dice.randrange(0, 15) - sum(there))
-    coming = dice.randrange(5, 25)
+    rng = Random(100 + seed)
+    there = [rng.randrange(8, 20) for _guest in range(6)]
+    own = max(0, 100 + rng.randrange(0, 15) - sum(there))
+    coming = rng.randrange(5, 25)
     short = {
         "hosts": {
             "h0": {"memory": 100, "own": {"memory": own}},
@@ -77,7 +77,7 @@ def test_who_has_to_come_to_a_host_above_its_limit_waits_until_enough_has_left(s
         },
         "rules": {"pin": {"kind": "host_affinity", "guests": ["in"], "hosts": ["h0"]}},
     }
-    moves = safely_planned(short, dice)
+    moves = safely_planned(short, rng)
     assert ("in", "h0") in moves
     left = sum(there) + own + coming - sum(there[int(g[1:])] for g, _target in moves if g != "in")
     assert left <= 95
@@ -87,11 +87,11 @@ def test_who_has_to_come_to_a_host_above_its_limit_waits_until_enough_has_left(s
 def test_with_spare_hosts_of_unequal_size_a_guest_is_placed_exactly_when_the_rest_carries_all(
     seed: int,
 ) -> None:
-    dice = Random(200 + seed)
-    spare = dice.randrange(1, 3)
-    sizes = {f"h{n}": dice.choice([32, 64, 100, 200, 400]) for n in range(dice.randrange(2, 6))}
-    taken = {name: dice.randrange(0, size // 2) for name, size in sizes.items()}
-    memory = dice.randrange(1, 120)
+    rng = Random(200 + seed)
+    spare = rng.randrange(1, 3)
+    sizes = {f"h{n}": rng.choice([32, 64, 100, 200, 400]) for n in range(rng.randrange(2, 6))}
+    taken = {name: rng.randrange(0, size // 2) for name, size in sizes.items()}
+    memory = rng.randrange(1, 120)
     short = {
         "hosts": {name: {"memory": size, "cpu": 1000} for name, size in sizes.items()},
         "guests": {

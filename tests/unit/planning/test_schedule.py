@@ -260,7 +260,7 @@ def test_the_first_three_orders_owe_nothing_to_chance() -> None:
     chances = [priorities({"seed": seed}) for seed in (1, 2, 3)]
     for found in chances:
         assert found[:3] == [list("abcd"), list("cbad"), list("cdba")]
-        assert len(found) == orders.MOST_TRIES
+        assert len(found) == orders.MAX_TRIES
         assert all(sorted(names) == list("abcd") for names in found)
     assert chances[0] != chances[1] != chances[2]
     assert len(priorities({}, first=[0])) == orders.FEWER_TRIES
@@ -285,7 +285,7 @@ def test_no_further_order_is_tried_once_one_is_as_fast_as_can_be(
 
 
 def test_two_orders_are_tried_however_many_migrate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "MOST_STARTS", 3)
+    monkeypatch.setattr(orders, "MAX_STARTS", 3)
     assert len(priorities({})) == 2
 
 
@@ -297,23 +297,23 @@ def test_longest_first_ends_soonest_on_two_slots() -> None:
     assert (found.seconds, found.bound, found.rank) == (12.0, 12.0, (0, 5, 12.0))
 
 
-def random_case(dice: Random) -> tuple[Problem, list[Move]]:
-    names = "abcdef"[: dice.randrange(2, 7)]
-    sizes = {name: dice.randrange(1, 12) for name in names}
-    moves = {name: tuple(dice.sample(range(4), 2)) for name in names}
-    rooms = [sum(sizes[n] for n in names if moves[n][0] == h) + dice.randrange(-3, 20) for h in range(4)]
+def random_case(rng: Random) -> tuple[Problem, list[Move]]:
+    names = "abcdef"[: rng.randrange(2, 7)]
+    sizes = {name: rng.randrange(1, 12) for name in names}
+    moves = {name: tuple(rng.sample(range(4), 2)) for name in names}
+    rooms = [sum(sizes[n] for n in names if moves[n][0] == h) + rng.randrange(-3, 20) for h in range(4)]
     kinds = ("anti_affinity", "even_spread")
     rules = {
-        f"r{n}": {"kind": dice.choice(kinds), "guests": dice.sample(names, dice.randrange(2, len(names) + 1))}
-        for n in range(dice.choice((0, 0, 1, 2)))
+        f"r{n}": {"kind": rng.choice(kinds), "guests": rng.sample(names, rng.randrange(2, len(names) + 1))}
+        for n in range(rng.choice((0, 0, 1, 2)))
     }
     return problem_of(
         sizes,
         {name: (source, target) for name, (source, target) in moves.items()},
         rooms=[max(1, room) for room in rooms],
         rules=rules,
-        max_per_host=dice.randrange(1, 4),
-        max_in_per_host=dice.choice([None, 1]),
+        max_per_host=rng.randrange(1, 4),
+        max_in_per_host=rng.choice([None, 1]),
     )
 
 
@@ -339,10 +339,10 @@ def busy(found: Schedule, host: int, moment: float, ends: Sequence[str]) -> int:
 
 
 def test_every_order_is_safe_however_its_steps_interleave_and_keeps_to_its_slots() -> None:
-    dice = Random(11)
+    rng = Random(11)
     complete = 0
     for _round in range(300):
-        problem, hops = random_case(dice)
+        problem, hops = random_case(rng)
         found = ListScheduler(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules).run()
         if found.left:
             continue

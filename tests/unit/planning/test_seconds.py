@@ -31,12 +31,12 @@ def fits(migration: Migration, running: list[Migration], policy: Policy) -> bool
     )
 
 
-def carried_out(result: Plan, policy: Policy, dice: Random) -> float:
+def carried_out(result: Plan, policy: Policy, rng: Random) -> float:
     """Seconds when, at every moment, what may start does, in an order left to chance."""
     waiting, running, now = list(result.migrations), list[tuple[float, Migration]](), 0.0
     ended: set[int] = set()
     while waiting or running:
-        dice.shuffle(waiting)
+        rng.shuffle(waiting)
         for migration in list(waiting):
             busy = [other for _end, other in running]
             if ended.issuperset(migration.after) and fits(migration, busy, policy):
@@ -49,13 +49,13 @@ def carried_out(result: Plan, policy: Policy, dice: Random) -> float:
 
 
 @given(snapshots(), policies(), st.randoms(use_true_random=False))
-def test_nobody_is_faster_than_the_bound(snapshot: Snapshot, policy: Policy, dice: Random) -> None:
+def test_nobody_is_faster_than_the_bound(snapshot: Snapshot, policy: Policy, rng: Random) -> None:
     result = plan(snapshot, policy)
     # Seconds are told with one digit.
     rounding = 0.1 * (len(result.migrations) + 1)
     assert result.proof.seconds_lower_bound <= result.proof.seconds + rounding
     for _ in range(5):
-        assert carried_out(result, policy, dice) >= result.proof.seconds_lower_bound - rounding
+        assert carried_out(result, policy, rng) >= result.proof.seconds_lower_bound - rounding
 
 
 @pytest.mark.parametrize(

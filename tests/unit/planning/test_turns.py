@@ -145,7 +145,7 @@ def refused(
     migrations: Sequence[Migration],
     homes: Mapping[str, str],
     apart: Sequence[Collection[str]],
-    dice: Random,
+    rng: Random,
 ) -> tuple[int, str] | None:
     """The first step that vCenter would refuse, begun in one of the orders that the plan allows."""
     at, under_way, ended, waiting = dict(homes), {}, set(), list(migrations)
@@ -153,8 +153,8 @@ def refused(
         ready = [
             step for step in waiting if ended.issuperset(step.after) and at[step.guest.id] == step.source
         ]
-        if ready and (not under_way or dice.random() < 0.5):
-            step = dice.choice(ready)
+        if ready and (not under_way or rng.random() < 0.5):
+            step = rng.choice(ready)
             waiting.remove(step)
             for guests in apart:
                 others = [guest for guest in guests if guest != step.guest.id]
@@ -164,7 +164,7 @@ def refused(
                     return step.step, step.guest.name
             under_way[step.guest.id] = step.target
         else:
-            guest = dice.choice(sorted(under_way))
+            guest = rng.choice(sorted(under_way))
             (done,) = (
                 step
                 for step in migrations

@@ -37,16 +37,16 @@ def by_trying(replay: Replay, gains: Mapping[int, float], reliefs: Mapping[int, 
 
 
 def test_the_worst_of_all_orders_is_what_trying_every_set_of_begun_steps_finds() -> None:
-    dice = Random(20260101)
+    rng = Random(20260101)
     for _round in range(600):
-        size = dice.randrange(2, 13)
+        size = rng.randrange(2, 13)
         steps = [
-            step(n, "a", "h1", "h2", *(o for o in range(1, n) if dice.random() < 0.3))
+            step(n, "a", "h1", "h2", *(o for o in range(1, n) if rng.random() < 0.3))
             for n in range(1, size + 1)
         ]
         replay = Replay(ONE, Policy(), (), steps)
-        amounts = {index: float(dice.randrange(1, 6)) for index in range(size)}
-        arrives = {index: dice.random() < 0.5 for index in range(size)}
+        amounts = {index: float(rng.randrange(1, 6)) for index in range(size)}
+        arrives = {index: rng.random() < 0.5 for index in range(size)}
         gains = {index: amount for index, amount in amounts.items() if arrives[index]}
         reliefs = {index: amount for index, amount in amounts.items() if not arrives[index]}
         assert replay.worst(gains, reliefs) == pytest.approx(by_trying(replay, gains, reliefs))

@@ -317,8 +317,8 @@ def test_a_plan_that_was_rehearsed_leaves_nothing_to_do(
 
 @EXAMPLES
 @given(rehearsed(), st.randoms(use_true_random=False))
-def test_there_and_back_is_as_before(snapshot: Snapshot, dice: Any) -> None:
-    going = {item.id: dice.choice(snapshot.hosts).id for item in snapshot.guests if dice.random() < 0.3}
+def test_there_and_back_is_as_before(snapshot: Snapshot, rng: Any) -> None:
+    going = {item.id: rng.choice(snapshot.hosts).id for item in snapshot.guests if rng.random() < 0.3}
     assume(going)
     away = snapshot_after_moves(snapshot, going)
     back = snapshot_after_moves(away, {item.id: item.host for item in snapshot.guests})

@@ -159,10 +159,10 @@ def test_waking_up_takes_ten_attempts_each_later_than_the_one_before(simulator: 
     served = simulator("vmmanager", clusters.small(), asleep_requests=10_000)
     pauses: list[float] = []
     with pytest.raises(errors.Unreachable):
-        VMManagerPlatform(clusters.connection(served), sleep=pauses.append, dice=lambda: 0.0)
+        VMManagerPlatform(clusters.connection(served), sleep=pauses.append, rng=lambda: 0.0)
     assert pauses == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
     with pytest.raises(errors.Unreachable):
-        VMManagerPlatform(clusters.connection(served), sleep=pauses.append, dice=lambda: 1.0)
+        VMManagerPlatform(clusters.connection(served), sleep=pauses.append, rng=lambda: 1.0)
     assert pauses[9:] == pytest.approx([0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.05, 1.2, 1.35])
 
 

@@ -135,7 +135,7 @@ def test_a_receiver_may_be_away_for_a_day(tmp_path: Path) -> None:
         tried = 0
         while machine.wall < START + 86_400 + 3600:
             for one in take_due(database, this_process(), "callback", "ci", 4, 40):
-                undelivered(database, one, "nobody there", budget, dice=lambda: 0.0)
+                undelivered(database, one, "nobody there", budget, rng=lambda: 0.0)
                 tried += 1
             machine.passes(60)
         # It is not called all the time either.

@@ -340,7 +340,7 @@ def test_everybody_is_told_by_one_at_a_time(database: Database) -> None:
         # Whoever had it is silent, and whoever is known to be dead is not waited for.
         assert due(desk) == [name]
     (mine,) = take_due(database, this_process(), "callback", "ci", 4, 40)
-    undelivered(database, mine, "it answered 503", budget, dice=lambda: 1.0)
+    undelivered(database, mine, "it answered 503", budget, rng=lambda: 1.0)
     assert due(far) == []
     pass_time(database, 11)
     (mine,) = take_due(database, far, "callback", "ci", 4, 40)

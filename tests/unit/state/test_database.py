@@ -110,7 +110,7 @@ def test_a_transaction_that_always_collides_ends_with_an_error(postgresql: Postg
     # On SQLite a transaction begins only when no other is under way.
     url = postgresql.new_database()
     naps: list[float] = []
-    retry = Retry(attempts=4, first_seconds=1, most_seconds=3, sleep=naps.append, dice=lambda: 0.5)
+    retry = Retry(attempts=4, first_seconds=1, most_seconds=3, sleep=naps.append, rng=lambda: 0.5)
 
     def read_then_collide(connection: sqlalchemy.Connection) -> None:
         connection.execute(sqlalchemy.text("SELECT pid FROM cluster_lock")).all()
@@ -271,7 +271,7 @@ def test_a_collision_is_tried_again_after_pauses_that_grow_up_to_a_limit(
     tmp_path: Path, times: int, naps: list[float]
 ) -> None:
     slept: list[float] = []
-    retry = Retry(attempts=5, first_seconds=1, most_seconds=3, sleep=slept.append, dice=lambda: 0.5)
+    retry = Retry(attempts=5, first_seconds=1, most_seconds=3, sleep=slept.append, rng=lambda: 0.5)
     url = f"sqlite:///{tmp_path}/state.db"
     with open_database(url, retry) as database, open_database(url, Retry(attempts=1)) as other:
         assert len(collided(database, other, times)) == times + 1
@@ -280,7 +280,7 @@ def test_a_collision_is_tried_again_after_pauses_that_grow_up_to_a_limit(
 
 def test_the_last_collision_is_an_error_and_is_not_slept_over(tmp_path: Path) -> None:
     slept: list[float] = []
-    retry = Retry(attempts=3, first_seconds=1, most_seconds=3, sleep=slept.append, dice=lambda: 1)
+    retry = Retry(attempts=3, first_seconds=1, most_seconds=3, sleep=slept.append, rng=lambda: 1)
     url = f"sqlite:///{tmp_path}/state.db"
     with open_database(url, retry) as database, open_database(url, Retry(attempts=1)) as other:
         with pytest.raises(StateBusy, match=r"others got in the way 3 times\. Try again later"):

@@ -384,13 +384,13 @@ def test_by_which_clock_it_is_over(alive_until: float | None, owner: str, place:
 
 def test_who_waits_looks_again_at_random_moments_and_at_the_very_end(file: Database) -> None:
     hours = Hours()
-    dice = iter([0.0, 0.5, 0.9, 0.9, 0.9, 0.9])
+    rng = iter([0.0, 0.5, 0.9, 0.9, 0.9, 0.9])
     assert Lock(file, "c", this_process(), 600).acquire() is None
     with (
         pytest.raises(LockHeld, match=r"^cluster prod: another run works on it: process "),
         cluster_lock(
             file, "c", this_process(), name="prod", wait=4, sleep=hours.sleep, monotonic=hours,
-            dice=lambda: next(dice),
+            rng=lambda: next(rng),
         ),
     ):  # fmt: skip
         pass

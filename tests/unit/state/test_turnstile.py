@@ -187,11 +187,11 @@ def test_killed_at_any_moment_nobody_holds_others_up_or_is_inside_with_another(t
                 fcntl.flock(inside, fcntl.LOCK_UN)
                 turnstile.release(turn)
 
-    dice = random.Random(1)
+    rng = random.Random(1)
     pids = [in_a_process(go_round) for _ in range(8)]
     for _ in range(60):
-        time.sleep(dice.random() / 100)
-        number = dice.randrange(len(pids))
+        time.sleep(rng.random() / 100)
+        number = rng.randrange(len(pids))
         os.kill(pids[number], signal.SIGKILL)
         os.waitpid(pids[number], 0)
         pids[number] = in_a_process(go_round)

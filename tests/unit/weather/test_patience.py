@@ -118,7 +118,7 @@ def test_a_platform_in_trouble_is_asked_less_and_less_at_random_moments_and_not_
             stop=StopSignal(),
             clock=clock,
             observe=lambda _progress: None,
-            dice=lambda: luck,
+            rng=lambda: luck,
         )
         with pytest.raises(PlatformError):
             run.run()

@@ -16,7 +16,7 @@ from ..._model.snapshot import Snapshot
 from ..json_files import write_json
 from .balance_plan import snapshot_of
 
-MOST_NAMES = 10
+MAX_NAMES = 10
 
 SNAPSHOT_ARGUMENTS: dict[str, Any] = {
     "snapshot": {"type": "dict"},
@@ -93,5 +93,5 @@ def missing_report(missing: Sequence[MissingLoad], fallback: str) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f"{', '.join(names[:MOST_NAMES])}{more}"
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{', '.join(names[:MAX_NAMES])}{more}"

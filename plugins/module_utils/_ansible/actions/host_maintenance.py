@@ -20,7 +20,7 @@ from ..._planning.model.guest_locations import Stayers, has_to_leave, stayers
 from ..options.environment import with_environment
 from ..platforms import open_platform
 
-MOST_NAMES = 20
+MAX_NAMES = 20
 
 
 class GuestsOnHost(EvenKeelError):
@@ -71,8 +71,8 @@ def _is_shut_down(guest: Guest, stay: Stayers) -> bool:
 
 
 def _listed(guests: Sequence[Guest]) -> str:
-    names = ", ".join(f"{guest.name} ({guest.id})" for guest in guests[:MOST_NAMES])
-    return names if len(guests) <= MOST_NAMES else f"{names} and {len(guests) - MOST_NAMES} more"
+    names = ", ".join(f"{guest.name} ({guest.id})" for guest in guests[:MAX_NAMES])
+    return names if len(guests) <= MAX_NAMES else f"{names} and {len(guests) - MAX_NAMES} more"
 
 
 def _result(

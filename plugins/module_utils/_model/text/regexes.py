@@ -22,12 +22,12 @@ re2: Any = None
 with suppress(ImportError):
     re2 = importlib.import_module("re2")
 
-_MOST_CHARACTERS = 1000
+_MAX_CHARACTERS = 1000
 # Repeats without a close limit that may stand one after the other: the time grows with their power.
-_MOST_REPEATS = 3
-_MOST_TIMES = 16
+_MAX_REPEATS = 3
+_MAX_TIMES = 16
 # In which what has close limits, and what stands between |, may match.
-_MOST_WAYS = 20_000
+_MAX_WAYS = 20_000
 _RE2_BYTES = 8 * 1024**2
 
 
@@ -44,8 +44,8 @@ def check_regex(regex: str | None, path: str) -> None:
 @lru_cache(maxsize=256)
 def compiled(regex: str) -> Any:
     """With `match`, `search` and `fullmatch` as compiled expressions of `re` have them. Raises InputError."""
-    if len(regex) > _MOST_CHARACTERS:
-        raise InputError("", regex, f"a regular expression of at most {_MOST_CHARACTERS} characters")
+    if len(regex) > _MAX_CHARACTERS:
+        raise InputError("", regex, f"a regular expression of at most {_MAX_CHARACTERS} characters")
     try:
         with warnings.catch_warnings():
             # Of what may mean something else one day.
@@ -93,11 +93,11 @@ def _is_steady(parsed: Any) -> bool:
             parts: tuple[Any, ...] = ()
             if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
                 least, most, body = argument
-                repeats += most > _MOST_TIMES
-                if times > 1 and most > _MOST_TIMES and least != most:
+                repeats += most > _MAX_TIMES
+                if times > 1 and most > _MAX_TIMES and least != most:
                     return False
-                choices = min(most, _MOST_TIMES) - min(least, _MOST_TIMES) + 1
-                stack.append((body, times * min(most, _MOST_WAYS)))
+                choices = min(most, _MAX_TIMES) - min(least, _MAX_TIMES) + 1
+                stack.append((body, times * min(most, _MAX_WAYS)))
             elif name == "BRANCH":
                 parts, choices = argument[1], len(argument[1])
             elif name == "SUBPATTERN":
@@ -110,7 +110,7 @@ def _is_steady(parsed: Any) -> bool:
                 parts, choices = argument[1:], 2
             stack.extend((part, times) for part in parts if part is not None)
             if choices > 1:
-                ways *= choices ** min(times, _MOST_TIMES)
-            if ways > _MOST_WAYS:
+                ways *= choices ** min(times, _MAX_TIMES)
+            if ways > _MAX_WAYS:
                 return False
-    return repeats <= _MOST_REPEATS
+    return repeats <= _MAX_REPEATS

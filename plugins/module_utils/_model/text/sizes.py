@@ -11,7 +11,7 @@ from ..errors import InputError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTP])(?:i?B)?|B)?", re.IGNORECASE)
 # More than any size needs, and so few that the number is finite.
-_MOST_DIGITS = 40
+_MAX_DIGITS = 40
 _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 
 
@@ -26,8 +26,8 @@ def size_of(value: str | None, option: str) -> int | None:
     if found is None:
         raise InputError(option, value, "a size of at least 0, such as 96G")
     number, unit = found.groups()
-    if len(number) > _MOST_DIGITS:
-        raise InputError(option, value, f"a size of at most {_MOST_DIGITS} digits")
+    if len(number) > _MAX_DIGITS:
+        raise InputError(option, value, f"a size of at most {_MAX_DIGITS} digits")
     factor = 1024 ** _POWERS[unit.upper()] if unit else 1
     # A whole number of bytes, however large, is not to pass through a float.
     return int(number) * factor if "." not in number else round(float(number) * factor)

@@ -14,7 +14,7 @@ from ..errors import EvenKeelError
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _HOST = re.compile(r"[A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+(%25[A-Za-z0-9._~-]+)?\]")
 _PORT = re.compile(r"[0-9]{1,5}")
-_LEAST_HIDDEN = 3
+_MIN_HIDDEN = 3
 
 
 class UrlError(EvenKeelError):
@@ -61,7 +61,7 @@ class Url:
         asked = [value for name, value in self.options.items() if "pass" in name]
         for secret in [self.password or "", *asked]:
             for written in (secret, quote(secret, safe=""), quote(secret)):
-                if len(written) >= _LEAST_HIDDEN:
+                if len(written) >= _MIN_HIDDEN:
                     text = text.replace(written, "***")
         return text
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..model.problem import Problem
 from ..model.solution import Solution
 
-MOST_NAMED = 10
+MAX_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Sought:
         if not names:
             return None
         there_is = "there is no safe order" if self.proven else "no safe order was found"
-        return f"{there_is} in which to migrate {', '.join(names[:MOST_NAMED])}"
+        return f"{there_is} in which to migrate {', '.join(names[:MAX_NAMED])}"
 
 
 def has_place(state: Solution, guests: Iterable[int]) -> bool:

@@ -19,7 +19,7 @@ from .reasons import label
 from .relieve import hot_after
 from .search_findings import Sought, has_place
 
-MAX_IMMOVABLE, MOST_FIXED = 200, 3
+MAX_IMMOVABLE, MAX_FIXED = 200, 3
 
 
 def is_complete(unresolved: Sequence[Unresolved]) -> bool:
@@ -137,8 +137,8 @@ def _fixed(problem: Problem, guests: Sequence[int]) -> str:
         for guest in guests
         if problem.stays[guest] is not None
     ]
-    more = f" and {len(fixed) - MOST_FIXED} more" if len(fixed) > MOST_FIXED else ""
-    return f"{'; '.join(fixed[:MOST_FIXED])}{more}"
+    more = f" and {len(fixed) - MAX_FIXED} more" if len(fixed) > MAX_FIXED else ""
+    return f"{'; '.join(fixed[:MAX_FIXED])}{more}"
 
 
 def contradicts(problem: Problem) -> bool:

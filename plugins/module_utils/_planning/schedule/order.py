@@ -15,7 +15,7 @@ from .moves import makespan_lower_bound, seconds_of
 
 ACCEPTED_RATIO = 1.02
 # With few migrations many orders are tried; with thousands that takes long, and chance matters less.
-MOST_TRIES, MOST_STARTS = 45, 4000
+MAX_TRIES, MAX_STARTS = 45, 4000
 # Where some have to begin first there is less to choose from.
 FEWER_TRIES = 6
 
@@ -59,12 +59,12 @@ def _priorities(problem: Problem, hops: Sequence[Job], first: Collection[int]) -
     work = [busy[hop.source] + busy[hop.target] + takes for hop, takes in zip(heads, seconds, strict=True)]
     # Whoever leaves a host that many want to come to goes before them.
     opens = [w + 2 * wanted.get(hop.source, 0.0) for w, hop in zip(work, heads, strict=True)]
-    dice = Random(problem.policy.seed)
-    most = FEWER_TRIES if first else MOST_TRIES
-    for attempt in range(max(2, min(most, MOST_STARTS // len(hops))) if hops else 0):
+    rng = Random(problem.policy.seed)
+    most = FEWER_TRIES if first else MAX_TRIES
+    for attempt in range(max(2, min(most, MAX_STARTS // len(hops))) if hops else 0):
         weights = (opens, work, seconds)[attempt % 3]
         noise = 0.0 if attempt < 3 else 0.4 + 0.8 * (attempt % 2)
-        keys = [weight * (1.0 + noise * (dice.random() - 0.5)) for weight in weights]
+        keys = [weight * (1.0 + noise * (rng.random() - 0.5)) for weight in weights]
         ranked = sorted(
             range(len(hops)),
             key=lambda index: (heads[index].guest not in first, -keys[index], heads[index].guest),

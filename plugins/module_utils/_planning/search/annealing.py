@@ -43,9 +43,9 @@ class Annealer(RandomWalk):
     """One run over a state, which ends as the best placement that the run has seen."""
 
     def __init__(
-        self, state: Solution, dice: Random, budget: int, spent: Callable[[], float], schedule: CoolingSchedule
+        self, state: Solution, rng: Random, budget: int, spent: Callable[[], float], schedule: CoolingSchedule
     ) -> None:
-        super().__init__(state, dice, budget, spent)
+        super().__init__(state, rng, budget, spent)
         self.schedule, self.weight = schedule, schedule.weight
         problem = state.problem
         mean = max(1.0, sum(problem.unit_bytes) / max(1, len(problem.unit_bytes)))
@@ -57,7 +57,7 @@ class Annealer(RandomWalk):
 
     def run(self, steps: int, share: float = 1.0) -> None:
         """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
-        state, schedule, dice, log = self.state, self.schedule, self.dice, math.log
+        state, schedule, rng, log = self.state, self.schedule, self.rng, math.log
         begun = self.spent()
         span = max(1e-9, (1.0 - begun) * share)
         look_every = max(schedule.look_every, len(self.hosts))
@@ -77,7 +77,7 @@ class Annealer(RandomWalk):
             if not trial:
                 continue
             # As much as chance allows it to cost, in points outside the band.
-            allowed = (-temperature * log(1.0 - dice.random()) - self._cost(trial)) / self.weight
+            allowed = (-temperature * log(1.0 - rng.random()) - self._cost(trial)) / self.weight
             if not self._is_within(trial, allowed):
                 continue
             if self._apply(trial) and state.total_excess <= best[1] + TOLERANCE:
@@ -103,11 +103,11 @@ class Annealer(RandomWalk):
         self.weight = min(HEAVIEST, max(LIGHTEST, self.weight))
 
     def _propose(self) -> Trial:
-        draw = self.dice.random()
+        draw = self.rng.random()
         if self.homeless and draw > 0.9:
-            return self._propose_relocation(self.homeless[int(self.dice.random() * len(self.homeless))])
+            return self._propose_relocation(self.homeless[int(self.rng.random() * len(self.homeless))])
         if self.away and draw < 0.72:
-            unit = self.away[int(self.dice.random() * len(self.away))]
+            unit = self.away[int(self.rng.random() * len(self.away))]
             if draw < 0.18:
                 return [(unit, self.home[unit])] if self.home[unit] >= 0 else []
             if draw < 0.48:

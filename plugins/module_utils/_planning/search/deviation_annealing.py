@@ -34,14 +34,14 @@ class DeviationAnnealer(RandomWalk):
     prefers_large = False
     same_host = 0.8
 
-    def __init__(self, state: Solution, dice: Random, budget: int, spent: Callable[[], float]) -> None:
-        super().__init__(state, dice, budget, spent)
+    def __init__(self, state: Solution, rng: Random, budget: int, spent: Callable[[], float]) -> None:
+        super().__init__(state, rng, budget, spent)
         self.slope: Vector = ()
         self.deviation = self._record_best()
 
     def run(self, steps: int, share: float = 1.0) -> None:
         """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
-        state, dice = self.state, self.dice
+        state, rng = self.state, self.rng
         begun = self.spent()
         span = max(1e-9, (1.0 - begun) * share)
         if not self.hosts:
@@ -62,7 +62,7 @@ class DeviationAnnealer(RandomWalk):
             if not trial:
                 continue
             change = self._change(trial)
-            if change <= 0 or dice.random() < math.exp(-change / temperature):
+            if change <= 0 or rng.random() < math.exp(-change / temperature):
                 self._apply(trial)
         if (state.broken, self._record_best()) >= best:
             self._restore(kept)
@@ -81,13 +81,13 @@ class DeviationAnnealer(RandomWalk):
         return total
 
     def _propose(self) -> Trial:
-        draw = self.dice.random()
+        draw = self.rng.random()
         if self.homeless and draw > 0.9:
-            return self._propose_relocation(self.homeless[int(self.dice.random() * len(self.homeless))])
+            return self._propose_relocation(self.homeless[int(self.rng.random() * len(self.homeless))])
         if not self.away or (draw > 0.75 and self.state.moves < self.budget):
-            unit = int(self.dice.random() * len(self.home))
+            unit = int(self.rng.random() * len(self.home))
             return self._propose_relocation(unit) if self.state.where[unit] == self.home[unit] >= 0 else []
-        unit = self.away[int(self.dice.random() * len(self.away))]
+        unit = self.away[int(self.rng.random() * len(self.away))]
         if draw < 0.02:
             return [(unit, self.home[unit])]
         if draw < 0.5:

@@ -37,8 +37,8 @@ class FixedCountAnnealer(RandomWalk):
     many placements that are no progress; here there are none.
     """
 
-    def __init__(self, state: Solution, dice: Random, budget: int, spent: Callable[[], float]) -> None:
-        super().__init__(state, dice, budget, spent)
+    def __init__(self, state: Solution, rng: Random, budget: int, spent: Callable[[], float]) -> None:
+        super().__init__(state, rng, budget, spent)
         self.unit = sum(self.largest) / max(1, len(self.largest))
         self.least = state.bound or 0
         self.best, self.kept = score(state), self._placement()
@@ -77,7 +77,7 @@ class FixedCountAnnealer(RandomWalk):
 
     def _round(self, steps: int, hot: float, until: float) -> bool:
         """Cool down once; gives whether the band was reached with fewer migrations than before."""
-        state, dice, log = self.state, self.dice, math.log
+        state, rng, log = self.state, self.rng, math.log
         reached, temperature = False, self.unit * hot
         look_every = max(LOOK_EVERY, len(self.hosts))
         for step in range(steps):
@@ -95,7 +95,7 @@ class FixedCountAnnealer(RandomWalk):
                 self.budget = state.moves
                 continue
             trial = self._propose()
-            if trial and self._is_within(trial, -temperature * log(1.0 - dice.random())):
+            if trial and self._is_within(trial, -temperature * log(1.0 - rng.random())):
                 self._apply(trial)
         return reached
 
@@ -108,9 +108,9 @@ class FixedCountAnnealer(RandomWalk):
         return self.state.moves <= goal
 
     def _drop(self) -> bool:
-        away, dice = self.away, self.dice
+        away, rng = self.away, self.rng
         if len(away) > CANDIDATES:
-            away = [away[int(dice.random() * len(away))] for _look in range(CANDIDATES)]
+            away = [away[int(rng.random() * len(away))] for _look in range(CANDIDATES)]
         missed = sorted((self._missed(unit), unit) for unit in away)
         return any(self._apply([(unit, self.home[unit])]) for _excess, unit in missed)
 
@@ -121,13 +121,13 @@ class FixedCountAnnealer(RandomWalk):
         return left + state.excess_with(home, state.points_of(unit, home)) - state.excess[home]
 
     def _propose(self) -> Trial:
-        dice = self.dice
-        draw = dice.random()
+        rng = self.rng
+        draw = rng.random()
         if self.homeless and draw > 0.9:
-            return self._propose_relocation(self.homeless[int(dice.random() * len(self.homeless))])
+            return self._propose_relocation(self.homeless[int(rng.random() * len(self.homeless))])
         if not self.away or (self.state.moves < self.budget and draw < 0.5):
             return self._propose_departure()
-        unit = self.away[int(dice.random() * len(self.away))]
+        unit = self.away[int(rng.random() * len(self.away))]
         if draw < 0.005:
             return [(unit, self.home[unit])]
         if draw < 0.45:

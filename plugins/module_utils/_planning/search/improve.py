@@ -39,7 +39,7 @@ ATTEMPTS_PER_UNIT, STEPS_PER_UNIT = 0.6, 24
 Kept = tuple[list[int], tuple[float, ...]]
 
 
-def improve(state: Solution, dice: Random, budget: int, spent: Callable[[], float]) -> None:
+def improve(state: Solution, rng: Random, budget: int, spent: Callable[[], float]) -> None:
     """Level as far as the budget of moved guests lets, then look for fewer migrations that do the same."""
     problem = state.problem
     state.set_band(best_floor(state))
@@ -51,14 +51,14 @@ def improve(state: Solution, dice: Random, budget: int, spent: Callable[[], floa
     steps = effort * min(MOST, max(FEWEST, len(problem.members)))
     flat = not any(problem.metrics.limits)
     if _outside(state) and not flat and not is_out_of_reach(problem):
-        _restart_until_fewer(state, dice, budget, spent, origin)
+        _restart_until_fewer(state, rng, budget, spent, origin)
     if _outside(state) and flat:
-        DeviationAnnealer(state, dice, budget, spent).run(steps, share=0.9)
+        DeviationAnnealer(state, rng, budget, spent).run(steps, share=0.9)
     elif _outside(state):
-        Annealer(state, dice, budget, spent, LESS_EXCESS).run(steps, share=0.8)
+        Annealer(state, rng, budget, spent, LESS_EXCESS).run(steps, share=0.8)
         _descend(state, budget)
     if not _outside(state):
-        _reduce_migrations(state, dice, budget, spent, steps)
+        _reduce_migrations(state, rng, budget, spent, steps)
 
 
 def _outside(state: Solution) -> bool:
@@ -71,19 +71,19 @@ def _descend(state: Solution, budget: int) -> None:
         pass
 
 
-def _reduce_migrations(state: Solution, dice: Random, budget: int, spent: Callable[[], float], steps: int) -> None:
+def _reduce_migrations(state: Solution, rng: Random, budget: int, spent: Callable[[], float], steps: int) -> None:
     """Anneal with a price on each migration, then with a number of them; then for fewer bytes."""
     problem = state.problem
     state.bound = band_migrations_lower_bound(problem, banded=True)
     priced = min(steps, MAX_PRICED * max(1, len(problem.members)))
     left = steps - priced
-    Annealer(state, dice, budget, spent, FEWER_MIGRATIONS).run(priced, share=0.2 if left else 0.8)
+    Annealer(state, rng, budget, spent, FEWER_MIGRATIONS).run(priced, share=0.2 if left else 0.8)
     if left:
-        FixedCountAnnealer(state, dice, budget, spent).run(left, share=0.85)
-        Annealer(state, dice, budget, spent, FEWER_BYTES).run(min(left // 8, priced), share=0.8)
+        FixedCountAnnealer(state, rng, budget, spent).run(left, share=0.85)
+        Annealer(state, rng, budget, spent, FEWER_BYTES).run(min(left // 8, priced), share=0.8)
 
 
-def _restart_until_fewer(state: Solution, dice: Random, budget: int, spent: Callable[[], float], origin: Kept) -> None:
+def _restart_until_fewer(state: Solution, rng: Random, budget: int, spent: Callable[[], float], origin: Kept) -> None:
     """Descend from the beginning into bands that lie elsewhere, until one is reached.
 
     A few large guests decide which bands can be reached at all; the best-looking one need not be among them.
@@ -95,12 +95,12 @@ def _restart_until_fewer(state: Solution, dice: Random, budget: int, spent: Call
         if not _outside(state) or spent() >= 0.5:
             break
         _restore(state, origin)
-        middle = Annealer(state, dice, budget, spent, QUICK_LESS_EXCESS).mean
+        middle = Annealer(state, rng, budget, spent, QUICK_LESS_EXCESS).mean
         limits = problem.metrics.limits
-        state.set_band([mean - limit * dice.random() for mean, limit in zip(middle, limits, strict=True)])
+        state.set_band([mean - limit * rng.random() for mean, limit in zip(middle, limits, strict=True)])
         _descend(state, budget)
         if _outside(state):
-            Annealer(state, dice, budget, spent, QUICK_LESS_EXCESS).run(min(ATTEMPT_STEPS, STEPS_PER_UNIT * units))
+            Annealer(state, rng, budget, spent, QUICK_LESS_EXCESS).run(min(ATTEMPT_STEPS, STEPS_PER_UNIT * units))
             _descend(state, budget)
         if score(state) < rank:
             best, rank = _kept(state), score(state)

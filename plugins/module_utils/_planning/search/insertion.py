@@ -16,7 +16,7 @@ NEVER = float("inf")
 # So many hosts with room are looked at, the emptiest first: more than any but the largest clusters have.
 MAX_CANDIDATES = 100
 # Hosts on which room is sought by moving one guest, and by moving several.
-MOST_ASKED, FEW_ASKED = 64, 12
+MAX_ASKED, FEW_ASKED = 64, 12
 
 
 def insertion_cost(state: Solution, unit: int, host: int) -> float:
@@ -102,7 +102,7 @@ def insert_with_ejection(state: Solution, unit: int, depth: int = 2) -> list[tup
     hosts = sorted(candidate_hosts(state, unit), key=lambda host: (_shortage(state, unit, host), host))
     # Nobody moves two guests where one suffices, be it on a host that lacks more.
     for others in range(1, depth + 1):
-        for host in hosts[:MOST_ASKED] if others == 1 else hosts[:FEW_ASKED]:
+        for host in hosts[:MAX_ASKED] if others == 1 else hosts[:FEW_ASKED]:
             undo = _eject(state, unit, host, others)
             if undo is not None:
                 return undo

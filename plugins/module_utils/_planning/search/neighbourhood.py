@@ -39,9 +39,9 @@ class RandomWalk:
     # How often the guest that goes in another's place is of the same host.
     same_host = 0.7
 
-    def __init__(self, state: Solution, dice: Random, budget: int, spent: Callable[[], float]) -> None:
+    def __init__(self, state: Solution, rng: Random, budget: int, spent: Callable[[], float]) -> None:
         problem = state.problem
-        self.state, self.dice, self.budget, self.spent = state, dice, budget, spent
+        self.state, self.rng, self.budget, self.spent = state, rng, budget, spent
         self.home = problem.unit_home
         # By unit, its points in the metric where it takes the most.
         self.largest = [self._largest(unit) for unit in range(len(self.home))]
@@ -76,7 +76,7 @@ class RandomWalk:
         source, target = self.home[unit], self.state.where[unit]
         if source < 0:
             return []
-        host = source if self.dice.random() < self.same_host else self._host()
+        host = source if self.rng.random() < self.same_host else self._host()
         other = self._one_on(host)
         if other is None or other == unit or self.state.where[other] == target:
             return []
@@ -87,13 +87,13 @@ class RandomWalk:
         return [(unit, target)] if target != self.state.where[unit] else []
 
     def _propose_swap(self, unit: int) -> Trial:
-        other = self.away[int(self.dice.random() * len(self.away))]
+        other = self.away[int(self.rng.random() * len(self.away))]
         mine, theirs = self.state.where[unit], self.state.where[other]
         return [(unit, theirs), (other, mine)] if mine != theirs else []
 
     def _propose_departure(self) -> Trial:
         """One more guest away, mostly from or to a host that is outside the band."""
-        state, dice = self.state, self.dice
+        state, rng = self.state, self.rng
         host = self._host()
         if state.total_excess > TOLERANCE:
             # A tournament finds a host outside the band without keeping a list of them.
@@ -103,7 +103,7 @@ class RandomWalk:
                     host = rival
         if (
             any(points < low for points, low in zip(state.points[host], state.low, strict=True))
-            and dice.random() < 0.7
+            and rng.random() < 0.7
         ):
             unit = self._one_on(self._host())
             return [(unit, host)] if unit is not None and state.where[unit] != host else []
@@ -120,16 +120,16 @@ class RandomWalk:
         return [(unit, best)] if best >= 0 else []
 
     def _host(self) -> int:
-        return self.hosts[int(self.dice.random() * len(self.hosts))]
+        return self.hosts[int(self.rng.random() * len(self.hosts))]
 
     def _one_on(self, host: int) -> int | None:
         here = list(self.state.on[host])
         if not here:
             return None
-        first = here[int(self.dice.random() * len(here))]
+        first = here[int(self.rng.random() * len(here))]
         if not self.prefers_large:
             return first
-        second = here[int(self.dice.random() * len(here))]
+        second = here[int(self.rng.random() * len(here))]
         return first if self.largest[first] >= self.largest[second] else second
 
     def _target(self, unit: int) -> int:
@@ -137,7 +137,7 @@ class RandomWalk:
         hosts = self.choices.get(mask)
         if hosts is None:
             hosts = self.choices[mask] = tuple(candidate_hosts(self.state, unit))
-        return hosts[int(self.dice.random() * len(hosts))]
+        return hosts[int(self.rng.random() * len(hosts))]
 
     def _is_within(self, trial: Trial, allowed: float) -> bool:
         """Whether the trial adds no more than this to the points outside the band; most are refused at the
@@ -214,12 +214,12 @@ class RandomWalk:
 
     def _moved_band(self, weight: float, temperature: float) -> None:
         """Try the band a little higher or lower in one metric."""
-        state, dice = self.state, self.dice
-        metric = int(dice.random() * len(state.low))
+        state, rng = self.state, self.rng
+        metric = int(rng.random() * len(state.low))
         limit, mean, before = state.problem.metrics.limits[metric], self.mean[metric], state.low[metric]
-        floor = min(mean, max(mean - limit, before + dice.gauss(0.0, 0.1 * limit)))
+        floor = min(mean, max(mean - limit, before + rng.gauss(0.0, 0.1 * limit)))
         change = weight * (state.excess_of(metric, floor) - state.excess_of(metric, before))
-        if change <= 0 or dice.random() < math.exp(-change / temperature):
+        if change <= 0 or rng.random() < math.exp(-change / temperature):
             state.set_band([*state.low[:metric], floor, *state.low[metric + 1 :]])
 
     def _placement(self) -> Placement:

@@ -42,13 +42,13 @@ def is_only_stranded(problem: Problem, unit: int) -> bool:
     return home >= 0 and problem.roles.leaving[home] and unit not in problem.against_pins
 
 
-def clear_leaving_hosts(state: Solution, dice: Random, *, budget: int) -> None:
+def clear_leaving_hosts(state: Solution, rng: Random, *, budget: int) -> None:
     """Empty the hosts that are to be emptied, and move guests of others only to make room."""
     size = state.problem.unit_bytes
     for unit in sorted(_leaving(state), key=lambda unit: (-size[unit], unit)):
         _relocate(state, unit, budget)
     for unit in _leaving(state):
-        _insert_by_ruin(state, unit, dice, budget)
+        _insert_by_ruin(state, unit, rng, budget)
 
 
 def _leaving(state: Solution) -> list[int]:
@@ -134,21 +134,21 @@ def unplaced_units(state: Solution) -> list[int]:
     return [unit for unit, host in enumerate(state.where) if _misplaced(state, unit, host)]
 
 
-def ruin_and_recreate(state: Solution, dice: Random, *, budget: int, empty_hosts: bool) -> None:
+def ruin_and_recreate(state: Solution, rng: Random, *, budget: int, empty_hosts: bool) -> None:
     """For what is still broken: empty a part of one host at random, put the guest in question there,
     refill."""
     for unit in unplaced_units(state):
         if empty_hosts or not is_only_stranded(state.problem, unit):
-            _insert_by_ruin(state, unit, dice, budget)
+            _insert_by_ruin(state, unit, rng, budget)
     for counts in state.strict:
         stuck = 0
         while counts.amount and stuck < MAX_TRIES // 10:
             crowded = _crowded(state, counts)
-            if not crowded or not _insert_by_ruin(state, crowded[stuck % len(crowded)], dice, budget):
+            if not crowded or not _insert_by_ruin(state, crowded[stuck % len(crowded)], rng, budget):
                 stuck += 1
 
 
-def _insert_by_ruin(state: Solution, unit: int, dice: Random, budget: int) -> bool:
+def _insert_by_ruin(state: Solution, unit: int, rng: Random, budget: int) -> bool:
     hosts = [host for host in candidate_hosts(state, unit) if host != state.where[unit]]
     if not hosts or (state.moves >= budget and state.where[unit] == state.problem.unit_home[unit]):
         # Once nobody more may move, looking on for every broken rule would take minutes for nothing.
@@ -156,9 +156,9 @@ def _insert_by_ruin(state: Solution, unit: int, dice: Random, budget: int) -> bo
     before = misplaced_guests(state)
     for attempt in range(MAX_TRIES):
         host = hosts[attempt % len(hosts)]
-        many = 1 + int(dice.random() * min(6, 1 + attempt // len(hosts)))
+        many = 1 + int(rng.random() * min(6, 1 + attempt // len(hosts)))
         here = list(state.on[host])
-        out = dice.sample(here, min(many, len(here)))
+        out = rng.sample(here, min(many, len(here)))
         was = [(other, state.remove(other)) for other in (unit, *out)]
         done = _recreate(state, unit, host, out)
         if done and misplaced_guests(state) < before and state.moves <= budget:

@@ -26,7 +26,7 @@ def solve(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int
     forbidden: units and hosts between which there was no safe way.
     """
     policy = problem.policy
-    dice = Random(policy.seed)
+    rng = Random(policy.seed)
     budget = problem.budget
     state = Solution(problem)
     state.forbidden = set(forbidden)
@@ -34,7 +34,7 @@ def solve(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int
     if levels:
         state.set_band(best_floor(state))
     if problem.makes_room:
-        clear_leaving_hosts(state, dice, budget=budget)
+        clear_leaving_hosts(state, rng, budget=budget)
         while revert_redundant_moves(state, floor_free=True):
             pass
         return state
@@ -43,9 +43,9 @@ def solve(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int
     # Relief touches the hosts above a threshold and no others; goal evacuate empties those in maintenance.
     empties = policy.goal not in ("rules", "relieve")
     repair(state, budget=budget, empty_hosts=empties)
-    ruin_and_recreate(state, dice, budget=budget, empty_hosts=empties)
+    ruin_and_recreate(state, rng, budget=budget, empty_hosts=empties)
     if levels:
-        improve(state, dice, budget, spent)
+        improve(state, rng, budget, spent)
     _settle(state)
     if levels and policy.goal == "spread":
         reduce_moves(state, spent)

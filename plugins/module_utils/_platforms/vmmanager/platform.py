@@ -52,14 +52,14 @@ class VMManagerPlatform:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
-        dice: Callable[[], float] = random.random,
+        rng: Callable[[], float] = random.random,
     ) -> None:
         self._connection = connection
         self._now = now
         self._sleep = sleep
         self._monotonic = monotonic
         self._began = monotonic()
-        self._session = Session(connection, sleep=sleep, monotonic=monotonic, dice=dice)
+        self._session = Session(connection, sleep=sleep, monotonic=monotonic, rng=rng)
         self._lists = Lists(self._session)
         self._follower = TaskPoller(self._session, self._lists, monotonic)
         self._found: ClusterPlace | None = None

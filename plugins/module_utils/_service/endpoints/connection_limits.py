@@ -21,7 +21,7 @@ HANDSHAKE_SECONDS = 10.0
 IDLE_SECONDS = 30.0
 # Files that are not connections: the database, logs, the playbooks' pipes.
 _OTHER_FILES = 100
-_LEAST_CONNECTIONS = 8
+_MIN_CONNECTIONS = 8
 _LOG_SECONDS = 60.0
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -135,4 +135,4 @@ class _LimitedConnection(asyncio.Protocol):
 def _possible() -> int:
     files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = 10**6 if files == resource.RLIM_INFINITY else files
-    return max(_LEAST_CONNECTIONS, most - _OTHER_FILES)
+    return max(_MIN_CONNECTIONS, most - _OTHER_FILES)

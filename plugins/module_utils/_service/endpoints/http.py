@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aiohttp.web import Request, StreamResponse
 
 log = logging.getLogger("evenkeel.service")
-_LEAST_CHARACTERS = 16
+_MIN_CHARACTERS = 16
 
 
 @asynccontextmanager
@@ -165,9 +165,9 @@ class _HttpEndpoint:
 
 def _tokens(http: Http, environment: Mapping[str, str]) -> tuple[bytes, ...]:
     lines = secret_of(http.token_env, http.token_file, environment, "http").split()
-    if any(len(line) < _LEAST_CHARACTERS for line in lines):
+    if any(len(line) < _MIN_CHARACTERS for line in lines):
         raise SecretMissing(
-            f"a token has fewer than {_LEAST_CHARACTERS} characters",
+            f"a token has fewer than {_MIN_CHARACTERS} characters",
             where="http",
             hint="Make one: openssl rand -hex 32",
         )

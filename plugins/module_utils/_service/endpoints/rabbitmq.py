@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("evenkeel.service")
 _PAUSE_SECONDS = 2.0
 _CLAIM_SECONDS = 60.0
-_MOST_REASON = 4000
+_MAX_REASON = 4000
 ORIGIN = "rabbitmq"
 
 
@@ -173,7 +173,7 @@ def _letter(body: bytes, name: str | None, kind: str, reason: str) -> Any:
 
 def _reason(kind: str, reason: str) -> dict[str, str]:
     """Headers have to fit into one frame."""
-    return {"x-evenkeel-error": kind[:_MOST_REASON], "x-evenkeel-reason": printable(reason)[:_MOST_REASON]}
+    return {"x-evenkeel-error": kind[:_MAX_REASON], "x-evenkeel-reason": printable(reason)[:_MAX_REASON]}
 
 
 def _failed(delivery: Delivery) -> Any:

@@ -15,14 +15,14 @@ from ..._state.library import sa
 from ..._state.owner import Owner, is_gone, owner_text
 from ..._state.tables import SERVICE_REQUESTS as ROWS
 from ..config import Work
-from .repository import SIGN_OF_LIFE_SECONDS, Dice, Failure, change, defer_unchanged, retry_or_fail
+from .repository import SIGN_OF_LIFE_SECONDS, Failure, Rng, change, defer_unchanged, retry_or_fail
 from .task import Task, task_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def dispatch(database: Database, desk: Owner, work: Work, dice: Dice = random.random) -> Sequence[Task]:
+def dispatch(database: Database, desk: Owner, work: Work, rng: Rng = random.random) -> Sequence[Task]:
     """Take back what nobody works on any more, and claim what is due, as far as this desk has hands left.
 
     A task that was handed on and never begun counts as a try only where the desk that has handed it on is
@@ -34,7 +34,7 @@ def dispatch(database: Database, desk: Owner, work: Work, dice: Dice = random.ra
     def write(connection: Connection) -> list[Task]:
         moment = now(connection)
         for task in _held(connection):
-            _take_back(connection, task, moment, dice)
+            _take_back(connection, task, moment, rng)
         own = [task for task in _held(connection) if task.desk == desk]
         # What has just come back may be due by now.
         due = _due(connection, now(connection), max(0, work.running - len(own)))
@@ -95,13 +95,13 @@ def _left(task: Task, moment: float) -> Failure | None:
     return None
 
 
-def _take_back(connection: Connection, task: Task, moment: float, dice: Dice) -> None:
+def _take_back(connection: Connection, task: Task, moment: float, rng: Rng) -> None:
     failure = _left(task, moment)
     if failure is None:
         return
     if failure.kind == "DeskGone":
         defer_unchanged(connection, task)
     elif failure.kind == "NotBegun":
-        retry_or_fail(connection, change(connection, task.id, tries=task.tries + 1), failure, dice)
+        retry_or_fail(connection, change(connection, task.id, tries=task.tries + 1), failure, rng)
     else:
-        retry_or_fail(connection, task, failure, dice)
+        retry_or_fail(connection, task, failure, rng)

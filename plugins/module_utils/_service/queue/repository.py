@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SIGN_OF_LIFE_SECONDS = 120.0
 """For so long after its last sign of life a desk elsewhere is taken for alive."""
 
-Dice = Callable[[], float]
+Rng = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def complete(database: Database, name: str, claim: str, result: object) -> tuple
 
 
 def fail(
-    database: Database, name: str, claim: str, failure: Failure, dice: Dice = random.random
+    database: Database, name: str, claim: str, failure: Failure, rng: Rng = random.random
 ) -> tuple[Task, bool]:
     """A try has failed: it is tried again, as far as that is of use and tries are left, or has failed.
 
@@ -166,7 +166,7 @@ def fail(
         if done.status == "failed" and done.claim == claim:
             return done, False
         task = _claimed(connection, name, claim)
-        return retry_or_fail(connection, task, failure, dice), True
+        return retry_or_fail(connection, task, failure, rng), True
 
     return database.transaction(write)
 
@@ -181,17 +181,17 @@ def defer(database: Database, name: str, claim: str, seconds: float, why: Failur
     return database.transaction(write)
 
 
-def retry_or_fail(connection: Connection, task: Task, failure: Failure, dice: Dice) -> Task:
+def retry_or_fail(connection: Connection, task: Task, failure: Failure, rng: Rng) -> Task:
     """End a try that came to nothing, in a transaction that is under way."""
     budget = task.terms.budget
     if failure.kind in NO_ROOM:
         left = task.received_at + task.terms.wait - now(connection)
         if left > 0:
-            pause = min(left, budget.delay(task.tries, dice()))
+            pause = min(left, budget.delay(task.tries, rng()))
             # Waiting for room is no failed try, but the pauses grow all the same.
             return _again(connection, task, pause, failure, tries=task.tries)
     elif failure.kind not in FINAL and task.tries < budget.tries:
-        return _again(connection, task, budget.delay(task.tries, dice()), failure, tries=task.tries)
+        return _again(connection, task, budget.delay(task.tries, rng()), failure, tries=task.tries)
     error = failure.to_json()
     if failure.kind not in FINAL | NO_ROOM:
         error["message"] = f"given up after {task.tries} tries, the last of which failed: {error['message']}"

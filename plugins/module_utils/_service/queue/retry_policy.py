@@ -28,7 +28,7 @@ class RetryPolicy:
     first_seconds: Annotated[float, Bounds(0.01, 86_400)] = 2.0
     most_seconds: Annotated[float, Bounds(0.01, 86_400)] = 300.0
 
-    def delay(self, tried: int, dice: float) -> float:
-        """Seconds until the next try after so many, `dice` from 0 to 1; never less than half the limit."""
+    def delay(self, tried: int, rng: float) -> float:
+        """Seconds until the next try after so many, `rng` from 0 to 1; never less than half the limit."""
         limit = min(self.most_seconds, self.first_seconds * 2.0 ** min(tried - 1, 60))
-        return limit * (0.5 + dice / 2)
+        return limit * (0.5 + rng / 2)

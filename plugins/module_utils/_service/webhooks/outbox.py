@@ -131,7 +131,7 @@ def undelivered(
     budget: RetryPolicy,
     *,
     final: bool = False,
-    dice: Callable[[], float] = random.random,
+    rng: Callable[[], float] = random.random,
 ) -> None:
     """It was not: it is tried again while tries are left, unless this is final."""
 
@@ -140,7 +140,7 @@ def undelivered(
         if final or tried >= budget.tries:
             _close(connection, delivery, "failed", why)
             return
-        due = now(connection) + budget.delay(tried, dice())
+        due = now(connection) + budget.delay(tried, rng())
         change = sa.update(ROWS).where(ROWS.c.id == delivery.id, ROWS.c.ended_at.is_(None))
         connection.execute(change.values(tries=tried, error=why, due_at=due, desk=None))
 

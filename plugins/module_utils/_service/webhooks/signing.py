@@ -19,7 +19,7 @@ from pathlib import Path
 from ..errors import SecretMissing
 
 PREFIX = "whsec_"
-_LEAST_BYTES, _MOST_BYTES = 24, 64
+_MIN_BYTES, _MAX_BYTES = 24, 64
 
 
 def headers(key: bytes, delivery: str, timestamp: int, body: bytes) -> dict[str, str]:
@@ -39,9 +39,9 @@ def key_of(secret: str, where: str) -> bytes:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error:
         key = b""
-    if not secret.startswith(PREFIX) or not _LEAST_BYTES <= len(key) <= _MOST_BYTES:
+    if not secret.startswith(PREFIX) or not _MIN_BYTES <= len(key) <= _MAX_BYTES:
         raise SecretMissing(
-            f"the secret is not {PREFIX} and {_LEAST_BYTES} to {_MOST_BYTES} bytes in base64",
+            f"the secret is not {PREFIX} and {_MIN_BYTES} to {_MAX_BYTES} bytes in base64",
             where=where,
             hint=f'Make one: echo "{PREFIX}$(openssl rand -base64 32)"',
         )

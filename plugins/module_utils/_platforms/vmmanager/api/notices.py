@@ -25,7 +25,7 @@ from .session import Session
 
 T = TypeVar("T")
 # How many calls of one kind may meet silence, or a closed function, before no more of that kind are made.
-MOST_SILENT = 4
+MAX_SILENT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ReadFailures:
 
     def attempt(self, kind: str, call: Callable[[], T]) -> Found[T]:
         """Raises PlatformError when it is the platform that does not answer, not this object."""
-        if kind not in self._answered and self._silent[kind] >= MOST_SILENT:
+        if kind not in self._answered and self._silent[kind] >= MAX_SILENT:
             return Found(None, f"not asked for, because the first {self._silent[kind]} calls had no answer")
         try:
             found = call()

@@ -84,7 +84,7 @@ class Session:
         *,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
-        dice: Callable[[], float] = random.random,
+        rng: Callable[[], float] = random.random,
     ) -> None:
         if MISSING is not None:
             raise MissingLibrary(
@@ -96,7 +96,7 @@ class Session:
         self._connection = connection
         self._sleep = sleep
         self._monotonic = monotonic
-        self._dice = dice
+        self._dice = rng
         self._lock = threading.Lock()
         name = f"[{connection.host}]" if ":" in connection.host else connection.host
         self.url = f"https://{name}:{connection.port}"

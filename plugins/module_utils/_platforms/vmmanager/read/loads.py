@@ -33,7 +33,7 @@ YOUNG_SECONDS = 180.0
 YOUNG_POINTS = 3
 # A newest value that is older than this, and older than three steps of its series, is no present value.
 STALE_SECONDS = 900.0
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +205,8 @@ class LoadReader:
 
 def listed(names: Sequence[str]) -> str:
     """The first of them, and how many more there are."""
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _pairs(value: object) -> Iterator[tuple[float, float]]:
