@@ -265,9 +265,7 @@ def measure(case: str, seed: int, per_host: int, durations: str) -> tuple[bool, 
         replace(migration, cost=replace(migration.cost, seconds=UNIT * units(durations, rng)))
         for migration in found
     ]
-    seconds = {
-        migration.guest.id: migration.cost.seconds * rng.uniform(0.8, 1.2) for migration in migrations
-    }
+    seconds = {migration.guest.id: migration.cost.seconds * rng.uniform(0.8, 1.2) for migration in migrations}
     slots = limits(per_host, len(snapshot.hosts))
     least, of = bound(migrations, seconds, slots)
     by_set, by_wave = sets(migrations), waves(migrations, slots)

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test without a container engine and without anything but PyPI."""
+
 from __future__ import annotations
 
 import inspect
@@ -13,7 +14,7 @@ from ansible_test._internal import python_requirements
 
 from .run import Shell
 
-PIP_BOOTSTRAP = '''\
+PIP_BOOTSTRAP = """\
 # Stands in for the get-pip.py that ansible-test would fetch from a server of its own. The pip that there is
 # installs the one that is wanted, which ansible-test removes again when it is done with it.
 import subprocess
@@ -22,7 +23,7 @@ import sys
 wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
 pip = [{python!r}, "-m", "pip", "--python", sys.executable]
 sys.exit(subprocess.run([*pip, "install", "--no-compile", *wanted], check=False).returncode)
-'''
+"""
 
 
 def seed_pip(home: Path) -> None:
@@ -63,6 +64,14 @@ def ansible_test(shell: Shell, copy: Path, *arguments: str) -> str:
     furnish_home(shell.home)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return shell.run(
-        "ansible-test", arguments[0], "--local", "--python", python, "--color", "no", *arguments[1:],
-        cwd=copy, env={"HOME": str(shell.home)},
+        "ansible-test",
+        arguments[0],
+        "--local",
+        "--python",
+        python,
+        "--color",
+        "no",
+        *arguments[1:],
+        cwd=copy,
+        env={"HOME": str(shell.home)},
     )

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The steps of ./check, a few side by side, each with its time; what they print goes to .cache/check/."""
+
 from __future__ import annotations
 
 import argparse
@@ -29,7 +30,10 @@ def main() -> int:
     parser.add_argument("steps", nargs="*", metavar="STEP", help="run only these")
     parser.add_argument("--list", action="store_true", help="name the steps and stop")
     parser.add_argument(
-        "--lanes", type=int, default=cores(), metavar="N",
+        "--lanes",
+        type=int,
+        default=cores(),
+        metavar="N",
         help="steps at the same time; the number of cores (%(default)s) unless told otherwise",
     )
     arguments = parser.parse_args()

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build docs/build/html: the guides, and a page for every module, role and plugin."""
+
 from __future__ import annotations
 
 import shutil
@@ -36,8 +37,14 @@ def build(shell: Shell) -> str:
     reference = source / "reference"
     reference.mkdir(mode=0o755)
     shell.run(
-        *antsibull, "collection", "--use-current", "--squash-hierarchy",
-        "--fail-on-error", "--dest-dir", reference, "evenkeel.cluster",
+        *antsibull,
+        "collection",
+        "--use-current",
+        "--squash-hierarchy",
+        "--fail-on-error",
+        "--dest-dir",
+        reference,
+        "evenkeel.cluster",
     )
     missing = [page for page in expected_pages() if not (reference / f"{page}.rst").is_file()]
     if missing:

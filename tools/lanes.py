@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the steps of ./check side by side, each apart from the others: its own log, its own memory of runs."""
+
 from __future__ import annotations
 
 import re
@@ -30,9 +31,7 @@ class Ended:
     shell: Shell
 
 
-def run_all(
-    steps: Sequence[Step], lanes: int, logs: Path, say: Callable[[str], None] = print
-) -> list[Ended]:
+def run_all(steps: Sequence[Step], lanes: int, logs: Path, say: Callable[[str], None] = print) -> list[Ended]:
     """Run every step, so many at the same time, each as soon as a lane is free; in their order as they ended.
 
     An interrupt lets no further step begin.

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check that imports run only downwards: which part of plugins/ and extensions/ may import which."""
+
 from __future__ import annotations
 
 import ast

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the collection, install it into an empty directory and run its playbook from there."""
+
 from __future__ import annotations
 
 import shutil

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a step's commands, keep what they print, and say what failed."""
+
 from __future__ import annotations
 
 import os
@@ -48,8 +49,14 @@ class Shell:
             start = log.seek(0, os.SEEK_END)
             try:
                 code = subprocess.run(
-                    command, cwd=cwd, env={**os.environ, **self.env, **(env or {})}, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT, timeout=seconds, check=False,
+                    command,
+                    cwd=cwd,
+                    env={**os.environ, **self.env, **(env or {})},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    timeout=seconds,
+                    check=False,
                 ).returncode
             except subprocess.TimeoutExpired:
                 raise StepFailed(f"{shlex.join(command)} was ended after {seconds} s") from None

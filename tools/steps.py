@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What ./check runs. Targets and scenarios are found by their folders; none at all is a failure."""
+
 from __future__ import annotations
 
 import re

@@ -1,6 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copy the checkout, as a commit of everything would hold it, to a real collection directory."""
+
 from __future__ import annotations
 
 import shutil
@@ -17,7 +18,9 @@ def files(root: Path = ROOT) -> list[Path]:
     """The files of the checkout that git tracks or would track, relative to it."""
     listed = subprocess.run(
         ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=root, stdout=subprocess.PIPE, check=True,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        check=True,
     ).stdout.decode()
     return sorted(Path(name) for name in set(listed.split("\0")) if name and (root / name).is_file())
 

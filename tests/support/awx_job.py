@@ -117,9 +117,7 @@ def inject(credential: Credential, folder: Path) -> dict[str, str]:
         os.close(handle)
         Path(path).write_text(jinja.from_string(kind["injectors"]["file"]["template"]).render(names))
         names["tower"] = {"filename": path}
-    return {
-        name: jinja.from_string(text).render(names) for name, text in kind["injectors"]["env"].items()
-    }
+    return {name: jinja.from_string(text).render(names) for name, text in kind["injectors"]["env"].items()}
 
 
 def shown(job: int, status: str, events: Any) -> dict[str, Any]:

@@ -189,9 +189,7 @@ def _fork(url: str, crowd: Crowd, folder: Path, start: _Start, seed: float) -> i
 
 def _request(rng: random.Random) -> Request:
     vcpus = rng.randint(1, MAX_VCPUS)
-    return Request(
-        vcpus=vcpus, memory=4 * GIB * vcpus, storage=10 * GIB * vcpus, networks=rng.choice([0, 1])
-    )
+    return Request(vcpus=vcpus, memory=4 * GIB * vcpus, storage=10 * GIB * vcpus, networks=rng.choice([0, 1]))
 
 
 def _live(url: str, crowd: Crowd, folder: Path, start: _Start, rng: random.Random) -> None:

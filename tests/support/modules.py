@@ -61,9 +61,7 @@ def begin_module(
     )
 
 
-def run_module(
-    name: str, folder: Path, options: Mapping[str, Any], *, check: bool = False
-) -> dict[str, Any]:
+def run_module(name: str, folder: Path, options: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:
     """What a module returns."""
     return result_of(begin_module(name, folder, options, check=check))
 

@@ -138,8 +138,5 @@ def doubled(state: dict[str, Any], planned: Mapping[str, int]) -> list[str]:
         guest
         for guest, own in moves.items()
         if sum(move["state"] == "done" for move in own) > planned.get(guest, 1)
-        or any(
-            one["ended"] is None or one["ended"] > other["started"]
-            for one, other in pairwise(own)
-        )
+        or any(one["ended"] is None or one["ended"] > other["started"] for one, other in pairwise(own))
     ]

@@ -60,7 +60,9 @@ def in_order(queue: Sequence[QueuedRequest], now: float) -> list[QueuedRequest]:
     return sorted(queue, key=rank)
 
 
-def backfill(queue: Sequence[QueuedRequest], rooms: Sequence[FreeCapacity], book: NetworkBook, now: float) -> Grants:
+def backfill(
+    queue: Sequence[QueuedRequest], rooms: Sequence[FreeCapacity], book: NetworkBook, now: float
+) -> Grants:
     """Look at the queue once. What is given is taken of `rooms` and `book`."""
     served: dict[str, tuple[Allocation, ...]] = {}
     blocked: list[QueuedRequest] = []
@@ -115,7 +117,9 @@ def _take(
         book.take(allotment.pool, allotment.networks, who)
 
 
-def _reserve(waiting: QueuedRequest, rooms: Mapping[str, FreeCapacity], book: NetworkBook, now: float) -> None:
+def _reserve(
+    waiting: QueuedRequest, rooms: Mapping[str, FreeCapacity], book: NetworkBook, now: float
+) -> None:
     """Set aside what a request waits for, even where that is more than there is now."""
     request, who = waiting.request, waiting.shared_by
 

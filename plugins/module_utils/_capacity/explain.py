@@ -81,13 +81,17 @@ def wanted(request: Request) -> str:
     return ", ".join(parts)
 
 
-def why_waiting(waiting: QueuedRequest, before: Sequence[QueuedRequest], rooms: Sequence[FreeCapacity], book: NetworkBook) -> str:
+def why_waiting(
+    waiting: QueuedRequest, before: Sequence[QueuedRequest], rooms: Sequence[FreeCapacity], book: NetworkBook
+) -> str:
     """Why somebody in the queue has nothing yet, given what is free and who is before it."""
     request, who = waiting.request, waiting.shared_by
     if allocate(request, who, rooms, book) is not None:
         return f"what is free is kept for {_requests(len(before))} before it"
     concerned = [room for room in rooms if admission_error(request, room.pool) is None]
-    counts = Counter(why for room in concerned if (why := current_shortfall(request, who, room, book)) is not None)
+    counts = Counter(
+        why for room in concerned if (why := current_shortfall(request, who, room, book)) is not None
+    )
     free = len(concerned) - sum(counts.values())
     text = f"{free} of {len(concerned)} pools {'has' if free == 1 else 'have'} room for {wanted(request)}"
     if counts:

@@ -206,7 +206,9 @@ def _refuse_growth(books: Repository, lease: Lease, request: Request) -> None:
         return
     # Behind everybody who waits.
     growth = QueuedRequest(lease=lease.id, number=2**62, request=more, requested_at=books.now)
-    served = backfill([*books.queue(), growth], books.free_capacities(books.pools()), books.network_book(), books.now)
+    served = backfill(
+        [*books.queue(), growth], books.free_capacities(books.pools()), books.network_book(), books.now
+    )
     if lease.id not in served.allotments:
         raise NotFulfilled(
             f"it can't grow by {wanted(more)} in {', '.join(more.required_pools)}: there is no room, or it is"

@@ -15,7 +15,9 @@ from .concurrency_limits import ConcurrencyLimits
 FIRST: Final = ("rule", "evacuate")
 
 
-def by_critical_path(pending: Sequence[Migration], underway: Sequence[Migration], slots: ConcurrencyLimits) -> list[Migration]:
+def by_critical_path(
+    pending: Sequence[Migration], underway: Sequence[Migration], slots: ConcurrencyLimits
+) -> list[Migration]:
     """First what restores a rule or empties a host, and what such a migration waits for. Of these, and of the
     others, first what holds up the most: by the time of the longest chain that waits for it, or that its
     busiest host still needs with so many migrations at once. `pending` stands in the order of the plan.

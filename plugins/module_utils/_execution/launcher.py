@@ -31,7 +31,13 @@ class Launcher:
     """Decides, step by step in the order of the plan, what starts now and what never will."""
 
     def __init__(
-        self, work: MigrationJob, platform: Platform, slots: ConcurrencyLimits, ledger: MigrationTracker, past: EarlierRun, clock: Clock
+        self,
+        work: MigrationJob,
+        platform: Platform,
+        slots: ConcurrencyLimits,
+        ledger: MigrationTracker,
+        past: EarlierRun,
+        clock: Clock,
     ) -> None:
         self._limits = work.limits
         self._platform = platform
@@ -40,9 +46,7 @@ class Launcher:
         self._past = past
         self._names = work.names
         self._conflicts = RuleCheck(work.rules, work.emptied, work.names)
-        self._mended = {
-            migration.target for migration in work.migrations if migration.kind in RULE_RESTORING
-        }
+        self._mended = {migration.target for migration in work.migrations if migration.kind in RULE_RESTORING}
         self._clock = clock
         self._attempts: dict[int, int] = {}
         self._busy: dict[int, float] = {}
@@ -165,18 +169,16 @@ class Launcher:
         settling = self._ledger.recently_ended(self._platform.capacities.settling_seconds)
         return [*self._ledger.moving, *settling]
 
-    def _with_partners(self, migration: Migration, along: Sequence[CoMigrated], now: ClusterNow) -> PreflightResult:
+    def _with_partners(
+        self, migration: Migration, along: Sequence[CoMigrated], now: ClusterNow
+    ) -> PreflightResult:
         """Whether those that the platform takes along may go there as well: there is room for all, and none
         of them breaks a rule.
         """
         ledger = self._ledger
         taking_room = self._taking_room()
         known = {(move.guest.id, move.target) for move in taking_room}
-        coming = [
-            move
-            for move in co_migrated(migration, along)
-            if (move.guest.id, move.target) not in known
-        ]
+        coming = [move for move in co_migrated(migration, along) if (move.guest.id, move.target) not in known]
         if not coming:
             return GO
         found = free_capacity([migration, *coming], now, taking_room, self._limits, self._mended, self._names)

@@ -66,7 +66,9 @@ def preflight(
         return PreflightResult("drop", f"the guest is {guest.power}")
     target = now.hosts.get(migration.target)
     if target is None:
-        return PreflightResult("drop", f"there is no host {names.get(migration.target, migration.target)} any more")
+        return PreflightResult(
+            "drop", f"there is no host {names.get(migration.target, migration.target)} any more"
+        )
     if not target.active:
         return PreflightResult("drop", f"{names.get(migration.target, migration.target)} takes no guests now")
     return free_capacity([migration], now, underway, limits, mended, names)

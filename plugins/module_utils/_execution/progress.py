@@ -39,7 +39,9 @@ class Progress:
     seconds_left: float | None
 
 
-def progress(ledger: MigrationTracker, percent: Mapping[str, float | None], clock: Clock, since: float) -> Progress:
+def progress(
+    ledger: MigrationTracker, percent: Mapping[str, float | None], clock: Clock, since: float
+) -> Progress:
     """The state of the ledger; `percent` by task, `since` when the run began on the clock's scale."""
     now = clock.monotonic()
     under_way = sum(

@@ -12,7 +12,9 @@ from .._model.outcome import MigrationOutcome
 from .._model.plan import Migration
 
 
-def rollback_migrations(migrations: Sequence[Migration], outcomes: Iterable[MigrationOutcome]) -> list[Migration]:
+def rollback_migrations(
+    migrations: Sequence[Migration], outcomes: Iterable[MigrationOutcome]
+) -> list[Migration]:
     """Each migration that the run carried out, backwards, the last one first.
 
     What a plan promises holds in both directions: every state on the way home is one that was passed on the

@@ -36,7 +36,9 @@ def merge(snapshot: Snapshot, answers: Answers, on_missing: Fallback) -> Merged:
     running = [guest for guest in snapshot.guests if guest.power == "running"]
     online = [host for host in snapshot.hosts if host.status == "online"]
     missing = [
-        MissingLoad(kind="guest", id=guest.id, name=guest.name, why=_why(found, guest.id, metric), metric=metric)
+        MissingLoad(
+            kind="guest", id=guest.id, name=guest.name, why=_why(found, guest.id, metric), metric=metric
+        )
         for metric, found in answers.guests.items()
         for guest in running
         if guest.id not in found.values

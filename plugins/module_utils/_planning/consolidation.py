@@ -82,7 +82,9 @@ def build_without(problem: Problem, chosen: Iterable[int]) -> Problem:
     """The problem in which the chosen hosts have to be emptied."""
     names = tuple(problem.hosts[host].id for host in sorted(chosen))
     policy = replace(problem.policy, evacuate=Selector(names=names))
-    return replace(build_problem(with_hosts_closed(problem.snapshot, policy), policy), shelters=problem.shelters)
+    return replace(
+        build_problem(with_hosts_closed(problem.snapshot, policy), policy), shelters=problem.shelters
+    )
 
 
 def _wrong(result: Plan) -> int:

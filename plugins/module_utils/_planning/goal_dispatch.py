@@ -24,7 +24,9 @@ from .search.solve import solve
 from .search.stopping import Spending
 
 
-def solve_for_goal(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()) -> Solution:
+def solve_for_goal(
+    problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()
+) -> Solution:
     """The best placement found for the policy's goal; `forbidden` as in solve."""
     state = solve(problem, spent, forbidden)
     goal = problem.policy.goal

@@ -187,7 +187,11 @@ def _joined_problem(problem: Problem, later: Problem) -> Problem:
     if later.makes_room and not problem.makes_room:
         return build_problem(problem.snapshot, problem.policy, makes_room=True)
     chosen = hosts_being_emptied(problem)
-    return build_without(problem, chosen | hosts_being_emptied(later)) if hosts_being_emptied(later) - chosen else problem
+    return (
+        build_without(problem, chosen | hosts_being_emptied(later))
+        if hosts_being_emptied(later) - chosen
+        else problem
+    )
 
 
 def _one_after_the_other(

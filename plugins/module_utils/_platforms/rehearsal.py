@@ -260,7 +260,9 @@ def _switched_off(snapshot: Snapshot, guest: Guest) -> Snapshot:
         used={},
     )
     guests = tuple(replace(other, disks=()) if other is guest else other for other in snapshot.guests)
-    away = snapshot_after_moves(replace(snapshot, hosts=(*snapshot.hosts, nowhere), guests=guests), {guest.id: nowhere.id})
+    away = snapshot_after_moves(
+        replace(snapshot, hosts=(*snapshot.hosts, nowhere), guests=guests), {guest.id: nowhere.id}
+    )
     off = replace(guest, power="stopped", run_state=None, used=dict.fromkeys(guest.used, 0.0), sources={})
     return replace(
         snapshot,

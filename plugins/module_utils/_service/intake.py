@@ -55,7 +55,9 @@ class Intake:
             value = parsed_json(body, "request")
             if name and isinstance(value, dict):
                 value.setdefault("id", name)
-            return parse_request(value, needs_id=message is not None, most_guests=self.config.work.most_guests)
+            return parse_request(
+                value, needs_id=message is not None, most_guests=self.config.work.most_guests
+            )
 
         asked = await asyncio.get_running_loop().run_in_executor(self._readers, read)
         terms = Terms(

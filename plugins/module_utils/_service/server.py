@@ -29,9 +29,7 @@ EVENT = "evenkeel_request"
 Put = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-async def serve(
-    database: Database, config: ServiceConfig, environment: Mapping[str, str], put: Put
-) -> None:
+async def serve(database: Database, config: ServiceConfig, environment: Mapping[str, str], put: Put) -> None:
     """Serve until cancelled. `put` gets an event for each try of a request: its id, kind and claim.
 
     Raises InputError and SecretMissing before anything is served, when the configuration is of no use.
@@ -47,9 +45,7 @@ async def serve(
             where = await stack.enter_async_context(http_door(reception, config.http, environment))
             log.warning("taking requests at %s", listening(where, config.http))
         doors = [] if rabbitmq is None else [rabbitmq.serve()]
-        await together(
-            courier.serve(), _hand_on(reception, desk, put), _keep(reception, desk), *doors
-        )
+        await together(courier.serve(), _hand_on(reception, desk, put), _keep(reception, desk), *doors)
 
 
 async def _hand_on(reception: Intake, desk: Owner, put: Put) -> None:

@@ -92,7 +92,7 @@ def test_the_role_lease_takes_what_its_module_takes() -> None:
     found = []
     for name, spec in {**STATE_ARGUMENTS, **LEASE_ARGUMENTS}.items():
         found += differences(spec, options.get(f"lease_{name}", {}), name)
-        found += [] if f"    {name}: \"{{{{ lease_{name}" in tasks else [f"{name} is not passed on"]
+        found += [] if f'    {name}: "{{{{ lease_{name}' in tasks else [f"{name} is not passed on"]
     assert found == []
 
 

@@ -37,8 +37,13 @@ def moving(name: str, percent: float | None = None) -> dict[str, object]:
             "1 of 7 done; 1 failed; under way: 0 to b, 1 to b, 2 to b, 3 to b and 2 more",
         ),
         (
-            {"moving": [], "ended": {"migrated": 2, "skipped": 1}, "left": 0, "memory_moved": 2**28,
-             "seconds_left": 0},
+            {
+                "moving": [],
+                "ended": {"migrated": 2, "skipped": 1},
+                "left": 0,
+                "memory_moved": 2**28,
+                "seconds_left": 0,
+            },
             "3 of 3 done, 0.2 GiB moved; 1 skipped",
         ),
         (

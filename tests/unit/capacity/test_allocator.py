@@ -155,7 +155,9 @@ def assert_networks(by_lease: dict[str, QueuedRequest], allotted: object) -> Non
 
 @given(pools=pool_lists(), queue=queues())
 @settings(deadline=None, max_examples=200)
-def test_nobody_waits_for_what_nobody_before_them_wants(pools: list[Pool], queue: list[QueuedRequest]) -> None:
+def test_nobody_waits_for_what_nobody_before_them_wants(
+    pools: list[Pool], queue: list[QueuedRequest]
+) -> None:
     rooms, book = fresh(pools)
     served = backfill(queue, rooms, book, NOW)
     if served.waiting:
@@ -167,7 +169,9 @@ def test_nobody_waits_for_what_nobody_before_them_wants(pools: list[Pool], queue
 
 @given(pools=pool_lists(), queue=queues())
 @settings(deadline=None, max_examples=300)
-def test_whoever_comes_later_never_takes_from_who_waits(pools: list[Pool], queue: list[QueuedRequest]) -> None:
+def test_whoever_comes_later_never_takes_from_who_waits(
+    pools: list[Pool], queue: list[QueuedRequest]
+) -> None:
     """The first that waits is as near to being served as if nobody had come after it."""
     rooms, book = fresh(pools)
     served = backfill(queue, rooms, book, NOW)
@@ -201,7 +205,9 @@ def test_a_large_request_is_served_however_many_small_ones_keep_coming() -> None
     stays = QueuedRequest(
         lease="stays", number=0, request=Request(vcpus=1, required_pools=("a",)), requested_at=NOW
     )
-    leases: list[tuple[int, QueuedRequest, tuple[Allocation, ...]]] = [(10**9, stays, (Allocation(pools[0], ()),))]
+    leases: list[tuple[int, QueuedRequest, tuple[Allocation, ...]]] = [
+        (10**9, stays, (Allocation(pools[0], ()),))
+    ]
     large = QueuedRequest(lease="large", number=40, request=Request(vcpus=10), requested_at=NOW + 300)
     waiting: list[QueuedRequest] = []
     for turn in range(100):
@@ -209,7 +215,9 @@ def test_a_large_request_is_served_however_many_small_ones_keep_coming() -> None
         leases = [lease for lease in leases if lease[0] > turn]
         rooms, book = rebuilt(pools, leases)
         waiting += [
-            QueuedRequest(lease=f"s{turn}.{number}", number=4 * turn, request=Request(vcpus=2), requested_at=now)
+            QueuedRequest(
+                lease=f"s{turn}.{number}", number=4 * turn, request=Request(vcpus=2), requested_at=now
+            )
             for number in range(4)
         ]
         if turn == 10:

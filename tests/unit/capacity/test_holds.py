@@ -61,7 +61,9 @@ def hold(
         [("proxmox:prod", one) for one in reservations], None if seen is None else {"proxmox:prod": seen}
     )
     asked = request(pools=0) if pools == 0 else request(pools=pools, vcpus=4, memory=8, storage=20)
-    return wait_for_lease(database, name, asked, Requester(waiter=this_process()), WaitOptions(), placement=placement).after
+    return wait_for_lease(
+        database, name, asked, Requester(waiter=this_process()), WaitOptions(), placement=placement
+    ).after
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ def test_what_was_held_before_clusters_had_instances_still_is(database: Database
     def hold_in(cluster: str, name: str) -> Lease:
         placement = placement_of([(cluster, reserve("web1"))])
         asker = Requester(waiter=this_process())
-        return wait_for_lease(database, name, request(pools=0), asker, WaitOptions(), placement=placement).after
+        return wait_for_lease(
+            database, name, request(pools=0), asker, WaitOptions(), placement=placement
+        ).after
 
     hold_in("vsphere:domain-c8", "one")
     with pytest.raises(HoldsChanged, match="another lease holds room for a guest web1"):
@@ -165,7 +169,10 @@ def test_a_cluster_that_was_not_seen_had_none(database: Database) -> None:
     with pytest.raises(HoldsChanged):
         wait_for_lease(database, "two", request(pools=0), asker, WaitOptions(), placement=unseen)
     new = placement_of([("proxmox:new", reserve("db"))], {})
-    assert wait_for_lease(database, "two", request(pools=0), asker, WaitOptions(), placement=new).after.held == new.held
+    assert (
+        wait_for_lease(database, "two", request(pools=0), asker, WaitOptions(), placement=new).after.held
+        == new.held
+    )
 
 
 def test_a_guest_has_one_place(database: Database) -> None:

@@ -170,7 +170,12 @@ def test_a_server_is_the_same_however_it_is_spelt() -> None:
 
 
 def test_the_least_utilised_pools_come_first_and_of_equals_by_name() -> None:
-    rooms = [FreeCapacity(pool("c"), 5), FreeCapacity(pool("b"), 2), FreeCapacity(pool("a"), 5), FreeCapacity(pool("d"), 9)]
+    rooms = [
+        FreeCapacity(pool("c"), 5),
+        FreeCapacity(pool("b"), 2),
+        FreeCapacity(pool("a"), 5),
+        FreeCapacity(pool("d"), 9),
+    ]
     got = allocate(request(vcpus=2, pools=3), "me", rooms, NetworkBook())
     assert got is not None
     assert [one.pool.name for one in got] == ["b", "a", "c"]

@@ -166,7 +166,11 @@ def check(database: Database, step: Mapping[str, Any]) -> None:
 
 def never_too_full(database: Database) -> None:
     """Whatever happened, no more was leased than there was, and no network twice."""
-    leases = [lease for lease in read_transaction(database, lambda books: books.leases()) if lease.phase == "Fulfilled"]
+    leases = [
+        lease
+        for lease in read_transaction(database, lambda books: books.leases())
+        if lease.phase == "Fulfilled"
+    ]
     report = {entry["name"]: entry["usage"] for entry in read_transaction(database, pools_report)}
     for name, usage in report.items():
         here = [lease.request for lease in leases if name in {one.name for one in lease.pools}]

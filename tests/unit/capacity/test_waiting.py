@@ -228,7 +228,9 @@ class Hours:
             self._meanwhile()
 
     def patience(self, wait: float = 20, keep: float = 0) -> WaitOptions:
-        return WaitOptions(wait=wait, keep=keep, sleep=self.sleep, monotonic=lambda: self.now, rng=lambda: 0.5)
+        return WaitOptions(
+            wait=wait, keep=keep, sleep=self.sleep, monotonic=lambda: self.now, rng=lambda: 0.5
+        )
 
 
 def test_when_the_time_is_over_the_place_is_given_up(one_pool: Database) -> None:

@@ -213,7 +213,9 @@ class Run:
     platform: Slow
     migrations: Sequence[Migration]
     conduct: FailurePolicy = field(default_factory=FailurePolicy)
-    slots: ConcurrencyLimits = field(default_factory=lambda: ConcurrencyLimits(cluster=8, per_host=8, per_datastore=8))
+    slots: ConcurrencyLimits = field(
+        default_factory=lambda: ConcurrencyLimits(cluster=8, per_host=8, per_datastore=8)
+    )
     rules: Sequence[Rule] = ()
     limits: Limits = field(default_factory=Limits)
     journal: Path | None = None
@@ -224,7 +226,9 @@ class Run:
     def __post_init__(self) -> None:
         self.progress: list[Progress] = []
         self.heard: list[MigrationOutcome] = []
-        self.work = MigrationJob(cluster=CLUSTER, migrations=self.migrations, rules=self.rules, limits=self.limits)
+        self.work = MigrationJob(
+            cluster=CLUSTER, migrations=self.migrations, rules=self.rules, limits=self.limits
+        )
 
     def run(self) -> Outcome:
         return Executor(

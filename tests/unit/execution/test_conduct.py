@@ -374,9 +374,14 @@ def test_a_start_that_is_refused_since_the_guest_has_gone_elsewhere(cluster: Pat
 
 @pytest.mark.parametrize(
     ("slots", "most"),
-    [(ConcurrencyLimits(cluster=2, per_host=9, per_datastore=9), 2), (ConcurrencyLimits(cluster=9, per_host=3, per_datastore=9), 3)],
+    [
+        (ConcurrencyLimits(cluster=2, per_host=9, per_datastore=9), 2),
+        (ConcurrencyLimits(cluster=9, per_host=3, per_datastore=9), 3),
+    ],
 )
-def test_never_more_at_the_same_time_than_there_are_slots(cluster: Path, slots: ConcurrencyLimits, most: int) -> None:
+def test_never_more_at_the_same_time_than_there_are_slots(
+    cluster: Path, slots: ConcurrencyLimits, most: int
+) -> None:
     slow = Slow(str(cluster), HandClock())
     outcome = Run(slow, [step(number) for number in range(1, 5)], slots=slots).run()
     assert (outcome.status, slow.most) == ("done", most)

@@ -104,9 +104,7 @@ def run(
     if dry:
         sizes = {migration.guest.id: migration.cost.memory for migration in migrations}
         platform = DryRunPlatform(platform, sizes)
-    work = MigrationJob(
-        cluster=cluster, migrations=migrations, rules=rules, limits=Limits(), emptied=emptied
-    )
+    work = MigrationJob(cluster=cluster, migrations=migrations, rules=rules, limits=Limits(), emptied=emptied)
     outcome = Executor(
         work,
         platform,

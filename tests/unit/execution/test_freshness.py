@@ -97,7 +97,9 @@ def test_a_guest_that_was_moved_on_already_is_there() -> None:
 
 
 def test_a_reserve_is_kept_free() -> None:
-    assert preflight(MIGRATION, now(target=with_used(70)), [], Limits(memory_reserve=11 * GIB)).answer == "drop"
+    assert (
+        preflight(MIGRATION, now(target=with_used(70)), [], Limits(memory_reserve=11 * GIB)).answer == "drop"
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,9 @@ def test_what_a_step_takes_along_is_known_before_its_task_is(tmp_path: Path) -> 
     journal.begin(1, AT, [partner])
     journal.begin(2, AT)
     killed(journal)
-    assert Journal(str(tmp_path / "journal"), "plan").past == EarlierRun({1: AT, 2: AT}, along={1: (partner,)})
+    assert Journal(str(tmp_path / "journal"), "plan").past == EarlierRun(
+        {1: AT, 2: AT}, along={1: (partner,)}
+    )
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:

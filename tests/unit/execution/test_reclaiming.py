@@ -116,7 +116,9 @@ def test_guests_go_to_where_the_cache_gives_way(path: Path, dry: bool) -> None:
     made = Plan.from_json(json.loads(json.dumps(made.to_json())))
     # Without it, the room that the plan rests on is not there.
     assert carry_out(Shrinking(str(path)), made, dry=True).count("skipped") == len(made.migrations)
-    outcome = carry_out(ReclaimableMemoryPlatform(Shrinking(str(path)), made.reclaimable, made.migrations), made, dry=dry)
+    outcome = carry_out(
+        ReclaimableMemoryPlatform(Shrinking(str(path)), made.reclaimable, made.migrations), made, dry=dry
+    )
     assert outcome.count("migrated") == len(made.migrations)
 
 
@@ -146,7 +148,9 @@ def test_guests_of_the_plan_that_are_there_already_count(path: Path) -> None:
     first = made.migrations[0]
     seen = ReclaimableMemoryPlatform(Shrinking(str(path)), made.reclaimable, made.migrations)
     carry_out(seen, replace(made, migrations=(first,)))
-    now = ReclaimableMemoryPlatform(Shrinking(str(path)), made.reclaimable, made.migrations).look([first.guest.id])
+    now = ReclaimableMemoryPlatform(Shrinking(str(path)), made.reclaimable, made.migrations).look(
+        [first.guest.id]
+    )
     assert now.guests.keys() == {first.guest.id}
     assert now.hosts["b"].memory_used == 30 * GIB
 
@@ -172,4 +176,7 @@ def test_who_goes_and_comes_changes_what_is_in_use_by_its_own_size(path: Path) -
         30 * GIB,
     )
     less = {"a": HostMemory(used=5 * GIB, reclaimable=99 * GIB)}
-    assert ReclaimableMemoryPlatform(Shrinking(str(path)), less, made.migrations).look([]).hosts["a"].memory_used == 0
+    assert (
+        ReclaimableMemoryPlatform(Shrinking(str(path)), less, made.migrations).look([]).hosts["a"].memory_used
+        == 0
+    )

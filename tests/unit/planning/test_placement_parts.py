@@ -55,7 +55,11 @@ def room_of(short: Mapping[str, Any], *vms: Mapping[str, Any], **more: Any) -> P
     snapshot = cluster(short)
     where = cluster_index(snapshot, request)
     new = wishes.requested_guests(where.snapshot, request)
-    return PlacementSolution(build_placement_problem(where, request, new, placement_rules(where, request, new)), request.strategy, request.spare)
+    return PlacementSolution(
+        build_placement_problem(where, request, new, placement_rules(where, request, new)),
+        request.strategy,
+        request.spare,
+    )
 
 
 def answer(short: Mapping[str, Any], *vms: Mapping[str, Any], **more: Any) -> Placement:

@@ -114,9 +114,7 @@ def test_what_was_not_read_and_is_not_asked_for_is_a_notice() -> None:
         ),
         (
             Policy(
-                maintenance_windows=(
-                    MaintenanceWindow(hosts=Selector(pools=("p",)), start="01:00", hours=1),
-                )
+                maintenance_windows=(MaintenanceWindow(hosts=Selector(pools=("p",)), start="01:00", hours=1),)
             ),
             ("policy.maintenance_windows[0].hosts.pools: 'p' matches no host",),
         ),

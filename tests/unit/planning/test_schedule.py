@@ -363,4 +363,6 @@ def test_every_order_is_safe_however_its_steps_interleave_and_keeps_to_its_slots
 
 def _unsafe(problem: Problem, steps: Sequence[Migration]) -> tuple[str, ...]:
     policy = problem.policy
-    return verify_plan(problem.snapshot, policy, problem.rules, plan_of(problem.snapshot, policy, steps), Exclusions())
+    return verify_plan(
+        problem.snapshot, policy, problem.rules, plan_of(problem.snapshot, policy, steps), Exclusions()
+    )

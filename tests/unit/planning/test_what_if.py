@@ -27,7 +27,9 @@ MEMORY = Policy(metrics=("memory",), max_spread=40.0)
 
 
 def test_a_new_host_takes_guests() -> None:
-    result = plan(apply_overrides(FULL, Overrides.from_json({"hosts_added": [{"name": "h3", "like": "h1"}]})), MEMORY)
+    result = plan(
+        apply_overrides(FULL, Overrides.from_json({"hosts_added": [{"name": "h3", "like": "h1"}]})), MEMORY
+    )
     assert {migration.target for migration in result.migrations} == {"h3"}
 
 

@@ -159,9 +159,7 @@ def mixed(release: str) -> Snapshot:
     hosts = (
         host("pve1", release),
         host("pve2", release, cpu_model="AMD EPYC 9354", networks=("vmbr0",)),
-        host(
-            "pve3", release, maintenance=True, closed_because="the HA manager has it in maintenance mode"
-        ),
+        host("pve3", release, maintenance=True, closed_because="the HA manager has it in maintenance mode"),
         host(
             "pve4",
             release,

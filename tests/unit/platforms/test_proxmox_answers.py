@@ -445,9 +445,9 @@ def test_what_is_not_measured_yet_is_neither_zero_nor_unreported(
 def test_a_status_daemon_that_has_just_started_has_measured_no_guest() -> None:
     idle, busy = {**RUNNING, "cpu": 0}, {**RUNNING, "cpu": 0.1}
     other = {**idle, "node": "pve2"}
-    assert recently_started([idle, idle, {**RUNNING, "status": "paused", "cpu": 0.1}, busy | {"node": "pve2"}]) == {
-        "pve1"
-    }
+    assert recently_started(
+        [idle, idle, {**RUNNING, "status": "paused", "cpu": 0.1}, busy | {"node": "pve2"}]
+    ) == {"pve1"}
     assert recently_started([idle, busy, other]) == frozenset()
     found = guest_present({**idle, "memhost": GIB}, None, measured=False)
     assert (found.loads["cpu"], found.sources) == (None, {"cpu": "not_yet_measured"})

@@ -280,9 +280,7 @@ def test_replication_jobs_that_can_not_be_read_delay_nothing(simulator: Simulate
     """What the list would have told, the node says at the start."""
     fault = {"call": "GET /cluster/replication", "error": 500, "message": "broken"}
     jobs = [{"guest": "101", "target": "pve3"}]
-    served = simulator(
-        "proxmox", clusters.small(), migration_seconds=0, fail_calls=[fault], replication=jobs
-    )
+    served = simulator("proxmox", clusters.small(), migration_seconds=0, fail_calls=[fault], replication=jobs)
     platform = clusters.connect(served)
     assert platform.check(request(100, "pve1", "pve2")) is None
     assert migrate(platform, request(100, "pve1", "pve2")).state == "migrated"
@@ -471,9 +469,7 @@ def test_a_partner_that_the_account_does_not_see_keeps_the_guest(simulator: Simu
     rules = (clusters.rule("pair", "affinity", 100, 101),)
     rights = ["Sys.Audit", "VM.Audit", "VM.Migrate", "Datastore.Audit", "SDN.Audit"]
     grants = {"root@pam": {"/": rights, "/vms/101": ["Sys.Audit"]}}
-    served = simulator(
-        "proxmox", clusters.cluster(cluster.hosts, cluster.guests, rules), grants=grants
-    )
+    served = simulator("proxmox", clusters.cluster(cluster.hosts, cluster.guests, rules), grants=grants)
     objection = clusters.connect(served).check(request(100, "pve1", "pve2"))
     assert str(objection) == "HA would move vm:101 along, which the account does not see"
 

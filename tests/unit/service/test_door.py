@@ -31,9 +31,7 @@ ASKED = {"kind": "release", "name": "x"}
 
 
 @contextmanager
-def served(
-    database: Database, http: Mapping[str, Any], token: str = TOKEN, **work: Any
-) -> Iterator[str]:
+def served(database: Database, http: Mapping[str, Any], token: str = TOKEN, **work: Any) -> Iterator[str]:
     """A door in a thread of its own; gives its URL."""
     config = ServiceConfig.from_json({"http": {"port": 0, **http}, "work": work})
     ready, told, stop = threading.Event(), [], asyncio.Event()
@@ -89,8 +87,9 @@ def test_certificates_of_both_sides(tmp_path: Path) -> None:
                 ask(url, verify=files["ca"])
         for field in ("certificate", "client_ca"):
             http = {"certificate": files["server"], field: files["junk"]}
-            with pytest.raises(InputError, match=rf"^http\.{field}: .* is not a file of use"), served(
-                database, http
+            with (
+                pytest.raises(InputError, match=rf"^http\.{field}: .* is not a file of use"),
+                served(database, http),
             ):
                 pass
 
@@ -100,8 +99,9 @@ def test_a_token_is_changed_without_a_gap(tmp_path: Path) -> None:
         with served(database, {}, f"{TOKEN}old\n{TOKEN}new\n") as url:
             answers = [ask(url, TOKEN + end).status_code for end in ("old", "new", "")]
             assert answers == [202, 202, 401]
-        with pytest.raises(SecretMissing, match="a token has fewer than 16 characters"), served(
-            database, {}, f"{TOKEN}\nshort"
+        with (
+            pytest.raises(SecretMissing, match="a token has fewer than 16 characters"),
+            served(database, {}, f"{TOKEN}\nshort"),
         ):
             pass
 

@@ -109,7 +109,11 @@ def test_the_same_request_is_taken_once(database: Database) -> None:
     assert accept(database, asked(), Terms(origin="http")).new
     again = accept(database, asked(), Terms(origin="rabbitmq"))
     assert (again.new, again.task.terms.origin) == (False, "http")
-    for other in (asked(vcpus=2), asked(notify=["x"]), parse_request({"id": "a", "kind": "release", "name": "x"})):
+    for other in (
+        asked(vcpus=2),
+        asked(notify=["x"]),
+        parse_request({"id": "a", "kind": "release", "name": "x"}),
+    ):
         with pytest.raises(RequestDiffers, match="request a: there is a request of that id already"):
             accept(database, other, Terms(origin="http"))
     assert [task.id for task in listed(database, 0)] == ["a"]
@@ -249,7 +253,9 @@ def test_a_clock_that_is_set_takes_no_task_from_who_works_on_it(tmp_path: Path, 
         [delivery] = take_due(database, far, "callback", "ci", 4, 40)
         machine.wall += jump
         assert take_due(database, this_process(), "callback", "ci", 4, 40) == []
-        undelivered(database, delivery, "no answer", RetryPolicy(tries=5, first_seconds=100, most_seconds=100))
+        undelivered(
+            database, delivery, "no answer", RetryPolicy(tries=5, first_seconds=100, most_seconds=100)
+        )
         machine.passes(210)
         assert [one.id for one in take_due(database, far, "callback", "ci", 4, 40)] == [delivery.id]
 
@@ -300,7 +306,9 @@ def test_what_would_fail_again_is_not_tried_again(database: Database, kind: str)
 
 def test_room_is_waited_for_as_long_as_was_asked(database: Database) -> None:
     desk = this_process()
-    accept(database, asked(), Terms(origin="http", budget=RetryPolicy(first_seconds=1, most_seconds=5), wait=100))
+    accept(
+        database, asked(), Terms(origin="http", budget=RetryPolicy(first_seconds=1, most_seconds=5), wait=100)
+    )
     full = Failure(kind="NoRoom", message="0 of 4 hosts fit")
     for left in (100, 90, 80, 70, 60):
         task = one(database, desk)

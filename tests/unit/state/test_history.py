@@ -41,9 +41,7 @@ def seconds(moment: str) -> float:
     return read_moment(moment).timestamp()
 
 
-def outcome(
-    guest: str, result: Result, ended_at: str | None = "2026-11-20T22:00:21Z"
-) -> MigrationOutcome:
+def outcome(guest: str, result: Result, ended_at: str | None = "2026-11-20T22:00:21Z") -> MigrationOutcome:
     return MigrationOutcome(
         step=1,
         guest=GuestRef(id=guest, name=f"name of {guest}"),
@@ -71,7 +69,9 @@ def test_the_newest_end_of_each_kind_is_recalled(database: Database) -> None:
     database.transaction(lambda connection: connection.execute(sa.update(HISTORY).values(recorded_at=None)))
     # Rows of before the database kept its own moment have that of their run.
     assert recall(database, "c") == {
-        "1": MigrationRecord(migrated_at=seconds("2026-11-20T22:10:21Z"), failed_at=seconds("2026-11-20T22:00:21Z")),
+        "1": MigrationRecord(
+            migrated_at=seconds("2026-11-20T22:10:21Z"), failed_at=seconds("2026-11-20T22:00:21Z")
+        ),
         "2": MigrationRecord(migrated_at=None, failed_at=seconds(NOW)),
         "3": MigrationRecord(migrated_at=None, failed_at=None),
     }
@@ -233,9 +233,7 @@ def test_a_snapshot_takes_the_newer_of_both_memories() -> None:
         ("2026-11-20T22:00:00Z", None),
     ]
     assert four not in {one, two, three}
-    assert merged.refusals == (
-        Refusal(guest=one, host="b", why="no such device", at="2026-11-20T22:28:00Z"),
-    )
+    assert merged.refusals == (Refusal(guest=one, host="b", why="no such device", at="2026-11-20T22:28:00Z"),)
     assert with_history(snapshot, {}, (), at) == snapshot
 
 

@@ -51,9 +51,7 @@ def test_steps_are_chosen_by_name_or_family() -> None:
         check.chosen(every, ["unit"])
 
 
-def test_nothing_to_test_is_a_failure(
-    tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_to_test_is_a_failure(tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "ROOT", tmp_path)
     for name in ("go", "integration", "molecule"):
         step = next(step for step in steps.steps() if step.name == name)

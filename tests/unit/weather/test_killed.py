@@ -203,7 +203,9 @@ def test_two_at_once(calm: Calm, tmp_path: Path) -> None:
         (FailurePolicy(on_failure="rollback"), "rolled_back", 2),
     ],
 )
-def test_a_failure_too_many(calm: Calm, platform: str, conduct: FailurePolicy, status: str, undone: int) -> None:
+def test_a_failure_too_many(
+    calm: Calm, platform: str, conduct: FailurePolicy, status: str, undone: int
+) -> None:
     simulator, voyage = calm(platform)
     simulator.switches(fail_migrations=[{"guest": "101", "at_percent": 50, "count": 1}])
     before = simulator.state()
@@ -226,9 +228,7 @@ def test_a_failure_too_many(calm: Calm, platform: str, conduct: FailurePolicy, s
 
 @pytest.mark.parametrize("platform", ["vcenter", "proxmox", "vmmanager"])
 @pytest.mark.parametrize(("event", "times"), [("home", 1), ("begin", 4), ("ended", 5)])
-def test_killed_on_the_way_home(
-    calm: Calm, tmp_path: Path, platform: str, event: str, times: int
-) -> None:
+def test_killed_on_the_way_home(calm: Calm, tmp_path: Path, platform: str, event: str, times: int) -> None:
     """What was undoing its work goes on with that: the same command never begins to do it anew."""
     simulator, voyage = calm(platform)
     fault = {"guest": "101", "at_percent": 50, "count": 1}

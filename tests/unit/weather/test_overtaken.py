@@ -32,9 +32,7 @@ def cluster(tmp_path: Path) -> Path:
 
 def planned(folder: Path, connection: Mapping[str, Any], **policy: object) -> dict[str, Any]:
     facts = run_module("cluster_facts", folder, connection)["ansible_facts"]
-    plan = run_module(
-        "balance_plan", folder, {"snapshot": facts["evenkeel_snapshot"], "effort": 5, **policy}
-    )
+    plan = run_module("balance_plan", folder, {"snapshot": facts["evenkeel_snapshot"], "effort": 5, **policy})
     result: dict[str, Any] = plan["plan"]
     return result
 

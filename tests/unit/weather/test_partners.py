@@ -48,7 +48,9 @@ def sail(tmp_path: Path) -> Iterator[Sail]:
             simulator: Simulator = stack.enter_context(voyage.start("proxmox", tmp_path / "simulator"))
             before = simulator.state()
             with closing(connect(simulator.connection)) as real:
-                platform: Platform = DryRunPlatform(real, {step.guest.id: 8 * GIB for step in steps}) if dry else real
+                platform: Platform = (
+                    DryRunPlatform(real, {step.guest.id: 8 * GIB for step in steps}) if dry else real
+                )
                 outcome = carry_out(voyage, platform, cluster_of(real), journal=tmp_path / "journal")
             after = settle(simulator)
             members = [guest for rule in rules for guest in rule.guests]

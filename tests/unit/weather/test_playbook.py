@@ -14,9 +14,7 @@ from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import 
 from ansible_collections.evenkeel.cluster.tests.support.playbook import Play, doubled, gone, kill, wait_until
 
 
-@pytest.mark.parametrize(
-    ("platform", "victim"), [("vcenter", "everything"), ("proxmox", "playbook")]
-)
+@pytest.mark.parametrize(("platform", "victim"), [("vcenter", "everything"), ("proxmox", "playbook")])
 def test_a_killed_playbook_is_run_again(platform: Platform, victim: str, tmp_path: Path) -> None:
     cluster = tmp_path / "cluster.json"
     cluster.write_text(json.dumps(generate(Shape(hosts=4, guests=30, seed=7)).to_json()))

@@ -100,9 +100,7 @@ def _without_none(value: Any) -> Any:
 def numbers(value: Any, option: str) -> Any:
     """A number, or one a metric; texts come from the command line and surveys."""
     if isinstance(value, Mapping):
-        return {
-            metric: _number(number, f"{option}.{metric}", "a number") for metric, number in value.items()
-        }
+        return {metric: _number(number, f"{option}.{metric}", "a number") for metric, number in value.items()}
     return _number(value, option, "a number, or a dictionary with one for each metric")
 
 

@@ -41,7 +41,9 @@ def run_capacity_lease(params: dict[str, Any], check_mode: bool) -> dict[str, An
     if params["state"] == "present":
         request, placement, asker = request_of(params), _placement(params), _asker(params)
         with needed_database(params, os.environ, make=not check_mode) as database:
-            patience = WaitOptions(wait=params["wait"], poll=params["poll_interval"], keep=params["keep_place"])
+            patience = WaitOptions(
+                wait=params["wait"], poll=params["poll_interval"], keep=params["keep_place"]
+            )
             obtained = wait_for_lease(
                 database,
                 params["name"],
@@ -63,7 +65,9 @@ def _end_or_renew(database: Database, params: Mapping[str, Any], check_mode: boo
         lifetime = params["lifetime"]
         if lifetime is not None:
             Request.from_json({"vcpus": 1, "lifetime": lifetime})
-        before, after = write_transaction(database, lambda books: renew(books, name, owner, lifetime), undo=check_mode)
+        before, after = write_transaction(
+            database, lambda books: renew(books, name, owner, lifetime), undo=check_mode
+        )
         return _result(before, after)
     was, ended = write_transaction(database, lambda books: release(books, name, owner), undo=check_mode)
     if was is None:

@@ -45,7 +45,9 @@ def run_host_load_merge(params: dict[str, Any], _check_mode: bool) -> dict[str, 
     if params["answers"] is None:
         return result
     choice = Choice(cpu=params["cpu"], period=params["period"], on_silent_host=params["on_silent_host"])
-    merged = merge(snapshot, {key: parse_answer(key, given) for key, given in params["answers"].items()}, choice)
+    merged = merge(
+        snapshot, {key: parse_answer(key, given) for key, given in params["answers"].items()}, choice
+    )
     return {
         **result,
         **snapshot_result(params, merged.snapshot),

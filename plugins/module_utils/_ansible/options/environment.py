@@ -49,9 +49,7 @@ VARIABLES: Mapping[str, Mapping[str, str]] = {
 }
 # The database may want a password, and its URL holds it.
 STATE_VARIABLE = "EVENKEEL_STATE_URL"
-SECRETS = frozenset(
-    {"password", "api_password", "api_token_secret", "vmmanager_password", "vmmanager_token"}
-)
+SECRETS = frozenset({"password", "api_password", "api_token_secret", "vmmanager_password", "vmmanager_token"})
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})

@@ -43,4 +43,6 @@ def without_abandoned(rules: Sequence[Rule], given_up: Collection[str]) -> dict[
 
 def partners_of(rules: Iterable[Rule], guest: str) -> frozenset[str]:
     """Ids of the guests that come along with this one."""
-    return next((guests - {guest} for _names, guests in co_migration_groups(rules) if guest in guests), frozenset())
+    return next(
+        (guests - {guest} for _names, guests in co_migration_groups(rules) if guest in guests), frozenset()
+    )

@@ -132,8 +132,9 @@ def restrictions(
             yield f"local datastore {name}", partial(_has_local_datastore, name)
     for name in guest.networks:
         yield f"network {name}", partial(_has_network, name)
-    yield "its CPU model", lambda host: (
-        guest.cpu_models is None or host.cpu_model is None or host.cpu_model in guest.cpu_models
+    yield (
+        "its CPU model",
+        lambda host: guest.cpu_models is None or host.cpu_model is None or host.cpu_model in guest.cpu_models,
     )
     for feature in guest.cpu_features:
         is_vendor = feature.startswith(VENDOR)
@@ -147,8 +148,9 @@ def restrictions(
         texts = [f"{name_of(host, hosts)}: {refusal.why}" for host, refusal in sorted(against.items())]
         told = "; ".join(texts[:5])
         yield f"a refusal by the platform ({told})", partial(_is_not_among, frozenset(against))
-    yield "its hypervisor version", lambda host: (
-        not _older(host.version, guest.min_version) and not _older(host.version, least)
+    yield (
+        "its hypervisor version",
+        lambda host: not _older(host.version, guest.min_version) and not _older(host.version, least),
     )
     dedicated = "its dedicated host" if home.dedicated else "that other hosts are dedicated"
     yield dedicated, lambda host: host.dedicated == home.dedicated

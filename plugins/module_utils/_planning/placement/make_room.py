@@ -221,7 +221,9 @@ def _plan(world: ClusterIndex, request: PlacementRequest, steps: Sequence[Migrat
     return None if verify_plan(world.snapshot, world.policy, rules, plan, barred) else plan
 
 
-def _seats(later: PlacementProblem, request: PlacementRequest, places: dict[str, int]) -> list[tuple[int, int]] | None:
+def _seats(
+    later: PlacementProblem, request: PlacementRequest, places: dict[str, int]
+) -> list[tuple[int, int]] | None:
     """An order in which everybody fits where the plan has them; None where storage or devices lack there."""
     room = PlacementSolution(later, request.strategy, request.spare)
     waiting = list(range(len(later.units)))

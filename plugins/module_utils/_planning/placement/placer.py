@@ -87,7 +87,9 @@ def place_in(snapshot: Snapshot, request: PlacementRequest) -> Placement:
         if cleared is not None:
             outcome = _with_room(request, cleared)
     verify_result(outcome.room, request)
-    found = placement_result(what, request, outcome.room, outcome.choices, outcome.plan, proven=outcome.proven)
+    found = placement_result(
+        what, request, outcome.room, outcome.choices, outcome.plan, proven=outcome.proven
+    )
     return replace(found, notes=(*found.notes, *unread_notices(snapshot), *unmatched))
 
 

@@ -59,7 +59,9 @@ class PlacementProblem:
         return {guest: number for number, unit in enumerate(self.units) for guest in unit.guests}
 
 
-def build_placement_problem(world: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest], bound: PlacementRules) -> PlacementProblem:
+def build_placement_problem(
+    world: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest], bound: PlacementRules
+) -> PlacementProblem:
     return _Builder(world, request, new, bound).task()
 
 

@@ -35,7 +35,9 @@ class PlacementRules:
     notes: tuple[str, ...]
 
 
-def placement_rules(world: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest]) -> PlacementRules:
+def placement_rules(
+    world: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest]
+) -> PlacementRules:
     """Raises InputError for a guest that the request names and nobody has."""
     coming = {item.guest.id: item.guest for item in new if item.known is None}
     if not coming:

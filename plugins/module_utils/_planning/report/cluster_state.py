@@ -23,9 +23,7 @@ def cluster_state(problem: Problem, places: Places) -> ClusterState:
     """Spread, broken rules and each host's use when every guest is on the host of this index."""
     metrics = problem.metrics
     loads = [list(vector) for vector in metrics.host]
-    running = Counter(
-        place for place, guest in zip(places, problem.guests, strict=True) if guest.is_on_host
-    )
+    running = Counter(place for place, guest in zip(places, problem.guests, strict=True) if guest.is_on_host)
     for guest, (home, place) in enumerate(zip(problem.home, places, strict=True)):
         if home != place:
             for index, value in enumerate(metrics.guest[guest]):

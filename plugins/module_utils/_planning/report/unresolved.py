@@ -149,11 +149,7 @@ def contradicts(problem: Problem) -> bool:
         item.what.startswith("rule ") and UNKNOWN not in item.why for item in problem.unresolved
     ) or any(
         group.torn
-        or (
-            group.strict
-            and group.kind == "apart"
-            and hall_violation(_places(problem, group.guests))
-        )
+        or (group.strict and group.kind == "apart" and hall_violation(_places(problem, group.guests)))
         for group in problem.groups
     )
 

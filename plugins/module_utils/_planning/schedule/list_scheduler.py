@@ -111,7 +111,9 @@ class ListScheduler:
             self._end(position)
             self._start_late()
             self._start_ready(self._concerned(self.placed[position].move))
-        return Schedule(placed=self.placed, left=[hop for job in sorted(self.waiting) for hop in self.jobs[job]])
+        return Schedule(
+            placed=self.placed, left=[hop for job in sorted(self.waiting) for hop in self.jobs[job]]
+        )
 
     def _start_late(self) -> None:
         late, self.late = self.late, []

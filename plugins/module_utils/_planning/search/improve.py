@@ -71,7 +71,9 @@ def _descend(state: Solution, budget: int) -> None:
         pass
 
 
-def _reduce_migrations(state: Solution, rng: Random, budget: int, spent: Callable[[], float], steps: int) -> None:
+def _reduce_migrations(
+    state: Solution, rng: Random, budget: int, spent: Callable[[], float], steps: int
+) -> None:
     """Anneal with a price on each migration, then with a number of them; then for fewer bytes."""
     problem = state.problem
     state.bound = band_migrations_lower_bound(problem, banded=True)
@@ -83,7 +85,9 @@ def _reduce_migrations(state: Solution, rng: Random, budget: int, spent: Callabl
         Annealer(state, rng, budget, spent, FEWER_BYTES).run(min(left // 8, priced), share=0.8)
 
 
-def _restart_until_fewer(state: Solution, rng: Random, budget: int, spent: Callable[[], float], origin: Kept) -> None:
+def _restart_until_fewer(
+    state: Solution, rng: Random, budget: int, spent: Callable[[], float], origin: Kept
+) -> None:
     """Descend from the beginning into bands that lie elsewhere, until one is reached.
 
     A few large guests decide which bands can be reached at all; the best-looking one need not be among them.
@@ -100,7 +104,9 @@ def _restart_until_fewer(state: Solution, rng: Random, budget: int, spent: Calla
         state.set_band([mean - limit * rng.random() for mean, limit in zip(middle, limits, strict=True)])
         _descend(state, budget)
         if _outside(state):
-            Annealer(state, rng, budget, spent, QUICK_LESS_EXCESS).run(min(ATTEMPT_STEPS, STEPS_PER_UNIT * units))
+            Annealer(state, rng, budget, spent, QUICK_LESS_EXCESS).run(
+                min(ATTEMPT_STEPS, STEPS_PER_UNIT * units)
+            )
             _descend(state, budget)
         if score(state) < rank:
             best, rank = _kept(state), score(state)

@@ -72,7 +72,9 @@ def candidate_hosts(state: Solution, unit: int) -> Iterable[int]:
         host += 1
 
 
-def best_insertion(state: Solution, unit: int, banned: frozenset[int] = frozenset()) -> tuple[float, int] | None:
+def best_insertion(
+    state: Solution, unit: int, banned: frozenset[int] = frozenset()
+) -> tuple[float, int] | None:
     """The cheapest host for a taken unit, or None when it fits nowhere."""
     best = None
     mask, looked = state.problem.unit_mask[unit], 0

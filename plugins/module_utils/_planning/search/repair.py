@@ -95,7 +95,9 @@ def _repair_rule(state: Solution, counts: RuleCounter, budget: int) -> bool:
     if best[1] >= 0:
         state.relocate(best[1], best[2])
         return True
-    return any(_force_relocation(state, counts, unit, budget) for unit in _crowded(state, counts)[:MAX_CANDIDATES])
+    return any(
+        _force_relocation(state, counts, unit, budget) for unit in _crowded(state, counts)[:MAX_CANDIDATES]
+    )
 
 
 def _force_relocation(state: Solution, counts: RuleCounter, unit: int, budget: int) -> bool:

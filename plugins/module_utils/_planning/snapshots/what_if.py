@@ -43,7 +43,9 @@ def apply_overrides(snapshot: Snapshot, overrides: Overrides) -> Snapshot:
 
 
 def _hosts(snapshot: Snapshot, names: Sequence[str], field: str) -> set[str]:
-    return {find_one(snapshot.hosts, "host", name, f"{field}[{index}]").id for index, name in enumerate(names)}
+    return {
+        find_one(snapshot.hosts, "host", name, f"{field}[{index}]").id for index, name in enumerate(names)
+    }
 
 
 def _grown_guests(snapshot: Snapshot, items: Sequence[GrownGuest]) -> dict[str, GrownGuest]:

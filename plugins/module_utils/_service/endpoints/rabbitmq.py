@@ -107,15 +107,11 @@ class RabbitMqEndpoint:
             log.exception("a message goes to the dead letters, for it ended with an error of the service")
             await self._give_up(message, dead, f"{type(error).__name__}: {error}")
 
-    async def _give_up(
-        self, message: AbstractIncomingMessage, dead: AbstractExchange, why: str
-    ) -> None:
+    async def _give_up(self, message: AbstractIncomingMessage, dead: AbstractExchange, why: str) -> None:
         """With the reason, or where that fails as well, by the server's own way to the dead letters."""
         with suppress(*_lost()):
             try:
-                letter = _letter(
-                    message.body, message.message_id, "InternalError", self._url.hidden(why)
-                )
+                letter = _letter(message.body, message.message_id, "InternalError", self._url.hidden(why))
                 await dead.publish(letter, routing_key="")
                 await message.ack()
             except Exception:

@@ -23,7 +23,9 @@ ACL = "access/acl"
 _ASKED = 50
 
 
-def report_hidden(session: Session, facts: ClusterFacts, used_storages: Collection[str], gaps: ReadFailures) -> None:
+def report_hidden(
+    session: Session, facts: ClusterFacts, used_storages: Collection[str], gaps: ReadFailures
+) -> None:
     """`used_storages` are those that guests' disks lie on."""
     acl = _acl(session)
     _note_guests(session, facts, acl, gaps)

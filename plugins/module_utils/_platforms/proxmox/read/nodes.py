@@ -42,7 +42,9 @@ def wants_history(window_seconds: int, major: int) -> bool:
     return bool(window_seconds) or major >= 9
 
 
-def read_node(session: Getter, node: str, window_seconds: int, since: float, gaps: ReadFailures) -> NodeFacts | None:
+def read_node(
+    session: Getter, node: str, window_seconds: int, since: float, gaps: ReadFailures
+) -> NodeFacts | None:
     """None for a node that does not answer. What its history holds from before `since` does not count."""
     try:
         status = _status(session, f"nodes/{node}/status", node, gaps)

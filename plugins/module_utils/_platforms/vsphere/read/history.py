@@ -36,7 +36,9 @@ class MigrationHistory:
     failed_at: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_history(session: Session, place: ClusterPlace, since: datetime, page: int = PAGE) -> MigrationHistory:
+def read_history(
+    session: Session, place: ClusterPlace, since: datetime, page: int = PAGE
+) -> MigrationHistory:
     """What the events of the cluster since then tell, in one call a page, never one a guest."""
     migrated: dict[str, str] = {}
     failed: dict[str, str] = {}
