@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From module options to a platform. Private to the collection.
+"""From module options to a platform.
 
 A platform and the library that it stands on are imported when they are wanted: each task is a process of
 its own, and one that talks to Proxmox VE has no use for pyvmomi.

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What outlives a run: from options to the state database, and what the verbs ask of it.
-
-Private to the collection.
-"""
+"""What outlives a run: from options to the state database, and what the verbs ask of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is served, in which order, and what is kept for whom. Private to the collection.
+"""Who is served, in which order, and what is kept for whom.
 
 Requests are looked at in order: the higher priority first, then the older; every ten minutes of waiting count
 as one more in priority, so that nobody is overtaken for ever. Whoever has room gets it. For whoever has none,

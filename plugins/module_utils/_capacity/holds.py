@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Room on hosts that leases hold for guests to come. Private to the collection.
+"""Room on hosts that leases hold for guests to come.
 
 Whoever thinks of a placement reads what is held in the cluster, and when it holds the result says what it has
 seen: when somebody else was faster, it is told so, and thinks again.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lease: what was asked for, what was given, and how far it has come. Private to the collection."""
+"""A lease: what was asked for, what was given, and how far it has come."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A platform on which migrations only seem to happen: check mode runs the same executor over it.
-
-Private to the collection.
-"""
+"""A platform on which migrations only seem to happen: check mode runs the same executor over it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run has begun, kept on disk so that a killed run can be finished. Private to the collection.
+"""What a run has begun, kept on disk so that a killed run can be finished.
 
 JSON lines. The start of a migration is on disk before the platform is asked; its task and its end follow. The
 journal only helps: where it and the live cluster disagree, the cluster is right.

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting each migration as soon as it may, after looking at the cluster again.
-
-Private to the collection.
-"""
+"""Starting each migration as soon as it may, after looking at the cluster again."""
 
 from __future__ import annotations
 

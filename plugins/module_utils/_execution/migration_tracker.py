@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where every migration of a run stands: pending, running or ended, each in exactly one.
-
-Private to the collection.
-"""
+"""Where every migration of a run stands: pending, running or ended, each in exactly one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Following what runs to its end, and stopping it where it must be. Private to the collection."""
+"""Following what runs to its end, and stopping it where it must be."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A platform that calls hosts fuller than they are, seen as the hosts see themselves. Private to the
-collection.
-"""
+"""A platform that calls hosts fuller than they are, seen as the hosts see themselves."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking a Prometheus for the loads of a cluster: one query for all guests, or all hosts, at once.
-
-Private to the collection.
-"""
+"""Asking a Prometheus for the loads of a cluster: one query for all guests, or all hosts, at once."""
 
 from __future__ import annotations
 

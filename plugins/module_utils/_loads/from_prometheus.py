@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Prometheus knows of a cluster, put into its snapshot. Pure; private to the collection.
+"""What a Prometheus knows of a cluster, put into its snapshot. Pure.
 
 A host's past holds guests that have left since, and not yet those that have come. So a host whose guests are
 known to Prometheus uses what it takes for itself now, and what its guests take by their percentiles.

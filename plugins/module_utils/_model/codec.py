@@ -6,7 +6,7 @@
 Understood hints: str, int, float, bool, None in unions, Literal, `tuple[T, ...]`, `Mapping[str, T]`, other
 dataclasses, and `Annotated[T, …]` with a `Bounds`, a `Pattern` or a text (the description in the schema). A
 field whose JSON name is a Python keyword carries it as `metadata={"json": name}`; one with `metadata={"omit":
-True}` is left out while it has its default. Private to the collection.
+True}` is left out while it has its default.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of each resource a guest and a host stand for: the one reading of a snapshot's loads.
-
-Private to the collection.
-"""
+"""How much of each resource a guest and a host stand for: the one reading of a snapshot's loads."""
 
 from __future__ import annotations
 

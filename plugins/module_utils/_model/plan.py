@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ordered migrations with their reasons, the cluster before and after, and what is proven.
-
-Private to the collection.
-"""
+"""Ordered migrations with their reasons, the cluster before and after, and what is proven."""
 
 from __future__ import annotations
 

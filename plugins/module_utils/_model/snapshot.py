@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One cluster at one moment, the same shape for every platform. Private to the collection.
+"""One cluster at one moment, the same shape for every platform.
 
 Units: cpu in cores, memory and storage in bytes, I/O in bytes per second, pressure in percent of time
 stalled. What a platform does not report is None, never 0.

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Goal consolidate from a snapshot to a plan: hosts are chosen first, then emptied like any host that leaves.
-
-Private to the collection.
-"""
+"""Goal consolidate, from a snapshot to a plan: hosts are chosen first, then emptied as for maintenance."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each goal asks of a placement, and what it says of a plan: where goals differ.
-
-Private to the collection.
-"""
+"""What each goal asks of a placement, and what it says of a plan: where goals differ."""
 
 from __future__ import annotations
 

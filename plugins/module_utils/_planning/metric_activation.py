@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metrics that are levelled only once some host has much of them in use. Private to the collection."""
+"""Metrics that are levelled only once some host has much of them in use."""
 
 from __future__ import annotations
 

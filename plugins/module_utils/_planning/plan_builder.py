@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A placement and an order, told as a plan: migrations with reasons, proof, what is left undone.
-
-Private to the collection.
-"""
+"""A placement and an order, told as a plan: migrations with reasons, proof, what is left undone."""
 
 from __future__ import annotations
 

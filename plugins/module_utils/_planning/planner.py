@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a snapshot and a policy to a plan: the one entry to planning. Private to the collection."""
+"""From a snapshot and a policy to a plan: the one entry to planning."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an adapter offers besides migrations: maintenance mode of its hosts, and which clusters there are.
-
-Private to the collection.
-"""
+"""What an adapter offers besides migrations: maintenance mode of its hosts, and which clusters there are."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong below HTTP, as the library requests tells it, in words that a person understands.
-
-Private to the collection.
-"""
+"""What goes wrong below HTTP, as the library requests tells it, in words that a person understands."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the service is set up by whoever runs it. Private to the collection.
+"""How the service is set up by whoever runs it.
 
 Secrets are never in it: it names environment variables or files that hold them.
 """

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Taking requests in, by whichever door they come, and answering what became of them.
 
-The database is asked in threads of its own: nothing here keeps the event loop waiting. Private to the
-collection.
+The database is asked in threads of its own: nothing here keeps the event loop waiting.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be asked of the service, and how it is checked before it is taken. Private to the collection."""
+"""What may be asked of the service, and how it is checked before it is taken."""
 
 from __future__ import annotations
 

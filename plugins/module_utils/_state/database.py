@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The database that keeps what outlives a run: a SQLite file, or PostgreSQL where controllers share it.
-
-Private to the collection.
-"""
+"""The database that keeps what outlives a run: a SQLite file, or PostgreSQL where controllers share it."""
 
 from __future__ import annotations
 

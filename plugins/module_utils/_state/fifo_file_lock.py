@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""First come, first served before a SQLite file. Private to the collection.
+"""First come, first served before a SQLite file.
 
 SQLite lets those who wait for a file try again and again, and whoever tries at the right moment wins: among
 many, some wait very long. A plain lock of a file beside it would not mend that, for whoever asks in the

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One at a time on a cluster: a lock with an owner and an end. Private to the collection."""
+"""One at a time on a cluster: a lock with an owner and an end."""
 
 from __future__ import annotations
 

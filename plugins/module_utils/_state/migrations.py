@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables through the versions. Private to the collection.
+"""The tables through the versions.
 
 A version is a list of statements that every database understands. It is never changed once it was released:
 what comes later is a version of its own, appended.

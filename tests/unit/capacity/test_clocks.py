@@ -36,7 +36,7 @@ HOUR = 3600.0
 PROGRAM = """
 import sys, time
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import NotFulfilled
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import look
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store import transaction
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.locks import Lock, holder
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
@@ -53,7 +53,7 @@ for line in sys.stdin:
         other = "refused"
     else:
         other = "granted"
-    phase = look(database, lambda books: books.last("mine").phase)
+    phase = transaction.read_transaction(database, lambda books: books.last("mine").phase)
     renewed = get(database, "mine", vcpus=10, lifetime=900).number == lease.number
     print(other, phase, renewed, holder(database, "c") is not None, round(time.time()), flush=True)
 """

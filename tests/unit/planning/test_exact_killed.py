@@ -16,7 +16,7 @@ from ansible_collections.evenkeel.cluster.tests.support.processes import alive, 
 # A market split (Cornuejols and Dawande): it takes solvers by branch and bound hours.
 ASKS = """
 from random import Random
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning import exact
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds import exact
 rng, many = Random(1), 60
 rows = []
 for _row in range(7):

@@ -552,11 +552,11 @@ def test_the_home_of_a_guest_is_known_by_its_decoded_name(simulator: Simulate) -
     served = simulator("vcenter", clusters.cluster(two, (clusters.guest("one", "a", disks=disks),)))
     platform = clusters.connect(served)
     request = replace(ONE, storage={"a/b": "new"})
-    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.migrate.relocation import (
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.migrate import (
         relocation,
     )
 
-    spec = relocation(platform._session, request)
+    spec = relocation.relocation(platform._session, request)
     assert spec.datastore is not None
     platform.close()
 

@@ -142,18 +142,18 @@ def test_as_many_are_handed_on_as_there_are_hands(database: Database) -> None:
 DESK = """
 import sys, time
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import Work
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import hand_on
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import begin, complete, listed
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import dispatch
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue import repository
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 
 with open_database(sys.argv[1]) as database:
     me = this_process()
-    while listed(database, 0):
-        for task in hand_on(database, me, Work(running=2)):
-            begin(database, task.id, task.claim, me)
+    while repository.listed(database, 0):
+        for task in dispatch(database, me, Work(running=2)):
+            repository.start(database, task.id, task.claim, me)
             print(task.id, flush=True)
-            complete(database, task.id, task.claim, {})
+            repository.complete(database, task.id, task.claim, {})
 """
 
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that may come from environment variables instead, as AWX credentials inject them.
-
-Private to the collection.
-"""
+"""Options that may come from environment variables instead, as AWX credentials inject them."""
 
 from __future__ import annotations
 

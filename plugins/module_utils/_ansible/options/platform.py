@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that several modules share, with the names that users of vmware.vmware and community.proxmox know.
-
-Private to the collection.
-"""
+"""Options that several modules share, named as in vmware.vmware and community.proxmox."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan as people read it: hosts before and after, every migration with its reason.
-
-Private to the collection.
-"""
+"""A plan as people read it: hosts before and after, every migration with its reason."""
 
 from __future__ import annotations
 

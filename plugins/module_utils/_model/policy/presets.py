@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The defaults of other systems, for those who come from them: each preset is a part of a policy.
-
-Private to the collection.
-"""
+"""The defaults of other systems, for those who come from them: each preset is a part of a policy."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reckoning with moments as snapshots write them: UTC, whole seconds, in the order of their text.
-
-Private to the collection.
-"""
+"""Reckoning with moments as snapshots write them: UTC, whole seconds, in the order of their text."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What no plan can do better: bounds on the spread, and on the migrations that lead into the band.
-
-Private to the collection.
-"""
+"""What no plan can do better: bounds on the spread, and on the migrations that lead into the band."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who leaves at least, as an integer program: a bound on the migrations that is near and quickly found.
-
-Private to the collection.
-"""
+"""Who leaves at least, as an integer program: a bound on the migrations that is near and quickly found."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Engine exact: proves that nothing better is left, or finds it, for clusters small enough to be closed.
-
-Private to the collection.
-"""
+"""Engine exact: proves that nothing better is left, or finds it, for clusters small enough to be closed."""
 
 from __future__ import annotations
 

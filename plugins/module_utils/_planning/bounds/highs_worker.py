@@ -5,7 +5,6 @@
 ours.
 
 A process of its own, because a solver can't be stopped from outside otherwise and keeps its memory.
-Private to the collection.
 """
 
 from __future__ import annotations

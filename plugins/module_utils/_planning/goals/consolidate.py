@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chooses the hosts that shall become empty: as many as the others have room for.
-
-Private to the collection.
-"""
+"""Chooses the hosts that shall become empty: as many as the others have room for."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the band lies that all hosts shall be in: as wide as the limit, placed where least is outside.
-
-Private to the collection.
-"""
+"""Where the band lies that all hosts shall be in: as wide as the limit, placed where least is outside."""
 
 from __future__ import annotations
 

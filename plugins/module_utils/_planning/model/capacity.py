@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which hosts take part, what they carry by themselves and how full they may become.
-
-Private to the collection.
-"""
+"""Which hosts take part, what they carry by themselves and how full they may become."""
 
 from __future__ import annotations
 

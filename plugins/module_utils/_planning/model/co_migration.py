@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Guests that the platform takes along when another one is migrated: all of them move, or none.
-
-Private to the collection.
-"""
+"""Guests that the platform takes along when another one is migrated: all of them move, or none."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why rules can't be kept, in the smallest terms: nothing can be left out of an answer without losing it.
-
-Private to the collection.
-"""
+"""Why rules can't be kept, in the smallest terms: nothing can be left out of an answer without losing it."""
 
 from __future__ import annotations
 

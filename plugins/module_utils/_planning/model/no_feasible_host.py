@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a guest has no host to go to, in the smallest terms. Private to the collection."""
+"""Why a guest has no host to go to, in the smallest terms."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A snapshot and a policy as flat lists of numbers, made once and never changed. Private to the collection.
+"""A snapshot and a policy as flat lists of numbers, made once and never changed.
 
 Hosts, guests, metrics, needs and rules are indices here. A unit is what moves as one: a guest, or the guests
 of a strict affinity rule.

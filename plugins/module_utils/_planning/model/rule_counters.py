@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many members of one rule are on each host, and how far the rule is from holding.
-
-Private to the collection.
-"""
+"""How many members of one rule are on each host, and how far the rule is from holding."""
 
 from __future__ import annotations
 

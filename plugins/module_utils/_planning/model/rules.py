@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules that count: the platform's and those that the policy makes of names, tags, pools and lists.
-
-Private to the collection.
-"""
+"""The rules that count: the platform's and those that the policy makes of names, tags, pools and lists."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where every unit is, and what that costs, kept up to date move by move. Private to the collection."""
+"""Where every unit is, and what that costs, kept up to date move by move."""
 
 from __future__ import annotations
 

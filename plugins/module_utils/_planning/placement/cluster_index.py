@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster as flat lists for placing guests: what each host carries, may carry, and levels by.
-
-Private to the collection.
-"""
+"""A cluster as flat lists for placing guests: what each host carries, may carry, and levels by."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Datastores for the disks of new guests: what is free, how busy they are, and which to take.
-
-Private to the collection.
-"""
+"""Datastores for the disks of new guests: what is free, how busy they are, and which to take."""
 
 from __future__ import annotations
 

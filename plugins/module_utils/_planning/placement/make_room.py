@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Room for new guests by migrating some that are there, as few as can be found. Private to the collection.
+"""Room for new guests by migrating some that are there, as few as can be found.
 
 The new guests are put on a host that does not exist, which is then emptied as any other would be: emptying
 moves guests of other hosts only where somebody finds no room without, and the way there is safe.

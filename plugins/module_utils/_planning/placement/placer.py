@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Placing in one cluster, and choosing among several: the entry to placing new guests.
-
-Private to the collection.
-"""
+"""Placing in one cluster, and choosing among several: the entry to placing new guests."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""New guests as the search sees them: units of guests that share a host, and what keeps them from hosts.
-
-Private to the collection.
-"""
+"""New guests as the search sees them: units of guests that share a host, and what keeps them from hosts."""
 
 from __future__ import annotations
 

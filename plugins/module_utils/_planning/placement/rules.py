@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules that new guests come under: those of the policy, of tags, and of the request itself.
-
-Private to the collection.
-"""
+"""The rules that new guests come under: those of the policy, of tags, and of the request itself."""
 
 from __future__ import annotations
 

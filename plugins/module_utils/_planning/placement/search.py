@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The search for places: the best one for each unit in turn, and if some then lack one, a search through all.
-
-Private to the collection.
-"""
+"""The search for places: the best host for each unit in turn; where one has none, an exhaustive search."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Goal consolidate in words and numbers: which hosts become empty, what keeps others on, and what is proven.
-
-Private to the collection.
-"""
+"""The report of goal consolidate: hosts that become empty, what keeps others on, and what is proven."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in the way of a plan that leaves something undone: of a guest, of a host, of a rule.
-
-Private to the collection.
-"""
+"""What is in the way of a plan that leaves something undone: of a guest, of a host, of a rule."""
 
 from __future__ import annotations
 

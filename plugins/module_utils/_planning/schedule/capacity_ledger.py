@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who pays for whose room: the account behind `after`. Private to the collection.
+"""Who pays for whose room: the account behind `after`.
 
 Every arrival pays for its room with what is free at the start or with what named departures have given back;
 those departures become its `after`. A coin is spent once, so whatever runs at the same time, there is room.

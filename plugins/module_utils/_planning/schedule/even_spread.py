@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An even spread while its guests are on their way: whether they have to go one after another, and who may
-be next. Private to the collection.
+be next.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Single migrations between hosts, how long they take, and how long all of them take at least.
-
-Private to the collection.
-"""
+"""Single migrations between hosts, how long they take, and how long all of them take at least."""
 
 from __future__ import annotations
 

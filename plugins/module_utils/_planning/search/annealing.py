@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks for a placement with fewer migrations by simulated annealing over the set of guests that are away.
-
-Private to the collection.
-"""
+"""Looks for a placement with fewer migrations by simulated annealing over the set of guests that are away."""
 
 from __future__ import annotations
 

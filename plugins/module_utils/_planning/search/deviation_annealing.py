@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""As level as so many migrations make it: for a band without width, which nothing is ever inside of.
-
-Private to the collection.
-"""
+"""As level as so many migrations make it: for a band without width, which nothing is ever inside of."""
 
 from __future__ import annotations
 

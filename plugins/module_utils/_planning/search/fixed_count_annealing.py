@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks for the band with so many migrations and no more, then with fewer or more.
-
-Private to the collection.
-"""
+"""Looks for the band with so many migrations and no more, then with fewer or more."""
 
 from __future__ import annotations
 

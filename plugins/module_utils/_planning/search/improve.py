@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings a cluster into the band, by one way or another, and then with fewer migrations.
-
-Private to the collection.
-"""
+"""Brings a cluster into the band, by one way or another, and then with fewer migrations."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps that a search is made of: the best place for a unit, with room made for it if need be.
-
-Private to the collection.
-"""
+"""The steps that a search is made of: the best place for a unit, with room made for it if need be."""
 
 from __future__ import annotations
 

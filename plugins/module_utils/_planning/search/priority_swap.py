@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moves guests of low priority in the place of those of high priority, where it makes no difference else.
-
-Private to the collection.
-"""
+"""Moves guests of low priority in the place of those of high priority, where it makes no difference else."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mends every strict rule that is broken, wherever it is, and empties hosts in maintenance.
-
-Private to the collection.
-"""
+"""Mends every strict rule that is broken, wherever it is, and empties hosts in maintenance."""
 
 from __future__ import annotations
 

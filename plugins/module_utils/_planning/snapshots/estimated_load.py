@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters whose platform measures nothing: what the guests stand for stands for the hosts too.
-
-Private to the collection.
-"""
+"""Clusters whose platform measures nothing: what the guests stand for stands for the hosts too."""
 
 from __future__ import annotations
 

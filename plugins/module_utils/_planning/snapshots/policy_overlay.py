@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The snapshot as the policy wants it seen: windows, reserves, capacities and priorities that it adds.
-
-Private to the collection.
-"""
+"""The snapshot as the policy wants it seen: windows, reserves, capacities and priorities that it adds."""
 
 from __future__ import annotations
 

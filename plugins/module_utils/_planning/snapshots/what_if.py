@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The snapshot as it would be: a host more or fewer, a guest grown, a rule added.
-
-Private to the collection.
-"""
+"""The snapshot as it would be: a host more or fewer, a guest grown, a rule added."""
 
 from __future__ import annotations
 

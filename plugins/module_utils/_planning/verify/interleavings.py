@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Replays a plan in the worst of all interleavings, for the verifier. Private to the collection.
+"""Replays a plan in the worst of all interleavings, for the verifier.
 
 The reading of order is the most hostile one: a migration may start as soon as its `after` steps have ended,
 so at any moment everything not ordered against everything else may be done, under way, or not begun. Waves

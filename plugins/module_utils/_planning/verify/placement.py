@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks where new guests are to go against their snapshot, knowing nothing of how that was found.
-
-Private to the collection.
-"""
+"""Checks where new guests are to go against their snapshot, knowing nothing of how that was found."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks a finished plan against its snapshot, knowing nothing of how it was made.
-
-Private to the collection.
-"""
+"""Checks a finished plan against its snapshot, knowing nothing of how it was made."""
 
 from __future__ import annotations
 

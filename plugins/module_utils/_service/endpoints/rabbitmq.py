@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests by a durable queue of RabbitMQ. Private to the collection.
+"""Requests by a durable queue of RabbitMQ.
 
 A message is acknowledged when the request is in the database, and not before. What can't be taken goes to the
 dead letters with the reason, and so does what has failed in the end.

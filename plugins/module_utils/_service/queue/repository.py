@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests in the state database: taken, begun, ended. Private to the collection.
+"""Requests in the state database: taken, begun, ended.
 
 A request is in the database before anybody is told that it was taken. Whoever works on it holds a claim;
 without the claim nobody can end it, and when its holder is gone it is handed on again.

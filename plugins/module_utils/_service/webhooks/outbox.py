@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is to be told of the end of a request, kept until they were. Private to the collection.
+"""Who is to be told of the end of a request, kept until they were.
 
 Rows come into being in the same transaction as the end that they tell of.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signatures of call-backs, as the Standard Webhooks specification has them. Private to the collection.
+"""Signatures of call-backs, as the Standard Webhooks specification has them.
 
 What is signed is `ID.TIMESTAMP.BODY`, so that a receiver can tell a call-back that somebody else sends again.
 """

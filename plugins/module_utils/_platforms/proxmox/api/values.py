@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading answers: Proxmox VE sends numbers as texts, flags as 0 and 1, and leaves out what it does not know.
-
-Private to the collection.
-"""
+"""Values of answers: Proxmox VE sends numbers as texts, flags as 0 and 1, and leaves out what it lacks."""
 
 from __future__ import annotations
 

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a node has the bridges of a guest, which Proxmox VE itself finds out only on the way.
-
-Private to the collection.
-"""
+"""Whether a node has the bridges of a guest, which Proxmox VE itself finds out only on the way."""
 
 from __future__ import annotations
 

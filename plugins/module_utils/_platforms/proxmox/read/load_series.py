@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measured history (rrddata): means over a window, and the newest value. Private to the collection.
+"""Measured history (rrddata): means over a window, and the newest value.
 
 Points are `{time, cpu, …}`, oldest first; what was not measured is left out. Rates are in bytes per second.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls to a VMmanager 6: login, waking it up, repeating what may be repeated. Private to the collection.
+"""Calls to a VMmanager 6: login, waking it up, repeating what may be repeated.
 
 A call that is certain to have done nothing (401: the token was not accepted) is repeated after a new login,
 whatever it is. What reads is also repeated while the platform wakes up (503) and, for as long as one call may

@@ -4,7 +4,7 @@
 """What VMmanager's answers are made of: objects, lists, and values in more than one shape.
 
 A related object comes nested ({"id": 3, "name": "n"}) or as its bare number, memory in MiB, moments as text
-or as seconds since 1970. Private to the collection.
+or as seconds since 1970.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the platform would carry a migration out, and what is to be said when it is asked for.
-
-Private to the collection.
-"""
+"""Whether the platform would carry a migration out, and what is to be said when it is asked for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which cluster of the platform is meant, and what is said of it as a whole. Private to the collection."""
+"""Which cluster of the platform is meant, and what is said of it as a whole."""
 
 from __future__ import annotations
 

@@ -5,8 +5,6 @@
 
 A guest's line does not say that a task works on it, and a task's line does not say on which guest: the
 guests' histories tell, and are asked only when there is a migration that was not started from here.
-
-Private to the collection.
 """
 
 from __future__ import annotations

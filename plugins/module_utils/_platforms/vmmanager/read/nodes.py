@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A node's line in the list, in the shape of 2026 and in that of 2022. Private to the collection."""
+"""A node's line in the list, in the shape of 2026 and in that of 2022."""
 
 from __future__ import annotations
 

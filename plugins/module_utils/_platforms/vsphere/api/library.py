@@ -4,7 +4,7 @@
 """The one place that imports pyvmomi: of it we use what knows the API's types and writes requests.
 
 Its deserializer is left aside: it takes most of the time of a large read and stops at the first value that it
-does not know. Private to the collection.
+does not know.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A session: logged in, and logged in again when it has ended. Private to the collection."""
+"""A session: logged in, and logged in again when it has ended."""
 
 from __future__ import annotations
 
