@@ -37,6 +37,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Platform, Simulator, start
+from ansible_collections.evenkeel.cluster.tests.support.fault_injection import places
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 from ansible_collections.evenkeel.cluster.tests.support.modules import connection_options, run_module
 from ansible_collections.evenkeel.cluster.tests.support.playbook import (
@@ -47,7 +48,6 @@ from ansible_collections.evenkeel.cluster.tests.support.playbook import (
     modules,
     wait_until,
 )
-from ansible_collections.evenkeel.cluster.tests.support.weather import places
 
 PLATFORMS: tuple[Platform, ...] = ("vcenter", "proxmox", "vmmanager")
 VICTIMS = ("playbook", "module", "everything")

@@ -33,9 +33,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import UnsafePlan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as make_plan
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import LaunchError, Platform, Simulator
-from ansible_collections.evenkeel.cluster.tests.support import faults, sail
-from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
-from ansible_collections.evenkeel.cluster.tests.support.weather import (
+from ansible_collections.evenkeel.cluster.tests.support import faults
+from ansible_collections.evenkeel.cluster.tests.support import worker_process as sail
+from ansible_collections.evenkeel.cluster.tests.support.fault_injection import (
     MIGRATION_SECONDS,
     PACE,
     Voyage,
@@ -47,6 +47,7 @@ from ansible_collections.evenkeel.cluster.tests.support.weather import (
     settle,
     violations,
 )
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 PLATFORMS: list[Platform] = ["vcenter", "proxmox", "vmmanager"]
 STEPS = range(2, 9)

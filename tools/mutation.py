@@ -62,10 +62,10 @@ class Room:
 
 ROOMS = {
     "verify": Room(
-        (f"{UTILS}/_planning/verify*.py",),
+        (f"{UTILS}/_planning/verify/*.py",),
         tuple(
             f"tests/unit/planning/test_verify{name}.py"
-            for name in ("", "_steps", "_replay", "_goals", "_placement")
+            for name in ("", "_steps", "_interleavings", "_goals", "_placement")
         ),
     ),
     "placement": Room(
@@ -73,15 +73,30 @@ ROOMS = {
         ("tests/unit/planning/test_placement_parts.py", "tests/unit/planning/test_placements.py"),
     ),
     "schedule": Room(
-        tuple(f"{UTILS}/_planning/{name}.py" for name in ("order", "schedule", "hops", "coins", "turns")),
-        tuple(f"tests/unit/planning/test_{name}.py" for name in ("coins", "turns", "hops", "schedule")),
+        (f"{UTILS}/_planning/schedule/*.py",),
+        tuple(
+            f"tests/unit/planning/test_{name}.py"
+            for name in ("capacity_ledger", "even_spread", "moves", "list_scheduler")
+        ),
     ),
     "execution": Room((f"{UTILS}/_execution/*.py",), ("tests/unit/execution",)),
-    "proxmox": Room((f"{UTILS}/_platforms/_proxmox/*.py",), ("tests/unit/platforms",), by_line=True),
-    "vsphere": Room((f"{UTILS}/_platforms/_vsphere/*.py",), ("tests/unit/platforms",), by_line=True),
-    "vmmanager": Room((f"{UTILS}/_platforms/_vmmanager/*.py",), ("tests/unit/platforms",), by_line=True),
-    "capacity": Room((f"{UTILS}/_capacity/*.py",), ("tests/unit/capacity",)),
-    "state": Room((f"{UTILS}/_state/*.py",), ("tests/unit/state",)),
+    "proxmox": Room(
+        (f"{UTILS}/_platforms/proxmox/**/*.py",),
+        ("tests/unit/platforms", "tests/simulator/platforms"),
+        by_line=True,
+    ),
+    "vsphere": Room(
+        (f"{UTILS}/_platforms/vsphere/**/*.py",),
+        ("tests/unit/platforms", "tests/simulator/platforms"),
+        by_line=True,
+    ),
+    "vmmanager": Room(
+        (f"{UTILS}/_platforms/vmmanager/**/*.py",),
+        ("tests/unit/platforms", "tests/simulator/platforms"),
+        by_line=True,
+    ),
+    "capacity": Room((f"{UTILS}/_capacity/**/*.py",), ("tests/unit/capacity", "tests/system/capacity")),
+    "state": Room((f"{UTILS}/_state/*.py",), ("tests/system/state",)),
 }
 # By operator, what it is replaced by.
 ARITHMETIC = {"Add": "Sub", "Sub": "Add", "Mul": "Div", "Div": "Mul", "FloorDiv": "Mul", "Mod": "Mul"}

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
-from ansible_collections.evenkeel.cluster.tests.support.weather import BY_SOMEBODY, CALM, connect
+from ansible_collections.evenkeel.cluster.tests.support.fault_injection import BY_SOMEBODY, CALM, connect
 
 Strike = Callable[[Simulator], object]
 

@@ -16,7 +16,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Rule,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.tests.support.weather import Voyage
+from ansible_collections.evenkeel.cluster.tests.support.fault_injection import Voyage
 
 GIB = 1024**3
 PLACES = {"h1": range(101, 107), "h2": range(107, 109), "h3": range(109, 115), "h4": range(115, 116)}

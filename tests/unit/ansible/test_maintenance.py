@@ -19,7 +19,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
     PLATFORM_ARGUMENTS,
 )
 
-from .test_roles_on_a_rehearsal import cluster, guest, host
+from ...system.roles.test_roles_on_a_rehearsal import cluster, guest, host
 
 
 def options(path: Path, **given: Any) -> dict[str, Any]:

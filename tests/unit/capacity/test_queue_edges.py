@@ -44,7 +44,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.wait_fo
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import LEASES
 
-from .shared import describe, get, give_back, pass_time, pool, request
+from ...system.capacity.shared import describe, get, give_back, pass_time, pool, request
 
 
 @pytest.fixture

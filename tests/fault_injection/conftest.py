@@ -1,0 +1,56 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Simulators that serve one case after the other: starting one takes longer than most of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support import tight_cluster
+from ansible_collections.evenkeel.cluster.tests.support.fault_injection import Voyage, put_back
+
+Calm = Callable[[str], tuple[launch.Simulator, Voyage]]
+
+
+def apart_by_tag() -> Voyage:
+    """The rule is ours alone: on Proxmox VE no guest is in the hands of HA."""
+    return tight_cluster.voyage()
+
+
+@pytest.fixture(scope="session")
+def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], launch.Simulator]]:
+    running: dict[str, launch.Simulator] = {}
+
+    def running_one(name: str) -> launch.Simulator:
+        if name not in running:
+            folder = tmp_path_factory.mktemp(name)
+            if name in ("vcenter", "vmmanager"):
+                running[name] = tight_cluster.voyage().on(name).start(name, folder)
+            elif name == "proxmox":
+                running[name] = tight_cluster.voyage().start("proxmox", folder, ["--no-rules-as-ha"])
+            else:
+                running[name] = tight_cluster.with_partners().start("proxmox", folder)
+        return running[name]
+
+    yield running_one
+    for started in running.values():
+        started.stop()
+
+
+@pytest.fixture
+def calm(simulators: Callable[[str], launch.Simulator], tmp_path: Path) -> Calm:
+    """A simulator, vcenter, proxmox, vmmanager or ha (Proxmox VE with guests under HA), as it was before any
+    run.
+    """
+
+    def ready(name: str) -> tuple[launch.Simulator, Voyage]:
+        voyage = tight_cluster.with_partners() if name == "ha" else tight_cluster.voyage().on(name)
+        simulator = simulators(name)
+        put_back(simulator, voyage)
+        return simulator, voyage
+
+    return ready
