@@ -36,7 +36,6 @@ from .schedule.list_scheduler import Schedule
 from .schedule.moves import Move
 from .schedule.order import schedule_moves
 from .schedule.rerouting import MAX_HOSTS, concatenate, repair_exhaustively, reroute, schedule_of
-from .search.insertion import return_to_origin
 from .search.move_reduction import reduce_moves
 from .search.solve import solution_of
 from .search.stopping import Spending
@@ -289,7 +288,7 @@ def _order_moves(
         for unit in kinds:
             if stuck & set(problem.members[unit]):
                 state.remove(unit)
-                return_to_origin(state, unit)
+                state.return_to_origin(unit)
     parks = problem.policy.goal not in ("relieve", "consolidate") and any(
         placed.move.parking for placed in ordered.placed
     )

@@ -18,7 +18,6 @@ from ..errors import PlanningError
 from ..model.band import best_floor
 from ..model.problem import TOLERANCE
 from ..model.solution import Solution
-from ..search.insertion import return_to_origin
 from . import highs_worker
 from .assignment_milp import AssignmentModel
 from .departures_relaxation import DeparturesModel
@@ -126,5 +125,5 @@ def _take_over(state: Solution, places: dict[int, int], *, inside: bool) -> None
                 if host >= 0:
                     state.insert(unit, host)
                 else:
-                    return_to_origin(state, unit)
+                    state.return_to_origin(unit)
         state.set_band(floor)

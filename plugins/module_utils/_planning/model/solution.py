@@ -18,9 +18,9 @@ STALE = 60
 
 
 class Solution:
-    """A placement of all units. Costs follow each `take` and `put`; nothing is ever searched for here.
+    """A placement of all units. Costs follow each `remove` and `insert`; nothing is ever searched for here.
 
-    where: the host of each unit, APART_AT_HOME for a split affinity group that is not united, NOWHERE while
+    where: the host of each unit, SPLIT_AT_HOME for a split affinity group that is not united, NOWHERE while
     taken.
     excess: points by which each host is outside the band, summed over the metrics.
     """
@@ -199,6 +199,11 @@ class Solution:
     def relocate(self, unit: int, host: int) -> None:
         self.remove(unit)
         self.insert(unit, host)
+
+    def return_to_origin(self, unit: int) -> None:
+        """Insert a unit where the snapshot has it, whether it fits there or not."""
+        home = self.problem.unit_home[unit]
+        self.insert(unit, SPLIT_AT_HOME if home < 0 else home)
 
     def _change(self, host: int, unit: int, sign: int) -> None:
         problem = self.problem

@@ -15,7 +15,6 @@ from ..model.solution import Solution
 from .annealing import Annealer, CoolingSchedule
 from .deviation_annealing import DeviationAnnealer
 from .fixed_count_annealing import FixedCountAnnealer
-from .insertion import return_to_origin
 from .local_search import local_search, revert_redundant_moves
 from .neighbourhood import score
 
@@ -122,5 +121,5 @@ def _restore(state: Solution, kept: Kept) -> None:
             if host >= 0:
                 state.insert(unit, host)
             else:
-                return_to_origin(state, unit)
+                state.return_to_origin(unit)
     state.set_band(floor)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..model.solution import SPLIT_AT_HOME, Solution
+from ..model.solution import Solution
 
 NEVER = float("inf")
 # So many hosts with room are looked at, the emptiest first: more than any but the largest clusters have.
@@ -144,9 +144,3 @@ def _shortage(state: Solution, unit: int, host: int) -> float:
 def undo_all(state: Solution, undo: list[tuple[int, int]]) -> None:
     for unit, host in undo:
         state.relocate(unit, host)
-
-
-def return_to_origin(state: Solution, unit: int) -> None:
-    """Leave a unit where the snapshot has it, fit or not."""
-    home = state.problem.unit_home[unit]
-    state.insert(unit, SPLIT_AT_HOME if home < 0 else home)

@@ -12,7 +12,6 @@ from ..model.band import best_floor
 from ..model.problem import TOLERANCE, Problem
 from ..model.solution import SPLIT_AT_HOME, Solution
 from .improve import improve
-from .insertion import return_to_origin
 from .local_search import revert_redundant_moves
 from .move_reduction import reduce_moves
 from .repair import clear_leaving_hosts, repair, ruin_and_recreate, unplaced_units
@@ -98,7 +97,7 @@ def solution_of(problem: Problem, places: list[int]) -> Solution:
         if target != state.where[unit]:
             state.remove(unit)
             if target == SPLIT_AT_HOME:
-                return_to_origin(state, unit)
+                state.return_to_origin(unit)
             else:
                 state.insert(unit, target)
     if problem.policy.levels and problem.metrics.names:
