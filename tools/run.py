@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".cache" / "home"
 "of tools that would write to the user's, one folder a step: steps run side by side"
+
+LOOK_SECONDS = 5.0
+IDLE_CPU_SECONDS = 5.0
+"of a command that waits for something that does not come: it polls"
+GRACE_SECONDS = 30.0
 
 
 class StepFailed(Exception):
@@ -39,34 +45,89 @@ class Shell:
         *argv: str | Path,
         cwd: str | Path = ROOT,
         env: Mapping[str, str] | None = None,
-        seconds: int = 900,
+        idle_seconds: float = 900,
     ) -> str:
-        """Run argv and return what it printed; raise StepFailed when it fails or takes longer than that."""
+        """Run argv and return what it printed. Raise StepFailed when it fails, or neither prints nor computes
+        for `idle_seconds`: a command that is only slow is never ended.
+        """
         command = [str(word) for word in argv]
         with self.log.open("a+b") as log:
             log.write(f"$ {shlex.join(command)}\n".encode())
             log.flush()
             start = log.seek(0, os.SEEK_END)
             try:
-                code = subprocess.run(
+                process = subprocess.Popen(
                     command,
                     cwd=cwd,
                     env={**os.environ, **self.env, **(env or {})},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    timeout=seconds,
-                    check=False,
-                ).returncode
-            except subprocess.TimeoutExpired:
-                raise StepFailed(f"{shlex.join(command)} was ended after {seconds} s") from None
+                )
             except OSError as error:
                 raise StepFailed(f"{command[0]} does not start: {error}") from None
+            if not _ended(process, self.log, idle_seconds):
+                raise StepFailed(f"{shlex.join(command)} was ended: idle for {idle_seconds:g} s")
             log.seek(start)
             printed = log.read().decode(errors="replace")
-        if code != 0:
-            raise StepFailed(f"{shlex.join(command)} ended with exit code {code}")
+        if process.returncode != 0:
+            raise StepFailed(f"{shlex.join(command)} ended with exit code {process.returncode}")
         return printed
+
+
+@dataclass
+class IdleWatch:
+    """How long a command has neither printed nor computed; `since` is on the clock of `idle`."""
+
+    since: float
+    printed: int = 0
+    computed: float = 0.0
+
+    def idle(self, printed: int, computed: float, now: float) -> float:
+        """Seconds since there was more printed, in bytes, or noticeably more computed, in CPU seconds."""
+        if printed != self.printed or computed > self.computed + IDLE_CPU_SECONDS:
+            self.since, self.printed, self.computed = now, printed, computed
+        return now - self.since
+
+
+def _ended(process: subprocess.Popen[bytes], log: Path, idle_seconds: float) -> bool:
+    """Wait for the process; end it when it is idle for too long, and return whether it ended by itself."""
+    watch = IdleWatch(time.monotonic())
+    while True:
+        try:
+            process.wait(min(LOOK_SECONDS, idle_seconds))
+            return True
+        except subprocess.TimeoutExpired:
+            seen = log.stat().st_size, cpu_seconds(process.pid)
+        if watch.idle(*seen, time.monotonic()) >= idle_seconds:
+            break
+    # SIGTERM first, on which pytest names the tests that are running.
+    process.terminate()
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return False
+
+
+def cpu_seconds(root: int) -> float:
+    """CPU time that a process, its living descendants and their ended children have used, in seconds."""
+    used: dict[int, float] = {}
+    children: dict[int, list[int]] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        children.setdefault(int(fields[1]), []).append(int(file.parent.name))
+        used[int(file.parent.name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    total, left = 0.0, [root]
+    while left:
+        process = left.pop()
+        total += used.get(process, 0.0)
+        left += children.get(process, [])
+    return total
 
 
 def cores() -> int:

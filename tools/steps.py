@@ -41,7 +41,7 @@ def steps() -> list[Step]:
         Step("reuse", "every file has its licence", _reuse),
         Step("changelog", "changelog fragments", _changelog),
         *_go_steps(),
-        Step("units", "unit tests, simulators, properties", _units),
+        *_test_steps(),
         Step("sanity", "ansible-test sanity, nothing ignored", _sanity, telling=r"ERROR|FATAL"),
         Step("lint", "ansible-lint, production profile", _lint),
         Step("docs", "a page for every module, role and guide", docs.build),
@@ -77,8 +77,20 @@ def _changelog(shell: Shell) -> str:
     return counted(list((ROOT / "changelogs" / "fragments").glob("*.y*ml")), "fragment")
 
 
-def _units(shell: Shell) -> str:
-    printed = shell.run("pytest", "-q", "-n", str(cores()), "--durations=25", seconds=4000)
+def _test_steps() -> list[Step]:
+    return [
+        Step(name, does, partial(_tests, folder, workers * cores()))
+        for name, does, folder, workers in (
+            ("units", "without sockets, processes and sleep", "unit", 1),
+            ("simulator", "adapters and modules against the simulators", "simulator", 2),
+            ("faults", "runs on platforms that fail, and runs that are killed", "fault_injection", 8),
+            ("system", "playbooks, sshd, databases and brokers", "system", 2),
+        )
+    ]
+
+
+def _tests(folder: str, workers: int, shell: Shell) -> str:
+    printed = shell.run("pytest", "-q", "-n", str(workers), f"tests/{folder}")
     return printed.strip().splitlines()[-1].strip("= ")
 
 

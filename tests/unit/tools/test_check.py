@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.evenkeel.cluster.tools import check, lanes, steps
-from ansible_collections.evenkeel.cluster.tools.run import Shell, StepFailed
+from ansible_collections.evenkeel.cluster.tools.run import IdleWatch, Shell, StepFailed
 from ansible_collections.evenkeel.cluster.tools.steps import Step
 
 
@@ -34,12 +34,21 @@ def test_what_a_command_prints_is_returned_and_kept(shell: Shell) -> None:
     [
         (prints("", 3), "exit code 3"),
         (("no-such-program",), "no-such-program does not start"),
-        ((sys.executable, "-c", "import time; time.sleep(60)"), "was ended after 1 s"),
+        ((sys.executable, "-c", "import time; time.sleep(600)"), "was ended: idle for 1 s"),
     ],
 )
 def test_a_command_that_fails_fails_the_step(shell: Shell, argv: tuple[str, ...], why: str) -> None:
     with pytest.raises(StepFailed, match=why):
-        shell.run(*argv, seconds=1 if "was ended" in why else 60)
+        shell.run(*argv, idle_seconds=1 if "was ended" in why else 600)
+
+
+def test_a_command_is_idle_since_it_last_printed_or_computed() -> None:
+    watch = IdleWatch(since=100.0)
+    assert watch.idle(0, 0.1, now=150.0) == 50
+    assert watch.idle(1, 0.1, now=160.0) == 0
+    assert watch.idle(1, 0.2, now=200.0) == 40, "polling is no progress"
+    assert watch.idle(1, 60.0, now=210.0) == 0
+    assert watch.idle(1, 60.0, now=211.0) == 1
 
 
 def test_steps_are_chosen_by_name_or_family() -> None:
@@ -89,10 +98,10 @@ def test_as_many_steps_run_at_once_as_there_are_lanes(tmp_path: Path) -> None:
 def test_steps_that_run_side_by_side_share_neither_log_nor_memory(tmp_path: Path) -> None:
     program = "import os; at = os.environ['XDG_STATE_HOME']; print(at, os.listdir(at)); open(at + '/x', 'w')"
 
-    def run(shell: Shell) -> str:
+    def look(shell: Shell) -> str:
         return shell.run(sys.executable, "-c", program)
 
-    ended = lanes.run_all([Step("x:a", "", run), Step("x:b", "", run)], 2, tmp_path, lambda _line: None)
+    ended = lanes.run_all([Step("x:a", "", look), Step("x:b", "", look)], 2, tmp_path, lambda _line: None)
     states, contents = zip(*(end.said.split(maxsplit=1) for end in ended), strict=True)
     assert len(set(states)) == 2
     assert contents == ("[]\n", "[]\n")
