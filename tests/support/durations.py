@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plugin of pytest: prints the duration of a slow test as soon as it ends, and at the end the slowest files.
+"""A pytest plugin: prints the duration of a slow test as soon as it ends, and at the end the slowest files.
 
 A run that is stopped has thus named what took long; on SIGTERM it also names the tests that are running.
 """
