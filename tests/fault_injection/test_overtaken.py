@@ -105,7 +105,7 @@ def test_the_role_plans_again(cluster: Path, tmp_path: Path) -> None:
         assert wait_until(lambda: len(simulator.state()["migrations"]) > 0, first), plays[0].said()
         second = plays[1].begin()
         # It has read and planned while the first was at it. From then on that need not take long.
-        assert wait_until(lambda: "Carry out the plan" in plays[1].said(), second), plays[1].said()
+        assert wait_until(lambda: "Apply the plan" in plays[1].said(), second), plays[1].said()
         assert first.poll() is None, "it has ended too soon for this test"
         simulator.switches(migration_seconds=0.3)
         assert first.wait(90) == 0, plays[0].said()

@@ -170,7 +170,7 @@ def test_a_pipeline_whose_guests_are_not_there_in_the_end(site: Site) -> None:
     code, stats, said = site.play("pipeline", **options)
     pipeline = stats["evenkeel_pipeline"]
     assert (code, pipeline["status"], pipeline["cluster"]) == (2, "failed", None), said
-    assert pipeline["error"].startswith("Fail where something is not where it was placed: "), said
+    assert pipeline["error"].startswith("Fail if a VM is not where it was placed: "), said
     assert "web01 is not there" in pipeline["error"]
 
 
