@@ -6,7 +6,7 @@
 
 A run is a generated cluster on a simulator of its own, the planner's plan for it, and up to three parts: each
 meets up to three faults at random moments, or is killed in the middle with or without its journal. Then the
-weather ends, and the same plan is carried out once more: everything must be where an undisturbed run leaves
+faults end, and the same plan is run once more: everything must be where an undisturbed run leaves
 it. 500 runs take about half an hour. A line for each violation, with the seed that brings it back
 (`--runs 1 --seed SEED`), and the sums at the end; ends with 1 when there was any violation.
 """
@@ -33,12 +33,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import UnsafePlan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as make_plan
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import LaunchError, Platform, Simulator
-from ansible_collections.evenkeel.cluster.tests.support import faults
-from ansible_collections.evenkeel.cluster.tests.support import worker_process as sail
+from ansible_collections.evenkeel.cluster.tests.support import faults, worker_process
 from ansible_collections.evenkeel.cluster.tests.support.fault_injection import (
     MIGRATION_SECONDS,
     PACE,
-    Voyage,
+    PlannedRun,
     carry_out,
     clear_up,
     cluster_of,
@@ -54,7 +53,7 @@ STEPS = range(2, 9)
 """How many migrations a plan has: fewer are no journey, more take long."""
 
 
-def voyage_of(seed: int, platform: Platform, *, by_ha: bool = False) -> Voyage:
+def planned_run_of(seed: int, platform: Platform, *, by_ha: bool = False) -> PlannedRun:
     """A small cluster out of level, as the platform numbers its hosts, and the plan that levels it; `by_ha`:
     as one whose rules HA follows is read.
     """
@@ -85,7 +84,7 @@ def voyage_of(seed: int, platform: Platform, *, by_ha: bool = False) -> Voyage:
             policy = Policy(goal="evacuate", evacuate=Selector(names=(leaving,)))
         plan = make_plan(snapshot, policy)
         if len(plan.migrations) in STEPS:
-            return Voyage(
+            return PlannedRun(
                 snapshot=snapshot,
                 migrations=plan.migrations,
                 rules=snapshot.rules,
@@ -98,20 +97,20 @@ def _of_ha(rule: Rule) -> Rule:
     return rule if rule.kind == "even_spread" else replace(rule, source=f"ha-rule:{rule.name}")
 
 
-def some_fault(voyage: Voyage, platform: str, rng: random.Random) -> tuple[str, faults.Strike]:
+def some_fault(planned: PlannedRun, platform: str, rng: random.Random) -> tuple[str, faults.Inject]:
     """One of the faults of the matrix, on a guest or host of this plan."""
-    step = rng.choice(list(voyage.migrations))
+    step = rng.choice(list(planned.migrations))
     guest, host = step.guest.id, rng.choice([step.source, step.target])
     times = rng.randint(1, 3)
-    choices: dict[str, faults.Strike] = {
+    choices: dict[str, faults.Inject] = {
         "sessions end": faults.sessions_end,
         "not authenticated": faults.unauthorized,
         "503 on a look": faults.failing(faults.LOOKING, 503, times),
         "502 on a poll": faults.failing(faults.POLLING, 502, times),
         "503 on a start": faults.failing(faults.STARTING, 503, 1),
-        "look cut off": faults.reset(faults.LOOKING, "before", times),
-        "start cut off before": faults.reset(faults.STARTING, "before", times),
-        "start cut off after": faults.reset(faults.STARTING, "after", times),
+        "look cut off": faults.connection_reset(faults.LOOKING, "before", times),
+        "start cut off before": faults.connection_reset(faults.STARTING, "before", times),
+        "start cut off after": faults.connection_reset(faults.STARTING, "after", times),
         "slow answers": faults.slow,
         "away for a while": faults.away,
         "host dies": faults.host_dies(host),
@@ -176,12 +175,12 @@ def some_fault(voyage: Voyage, platform: str, rng: random.Random) -> tuple[str, 
 class Storm:
     """Lets faults happen beside a run, each at its moment."""
 
-    def __init__(self, simulator: Simulator, voyage: Voyage, rng: random.Random) -> None:
+    def __init__(self, simulator: Simulator, planned: PlannedRun, rng: random.Random) -> None:
         platform = simulator.connection.platform
         self._simulator = simulator
         self._plan = sorted(
             (
-                (rng.uniform(0, 4 * MIGRATION_SECONDS), *some_fault(voyage, platform, rng))
+                (rng.uniform(0, 4 * MIGRATION_SECONDS), *some_fault(planned, platform, rng))
                 for _number in range(rng.randint(0, 3))
             ),
             key=lambda entry: entry[0],
@@ -200,11 +199,11 @@ class Storm:
 
     def _blow(self) -> None:
         began = time.monotonic()
-        for moment, name, strike in self._plan:
+        for moment, name, inject in self._plan:
             if self._over.wait(max(0.0, began + moment - time.monotonic())):
                 return
             try:
-                strike(self._simulator)
+                inject(self._simulator)
             except (LaunchError, EvenKeelError):
                 # Such a thing can't happen now: a guest that is under way is not made busy.
                 continue
@@ -219,29 +218,29 @@ def conduct_of(rng: random.Random) -> FailurePolicy:
 
 
 def one_part(
-    simulator: Simulator, voyage: Voyage, folder: Path, rng: random.Random, seen: Counter[str]
+    simulator: Simulator, planned: PlannedRun, folder: Path, rng: random.Random, seen: Counter[str]
 ) -> list[str]:
-    """One run of the plan, killed or not, in whatever weather comes; gives what is wrong with it."""
+    """One run of the plan, killed or not, whatever fails; returns what is wrong with it."""
     before = settle(simulator)
     killed = rng.random() < 0.3
     conduct = conduct_of(rng)
     results: Mapping[str, str] = {}
-    with Storm(simulator, voyage, rng) as storm:
+    with Storm(simulator, planned, rng) as storm:
         if killed:
             _kill(folder, rng, conduct)
             if rng.random() < 0.3:
                 (folder / "journal").unlink(missing_ok=True)
         else:
-            results = _sail(simulator, voyage, folder, conduct)
+            results = _sail(simulator, planned, folder, conduct)
     seen.update(storm.struck)
     seen["killed"] += killed
     after = settle(simulator)
-    found = violations(voyage, before, after, _companions(voyage))
+    found = violations(planned, before, after, _companions(planned))
     # Partners go one after the other; what stops the second, a kill or a refusal, is mended by a later run.
     hindered = {guest for guest, result in results.items() if result not in ("migrated", "already_there")}
     torn = {
         f"rule {rule.name} is broken"
-        for rule in voyage.rules
+        for rule in planned.rules
         if rule.kind == "affinity" and (killed or hindered & set(rule.guests))
     }
     found = [line for line in found if line not in torn]
@@ -249,7 +248,7 @@ def one_part(
         # What goes home is migrated twice, and by the same way.
         found = [line for line in found if "was migrated" not in line]
     moved = places(after)
-    last = {step.guest.id: step.target for step in voyage.migrations}
+    last = {step.guest.id: step.target for step in planned.migrations}
     # A guest on its target that does not run there, or is still locked, has not been migrated well.
     unwell = {
         guest
@@ -273,22 +272,26 @@ def _left_unwell(struck: Sequence[str]) -> bool:
 
 def _kill(folder: Path, rng: random.Random, conduct: FailurePolicy) -> None:
     home = ["--on-failure", "rollback"] if conduct.on_failure == "rollback" else []
-    process = sail.begin(folder, *home)
+    process = worker_process.begin(folder, *home)
     event, times = rng.choice(["plan", "begin", "started", "ended"]), rng.randint(1, 3)
     alarm = time.monotonic() + 20
-    while process.poll() is None and sail.journal(folder).count(event) < times and time.monotonic() < alarm:
+    while (
+        process.poll() is None
+        and worker_process.journal(folder).count(event) < times
+        and time.monotonic() < alarm
+    ):
         time.sleep(0.005)
     time.sleep(rng.uniform(0, MIGRATION_SECONDS))
     process.kill()
     process.wait()
 
 
-def _sail(simulator: Simulator, voyage: Voyage, folder: Path, conduct: FailurePolicy) -> dict[str, str]:
+def _sail(simulator: Simulator, planned: PlannedRun, folder: Path, conduct: FailurePolicy) -> dict[str, str]:
     """The result for every guest that the plan moves once, as the run tells it."""
     try:
         with closing(connect(simulator.connection)) as platform:
             outcome = carry_out(
-                voyage, platform, cluster_of(platform), conduct=conduct, journal=folder / "journal"
+                planned, platform, cluster_of(platform), conduct=conduct, journal=folder / "journal"
             )
     except EvenKeelError:
         # It could not even begin, or not go on: nothing was said that could be wrong.
@@ -297,22 +300,22 @@ def _sail(simulator: Simulator, voyage: Voyage, folder: Path, conduct: FailurePo
     return {step.guest.id: step.result for step in outcome.migrations if times[step.guest.id] == 1}
 
 
-def _companions(voyage: Voyage) -> list[str]:
+def _companions(planned: PlannedRun) -> list[str]:
     """Guests that HA may move along with another one."""
-    return [guest for rule in voyage.rules if rule.kind == "affinity" for guest in rule.guests]
+    return [guest for rule in planned.rules if rule.kind == "affinity" for guest in rule.guests]
 
 
-def in_peace(simulator: Simulator, voyage: Voyage, folder: Path) -> list[str]:
-    """The weather is over: the same plan once more, and once more."""
-    clear_up(simulator, voyage)
+def in_peace(simulator: Simulator, planned: PlannedRun, folder: Path) -> list[str]:
+    """Nothing fails any more: the same plan once more, and once more."""
+    clear_up(simulator, planned)
     simulator.switches(migration_seconds=0.05)
     before = simulator.state()
     for _number in range(2):
         # An earlier part that was going home goes there first.
         with closing(connect(simulator.connection)) as platform:
-            outcome = carry_out(voyage, platform, cluster_of(platform), journal=folder / "journal")
-    found = violations(voyage, before, simulator.state(), list(voyage.places))
-    if places(simulator.state()) != voyage.goal:
+            outcome = carry_out(planned, platform, cluster_of(platform), journal=folder / "journal")
+    found = violations(planned, before, simulator.state(), list(planned.places))
+    if places(simulator.state()) != planned.goal:
         found.append(
             f"the end is another: {[(step.step, step.why) for step in outcome.migrations if step.why]}"
         )
@@ -324,17 +327,17 @@ def run(seed: int, platform: Platform, seen: Counter[str]) -> list[str]:
     rng = random.Random(f"{seed} {platform}")
     options = rng.choice([[], ["--no-rules-as-ha"]]) if platform == "proxmox" else []
     try:
-        voyage = voyage_of(seed, platform, by_ha=platform == "proxmox" and not options)
+        planned = planned_run_of(seed, platform, by_ha=platform == "proxmox" and not options)
     except UnsafePlan as error:
         return [str(error)]
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
-        with voyage.start(platform, folder / "simulator", options) as simulator:
-            sail.write(folder, voyage, simulator)
+        with planned.start(platform, folder / "simulator", options) as simulator:
+            worker_process.write(folder, planned, simulator)
             found: list[str] = []
             for _number in range(rng.randint(1, 3)):
-                found += one_part(simulator, voyage, folder, rng, seen)
-            return found + in_peace(simulator, voyage, folder)
+                found += one_part(simulator, planned, folder, rng, seen)
+            return found + in_peace(simulator, planned, folder)
     finally:
         shutil.rmtree(folder)
 

@@ -11,14 +11,14 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support import tight_cluster
-from ansible_collections.evenkeel.cluster.tests.support.fault_injection import Voyage, put_back
+from ansible_collections.evenkeel.cluster.tests.support.fault_injection import PlannedRun, put_back
 
-Calm = Callable[[str], tuple[launch.Simulator, Voyage]]
+Reset = Callable[[str], tuple[launch.Simulator, PlannedRun]]
 
 
-def apart_by_tag() -> Voyage:
+def apart_by_tag() -> PlannedRun:
     """The rule is ours alone: on Proxmox VE no guest is in the hands of HA."""
-    return tight_cluster.voyage()
+    return tight_cluster.planned_run()
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +29,9 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
         if name not in running:
             folder = tmp_path_factory.mktemp(name)
             if name in ("vcenter", "vmmanager"):
-                running[name] = tight_cluster.voyage().on(name).start(name, folder)
+                running[name] = tight_cluster.planned_run().on(name).start(name, folder)
             elif name == "proxmox":
-                running[name] = tight_cluster.voyage().start("proxmox", folder, ["--no-rules-as-ha"])
+                running[name] = tight_cluster.planned_run().start("proxmox", folder, ["--no-rules-as-ha"])
             else:
                 running[name] = tight_cluster.with_partners().start("proxmox", folder)
         return running[name]
@@ -42,15 +42,15 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
 
 
 @pytest.fixture
-def calm(simulators: Callable[[str], launch.Simulator], tmp_path: Path) -> Calm:
+def reset(simulators: Callable[[str], launch.Simulator], tmp_path: Path) -> Reset:
     """A simulator, vcenter, proxmox, vmmanager or ha (Proxmox VE with guests under HA), as it was before any
     run.
     """
 
-    def ready(name: str) -> tuple[launch.Simulator, Voyage]:
-        voyage = tight_cluster.with_partners() if name == "ha" else tight_cluster.voyage().on(name)
+    def ready(name: str) -> tuple[launch.Simulator, PlannedRun]:
+        planned = tight_cluster.with_partners() if name == "ha" else tight_cluster.planned_run().on(name)
         simulator = simulators(name)
-        put_back(simulator, voyage)
-        return simulator, voyage
+        put_back(simulator, planned)
+        return simulator, planned
 
     return ready

@@ -21,14 +21,13 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
-from ansible_collections.evenkeel.cluster.tests.fault_injection.conftest import Calm
+from ansible_collections.evenkeel.cluster.tests.fault_injection.conftest import Reset
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
-from ansible_collections.evenkeel.cluster.tests.support import faults
-from ansible_collections.evenkeel.cluster.tests.support import worker_process as sail
+from ansible_collections.evenkeel.cluster.tests.support import faults, worker_process
 from ansible_collections.evenkeel.cluster.tests.support.fault_injection import (
     MIGRATION_SECONDS,
     PACE,
-    Voyage,
+    PlannedRun,
     carry_out,
     clear_up,
     cluster_of,
@@ -43,7 +42,7 @@ from ansible_collections.evenkeel.cluster.tests.support.faults import (
     LOOKING,
     POLLING,
     STARTING,
-    Strike,
+    Inject,
 )
 
 BEFORE, EARLY, LATE, UNSEEN = "before", "at 10 %", "at 90 %", "unseen end"
@@ -71,7 +70,7 @@ class Fault:
     """What happens, and what comes of it by the moment at which it happens."""
 
     name: str
-    strike: Strike
+    inject: Inject
     expected: Mapping[str, str]
     platforms: tuple[str, ...] = ALL
     conduct: FailurePolicy = field(default_factory=FailurePolicy)
@@ -105,10 +104,15 @@ FAULTS = (
     Fault("a start meets 599", faults.failing(STARTING, 599, 1), ALWAYS, PROXMOX),
     Fault("checking meets 595", faults.failing(CHECKING, 595, 2), ALWAYS, PROXMOX),
     Fault("polling meets 599", faults.failing(POLLING, 599, 2), ALWAYS, PROXMOX),
-    Fault("a start is cut off before", faults.reset(STARTING, "before"), ALWAYS),
-    Fault("a start is cut off after", faults.reset(STARTING, "after"), ALWAYS, seconds=0.8),
-    Fault("two starts are cut off after", faults.reset(STARTING, "after", 2), {BEFORE: WELL}, seconds=0.8),
-    Fault("looks are cut off", faults.reset(LOOKING, "before", 3), ALWAYS),
+    Fault("a start is cut off before", faults.connection_reset(STARTING, "before"), ALWAYS),
+    Fault("a start is cut off after", faults.connection_reset(STARTING, "after"), ALWAYS, seconds=0.8),
+    Fault(
+        "two starts are cut off after",
+        faults.connection_reset(STARTING, "after", 2),
+        {BEFORE: WELL},
+        seconds=0.8,
+    ),
+    Fault("looks are cut off", faults.connection_reset(LOOKING, "before", 3), ALWAYS),
     Fault("answers are slow", faults.slow, {BEFORE: WELL, EARLY: WELL}),
     Fault("the platform is away for a while", faults.away, ALWAYS),
     Fault("no answer comes for a while", faults.mute, ALWAYS, timeout=0.7),
@@ -205,8 +209,12 @@ HA_FAULTS = (
     Fault("HA drops a request", faults.ha_drops("101"), {BEFORE: "f m s m ma"}),
     Fault("HA drops what waits", faults.ha_drops("109"), {EARLY: "m m f m ma", LATE: "m m f m ma"}),
     Fault("HA's migration fails", faults.migration_fails("101"), {BEFORE: "f m s m ma"}),
-    Fault("a start is cut off after", faults.reset(STARTING, "after"), {BEFORE: "m m m m ma"}),
-    Fault("three starts are cut off after", faults.reset(STARTING, "after", 3), {BEFORE: "m m m m ma"}),
+    Fault("a start is cut off after", faults.connection_reset(STARTING, "after"), {BEFORE: "m m m m ma"}),
+    Fault(
+        "three starts are cut off after",
+        faults.connection_reset(STARTING, "after", 3),
+        {BEFORE: "m m m m ma"},
+    ),
     Fault("somebody cancels", faults.cancelled("101"), {LATE: "cf m s m ma"}, seconds=0.8),
     Fault("a target dies", faults.host_dies("h2"), {EARLY: "f m s m ma"}),
     Fault("a source dies", faults.host_dies("h1"), {EARLY: "mf f s m ma"}, seconds=0.8),
@@ -244,7 +252,7 @@ class Waiting:
         if not self.struck and any(moving.step == 1 for moving in progress.moving):
             self.struck = True
             time.sleep(self._share * self._fault.seconds)
-            self._fault.strike(self._simulator)
+            self._fault.inject(self._simulator)
             over = time.time() - self._fault.seconds
             begun = self._simulator.state()["migrations"][self._earlier :]
             self.missed = self._share < 1 and any(move["started"] < over for move in begun)
@@ -255,14 +263,14 @@ def told(outcome: Outcome) -> str:
 
 
 @pytest.mark.parametrize(("fault", "platform", "moment"), list(cases()))
-def test_a_run_in_any_weather(calm: Calm, fault: Fault, platform: str, moment: str) -> None:
+def test_a_run_ends_well_whatever_fails(reset: Reset, fault: Fault, platform: str, moment: str) -> None:
     longer = (replace(fault, seconds=times * fault.seconds) for times in LONGER)
-    assert any(run_in(calm, one, platform, moment) for one in longer), "the fault came too late every time"
+    assert any(run_in(reset, one, platform, moment) for one in longer), "the fault came too late every time"
 
 
-def run_in(calm: Calm, fault: Fault, platform: str, moment: str) -> bool:
+def run_in(reset: Reset, fault: Fault, platform: str, moment: str) -> bool:
     """One run, looked at from all sides; False where the fault came too late to tell anything."""
-    simulator, voyage = calm(platform)
+    simulator, planned = reset(platform)
     simulator.switches(migration_seconds=fault.seconds)
     before = simulator.state()
     waiting = Waiting(fault, moment, simulator)
@@ -270,15 +278,15 @@ def run_in(calm: Calm, fault: Fault, platform: str, moment: str) -> bool:
         # The cluster is found in peace: the fault is for the run.
         cluster = cluster_of(session)
         if moment == BEFORE:
-            fault.strike(simulator)
-        outcome = carry_out(voyage, session, cluster, conduct=fault.conduct, observe=waiting)
+            fault.inject(simulator)
+        outcome = carry_out(planned, session, cluster, conduct=fault.conduct, observe=waiting)
     assert waiting.struck
     if waiting.missed:
         return False
     for step, letters in zip(outcome.migrations, fault.expected[moment].split(), strict=True):
         assert LETTERS[step.result] in letters, [(step.result, step.why) for step in outcome.migrations]
     after = settle(simulator)
-    assert violations(voyage, before, after) == []
+    assert violations(planned, before, after) == []
     assert all(count == 1 for count in starts(before, after).values()), starts(before, after)
     for step in outcome.migrations:
         arrived = places(after)[step.guest.id] == step.target
@@ -289,28 +297,28 @@ def run_in(calm: Calm, fault: Fault, platform: str, moment: str) -> bool:
         unwell = guest["power"] != "running" or guest.get("run_state") or fault.name.endswith("paused there")
         assert not arrived or late or unwell or step.result not in ("failed", "skipped", "refused"), step
         assert step.why or step.result in ("migrated", "already_there"), step
-    again_in_peace(simulator, voyage, after)
+    again_in_peace(simulator, planned, after)
     return True
 
 
-def again_in_peace(simulator: Simulator, voyage: Voyage, before: Mapping[str, Any]) -> None:
+def again_in_peace(simulator: Simulator, planned: PlannedRun, before: Mapping[str, Any]) -> None:
     """The same command once more, without faults: everything is where an undisturbed run leaves it."""
-    clear_up(simulator, voyage)
+    clear_up(simulator, planned)
     simulator.switches(migration_seconds=0.02)
     with closing(connect(simulator.connection)) as session:
-        outcome = carry_out(voyage, session, cluster_of(session))
+        outcome = carry_out(planned, session, cluster_of(session))
     assert outcome.status == "done", [(step.result, step.why) for step in outcome.migrations]
-    assert places(simulator.state()) == voyage.goal
-    assert violations(voyage, before, simulator.state()) == []
+    assert places(simulator.state()) == planned.goal
+    assert violations(planned, before, simulator.state()) == []
 
 
 @pytest.mark.parametrize("platform", ALL)
-def test_a_refused_start_is_remembered(calm: Calm, tmp_path: Path, platform: str) -> None:
+def test_a_refused_start_is_remembered(reset: Reset, tmp_path: Path, platform: str) -> None:
     """The next plans have to avoid this guest on this host."""
-    simulator, voyage = calm(platform)
+    simulator, planned = reset(platform)
     faults.start_refused("101")(simulator)
-    sail.write(tmp_path, voyage, simulator)
-    assert sail.begin(tmp_path).wait(60) == 0, (tmp_path / "sail.log").read_text()
-    results = dict(sail.remembered(tmp_path))
+    worker_process.write(tmp_path, planned, simulator)
+    assert worker_process.begin(tmp_path).wait(60) == 0, (tmp_path / "worker.log").read_text()
+    results = dict(worker_process.remembered(tmp_path))
     assert results.pop("101") == "refused"
     assert set(results.values()) == {"migrated"}

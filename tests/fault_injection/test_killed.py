@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
-from ansible_collections.evenkeel.cluster.tests.fault_injection.conftest import Calm
+from ansible_collections.evenkeel.cluster.tests.fault_injection.conftest import Reset
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
-from ansible_collections.evenkeel.cluster.tests.support import worker_process as sail
+from ansible_collections.evenkeel.cluster.tests.support import worker_process
 from ansible_collections.evenkeel.cluster.tests.support.fault_injection import (
     MIGRATION_SECONDS,
-    Voyage,
+    PlannedRun,
     carry_out,
     clear_up,
     cluster_of,
@@ -44,30 +44,30 @@ def until(true: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
 
 def kill(folder: Path, event: str, times: int, *options: str) -> None:
     """Start a run and SIGKILL it as soon as its journal has so many of these events."""
-    process = sail.begin(folder, *options)
-    until(lambda: sail.journal(folder).count(event) >= times, process)
+    process = worker_process.begin(folder, *options)
+    until(lambda: worker_process.journal(folder).count(event) >= times, process)
     process.kill()
     process.wait()
 
 
 def finish(folder: Path) -> list[str]:
-    """The same command once more; gives the results."""
-    assert sail.begin(folder).wait(60) == 0, (folder / "sail.log").read_text()
+    """The same command once more; returns the results."""
+    assert worker_process.begin(folder).wait(60) == 0, (folder / "worker.log").read_text()
     assert not (folder / "journal").exists()
-    return [step.result for step in sail.outcome(folder).migrations]
+    return [step.result for step in worker_process.outcome(folder).migrations]
 
 
-def all_is_well(simulator: Simulator, voyage: Voyage, before: dict[str, Any]) -> None:
+def all_is_well(simulator: Simulator, planned: PlannedRun, before: dict[str, Any]) -> None:
     after = settle(simulator)
-    assert places(after) == voyage.goal
-    assert violations(voyage, before, after) == []
+    assert places(after) == planned.goal
+    assert violations(planned, before, after) == []
     assert all(count == 1 for count in starts(before, after).values()), starts(before, after)
 
 
-def everything_is_remembered(folder: Path, voyage: Voyage) -> None:
+def everything_is_remembered(folder: Path, planned: PlannedRun) -> None:
     """Every migration once, whichever run has seen it."""
-    expected = [(step.guest.id, "migrated") for step in voyage.migrations]
-    assert sorted(sail.remembered(folder)) == sorted(expected)
+    expected = [(step.guest.id, "migrated") for step in planned.migrations]
+    assert sorted(worker_process.remembered(folder)) == sorted(expected)
 
 
 # Which event of the journal, how often, seconds of every call, and whether it lingers at its end.
@@ -93,49 +93,49 @@ CASES = [
 
 @pytest.mark.parametrize(("platform", "moment", "journal"), CASES)
 def test_a_killed_run_is_finished(
-    calm: Calm, tmp_path: Path, platform: str, moment: str, journal: str
+    reset: Reset, tmp_path: Path, platform: str, moment: str, journal: str
 ) -> None:
-    simulator, voyage = calm(platform)
+    simulator, planned = reset(platform)
     event, times, latency = MOMENTS[moment]
     simulator.switches(latency_seconds=latency, migration_seconds=0.6)
     before = simulator.state()
-    sail.write(tmp_path, voyage, simulator)
+    worker_process.write(tmp_path, planned, simulator)
     kill(tmp_path, event, times, "--linger", "30")
     simulator.switches(latency_seconds=0)
     if journal == "deleted":
         (tmp_path / "journal").unlink()
     results = finish(tmp_path)
-    assert len(results) == len(voyage.migrations)
+    assert len(results) == len(planned.migrations)
     assert set(results) <= WELL
     if journal == "kept" and platform != "ha":
         assert set(results) == {"migrated"}
-        everything_is_remembered(tmp_path, voyage)
-    all_is_well(simulator, voyage, before)
+        everything_is_remembered(tmp_path, planned)
+    all_is_well(simulator, planned, before)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_killed_again_and_again(calm: Calm, tmp_path: Path, platform: str) -> None:
-    simulator, voyage = calm(platform)
+def test_killed_again_and_again(reset: Reset, tmp_path: Path, platform: str) -> None:
+    simulator, planned = reset(platform)
     simulator.switches(migration_seconds=0.5)
     before = simulator.state()
-    sail.write(tmp_path, voyage, simulator)
+    worker_process.write(tmp_path, planned, simulator)
     for event in ("begin", "started", "ended"):
         kill(tmp_path, event, 1, "--linger", "30")
     assert finish(tmp_path) == ["migrated"] * 4
-    all_is_well(simulator, voyage, before)
-    everything_is_remembered(tmp_path, voyage)
+    all_is_well(simulator, planned, before)
+    everything_is_remembered(tmp_path, planned)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_all_ended_while_nobody_was_there(calm: Calm, tmp_path: Path, platform: str) -> None:
-    simulator, voyage = calm(platform)
+def test_all_ended_while_nobody_was_there(reset: Reset, tmp_path: Path, platform: str) -> None:
+    simulator, planned = reset(platform)
     before = simulator.state()
-    sail.write(tmp_path, voyage, simulator)
+    worker_process.write(tmp_path, planned, simulator)
     kill(tmp_path, "started", 3)
     settle(simulator)
     assert finish(tmp_path) == ["migrated"] * 4
-    all_is_well(simulator, voyage, before)
-    everything_is_remembered(tmp_path, voyage)
+    all_is_well(simulator, planned, before)
+    everything_is_remembered(tmp_path, planned)
 
 
 @pytest.mark.parametrize(
@@ -150,20 +150,20 @@ def test_all_ended_while_nobody_was_there(calm: Calm, tmp_path: Path, platform: 
     ],
 )
 def test_a_run_that_is_told_to_stop(
-    calm: Calm, tmp_path: Path, platform: str, on_stop: str, how: str
+    reset: Reset, tmp_path: Path, platform: str, on_stop: str, how: str
 ) -> None:
-    simulator, voyage = calm(platform)
+    simulator, planned = reset(platform)
     simulator.switches(migration_seconds=1.5)
     before = simulator.state()
-    sail.write(tmp_path, voyage, simulator)
-    process = sail.begin(tmp_path, "--on-stop", on_stop)
-    until(lambda: sail.journal(tmp_path).count("started") == 3, process)
+    worker_process.write(tmp_path, planned, simulator)
+    process = worker_process.begin(tmp_path, "--on-stop", on_stop)
+    until(lambda: worker_process.journal(tmp_path).count("started") == 3, process)
     if how == "SIGTERM":
         process.send_signal(signal.SIGTERM)
     else:
         (tmp_path / "stop").touch()
     assert process.wait(30) == 0
-    outcome = sail.outcome(tmp_path)
+    outcome = worker_process.outcome(tmp_path)
     ran = "cancelled" if on_stop == "cancel" else "migrated"
     assert (outcome.status, [step.result for step in outcome.migrations]) == (
         "stopped",
@@ -171,26 +171,26 @@ def test_a_run_that_is_told_to_stop(
     )
     assert how in outcome.migrations[2].why
     after = settle(simulator)
-    assert violations(voyage, before, after) == []
+    assert violations(planned, before, after) == []
     (tmp_path / "stop").unlink(missing_ok=True)
     simulator.switches(migration_seconds=MIGRATION_SECONDS)
     assert set(finish(tmp_path)) <= WELL
-    assert places(settle(simulator)) == voyage.goal
+    assert places(settle(simulator)) == planned.goal
 
 
-def test_two_at_once(calm: Calm, tmp_path: Path) -> None:
-    simulator, voyage = calm("proxmox")
+def test_two_at_once(reset: Reset, tmp_path: Path) -> None:
+    simulator, planned = reset("proxmox")
     before = simulator.state()
-    sail.write(tmp_path, voyage, simulator)
-    first = sail.begin(tmp_path, "--linger", "60")
-    until(lambda: sail.journal(tmp_path).count("started") == 3, first)
-    assert sail.begin(tmp_path).wait(30) == 1
-    assert "JournalError: journal_path: another run holds" in (tmp_path / "sail.log").read_text()
+    worker_process.write(tmp_path, planned, simulator)
+    first = worker_process.begin(tmp_path, "--linger", "60")
+    until(lambda: worker_process.journal(tmp_path).count("started") == 3, first)
+    assert worker_process.begin(tmp_path).wait(30) == 1
+    assert "JournalError: journal_path: another run holds" in (tmp_path / "worker.log").read_text()
     first.kill()
     first.wait()
     assert finish(tmp_path) == ["migrated"] * 4
-    all_is_well(simulator, voyage, before)
-    everything_is_remembered(tmp_path, voyage)
+    all_is_well(simulator, planned, before)
+    everything_is_remembered(tmp_path, planned)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -204,42 +204,44 @@ def test_two_at_once(calm: Calm, tmp_path: Path) -> None:
     ],
 )
 def test_a_failure_too_many(
-    calm: Calm, platform: str, conduct: FailurePolicy, status: str, undone: int
+    reset: Reset, platform: str, conduct: FailurePolicy, status: str, undone: int
 ) -> None:
-    simulator, voyage = calm(platform)
+    simulator, planned = reset(platform)
     simulator.switches(fail_migrations=[{"guest": "101", "at_percent": 50, "count": 1}])
     before = simulator.state()
     with closing(connect(simulator.connection)) as session:
-        outcome = carry_out(voyage, session, cluster_of(session), conduct=conduct)
+        outcome = carry_out(planned, session, cluster_of(session), conduct=conduct)
     assert [step.result for step in outcome.migrations] == [
         "failed", "migrated", "skipped", "migrated", *["migrated"] * undone
     ]  # fmt: skip
     assert outcome.status == status
     after = settle(simulator)
     if undone:
-        assert places(after) == voyage.places
+        assert places(after) == planned.places
     else:
-        assert violations(voyage, before, after) == []
-    clear_up(simulator, voyage)
+        assert violations(planned, before, after) == []
+    clear_up(simulator, planned)
     with closing(connect(simulator.connection)) as session:
-        assert carry_out(voyage, session, cluster_of(session)).status == "done"
-    assert places(simulator.state()) == voyage.goal
+        assert carry_out(planned, session, cluster_of(session)).status == "done"
+    assert places(simulator.state()) == planned.goal
 
 
 @pytest.mark.parametrize("platform", ["vcenter", "proxmox", "vmmanager"])
 @pytest.mark.parametrize(("event", "times"), [("home", 1), ("begin", 4), ("ended", 5)])
-def test_killed_on_the_way_home(calm: Calm, tmp_path: Path, platform: str, event: str, times: int) -> None:
+def test_killed_on_the_way_home(reset: Reset, tmp_path: Path, platform: str, event: str, times: int) -> None:
     """What was undoing its work goes on with that: the same command never begins to do it anew."""
-    simulator, voyage = calm(platform)
+    simulator, planned = reset(platform)
     fault = {"guest": "101", "at_percent": 50, "count": 1}
     simulator.switches(migration_seconds=0.5, fail_migrations=[fault])
-    sail.write(tmp_path, voyage, simulator)
+    worker_process.write(tmp_path, planned, simulator)
     before = simulator.state()
     kill(tmp_path, event, times, "--on-failure", "rollback")
-    assert sail.begin(tmp_path, "--on-failure", "rollback").wait(60) == 0, (tmp_path / "sail.log").read_text()
-    outcome = sail.outcome(tmp_path)
+    assert worker_process.begin(tmp_path, "--on-failure", "rollback").wait(60) == 0, (
+        tmp_path / "worker.log"
+    ).read_text()
+    outcome = worker_process.outcome(tmp_path)
     assert outcome.status == "rolled_back", outcome
     after = settle(simulator)
-    assert places(after) == voyage.places
+    assert places(after) == planned.places
     assert all(times <= 2 for times in starts(before, after).values()), starts(before, after)
     assert not (tmp_path / "journal").exists()

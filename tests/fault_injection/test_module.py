@@ -17,14 +17,20 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Platform, Simulator
-from ansible_collections.evenkeel.cluster.tests.support.fault_injection import Voyage, places, settle
+from ansible_collections.evenkeel.cluster.tests.support.fault_injection import PlannedRun, places, settle
 from ansible_collections.evenkeel.cluster.tests.support.modules import (
     begin_module,
     connection_options,
     result_of,
     run_module,
 )
-from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import GIB, guest, host, step, voyage
+from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import (
+    GIB,
+    guest,
+    host,
+    planned_run,
+    step,
+)
 
 # The plan has eight migrations: four leave h1, two of them to h2, and four leave h3, two of them to h4.
 STEPS = (
@@ -39,7 +45,7 @@ STORES = {
 SECONDS = 0.6
 
 
-def wide(storage: Mapping[str, str] | None = None) -> Voyage:
+def wide(storage: Mapping[str, str] | None = None) -> PlannedRun:
     """Six hosts with room for everything at once; guests of 8 GiB, their disks where `storage` takes them
     from.
     """
@@ -50,9 +56,9 @@ def wide(storage: Mapping[str, str] | None = None) -> Voyage:
         guests = sum(home == name for home in HOMES.values())
         used = {"cpu": 0.5 * guests + 1, "memory": (8 * guests + 2) * GIB}
         hosts.append(replace(tight, id=name, name=name, used=used, datastores=STORES))
-    return Voyage(
+    return PlannedRun(
         snapshot=replace(
-            voyage().snapshot,
+            planned_run().snapshot,
             hosts=tuple(hosts),
             guests=tuple(replace(guest(number, home), disks=disks) for number, home in HOMES.items()),
             rules=(),
@@ -64,7 +70,7 @@ def wide(storage: Mapping[str, str] | None = None) -> Voyage:
     )
 
 
-def plan_of(journey: Voyage, platform: str) -> dict[str, Any]:
+def plan_of(journey: PlannedRun, platform: str) -> dict[str, Any]:
     """As balance_plan would write it."""
     nothing = ClusterState(spread={}, violations=(), hosts={})
     return Plan(

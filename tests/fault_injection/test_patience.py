@@ -29,7 +29,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protoc
     MigrationState,
     Platform,
 )
-from ansible_collections.evenkeel.cluster.tests.fault_injection.conftest import Calm
+from ansible_collections.evenkeel.cluster.tests.fault_injection.conftest import Reset
 from ansible_collections.evenkeel.cluster.tests.fault_injection.test_faults import ALL, again_in_peace, told
 from ansible_collections.evenkeel.cluster.tests.support import faults
 from ansible_collections.evenkeel.cluster.tests.support.fault_injection import (
@@ -40,11 +40,11 @@ from ansible_collections.evenkeel.cluster.tests.support.fault_injection import (
     settle,
     starts,
 )
-from ansible_collections.evenkeel.cluster.tests.support.faults import LOOKING, Strike
+from ansible_collections.evenkeel.cluster.tests.support.faults import LOOKING, Inject
 
 
 @pytest.mark.parametrize(
-    ("platform", "strike"),
+    ("platform", "inject"),
     [
         ("vcenter", faults.failing(LOOKING, 503, 10_000)),
         ("proxmox", faults.failing(LOOKING, 503, 10_000)),
@@ -52,16 +52,16 @@ from ansible_collections.evenkeel.cluster.tests.support.faults import LOOKING, S
         ("vmmanager", faults.failing(LOOKING, 503, 10_000)),
     ],
 )
-def test_what_can_not_even_be_looked_at_is_left_alone(calm: Calm, platform: str, strike: Strike) -> None:
-    simulator, voyage = calm(platform)
+def test_what_can_not_even_be_looked_at_is_left_alone(reset: Reset, platform: str, inject: Inject) -> None:
+    simulator, planned = reset(platform)
     before = simulator.state()
     with closing(connect(simulator.connection)) as session:
         cluster = cluster_of(session)
-        strike(simulator)
+        inject(simulator)
         with pytest.raises(PlatformError):
-            carry_out(voyage, session, cluster)
+            carry_out(planned, session, cluster)
     assert starts(before, simulator.state()) == {}
-    again_in_peace(simulator, voyage, simulator.state())
+    again_in_peace(simulator, planned, simulator.state())
 
 
 class Untold:
@@ -78,15 +78,15 @@ class Untold:
 
 
 @pytest.mark.parametrize("platform", ALL)
-def test_tasks_that_nothing_is_told_of_are_not_asked_about_for_ever(calm: Calm, platform: str) -> None:
-    simulator, voyage = calm(platform)
+def test_tasks_that_nothing_is_told_of_are_not_asked_about_for_ever(reset: Reset, platform: str) -> None:
+    simulator, planned = reset(platform)
     with closing(connect(simulator.connection)) as session:
-        outcome = carry_out(voyage, cast(Platform, Untold(session)), cluster_of(session))
+        outcome = carry_out(planned, cast(Platform, Untold(session)), cluster_of(session))
     # They have arrived, which is seen at the end; what waited for one of them was not begun any more.
     assert told(outcome) == "m m s m"
     assert outcome.status == "stopped"
     assert all("nothing is told of tasks" in step.why for step in outcome.migrations)
-    again_in_peace(simulator, voyage, settle(simulator))
+    again_in_peace(simulator, planned, settle(simulator))
 
 
 class NotedClock(QuickClock):
@@ -102,12 +102,12 @@ class NotedClock(QuickClock):
 
 @pytest.mark.parametrize(("luck", "share"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
 def test_a_platform_in_trouble_is_asked_less_and_less_at_random_moments_and_not_for_ever(
-    calm: Calm, luck: float, share: float
+    reset: Reset, luck: float, share: float
 ) -> None:
-    simulator, voyage = calm("proxmox")
+    simulator, planned = reset("proxmox")
     clock = NotedClock()
     with closing(connect(simulator.connection)) as session:
-        work = voyage.work(cluster_of(session))
+        work = planned.work(cluster_of(session))
         simulator.switches(fail_calls=[{"call": LOOKING["proxmox"], "error": 503}])
         run = Executor(
             work,

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans carried out by the real executor over a real adapter against a simulator, whatever the weather.
+"""Plans run by the real executor over a real adapter against a simulator that fails in every way.
 
 What must be true of every run, as the simulator saw it, is in `violations`.
 """
@@ -62,7 +62,7 @@ PACE = 40.0
 """Seconds that seem to pass in one: patience of minutes is over in a moment."""
 MIGRATION_SECONDS = 0.25
 
-CALM: Mapping[str, object] = {
+NO_FAULTS: Mapping[str, object] = {
     "fail_calls": [],
     "fail_migrations": [],
     "drop_connection": [],
@@ -70,7 +70,7 @@ CALM: Mapping[str, object] = {
     "late_cancels": False,
     "migration_seconds": MIGRATION_SECONDS,
 }
-CALM_MORE: Mapping[str, Mapping[str, object]] = {
+NO_FAULTS_OF_PLATFORM: Mapping[str, Mapping[str, object]] = {
     "vcenter": {"refuse_migrations": [], "no_statistics": [], "clock_skew_seconds": 0},
     "proxmox": {
         "quorate": True,
@@ -166,7 +166,7 @@ def cluster_of(platform: Platform) -> ClusterRef:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Voyage:
+class PlannedRun:
     """A cluster as it is before anything happens, and what is to be carried out in it."""
 
     snapshot: Snapshot
@@ -189,8 +189,8 @@ class Voyage:
         options = ["--migration-seconds", str(MIGRATION_SECONDS), *options]
         return launch.start(platform, [folder / "cluster.json"], folder, options=options)
 
-    def on(self, platform: str) -> Voyage:
-        """The same voyage as this platform numbers its hosts."""
+    def on(self, platform: str) -> PlannedRun:
+        """The same run as this platform numbers its hosts."""
         if platform != "vmmanager":
             return self
         snapshot = numbered(self.snapshot)
@@ -223,7 +223,7 @@ def unheard(_outcome: MigrationOutcome) -> None:
 
 
 def carry_out(
-    voyage: Voyage,
+    planned: PlannedRun,
     platform: Platform,
     cluster: ClusterRef,
     *,
@@ -233,7 +233,7 @@ def carry_out(
     ended: Callable[[MigrationOutcome], None] = unheard,
     stop: StopSignal | None = None,
 ) -> Outcome:
-    work = voyage.work(cluster)
+    work = planned.work(cluster)
     return Executor(
         work,
         platform,
@@ -261,9 +261,9 @@ def settle(simulator: launch.Simulator) -> dict[str, Any]:
     raise AssertionError(f"something is still under way: {simulator.state()['migrations']}")
 
 
-def clear_up(simulator: launch.Simulator, voyage: Voyage) -> None:
-    """The weather ends: faults are over, hosts are back, and who was moved elsewhere too."""
-    simulator.switches(**CALM, **CALM_MORE[simulator.connection.platform])
+def clear_up(simulator: launch.Simulator, planned: PlannedRun) -> None:
+    """Faults end, hosts are back, and guests that were moved elsewhere too."""
+    simulator.switches(**NO_FAULTS, **NO_FAULTS_OF_PLATFORM[simulator.connection.platform])
     for thread in threading.enumerate():
         if thread.name == BY_SOMEBODY:
             # What somebody has asked for meanwhile ends first: a host would be away again afterwards.
@@ -278,18 +278,18 @@ def clear_up(simulator: launch.Simulator, voyage: Voyage) -> None:
     for guest, state in settle(simulator)["guests"].items():
         if plain or state["power"] != "running":
             simulator.change_guest(guest, power="running", **plain)
-        if state["host"] not in (voyage.places[guest], voyage.goal[guest]):
-            simulator.change_guest(guest, host=voyage.places[guest])
+        if state["host"] not in (planned.places[guest], planned.goal[guest]):
+            simulator.change_guest(guest, host=planned.places[guest])
 
 
-def put_back(simulator: launch.Simulator, voyage: Voyage) -> None:
+def put_back(simulator: launch.Simulator, planned: PlannedRun) -> None:
     """Everything as it was before the first run."""
-    clear_up(simulator, voyage)
+    clear_up(simulator, planned)
     now = places(simulator.state())
-    for guest in [step.guest.id for step in reversed(voyage.migrations)]:
+    for guest in [step.guest.id for step in reversed(planned.migrations)]:
         # Backwards, so that no host is filled past its limit.
-        if now[guest] != voyage.places[guest]:
-            simulator.change_guest(guest, host=voyage.places[guest])
+        if now[guest] != planned.places[guest]:
+            simulator.change_guest(guest, host=planned.places[guest])
 
 
 def places(state: Mapping[str, Any]) -> dict[str, str]:
@@ -297,29 +297,29 @@ def places(state: Mapping[str, Any]) -> dict[str, str]:
 
 
 def violations(
-    voyage: Voyage, before: Mapping[str, Any], after: Mapping[str, Any], companions: Sequence[str] = ()
+    planned: PlannedRun, before: Mapping[str, Any], after: Mapping[str, Any], companions: Sequence[str] = ()
 ) -> list[str]:
     """What must never be, between two states of a simulator: a guest lost, one migrated twice or by nobody's
     plan, a host filled past its limit, a strict rule newly broken. HA moves `companions` along.
     """
-    found = [f"guest {guest} is lost" for guest in voyage.places if guest not in after["guests"]]
+    found = [f"guest {guest} is lost" for guest in planned.places if guest not in after["guests"]]
     new = after["migrations"][len(before["migrations"]) :]
-    wanted = Counter(step.guest.id for step in voyage.migrations)
+    wanted = Counter(step.guest.id for step in planned.migrations)
     done = Counter(str(move["guest"]) for move in new if move["state"] in ("done", "running"))
     found += [
         f"guest {guest} was migrated {times} times"
         for guest, times in done.items()
         if times > wanted[guest] and guest not in companions
     ]
-    for host in voyage.snapshot.hosts:
-        mended = any(step.kind in RULE_RESTORING and step.target == host.id for step in voyage.migrations)
-        percent = voyage.limits.memory_for_rules if mended else voyage.limits.memory
+    for host in planned.snapshot.hosts:
+        mended = any(step.kind in RULE_RESTORING and step.target == host.id for step in planned.migrations)
+        percent = planned.limits.memory_for_rules if mended else planned.limits.memory
         ceiling = (host.capacity.get("memory") or 0) * percent / 100
         peak = after["peak"].get(host.id, {}).get("memory", 0)
         if peak > max(ceiling, host.used.get("memory") or 0):
             found.append(f"host {host.id} held {peak / 2**30:.1f} GiB of {ceiling / 2**30:.1f}")
     return found + [
-        f"rule {rule.name} is broken" for rule in voyage.rules if _holds(rule, voyage.places) and
+        f"rule {rule.name} is broken" for rule in planned.rules if _holds(rule, planned.places) and
         not _holds(rule, places(after))
     ]  # fmt: skip
 

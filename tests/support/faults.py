@@ -11,9 +11,9 @@ from contextlib import closing, suppress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
-from ansible_collections.evenkeel.cluster.tests.support.fault_injection import BY_SOMEBODY, CALM, connect
+from ansible_collections.evenkeel.cluster.tests.support.fault_injection import BY_SOMEBODY, NO_FAULTS, connect
 
-Strike = Callable[[Simulator], object]
+Inject = Callable[[Simulator], object]
 
 # What reads the whole cluster, and what starts a migration, on each platform.
 LOOKING = {
@@ -61,16 +61,16 @@ def unauthorized(simulator: Simulator) -> None:
     simulator.switches(fail_calls=[{"call": call, "error": error, "count": 1}])
 
 
-def failing(calls: dict[str, str], status: int, times: int = 2, guest: str | None = None) -> Strike:
+def failing(calls: dict[str, str], status: int, times: int = 2, guest: str | None = None) -> Inject:
     """Calls that fail with this status, so many times."""
 
-    def strike(simulator: Simulator) -> None:
+    def inject(simulator: Simulator) -> None:
         fault = {"call": calls[_platform(simulator)], "error": status, "count": times}
         if guest is not None:
             fault["object"] = guest
         simulator.switches(fail_calls=[fault])
 
-    return strike
+    return inject
 
 
 # What each platform says to a start that it does not begin: for good, and for the moment.
@@ -90,26 +90,26 @@ _OBJECTIONS: dict[str, tuple[tuple[object, str], tuple[object, str]]] = {
 }
 
 
-def start_refused(guest: str, *, passing: bool = False) -> Strike:
+def start_refused(guest: str, *, passing: bool = False) -> Inject:
     """The next start of this guest is refused, though the check was content."""
 
-    def strike(simulator: Simulator) -> None:
+    def inject(simulator: Simulator) -> None:
         platform = _platform(simulator)
         error, message = _OBJECTIONS[platform][passing]
         call = {"call": STARTING[platform], "error": error, "message": message, "object": guest, "count": 1}
         simulator.switches(fail_calls=[call])
 
-    return strike
+    return inject
 
 
-def reset(calls: dict[str, str], when: str, times: int = 1) -> Strike:
+def connection_reset(calls: dict[str, str], when: str, times: int = 1) -> Inject:
     """Connections that are closed without an answer, before or after the call was carried out."""
 
-    def strike(simulator: Simulator) -> None:
+    def inject(simulator: Simulator) -> None:
         call = calls[_platform(simulator)]
         simulator.switches(drop_connection=[{"call": call, "count": times, "when": when}])
 
-    return strike
+    return inject
 
 
 def _later(simulator: Simulator, seconds: float, **switches: object) -> None:
@@ -122,14 +122,14 @@ def _later(simulator: Simulator, seconds: float, **switches: object) -> None:
     threading.Timer(seconds, switch).start()
 
 
-def for_a_while(seconds: float, **switches: object) -> Strike:
+def for_a_while(seconds: float, **switches: object) -> Inject:
     """Switches that are as they were after so long."""
 
-    def strike(simulator: Simulator) -> None:
+    def inject(simulator: Simulator) -> None:
         simulator.switches(**switches)
-        _later(simulator, seconds, **{name: CALM[name] for name in switches})
+        _later(simulator, seconds, **{name: NO_FAULTS[name] for name in switches})
 
-    return strike
+    return inject
 
 
 def away(simulator: Simulator) -> None:
@@ -157,11 +157,11 @@ def slow(simulator: Simulator) -> None:
     simulator.switches(latency_seconds=0.1)
 
 
-def host_dies(host: str) -> Strike:
+def host_dies(host: str) -> Inject:
     return lambda simulator: simulator.change_host(host, status="offline")
 
 
-def maintenance(host: str) -> Strike:
+def maintenance(host: str) -> Inject:
     return lambda simulator: simulator.change_host(host, maintenance=True)
 
 
@@ -175,10 +175,10 @@ def quorum_flaps(simulator: Simulator) -> None:
     _later(simulator, 1.0, quorate=True)
 
 
-def cancelled(guest: str, *, late: bool = False) -> Strike:
+def cancelled(guest: str, *, late: bool = False) -> Inject:
     """Somebody cancels the migration of a guest; `late`: it goes on to its end all the same."""
 
-    def strike(simulator: Simulator) -> None:
+    def inject(simulator: Simulator) -> None:
         simulator.switches(late_cancels=late)
         with closing(connect(simulator.connection)) as somebody:
             where = simulator.state()["guests"][guest]["host"]
@@ -186,39 +186,39 @@ def cancelled(guest: str, *, late: bool = False) -> Strike:
             if task is not None:
                 somebody.cancel(task)
 
-    return strike
+    return inject
 
 
 def late_cancels(simulator: Simulator) -> None:
     simulator.switches(late_cancels=True)
 
 
-def migration_fails(guest: str, percent: float = 50, **more: object) -> Strike:
+def migration_fails(guest: str, percent: float = 50, **more: object) -> Inject:
     return lambda simulator: simulator.switches(
         fail_migrations=[{"guest": guest, "at_percent": percent, **more}]
     )
 
 
-def busy(guest: str, seconds: float) -> Strike:
+def busy(guest: str, seconds: float) -> Inject:
     return lambda simulator: simulator.change_guest(guest, busy_seconds=seconds)
 
 
-def put(guest: str, host: str) -> Strike:
+def put(guest: str, host: str) -> Inject:
     """Somebody has moved a guest."""
     return lambda simulator: simulator.change_guest(guest, host=host)
 
 
-def somebody_migrates(guest: str, source: str, target: str) -> Strike:
-    def strike(simulator: Simulator) -> None:
+def somebody_migrates(guest: str, source: str, target: str) -> Inject:
+    def inject(simulator: Simulator) -> None:
         with closing(connect(simulator.connection)) as somebody:
             somebody.look([guest])
             start, end = _id_of(simulator, source), _id_of(simulator, target)
             somebody.start(MigrationRequest(guest=guest, source=start, target=end))
 
-    return strike
+    return inject
 
 
-def ha_drops(guest: str) -> Strike:
+def ha_drops(guest: str) -> Inject:
     """HA takes the request and forgets it."""
     return lambda simulator: simulator.switches(ha_refuse=[guest])
 
@@ -235,14 +235,14 @@ def listed_late(simulator: Simulator) -> None:
 
 def listed_late_and_cut_off(simulator: Simulator) -> None:
     listed_late(simulator)
-    reset(STARTING, "after", 2)(simulator)
+    connection_reset(STARTING, "after", 2)(simulator)
 
 
 def deferred(simulator: Simulator) -> None:
     simulator.switches(defer_seconds=0.3)
 
 
-def unsuitable(guest: str, host: str) -> Strike:
+def unsuitable(guest: str, host: str) -> Inject:
     """The platform would not take this guest to that host."""
     return lambda simulator: simulator.switches(unsuitable={guest: [_id_of(simulator, host)]})
 
@@ -258,22 +258,22 @@ HISTORY = {
 }
 
 
-def paused(guest: str) -> Strike:
+def paused(guest: str) -> Inject:
     """Somebody pauses a guest: it holds its memory all the same."""
     return lambda simulator: simulator.change_guest(guest, run_state="paused")
 
 
-def shut_down(guest: str) -> Strike:
+def shut_down(guest: str) -> Inject:
     """Somebody shuts a guest down."""
     return lambda simulator: simulator.change_guest(guest, power="stopped")
 
 
-def left_on_target(guest: str, power: str, *, lock: bool = False) -> Strike:
+def left_on_target(guest: str, power: str, *, lock: bool = False) -> Inject:
     """The migration of a guest fails when it is on its target already: it runs there, is paused or stopped,
     and may keep its lock.
     """
 
-    def strike(simulator: Simulator) -> None:
+    def inject(simulator: Simulator) -> None:
         if _platform(simulator) == "proxmox":
             left = {"guest": guest, "power": power, "lock": lock, "error": "migration aborted", "count": 1}
             simulator.switches(break_migrations=[left])
@@ -281,38 +281,38 @@ def left_on_target(guest: str, power: str, *, lock: bool = False) -> Strike:
             word = {"running": "MOVED", "paused": "MOVED_PAUSED", "stopped": "MOVED_STOPPED"}[power]
             simulator.switches(fail_migrations=[{"guest": guest, "error": word, "count": 1}])
 
-    return strike
+    return inject
 
 
-def paused_on_arrival(guest: str) -> Strike:
+def paused_on_arrival(guest: str) -> Inject:
     """The task is complete, and the guest is paused on its target."""
     return lambda simulator: simulator.switches(
         fail_migrations=[{"guest": guest, "error": "PAUSED", "count": 1}]
     )
 
 
-def host_dies_with_its_tasks(host: str) -> Strike:
+def host_dies_with_its_tasks(host: str) -> Inject:
     """What runs on it never ends, as far as the platform tells."""
 
-    def strike(simulator: Simulator) -> None:
+    def inject(simulator: Simulator) -> None:
         simulator.switches(stale_tasks=True)
         simulator.change_host(host, status="offline")
 
-    return strike
+    return inject
 
 
-def in_state(host: str, state: str) -> Strike:
+def in_state(host: str, state: str) -> Inject:
     """A node in a state that has no plain word."""
     return lambda simulator: simulator.change_host(host, state=state)
 
 
-def refused(guest: str, host: str) -> Strike:
+def refused(guest: str, host: str) -> Inject:
     """vCenter's own check objects."""
     objection = {"guest": guest, "host": host, "message": "the adapter is not supported"}
     return lambda simulator: simulator.switches(refuse_migrations=[objection])
 
 
-def enters_maintenance(host: str) -> Strike:
+def enters_maintenance(host: str) -> Inject:
     """Somebody has asked vCenter to take a host out of service, and gives up after a while."""
 
     def wait(simulator: Simulator) -> None:
@@ -337,25 +337,25 @@ def no_history(simulator: Simulator) -> None:
     failing(HISTORY, 500, 4)(simulator)
 
 
-def clock_is_wrong(seconds: float) -> Strike:
-    def strike(simulator: Simulator) -> None:
+def clock_is_wrong(seconds: float) -> Inject:
+    def inject(simulator: Simulator) -> None:
         name = "clock_skew_seconds" if _platform(simulator) == "vcenter" else "skew_seconds"
         simulator.switches(**{name: seconds})
 
-    return strike
+    return inject
 
 
-def node_hangs(host: str) -> Strike:
+def node_hangs(host: str) -> Inject:
     """A node that corosync sees and whose daemons do not answer, for a while."""
 
-    def strike(simulator: Simulator) -> None:
+    def inject(simulator: Simulator) -> None:
         simulator.switches(hung_nodes=[host], hang_seconds=0.4)
         _later(simulator, 1.0, hung_nodes=[])
 
-    return strike
+    return inject
 
 
-def one_call_is_slow(guest: str) -> Strike:
+def one_call_is_slow(guest: str) -> Inject:
     """What is asked about one guest takes long."""
     return lambda simulator: simulator.switches(
         slow_calls=[{"call": "*", "object": guest, "seconds": 0.4, "count": 6}]

@@ -16,7 +16,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Rule,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.tests.support.fault_injection import Voyage
+from ansible_collections.evenkeel.cluster.tests.support.fault_injection import PlannedRun
 
 GIB = 1024**3
 PLACES = {"h1": range(101, 107), "h2": range(107, 109), "h3": range(109, 115), "h4": range(115, 116)}
@@ -65,10 +65,10 @@ def step(number: int, name: int, source: str, target: str, *after: int) -> Migra
     )
 
 
-def voyage(*rules: Rule) -> Voyage:
+def planned_run(*rules: Rule) -> PlannedRun:
     """Step 3 must wait for step 1: there is no room for its guest before, and the two must stay apart."""
     apart = Rule(name="apart", kind="anti_affinity", guests=("101", "109"), strict=True, source="drs-rule:a")
-    return Voyage(
+    return PlannedRun(
         snapshot=Snapshot(
             platform="vsphere",
             cluster=ClusterRef(id="prod", name="prod"),
@@ -88,9 +88,9 @@ def voyage(*rules: Rule) -> Voyage:
     )
 
 
-def with_partners() -> Voyage:
+def with_partners() -> PlannedRun:
     """The same where HA has guests in its hands: 101 and 109 are kept apart, 110 and 111 move as one."""
-    plain = voyage(
+    plain = planned_run(
         Rule(name="apart", kind="anti_affinity", guests=("101", "109"), strict=True, source="ha-rule:apart"),
         Rule(name="pair", kind="affinity", guests=("110", "111"), strict=True, source="ha-rule:pair"),
     )

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Carries a plan out in a process of its own, so that a test or the soak may kill it.
 
-    sail.py WORKDIR [--on-stop cancel] [--on-failure rollback] [--linger SECONDS]
+    worker_process.py WORKDIR [--on-stop cancel] [--on-failure rollback] [--linger SECONDS]
 
-WORKDIR holds voyage.json (see `write`); there it keeps its journal, heeds the file `stop`, and leaves
+WORKDIR holds planned_run.json (see `write`); there it keeps its journal, heeds the file `stop`, and leaves
 outcome.json, and state.db, its memory. `--linger`: when all has ended it waits so long before it says so.
 """
 
@@ -33,28 +33,28 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Connection, Simulator
 from ansible_collections.evenkeel.cluster.tests.support.fault_injection import (
-    Voyage,
+    PlannedRun,
     carry_out,
     cluster_of,
     connect,
 )
 
 
-def write(folder: Path, voyage: Voyage, simulator: Simulator) -> None:
-    """What `sail.py` needs to know."""
+def write(folder: Path, planned: PlannedRun, simulator: Simulator) -> None:
+    """What `worker_process.py` needs to know."""
     folder.mkdir(parents=True, exist_ok=True)
     document = {
         "connection": asdict(simulator.connection),
-        "snapshot": voyage.snapshot.to_json(),
-        "migrations": [encode(step) for step in voyage.migrations],
-        "rules": [encode(rule) for rule in voyage.rules],
+        "snapshot": planned.snapshot.to_json(),
+        "migrations": [encode(step) for step in planned.migrations],
+        "rules": [encode(rule) for rule in planned.rules],
     }
-    (folder / "voyage.json").write_text(json.dumps(document))
+    (folder / "planned_run.json").write_text(json.dumps(document))
 
 
 def begin(folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    """The process; what it says goes to `sail.log`."""
-    with (folder / "sail.log").open("ab") as log:
+    """The process; what it says goes to `worker.log`."""
+    with (folder / "worker.log").open("ab") as log:
         return subprocess.Popen([sys.executable, __file__, str(folder), *options], stdout=log, stderr=log)
 
 
@@ -95,8 +95,8 @@ def main() -> int:
     parser.add_argument("--linger", type=float, default=0)
     options = parser.parse_args()
     folder: Path = options.workdir
-    document = json.loads((folder / "voyage.json").read_text())
-    voyage = Voyage(
+    document = json.loads((folder / "planned_run.json").read_text())
+    planned = PlannedRun(
         snapshot=Snapshot.from_json(document["snapshot"]),
         migrations=[decode(Migration, step, "migration") for step in document["migrations"]],
         rules=[decode(Rule, rule, "rule") for rule in document["rules"]],
@@ -113,7 +113,7 @@ def main() -> int:
             run_state(_memory(folder), cluster_of(platform), {}, check_mode=False) as kept,
         ):
             result = carry_out(
-                voyage,
+                planned,
                 platform,
                 cluster_of(platform),
                 conduct=FailurePolicy(on_stop=options.on_stop, on_failure=options.on_failure),

@@ -14,7 +14,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import HostDatastore
-from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import step, voyage
+from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import planned_run, step
 
 PLANNED = {"local": "local", "fast": "fast", "old": "new"}
 
@@ -41,7 +41,7 @@ def test_pairs_that_are_none() -> None:
 
 
 def test_a_datastore_is_local_or_not_by_host() -> None:
-    snapshot = voyage().snapshot
+    snapshot = planned_run().snapshot
     first, *others = snapshot.hosts
     own = replace(first, datastores={**first.datastores, "own": HostDatastore(shared=False)})
     assert local_datastores(replace(snapshot, hosts=(own, *others))) == {("h1", "own")}

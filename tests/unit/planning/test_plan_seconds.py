@@ -15,7 +15,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy, Selector
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import GIB, voyage
+from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import GIB, planned_run
 
 from .small_clusters import policies, snapshots
 from .test_scenarios import cluster
@@ -70,7 +70,7 @@ def test_nobody_is_faster_than_the_bound(snapshot: Snapshot, policy: Policy, rng
     ],
 )
 def test_six_guests_of_one_host_go_to_three(limits: dict[str, int], rounds: int) -> None:
-    full = voyage().snapshot
+    full = planned_run().snapshot
     bare = {"cpu": 1.0, "memory": 2 * GIB}
     hosts = tuple(host if host.id == "h1" else replace(host, used=bare) for host in full.hosts)
     guests = tuple(guest for guest in full.guests if guest.host == "h1")
@@ -82,7 +82,7 @@ def test_six_guests_of_one_host_go_to_three(limits: dict[str, int], rounds: int)
 
 
 def test_partners_under_an_even_spread_leave_one_at_a_time() -> None:
-    full = voyage().snapshot
+    full = planned_run().snapshot
     bare = {"cpu": 1.0, "memory": 2 * GIB}
     hosts = (full.hosts[0], *(replace(host, used=bare) for host in full.hosts[1:3]))
     first, second, third = full.guests[:3]
@@ -103,7 +103,7 @@ def test_partners_under_an_even_spread_leave_one_at_a_time() -> None:
 
 
 def test_of_three_two_at_a_time_two_go_one_after_another() -> None:
-    full = voyage().snapshot
+    full = planned_run().snapshot
     bare = {"cpu": 1.0, "memory": 2 * GIB}
     hosts = (full.hosts[0], *(replace(host, used=bare) for host in full.hosts[1:]))
     snapshot = replace(full, hosts=hosts, guests=full.guests[:3], rules=())
@@ -130,7 +130,7 @@ def test_where_not_all_have_room_one_of_them_waits_for_a_departure() -> None:
             "max_per_host": 6,
         }
     )
-    result = plan(replace(voyage().snapshot, rules=rules), policy)
+    result = plan(replace(planned_run().snapshot, rules=rules), policy)
     assert {migration.guest.id: migration.target for migration in result.migrations} == pins
     assert (result.proof.seconds, result.proof.seconds_lower_bound) == (18, 18)
 
