@@ -101,10 +101,10 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.inventory import (
     Entry,
-    NameTaken,
     entries,
     read_clusters,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.errors import NameTaken
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.environment import SECRETS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PLATFORM_ARGUMENTS,

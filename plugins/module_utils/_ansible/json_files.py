@@ -10,12 +10,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from .._model.errors import EvenKeelError, InputError
+from .._model.errors import InputError
 from .._model.text.wording import parsed_json
-
-
-class FileError(EvenKeelError):
-    """A file can't be read or written."""
+from .errors import FileError
 
 
 def read_json(path: str, option: str) -> object:

@@ -46,7 +46,7 @@ def _require(params: Mapping[str, Any], *options: str) -> None:
 def _verifies(params: Mapping[str, Any]) -> bool:
     verify = params["validate_certs"] is not False
     if not verify and params["ca_path"]:
-        raise InputError("ca_path", params["ca_path"], "wanted, since validate_certs is false")
+        raise InputError.conflict("ca_path", "validate_certs: false")
     return verify
 
 
@@ -81,7 +81,7 @@ def _proxmox(params: Mapping[str, Any], window: int) -> PlatformWithMaintenance:
     if params["api_token_id"] or params["api_token_secret"]:
         _require(params, "api_token_id", "api_token_secret")
         if params["api_password"]:
-            raise InputError("api_password", "a password", "wanted, since api_token_id is given")
+            raise InputError.conflict("api_password", "api_token_id")
     else:
         _require(params, "api_password")
     return ProxmoxPlatform(
@@ -113,7 +113,7 @@ def _vmmanager(params: Mapping[str, Any], window: int) -> PlatformWithMaintenanc
     if not params["vmmanager_token"]:
         _require(params, "vmmanager_username", "vmmanager_password")
     elif params["vmmanager_password"]:
-        raise InputError("vmmanager_password", "a password", "wanted, since vmmanager_token is given")
+        raise InputError.conflict("vmmanager_password", "vmmanager_token")
     host, port = _endpoint(params["vmmanager_host"], params["vmmanager_port"])
     return VMManagerPlatform(
         VMManagerConnection(

@@ -257,7 +257,9 @@ def needed_database(
     """
     url = params["state_url"] or environment.get(STATE_VARIABLE) or _default_url(environment)
     if url is None:
-        raise InputError("state_url", None, "a database: there is no home folder to keep one in")
+        raise InputError(
+            "state_url", None, "a database", statement=": no state database", hint="Set state_url, or HOME"
+        )
     file = sqlite_file(url)
     if file is not None and not make and not file.exists():
         url = "sqlite://"

@@ -51,22 +51,22 @@ class Request:
 
     def _check(self) -> None:
         if len(set(self.required_pools)) < len(self.required_pools):
-            raise InputError("required_pools", list(self.required_pools), "a list without repetition")
+            raise InputError("required_pools", list(self.required_pools), "a list without duplicates")
         if self.required_pools and self.pools > len(self.required_pools):
-            raise InputError("pools", self.pools, f"at most {len(self.required_pools)}, the required_pools")
-        if self.min_servers > max(self.pools, 1):
-            raise InputError("min_servers", self.min_servers, f"at most pools, which is {self.pools}")
-        if self.max_servers is not None and self.min_servers > self.max_servers:
-            raise InputError(
-                "min_servers", self.min_servers, f"at most max_servers, which is {self.max_servers}"
+            raise InputError.exceeds(
+                "pools", self.pools, "the number of required_pools", len(self.required_pools)
             )
+        if self.min_servers > max(self.pools, 1):
+            raise InputError.exceeds("min_servers", self.min_servers, "pools", self.pools)
+        if self.max_servers is not None and self.min_servers > self.max_servers:
+            raise InputError.exceeds("min_servers", self.min_servers, "max_servers", self.max_servers)
         if self.pools == 0:
             for name in ("vcpus", "memory", "storage", "networks", "required_pools"):
                 if getattr(self, name):
-                    raise InputError(name, getattr(self, name), "wanted, since pools is 0")
+                    raise InputError.conflict(name, "pools: 0")
         elif not (self.vcpus or self.memory or self.storage or self.networks):
-            raise InputError(
-                "vcpus", self.vcpus, "more than 0, and neither are memory, storage and networks", hint=_ASK
+            raise InputError.required(
+                "vcpus, memory, storage or networks", expected="a number above 0", hint=_ASK
             )
 
     @property

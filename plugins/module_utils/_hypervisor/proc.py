@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .._model.errors import EvenKeelError, shortened
+from .._model.errors import ProcError, shortened
 
 KIB = 1024
 _STALLS = ("cpu", "memory", "io")
@@ -25,10 +25,6 @@ _LEVELS = (
     ("x86-64-v3", {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"}),
     ("x86-64-v4", {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"}),
 )
-
-
-class ProcError(EvenKeelError):
-    """A file that every Linux kernel offers is not there, or holds something else."""
 
 
 def read_load(proc: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._model.errors import InputError, shortened
-from .._model.text.urls import UrlError, parsed_url
+from .._model.errors import InputError, UrlError, shortened
+from .._model.text.urls import parsed_url
 from .errors import PrometheusError
 
 try:
@@ -151,15 +151,17 @@ def _check(connection: PrometheusConnection) -> None:
     if url.scheme not in ("http", "https") or not url.host:
         raise InputError("url", f"{url.scheme}://{url.host}", f"a URL such as {_EXAMPLE}")
     if url.user is not None:
-        raise InputError("url", "a URL with a password", "wanted", hint="Use username and password")
+        raise InputError(
+            "url", "a URL with a password", "a URL without one", hint="Use username and password"
+        )
     if connection.bearer_token and connection.username:
-        raise InputError("bearer_token", "a token", "wanted, since username is given")
+        raise InputError.conflict("bearer_token", "username")
     if connection.password and not connection.username:
-        raise InputError("username", None, "a value, which password needs")
+        raise InputError.required("username", when="password is set")
     if connection.client_key and not connection.client_cert:
-        raise InputError("client_cert", None, "a value, which client_key needs")
+        raise InputError.required("client_cert", when="client_key is set")
     if not connection.validate_certs and connection.ca_path:
-        raise InputError("ca_path", connection.ca_path, "wanted, since validate_certs is false")
+        raise InputError.conflict("ca_path", "validate_certs: false")
 
 
 def _parsed(answer: Any, where: str) -> dict[str, Any]:

@@ -41,11 +41,11 @@ class Settings:
         """Raises InputError with the first field that is wrong or contradicts another."""
         settings = decode(cls, value, "prometheus")
         if not settings.exporters and not settings.queries:
-            raise InputError("exporters", [], "a list of at least one, unless there are queries")
+            raise InputError.required("exporters", when="queries is empty", expected="at least one exporter")
         if not settings.metrics:
             raise InputError("metrics", [], "a list of at least one")
         if settings.step > settings.range:
-            raise InputError("step", settings.step, f"at most range ({settings.range})")
+            raise InputError.exceeds("step", settings.step, "range", settings.range, unit=" s")
         for index, query in enumerate(settings.queries):
             _check(query, f"queries[{index}]")
         given = {query.metric for query in settings.chosen().values()}

@@ -264,7 +264,7 @@ def _dataclass(cls: type) -> Decoder:
             raise InputError(str(key), key, f"a known field; known are {', '.join(sorted(parts))}") from None
         if not required <= value.keys():
             missing = min(required - value.keys())
-            raise InputError(missing, None, "a value, which is required")
+            raise InputError.required(missing)
         return cls(**arguments)
 
     return decoder

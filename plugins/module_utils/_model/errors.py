@@ -1,7 +1,39 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The root of every error that Even Keel raises."""
+"""The root of every error that Even Keel raises.
+
+Every error names what failed, for which field or object, and what to do. All are in the `errors.py` of the
+room that raises them; `_ansible/runner.py` alone turns them into a failed module. Catch …
+
+    EvenKeelError                 whatever cannot be done
+      InputError                  a value from outside is wrong; it names the field. _model
+      UnknownName, AmbiguousName  no host or guest, or more than one, has the name. _model
+      UrlError, ProcError         a URL, or a file below /proc, cannot be parsed. _model
+      FileError                   a file cannot be read or written. _ansible
+      NameTaken                   two clusters would have the same name in the inventory. _ansible
+      GuestsOnHost                guests still run on a host that is to enter maintenance mode. _ansible
+      PlanningError               there is nothing to plan, or the policy names what does not exist. _planning
+      UnsafePlan                  the verifier rejected a plan: a defect of the planner. _planning
+      ExecutionError              a plan cannot be run at all. _execution
+        JournalError              its journal cannot be read or written
+        WrongCluster              it was made for another cluster
+      LoadMissing                 a load is not available, and no fallback is allowed. _loads
+      PrometheusError             Prometheus does not answer, or rejects a query. _loads
+      PlatformError               a hypervisor's API cannot be read or called. _platforms
+        MissingLibrary            its Python library is not installed
+        Unreachable, CertificateRefused, AuthenticationFailed, PermissionMissing, SessionLost
+        NotFound, NotQuorate, UnexpectedAnswer
+        Refused                   the platform rejected one call
+          StartRefused            … which was to start a migration; nothing was started
+      StateError                  the state database. _state
+        StateLibraryMissing, StateUnavailable, StateBusy, StateTooNew
+        LockHeld, LockLost        another run works on the cluster
+      CapacityError               pools and leases. _capacity
+        UnknownPool, PoolInUse, Impossible, NotFulfilled, LeaseDiffers, LeaseNotHeld, HoldsChanged
+      ServiceError                requests to the service. _service
+        RequestDiffers, UnknownRequest, ClaimLost, ServiceLibraryMissing, SecretMissing
+"""
 
 from __future__ import annotations
 
@@ -23,18 +55,99 @@ class EvenKeelError(Exception):
 
 
 class InputError(EvenKeelError):
-    """A value from outside is not what it must be: the field's path, the value, and what was expected."""
+    """A value from outside is wrong: the path of its field, the value, and what was expected.
 
-    def __init__(self, path: str, value: object, expected: str, *, hint: str = "") -> None:
+    The message is "PATH: VALUE is not EXPECTED", unless a `statement` follows the path instead. The
+    constructors `required`, `conflict`, `unsupported` and `exceeds` are for the mistakes that are made most.
+    """
+
+    def __init__(
+        self, path: str, value: object, expected: str, *, hint: str = "", statement: str = ""
+    ) -> None:
         self.path = path if len(path) <= _MAX_PATH else f"{path[: _MAX_PATH - 1]}…"
         self.value = value
         self.expected = expected
-        super().__init__(f"{shortened(value)} is not {expected}", where=self.path, hint=hint)
+        self.statement = statement
+        if statement:
+            super().__init__(f"{self.path}{statement}", hint=hint)
+        else:
+            super().__init__(f"{shortened(value)} is not {expected}", where=self.path, hint=hint)
+
+    @classmethod
+    def required(cls, path: str, *, when: str = "", expected: str = "", hint: str = "") -> InputError:
+        """A field is missing: always, or `when` another one has some value."""
+        condition = f" when {when}" if when else ""
+        which = f": {expected}" if expected else ""
+        return cls(
+            path,
+            None,
+            f"{expected or 'a value'}, which is required{condition}",
+            hint=hint,
+            statement=f" is required{condition}{which}",
+        )
+
+    @classmethod
+    def conflict(cls, path: str, other: str, *, hint: str = "") -> InputError:
+        """Two fields are set and only one of them may be. No value is shown: it may be a secret."""
+        return cls(
+            path,
+            "a value",
+            f"left out, because {other} is set",
+            hint=hint,
+            statement=f" and {other} are mutually exclusive",
+        )
+
+    @classmethod
+    def unsupported(cls, path: str, value: str, other: str, *, hint: str = "") -> InputError:
+        """A field, or its `value`, does not go together with what `other` asks for, such as goal: relieve."""
+        return cls(
+            path,
+            value or "a value",
+            f"supported with {other}",
+            hint=hint,
+            statement=f"{f': {value}' if value else ''} does not support {other}",
+        )
+
+    @classmethod
+    def exceeds(
+        cls, path: str, value: object, limit: str, most: object, *, unit: str = "", hint: str = ""
+    ) -> InputError:
+        """A number is larger than that of the field `limit`."""
+        return cls(
+            path,
+            value,
+            f"at most {limit} ({most})",
+            hint=hint,
+            statement=f" ({value}{unit}) must not exceed {limit} ({most}{unit})",
+        )
 
     def under(self, parent: str) -> InputError:
         """The same error seen from one level further out."""
         joint = "" if not parent or not self.path or self.path.startswith("[") else "."
-        return InputError(f"{parent}{joint}{self.path}", self.value, self.expected, hint=self.hint)
+        return self._at(f"{parent}{joint}{self.path}")
+
+    def inside(self, parent: str) -> InputError:
+        """The same error for whoever sees no `parent`, such as the user of options that make up a policy."""
+        return self._at(self.path.removeprefix(f"{parent}."))
+
+    def _at(self, path: str) -> InputError:
+        return InputError(path, self.value, self.expected, hint=self.hint, statement=self.statement)
+
+
+class UrlError(EvenKeelError):
+    """A URL can't be parsed."""
+
+
+class UnknownName(EvenKeelError):
+    """No host, or no guest, has the id or the name."""
+
+
+class AmbiguousName(EvenKeelError):
+    """Several have the name."""
+
+
+class ProcError(EvenKeelError):
+    """A file that every Linux kernel offers is not there, or holds something else."""
 
 
 def shortened(value: object, limit: int = 60) -> str:

@@ -12,20 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeVar
 
-from .errors import EvenKeelError, shortened
+from .errors import AmbiguousName, UnknownName, shortened
 from .snapshot import Guest, Host
 
 Kind = Literal["host", "guest"]
 Thing = TypeVar("Thing", Host, Guest)
 _MAX_NAMES = 10
-
-
-class UnknownName(EvenKeelError):
-    """No host, or no guest, has the id or the name."""
-
-
-class AmbiguousName(EvenKeelError):
-    """Several have the name."""
 
 
 class Directory:

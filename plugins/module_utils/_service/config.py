@@ -14,8 +14,8 @@ from typing import Annotated
 
 from .._capacity.pool import Name, Text
 from .._model.codec import Bounds, decode
-from .._model.errors import InputError
-from .._model.text.urls import UrlError, parsed_url
+from .._model.errors import InputError, UrlError
+from .._model.text.urls import parsed_url
 from .queue.retry_policy import RetryPolicy
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -115,7 +115,7 @@ class ServiceConfig:
         for index, receiver in enumerate(config.receivers):
             _check_receiver(receiver, f"receivers[{index}]")
             if receiver.name in names[:index]:
-                raise InputError(f"receivers[{index}].name", receiver.name, "a name of its own")
+                raise InputError(f"receivers[{index}].name", receiver.name, "unique among receivers")
         return config
 
     def receivers_of(self, notify: tuple[str, ...]) -> tuple[str, ...]:
@@ -136,12 +136,13 @@ def _check_http(http: Http) -> None:
     if http.certificate is None:
         for name in ("key", "client_ca"):
             if getattr(http, name) is not None:
-                raise InputError(f"http.{name}", getattr(http, name), "wanted without certificate")
+                raise InputError.required("http.certificate", when=f"http.{name} is set")
         if http.host not in _LOOPBACK and not http.plain_http:
-            raise InputError(
-                "http.certificate", None, f"a file, since {http.host} is not this machine alone",
-                hint="Set plain_http where something else encrypts",
-            )  # fmt: skip
+            raise InputError.required(
+                "http.certificate",
+                when=f"http.host ({http.host}) is reachable from other machines",
+                hint="Set it, or set plain_http when a proxy encrypts the connection",
+            )
 
 
 def _check_receiver(receiver: Receiver, path: str) -> None:
@@ -154,6 +155,8 @@ def _check_receiver(receiver: Receiver, path: str) -> None:
     if url.user is not None:
         raise InputError(f"{path}.url", f"{url.scheme}://…@{url.host}", "a URL without a password")
     if (receiver.secret_env is None) == (receiver.secret_file is None):
-        raise InputError(
-            f"{path}.secret_env", receiver.secret_env, "named, or secret_file, and not both of them"
+        raise (
+            InputError.required(f"{path}.secret_env or secret_file")
+            if receiver.secret_env is None
+            else InputError.conflict(f"{path}.secret_env", "secret_file")
         )

@@ -98,15 +98,15 @@ def parse_request(value: object, *, needs_id: bool = False, most_guests: int = 1
         raise InputError("request", value, "an object")
     body = dict(value)
     if "kind" not in body:
-        raise InputError("kind", None, f"one of {', '.join(WORK)}, which is required")
+        raise InputError.required("kind", expected=f"one of {', '.join(WORK)}")
     kind = _read(Kind, body.pop("kind"), "kind")
     given = body.pop("id", None)
     if given is None and needs_id:
-        raise InputError("id", None, "an id, which is required: the same message may come twice")
+        raise InputError.required("id", hint="The same message may arrive twice; the id tells them apart")
     name = secrets.token_hex(16) if given is None else _read(Id, given, "id")
     notify = _read(tuple[Name, ...], body.pop("notify", []), "notify")
     if len(set(notify)) < len(notify):
-        raise InputError("notify", list(notify), "a list without repetition")
+        raise InputError("notify", list(notify), "a list without duplicates")
     _refuse_crowd(body.get("vms"), most_guests)
     work = _WORK[kind](body)
     return ParsedRequest(id=name, kind=kind, work=work, wait=work.get("wait", 0.0), notify=notify)
@@ -135,8 +135,7 @@ def _place(body: dict[str, Any]) -> dict[str, Any]:
     try:
         PlacementRequest.from_json({"vms": [encode(vm) for vm in place.vms], "strategy": place.strategy})
     except InputError as error:
-        path = error.path.removeprefix("request.")
-        raise InputError(path, error.value, error.expected, hint=error.hint) from None
+        raise error.inside("request") from None
     return _without_null(encode(place))
 
 

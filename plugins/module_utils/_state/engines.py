@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._model.text.urls import Url, UrlError, parsed_url
+from .._model.errors import UrlError
+from .._model.text.urls import Url, parsed_url
 from .errors import StateError, StateLibraryMissing, StateUnavailable
 from .fifo_file_lock import FifoFileLock
 from .library import sa

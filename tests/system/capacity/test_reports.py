@@ -22,7 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_pool import (
     run_capacity_pool,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.json_files import FileError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.errors import FileError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
     INFO_ARGUMENTS,
     LEASE_ARGUMENTS,
@@ -130,7 +130,7 @@ def test_networks_are_replaced_added_and_taken_away(modules: Modules) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "vcpus: None is not a value, which a new pool needs"),
+        ({}, "vcpus is required when the pool is new"),
         ({**USUAL, "vcpus": -1}, "^vcpus: -1 is not a number from 0 to 999999"),
         ({**USUAL, "memory": "-5G"}, "^memory: '-5G' is not a size of at least 0, such as 96G"),
         ({**USUAL, "storage": "much"}, "^storage: 'much' is not a size"),
@@ -143,7 +143,7 @@ def test_networks_are_replaced_added_and_taken_away(modules: Modules) -> None:
             {**USUAL, "networks": [{"name": "n"}, {"name": "m", "port_group": "n"}]},
             r"^networks\[1\].port_group: 'n' is not unique",
         ),
-        ({**USUAL, "share": {}}, "^share: 'a share' is not wanted without snapshot"),
+        ({**USUAL, "share": {}}, "^snapshot is required when share is set"),
         ({"snapshot": {"schema": "other"}}, "^snapshot.schema: 'other'"),
     ],
 )
@@ -156,7 +156,7 @@ def test_nonsense_about_pools(modules: Modules, given: dict[str, Any], message: 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "^vcpus: 0 is not more than 0, and neither are memory, storage and networks"),
+        ({}, "^vcpus, memory, storage or networks is required: a number above 0"),
         ({"vcpus": -1}, "^vcpus: -1 is not a number from 0"),
         ({"memory": "-1"}, "^memory: '-1' is not a size of at least 0"),
         ({"vcpus": 1, "lifetime": 0}, "^lifetime: 0 is not a number from 1"),
@@ -168,7 +168,7 @@ def test_nonsense_about_pools(modules: Modules, given: dict[str, Any], message: 
         ({"vcpus": 1, "pools": 101}, "^pools: 101"),
         ({"vcpus": 1, "owner_pid": 2**22 + 1}, "^owner_pid: 4194305 is not a process that runs here"),
         ({"vcpus": 1, "owner_pid": -1}, "^owner_pid: -1"),
-        ({"vcpus": 1, "placements_seen": {"c": 1}}, "^placements_seen: .* is not wanted without placements"),
+        ({"vcpus": 1, "placements_seen": {"c": 1}}, "^placements is required when placements_seen is set"),
         (
             {"pools": 0, "placements": [], "placements_seen": {"c": -1}},
             "^placements_seen.c: -1 is not a whole number",
@@ -490,7 +490,7 @@ def test_a_pool_by_its_snapshot(modules: Modules) -> None:
     )  # fmt: skip
     assert made["pool"]["cluster"] == cluster().cluster.name
     unknown = stores(cluster(), san=HostDatastore(shared=True, capacity=None)).to_json()
-    with pytest.raises(InputError, match=r"storage: None is not a value.* The snapshot does not tell it"):
+    with pytest.raises(InputError, match=r"storage is required when the pool is new. The snapshot does not"):
         modules.pool(name="b", snapshot=unknown)
     for wrong in ({"spare_hosts": -1}, {"percent": 0}, {"percent": 101}):
         with pytest.raises(InputError, match=r"^share."):

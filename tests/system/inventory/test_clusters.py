@@ -185,7 +185,7 @@ def test_a_proxmox_cluster_by_its_variables_and_the_cache(tmp_path: Path) -> Non
     _none, said = inventory(
         source(tmp_path, "cached", platform="proxmox", cluster="other", **caching), code=1
     )
-    assert "api_host: None is not a value" in said
+    assert "api_host is required when platform is proxmox" in said
     # What came from the environment is for each user's own environment to tell.
     assert [name for name in variables(first, "prod") if name.startswith("balance_api")] == []
 
@@ -257,9 +257,9 @@ def test_what_makes_no_sense(tmp_path: Path) -> None:
     for options, says in (
         ({}, "platform"),
         ({"platform": "openstack"}, "openstack"),
-        ({"platform": "vsphere"}, "hostname: None is not a value, which platform: vsphere needs"),
+        ({"platform": "vsphere"}, "hostname is required when platform is vsphere"),
         ({"platform": "rehearsal", "rehearsal_path": "gone.json"}, "gone.json: there is no such file"),
-        ({"platform": "vsphere", "cluster": "a", "clusters": ["b"]}, "clusters: ['b'] is not wanted"),
+        ({"platform": "vsphere", "cluster": "a", "clusters": ["b"]}, "clusters and cluster are mutually"),
         ({"platform": "vmmanager", "vmmanager_metrics": [{"of": "node"}]}, "metric, target, unit"),
     ):
         _none, said = inventory(source(tmp_path, **options), code=1)

@@ -51,26 +51,26 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"platform": "vsphere"}, r"hostname: None is not a value.*VMWARE_HOST"),
-        ({"platform": "vsphere", "hostname": "h", "username": "u"}, r"^password: .*VMWARE_PASSWORD"),
-        ({"platform": "proxmox", "api_host": ["h"], "api_user": "u"}, r"^api_password: .*PROXMOX_PASSWORD"),
+        ({"platform": "vsphere"}, r"hostname is required when .* Set it, or .*VMWARE_HOST"),
+        ({"platform": "vsphere", "hostname": "h", "username": "u"}, r"^password is req.*VMWARE_PASSWORD"),
+        ({"platform": "proxmox", "api_host": ["h"], "api_user": "u"}, r"^api_password .*PROXMOX_PASSWORD"),
         (
             {"platform": "proxmox", "api_host": ["h"], "api_user": "u", "api_token_id": "t"},
-            r"^api_token_secret: .*PROXMOX_TOKEN_SECRET",
+            r"^api_token_secret is req.*PROXMOX_TOKEN_SECRET",
         ),
-        ({"platform": "rehearsal"}, r"^rehearsal_path: "),
-        ({"platform": "vmmanager"}, r"^vmmanager_host: .*VMMANAGER_HOST"),
-        ({"platform": "vmmanager", "vmmanager_host": "h"}, r"^vmmanager_username: .*VMMANAGER_USERNAME"),
+        ({"platform": "rehearsal"}, r"^rehearsal_path is required when "),
+        ({"platform": "vmmanager"}, r"^vmmanager_host is req.*VMMANAGER_HOST"),
+        ({"platform": "vmmanager", "vmmanager_host": "h"}, r"^vmmanager_username is req.*VMMANAGER_USERNAME"),
         (
             {"platform": "vmmanager", "vmmanager_host": "h", "vmmanager_username": "u"},
-            r"^vmmanager_password: .*VMMANAGER_PASSWORD",
+            r"^vmmanager_password is req.*VMMANAGER_PASSWORD",
         ),
         (
             {
                 "platform": "vmmanager", "vmmanager_host": "h", "vmmanager_token": "t",
                 "vmmanager_password": "p",
             },
-            r"^vmmanager_password: 'a password' is not wanted, since vmmanager_token is given",
+            r"^vmmanager_password and vmmanager_token are mutually exclusive",
         ),
         (
             {"platform": "vmmanager", "vmmanager_host": "h", "vmmanager_token": "t", "vmmanager_port": 70000},
@@ -115,7 +115,7 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
                 "platform": "vsphere", "hostname": "h", "username": "u", "password": "p",
                 "validate_certs": False, "ca_path": "/ca.pem",
             },
-            r"^ca_path: '/ca\.pem' is not wanted, since validate_certs is false",
+            r"^ca_path and validate_certs: false are mutually exclusive",
         ),
     ],
 )  # fmt: skip

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.errors import FileError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.json_files import (
-    FileError,
     read_json,
     write_json,
 )

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_maintenance import (
-    GuestsOnHost,
     run_host_maintenance,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.errors import GuestsOnHost
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PLATFORM_ARGUMENTS,
 )

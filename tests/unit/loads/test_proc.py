@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._hypervisor.proc import ProcError, read_load
+from ansible_collections.evenkeel.cluster.plugins.module_utils._hypervisor.proc import read_load
 from ansible_collections.evenkeel.cluster.plugins.module_utils._loads.host_load import HostLoad
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import ProcError
 from ansible_collections.evenkeel.cluster.tests.support.proc_tree import GIB, V3, Kernel, write
 
 

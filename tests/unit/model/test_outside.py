@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import (
     EvenKeelError,
     InputError,
+    UrlError,
     shortened,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
@@ -21,7 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.regex
     compiled,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.sizes import size_of
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.urls import UrlError, parsed_url
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.urls import parsed_url
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import (
     is_storable,
     parsed_json,

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.lookup import UnknownName
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError, UnknownName
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import (
     Exclusions,
     Policy,

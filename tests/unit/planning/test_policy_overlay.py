@@ -8,8 +8,7 @@ import re
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.lookup import UnknownName
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError, UnknownName
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.windows import MaintenanceWindow
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.selector import Selector

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.lookup import UnknownName
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import UnknownName
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
     PlacementRequest,
 )

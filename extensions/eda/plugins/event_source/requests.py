@@ -80,7 +80,7 @@ def _configuration(given: object, environment: Mapping[str, str]) -> object:
     if given in (None, ""):
         given = environment.get(VARIABLE) or None
         if given is None:
-            raise InputError("config", None, f"a path, unless {VARIABLE} holds one")
+            raise InputError.required("config", hint=f"Set it, or the environment variable {VARIABLE}")
     if not isinstance(given, str):
         return given
     try:

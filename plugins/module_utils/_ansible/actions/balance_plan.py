@@ -25,7 +25,10 @@ def run_balance_plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
     """Plan from a snapshot and the policy options; into a file, with a summary as the result, when plan_path
     is given.
     """
-    policy = Policy.from_json(policy_of(params))
+    try:
+        policy = Policy.from_json(policy_of(params))
+    except InputError as error:
+        raise error.inside("policy") from None
     snapshot = snapshot_of(params)
     if params["what_if"]:
         snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(params["what_if"])))

@@ -100,7 +100,7 @@ def _asker(params: Mapping[str, Any]) -> Requester:
 def _placement(params: Mapping[str, Any]) -> Placement | None:
     if params["placements"] is None:
         if params["placements_seen"] is not None:
-            raise InputError("placements_seen", params["placements_seen"], "wanted without placements")
+            raise InputError.required("placements", when="placements_seen is set")
         return None
     found = []
     for index, given in enumerate(params["placements"]):

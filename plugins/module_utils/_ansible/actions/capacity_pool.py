@@ -82,7 +82,7 @@ def _from_snapshot(params: Mapping[str, Any]) -> dict[str, Any]:
     share = params["share"]
     if value is None:
         if share is not None:
-            raise InputError("share", "a share", "wanted without snapshot or snapshot_path")
+            raise InputError.required("snapshot", when="share is set", hint="Set snapshot or snapshot_path")
         return {}
     snapshot = Snapshot.from_json(value)
     capacity = capacity_of(snapshot, Share() if share is None else _share(share))
@@ -121,11 +121,10 @@ def _merged(
     body = {"name": name, **(before or {}), **wanted}
     for option in ("vcpus", "memory", "storage"):
         if option not in body:
-            raise InputError(
+            raise InputError.required(
                 option,
-                None,
-                "a value, which a new pool needs",
-                hint="The snapshot does not tell it" if "cluster" in wanted and "memory" in wanted else "",
+                when="the pool is new",
+                hint="The snapshot does not report it" if "cluster" in wanted and "memory" in wanted else "",
             )
     if networks is not None:
         given = [_without_none(network) for network in networks]

@@ -11,20 +11,17 @@ from contextlib import closing
 from typing import Any
 
 from ..._model.codec import decode
-from ..._model.errors import EvenKeelError, InputError
+from ..._model.errors import InputError
 from ..._model.lookup import find_one
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host
 from ..._model.text.regexes import check_regex
 from ..._planning.model.guest_locations import Stayers, has_to_leave, stayers
+from ..errors import GuestsOnHost
 from ..options.environment import with_environment
 from ..platforms import open_platform
 
 MAX_NAMES = 20
-
-
-class GuestsOnHost(EvenKeelError):
-    """Guests still run on a host that is to go into maintenance."""
 
 
 def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..._model.errors import EvenKeelError, InputError
 from ..._model.snapshot import Snapshot
+from ..errors import NameTaken
 from ..options.environment import SECRETS, with_environment
 from ..options.platform import PLATFORM_ARGUMENTS
 from ..platforms import open_platform
@@ -21,10 +22,6 @@ from .cluster_facts import summary
 
 CLUSTERS = "clusters"
 HYPERVISORS = "hypervisors"
-
-
-class NameTaken(EvenKeelError):
-    """Two things would be the same inventory host or group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +42,7 @@ def read_clusters(
     by), `summary` and `hosts`. Guests are only counted.
     """
     if wanted and params["cluster"]:
-        raise InputError("clusters", list(wanted), "wanted, since cluster is given")
+        raise InputError.conflict("clusters", "cluster")
     given = with_environment(params, environment)
     options = list(wanted) or [params["cluster"]] if wanted or params["cluster"] else _all(given)
     found, notices = [], []
@@ -106,7 +103,9 @@ def _demand_different(found: Sequence[Mapping[str, Any]]) -> None:
     ids = Counter(cluster["summary"]["cluster"]["id"] for cluster in found)
     for cluster in found:
         if ids[cluster["summary"]["cluster"]["id"]] > 1:
-            raise InputError("clusters", cluster["option"], "the name of a cluster that is not named already")
+            raise InputError(
+                "clusters", cluster["option"], "named once: it is the same cluster as another one of the list"
+            )
 
 
 def _cluster(

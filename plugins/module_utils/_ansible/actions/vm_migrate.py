@@ -32,7 +32,8 @@ from ..._planning.report.unresolved import is_complete
 from ..._planning.shortfall import shortfall
 from ..._platforms.errors import PlatformError
 from ..._platforms.protocol import Platform
-from ..json_files import FileError, read_json, write_json
+from ..errors import FileError
+from ..json_files import read_json, write_json
 from ..options.environment import with_environment
 from ..options.execution import concurrency_limits, failure_policy, stop_signal
 from ..options.storage_map import local_datastores, redirected

@@ -65,10 +65,8 @@ def with_environment(params: Mapping[str, Any], environment: Mapping[str, str]) 
 def missing(platform: str, option: str) -> InputError:
     """The error for an option that is needed and was given neither way."""
     variable = VARIABLES[platform].get(option)
-    other = f" or the environment variable {variable}" if variable else ""
-    return InputError(
-        option, None, f"a value, which platform: {platform} needs", hint=f"Set the option {option}{other}"
-    )
+    other = f", or the environment variable {variable}" if variable else ""
+    return InputError.required(option, when=f"platform is {platform}", hint=f"Set it{other}")
 
 
 def _typed(option: str, variable: str, text: str) -> Any:

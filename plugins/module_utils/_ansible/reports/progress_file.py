@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..._execution.progress import Progress
 from ..._model.codec import encode
-from ..json_files import FileError
+from ..errors import FileError
 
 
 class ProgressFile:

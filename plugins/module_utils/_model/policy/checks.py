@@ -37,8 +37,11 @@ def in_terms_of_demand(policy: Policy, given: object) -> Policy:
         return policy
     for metric in policy.metrics:
         if metric not in _STALLS and metric not in _STALLS.values():
-            raise InputError(
-                "policy.metrics", metric, "cpu, memory, disk_io or a pressure, as demand: pressure wants"
+            raise InputError.unsupported(
+                "policy.metrics",
+                metric,
+                "demand: pressure",
+                hint="Use cpu, memory, disk_io or one of the pressures",
             )
     return replace(
         policy,
@@ -75,15 +78,21 @@ def check(policy: Policy) -> None:
     if not policy.metrics:
         raise InputError("policy.metrics", [], "a list of at least one metric")
     if len(set(policy.metrics)) < len(policy.metrics):
-        raise InputError("policy.metrics", list(policy.metrics), "a list without repetition")
+        raise InputError("policy.metrics", list(policy.metrics), "a list without duplicates")
     for name in ("max_spread", "level_above"):
         points = getattr(policy, name)
         _among(policy, f"policy.{name}", points if isinstance(points, Mapping) else ())
     for metric in ("cpu", "memory"):
         plain, mending = getattr(policy.limits, metric), getattr(policy.limits, f"{metric}_for_rules")
         if mending < plain:
-            raise InputError(
-                f"policy.limits.{metric}_for_rules", mending, f"at least policy.limits.{metric} ({plain:g})"
+            default = getattr(type(policy.limits)(), f"{metric}_for_rules")
+            by_default = ", the default" if mending == default else ""
+            raise InputError.exceeds(
+                f"policy.limits.{metric}",
+                f"{plain:g}",
+                f"limits.{metric}_for_rules",
+                f"{mending:g}{by_default}",
+                hint="Raise both" if by_default else "",
             )
     for index, spec in enumerate(policy.rules):
         check_rule_spec(spec, f"policy.rules[{index}]")
@@ -102,24 +111,37 @@ def _among(policy: Policy, path: str, metrics: Iterable[str]) -> None:
     for metric in metrics:
         if metric not in policy.metrics:
             raise InputError(
-                f"{path}.{metric}", metric, f"among policy.metrics ({', '.join(policy.metrics)})"
-            )
+                f"{path}.{metric}", metric, f"one of the metrics ({', '.join(policy.metrics)})",
+                hint="Add it to metrics",
+            )  # fmt: skip
 
 
 def _check_goal(policy: Policy) -> None:
     selector = policy.evacuate
     if policy.goal == "evacuate":
         if selector is None or selector == Selector():
-            raise InputError("policy.evacuate", None, "a selector of hosts, which goal: evacuate needs")
+            raise InputError.required(
+                "policy.evacuate",
+                when="goal is evacuate",
+                hint="Select the hosts to empty, such as names: [pve1]",
+            )
         check_regex(selector.regex, "policy.evacuate.regex")
     elif selector is not None:
-        raise InputError("policy.evacuate", "a selector", f"wanted, since policy.goal is {policy.goal}")
+        raise InputError.unsupported(
+            "policy.evacuate", "", f"goal: {policy.goal}", hint="Use goal: evacuate, or exclude.targets"
+        )
     if policy.goal in ("relieve", "consolidate") and policy.engine == "exact":
-        raise InputError("policy.engine", "exact", f"known to goal {policy.goal}: use search")
+        raise InputError.unsupported(
+            "policy.engine", "exact", f"goal: {policy.goal}", hint="Use engine: search"
+        )
     if policy.goal != "relieve":
         return
     if policy.relieve is None or not policy.relieve.overload.percents():
-        raise InputError("policy.relieve.overload", None, "at least one threshold, which goal: relieve needs")
+        raise InputError.required(
+            "policy.relieve.overload",
+            when="goal is relieve",
+            expected="at least one threshold, such as memory: 80",
+        )
     for name in ("overload", "target"):
         thresholds: Thresholds = getattr(policy.relieve, name)
         _among(policy, f"policy.relieve.{name}", thresholds.percents())
@@ -127,7 +149,11 @@ def _check_goal(policy: Policy) -> None:
 
 def _check_selector(selector: Selector, path: str) -> None:
     if selector == Selector():
-        raise InputError(path, {}, "a selector that says something, such as names: ['*']")
+        raise InputError.required(
+            path,
+            expected="at least one of names, regex, tags, pools, labels, kinds",
+            hint="Use names: ['*'] for all",
+        )
     check_regex(selector.regex, f"{path}.regex")
 
 

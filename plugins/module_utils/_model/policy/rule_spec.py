@@ -40,18 +40,22 @@ class RuleSpec:
 def check_rule_spec(spec: RuleSpec, path: str) -> None:
     """Raises InputError for the first part of a spec that contradicts another."""
     if spec.by == "regex" and not spec.pattern:
-        raise InputError(f"{path}.pattern", spec.pattern, "a regular expression, which by: regex needs")
+        raise InputError.required(
+            f"{path}.pattern", when="by is regex", hint="Set it to a regular expression"
+        )
     if spec.by == "guests" and spec.guests is None:
-        raise InputError(f"{path}.guests", None, "a selector, which by: guests needs")
+        raise InputError.required(f"{path}.guests", when="by is guests")
     if spec.by == "name_prefix" and spec.pattern is not None:
-        raise InputError(f"{path}.pattern", spec.pattern, "wanted, since by: name_prefix needs none")
+        raise InputError.unsupported(f"{path}.pattern", "", "by: name_prefix", hint="Use by: regex")
     if spec.by != "guests" and spec.guests is not None:
-        raise InputError(f"{path}.guests", "a selector", f"wanted, since by: {spec.by} finds its own guests")
+        raise InputError.unsupported(f"{path}.guests", "", f"by: {spec.by}", hint="Use by: guests")
     if spec.kind in ("host_affinity", "host_anti_affinity"):
         if spec.hosts is None:
-            raise InputError(f"{path}.hosts", None, f"a selector of hosts, which kind: {spec.kind} needs")
+            raise InputError.required(f"{path}.hosts", when=f"kind is {spec.kind}")
     elif spec.hosts is not None:
-        raise InputError(f"{path}.hosts", "a selector", f"wanted, since kind: {spec.kind} names no hosts")
+        raise InputError.unsupported(
+            f"{path}.hosts", "", f"kind: {spec.kind}", hint="Use kind: host_affinity or host_anti_affinity"
+        )
     if spec.by == "regex":
         check_regex(spec.pattern, f"{path}.pattern")
     for name, selector in (("guests", spec.guests), ("hosts", spec.hosts)):

@@ -9,16 +9,12 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote
 
-from ..errors import EvenKeelError
+from ..errors import UrlError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _HOST = re.compile(r"[A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+(%25[A-Za-z0-9._~-]+)?\]")
 _PORT = re.compile(r"[0-9]{1,5}")
 _MIN_HIDDEN = 3
-
-
-class UrlError(EvenKeelError):
-    """A URL can't be parsed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..._model.errors import InputError, printable
-from ..._model.text.urls import Url, UrlError, parsed_url
+from ..._model.errors import InputError, UrlError, printable
+from ..._model.text.urls import Url, parsed_url
 from ..._state.errors import StateError
 from ..._state.owner import Owner
 from ..config import RabbitMq
