@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import refuse_unusable
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.tests.support.modules import run_module
 
 
 @pytest.mark.parametrize(
@@ -34,18 +32,3 @@ def test_what_is_refused(params: dict[str, Any], message: str) -> None:
 
 def test_what_is_usable() -> None:
     refuse_unusable({"a": None, "b": True, "c": 10**9, "d": 0.5, "e": ["ä", 2**62], "f": {"g": "\0"}})
-
-
-@pytest.mark.parametrize(
-    ("module", "options", "field"),
-    [
-        ("capacity_lease", {"name": "a", "vcpus": 1, "wait": float("nan")}, "wait"),
-        ("capacity_lease", {"name": "a", "vcpus": 1, "owner_pid": 2**40}, "owner_pid"),
-        ("capacity_lease", {"name": "a", "memory": "9" * 400 + ".5"}, "memory"),
-        ("capacity_info", {"metrics_path": "/tmp/\0"}, "metrics_path"),
-    ],
-)
-def test_modules_refuse_it(tmp_path: Path, module: str, options: dict[str, Any], field: str) -> None:
-    result = run_module(module, tmp_path, options)
-    assert (result["failed"], result["error"]) == (True, "InputError")
-    assert result["msg"].startswith(f"{field}: ")

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -385,25 +383,6 @@ def test_an_error_of_a_task_is_one_line() -> None:
     error = answer('<fault xsi:type="MigrationFault"/><localizedMessage>It \n failed.</localizedMessage>')
     assert localized(error) == "It failed (MigrationFault)"
     assert localized(answer('<fault xsi:type="Timedout"/>')) == "Timedout"
-
-
-def test_without_pyvmomi_its_name_for_pip_is_told() -> None:
-    program = """
-import sys
-sys.modules["pyVmomi"] = None
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import MissingLibrary
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
-    VSphereConnection, VSpherePlatform,
-)
-try:
-    VSpherePlatform(VSphereConnection(hostname="h", username="u", password="p"))
-except MissingLibrary as error:
-    print(error)
-"""
-    told = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert "pip install pyvmomi" in told.stdout
 
 
 @pytest.mark.parametrize(
