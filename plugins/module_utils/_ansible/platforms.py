@@ -37,10 +37,10 @@ def open_platform(params: Mapping[str, Any], *, window: int = 0, history: int = 
     return RehearsalPlatform(params["rehearsal_path"], params["cluster"])
 
 
-def _require(params: Mapping[str, Any], *options: str) -> None:
+def _require(params: Mapping[str, Any], *options: str, when: str = "", instead: str = "") -> None:
     for option in options:
         if not params[option]:
-            raise missing(params["platform"], option)
+            raise missing(params["platform"], option, when=when, instead=instead)
 
 
 def _verifies(params: Mapping[str, Any]) -> bool:
@@ -79,11 +79,12 @@ def _proxmox(params: Mapping[str, Any], window: int) -> PlatformWithMaintenance:
 
     _require(params, "api_host", "api_user")
     if params["api_token_id"] or params["api_token_secret"]:
-        _require(params, "api_token_id", "api_token_secret")
+        _require(params, "api_token_id", when="api_token_secret is set")
+        _require(params, "api_token_secret", when="api_token_id is set")
         if params["api_password"]:
             raise InputError.conflict("api_password", "api_token_id")
     else:
-        _require(params, "api_password")
+        _require(params, "api_password", instead="api_token_id and api_token_secret")
     return ProxmoxPlatform(
         ProxmoxConnection(
             api_hosts=tuple(params["api_host"]),
@@ -111,7 +112,7 @@ def _vmmanager(params: Mapping[str, Any], window: int) -> PlatformWithMaintenanc
 
     _require(params, "vmmanager_host")
     if not params["vmmanager_token"]:
-        _require(params, "vmmanager_username", "vmmanager_password")
+        _require(params, "vmmanager_username", "vmmanager_password", instead="vmmanager_token")
     elif params["vmmanager_password"]:
         raise InputError.conflict("vmmanager_password", "vmmanager_token")
     host, port = _endpoint(params["vmmanager_host"], params["vmmanager_port"])
@@ -156,8 +157,8 @@ def _endpoint(text: str, number: int | None) -> tuple[str, int]:
         raise InputError(
             "vmmanager_host",
             text,
-            f"on the port of vmmanager_port ({number})",
-            hint="Write the port in one of them",
+            f"an address with the port of vmmanager_port ({number})",
+            hint="Set the port in one of them",
         )
     return name, _port(number if port is None else int(port))
 

@@ -47,7 +47,7 @@ def capacity_of(snapshot: Snapshot, share: Share) -> Capacity:
         raise InputError(
             "share.spare_hosts",
             share.spare_hosts,
-            f"less than the number of hosts that may have guests, which is {len(hosts)}",
+            f"less than the number of active hosts ({len(hosts)})",
         )
     part = share.percent / 100
     return Capacity(
@@ -88,7 +88,7 @@ def _storage(hosts: Sequence[Host], share: Share, part: float) -> int | None:
     for name in share.datastores:
         if name not in {key[1] for key in known}:
             there = ", ".join(sorted({name for host in hosts for name in host.datastores})[:20])
-            raise InputError("share.datastores", name, f"a datastore of those hosts: {there}")
+            raise InputError("share.datastores", name, f"a datastore of the chosen hosts ({there})")
     if not known or any(capacity is None for capacity in known.values()):
         return None
     return math.floor(sum(capacity or 0 for capacity in known.values()) * part)

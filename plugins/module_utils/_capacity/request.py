@@ -66,7 +66,7 @@ class Request:
                     raise InputError.conflict(name, "pools: 0")
         elif not (self.vcpus or self.memory or self.storage or self.networks):
             raise InputError.required(
-                "vcpus, memory, storage or networks", expected="a number above 0", hint=_ASK
+                "one of vcpus, memory, storage and networks", expected="a number above 0"
             )
 
     @property
@@ -81,4 +81,3 @@ class Request:
         )
 
 
-_ASK = "Ask for at least one of them"

@@ -52,17 +52,20 @@ def merge(snapshot: Snapshot, answers: Mapping[str, HostLoad | str], choice: Cho
     told: dict[str, HostLoad] = {}
     silent = []
     for host in snapshot.hosts:
-        answer = by_id.get(host.id, "it was not asked")
+        answer = by_id.get(host.id, "no answer was passed")
         why = answer if isinstance(answer, str) else _not_this_machine(host, answer)
         if why is None and not isinstance(answer, str):
             told[host.id] = answer
         elif host.status == "online":
-            silent.append(MissingLoad(kind="host", id=host.id, name=host.name, why=why or "it told nothing"))
+            silent.append(
+                MissingLoad(kind="host", id=host.id, name=host.name, why=why or "the answer is empty")
+            )
     if silent and choice.on_silent_host == "fail":
+        reasons = "; ".join(f"{item.name}: {item.why}" for item in silent)
         raise LoadMissing(
-            "; ".join(map(str, silent)),
-            where="the load of hosts",
-            hint="on_silent_host says what becomes of such hosts",
+            f"the loads of some hosts are not available: {reasons}",
+            where="on_silent_host: fail",
+            hint="Correct the cause, or use on_silent_host: platform or exclude",
         )
     guests = {guest.id: guest for guest in snapshot.guests}
     hosts = []
@@ -93,8 +96,8 @@ def _by_id(snapshot: Snapshot, answers: Mapping[str, HostLoad | str]) -> dict[st
             raise InputError(
                 f"answers.{key}",
                 key,
-                "the id, or the name, of one host of the snapshot, and given once",
-                hint=f"Hosts are {', '.join(sorted(ids))}",
+                "the id or name of exactly one host of the snapshot",
+                hint=f"Hosts of the snapshot: {', '.join(sorted(ids))}",
             )
         result[found[0]] = answer
     return result

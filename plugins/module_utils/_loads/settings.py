@@ -43,7 +43,7 @@ class Settings:
         if not settings.exporters and not settings.queries:
             raise InputError.required("exporters", when="queries is empty", expected="at least one exporter")
         if not settings.metrics:
-            raise InputError("metrics", [], "a list of at least one")
+            raise InputError.required("metrics", expected="at least one metric")
         if settings.step > settings.range:
             raise InputError.exceeds("step", settings.step, "range", settings.range, unit=" s")
         for index, query in enumerate(settings.queries):
@@ -54,8 +54,8 @@ class Settings:
                 raise InputError(
                     "metrics",
                     metric,
-                    f"a metric that one of the queries gives ({', '.join(sorted(given)) or 'none'})",
-                    hint="Give a query for it in queries, or an exporter that has it",
+                    f"a metric of any query ({', '.join(sorted(given)) or 'none'})",
+                    hint="Add a query for it to queries, or an exporter that reports it",
                 )
         return settings
 

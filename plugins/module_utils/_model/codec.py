@@ -46,6 +46,15 @@ class Pattern:
     expected: str
 
 
+def demand_schema(value: object, schema: str, name: str) -> None:
+    """Raises InputError for parsed JSON that is marked as something else than `schema`."""
+    if not isinstance(value, Mapping) or value.get("schema") == schema:
+        return
+    if value.get("schema") is None:
+        raise InputError.required(f"{name}.schema", expected=repr(schema))
+    raise InputError(f"{name}.schema", value["schema"], repr(schema), hint=f"Pass a {name}")
+
+
 def decode(cls: type[T], value: object, name: str) -> T:
     """Build a `cls` from parsed JSON; `name` starts the path in the InputError that a wrong value raises."""
     try:

@@ -49,6 +49,11 @@ class EvenKeelError(Exception):
         self.hint = hint
         super().__init__(str(self))
 
+    def inside(self, parent: str) -> EvenKeelError:
+        """The same error for whoever sees no `parent`, such as the user of options that make up a policy."""
+        self.where = self.where.removeprefix(f"{parent}.")
+        return self
+
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
         return printable(f"{text}. {self.hint}" if self.hint else text)
@@ -127,7 +132,6 @@ class InputError(EvenKeelError):
         return self._at(f"{parent}{joint}{self.path}")
 
     def inside(self, parent: str) -> InputError:
-        """The same error for whoever sees no `parent`, such as the user of options that make up a policy."""
         return self._at(self.path.removeprefix(f"{parent}."))
 
     def _at(self, path: str) -> InputError:

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal, get_args
 
-from .codec import Bounds, decode, encode
-from .errors import InputError
+from .codec import Bounds, decode, demand_schema, encode
 from .plan import GuestRef, Step
 from .snapshot import ClusterRef, Id, Moment
 
@@ -66,13 +64,7 @@ class Outcome:
     @classmethod
     def from_json(cls, value: object) -> Outcome:
         """Read parsed JSON. Raises InputError with the path of the first field that is wrong."""
-        if isinstance(value, Mapping) and value.get("schema") != OUTCOME_SCHEMA:
-            raise InputError(
-                "outcome.schema",
-                value.get("schema"),
-                repr(OUTCOME_SCHEMA),
-                hint="Is it another kind of file?",
-            )
+        demand_schema(value, OUTCOME_SCHEMA, "outcome")
         return decode(cls, value, "outcome")
 
     def to_json(self) -> dict[str, object]:

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
-from .codec import Bounds, decode, encode
-from .errors import InputError
+from .codec import Bounds, decode, demand_schema, encode
 from .plan import Plan
 from .snapshot import Bytes, ClusterRef, Disk, Id, Moment
 
@@ -157,8 +156,7 @@ class Placement:
     @classmethod
     def from_json(cls, value: object) -> Placement:
         """Read parsed JSON. Raises InputError with the path of the first field that is wrong."""
-        if isinstance(value, Mapping) and value.get("schema") != PLACEMENT_SCHEMA:
-            raise InputError("placement.schema", value.get("schema"), repr(PLACEMENT_SCHEMA))
+        demand_schema(value, PLACEMENT_SCHEMA, "placement")
         return decode(cls, value, "placement")
 
     def to_json(self) -> dict[str, object]:

@@ -145,7 +145,7 @@ class PlacementRequest:
             value = {**value, "policy": Policy.from_json(value.get("policy", {})).to_json()}
         request = decode(cls, value, "request")
         if not request.vms:
-            raise InputError("request.vms", [], "a list of at least one guest")
+            raise InputError.required("request.vms", expected="at least one guest")
         for index, wanted in enumerate(request.vms):
             _check(wanted, f"request.vms[{index}]")
         for index, facts in enumerate(request.hosts):
@@ -161,7 +161,7 @@ def _check(wanted: WantedVm, path: str) -> None:
     if wanted.hosts is not None:
         check_regex(wanted.hosts.regex, f"{path}.hosts.regex")
     if wanted.name.count("#") and "#" * wanted.name.count("#") not in wanted.name:
-        raise InputError(f"{path}.name", wanted.name, "a name whose # stand side by side")
+        raise InputError(f"{path}.name", wanted.name, "a name in which all # are adjacent")
     for name in wanted.used:
         if name not in ("cpu", "memory", "disk_io", "network_io"):
             raise InputError(f"{path}.used", name, "one of cpu, memory, disk_io, network_io")

@@ -156,7 +156,7 @@ def test_nonsense_about_pools(modules: Modules, given: dict[str, Any], message: 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "^vcpus, memory, storage or networks is required: a number above 0"),
+        ({}, "^one of vcpus, memory, storage and networks is required: a number above 0"),
         ({"vcpus": -1}, "^vcpus: -1 is not a number from 0"),
         ({"memory": "-1"}, "^memory: '-1' is not a size of at least 0"),
         ({"vcpus": 1, "lifetime": 0}, "^lifetime: 0 is not a number from 1"),
@@ -472,7 +472,7 @@ def test_hosts_out_of_service_do_not_count_and_unknown_storage_is_unknown() -> N
         ),
         (
             Share(datastores=("tape",)),
-            "share.datastores: 'tape' is not a datastore of those hosts: local, san",
+            "share.datastores: 'tape' is not a datastore of the chosen hosts (local, san)",
         ),
         (Share(spare_hosts=3), "share.spare_hosts: 3 is not less than the number of hosts .*, which is 3"),
     ],

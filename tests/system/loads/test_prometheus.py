@@ -383,7 +383,7 @@ def test_what_becomes_of_guests_and_hosts_without_series(server: Running) -> Non
     ("options", "says"),
     [
         ({}, r"exporters is required when queries is empty"),
-        ({**PVE, "metrics": []}, r"metrics: \[\] is not a list of at least one"),
+        ({**PVE, "metrics": []}, r"metrics is required: at least one metric"),
         ({**PVE, "step": 7200}, r"step \(7200 s\) must not exceed range \(3600 s\)"),
         ({**PVE, "range": 0}, r"range: 0 is not a number from 1"),
         ({**PVE, "percentile": 101}, r"percentile: 101 is not a number from 0 to 100"),

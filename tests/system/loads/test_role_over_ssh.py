@@ -198,7 +198,7 @@ def test_a_host_that_the_inventory_does_not_have(site: Site, tmp_path: Path) -> 
     run = ask(site, tmp_path, snapshot(pve9="127.0.0.2", pve8=None), {}, *common)
     assert run.code == 0, run.printed
     assert run.used("pve9", "cpu") == 1.5
-    assert "host pve8: it was not asked, since nobody told where it is" in run.printed
+    assert "host pve8: not asked, because its address is not known" in run.printed
 
 
 def test_by_password(site: Site, tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_through_a_jump_host(site: Site, tmp_path: Path) -> None:
     ("fallback", "code", "schedulable", "says"),
     [
         ("platform", 0, True, "the platform's own figures are used"),
-        ("exclude", 0, False, "it takes no part"),
+        ("exclude", 0, False, "excluded from planning"),
         ("fail", 2, True, "on_silent_host says what becomes of such hosts"),
     ],
 )

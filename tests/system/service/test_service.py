@@ -193,7 +193,7 @@ def test_submit_and_poll(site: Site) -> None:
         ({"kind": "lease", "vcpus": 1, "id": 7}, "id", "a text"),
         ({"kind": "lease", "vcpus": 1, "colour": 1}, "colour", "a known field"),
         ({"kind": "lease", "vcpus": 1, "notify": ["boss"]}, "notify[0]", "one of ci, audit"),
-        ({"kind": "place", "vms": []}, "vms", "a list of at least one guest"),
+        ({"kind": "place", "vms": []}, "vms", "at least one guest, which is required"),
         ({"kind": "place", "vms": "web"}, "vms", "a list"),
         ({"kind": "place", "vms": [{"name": "x"}]}, "vms[0].cpu", "a value, which is required"),
         ({"kind": "place", "vms": [vm("x", disks=[{"size": "-1"}])]}, "vms[0].disks[0].size", "a size"),

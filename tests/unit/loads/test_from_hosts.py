@@ -158,10 +158,10 @@ def test_a_silent_host() -> None:
     before = cluster(1.0)
     kept = merge(before, {"h1": "no route to host"}, Choice())
     assert kept.snapshot == before
-    assert [str(item) for item in kept.silent] == ["host one: no route to host"]
+    assert [str(item) for item in kept.silent] == ["one: no route to host"]
     closed = merge(before, {}, Choice(on_silent_host="exclude")).snapshot
     assert closed.hosts[0].schedulable is False
-    with pytest.raises(LoadMissing, match="host one: no route to host"):
+    with pytest.raises(LoadMissing, match="one: no route to host"):
         merge(before, {"one": "no route to host"}, Choice(on_silent_host="fail"))
 
 
@@ -172,7 +172,7 @@ def test_a_host_that_is_off_need_not_answer() -> None:
 
 @pytest.mark.parametrize("answers", [{"h2": "?"}, {"h1": "?", "one": "?"}])
 def test_answers_of_nobody_or_twice(answers: dict[str, HostLoad | str]) -> None:
-    with pytest.raises(InputError, match=r"answers\.\w+: '\w+' is not the id, or the name, of one host"):
+    with pytest.raises(InputError, match=r"answers\.\w+: '\w+' is not the id or name of exactly one host"):
         merge(cluster(1.0), answers, Choice())
 
 

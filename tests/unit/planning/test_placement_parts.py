@@ -482,7 +482,7 @@ def test_the_largest_guest_that_would_fit_is_told(
     [
         (
             {"class": "hdd"},
-            "request.vms[0].disks[0].class: 'hdd' is not a class of a datastore. There are ssd",
+            "request.vms[0].disks[0].class: 'hdd' is not a class of a datastore. Available: ssd",
         ),
         (
             {"datastore": "nas*"},

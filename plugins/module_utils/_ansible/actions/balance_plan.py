@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..._model.errors import InputError
+from ..._model.errors import EvenKeelError, InputError
 from ..._model.overrides import Overrides
 from ..._model.plan import Plan
 from ..._model.policy.policy import Policy
@@ -26,14 +26,10 @@ def run_balance_plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
     is given.
     """
     try:
-        policy = Policy.from_json(policy_of(params))
-    except InputError as error:
+        plan = _plan(params)
+    except EvenKeelError as error:
+        # The options are the parts of the policy: users know no option `policy`.
         raise error.inside("policy") from None
-    snapshot = snapshot_of(params)
-    if params["what_if"]:
-        snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(params["what_if"])))
-    snapshot = with_refusals(snapshot, params["refusals"] or ())
-    plan = make_plan(snapshot, policy)
     result: dict[str, Any] = {
         "changed": False,
         "summary": summary(plan, params["plan_path"]),
@@ -47,6 +43,14 @@ def run_balance_plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
     else:
         result["plan"] = plan.to_json()
     return result
+
+
+def _plan(params: Mapping[str, Any]) -> Plan:
+    policy = Policy.from_json(policy_of(params))
+    snapshot = snapshot_of(params)
+    if params["what_if"]:
+        snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(params["what_if"])))
+    return make_plan(with_refusals(snapshot, params["refusals"] or ()), policy)
 
 
 def with_refusals(snapshot: Snapshot, given: Sequence[Mapping[str, Any]]) -> Snapshot:

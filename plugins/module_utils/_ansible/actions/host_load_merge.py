@@ -61,15 +61,15 @@ def parse_answer(key: str, given: object) -> HostLoad | str:
     """What host_load_info returned on a host, or why it returned nothing: whatever a task registers."""
     where = f"answers.{key}"
     if not isinstance(given, Mapping):
-        raise InputError(where, given, "what host_load_info returned, or failed with")
+        raise InputError(where, given, "a result of host_load_info, or its failure")
     if isinstance(given.get("load"), Mapping):
         return HostLoad.from_json(given["load"], f"{where}.load")
     if given.get("skipped"):
-        return "it was not asked, since nobody told where it is"
+        return "not asked, because its address is not known"
     if given.get("unreachable") or given.get("failed"):
-        why = str(given.get("msg") or "it did not say why").removeprefix("Task failed: ")
+        why = str(given.get("msg") or "no reason was reported").removeprefix("Task failed: ")
         return " ".join(why.split())
-    raise InputError(where, sorted(given), "what host_load_info returned, or failed with")
+    raise InputError(where, sorted(given), "a result of host_load_info, or its failure")
 
 
 def snapshot_result(params: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def missing_report(missing: Sequence[MissingLoad], fallback: str) -> list[str]:
     """A line for each host, guest or metric whose load is not known, the same reasons together."""
     instead = {
         "platform": "the platform's own figures are used",
-        "exclude": "it takes no part",
+        "exclude": "excluded from planning",
         "fail": "nothing is planned",
     }[fallback]
     grouped: dict[tuple[str, str], list[str]] = {}

@@ -42,10 +42,9 @@ def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, 
             platform.demand_maintenance(host.id, on=wanted)
         if wanted and not before and running and not params["allow_running_guests"]:
             raise GuestsOnHost(
-                f"{_listed(running)} still run there",
+                f"guests are still running on it: {_listed(running)}",
                 where=f"host {host.name}",
-                hint="Evacuate it first, let them stay (may_stay), have them shut down (shut_down), or set"
-                " allow_running_guests",
+                hint="Evacuate it, select the guests in may_stay or shut_down, or set allow_running_guests",
             )
         # Also where the mode is on already: on Proxmox VE it is asked for elsewhere, before this is called.
         for guest in leaving if not check_mode else ():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._model.errors import InputError
+from ..._model.errors import EvenKeelError, InputError
 from ..._model.placement import Placed, Placement
 from ..._model.placement_request import PlacementRequest
 from ..._model.snapshot import Snapshot
@@ -23,9 +23,13 @@ def run_vm_placement(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
     """Place guests by the snapshots and the request. Fails where none has a place, with the answer that says
     what would fit.
     """
-    request = PlacementRequest.from_json(request_of(params))
-    snapshots = _snapshots(params)
-    answer = place(snapshots, request)
+    try:
+        request = PlacementRequest.from_json(request_of(params))
+        snapshots = _snapshots(params)
+        answer = place(snapshots, request)
+    except EvenKeelError as error:
+        # The options are the parts of the request: users know no option `request`.
+        raise error.inside("request") from None
     clusters = [(snapshot.platform, snapshot.cluster) for snapshot in snapshots]
     chosen = clusters.index((answer.platform, answer.cluster))
     plan = answer.plan

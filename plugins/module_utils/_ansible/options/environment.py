@@ -62,11 +62,13 @@ def with_environment(params: Mapping[str, Any], environment: Mapping[str, str]) 
     return result
 
 
-def missing(platform: str, option: str) -> InputError:
-    """The error for an option that is needed and was given neither way."""
+def missing(platform: str, option: str, *, when: str = "", instead: str = "") -> InputError:
+    """The error for a required option that neither the task nor the environment sets."""
     variable = VARIABLES[platform].get(option)
-    other = f", or the environment variable {variable}" if variable else ""
-    return InputError.required(option, when=f"platform is {platform}", hint=f"Set it{other}")
+    ways = [f"the environment variable {variable}"] if variable else []
+    ways += [instead] if instead else []
+    hint = f"Set it, or {', or '.join(ways)}" if ways else ""
+    return InputError.required(option, when=when or f"platform is {platform}", hint=hint)
 
 
 def _typed(option: str, variable: str, text: str) -> Any:

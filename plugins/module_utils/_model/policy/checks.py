@@ -76,7 +76,7 @@ def check(policy: Policy) -> None:
     """Raises InputError with the path of the first field that contradicts another."""
     _check_goal(policy)
     if not policy.metrics:
-        raise InputError("policy.metrics", [], "a list of at least one metric")
+        raise InputError.required("policy.metrics", expected="at least one metric")
     if len(set(policy.metrics)) < len(policy.metrics):
         raise InputError("policy.metrics", list(policy.metrics), "a list without duplicates")
     for name in ("max_spread", "level_above"):

@@ -130,4 +130,4 @@ def _refuse_unknown(world: ClusterIndex, wanted: WantedVm, path: str) -> None:
 def _unknown(path: str, value: object, expected: str, known: set[str]) -> InputError:
     names = sorted(known)
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    return InputError(path, value, expected, hint=f"There are {', '.join(names[:20]) or 'none'}{more}")
+    return InputError(path, value, expected, hint=f"Available: {', '.join(names[:20]) or 'none'}{more}")

@@ -39,7 +39,7 @@ def requested_guests(snapshot: Snapshot, request: PlacementRequest) -> tuple[New
     for index, wanted in enumerate(request.vms):
         for name in names_of(wanted):
             if name in seen:
-                raise InputError(f"request.vms[{index}].name", name, "the name of one guest only")
+                raise InputError(f"request.vms[{index}].name", name, "unique among the guests of the request")
             seen.add(name)
             named.append((index, name, wanted))
     there = _present(snapshot, seen)

@@ -1,0 +1,113 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every message that a user can meet, in one file for whoever reviews the language: messages.yml.
+
+Each case runs the `main` of a module with wrong options, in this process and through Ansible's own check of
+the argument spec. `says` is the whole text of the failure. With EVENKEEL_WRITE_MESSAGES=1 the texts are
+written anew, to be read in the diff.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+
+FILE = Path(__file__).with_name("messages.yml")
+CASES: list[dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+MODULES = "ansible_collections.evenkeel.cluster.plugins.modules"
+WRITE = "EVENKEEL_WRITE_MESSAGES"
+CLUSTER = generate(Shape(hosts=3, guests=9, seed=1)).to_json()
+
+
+class Ended(Exception):
+    """The module is over; its text is the message of the failure, or nothing."""
+
+
+class ModuleOfTest:
+    """Stands in for AnsibleModule: validates options as it does, and raises Ended instead of exiting."""
+
+    given: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, argument_spec: dict[str, Any], supports_check_mode: bool, **rules: Any) -> None:
+        assert supports_check_mode
+        result = ArgumentSpecValidator(argument_spec, **rules).validate(self.given)
+        if result.error_messages:
+            raise Ended("; ".join(result.error_messages))
+        self.params: dict[str, Any] = result.validated_parameters
+        self.no_log_values: set[str] = set(result._no_log_values)
+        self.check_mode = False
+
+    def warn(self, _notice: str) -> None:
+        pass
+
+    def fail_json(self, msg: str, **_result: Any) -> NoReturn:
+        raise Ended(msg)
+
+    def exit_json(self, **_result: Any) -> NoReturn:
+        raise Ended("")
+
+
+def message(case: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the module fails with the options of a case; FOLDER and CLUSTER in them are filled in."""
+    for name in [*os.environ]:
+        if re.match("VMWARE|PROXMOX|VMMANAGER|PROMETHEUS|EVENKEEL_STATE|XDG_STATE", name):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    for name, value in case.get("environment", {}).items():
+        monkeypatch.setenv(name, value)
+    for name, text in case.get("files", {}).items():
+        (folder / name).write_text(json.dumps(CLUSTER) if text == "CLUSTER" else text, encoding="utf-8")
+    module = importlib.import_module(f"{MODULES}.{case['module']}")
+    monkeypatch.setattr(module, "AnsibleModule", ModuleOfTest)
+    monkeypatch.setattr(ModuleOfTest, "given", filled(case["options"], folder))
+    with pytest.raises(Ended) as ended:
+        module.main()
+    return str(ended.value).replace(str(folder), "FOLDER")
+
+
+def filled(value: Any, folder: Path) -> Any:
+    if value == "CLUSTER":
+        return CLUSTER
+    if isinstance(value, str):
+        return value.replace("FOLDER", str(folder))
+    if isinstance(value, dict):
+        return {key: filled(item, folder) for key, item in value.items()}
+    return [filled(item, folder) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("number", range(len(CASES)))
+def test_a_wrong_input_is_answered_with_the_reviewed_message(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CASES[number]
+    said = message(case, tmp_path, monkeypatch)
+    assert said, "the module did not fail"
+    if os.environ.get(WRITE):
+        _write(number, said)
+    else:
+        assert said == case["says"]
+
+
+def test_no_message_uses_a_word_that_the_style_guide_replaces() -> None:
+    words = (
+        r"\b(told|tells|unless told|gives|whoever|whatever|wanted|put up with|goes home|by itself)\b|, since "
+    )
+    assert [case["says"] for case in CASES if re.search(words, case["says"])] == []
+
+
+def _write(number: int, said: str) -> None:
+    """With one process only: every case writes the whole file."""
+    CASES[number] = {**CASES[number], "says": said}
+    head = [line for line in FILE.read_text(encoding="utf-8").splitlines() if line.startswith(("#", "---"))]
+    text = yaml.safe_dump(CASES, sort_keys=False, width=110, allow_unicode=True, default_flow_style=None)
+    FILE.write_text("\n".join(head) + "\n" + text, encoding="utf-8")
