@@ -32,7 +32,8 @@ class Ended:
 
 
 def run_all(steps: Sequence[Step], lanes: int, logs: Path, say: Callable[[str], None] = print) -> list[Ended]:
-    """Run every step, so many at the same time, each as soon as a lane is free; in their order as they ended.
+    """Run every step as soon as one of the `lanes` is free; return how they ended, in the order of `steps`.
+    Steps that mostly wait run beside the lanes, unless there is only one.
 
     An interrupt lets no further step begin.
     """
@@ -44,11 +45,16 @@ def run_all(steps: Sequence[Step], lanes: int, logs: Path, say: Callable[[str], 
         telling.ends(ended)
         return ended
 
-    with ThreadPoolExecutor(max_workers=lanes) as pool:
+    beside = [step for step in steps if step.waits and lanes > 1]
+    with ThreadPoolExecutor(lanes) as pool, ThreadPoolExecutor(max(1, len(beside))) as waiting:
         try:
-            return [future.result() for future in [pool.submit(one, step) for step in steps]]
+            # Those beside begin first: they take longest.
+            begun = {step.name: waiting.submit(one, step) for step in beside}
+            begun |= {step.name: pool.submit(one, step) for step in steps if step.name not in begun}
+            return [begun[step.name].result() for step in steps]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            waiting.shutdown(wait=False, cancel_futures=True)
             raise
 
 
@@ -82,11 +88,12 @@ class _Telling:
     def ends(self, ended: Ended) -> None:
         with self._lock:
             self._done += 1
+            took = f"{ended.seconds:.1f} s, {sum(ended.shell.cpu):.1f} s CPU"
             number = f"[{self._done}/{self._total}]"
             if ended.passed:
-                self._say(f"{number:<9}{ended.step.name} ok in {ended.seconds:.1f} s ({ended.said})")
+                self._say(f"{number:<9}{ended.step.name} ok in {took} ({ended.said})")
                 return
-            self._say(f"{number:<9}{ended.step.name} FAILED in {ended.seconds:.1f} s")
+            self._say(f"{number:<9}{ended.step.name} FAILED in {took}")
             for line in telling_lines(ended.shell, ended.step.telling):
                 self._say(f"    | {line}")
             self._say(f"    {ended.said}\n    the log: {ended.shell.log}")

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +36,8 @@ class Shell:
 
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    cpu: list[float] = field(default_factory=list)
+    "CPU seconds of each command that has ended"
 
     @property
     def home(self) -> Path:
@@ -66,7 +70,8 @@ class Shell:
                 )
             except OSError as error:
                 raise StepFailed(f"{command[0]} does not start: {error}") from None
-            if not _ended(process, self.log, idle_seconds):
+            idle = _finish(process, self.log, idle_seconds, self.cpu)
+            if idle:
                 raise StepFailed(f"{shlex.join(command)} was ended: idle for {idle_seconds:g} s")
             log.seek(start)
             printed = log.read().decode(errors="replace")
@@ -90,25 +95,32 @@ class IdleWatch:
         return now - self.since
 
 
-def _ended(process: subprocess.Popen[bytes], log: Path, idle_seconds: float) -> bool:
-    """Wait for the process; end it when it is idle for too long, and return whether it ended by itself."""
-    watch = IdleWatch(time.monotonic())
-    while True:
-        try:
-            process.wait(min(LOOK_SECONDS, idle_seconds))
-            return True
-        except subprocess.TimeoutExpired:
-            seen = log.stat().st_size, cpu_seconds(process.pid)
-        if watch.idle(*seen, time.monotonic()) >= idle_seconds:
-            break
-    # SIGTERM first, on which pytest names the tests that are running.
-    process.terminate()
-    try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    return False
+def _finish(process: subprocess.Popen[bytes], log: Path, idle_seconds: float, cpu: list[float]) -> bool:
+    """Wait for the process, which is ended when it is idle for too long; return whether it was. Its CPU time
+    is appended to `cpu`, in seconds.
+    """
+    over, idle = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        seen = IdleWatch(time.monotonic())
+        while not over.wait(min(LOOK_SECONDS, idle_seconds)):
+            now = log.stat().st_size, cpu_seconds(process.pid), time.monotonic()
+            if seen.idle(*now) >= idle_seconds:
+                idle.set()
+                # SIGTERM first, on which pytest names the tests that are running.
+                os.kill(process.pid, signal.SIGTERM)
+                if not over.wait(GRACE_SECONDS):
+                    os.kill(process.pid, signal.SIGKILL)
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    _pid, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    over.set()
+    watcher.join()
+    cpu.append(usage.ru_utime + usage.ru_stime)
+    return idle.is_set()
 
 
 def cpu_seconds(root: int) -> float:

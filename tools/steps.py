@@ -28,12 +28,14 @@ class Step:
     name: str
     does: str
     run: Callable[[Shell], str]
+    waits: bool = False
+    "whether it mostly waits, so that it takes no lane"
     telling: str = ""
     "a pattern of the lines that tell what failed; all of them do where there is none"
 
 
 def steps() -> list[Step]:
-    """Every step, the quick ones first."""
+    """Every step: first those of a few seconds, then the longest, so that no long one is left for the end."""
     return [
         Step("layers", "imports run only downwards", _layers),
         Step("ruff", "style and likely mistakes", _ruff),
@@ -42,12 +44,12 @@ def steps() -> list[Step]:
         Step("changelog", "changelog fragments", _changelog),
         *_go_steps(),
         *_test_steps(),
+        *_integration_steps(),
         Step("sanity", "ansible-test sanity, nothing ignored", _sanity, telling=r"ERROR|FATAL"),
         Step("lint", "ansible-lint, production profile", _lint),
         Step("docs", "a page for every module, role and guide", docs.build),
-        Step("package", "built, installed elsewhere, run by its full name", package.build_install_run),
-        *_integration_steps(),
         *_molecule_steps(),
+        Step("package", "built, installed elsewhere, run by its full name", package.build_install_run),
     ]
 
 
@@ -78,19 +80,24 @@ def _changelog(shell: Shell) -> str:
 
 
 def _test_steps() -> list[Step]:
+    def suite(name: str, does: str, folder: str, workers: int, *options: str, waits: bool = False) -> Step:
+        count = ("-n", str(workers * cores()))
+        return Step(name, does, partial(_tests, (f"tests/{folder}", *count, *options)), waits)
+
     return [
-        Step(name, does, partial(_tests, folder, workers * cores()))
-        for name, does, folder, workers in (
-            ("units", "without sockets, processes and sleep", "unit", 1),
-            ("simulator", "adapters and modules against the simulators", "simulator", 2),
-            ("faults", "runs on platforms that fail, and runs that are killed", "fault_injection", 8),
-            ("system", "playbooks, sshd, databases and brokers", "system", 2),
-        )
-    ]
+        suite("system", "playbooks, sshd, databases and brokers", "system", 2),
+        suite("units", "tests without sockets, processes and sleep", "unit", 1),
+        suite("simulator", "adapters and modules against the simulators", "simulator", 2),
+        suite(
+            "faults", "runs on platforms that fail, and runs that are killed", "fault_injection", 6,
+            # Neighbours stay with one worker: they need the same simulator.
+            "--dist", "worksteal", waits=True,
+        ),
+    ]  # fmt: skip
 
 
-def _tests(folder: str, workers: int, shell: Shell) -> str:
-    printed = shell.run("pytest", "-q", "-n", str(workers), f"tests/{folder}")
+def _tests(arguments: tuple[str, ...], shell: Shell) -> str:
+    printed = shell.run("pytest", "-q", *arguments)
     return printed.strip().splitlines()[-1].strip("= ")
 
 
@@ -131,10 +138,16 @@ def _lint(shell: Shell) -> str:
 
 def _integration_steps() -> list[Step]:
     found = ROOT.glob("tests/integration/targets/*/tasks/main.y*ml")
-    targets = sorted(file.parent.parent.name for file in found)
+    # The size of its tasks says roughly how long a target takes.
+    sizes = {file.parent.parent.name: sum(map(_size, file.parent.glob("*.y*ml"))) for file in found}
+    targets = sorted(sizes, key=lambda name: -sizes[name])
     if not targets:
         return [_missing("integration", "tests/integration/targets holds no target")]
     return [Step(f"integration:{name}", "through ansible-test", partial(_target, name)) for name in targets]
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
 
 
 def _target(name: str, shell: Shell) -> str:

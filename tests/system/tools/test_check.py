@@ -75,7 +75,7 @@ def test_only_telling_lines_are_shown(shell: Shell) -> None:
 
 
 def test_as_many_steps_run_at_once_as_there_are_lanes(tmp_path: Path) -> None:
-    met = threading.Barrier(2, timeout=30)
+    met = threading.Barrier(2, timeout=600)
     running: list[str] = []
     most: list[int] = []
 
@@ -93,6 +93,23 @@ def test_as_many_steps_run_at_once_as_there_are_lanes(tmp_path: Path) -> None:
     assert all(end.passed for end in ended)
     assert max(most) == 2
     assert [line[:5] for line in said if line.startswith("[")] == [f"[{n}/4]" for n in (1, 2, 3, 4)]
+
+
+def test_a_step_that_waits_runs_beside_the_lanes(tmp_path: Path) -> None:
+    met = threading.Barrier(3, timeout=600)
+
+    def meet(shell: Shell) -> str:
+        met.wait()
+        return "met"
+
+    every = [Step("a", "", meet), Step("b", "", meet), Step("c", "", meet, waits=True)]
+    ended = lanes.run_all(every, 2, tmp_path, lambda _line: None)
+    assert [(end.step.name, end.said) for end in ended] == [("a", "met"), ("b", "met"), ("c", "met")]
+
+
+def test_the_cpu_time_of_commands_is_counted(shell: Shell) -> None:
+    shell.run(sys.executable, "-c", "import time\nwhile time.process_time() < 0.2: pass")
+    assert sum(shell.cpu) >= 0.2
 
 
 def test_steps_that_run_side_by_side_share_neither_log_nor_memory(tmp_path: Path) -> None:
