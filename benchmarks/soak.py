@@ -76,7 +76,9 @@ def planned_run_of(seed: int, platform: Platform, *, by_ha: bool = False) -> Pla
             snapshot = replace(snapshot, rules=tuple(map(_of_ha, snapshot.rules)))
         elif platform == "vcenter":
             # As they are read there: the planner knows that vCenter enforces them.
-            rules = (replace(rule, source=f"drs-rule:{rule.name}") for rule in snapshot.rules)
+            rules = (
+                replace(rule, source=f"drs-rule:{rule.name}", enforced=rule.strict) for rule in snapshot.rules
+            )
             snapshot = replace(snapshot, rules=tuple(rules))
         policy = Policy(aggressiveness=rng.randint(2, 5))
         if rng.random() < 0.25:
@@ -94,7 +96,10 @@ def planned_run_of(seed: int, platform: Platform, *, by_ha: bool = False) -> Pla
 
 def _of_ha(rule: Rule) -> Rule:
     """HA knows no even spread."""
-    return rule if rule.kind == "even_spread" else replace(rule, source=f"ha-rule:{rule.name}")
+    if rule.kind == "even_spread":
+        return rule
+    together = rule.strict and rule.kind == "affinity"
+    return replace(rule, source=f"ha-rule:{rule.name}", co_migrates=together, enforced=rule.strict)
 
 
 def some_fault(planned: PlannedRun, platform: str, rng: random.Random) -> tuple[str, faults.Inject]:

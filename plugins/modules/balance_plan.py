@@ -1263,6 +1263,20 @@ plan:
           returned: success
           type: str
           sample: 3 guests (db1, db2, db3) can't be apart on 2 hosts
+        code:
+          description:
+            - The kind of the entry, for filters. V(unknown) in plans of version 0.1.
+            - One of V(metric_unavailable), V(spread_exceeded), V(rule_broken), V(rule_impossible), V(rule_names_unknown),
+              V(host_above_limits), V(host_load_unknown), V(host_not_empty), V(host_overloaded), V(host_stays_on),
+              V(no_safe_order), V(no_target_host) and V(other_balancer).
+          returned: success
+          type: str
+          sample: rule_impossible
+        subject:
+          description: The id of the host, or the name of the rule or metric, that the entry is about.
+          returned: when it is about one of these
+          type: str
+          sample: db
     immovable:
       description: Guests that would have to move and can't.
       returned: success
@@ -1320,13 +1334,13 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
     WHAT_IF_ARGUMENTS,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.snapshots import SNAPSHOT_ARGUMENTS
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "snapshot": {"type": "dict"},
-            "snapshot_path": {"type": "path"},
+            **SNAPSHOT_ARGUMENTS,
             "plan_path": {"type": "path"},
             **POLICY_ARGUMENTS,
             **REFUSAL_ARGUMENTS,

@@ -35,7 +35,15 @@ APART = Rule(name="apart", kind="anti_affinity", guests=("101", "107"), strict=T
 
 def group(*guests: int) -> Rule:
     names = tuple(str(guest) for guest in guests)
-    return Rule(name="group", kind="affinity", guests=names, strict=True, source="ha-rule:group")
+    return Rule(
+        name="group",
+        kind="affinity",
+        guests=names,
+        strict=True,
+        source="ha-rule:group",
+        co_migrates=True,
+        enforced=True,
+    )
 
 
 @pytest.fixture

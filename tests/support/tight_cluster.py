@@ -67,7 +67,14 @@ def step(number: int, name: int, source: str, target: str, *after: int) -> Migra
 
 def planned_run(*rules: Rule) -> PlannedRun:
     """Step 3 must wait for step 1: there is no room for its guest before, and the two must stay apart."""
-    apart = Rule(name="apart", kind="anti_affinity", guests=("101", "109"), strict=True, source="drs-rule:a")
+    apart = Rule(
+        name="apart",
+        kind="anti_affinity",
+        guests=("101", "109"),
+        strict=True,
+        source="drs-rule:a",
+        enforced=True,
+    )
     return PlannedRun(
         snapshot=Snapshot(
             platform="vsphere",
@@ -91,7 +98,22 @@ def planned_run(*rules: Rule) -> PlannedRun:
 def with_partners() -> PlannedRun:
     """The same where HA has guests in its hands: 101 and 109 are kept apart, 110 and 111 move as one."""
     plain = planned_run(
-        Rule(name="apart", kind="anti_affinity", guests=("101", "109"), strict=True, source="ha-rule:apart"),
-        Rule(name="pair", kind="affinity", guests=("110", "111"), strict=True, source="ha-rule:pair"),
+        Rule(
+            name="apart",
+            kind="anti_affinity",
+            guests=("101", "109"),
+            strict=True,
+            source="ha-rule:apart",
+            enforced=True,
+        ),
+        Rule(
+            name="pair",
+            kind="affinity",
+            guests=("110", "111"),
+            strict=True,
+            source="ha-rule:pair",
+            co_migrates=True,
+            enforced=True,
+        ),
     )
     return replace(plain, migrations=(*plain.migrations, step(5, 111, "h3", "h4")))

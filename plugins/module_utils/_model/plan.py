@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal
 
-from .codec import Bounds, decode, encode
+from .codec import Bounds, decode, demand_schema, encode
 from .errors import InputError
 from .policy.policy import Policy
 from .snapshot import Bytes, ClusterRef, Id
@@ -100,12 +100,37 @@ class Proof:
     ] = 0
 
 
+UnresolvedCode = Literal[
+    "metric_unavailable",
+    "spread_exceeded",
+    "rule_broken",
+    "rule_impossible",
+    "rule_names_unknown",
+    "host_above_limits",
+    "host_load_unknown",
+    "host_not_empty",
+    "host_overloaded",
+    "host_stays_on",
+    "no_safe_order",
+    "no_target_host",
+    "other_balancer",
+    "unknown",
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unresolved:
-    """Something that the plan does not put in order, and why."""
+    """Something that the plan does not put in order, and why: `what` and `why` are for people, `code` and
+    `subject` for programs.
+    """
 
     what: str
     why: str
+    code: Annotated[UnresolvedCode, "unknown in plans of version 0.1, which have no codes"] = "unknown"
+    subject: Annotated[
+        str,
+        "the id of the host, or the name of the rule or metric, that this is about; empty for the cluster",
+    ] = field(default="", metadata={"omit": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +189,9 @@ class Plan:
     @classmethod
     def from_json(cls, value: object) -> Plan:
         """Read parsed JSON. Raises InputError with the path of the first field that is wrong."""
-        if isinstance(value, Mapping) and value.get("schema") != PLAN_SCHEMA:
-            raise InputError(
-                "plan.schema", value.get("schema"), repr(PLAN_SCHEMA), hint="Is it another kind of file?"
-            )
+        demand_schema(value, PLAN_SCHEMA, "plan")
         plan = decode(cls, value, "plan")
+        plan = replace(plan, unresolved=tuple(_with_code(item) for item in plan.unresolved))
         waves: dict[int, int] = {}
         for index, migration in enumerate(plan.migrations):
             path = f"plan.migrations[{index}]"
@@ -189,3 +212,12 @@ class Plan:
     def to_json(self) -> dict[str, object]:
         result: dict[str, object] = encode(self)
         return result
+
+
+def _with_code(item: Unresolved) -> Unresolved:
+    """Plans of version 0.1 say only in words what nothing can put in order, and so keeps no run waiting."""
+    if item.code == "unknown" and item.what.startswith("metric "):
+        return replace(item, code="metric_unavailable", subject=item.what.removeprefix("metric "))
+    if item.code == "unknown" and item.what.startswith("limits of "):
+        return replace(item, code="host_above_limits")
+    return item

@@ -12,10 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal, Optional
 
-from .codec import Bounds, Pattern, decode, encode
+from .codec import Bounds, Pattern, decode, demand_schema, encode
 from .errors import InputError
 
 SNAPSHOT_SCHEMA: Final = "evenkeel.cluster/snapshot/1"
@@ -226,21 +226,16 @@ class Rule:
     weight: Annotated[float, Bounds(least=0), "of a rule that is not strict"] = field(
         default=1, metadata={"omit": True}
     )
-
-    @property
-    def co_migrates(self) -> bool:
-        """Whether the platform itself takes all of its guests to where one of them is migrated, wanted or
-        not: HA of Proxmox VE does.
-        """
-        return self.kind == "affinity" and self.strict and self.source.startswith("ha-rule:")
-
-    @property
-    def is_enforced(self) -> bool:
-        """Whether the platform itself refuses a migration to a host where the rule does not hold, also when
-        it does not hold where the guest is: vCenter does for DRS rules, HA of Proxmox VE for its own.
-        """
-        sources = ("drs-rule:", "fault-tolerance", "ha-rule:", "ha-group:")
-        return self.strict and self.source.startswith(sources)
+    co_migrates: Annotated[
+        bool,
+        "true when the platform itself migrates all guests of the rule to where one of them is migrated, as "
+        "HA of Proxmox VE does",
+    ] = field(default=False, metadata={"omit": True})
+    enforced: Annotated[
+        bool,
+        "true when the platform itself refuses a migration to a host where the rule does not hold, even if "
+        "it does not hold on the present host either, as vCenter and HA of Proxmox VE do",
+    ] = field(default=False, metadata={"omit": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,13 +296,7 @@ class Snapshot:
     @classmethod
     def from_json(cls, value: object) -> Snapshot:
         """Read parsed JSON. Raises InputError with the path of the first field that is wrong."""
-        if isinstance(value, Mapping) and value.get("schema") != SNAPSHOT_SCHEMA:
-            raise InputError(
-                "snapshot.schema",
-                value.get("schema"),
-                repr(SNAPSHOT_SCHEMA),
-                hint="Is it another kind of file?",
-            )
+        demand_schema(value, SNAPSHOT_SCHEMA, "snapshot")
         snapshot = decode(cls, value, "snapshot")
         _refuse_duplicates("hosts", (host.id for host in snapshot.hosts))
         _refuse_duplicates("guests", (guest.id for guest in snapshot.guests))
@@ -318,7 +307,7 @@ class Snapshot:
                 raise InputError(
                     f"snapshot.guests[{index}].host", guest.host, "the id of a host in snapshot.hosts"
                 )
-        return snapshot
+        return replace(snapshot, rules=tuple(_with_platform_facts(rule) for rule in snapshot.rules))
 
     def to_json(self) -> dict[str, object]:
         result: dict[str, object] = encode(self)
@@ -328,6 +317,15 @@ class Snapshot:
         """What a plan names its snapshot by: sha256 over the canonical JSON."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _with_platform_facts(rule: Rule) -> Rule:
+    """Snapshots of version 0.1 say only by `source` that the platform follows a rule itself."""
+    sources = ("drs-rule:", "fault-tolerance", "ha-rule:", "ha-group:")
+    if not rule.strict or rule.co_migrates or rule.enforced or not rule.source.startswith(sources):
+        return rule
+    together = rule.kind == "affinity" and rule.source.startswith("ha-rule:")
+    return replace(rule, co_migrates=together, enforced=True)
 
 
 def _refuse_duplicates(collection: str, keys: Iterable[str], what: str = "id") -> None:

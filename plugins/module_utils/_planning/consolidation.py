@@ -18,7 +18,7 @@ from .model.capacity import IDLE, with_hosts_closed
 from .model.guest_locations import has_to_leave, stayers_of
 from .model.problem import Problem
 from .model.solution import Solution
-from .report.consolidate import STAYS_ON, consolidation_lower_bound, hosts_needed
+from .report.consolidate import consolidation_lower_bound, hosts_needed
 from .report.unresolved import is_complete
 from .search.solve import solution_of
 
@@ -86,7 +86,7 @@ def build_without(problem: Problem, chosen: Iterable[int]) -> Problem:
 
 def _wrong(result: Plan) -> int:
     """What is left undone besides hosts that stay on, and limits that no goal brings hosts below."""
-    return sum(not item.what.endswith(STAYS_ON) and not is_complete([item]) for item in result.unresolved)
+    return sum(item.code != "host_stays_on" and not is_complete([item]) for item in result.unresolved)
 
 
 def _without_empty(snapshot: Snapshot, policy: Policy) -> Snapshot:
@@ -131,10 +131,10 @@ def _attempt(first: Problem, solve: Solve, finish: Finish) -> tuple[Problem, Pla
 
 def _without_order(problem: Problem, result: Plan, banned: Iterable[int]) -> Plan:
     """The plan that says of hosts which stay on for want of a safe order that this is the reason."""
-    names = {f"host {problem.hosts[host].name} {STAYS_ON}" for host in banned}
+    ids = {problem.hosts[host].id for host in banned}
     unresolved = [
         replace(item, why="no safe order was found in which to migrate its guests")
-        if item.what in names
+        if item.code == "host_stays_on" and item.subject in ids
         else item
         for item in result.unresolved
     ]

@@ -50,5 +50,11 @@ def deferred_plan(snapshot: Snapshot, policy: Policy) -> Plan:
             spread_lower_bound=dict.fromkeys(policy.metrics),
             method="nothing was planned",
         ),
-        unresolved=(Unresolved(what=f"cluster {snapshot.cluster.name}", why=active_balancer(snapshot)),),
+        unresolved=(
+            Unresolved(
+                what=f"cluster {snapshot.cluster.name}",
+                why=active_balancer(snapshot),
+                code="other_balancer",
+            ),
+        ),
     )

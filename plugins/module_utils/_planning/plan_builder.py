@@ -154,6 +154,7 @@ def _unresolved(state: Solution, places: Sequence[int], sought: Sought) -> list[
             Unresolved(
                 what=f"cluster {problem.snapshot.cluster.name}",
                 why=f"it has one host only, {problem.hosts[0].name}: there is nowhere to migrate to",
+                code="no_target_host",
             )
         )
     elif not any(problem.roles.receives):
@@ -161,16 +162,18 @@ def _unresolved(state: Solution, places: Sequence[int], sought: Sought) -> list[
             Unresolved(
                 what=f"cluster {problem.snapshot.cluster.name}",
                 why=f"no host may receive guests: {closed_hosts(problem.hosts, problem.roles)}",
+                code="no_target_host",
             )
         )
     if problem.policy.goal == "evacuate":
         left_behind = stranded(state, places, sought)
         return [*left_behind, *found] if left_behind else []
-    found += broken_rules(state, places, after, {item.what for item in found}, sought)
+    explained = {item.subject for item in found if item.code in ("rule_impossible", "rule_names_unknown")}
+    found += broken_rules(state, places, after, explained, sought)
     found += goal_unresolved(state, places, after, sought)
     no_order = sought.no_order(problem, sought.stuck)
     if no_order and not is_complete(found):
-        found.append(Unresolved(what="order of migrations", why=no_order))
+        found.append(Unresolved(what="order of migrations", why=no_order, code="no_safe_order"))
     return found
 
 

@@ -252,7 +252,7 @@ def _broken(problem: Problem) -> frozenset[str]:
         and rule.name in broken
         and rule.kind in ("affinity", "host_affinity", "host_anti_affinity")
         and not rule.co_migrates
-        and not (rule.is_enforced and rule.kind in PINS)
+        and not (rule.enforced and rule.kind in PINS)
     )
 
 

@@ -110,6 +110,8 @@ def rule(name: str, kind: str, *guests: int, hosts: tuple[str, ...] = (), releas
         hosts=hosts,
         strict=True,
         source=f"{'ha-rule' if release >= '9' else 'ha-group'}:{name}",
+        co_migrates=kind == "affinity",
+        enforced=True,
     )
 
 

@@ -104,7 +104,7 @@ def test_what_binds_a_guest_is_named(blocker: str, simulator: Simulate) -> None:
 def test_vcenter_would_refuse_it_too(blocker: str, simulator: Simulate) -> None:
     served = simulator("vcenter", clusters.cluster(hosts("a", "b"), (clusters.blocked("one", "a", blocker),)))
     platform = clusters.connect(served)
-    assert platform.check(ONE)
+    assert platform.prepare(ONE).objection
     platform.close()
 
 
@@ -148,6 +148,7 @@ def pair(*names: str) -> Rule:
         guests=tuple(f"vm-{name}" for name in names),
         strict=True,
         source="fault-tolerance",
+        enforced=True,
     )
 
 
@@ -161,8 +162,8 @@ def test_a_fault_tolerant_pair_is_kept_apart(simulator: Simulate) -> None:
     assert snapshot.guests == cluster.guests
     platform = clusters.connect(served)
     onto = MigrationRequest(guest="vm-db", source="host-a", target="host-b")
-    assert "FaultToleranceAntiAffinityViolated" in str(platform.check(onto))
-    assert platform.check(replace(onto, target="host-c")) is None
+    assert "FaultToleranceAntiAffinityViolated" in str(platform.prepare(onto).objection)
+    assert platform.prepare(replace(onto, target="host-c")).objection is None
     platform.close()
 
 
@@ -221,8 +222,8 @@ def test_a_mount_that_is_bad_on_one_host_keeps_guests_away_from_that_host(
     assert snapshot.hosts == cluster.hosts
     assert guest_of(snapshot, "one").targets == ("host-a", "host-c")
     platform = clusters.connect(served)
-    assert "CannotAccessVmDisk" in str(platform.check(ONE))
-    assert platform.check(replace(ONE, target="host-c")) is None
+    assert "CannotAccessVmDisk" in str(platform.prepare(ONE).objection)
+    assert platform.prepare(replace(ONE, target="host-c")).objection is None
     platform.close()
 
 
@@ -236,7 +237,7 @@ def test_a_host_that_is_entering_maintenance_mode_receives_nothing(simulator: Si
     assert (now["host-a"].active, now["host-b"].active) == (False, True)
     back = MigrationRequest(guest="vm-one", source="host-b", target="host-a")
     served.change_guest("vm-one", host="host-b")
-    objection = waiting.check(back)
+    objection = waiting.prepare(back).objection
     assert objection is not None
     assert ("InvalidHostState" in objection.why, objection.passing) == (True, True)
     waiting.close()
@@ -274,10 +275,10 @@ def test_a_host_without_vmotion_is_closed_and_says_why(simulator: Simulate) -> N
     assert read(served).hosts == cluster.hosts
     platform = clusters.connect(served)
     assert not platform.look([]).hosts["host-b"].active
-    assert "Enable vMotion on a VMkernel adapter" in str(platform.check(ONE))
+    assert "Enable vMotion on a VMkernel adapter" in str(platform.prepare(ONE).objection)
     served.change_host("host-b", vmotion=True)
     assert platform.look([]).hosts["host-b"].active
-    assert platform.check(ONE) is None
+    assert platform.prepare(ONE).objection is None
     platform.close()
 
 
@@ -404,8 +405,8 @@ def test_an_image_on_a_datastore_goes_along_to_hosts_that_have_it(simulator: Sim
     one = guest_of(read(served), "one")
     assert (one.blockers, one.targets) == ((), ("host-a", "host-b"))
     platform = clusters.connect(served)
-    assert platform.check(ONE) is None
-    assert "Disconnect the device" in str(platform.check(replace(ONE, target="host-c")))
+    assert platform.prepare(ONE).objection is None
+    assert "Disconnect the device" in str(platform.prepare(replace(ONE, target="host-c")).objection)
     served.change_guest("vm-one", iso="san")
     assert guest_of(platform.read(), "one").targets is None
     served.change_guest("vm-one", iso="[]")
@@ -445,8 +446,8 @@ def test_a_guest_stays_with_the_cpu_features_that_it_requires(simulator: Simulat
     assert snapshot.hosts == cluster.hosts
     assert snapshot.guests == cluster.guests
     platform = clusters.connect(served)
-    assert "FeatureRequirementsNotMet" in str(platform.check(ONE))
-    assert platform.check(replace(ONE, target="host-c")) is None
+    assert "FeatureRequirementsNotMet" in str(platform.prepare(ONE).objection)
+    assert platform.prepare(replace(ONE, target="host-c")).objection is None
     platform.close()
 
 
@@ -471,14 +472,14 @@ def test_memory_that_is_reserved_must_be_there(simulator: Simulate) -> None:
     assert guest_of(snapshot, "one").targets == ("host-a", "host-c")
     assert guest_of(snapshot, "three").targets is None
     platform = clusters.connect(served)
-    assert "lower the VM's reservation" in str(platform.check(ONE))
+    assert "lower the VM's reservation" in str(platform.prepare(ONE).objection)
     platform.close()
 
 
 def test_a_migration_under_way_says_where_it_goes(simulator: Simulate) -> None:
     served = simulator("vcenter", clusters.small(), migration_seconds=60)
     platform = clusters.connect(served)
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     until(lambda: served.state()["migrations"] != [])
     until(lambda: guest_of(platform.read(), "one").migrating_to == "host-b")
     one = guest_of(platform.read(), "one")
@@ -493,7 +494,7 @@ def test_a_migration_under_way_says_where_it_goes(simulator: Simulate) -> None:
 def test_a_migration_whose_target_vcenter_does_not_say_is_not_planned_again(simulator: Simulate) -> None:
     served = simulator("vcenter", clusters.small(), migration_seconds=60)
     platform = clusters.connect(served)
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     served.switches(fail_calls=[{"call": "QueryEvents", "error": "NotSupported"}])
     snapshot = platform.read()
     assert guest_of(snapshot, "one").blockers == ("being_migrated",)
@@ -505,7 +506,7 @@ def test_a_migration_whose_target_vcenter_does_not_say_is_not_planned_again(simu
 def test_one_check_is_one_task_of_vcenters(simulator: Simulate) -> None:
     served = simulator("vcenter", clusters.small())
     platform = clusters.connect(served)
-    assert platform.check(ONE) is None
+    assert platform.prepare(ONE).objection is None
     made = clusters.calls(served)
     assert made["CheckRelocate_Task"] == 1
     assert "CheckMigrate_Task" not in made
@@ -521,11 +522,11 @@ def test_a_refusal_of_vcenters_is_told_in_its_words_with_a_way_out(simulator: Si
         ],
     )
     platform = clusters.connect(served)
-    assert str(platform.check(ONE)) == (
+    assert str(platform.prepare(ONE).objection) == (
         "The CPU lacks it (CpuIncompatible). Enable EVC on the cluster, "
         "or restart the VM with fewer CPU features"
     )
-    assert platform.check(replace(ONE, guest="vm-two")) is None
+    assert platform.prepare(replace(ONE, guest="vm-two")).objection is None
     platform.close()
 
 

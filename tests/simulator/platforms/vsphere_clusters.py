@@ -77,6 +77,7 @@ def rule(name: str, kind: str, *guests: str, hosts: tuple[str, ...] = (), strict
         hosts=tuple(f"host-{host}" for host in hosts),
         strict=strict,
         source=f"drs-rule:{name}",
+        enforced=strict,
     )
 
 

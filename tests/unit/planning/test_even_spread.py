@@ -132,7 +132,7 @@ def test_a_platform_that_wants_them_apart_takes_one_only_from_a_host_with_more_o
 @pytest.mark.parametrize("seed", [3, 4, 5, 85, 102])
 def test_no_order_of_a_plan_meets_a_rule_of_the_platform(seed: int) -> None:
     snapshot = generate(Shape(hosts=4, guests=20, seed=seed, fill=0.5, broken=0.6, fixed=0))
-    rules = tuple(replace(rule, source=f"drs-rule:{rule.name}") for rule in snapshot.rules)
+    rules = tuple(replace(rule, enforced=True) for rule in snapshot.rules)
     snapshot = replace(snapshot, rules=rules)
     migrations = plan(snapshot, Policy(aggressiveness=4)).migrations
     apart = [set(rule.guests) for rule in rules if rule.kind == "anti_affinity" and rule.strict]

@@ -95,7 +95,7 @@ class _Builder:
         for rule in sorted(self.rules, key=lambda rule: (self._host_rule_broken(rule), rule.name)):
             if rule.strict and rule.kind in ("host_affinity", "host_anti_affinity"):
                 self._apply_host_rule(rule, masks, places)
-            if rule.is_enforced and rule.kind in PINS:
+            if rule.enforced and rule.kind in PINS:
                 for name in rule.guests:
                     self.runs_on[self.guest_index[name]] &= self._wanted(rule)
         self._keep_away_from_leavers(masks)
@@ -139,7 +139,7 @@ class _Builder:
                 masks[guest] = here
             else:
                 # Wherever it went, it would go against one of them: it goes only for the sake of another one.
-                if self.pinned[guest] & here or rule.is_enforced:
+                if self.pinned[guest] & here or rule.enforced:
                     masks[guest] = here
                 stuck.append(guest)
         if stuck:
@@ -149,7 +149,9 @@ class _Builder:
             why = f"it names no host of this cluster, so there is none for {names}"
             if hosts:
                 why = f"it {verb} {hosts} for {names}, and " + self._against(rule, stuck[0], places[stuck[0]])
-            self.unresolved.append(Unresolved(what=f"rule {rule.name}", why=why))
+            self.unresolved.append(
+                Unresolved(what=f"rule {rule.name}", why=why, code="rule_impossible", subject=rule.name)
+            )
 
     def _wanted(self, rule: Rule) -> int:
         listed = sum(1 << self.host_index[host] for host in rule.hosts)
@@ -187,7 +189,7 @@ class _Builder:
                         skew=1 if torn else rule.max_skew,
                         torn=torn,
                         max_pairs=pairs(first.values()),
-                        enforced=rule.is_enforced,
+                        enforced=rule.enforced,
                         first=first,
                         weight=rule.weight,
                         domain=domain if even else frozenset(),

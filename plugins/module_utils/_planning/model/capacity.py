@@ -144,6 +144,8 @@ def _limits_known(host: Host, unresolved: list[Unresolved]) -> bool:
             Unresolved(
                 what=f"host {host.name}",
                 why=f"its {' and '.join(missing)} {verb} not known or 0, so nothing is sent there",
+                code="host_load_unknown",
+                subject=host.id,
             )
         )
     return not missing

@@ -53,6 +53,8 @@ def build_metrics(
                     why="no host reports it, so it can't be levelled"
                     if not known
                     else f"it is not known of {', '.join(missing[:10])}, which it therefore leaves out",
+                    code="metric_unavailable",
+                    subject=metric,
                 )
             )
         if not known:

@@ -61,7 +61,9 @@ def group_into_units(
             given_up.add(rule.name)
             if rule.co_migrates:
                 why += "; the platform moves its guests along with each other, so none of them is moved"
-            unresolved.append(Unresolved(what=f"rule {rule.name}", why=why))
+            unresolved.append(
+                Unresolved(what=f"rule {rule.name}", why=why, code="rule_impossible", subject=rule.name)
+            )
             continue
         for top in roots:
             parent[top] = roots[0]

@@ -19,10 +19,6 @@ from .co_migration import co_migration_groups
 from .selectors import select_guests, select_hosts
 
 TRAILING_DIGITS = re.compile(r"[0-9]+\Z")
-# How what is said of a rule ends that names what does not exist; nothing else is wrong with it.
-UNKNOWN = "it counts for the rest"
-# How the source of rules begins that the platform follows by moving guests along with each other.
-PLATFORM = "ha-rule"
 PINS = ("host_affinity", "host_anti_affinity")
 
 
@@ -53,8 +49,7 @@ def _inferred(rules: Sequence[Rule], snapshot: Snapshot) -> list[Rule]:
             continue
         for rule in rules:
             inside = together & set(rule.guests)
-            platform = rule.source.partition(":")[0] == PLATFORM
-            if rule.kind == "anti_affinity" and rule.strict and platform and len(inside) == 1:
+            if rule.kind == "anti_affinity" and rule.enforced and len(inside) == 1:
                 for other in sorted(together - inside):
                     members = tuple(other if guest in inside else guest for guest in rule.guests)
                     name = f"{rule.name} for {guests[other].name}, with {names[0]}"
@@ -72,7 +67,9 @@ def _without_unknown(
                 Unresolved(
                     what=f"rule {rule.name}",
                     why=f"it names {what} that this cluster does not have: {', '.join(unknown[:10])}; "
-                    f"{UNKNOWN}",
+                    "it counts for the rest",
+                    code="rule_names_unknown",
+                    subject=rule.name,
                 )
             )
     return replace(

@@ -19,8 +19,6 @@ from ..model.problem import Problem
 from ..model.solution import Solution
 from .search_findings import Sought
 
-STAYS_ON = "stays on"
-
 
 def emptied(problem: Problem, places: Sequence[int]) -> tuple[int, ...]:
     """Hosts that run guests and will run none, other than those that are in maintenance."""
@@ -62,8 +60,10 @@ def kept_on(state: Solution, places: Sequence[int], sought: Sought | None) -> li
     below = f"it is below {wants.below:g} % in every metric"
     return [
         Unresolved(
-            what=f"host {problem.hosts[host].name} {STAYS_ON}",
+            what=f"host {problem.hosts[host].name} stays on",
             why=f"{below}, and {_what_keeps(state, host, after[host], sought)}",
+            code="host_stays_on",
+            subject=problem.hosts[host].id,
         )
         for host in on
         if problem.hosts[host].active and problem.roles.gives[host] and is_underused(state, host)

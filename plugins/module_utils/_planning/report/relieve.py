@@ -89,6 +89,8 @@ def still_overloaded(state: Solution, sought: Sought | None) -> list[Unresolved]
             Unresolved(
                 what=f"host {problem.hosts[host].name} overloaded",
                 why=f"it stays at {' and '.join(texts)}; {_what_keeps(state, host, sought)}",
+                code="host_overloaded",
+                subject=problem.hosts[host].id,
             )
         )
     return found

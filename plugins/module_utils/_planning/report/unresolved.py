@@ -12,7 +12,7 @@ from ..._model.snapshot import Rule
 from ..model.co_migration import partners_of
 from ..model.minimal_conflicts import hall_violation
 from ..model.problem import Problem
-from ..model.rules import PINS, UNKNOWN
+from ..model.rules import PINS
 from ..model.solution import Solution
 from .obstacles import above_limits, held_there, kept_together, out_of_moves, takes_no_more, too_large
 from .reasons import label
@@ -26,13 +26,18 @@ def is_complete(unresolved: Sequence[Unresolved]) -> bool:
     """Whether everything that can be asked for is done: a metric that no host reports can't, and no goal
     brings a host below a limit that counts for what comes to it.
     """
-    return all(item.what.startswith(("metric ", "limits of ")) for item in unresolved)
+    return all(item.code in ("metric_unavailable", "host_above_limits") for item in unresolved)
 
 
 def over_limits(problem: Problem, places: Sequence[int]) -> list[Unresolved]:
     """The hosts that are above a limit of the policy, and stay so."""
     return [
-        Unresolved(what=f"limits of host {problem.hosts[host].name}", why="; ".join(texts))
+        Unresolved(
+            what=f"limits of host {problem.hosts[host].name}",
+            why="; ".join(texts),
+            code="host_above_limits",
+            subject=problem.hosts[host].id,
+        )
         for host, texts in above_limits(problem, places).items()
     ]
 
@@ -55,6 +60,8 @@ def out_of_band(
                 why=f"{after.spread[name]:.1f} points where {limit:g} are allowed: "
                 f"{problem.hosts[high].name} is at {used[high]:.1f} %{held} and {problem.hosts[low].name} "
                 f"at {used[low]:.1f} %{closed}{limited}{proof}",
+                code="spread_exceeded",
+                subject=name,
             )
         )
     return found
@@ -70,10 +77,10 @@ def _outside(problem: Problem, after: ClusterState) -> Iterator[tuple[str, float
 
 
 def broken_rules(
-    state: Solution, places: Sequence[int], after: ClusterState, told: set[str], sought: Sought | None
+    state: Solution, places: Sequence[int], after: ClusterState, explained: set[str], sought: Sought | None
 ) -> list[Unresolved]:
-    """The strict rules that stay broken and are not yet explained; sought: None where no plan was looked
-    for.
+    """The strict rules that stay broken; explained: names of those that are reported already; sought: None
+    where no plan was looked for.
     """
     problem = state.problem
     rules = {rule.name: rule for rule in problem.rules}
@@ -81,13 +88,20 @@ def broken_rules(
     found = []
     for violation in after.violations:
         rule = rules[violation.rule]
-        if not rule.strict or f"rule {rule.name}" in told:
+        if not rule.strict or rule.name in explained:
             continue
         guests = [index[guest] for guest in rule.guests]
         why = _crowds(problem, rule, index) or kept_together(problem, rule, places, index)
         wrong = _in_the_way(problem, rule, guests, places)
         whys = [why] if why else _what_keeps(state, places, wrong, sought)
-        found.append(Unresolved(what=f"rule {rule.name}", why="; ".join((violation.detail, *whys))))
+        found.append(
+            Unresolved(
+                what=f"rule {rule.name}",
+                why="; ".join((violation.detail, *whys)),
+                code="rule_broken",
+                subject=rule.name,
+            )
+        )
     return found
 
 
@@ -145,9 +159,7 @@ def contradicts(problem: Problem) -> bool:
     """Whether a strict rule can't hold, whatever moves: found while the problem was built, or because guests
     that are to be apart have too few hosts among them.
     """
-    return any(
-        item.what.startswith("rule ") and UNKNOWN not in item.why for item in problem.unresolved
-    ) or any(
+    return any(item.code == "rule_impossible" for item in problem.unresolved) or any(
         group.torn
         or (group.strict and group.kind == "apart" and hall_violation(_places(problem, group.guests)))
         for group in problem.groups
@@ -218,6 +230,8 @@ def stranded(state: Solution, places: Sequence[int], sought: Sought | None) -> l
                 Unresolved(
                     what=f"host {problem.hosts[host].name} {word}",
                     why=f"it still runs {', '.join(texts[:5])}{more}",
+                    code="host_not_empty",
+                    subject=problem.hosts[host].id,
                 )
             )
     return found

@@ -92,7 +92,16 @@ def _together(rules: Iterable[tuple[Row, Sequence[str]]]) -> dict[str, Rule]:
 
 
 def _bound(name: str, kind: RuleKind, sids: Iterable[str]) -> Rule:
-    return Rule(name=name, kind=kind, guests=_guests(sids), strict=True, source=f"ha-rule:{name}")
+    return Rule(
+        name=name,
+        kind=kind,
+        guests=_guests(sids),
+        strict=True,
+        source=f"ha-rule:{name}",
+        # HA takes the partners of a positive rule along.
+        co_migrates=kind == "affinity",
+        enforced=True,
+    )
 
 
 def _pins(
@@ -131,13 +140,15 @@ def _pin(
     hosts = tuple(priorities)
     if failback and up:
         hosts = tuple(node for node, priority in priorities.items() if priority >= max(up))
+    binding = strict or (failback and bool(up))
     return Rule(
         name=name,
         kind="host_affinity",
         guests=_guests(sids),
         hosts=hosts,
-        strict=strict or (failback and bool(up)),
+        strict=binding,
         source=source,
+        enforced=binding,
     )
 
 

@@ -53,6 +53,7 @@ def fault_tolerance_rules(guests: Mapping[str, Found], taken: Collection[str]) -
                     guests=(identity, *pair),
                     strict=True,
                     source="fault-tolerance",
+                    enforced=True,
                 )
             )
     return tuple(rules)
@@ -71,11 +72,14 @@ def _rule(entry: Element, vm_groups: dict[str, list[str]], host_groups: dict[str
     source = f"drs-rule:{name}"
     kind = type_of(entry)
     # DRS never breaks an enabled rule among guests, whether it is marked mandatory or not.
-    if kind == "ClusterAffinityRuleSpec":
-        return Rule(name=name, kind="affinity", guests=tuple(texts(entry, "vm")), strict=True, source=source)
-    if kind == "ClusterAntiAffinityRuleSpec":
+    if kind in ("ClusterAffinityRuleSpec", "ClusterAntiAffinityRuleSpec"):
         return Rule(
-            name=name, kind="anti_affinity", guests=tuple(texts(entry, "vm")), strict=True, source=source
+            name=name,
+            kind="affinity" if kind == "ClusterAffinityRuleSpec" else "anti_affinity",
+            guests=tuple(texts(entry, "vm")),
+            strict=True,
+            source=source,
+            enforced=True,
         )
     if kind != "ClusterVmHostRuleInfo":
         return None
@@ -83,13 +87,15 @@ def _rule(entry: Element, vm_groups: dict[str, list[str]], host_groups: dict[str
     hosts = host_groups.get(pinned or text(entry, "antiAffineHostGroupName") or "", [])
     if not hosts:
         return None
+    mandatory = flag(entry, "mandatory") or False
     return Rule(
         name=name,
         kind="host_affinity" if pinned else "host_anti_affinity",
         guests=tuple(vm_groups.get(text(entry, "vmGroupName") or "", [])),
         hosts=tuple(hosts),
-        strict=flag(entry, "mandatory") or False,
+        strict=mandatory,
         source=source,
+        enforced=mandatory,
     )
 
 
