@@ -1,8 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters for the planner's benchmark: equal hosts, four resources that all bind, no rules (hbal knows
-none).
-"""
+"""Clusters for the planner's benchmark: equal hosts, four binding resources, no rules (hbal has none)."""
 
 from __future__ import annotations
 
@@ -21,9 +19,9 @@ METRICS = tuple(CAPACITY)
 
 
 def equal_hosts(hosts: int, guests: int, seed: int, fill: float = 0.5, tail: float = 1.0) -> Snapshot:
-    """Each guest's share of each resource is drawn on its own from a long-tailed mix; guests lie at random.
+    """Returns equal hosts with guests on random hosts; each share of a resource is drawn independently.
 
-    tail: sigma of the log-normal sizes; at 1.0 the largest of a thousand guests is some twenty times the
+    tail: sigma of the log-normal sizes; at 1.0 the largest of a thousand guests is about twenty times the
     median.
     """
     rng = random.Random(seed)

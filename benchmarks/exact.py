@@ -1,12 +1,13 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans of small clusters against what there is: every safe order, and the fewest migrations and bytes.
+"""Plans of small clusters, compared with the optimum: every safe order, and the fewest migrations and bytes.
 
     .venv/bin/python benchmarks/exact.py [--clusters 200] [--orders 500] [--seed 1] [--show]
 
-orders: clusters of up to six guests on up to four hosts with broken rules; every safe order is tried, and the
-rules that the plan leaves broken are counted against the fewest that can be. thrift: clusters whose band can
-and can't be reached; HiGHS looks for the same loads with fewer migrations, and with as many but fewer bytes.
+orders: clusters of up to six guests on up to four hosts with broken rules. Every safe order is tried, and the
+number of rules that the plan leaves broken is compared with the minimum. thrift: clusters whose band can or
+can't be reached. HiGHS looks for the same loads with fewer migrations, and for the same number of migrations
+with fewer bytes.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ FULL = 0.9
 
 @dataclass
 class Program:
-    """An integer program, column by column and row by row."""
+    """An integer program, built column by column and row by row."""
 
     solver: Any = field(default_factory=highspy.Highs)
     columns: int = 0
@@ -69,7 +70,7 @@ class Program:
         self.solver.addRow(least, most, len(columns), list(columns), list(values))
 
     def least(self, costs: Sequence[float]) -> float | None:
-        """The least cost that there is; None where there is no solution."""
+        """Returns the minimum cost, or None if there is no solution."""
         for number in range(self.columns):
             self.solver.changeColCost(number, costs[number] if number < len(costs) else 0.0)
         self.solver.run()
@@ -79,8 +80,9 @@ class Program:
 
 
 def small_cluster(seed: int) -> tuple[Snapshot, Policy]:
-    """Three to five hosts and six to fourteen guests of a few sizes, some of which stay, under rules that
-    hold."""
+    """Returns three to five hosts with six to fourteen guests of a few sizes, some of them not migratable,
+    under rules that hold.
+    """
     rng = Random(seed)
     hosts = [f"h{number}" for number in range(rng.choice([3, 3, 4, 4, 5]))]
     metrics = rng.choice([["memory"], ["memory"], ["cpu", "memory"]])
@@ -157,7 +159,7 @@ def percents(snapshot: Snapshot, metric: str) -> list[float]:
 
 
 def outside(values: Sequence[float], width: float) -> float:
-    """Points outside the band, were it where the fewest are."""
+    """Returns the points outside the band at its best position."""
     corners = {corner for value in values for corner in (value, value - width)}
     return min(
         sum(max(0.0, value - floor - width) + max(0.0, floor - value) for value in values)
@@ -166,8 +168,8 @@ def outside(values: Sequence[float], width: float) -> float:
 
 
 def fewest(snapshot: Snapshot, policy: Policy, found: Plan) -> tuple[int, float]:
-    """The fewest migrations to where hosts are no further apart, and no more points are outside the band,
-    than after this plan; and the fewest GiB with so many migrations.
+    """Returns the fewest migrations to a solution whose hosts differ no more, and have no more points outside
+    the band, than after this plan; and the minimum of GiB with that number of migrations.
     """
     after = snapshot_after(snapshot, found)
     program = Program()

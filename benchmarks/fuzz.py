@@ -1,12 +1,13 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Spoilt inputs through everything that takes inputs in: each ends, and with a message or a result.
+"""Malformed inputs for everything that reads inputs: each must end with a message or a result.
 
     .venv/bin/python -m ansible_collections.evenkeel.cluster.benchmarks.fuzz [--inputs 5000] [--modules 200]
 
-The same `--seed` gives the same inputs. About twenty minutes. A line for each input that was not borne, with
-what brings it back (`--only TARGET --inputs 1 --seed SEED`), and the sums at the end; ends with 1 when there
-was any. What Ansible's own check of arguments does not bear, before a module begins, is counted apart.
+The same `--seed` produces the same inputs. Takes about twenty minutes. Prints a line for each input that was
+not handled, with the options that reproduce it (`--only TARGET --inputs 1 --seed SEED`), and the totals at
+the end; exits with 1 if there was any. Inputs that Ansible's own argument check does not handle, before a
+module starts, are counted separately.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ MODULES: Sequence[tuple[str, Options]] = (
 
 @dataclass
 class Through:
-    """What came of the inputs that went through modules: those that were not borne, and how many ended in
-    Ansible's own check of arguments, before any code of ours.
+    """The results of inputs that went through modules: those that were not handled, and how many ended in
+    Ansible's own argument check, before any code of the collection.
     """
 
     failures: list[Failure] = field(default_factory=list)
@@ -125,7 +126,7 @@ class Through:
 
 
 def through_modules(bearers: Bearers, folder: Path, inputs: int, seed: int) -> Through:
-    """So many inputs, a process each."""
+    """Runs the given number of inputs, each in its own process."""
     found = Through()
     for number in range(inputs):
         name, options = MODULES[number % len(MODULES)]
@@ -158,15 +159,17 @@ def through_modules(bearers: Bearers, folder: Path, inputs: int, seed: int) -> T
 
 
 def is_ansible_s_own(traceback: str) -> bool:
-    """Whether it ended in what Ansible does before our code begins: it can't take a number where a list of
-    dictionaries is wanted, nor half of a surrogate pair.
+    """Returns whether it ended in Ansible's code before the module starts: Ansible does not handle a number
+    in place of a list of dictionaries, or an unpaired surrogate.
     """
     places = [line for line in traceback.splitlines() if line.lstrip().startswith('File "')]
     return bool(places) and "/ansible/module_utils/" in places[-1]
 
 
 def result_in(printed: str) -> dict[str, Any] | None:
-    """What the module returned; None where it ended in something else. A traceback before it is none."""
+    """Returns the module's result, or None if it ended otherwise. A traceback before the result counts as
+    none.
+    """
     lines = printed.strip().splitlines()
     try:
         result = json.loads(lines[-1])

@@ -1,11 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ganeti's hbal as the peer: the same cluster in its text format, and the list of moves that it prints.
+"""Ganeti's hbal for comparison: the same cluster in its text format, and the list of moves that it prints.
 
-hbal's dynamic load is never divided by a host's capacity, so only clusters of equal hosts compare. With
-vCPUs,
-spindles and memory at 0 its score is exactly the sum over the resources of the standard deviation of the
-load.
+hbal never divides the dynamic load by the capacity of a host, so only clusters of equal hosts can be
+compared. With vCPUs, spindles and memory at 0 its score is exactly the sum over the resources of the standard
+deviation of the load.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ MOVE = re.compile(r"^\s*\d+\.\s+(\S+)\s+(\S+)\s+=>\s+(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The moves of one run, (guest, target) in order, and how long it took."""
+    """The moves of one run, (guest, target) in order, and its duration in seconds."""
 
     moves: tuple[tuple[str, str], ...]
     seconds: float
@@ -33,7 +32,7 @@ class Run:
 
 
 def write(snapshot: Snapshot, metrics: tuple[str, ...], folder: Path) -> tuple[Path, Path]:
-    """The cluster as hbal reads it (-t) and the guests' loads as shares of a host (-U)."""
+    """Writes the cluster as hbal reads it (-t), and the loads of the guests as shares of a host (-U)."""
     capacity = snapshot.hosts[0].capacity
     nodes = [
         f"{host.id}|1000000|0|1000000|1000000|1000000|1000|N|{GROUP}|1000||N|1000|1000|1.0"
@@ -51,7 +50,7 @@ def write(snapshot: Snapshot, metrics: tuple[str, ...], folder: Path) -> tuple[P
 
 
 def run(snapshot: Snapshot, metrics: tuple[str, ...], folder: Path, most: int, timeout: float) -> Run:
-    """Let hbal find up to `most` moves; what it has printed when the time is over counts."""
+    """Runs hbal for at most `most` moves; the moves printed before the time limit count."""
     data, util = write(snapshot, metrics, folder)
     command = [PROGRAM, "-t", data, "-U", util, "-g", "1e-7", "--min-gain-limit", "0", "-l", str(most)]
     started = time.perf_counter()

@@ -1,21 +1,21 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kill -9 at several moments of the playbook: what was under way, what the next runs do, what is remembered.
+"""kill -9 at several moments of the playbook: running migrations, the next runs, and the recorded history.
 
     .venv/bin/python benchmarks/killed.py [--platform vcenter] [--victim playbook] [--size 6x60] [--random 20]
 
-Once for each platform, victim and moment; with `--random`, at so many random moments on each platform, each
-with a random victim and a cluster of its own, where a host takes part in few migrations at a time. The victim
-is ansible-playbook alone, whose module then goes on without it; the module alone; or everything at once, as
-when the controller fails. The same playbook is run again until it finds nothing to do, which should be twice.
-A line reports how many migrations the simulator saw begun, under way and done at the kill and after all; how
-many ends the memory holds, which it must of all but those that were under way and that nobody saw; how many
-guests were migrated more often than the plan of an undisturbed run migrates them (one that it parks goes
-twice); how many are elsewhere than that plan takes them; and by how many points the spread is larger than it
-leaves it. Ends with 1 when a guest was migrated too often, or was migrated and is not known to have been,
-when there were more migrations than were planned, or when the end is worse: a rule more is broken, or the
-spread is larger by more than two points.
+One try for each platform, victim and moment. With `--random`, the given number of random moments on each
+platform, each with a random victim and its own cluster, where a host takes part in few migrations at a time.
+The victim is ansible-playbook alone, whose module then continues without it; the module alone; or all
+processes, as when the controller fails. The same playbook is run again until it finds nothing to do, which
+should take two runs. A line reports how many migrations were started, running and completed in the simulator
+at the kill and at the end; how many ends are recorded (all must be, except those that were running and that
+no run observed); how many guests were migrated more often than in the plan of an undisturbed run (a guest
+that is moved to a third host temporarily is migrated twice); how many guests are on other hosts than in that
+plan; and by how many points the spread is larger. Exits with 1 if a guest was migrated too often, or its
+migration is not recorded, if there were more migrations than planned, or if the final state is worse: one
+more broken rule, or a spread that is larger by more than two points.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ MAX_SPREAD = 2.0
 
 @dataclass(frozen=True)
 class Moment:
-    """When the kill comes: so many seconds after this share of all migrations is done and any is begun; with
-    a share below 0, after the module has started.
+    """The time of the kill: this many seconds after this share of all migrations is completed and any is
+    started; with a share below 0, after the module has started.
     """
 
     name: str
@@ -80,7 +80,7 @@ MOMENTS = {
 
 
 def counted(state: dict[str, Any]) -> tuple[int, int, int]:
-    """Migrations begun, under way, done."""
+    """Returns the numbers of migrations started, running and completed."""
     states = [move["state"] for move in state["migrations"]]
     return len(states), states.count("running"), states.count("done")
 
@@ -93,7 +93,7 @@ def moment_came(simulator: Simulator, share: float, planned: int, pid: int) -> b
 
 
 def facts(simulator: Simulator, play: Play) -> Snapshot:
-    """What the next plan will know."""
+    """Returns the history that the next plan receives."""
     options = connection_options(simulator.connection)
     database = f"sqlite:///{play.folder}/state/evenkeel/state.db"
     result = run_module("cluster_facts", play.folder, {**options, "state_url": database})
@@ -101,8 +101,8 @@ def facts(simulator: Simulator, play: Play) -> Snapshot:
 
 
 def worse(snapshot: Snapshot, undisturbed: ClusterState) -> tuple[float, set[str]]:
-    """By how many points the spread is larger than after an undisturbed run, and the rules that hold after
-    that one only.
+    """Returns by how many points the spread is larger than after an undisturbed run, and the rules that hold
+    only after the undisturbed run.
     """
     now = plan(snapshot, Policy()).before
     points = (
@@ -115,7 +115,9 @@ def worse(snapshot: Snapshot, undisturbed: ClusterState) -> tuple[float, set[str
 
 
 def chosen(arguments: argparse.Namespace) -> Iterator[tuple[Platform, str, Moment]]:
-    """What is tried: every platform with every victim and moment, or with as many random ones."""
+    """Returns the tries: every platform with every victim and moment, or with the given number of random
+    ones.
+    """
     rng = random.Random(arguments.seed)
     victims = arguments.victim or VICTIMS
     for platform in arguments.platform or PLATFORMS:
@@ -131,7 +133,7 @@ def chosen(arguments: argparse.Namespace) -> Iterator[tuple[Platform, str, Momen
 def tried(
     platform: Platform, victim: str, moment: Moment, size: str, seed: int, options: Mapping[str, object]
 ) -> bool:
-    """One kill and what comes after it; prints a line."""
+    """Runs one kill and the runs after it; prints a line."""
     hosts, guests = map(int, size.split("x"))
     with tempfile.TemporaryDirectory(prefix="killed-") as name:
         folder = Path(name)

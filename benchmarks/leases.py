@@ -1,14 +1,14 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""200 processes lease and give back all at once for a minute, on SQLite and on a PostgreSQL of its own.
+"""200 processes acquire and release leases concurrently for a minute, on SQLite and on its own PostgreSQL.
 
     .venv/bin/python benchmarks/leases.py [--processes 200] [--pools 20] [--seconds 60] [--database sqlite]
 
-About once a second one of them is killed by SIGKILL, wherever it is, and another takes its place. Afterwards
-an auditor goes through what each of them wrote down, and through the history in the database: no pool may
-ever have been over its capacity, no network had by two, no lease lost or doubled. There is room for all of
-them, so nobody may have waited for more than three times the median. Then once more with room for a third of
-them, so that they queue. Ends with 1 when anything was found.
+About once a second one of them is killed by SIGKILL at a random moment, and another replaces it. Afterwards
+an auditor reads the records of each process and the history in the database: no pool may ever have exceeded
+its capacity, no network may have been leased twice, no lease may be lost or duplicated. There is capacity for
+all processes, so no wait may exceed three times the median. A second round has capacity for a third of them,
+so that they queue. Exits with 1 if a check failed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ansible_collections.evenkeel.cluster.tests.support.lease_crowd import Crowd
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import running
 
 FAIR = 3.0
-"""The longest wait in medians, where there is room for all."""
+"""The longest wait in medians, if there is capacity for all."""
 SCARCE = 0.33
 
 
@@ -48,7 +48,7 @@ def database(kind: str, folder: Path) -> Iterator[str]:
 
 
 def one_run(kind: str, crowd: Crowd) -> tuple[Verdict, float]:
-    """The verdict, and for how many seconds the crowd was at it."""
+    """Returns the verdict, and the duration of the run in seconds."""
     with tempfile.TemporaryDirectory(prefix="evenkeel-leases-") as temporary:
         folder = Path(temporary)
         diaries = folder / "diaries"
@@ -63,7 +63,7 @@ def one_run(kind: str, crowd: Crowd) -> tuple[Verdict, float]:
 
 
 def told(kind: str, crowd: Crowd, verdict: Verdict, seconds: float) -> list[str]:
-    """The line of figures, and what is wrong."""
+    """Returns the line of figures, and the failed checks."""
     plenty = crowd.room > 1
     ratio = verdict.longest / verdict.median
     print(

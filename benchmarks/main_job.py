@@ -1,12 +1,12 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Time the main job by playbook: dry run, run, second run, on each simulator.
+"""Measures the playbook balance on each simulator: dry run, run, second run.
 
     .venv/bin/python benchmarks/main_job.py [--platform vcenter] [--size 8x200]
 
-All platforms and the sizes 8x200 and 64x3000 unless told otherwise; a migration on a simulator takes
---migration-seconds. Prints a line for each run: seconds, and what became of the migrations; the second run
-must find nothing to do.
+Default: all platforms and the sizes 8x200 and 64x3000. A migration on a simulator takes --migration-seconds.
+Prints a line for each run with its seconds and the results of the migrations. The second run must find
+nothing to do.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RUNS = {"dry run": ["--check", "--diff"], "run": [], "second run": []}
 
 
 def inventory(simulator: Simulator, folder: Path) -> dict[str, object]:
-    """One cluster, with files for what the modules exchange."""
+    """Returns an inventory of one cluster, with files for the data that modules exchange."""
     if simulator.connection.platform == "vcenter":
         connection = {
             "balance_platform": "vsphere",
@@ -60,7 +60,7 @@ def inventory(simulator: Simulator, folder: Path) -> dict[str, object]:
 
 
 def run(folder: Path, options: list[str]) -> float:
-    """Seconds of one run of the playbook."""
+    """Returns the seconds of one run of the playbook."""
     begun = time.monotonic()
     ended = subprocess.run(
         [
@@ -81,7 +81,7 @@ def run(folder: Path, options: list[str]) -> float:
 
 
 def measure(platform: Platform, size: str, migration_seconds: float) -> None:
-    """Print the three runs on one simulator."""
+    """Prints the three runs on one simulator."""
     hosts, guests = map(int, size.split("x"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -105,7 +105,7 @@ def measure(platform: Platform, size: str, migration_seconds: float) -> None:
 
 
 def main() -> None:
-    """Every platform and size that the command line names, or all."""
+    """Measures the platforms and sizes of the command line, or all."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

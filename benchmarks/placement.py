@@ -1,16 +1,16 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Placing new guests: how long it takes, and how level the cluster is afterwards, against Ganeti's hail.
+"""Placement of new guests: its duration, and the resulting balance, compared with Ganeti's hail.
 
     .venv/bin/python benchmarks/placement.py [--size 1000x40000] [--batch 500] [--seed 1] [--runs 3]
 
-Hosts are equal and weigh memory and assigned cores, which is all that hail and this have in common. Both get
-the same cluster and the same guests in the same run. The score is what hail itself minimises: the standard
-deviation over the hosts in percent, summed over the two. Times are of one request after the snapshot is
-loaded; hail is a program that reads its cluster first, so its own reading is told apart by a request that it
-can't meet. Its check that any one node may fail, which takes it minutes, is switched off. Ends with 1 where
-one guest takes 200 ms of processor or more, the batch 5 s, or the cluster is less level by half a percent
-than hail leaves it.
+Hosts are equal, and only memory and assigned cores count, because hail supports nothing else that this
+collection does. Both receive the same cluster and the same guests in the same run. The score is the one that
+hail minimises: the standard deviation over the hosts in percent, summed over the two. Times are of one
+request after the snapshot is loaded. hail reads its cluster first, so its reading time is measured separately
+by a request that it can't meet. Its check that any one node may fail, which takes it minutes, is disabled.
+Exits with 1 if one guest takes 200 ms of processor time or more, the batch 5 s, or if the cluster is less
+balanced than after hail by half a percent.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ MAX_SECONDS = 300.0
 
 
 def cluster(hosts: int, guests: int, seed: int) -> Snapshot:
-    """Equal hosts, two thirds full, guests of a few sizes at random."""
+    """Returns equal hosts, two thirds full, with guests of a few sizes on random hosts."""
     rng = random.Random(seed)
     shapes = [rng.choice(SIZES) for _guest in range(guests)]
     memory = int(sum(mib for _cores, mib in shapes) / hosts / 0.6)
@@ -118,7 +118,7 @@ def ours(snapshot: Snapshot, vms: Mapping[str, tuple[int, int]]) -> dict[str, st
 
 
 def write(snapshot: Snapshot, folder: Path) -> Path:
-    """The cluster as hail reads it, sizes in MiB."""
+    """Writes the cluster as hail reads it, sizes in MiB."""
     held: dict[str, int] = {}
     for guest in snapshot.guests:
         held[guest.host] = held.get(guest.host, 0) + int(guest.assigned["memory"] or 0) // MIB
@@ -139,7 +139,7 @@ def write(snapshot: Snapshot, folder: Path) -> Path:
 
 
 def hail(data: Path, name: str, cores: int, mib: int) -> str | None:
-    """The host that hail takes; None where it refuses, or does not come to an end."""
+    """Returns the host that hail selects, or None if it refuses or does not end."""
     asked = {
         "type": "allocate",
         "name": name,
@@ -179,9 +179,10 @@ def hail(data: Path, name: str, cores: int, mib: int) -> str | None:
 def in_turn(
     snapshot: Snapshot, vms: Mapping[str, tuple[int, int]], folder: Path
 ) -> tuple[dict[str, str], float]:
-    """Each guest where hail puts it, once those before it are there; and the seconds that hail took.
+    """Returns the host that hail selects for each guest after the previous ones are placed, and hail's
+    seconds.
 
-    Its own request for many at once never uses a node twice, and so leaves the cluster less level.
+    Its own request for several guests never uses a node twice, and so leaves the cluster less balanced.
     """
     places: dict[str, str] = {}
     seconds = 0.0
@@ -207,7 +208,7 @@ def in_turn(
 
 
 def score(snapshot: Snapshot, vms: Mapping[str, tuple[int, int]], places: Mapping[str, str]) -> float:
-    """The two standard deviations, in percent, summed."""
+    """Returns the sum of the two standard deviations, in percent."""
     memory = {host.id: (host.used["memory"] or 0) / MIB for host in snapshot.hosts}
     cores = dict.fromkeys(memory, 0.0)
     for guest in snapshot.guests:
@@ -220,7 +221,7 @@ def score(snapshot: Snapshot, vms: Mapping[str, tuple[int, int]], places: Mappin
 
 
 def timed(runs: int, work: Callable[[], T]) -> tuple[T, float, float]:
-    """What it gives, and its shortest time, by the clock and by the processor."""
+    """Returns the result, and the shortest duration in seconds of wall time and of processor time."""
     clock, processor = [], []
     for _run in range(runs):
         begun, used = time.perf_counter(), time.process_time()
@@ -233,7 +234,9 @@ def timed(runs: int, work: Callable[[], T]) -> tuple[T, float, float]:
 def compare(
     snapshot: Snapshot, folder: Path, vms: Mapping[str, tuple[int, int]], limit: float, runs: int
 ) -> bool:
-    """Print a row. Gives whether ours is fast enough and no worse than hail where that has an answer."""
+    """Prints a row. Returns whether the placement is fast enough and no worse than hail, if hail has a
+    result.
+    """
     places, seconds, busy = timed(runs, lambda: ours(snapshot, vms))
     good = len(places) == len(vms) and busy < limit
     own = score(snapshot, vms, places)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The planner's figures, measured in one run:
+"""Benchmarks of the planner, measured in one run:
 
     .venv/bin/python benchmarks/planner.py [--full] [--only small,large,hbal,stability,makespan,scale,module]
 
-hbal (Debian package ganeti-htools-3.0) is the peer. What is limited by seconds depends on the machine, as
-the times do; everything else is the same in every run. Writes docs/benchmarks/planner.json and its plots.
+hbal (Debian package ganeti-htools-3.0) is compared. Results with a time limit and all times depend on the
+machine; everything else is the same in every run. Writes docs/benchmarks/planner.json and its plots.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ PATIENCE, IMPATIENCE = 7200, 120
 
 
 def policy(**more: object) -> Policy:
-    """Four metrics and no limits, which is all that hbal knows."""
+    """Returns four metrics and no limits, because hbal supports nothing else."""
     return Policy.from_json({"metrics": list(clusters.METRICS), "limits": OPEN, **more})
 
 
@@ -59,8 +59,8 @@ def timed(snapshot: Snapshot, asked: Policy) -> tuple[Plan, float]:
 
 
 def small(full: bool) -> Figures:
-    """8 hosts x 100 guests: how often the search has, in 5 s, the number of migrations that is proven
-    to be the least.
+    """8 hosts x 100 guests: how often the search finds, within 5 s, the number of migrations that is proven
+    to be the minimum.
     """
     seeds = range(1, 51) if full else range(1, 6)
     rows = []
@@ -98,8 +98,8 @@ def small(full: bool) -> Figures:
 
 
 def against_hbal(full: bool) -> Figures:
-    """Equal clusters, the migrations until all four spreads are below a limit; and hbal's score at its own
-    moves.
+    """Measures on equal clusters the migrations until all four spreads are below a limit, and hbal's score at
+    its own number of moves.
     """
     sizes = [(16, 300), (32, 1000)] + ([(64, 2000)] if full else [])
     rows = []
@@ -158,7 +158,7 @@ def against_hbal(full: bool) -> Figures:
 
 
 def large(full: bool) -> Figures:
-    """100 hosts x 5000 guests to 20 points: the first plan, and the best of 40 s."""
+    """100 hosts x 5000 guests at 20 points: the first plan, and the best plan of 40 s."""
     snapshot = clusters.equal_hosts(100, 5000, 1)
     first, quick = timed(snapshot, policy(max_spread=20, effort=0))
     best, seconds = timed(snapshot, policy(max_spread=20, effort=BEST, time_limit=40 if full else 10))
@@ -172,7 +172,7 @@ def large(full: bool) -> Figures:
 
 
 def replay(snapshot: Snapshot, peer: hbal.Run) -> tuple[dict[int, int], float]:
-    """After how many of its moves hbal is below each limit, and its score at the end."""
+    """Returns the number of moves after which hbal is below each limit, and its final score."""
     size = {guest.id: guest.used for guest in snapshot.guests}
     at = {guest.id: guest.host for guest in snapshot.guests}
     load = {host.id: dict(host.used) for host in snapshot.hosts}
@@ -206,7 +206,7 @@ def score_of(snapshot: Snapshot) -> float:
 
 
 def scale(full: bool) -> Figures:
-    """How long a plan takes as clusters grow, reading the snapshot included."""
+    """Measures the duration of a plan as clusters grow, including reading the snapshot."""
     rows = []
     for hosts, guests in [(8, 200), (64, 2000), (64, 3000), (100, 5000)] + ([(1000, 40000)] if full else []):
         text = json.dumps(generate(Shape(hosts=hosts, guests=guests, seed=1)).to_json())
@@ -229,7 +229,7 @@ def scale(full: bool) -> Figures:
 
 
 def module(full: bool) -> Figures:
-    """A large cluster planned to 15 points by the module, from file to file, Ansible included."""
+    """Measures a large cluster at 15 points, by the module from file to file, including Ansible."""
     hosts, guests = (1000, 40000) if full else (100, 4000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plots of the planner's figures, as SVG without any library: the same figures give the same file."""
+"""Plots of the planner's benchmarks as SVG, without any library: the same figures produce the same file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LICENCE = "<!-- Copyright (c) 2026 The Even Keel Authors\nSPDX-License-Identifie
 
 
 def draw(figures: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
-    """One file for each section that has something to show."""
+    """Writes one file for each section with figures."""
     if "hbal" in figures:
         rows = [row for row in figures["hbal"]["rows"] if "best" in row and row["seed"] == 1]
         labels = [f"{row['cluster']} {row['spread']}" for row in rows]
@@ -33,7 +33,7 @@ def draw(figures: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
 
 
 def bars(title: str, labels: Sequence[str], series: Mapping[str, Sequence[float | None]]) -> str:
-    """Groups of bars; what was never reached has no bar."""
+    """Returns groups of bars; a limit that was never reached has no bar."""
     most = max((value for values in series.values() for value in values if value is not None), default=1) or 1
     inner, room = WIDTH - LEFT - 10, HEIGHT - TOP - BOTTOM
     group = inner / max(1, len(labels))

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What plans promise besides few migrations: order after one of them, rest after that, and time well used."""
+"""Guarantees of plans besides few migrations: convergence after one plan, stability, and short schedules."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Figures = dict[str, Any]
 
 
 def stability(full: bool) -> Figures:
-    """Random clusters with all kinds of rules: plan, carry out, plan again, and again with 2 % of noise."""
+    """Random clusters with all kinds of rules: plan, apply, plan again, and plan again with 2 % of noise."""
     many = 200 if full else 30
     rng = random.Random(1)
     broken = again = back = moved = reached = impossible = 0
@@ -61,7 +61,9 @@ def stability(full: bool) -> Figures:
 
 
 def is_proven_impossible(snapshot: Snapshot, asked: Policy) -> bool:
-    """Whether no placement is in order: by the integer program, or because rules contradict each other."""
+    """Returns whether no solution meets the policy: by the integer program, or because rules contradict each
+    other.
+    """
     exact = plan(snapshot, replace(asked, engine="exact", time_limit=300.0))
     bounds = exact.proof.spread_lower_bound
     return exact.status != "balanced" and all(
@@ -72,7 +74,7 @@ def is_proven_impossible(snapshot: Snapshot, asked: Policy) -> bool:
 
 
 def noisy(snapshot: Snapshot, rng: random.Random) -> Snapshot:
-    """Every guest's load up or down by at most 2 %, and its host's with it."""
+    """Returns the snapshot with every guest's load changed by up to 2 %, and its host's load with it."""
     change: dict[str, dict[str, float]] = {host.id: {} for host in snapshot.hosts}
     guests = []
     for guest in snapshot.guests:
@@ -95,9 +97,7 @@ def noisy(snapshot: Snapshot, rng: random.Random) -> Snapshot:
 
 
 def makespan(full: bool) -> Figures:
-    """How long the ordered migrations take against what the busiest host takes at least, the fuller the
-    harder.
-    """
+    """Compares the duration of the schedule with the lower bound of the busiest host."""
     rows = []
     for fill in (0.6, 0.7, 0.8, 0.9, 0.95):
         for seed in range(1, 11 if full else 4):

@@ -1,14 +1,14 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a full read of a Proxmox VE cluster takes, beside asking for every figure of a guest by itself.
+"""The duration of a full read of a Proxmox VE cluster, compared with one request for each figure.
 
     .venv/bin/python -m ansible_collections.evenkeel.cluster.benchmarks.read_proxmox --hosts 64 --guests 3000
 
-"full" is ProxmoxPlatform.read(), for present values (0 s) and for means over an hour. "naive" asks for each
-guest, one after the other, its configuration, its status, and its history once for each figure that is
-taken from it (cpu, memory and disk, of each the mean and the pressure as some, full and peak): 14 calls. It
-is measured on a sample and scaled up. `--latency` seconds are what the server waits before it answers a call,
-as a network and a busy node would. The simulator shares the machine.
+"full" is ProxmoxPlatform.read(), for current values (0 s) and for means over an hour. "naive" requests for
+each guest, one after the other, its configuration, its status, and its history once for each figure (cpu,
+memory and disk; of each the mean and the pressure as some, full and peak): 14 calls. It is measured on a
+sample and scaled up. `--latency` is the number of seconds that the server waits before it answers a call,
+like a network and a busy node. The simulator runs on the same machine.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def measure(served: launch.Simulator, options: argparse.Namespace) -> None:
 
 
 def naive_seconds(served: launch.Simulator, sample: int) -> float:
-    """Of reading so many guests, one call after the other over one connection."""
+    """Returns the seconds to read this number of guests, one call after the other over one connection."""
     api = ProxmoxAPI(
         served.host,
         port=served.port,

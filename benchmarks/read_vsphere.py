@@ -1,12 +1,12 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a full read of a vCenter takes, beside bare property-collector reads of it.
+"""The duration of a full read of a vCenter, compared with bare property-collector reads.
 
     .venv/bin/python -m ansible_collections.evenkeel.cluster.benchmarks.read_vsphere --hosts 64 --guests 3000
 
-"full" is VSpherePlatform.read(): inventory, privileges, loads and tags, made into a snapshot. "bare" is the
-property collector with pyvmomi as it comes, one view and the same page size, of the same leaf paths; "bare,
-slim" leaves out the devices. Each time is the best of several; the simulator shares the machine.
+"full" is VSpherePlatform.read(): inventory, privileges, loads and tags, converted to a snapshot. "bare" is
+the property collector with unmodified pyvmomi, one view and the same page size, of the same leaf paths;
+"bare, slim" omits the devices. Each time is the best of several; the simulator runs on the same machine.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def measure(served: launch.Simulator, repeat: int) -> None:
 
 
 def timed(served: launch.Simulator, repeat: int, read: Callable[[], object]) -> tuple[float, dict[str, int]]:
-    """Seconds of the fastest run, and the calls of the last one."""
+    """Returns the seconds of the fastest run, and the calls of the last one."""
     best = float("inf")
     made: dict[str, int] = {}
     for _ in range(repeat):
@@ -112,7 +112,7 @@ def line(measured: tuple[float, dict[str, int]]) -> str:
 
 
 def bare_read(instance: Any, guest_paths: tuple[str, ...]) -> None:
-    """Every object by one view, with pyvmomi's own reading of the answers."""
+    """Reads every object by one view, with pyvmomi's own parsing of the answers."""
     content = instance.RetrieveContent()
     paths = {
         vim.VirtualMachine: guest_paths,
