@@ -279,6 +279,15 @@ lease:
       returned: success
       type: str
       sample: leased from dal10
+    end_cause:
+      description:
+        - Why the lease ended; null until then.
+        - V(released) or V(withdrawn) from the queue, by a task. V(expired), at the end of its lifetime. V(owner gone). V(lapsed),
+          when nobody waits in its place of the queue any more. V(unclaimed), when it was granted and nobody waits for it any
+          more. V(unfulfilled), when it was not granted in time. V(impossible), when no pool can ever fulfil it.
+      returned: success
+      type: str
+      sample: expired
     owner:
       description: Whom it is for, or null.
       returned: success

@@ -68,7 +68,8 @@ reaped:
   sample:
     - name: build-4711
       phase: Released
-      reason: its owner https://ci.example.com/job/4711 is gone
+      reason: Its owner https://ci.example.com/job/4711 is gone
+      end_cause: owner gone
       ended_at: "2026-02-01T00:00:00Z"
 """
 

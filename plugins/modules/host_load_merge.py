@@ -146,15 +146,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_merge import (
     HOST_LOAD_ARGUMENTS,
-    SNAPSHOT_ARGUMENTS,
     run_host_load_merge,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.snapshots import MERGE_ARGUMENTS
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**SNAPSHOT_ARGUMENTS, **HOST_LOAD_ARGUMENTS},
+        argument_spec={**MERGE_ARGUMENTS, **HOST_LOAD_ARGUMENTS},
         mutually_exclusive=[("snapshot", "snapshot_path")],
         required_one_of=[("snapshot", "snapshot_path")],
         supports_check_mode=True,

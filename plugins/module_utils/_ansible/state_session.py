@@ -21,6 +21,7 @@ from .._state.errors import LockLost, StateError
 from .._state.owner import this_process
 from .._state.urls import sqlite_file
 from .options.environment import STATE_VARIABLE
+from .options.values import at_least
 
 # What loads SQLAlchemy, which takes as long as all else of a module together, is loaded where there is a
 # database.
@@ -144,8 +145,7 @@ def run_state(
 
     Raises LockHeld, and StateError when a database was asked for that can't be used.
     """
-    if not params["lock_wait"] >= 0:
-        raise InputError("lock_wait", params["lock_wait"], "a number of at least 0")
+    at_least(params, 0, "lock_wait")
     from .._state.database import now
     from .._state.locks import LOCK_SECONDS, cluster_lock, holder
 

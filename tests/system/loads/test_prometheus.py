@@ -12,13 +12,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_merge import (
-    SNAPSHOT_ARGUMENTS,
-)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.prometheus_load import (
     PROMETHEUS_ARGUMENTS,
     run_prometheus_load,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.snapshots import MERGE_ARGUMENTS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._loads.errors import (
     LoadMissing,
     PrometheusError,
@@ -206,7 +204,7 @@ def snapshot(**of_guests: Any) -> Snapshot:
 def load(place: Running, given: Snapshot, **options: Any) -> dict[str, Any]:
     """What the module returns for these options."""
     defaults = {
-        name: spec.get("default") for name, spec in {**SNAPSHOT_ARGUMENTS, **PROMETHEUS_ARGUMENTS}.items()
+        name: spec.get("default") for name, spec in {**MERGE_ARGUMENTS, **PROMETHEUS_ARGUMENTS}.items()
     }
     return run_prometheus_load({**defaults, "url": place.url, "snapshot": given.to_json(), **options}, True)
 
@@ -391,7 +389,7 @@ def test_what_becomes_of_guests_and_hosts_without_series(server: Running) -> Non
         ({**PVE, "percentile": {"ram": 5}}, r"percentile\.ram"),
         (
             {**PVE, "metrics": ["pressure_cpu"]},
-            r"metrics: 'pressure_cpu' is not a metric that one of the queries",
+            r"metrics: 'pressure_cpu' is not a metric of any query",
         ),
         ({**PVE, "timeout": 0}, r"timeout: 0 is not a number of seconds"),
         ({**PVE, "url": "prometheus:9090"}, r"url: 'the text' is not a URL such as"),

@@ -158,7 +158,7 @@ def test_a_silent_host() -> None:
     before = cluster(1.0)
     kept = merge(before, {"h1": "no route to host"}, Choice())
     assert kept.snapshot == before
-    assert [str(item) for item in kept.silent] == ["one: no route to host"]
+    assert [str(item) for item in kept.silent] == ["host one: no route to host"]
     closed = merge(before, {}, Choice(on_silent_host="exclude")).snapshot
     assert closed.hosts[0].schedulable is False
     with pytest.raises(LoadMissing, match="one: no route to host"):

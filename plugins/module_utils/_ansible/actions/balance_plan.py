@@ -9,16 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..._model.errors import EvenKeelError, InputError
+from ..._model.errors import EvenKeelError
 from ..._model.overrides import Overrides
 from ..._model.plan import Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Refusal, Snapshot
 from ..._planning.planner import plan as make_plan
 from ..._planning.snapshots.what_if import apply_overrides
-from ..json_files import read_json, write_json
+from ..json_files import write_json
 from ..options.policy import POLICY_ARGUMENTS
+from ..options.values import numbers, without_none
 from ..reports.plan import plan_report
+from ..snapshots import snapshot_of
 
 
 def run_balance_plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
@@ -67,19 +69,10 @@ def with_refusals(snapshot: Snapshot, given: Sequence[Mapping[str, Any]]) -> Sna
     return replace(snapshot, refusals=(*snapshot.refusals, *refusals)) if refusals else snapshot
 
 
-def snapshot_of(params: Mapping[str, Any]) -> Snapshot:
-    value = (
-        params["snapshot"]
-        if params["snapshot_path"] is None
-        else read_json(params["snapshot_path"], "snapshot_path")
-    )
-    return Snapshot.from_json(value)
-
-
 def policy_of(params: Mapping[str, Any]) -> dict[str, Any]:
     """The policy's JSON from the options: what was left out is left out, at every depth."""
     policy: dict[str, Any] = {
-        option: _without_none(params[option]) for option in POLICY_ARGUMENTS if params[option] is not None
+        option: without_none(params[option]) for option in POLICY_ARGUMENTS if params[option] is not None
     }
     for option in ("max_spread", "level_above", "assumed_capacity"):
         if option in policy:
@@ -89,35 +82,11 @@ def policy_of(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def what_if_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """The overrides' JSON from the option; a rule is strict unless told otherwise."""
-    overrides: dict[str, Any] = _without_none(given)
+    overrides: dict[str, Any] = without_none(given)
     for rule in overrides.get("rules_added", ()):
         rule.setdefault("source", "what_if")
         rule.setdefault("strict", True)
     return overrides
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_none(item) for item in value]
-    return value
-
-
-def numbers(value: Any, option: str) -> Any:
-    """A number, or one a metric; texts come from the command line and surveys."""
-    if isinstance(value, Mapping):
-        return {metric: _number(number, f"{option}.{metric}", "a number") for metric, number in value.items()}
-    return _number(value, option, "a number, or a dictionary with one for each metric")
-
-
-def _number(value: Any, option: str, expected: str) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        raise InputError(option, value, expected) from None
 
 
 def summary(plan: Plan, path: str | None) -> dict[str, Any]:

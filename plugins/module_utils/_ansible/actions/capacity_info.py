@@ -23,14 +23,14 @@ from ..._capacity.store.repository import Repository
 from ..._capacity.store.transaction import read_transaction, write_transaction
 from ..._model.errors import InputError
 from ..json_files import write_text
+from ..options.values import at_least
 from ..reports.prometheus_text import metrics
 from ..state_session import needed_database
 
 
 def run_capacity_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Pools with their usage, leases and the queue."""
-    if params["ended_within"] < 0:
-        raise InputError("ended_within", params["ended_within"], "a number of at least 0")
+    at_least(params, 0, "ended_within")
 
     def read(books: Repository) -> tuple[list[dict[str, Any]], ...]:
         # Whoever is to end them may come much later.
@@ -106,8 +106,7 @@ def run_capacity_reap(params: dict[str, Any], check_mode: bool) -> dict[str, Any
             "a list of at least one owner",
             hint="Name those that are gone in gone_owners: an empty list would end every lease",
         )
-    if params["grace"] < 0:
-        raise InputError("grace", params["grace"], "a number of at least 0")
+    at_least(params, 0, "grace")
 
     def end(books: Repository) -> list[Lease]:
         ended = end_expired(books) + end_without_process(books)

@@ -22,6 +22,7 @@ from ..._model.reservation import Reservation
 from ..._model.text.sizes import size_of
 from ..._state.database import Database
 from ..._state.owner import process, this_process
+from ..options.values import at_least, without_none
 from ..state_session import needed_database
 
 _PLAIN = (
@@ -33,9 +34,7 @@ _PLAIN = (
 def run_capacity_lease(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Let a lease be there, last longer, or be over."""
     decode(Name, params["name"], "name")
-    for option in ("wait", "keep_place"):
-        if params[option] < 0:
-            raise InputError(option, params[option], "a number of at least 0")
+    at_least(params, 0, "wait", "keep_place")
     if params["poll_interval"] <= 0:
         raise InputError("poll_interval", params["poll_interval"], "a number above 0")
     if params["state"] == "present":
@@ -105,7 +104,7 @@ def _placement(params: Mapping[str, Any]) -> Placement | None:
     found = []
     for index, given in enumerate(params["placements"]):
         path = f"placements[{index}]"
-        body = {key: value for key, value in given.items() if value is not None}
+        body = without_none(given)
         cluster = decode(Name, body.pop("cluster"), f"{path}.cluster")
         body["memory"] = size_of(body["memory"], f"{path}.memory")
         body["disks"] = [

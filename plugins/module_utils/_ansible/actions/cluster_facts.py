@@ -9,10 +9,10 @@ import os
 from contextlib import closing
 from typing import Any
 
-from ..._model.errors import InputError
 from ..._model.snapshot import Snapshot
 from ..json_files import write_json
 from ..options.environment import with_environment
+from ..options.values import at_least
 from ..platforms import open_platform
 from ..state_session import with_history
 
@@ -21,9 +21,7 @@ def run_cluster_facts(params: dict[str, Any], _check_mode: bool) -> dict[str, An
     """Read the cluster into ansible_facts; into a file, with a summary as the fact, when snapshot_path is
     given.
     """
-    for option in ("window", "history"):
-        if params[option] < 0:
-            raise InputError(option, params[option], "a number of seconds of at least 0")
+    at_least(params, 0, "window", "history", unit="seconds")
     connection = with_environment(params, os.environ)
     with closing(open_platform(connection, window=params["window"], history=params["history"])) as platform:
         snapshot, unknown = with_history(platform.read, params, os.environ)

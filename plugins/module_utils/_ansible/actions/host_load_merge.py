@@ -5,24 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ..._loads.fallback import MissingLoad
 from ..._loads.from_hosts import Choice, merge
 from ..._loads.host_load import HostLoad
 from ..._model.errors import InputError
-from ..._model.snapshot import Snapshot
-from ..json_files import write_json
-from .balance_plan import snapshot_of
+from ..reports.missing_loads import missing_report
+from ..snapshots import snapshot_of, snapshot_result
 
-MAX_NAMES = 10
-
-SNAPSHOT_ARGUMENTS: dict[str, Any] = {
-    "snapshot": {"type": "dict"},
-    "snapshot_path": {"type": "path"},
-    "merged_path": {"type": "path"},
-}
 HOST_LOAD_ARGUMENTS: dict[str, Any] = {
     "answers": {"type": "dict"},
     "cpu": {"type": "str", "choices": ["platform", "load"], "default": "platform"},
@@ -70,30 +61,3 @@ def parse_answer(key: str, given: object) -> HostLoad | str:
         why = str(given.get("msg") or "no reason was reported").removeprefix("Task failed: ")
         return " ".join(why.split())
     raise InputError(where, sorted(given), "a result of host_load_info, or its failure")
-
-
-def snapshot_result(params: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
-    """The snapshot as the result, or in a file where it came from one or is to go to one."""
-    path = params["merged_path"] or params["snapshot_path"]
-    if path is None:
-        return {"snapshot": snapshot.to_json()}
-    write_json(path, snapshot.to_json(), "merged_path" if params["merged_path"] else "snapshot_path")
-    return {"snapshot_path": path}
-
-
-def missing_report(missing: Sequence[MissingLoad], fallback: str) -> list[str]:
-    """A line for each host, guest or metric whose load is not known, the same reasons together."""
-    instead = {
-        "platform": "the platform's own figures are used",
-        "exclude": "excluded from planning",
-        "fail": "nothing is planned",
-    }[fallback]
-    grouped: dict[tuple[str, str], list[str]] = {}
-    for item in missing:
-        grouped.setdefault((item.kind, item.why), []).append(item.name)
-    return [f"{kind} {_listed(names)}: {why}; {instead}" for (kind, why), names in grouped.items()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"{', '.join(names[:MAX_NAMES])}{more}"

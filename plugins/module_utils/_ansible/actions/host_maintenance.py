@@ -11,7 +11,6 @@ from contextlib import closing
 from typing import Any
 
 from ..._model.codec import decode
-from ..._model.errors import InputError
 from ..._model.lookup import find_one
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host
@@ -19,6 +18,7 @@ from ..._model.text.regexes import check_regex
 from ..._planning.model.guest_locations import Stayers, has_to_leave, stayers
 from ..errors import GuestsOnHost
 from ..options.environment import with_environment
+from ..options.values import at_least, without_none
 from ..platforms import open_platform
 
 MAX_NAMES = 20
@@ -27,8 +27,7 @@ MAX_NAMES = 20
 def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Switch maintenance mode of one host, unless it is as wanted already."""
     wanted = params["state"] == "present"
-    if params["timeout"] < 1:
-        raise InputError("timeout", params["timeout"], "a number of at least 1")
+    at_least(params, 1, "timeout", unit="seconds")
     with closing(open_platform(with_environment(params, os.environ))) as platform:
         snapshot = platform.read()
         host = find_one(snapshot.hosts, "host", params["host"], "host")
@@ -56,8 +55,7 @@ def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, 
 
 
 def _selector(params: Mapping[str, Any], option: str) -> Selector:
-    given = {key: value for key, value in (params[option] or {}).items() if value is not None}
-    selector: Selector = decode(Selector, given, option)
+    selector: Selector = decode(Selector, without_none(params[option] or {}), option)
     check_regex(selector.regex, f"{option}.regex")
     return selector
 

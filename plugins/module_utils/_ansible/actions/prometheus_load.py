@@ -14,9 +14,9 @@ from ..._loads.asking import ask
 from ..._loads.from_prometheus import merge
 from ..._loads.prometheus import Prometheus, PrometheusConnection
 from ..._loads.settings import Settings
-from ..._model.errors import InputError
-from .balance_plan import numbers, snapshot_of
-from .host_load_merge import missing_report, snapshot_result
+from ..options.values import at_least, numbers
+from ..reports.missing_loads import missing_report
+from ..snapshots import snapshot_of, snapshot_result
 
 METRICS = ("cpu", "memory", "network_io", "disk_io", "pressure_cpu", "pressure_memory", "pressure_io")
 SETTINGS = ("exporters", "queries", "selector", "metrics", "range", "step", "rate_window", "on_missing")
@@ -96,8 +96,7 @@ def run_prometheus_load(params: dict[str, Any], _check_mode: bool) -> dict[str, 
 
 
 def _connection(params: dict[str, Any]) -> PrometheusConnection:
-    if params["timeout"] < 1:
-        raise InputError("timeout", params["timeout"], "a number of seconds, at least 1")
+    at_least(params, 1, "timeout", unit="seconds")
     return PrometheusConnection(
         url=params["url"],
         username=params["username"],

@@ -16,6 +16,7 @@ from ..._service.queue.task import Status, Task
 from ..._service.webhooks.outbox import delivery_reports
 from ..._state.database import Database
 from ..._state.owner import process
+from ..options.values import at_least
 from ..state_session import needed_database
 
 REQUEST_ARGUMENTS: dict[str, Any] = {
@@ -42,8 +43,7 @@ REQUIRED_IF = [
 
 def run_service_request(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Say how far the work on a request has come. In check mode nothing is said."""
-    if params["seconds"] < 0:
-        raise InputError("seconds", params["seconds"], "a number of at least 0")
+    at_least(params, 0, "seconds")
     with needed_database(params, os.environ, make=not check_mode) as database:
         if check_mode:
             task = task_named(database, params["id"])
@@ -77,8 +77,7 @@ def _result(task: Task, changed: bool, left: float) -> dict[str, Any]:
 
 def run_service_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Requests, and who was told of their end."""
-    if params["ended_within"] < 0:
-        raise InputError("ended_within", params["ended_within"], "a number of at least 0")
+    at_least(params, 0, "ended_within")
     with needed_database(params, os.environ, make=False) as database:
         found = [
             delivery_reports(database, task)

@@ -15,6 +15,8 @@ from ..._model.snapshot import Snapshot
 from ..._model.text.sizes import size_of
 from ..._planning.placement.placer import place
 from ..json_files import read_json, write_json
+from ..options.values import without_none
+from ..snapshots import snapshot_of
 
 PASSED_ON = ("strategy", "spare", "make_room", "all_or_nothing", "runners_up", "explain")
 
@@ -60,10 +62,8 @@ def _of_each(answer: Placement) -> Sequence[str]:
 
 
 def _snapshots(params: Mapping[str, Any]) -> list[Snapshot]:
-    if params["snapshot"] is not None:
-        return [Snapshot.from_json(params["snapshot"])]
-    if params["snapshot_path"] is not None:
-        return [Snapshot.from_json(read_json(params["snapshot_path"], "snapshot_path"))]
+    if params["snapshot"] is not None or params["snapshot_path"] is not None:
+        return [snapshot_of(params)]
     if params["snapshots"] is not None:
         return [_numbered(value, f"snapshots[{index}]") for index, value in enumerate(params["snapshots"])]
     return [
@@ -85,14 +85,14 @@ def request_of(params: Mapping[str, Any]) -> dict[str, Any]:
     request["vms"] = [_vm(given, f"vms[{index}]") for index, given in enumerate(params["vms"])]
     if params["policy"] is not None:
         request["policy"] = params["policy"]
-    request["hosts"] = [_bare(given) for given in params["hosts"] or ()]
-    request["datastores"] = [_bare(given) for given in params["datastores"] or ()]
+    request["hosts"] = [without_none(given) for given in params["hosts"] or ()]
+    request["datastores"] = [without_none(given) for given in params["datastores"] or ()]
     request["held"] = [_held(given, f"held[{index}]") for index, given in enumerate(params["held"] or ())]
     return request
 
 
 def _vm(given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    wanted: dict[str, Any] = _bare(given)
+    wanted: dict[str, Any] = without_none(given)
     wanted["memory"] = size_of(given["memory"], f"{path}.memory")
     if "used" in wanted:
         used = wanted["used"]
@@ -104,19 +104,13 @@ def _vm(given: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def _held(given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    reservation: dict[str, Any] = _bare(given)
+    reservation: dict[str, Any] = without_none(given)
     cluster = reservation.pop("cluster")
     reservation.pop("lease", None)
     reservation["memory"] = size_of(given["memory"], f"{path}.memory")
     for index, disk in enumerate(reservation.get("disks", ())):
         disk["size"] = size_of(disk["size"], f"{path}.disks[{index}].size")
     return {"cluster": cluster, "reservation": reservation}
-
-
-def _bare(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _bare(item) for key, item in value.items() if item is not None}
-    return [_bare(item) for item in value] if isinstance(value, list) else value
 
 
 def _summary(answer: Placement) -> dict[str, Any]:

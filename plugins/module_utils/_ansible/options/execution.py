@@ -17,6 +17,7 @@ from ..._execution.job import FailurePolicy
 from ..._execution.stopping import StopSignal
 from ..._model.errors import InputError
 from ..._platforms.protocol import Capacities
+from .values import at_least
 
 LIMITS = (
     "max_parallel",
@@ -32,9 +33,7 @@ def concurrency_limits(
     params: Mapping[str, Any], capacities: Capacities, local: frozenset[tuple[str, str]]
 ) -> ConcurrencyLimits:
     """What was not given is what the platform sustains."""
-    for name in LIMITS:
-        if params[name] is not None and params[name] < 1:
-            raise InputError(name, params[name], "a number of at least 1")
+    at_least(params, 1, *LIMITS)
     per_host = params["max_per_host"] or capacities.per_host
     return ConcurrencyLimits(
         cluster=params["max_parallel"] or capacities.cluster,

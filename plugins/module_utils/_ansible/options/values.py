@@ -1,0 +1,43 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what Ansible passes as an option to the JSON that the model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..._model.errors import InputError
+
+
+def without_none(value: Any) -> Any:
+    """The same without suboptions that are left out, which Ansible passes as None, at every depth."""
+    if isinstance(value, Mapping):
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_none(item) for item in value]
+    return value
+
+
+def numbers(value: Any, option: str) -> Any:
+    """A number, or one for each metric; the command line and surveys pass them as texts."""
+    if isinstance(value, Mapping):
+        return {metric: _number(number, f"{option}.{metric}", "a number") for metric, number in value.items()}
+    return _number(value, option, "a number, or a dictionary with one for each metric")
+
+
+def _number(value: Any, option: str, expected: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise InputError(option, value, expected) from None
+
+
+def at_least(params: Mapping[str, Any], least: float, *options: str, unit: str = "") -> None:
+    """Raises InputError for the first of the options that is set, and below `least` or no number at all."""
+    for option in options:
+        if params[option] is not None and not params[option] >= least:
+            raise InputError(option, params[option], f"a number{unit and ' of '}{unit} of at least {least:g}")

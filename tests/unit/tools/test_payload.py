@@ -1,0 +1,20 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Ansible sends for a module: the planner only where something is planned or judged by a policy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+TOOL = Path(__file__).parents[3] / "tools" / "payload.py"
+
+
+def test_only_modules_that_plan_pack_the_planner() -> None:
+    # In a process of its own: Ansible must be the first to import the collection.
+    ended = subprocess.run([sys.executable, TOOL], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in ended.stdout.splitlines()[1:]]
+    assert [row[0] for row in rows if row[-1] == "yes"] == ["balance_plan", "vm_migrate", "vm_placement"]
+    # It runs on hypervisors, whose Python may be older than all else supports.
+    assert next(int(row[1]) for row in rows if row[0] == "host_load_info") < 10
