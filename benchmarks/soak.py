@@ -1,14 +1,14 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random plans, random faults, random kills: what must never be, as the simulators saw it.
+"""Random plans, random faults, random kills: checks invariants, as the simulators saw the runs.
 
     .venv/bin/python benchmarks/soak.py [--runs 500] [--seed 1] [--platform vcenter]…
 
-A run is a generated cluster on a simulator of its own, the planner's plan for it, and up to three parts: each
-meets up to three faults at random moments, or is killed in the middle with or without its journal. Then the
-faults end, and the same plan is run once more: everything must be where an undisturbed run leaves
-it. 500 runs take about half an hour. A line for each violation, with the seed that brings it back
-(`--runs 1 --seed SEED`), and the sums at the end; ends with 1 when there was any violation.
+A run has a generated cluster on its own simulator, the plan for it, and up to three parts: each meets up to
+three faults at random moments, or is killed in the middle with or without its journal. Then the faults end,
+and the same plan is run once more: every guest must be where an undisturbed run leaves it. 500 runs take
+about half an hour. Prints a line for each violation, with the seed that reproduces it (`--runs 1 --seed
+SEED`), and the totals at the end; exits with 1 if there was any violation.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ STEPS = range(2, 9)
 
 
 def planned_run_of(seed: int, platform: Platform, *, by_ha: bool = False) -> PlannedRun:
-    """A small cluster out of level, as the platform numbers its hosts, and the plan that levels it; `by_ha`:
-    as one whose rules HA follows is read.
+    """Returns a small unbalanced cluster, with hosts numbered as on the platform, and its plan. `by_ha`: as
+    read when HA follows the rules.
     """
     rng = random.Random(seed)
     while True:
@@ -95,7 +95,7 @@ def planned_run_of(seed: int, platform: Platform, *, by_ha: bool = False) -> Pla
 
 
 def _of_ha(rule: Rule) -> Rule:
-    """HA knows no even spread."""
+    """HA does not support even spreads."""
     if rule.kind == "even_spread":
         return rule
     together = rule.strict and rule.kind == "affinity"
@@ -103,7 +103,7 @@ def _of_ha(rule: Rule) -> Rule:
 
 
 def some_fault(planned: PlannedRun, platform: str, rng: random.Random) -> tuple[str, faults.Inject]:
-    """One of the faults of the matrix, on a guest or host of this plan."""
+    """Returns a random fault of the matrix, on a guest or host of this plan."""
     step = rng.choice(list(planned.migrations))
     guest, host = step.guest.id, rng.choice([step.source, step.target])
     times = rng.randint(1, 3)
@@ -178,7 +178,7 @@ def some_fault(planned: PlannedRun, platform: str, rng: random.Random) -> tuple[
 
 
 class Storm:
-    """Lets faults happen beside a run, each at its moment."""
+    """Injects faults during a run, each at its moment."""
 
     def __init__(self, simulator: Simulator, planned: PlannedRun, rng: random.Random) -> None:
         platform = simulator.connection.platform
@@ -225,7 +225,7 @@ def conduct_of(rng: random.Random) -> FailurePolicy:
 def one_part(
     simulator: Simulator, planned: PlannedRun, folder: Path, rng: random.Random, seen: Counter[str]
 ) -> list[str]:
-    """One run of the plan, killed or not, whatever fails; returns what is wrong with it."""
+    """Runs the plan once, killed or not; returns the violations."""
     before = settle(simulator)
     killed = rng.random() < 0.3
     conduct = conduct_of(rng)
@@ -271,7 +271,9 @@ def one_part(
 
 
 def _left_unwell(struck: Sequence[str]) -> bool:
-    """Whether a guest may be on its target without being well, as HA sees it or by what it did before."""
+    """Returns whether a guest may be on its target in a bad state, as HA sees it or because of earlier
+    faults.
+    """
     return any("paused" in name or "on its target" in name or "stays" in name for name in struck)
 
 
@@ -292,7 +294,7 @@ def _kill(folder: Path, rng: random.Random, conduct: FailurePolicy) -> None:
 
 
 def _sail(simulator: Simulator, planned: PlannedRun, folder: Path, conduct: FailurePolicy) -> dict[str, str]:
-    """The result for every guest that the plan moves once, as the run tells it."""
+    """Returns the result of the run for every guest that the plan migrates once."""
     try:
         with closing(connect(simulator.connection)) as platform:
             outcome = carry_out(
@@ -306,12 +308,12 @@ def _sail(simulator: Simulator, planned: PlannedRun, folder: Path, conduct: Fail
 
 
 def _companions(planned: PlannedRun) -> list[str]:
-    """Guests that HA may move along with another one."""
+    """Returns the guests that HA may move along with another one."""
     return [guest for rule in planned.rules if rule.kind == "affinity" for guest in rule.guests]
 
 
 def in_peace(simulator: Simulator, planned: PlannedRun, folder: Path) -> list[str]:
-    """Nothing fails any more: the same plan once more, and once more."""
+    """Runs the same plan twice without faults; returns the violations."""
     clear_up(simulator, planned)
     simulator.switches(migration_seconds=0.05)
     before = simulator.state()
@@ -328,7 +330,7 @@ def in_peace(simulator: Simulator, planned: PlannedRun, folder: Path) -> list[st
 
 
 def run(seed: int, platform: Platform, seen: Counter[str]) -> list[str]:
-    """One run; gives its violations and counts the faults that it met."""
+    """Returns the violations of one run, and counts the faults that it met."""
     rng = random.Random(f"{seed} {platform}")
     options = rng.choice([[], ["--no-rules-as-ha"]]) if platform == "proxmox" else []
     try:
@@ -350,7 +352,7 @@ def run(seed: int, platform: Platform, seen: Counter[str]) -> list[str]:
 def soak(
     seeds: range, platforms: list[Platform], say: Callable[[str], None]
 ) -> tuple[Counter[str], list[str]]:
-    """All runs: the faults that they met, and the violations."""
+    """Returns the faults of all runs, and the violations."""
     seen: Counter[str] = Counter()
     found: list[str] = []
     for seed in seeds:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tests of Proxmox' HA manager, read: a cluster at the start, what its log says happened, and in it the
-situations in which the manager decided something.
+"""Reads the tests of Proxmox' HA manager: the initial cluster, the events in its log, and the situations in
+which the manager decides.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _STATS = re.compile(r"execute service (\S+) set-(static|dynamic)-stats (.*)")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a guest was given, and what it uses where the test says so."""
+    """The assigned resources of a guest, and its use if the test has it."""
 
     cpu: float = GUEST_CPU
     memory: float = GUEST_MEMORY
@@ -62,14 +62,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Nodes with their state, services with node and state, and what they weigh."""
+    """Nodes with their state, services with node and state, and their loads."""
 
     nodes: Mapping[str, str]
     services: Mapping[str, tuple[str, str]]
     usage: Mapping[str, Usage]
 
     def places(self) -> dict[str, str]:
-        """Where each guest that runs is."""
+        """Returns the node of each running guest."""
         return {
             sid: node for sid, (node, state) in self.services.items() if state in RUNS and node in self.nodes
         }
@@ -87,7 +87,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test: what does not change in it, its situations, and how it ends."""
+    """One test: its constant parts, its situations, and its end."""
 
     name: str
     hardware: Mapping[str, Part]
@@ -116,7 +116,7 @@ class _Walk:
         return Cluster(dict(self.nodes), dict(self.services), dict(self.usage))
 
     def kind_of(self, sid: str) -> Kind:
-        """Why the manager moves a service: the lines before it say so."""
+        """Returns why the manager moves a service, according to the preceding lines."""
         if sid in self.rebalanced:
             return "rebalance"
         if sid in self.back:
@@ -131,7 +131,7 @@ class _Walk:
 
 
 def read_all(checkout: Path, only: str = "") -> Iterator[Case]:
-    """All tests of a checkout, by name. Raises Unreadable where there are none."""
+    """Returns all tests of a checkout by name. Raises Unreadable if there are none."""
     folder = checkout / "src" / "test"
     found = sorted(path.parent for path in folder.glob("test-*/log.expect"))
     if not found:
@@ -142,7 +142,7 @@ def read_all(checkout: Path, only: str = "") -> Iterator[Case]:
 
 
 def read(folder: Path) -> Case:
-    """One test. Raises Unreadable where a file of it is not what it should be."""
+    """Returns one test. Raises Unreadable if a file of it is malformed."""
     hardware = _json(folder / "hardware_status")
     resources = _json(folder / "service_config")
     status = _json(folder / "manager_status")
@@ -189,7 +189,7 @@ def _given(part: Part) -> Usage:
 
 
 def sections(path: Path, key: str) -> Iterator[Part]:
-    """The sections of a configuration file, as the API lists them."""
+    """Returns the sections of a configuration file, as the API lists them."""
     current: dict[str, Any] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         if not line.strip() or line.startswith("#"):
@@ -207,7 +207,7 @@ def sections(path: Path, key: str) -> Iterator[Part]:
 
 
 def _situations(walk: _Walk, log: str) -> Iterator[Situation]:
-    """Decisions of one kind in a row are one situation, which ends with what happens next from outside."""
+    """Returns the situations: consecutive decisions of one kind, until the next external event."""
     opened: tuple[Kind, Cluster] | None = None
     moves: list[tuple[str, str]] = []
     for line in log.splitlines():
@@ -242,7 +242,7 @@ def _decision(walk: _Walk, text: str) -> tuple[Kind, str, str] | None:
 
 
 def _follow(walk: _Walk, text: str) -> None:
-    """Take note of what a line says of nodes, services and reasons."""
+    """Records the nodes, services and reasons of a line."""
     if found := _ADDED.search(text):
         # One that is to be off counts until it is known to be.
         walk.services[found[1]] = (found[2], "request_stop" if found[1] in walk.off else "request_start")

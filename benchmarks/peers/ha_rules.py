@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which rules contradict each other: the rule configurations in the tests of Proxmox' HA manager.
 
-HA does not look where guests are; it drops the rules of a set that it can't always keep. Even Keel is given
-all of them, as if the API had reported no error, and guests that are all on one node. Rules that share guests
-are one set; both are compared set by set. A rule whose error the API reports is left out by the adapter, so
-that a plan for a real cluster has only what HA has.
+HA ignores where guests are; it drops the rules of a set that it can't always keep. Even Keel receives all of
+them, as if the API had reported no error, and guests that are all on one node. Rules that share guests are
+one set, and sets are compared. The adapter omits a rule whose error the API reports, so a plan for a real
+cluster has the same rules as HA.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RuleSet:
 
 
 def configurations(checkout: Path, only: str = "") -> Iterator[tuple[str, tuple[RuleSet, ...]]]:
-    """By name, the sets of rules in each configuration."""
+    """Returns the sets of rules of each configuration, by name."""
     for path in sorted((checkout / "src" / "test" / "rules_cfgs").glob("*.cfg")):
         if only not in path.name:
             continue
@@ -73,7 +73,7 @@ def _connected(rules: Sequence[ha_files.Part]) -> list[list[ha_files.Part]]:
 
 
 def unkept(name: str, rules: Sequence[ha_files.Part]) -> frozenset[str]:
-    """Rules of a set that Even Keel says it can't keep."""
+    """Returns the rules of a set that Even Keel reports as impossible."""
     sids = {sid for rule in rules for sid in str(rule["resources"]).split(",")}
     case = ha_files.Case(
         name=name,
@@ -95,7 +95,7 @@ def unkept(name: str, rules: Sequence[ha_files.Part]) -> frozenset[str]:
 
 
 def compare(name: str, sets: Sequence[RuleSet]) -> Row:
-    """The same where each finds a contradiction in the sets in which the other finds one."""
+    """Returns the rows; the verdict is the same if both find contradictions in the same sets."""
     theirs, ours, reasons = [], [], []
     verdict: Verdict = "same"
     for one in sets:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A moment of a test of Proxmox' HA manager as a snapshot, with the policy that corresponds to what HA does,
-and how level its nodes are.
+"""Converts a moment of a test of Proxmox' HA manager to a snapshot and the policy that corresponds to HA, and
+measures the spread of the nodes.
 
-Where HA counts what guests were given (its static mode), or only counts guests (its basic mode), nothing is
-measured, and Even Keel plans by what was given, too.
+If HA counts assigned resources (its static mode) or only the number of guests (its basic mode), nothing is
+measured, and Even Keel plans with assigned resources, too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LIMITS: Final = {"cpu": 100, "memory": 100, "cpu_for_rules": 100, "memory_for_ru
 
 
 def snapshot_of(test: ha_files.Case, cluster: ha_files.Cluster, kind: str = "") -> Snapshot:
-    """The cluster at one moment, its rules as the adapter for Proxmox VE reads them."""
+    """Returns the cluster at one moment, with rules as the adapter for Proxmox VE reads them."""
     states = cluster.nodes
     places = cluster.places()
     used = {node: [0.0, 0.0] for node in states}
@@ -68,7 +68,7 @@ def snapshot_of(test: ha_files.Case, cluster: ha_files.Cluster, kind: str = "") 
 
 
 def _known(rule: Rule, guests: set[str]) -> Mapping[str, object] | None:
-    """The rule with the guests that are there."""
+    """Returns the rule with the guests that exist."""
     members = [guest for guest in rule.guests if guest in guests]
     if not members:
         return None
@@ -98,22 +98,22 @@ def _guest(sid: str, node: str, runs: bool, usage: ha_files.Usage) -> Mapping[st
 
 
 def used_by(usage: ha_files.Usage) -> tuple[float, float]:
-    """CPU and memory in use, as far as the test says."""
+    """Returns CPU and memory in use, if the test has them."""
     return usage.used_cpu or 0.0, usage.used_memory or 0.0
 
 
 def demand_of(test: ha_files.Case) -> str:
-    """What a guest weighs, for HA and therefore for the plan."""
+    """Returns the load of a guest for HA, and therefore for the plan."""
     return "used" if test.crs.get("ha") == "dynamic" else "assigned"
 
 
 def guest_id(sid: str) -> str:
-    """As the adapter for Proxmox VE calls the guest of a service."""
+    """Returns the id that the adapter for Proxmox VE uses for the guest of a service."""
     return sid.partition(":")[2]
 
 
 def policy_of(test: ha_files.Case, goal: str, **more: object) -> Policy:
-    """CPU and memory, without limits."""
+    """Returns a policy for CPU and memory, without limits."""
     return Policy.from_json(
         {
             "goal": goal,
@@ -127,12 +127,14 @@ def policy_of(test: ha_files.Case, goal: str, **more: object) -> Policy:
 
 
 def level(test: ha_files.Case, snapshot: Snapshot, places: Mapping[str, str]) -> float:
-    """Points of spread among the hosts that may take guests, of CPU or memory, whichever is wider."""
+    """Returns the spread in points among the hosts that may take guests, of CPU or memory, whichever is
+    larger.
+    """
     return max(levels(test, snapshot, places))
 
 
 def levels(test: ha_files.Case, snapshot: Snapshot, places: Mapping[str, str]) -> tuple[float, float]:
-    """The spread of CPU, and that of memory."""
+    """Returns the spread of CPU and that of memory, in points."""
     taking = tuple(host for host in snapshot.hosts if host.active)
     if not taking:
         return 0.0, 0.0

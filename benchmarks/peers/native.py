@@ -1,17 +1,17 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Proxmox VE's own balancer would do (HA's automatic rebalance, 9.2), beside a plan of Even Keel:
+"""Compares the built-in balancer of Proxmox VE (HA's automatic rebalance, 9.2) with plans of Even Keel:
 
     .venv/bin/python benchmarks/peers/native.py [--markdown] [SNAPSHOT.json ...]
 
-Without a snapshot it compares on generated clusters. It follows the rule as published: the load of a node is
-the mean of its CPU and memory in use, as shares; the imbalance is the standard deviation of the loads by
-their mean, as a share of the most that it can be. Above the threshold for some rounds in a row, one guest, or
-one group that is kept together, goes to the node that leaves the least imbalance, if that is lower by the
-margin. Then it waits until the guest has arrived, and counts the rounds anew.
+Without a snapshot it compares generated clusters. It follows the published rule: the load of a node is the
+mean of its CPU and memory in use, as shares; the imbalance is the standard deviation of the loads divided by
+their mean, as a share of its maximum. Above the threshold for some rounds in a row, one guest, or one group
+that is kept together, moves to the node that leaves the least imbalance, if that is lower by the margin. Then
+the balancer waits until the guest has arrived, and the count of rounds restarts.
 
-All guests count as HA resources. What HA does not know is left out on both sides: rules of other kinds, rules
-that are wishes, guests that can't be migrated.
+All guests count as HA resources. Features that HA does not have are left out on both sides: other kinds of
+rules, rules that are preferences, guests that can't be migrated.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ CLUSTERS: Final = (
 class Settings:
     """The datacenter's crs options, with the defaults of 9.2.
 
-    scaled: the imbalance is a share of the most that it can be. Versions before 9.2 did not scale it.
+    scaled: the imbalance is a share of its maximum. Versions before 9.2 do not scale it.
     """
 
     threshold: float = 0.3
@@ -68,7 +68,9 @@ class Settings:
 
     @classmethod
     def of(cls, crs: Mapping[str, Any], *, scaled: bool = True) -> Settings:
-        """From the crs options of a datacenter; threshold and margin may be shares or percent."""
+        """Returns settings from the crs options of a datacenter; threshold and margin may be shares or
+        percent.
+        """
         name, usual = "ha-auto-rebalance", cls()
         return cls(
             threshold=_share(crs.get(f"{name}-threshold", usual.threshold)),
@@ -97,7 +99,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All moves until the balancer rests, in order; one is made at a time."""
+    """All moves until the balancer rests, in order; one move at a time."""
 
     moves: tuple[Move, ...]
     before: float
@@ -110,7 +112,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a node or a group of guests uses."""
+    """The use of a node or a group of guests."""
 
     cpu: float
     memory: float
@@ -120,7 +122,7 @@ class Load:
 
 
 class Cluster:
-    """Where the guests are while the balancer moves them."""
+    """The hosts of the guests while the balancer moves them."""
 
     def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
         self.settings = settings
@@ -141,7 +143,7 @@ class Cluster:
         return self.load([guest.id for guest in here])
 
     def load(self, guests: Sequence[str]) -> Load:
-        """What these guests use together."""
+        """Returns the total use of these guests."""
         parts = [self._weights(self.guests[guest]) for guest in guests]
         return Load(
             sum(part.get("cpu") or 0.0 for part in parts), sum(part.get("memory") or 0.0 for part in parts)
@@ -151,7 +153,7 @@ class Cluster:
         return guest.used if self.settings.load == "dynamic" else guest.assigned
 
     def _groups(self) -> dict[str, frozenset[str]]:
-        """By guest, all that it is kept together with; rules that share a guest are one."""
+        """Returns for each guest the group that is kept together; rules that share a guest form one group."""
         groups = {guest: frozenset({guest}) for guest in self.guests}
         for rule in self.rules:
             if rule.kind != "affinity":
@@ -161,7 +163,7 @@ class Cluster:
         return groups
 
     def allowed(self, group: Sequence[str]) -> list[str]:
-        """Where its rules let a group go, by name."""
+        """Returns the hosts that the rules of a group allow, by name."""
         members = set(group)
         targets = set(self.usable)
         for rule in self.rules:
@@ -174,7 +176,7 @@ class Cluster:
         return sorted(targets)
 
     def candidates(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
-        """Every move that its rules allow: group, source, target. It does not look at free memory."""
+        """Yields every move that the rules allow: group, source, target. Free memory is not checked."""
         for leader in sorted(self.guests):
             group = tuple(sorted(self.together[leader]))
             if group[0] != leader or not all(self.guests[guest].migratable for guest in group):
@@ -192,7 +194,7 @@ class Cluster:
         return load.cpu / (capacity.get("cpu") or 1.0), load.memory / (capacity.get("memory") or 1.0)
 
     def imbalance(self, changed: Mapping[str, Load] | None = None) -> float:
-        """From 0, all nodes equal, to 1, all but one idle; not above 1 where it is scaled."""
+        """Returns 0 if all nodes are equal, 1 if all but one are idle; not above 1 if it is scaled."""
         loads = {**self.loads, **(changed or {})}
         values = [sum(self.share(host, load)) / 2 for host, load in loads.items()]
         if len(values) < 2 or not sum(values):
@@ -202,12 +204,12 @@ class Cluster:
         return deviation / mean / (math.sqrt(len(values) - 1) if self.settings.scaled else 1.0)
 
     def changed(self, group: Sequence[str], source: str, target: str) -> dict[str, Load]:
-        """The loads of both ends after a move."""
+        """Returns the loads of both nodes after a move."""
         load = self.load(group)
         return {source: self.loads[source].plus(load, -1), target: self.loads[target].plus(load)}
 
     def best(self) -> Move | None:
-        """The move that the balancer would make next, whatever threshold and margin say."""
+        """Returns the next move of the balancer, regardless of threshold and margin."""
         moves = list(self.candidates())
         if not moves:
             return None
@@ -234,12 +236,12 @@ class Cluster:
 
 
 def _cut(value: float) -> float:
-    """Without the digits in which the order of a sum shows."""
+    """Returns the number without the digits that depend on the order of a sum."""
     return math.trunc(value * 10**DIGITS) / 10**DIGITS
 
 
 def _closest(rows: Sequence[Sequence[float]]) -> int:
-    """TOPSIS: the row that is nearest to the best of every column and farthest from the worst."""
+    """TOPSIS: returns the row that is nearest to the best of every column and farthest from the worst."""
     sizes = [math.sqrt(sum(value**2 for value in column)) or 1.0 for column in zip(*rows, strict=True)]
     scaled = [
         [weight * value / size for value, size, weight in zip(row, sizes, WEIGHTS, strict=True)]
@@ -257,7 +259,7 @@ def _closest(rows: Sequence[Sequence[float]]) -> int:
 
 
 def balance(snapshot: Snapshot, settings: Settings | None = None, most: int = 1000) -> Run:
-    """Let the balancer move guests until it rests, with loads that stay as they are."""
+    """Runs the balancer until it rests, with constant loads."""
     settings = settings or Settings()
     cluster = Cluster(snapshot, settings)
     before = now = cluster.imbalance()
@@ -274,21 +276,21 @@ def balance(snapshot: Snapshot, settings: Settings | None = None, most: int = 10
 
 
 def seconds(snapshot: Snapshot, run: Run, settings: Settings, bandwidth: float) -> float:
-    """How long the moves take one after the other: the rounds before each, and the memory that it copies."""
+    """Returns the seconds of the moves one after the other: the rounds before each, and the memory copies."""
     memory = {guest.id: guest.used.get("memory") or 0.0 for guest in snapshot.guests}
     copied = sum(memory[guest] for move in run.moves for guest in move.guests)
     return len(run.moves) * settings.hold_rounds * ROUND_SECONDS + copied / bandwidth
 
 
 def comparable(snapshot: Snapshot) -> Snapshot:
-    """The cluster with what HA knows: strict rules of its kinds."""
+    """Returns the cluster with the features of HA: strict rules of its kinds."""
     return replace(
         snapshot, rules=tuple(rule for rule in snapshot.rules if rule.strict and rule.kind in KINDS)
     )
 
 
 def spread(snapshot: Snapshot, places: Mapping[str, str] | None = None) -> float:
-    """Points between the fullest and the emptiest host, of CPU or memory, whichever is wider."""
+    """Returns the points between the fullest and the emptiest host, of CPU or memory, whichever is larger."""
     moved = places or {}
     widest = 0.0
     for resource in ("cpu", "memory"):
@@ -319,9 +321,10 @@ class Beside:
 
 
 def beside(name: str, snapshot: Snapshot) -> Beside:
-    """The balancer with its defaults, the balancer that goes on while anything gets better, and a plan.
+    """Returns the balancer with its defaults, the balancer that continues while any move is an improvement,
+    and a plan.
 
-    until: migrations after which the balancer that goes on first is within the band of the plan.
+    until: migrations after which the balancer that continues is first within the band of the plan.
     """
     known = comparable(snapshot)
     policy = Policy.from_json({"metrics": ["cpu", "memory"], "max_spread": SPREAD})
@@ -351,7 +354,7 @@ def beside(name: str, snapshot: Snapshot) -> Beside:
 
 
 def lines(found: Sequence[Beside]) -> str:
-    """A table, one cluster a row."""
+    """Returns a table with one row for each cluster."""
     text = [
         f"| cluster | spread | imbalance | with its defaults | until it rests | until {SPREAD} points "
         "| Even Keel |",

@@ -1,12 +1,12 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ProxLB's solver scenarios, planned by Even Keel and compared with what they expect:
+"""Plans ProxLB's solver scenarios with Even Keel and compares the results with the expected ones:
 
     git clone https://github.com/credativ/proxlb-solver
     .venv/bin/python benchmarks/peers/proxlb.py proxlb-solver
 
-A scenario is read from the checkout and turned into a snapshot and a policy. Its guests weigh by their
-priority there, which is 2 unless it says otherwise, so a gap of 15 points there is one of 7.5 here.
+A scenario is read from the checkout and converted to a snapshot and a policy. ProxLB weights its guests by
+priority, which is 2 by default, so a gap of 15 points there is one of 7.5 here.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Part = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is planned, and what the scenario expects of it."""
+    """The snapshot and policy to plan, and the expected result of the scenario."""
 
     name: str
     snapshot: Snapshot
@@ -59,7 +59,7 @@ class Scenario:
 
 
 def read(path: Path, name: str) -> Scenario:
-    """One scenario. Raises Unreadable where the file is none."""
+    """Returns one scenario. Raises Unreadable if the file contains none."""
     text = yaml.safe_load(path.read_text())
     if not isinstance(text, dict) or "nodes" not in text:
         raise report.Unreadable(f"{path} has no nodes: it is not a scenario of proxlb-solver")
@@ -67,7 +67,7 @@ def read(path: Path, name: str) -> Scenario:
 
 
 def scenarios(checkout: Path, only: str = "") -> Iterator[Scenario]:
-    """All scenarios of a checkout, by name. Raises Unreadable where there are none."""
+    """Returns all scenarios of a checkout by name. Raises Unreadable if there are none."""
     folder = checkout / "scenarios"
     files = sorted(folder.rglob("*.yaml"))
     if not files:
@@ -227,7 +227,7 @@ def _policy(text: Part) -> Policy:
 
 
 def _emptied(text: Part) -> list[str]:
-    """Nodes that guests have to leave."""
+    """Returns the nodes that guests must leave."""
     in_use = {guest["node"] for guest in (text.get("vms") or {}).values()}
     named = {text["evacuate_node"]} if text.get("evacuate_node") else set()
     return sorted(
@@ -238,7 +238,7 @@ def _emptied(text: Part) -> list[str]:
 
 
 def failures(scenario: Scenario, found: Plan) -> list[str]:
-    """What the scenario expects that the plan does not bring."""
+    """Returns the expectations of the scenario that the plan does not meet."""
     expect = scenario.expect
     refused = bool(_undone(found) or _broken(found))
     if not expect.get("feasible", True):
@@ -271,7 +271,7 @@ def _failures(scenario: Scenario, found: Plan) -> Iterator[str]:
 
 
 def _undone(found: Plan) -> list[str]:
-    """What can't be had, but for the spread: feasible there says nothing of it."""
+    """Returns the unresolved entries except the spread, which "feasible" in a scenario does not include."""
     return [entry.what for entry in found.unresolved if not entry.what.startswith("spread of ")]
 
 
@@ -299,7 +299,7 @@ def _expected(expect: Part) -> str:
 
 
 def compare(scenario: Scenario) -> report.Row:
-    """Plan a scenario and judge the plan by what is expected."""
+    """Plans a scenario and compares the plan with the expected result."""
     found = plan(scenario.snapshot, scenario.policy)
     missed = failures(scenario, found)
     before, after = report.points(found.before.spread), report.points(found.after.spread)
@@ -314,7 +314,7 @@ def compare(scenario: Scenario) -> report.Row:
 
 
 def save(scenarios_: Sequence[Scenario], folder: Path) -> None:
-    """Write what is planned, for balance_plan or a closer look."""
+    """Writes the snapshot and policy, for balance_plan or inspection."""
     folder.mkdir(parents=True, exist_ok=True)
     for scenario in scenarios_:
         stem = folder / scenario.name.replace("/", "-")

@@ -1,7 +1,8 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a plan differs from what one of ProxLB's scenarios expects: by scenario, the verdict, what the plan
-does not bring (as the comparison prints it, so that another difference is not taken for this one), and why.
+"""Why a plan differs from the expected result of one of ProxLB's scenarios: by scenario, the verdict, the
+unmet expectation (as the comparison prints it, so that another difference is not mistaken for this one), and
+the reason.
 """
 
 from __future__ import annotations

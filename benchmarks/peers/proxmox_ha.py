@@ -5,11 +5,11 @@
     git clone https://git.proxmox.com/git/pve-ha-manager.git
     .venv/bin/python benchmarks/peers/proxmox_ha.py pve-ha-manager
 
-A test is a cluster, commands over time, and the log that is expected. Each decision in that log is a
-situation: the cluster just before it becomes a snapshot, with HA's rules read as they are from the API. Even
-Keel plans (or places, where the manager starts a guest), and the result is compared with where the manager's
-decisions have led. Where somebody has told the manager to migrate a guest, what is compared is which others
-go along, or that it refuses. The end of each test is one more situation: there is nothing to do.
+A test has a cluster, commands over time, and an expected log. Each decision in that log is a situation: the
+cluster just before it becomes a snapshot, with HA's rules as they are read from the API. Even Keel plans (or
+places, if the manager starts a guest), and the result is compared with the result of the manager's decisions.
+If a user commands the manager to migrate a guest, the guests that move along are compared, or the refusal.
+The end of each test is one more situation: nothing should be done.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ ORDER: Final[Sequence[Verdict]] = ("worse", "different", "as good", "better", "s
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A situation, judged."""
+    """A situation with its verdict."""
 
     what: str
     verdict: Verdict
@@ -63,7 +63,7 @@ class Finding:
 
 
 def findings(test: ha_files.Case) -> Iterator[Finding]:
-    """All situations of a test, judged, and its end."""
+    """Returns all situations of a test with their verdicts, and its end."""
     for number, situation in enumerate(test.situations, 1):
         what = f"{number} {situation.kind}"
         if situation.kind in NOT_OURS:
@@ -81,7 +81,7 @@ def findings(test: ha_files.Case) -> Iterator[Finding]:
 
 
 def at_rest(test: ha_files.Case) -> Finding:
-    """At the end HA has nothing to do, and neither has Even Keel."""
+    """Compares the end, where HA and Even Keel should do nothing."""
     snapshot = snapshot_of(test, test.end, "end")
     balances = test.crs.get("ha-auto-rebalance")
     policy = policy_of(test, "spread", max_spread=BALANCED) if balances else policy_of(test, "rules")
@@ -93,7 +93,7 @@ def at_rest(test: ha_files.Case) -> Finding:
 
 
 def planned(test: ha_files.Case, situation: ha_files.Situation) -> tuple[Snapshot, Policy]:
-    """What is planned in a situation."""
+    """Returns the plan for a situation."""
     before = snapshot_of(test, situation.before, situation.kind)
     theirs = {guest_id(sid): node for sid, node in situation.after.places().items()}
     if situation.kind == "rule":
@@ -126,7 +126,9 @@ def _planning(test: ha_files.Case, situation: ha_files.Situation, what: str) -> 
 
 
 def _verdict(more: int, wider: float) -> tuple[Verdict, str]:
-    """By migrations first, then by how level the nodes are that take guests."""
+    """Returns the verdict by the number of migrations first, then by the spread of the nodes that take
+    guests.
+    """
     if more < 0:
         return "better", "Fewer migrations, and every rule that holds is kept meanwhile."
     if more > 0:
@@ -139,7 +141,7 @@ def _verdict(more: int, wider: float) -> tuple[Verdict, str]:
 
 
 def _violations(test: ha_files.Case, situation: ha_files.Situation) -> int:
-    """Rules that the manager leaves broken."""
+    """Returns the rules that the manager leaves broken."""
     after = snapshot_of(test, situation.after)
     return len(_broken(test, after))
 
@@ -150,7 +152,7 @@ def _broken(test: ha_files.Case, snapshot: Snapshot) -> frozenset[str]:
 
 
 def _going_along(test: ha_files.Case, situation: ha_files.Situation, what: str) -> Finding:
-    """Which guests are migrated when somebody asks for one of them."""
+    """Compares the guests that are migrated together with one of them."""
     asked = guest_id(situation.moves[0][0])
     theirs = {guest_id(sid) for sid, _node in situation.moves}
     ours = {asked, *partners_of(snapshot_of(test, situation.before).rules, asked)}
@@ -159,7 +161,7 @@ def _going_along(test: ha_files.Case, situation: ha_files.Situation, what: str) 
 
 
 def _refused(test: ha_files.Case, situation: ha_files.Situation, what: str) -> Finding:
-    """A migration that the manager refuses breaks a rule here, too."""
+    """Compares a migration that the manager refuses: it must break a rule here, too."""
     sid, node = situation.moves[0]
     cluster = situation.before
     there = replace(cluster, services={**cluster.services, sid: (node, "started")})
@@ -171,7 +173,7 @@ def _refused(test: ha_files.Case, situation: ha_files.Situation, what: str) -> F
 
 
 def _placing(test: ha_files.Case, situation: ha_files.Situation, what: str) -> Finding:
-    """Guest by guest, each with those before it where the manager has put them."""
+    """Places guest by guest, each after the previous ones are where the manager has put them."""
     cluster = situation.before
     differing, chosen = [], []
     wider = 0.0
@@ -202,7 +204,7 @@ def _placing(test: ha_files.Case, situation: ha_files.Situation, what: str) -> F
 def _host_for(
     test: ha_files.Case, cluster: ha_files.Cluster, without: ha_files.Cluster, sid: str
 ) -> str | None:
-    """Where vm_placement puts a guest of this size and with these rules."""
+    """Returns the host that vm_placement selects for a guest of this size and with these rules."""
     everyone = snapshot_of(test, cluster)
     guest, usage = guest_id(sid), cluster.usage.get(sid, ha_files.Usage())
     running = {guest_id(other) for other in without.places()}
@@ -231,7 +233,9 @@ def _host_for(
 
 
 def _partners(rules: Sequence[Rule], guest: str, kind: str) -> set[str]:
-    """Guests that rules of HA tie to this one; what is apart from one of a group is apart from all of it."""
+    """Returns the guests that rules of HA bind to this one; a guest apart from one of a group is apart from
+    all of it.
+    """
     group = {guest}
     for _again in rules:
         for rule in rules:
@@ -247,7 +251,7 @@ def _partners(rules: Sequence[Rule], guest: str, kind: str) -> set[str]:
 
 
 def _changed(before: Snapshot, places: Mapping[str, str]) -> dict[str, str]:
-    """Of these places, those that are new."""
+    """Returns the places that are new."""
     return {g.id: places[g.id] for g in before.guests if g.id in places and places[g.id] != g.host}
 
 
@@ -261,7 +265,7 @@ def _moves(migrations: Sequence[Migration]) -> str:
 
 
 def judged(test: ha_files.Case) -> list[Finding]:
-    """The findings of a test with the reasons that are known."""
+    """Returns the findings of a test with the known reasons."""
     result = []
     for one in findings(test):
         given = REASONS.get(f"{test.name} {one.what}")
@@ -272,8 +276,8 @@ def judged(test: ha_files.Case) -> list[Finding]:
 
 
 def row(test: ha_files.Case, found: Sequence[Finding]) -> Row:
-    """The verdict on a test is the worst one on its situations; those that are not comparable only count
-    where HA decides nothing else in it.
+    """Returns the verdict on a test: the worst one of its situations. Situations that are not comparable
+    count only if HA decides nothing else in it.
     """
     *decided, end = found
     comparable = [one for one in decided if one.verdict != "not comparable"]
@@ -291,7 +295,7 @@ def row(test: ha_files.Case, found: Sequence[Finding]) -> Row:
 
 
 def tally(found: Sequence[Finding]) -> str:
-    """How many situations of each kind have which verdict."""
+    """Returns the number of situations for each kind and verdict."""
     counts = Counter((one.what.split()[-1], one.verdict) for one in found)
     seen = [verdict for verdict in get_args(Verdict) if any(verdict == other for _kind, other in counts)]
     lines = ["| situation | " + " | ".join(seen) + " |", "|---" * (len(seen) + 1) + "|"]
@@ -301,8 +305,8 @@ def tally(found: Sequence[Finding]) -> str:
 
 
 def as_native(test: ha_files.Case) -> Iterator[tuple[str, bool]]:
-    """Whether benchmarks/peers/native.py makes the migrations that the tests expect of the balancer. In these
-    tests the imbalance is not scaled yet.
+    """Returns whether benchmarks/peers/native.py makes the migrations that the tests expect of the balancer.
+    The imbalance in these tests is not scaled yet.
     """
     settings = Settings.of(test.crs, scaled=False)
     for number, situation in enumerate(test.situations, 1):
@@ -316,7 +320,7 @@ def as_native(test: ha_files.Case) -> Iterator[tuple[str, bool]]:
 
 
 def save(test: ha_files.Case, folder: Path) -> None:
-    """Write what is planned in each situation, for balance_plan or a closer look."""
+    """Writes the snapshot and policy of each situation, for balance_plan or inspection."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, situation in enumerate(test.situations, 1):
         if situation.kind in ("rebalance", "rule", "maintenance"):

@@ -1,8 +1,8 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the comparisons with peers have in common: a row for each case, its verdict, and the tables.
+"""The common parts of the comparisons with other balancers: a row for each case, its verdict, and the tables.
 
-docs/peers.md holds a marked section for each comparison; `write` replaces the text between the marks.
+docs/peers.md has a marked section for each comparison; `write` replaces the text between the marks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ Verdict = Literal["same", "as good", "better", "different", "worse", "not compar
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case of a peer: what the peer does or expects, what Even Keel does, and why they differ."""
+    """One case: the action or expectation of the other balancer, the result of Even Keel, and why they
+    differ.
+    """
 
     case: str
     verdict: Verdict
@@ -35,7 +37,7 @@ class Unreadable(ValueError):
 
 
 def options(description: str | None, what: str) -> argparse.Namespace:
-    """The command line that the comparisons share."""
+    """Returns the command line that the comparisons share."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -47,14 +49,14 @@ def options(description: str | None, what: str) -> argparse.Namespace:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """How many cases have which verdict, the best first."""
+    """Returns the number of cases for each verdict, the best first."""
     counts = Counter(row.verdict for row in rows)
     parts = [f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict) if counts[verdict]]
     return f"{len(rows)} cases: {', '.join(parts)}"
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Print the rows that are not the same, and the summary."""
+    """Prints the rows that are not the same, and the summary."""
     for row in rows:
         if row.verdict != "same":
             print(f"{row.verdict}: {row.case}\n    theirs: {row.theirs}\n    ours:   {row.ours}")
@@ -64,7 +66,9 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The summary, the cases that are the same as a list, and a table of the others with their reasons."""
+    """Returns the summary, a list of the cases that are the same, and a table of the others with their
+    reasons.
+    """
     same = [row.case for row in rows if row.verdict == "same"]
     lines = [f"{summary(rows)}.", ""]
     if same:
@@ -81,7 +85,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def write(section: str, text: str, page: Path = PAGE) -> None:
-    """Replace what stands between the marks of the section. Raises Unreadable where the page has none."""
+    """Replaces the text between the marks of the section. Raises Unreadable if the page has none."""
     begin, end = f"<!-- begin {section} -->", f"<!-- end {section} -->"
     whole = page.read_text()
     if begin not in whole or end not in whole:
@@ -92,7 +96,7 @@ def write(section: str, text: str, page: Path = PAGE) -> None:
 
 
 def unexplained(rows: Sequence[Row]) -> list[str]:
-    """Cases in which Even Keel is worse, or different without a reason."""
+    """Returns the cases in which Even Keel is worse, or different without a reason."""
     return [
         row.case
         for row in rows
@@ -101,7 +105,7 @@ def unexplained(rows: Sequence[Row]) -> list[str]:
 
 
 def finish(rows: Sequence[Row], section: str, replace_table: bool, more: str = "") -> int:
-    """Print, write the page if asked (with another table above), and return the exit code: 1 where a
+    """Prints, writes the page if requested (with another table above), and returns the exit code: 1 if a
     difference has no reason.
     """
     show(rows)
@@ -118,7 +122,7 @@ def migrations(count: int) -> str:
 
 
 def points(spread: Mapping[str, float | None]) -> str:
-    """Points of spread, the widest metric."""
+    """Returns the points of spread of the widest metric."""
     return f"{widest(spread):.0f}"
 
 
