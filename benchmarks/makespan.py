@@ -58,7 +58,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protoc
     HostNow,
     MigrationRequest,
     MigrationState,
-    Objection,
+    Prepared,
 )
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
@@ -125,10 +125,11 @@ class TimedCluster:
             },
         )
 
-    def check(self, request: MigrationRequest) -> Objection | None:
-        return None
+    def prepare(self, request: MigrationRequest) -> Prepared:
+        return Prepared(request=request)
 
-    def start(self, request: MigrationRequest) -> str:
+    def start(self, prepared: Prepared) -> str:
+        request = prepared.request
         self._running[request.guest] = request, self._clock.monotonic() + self._seconds[request.guest]
         return request.guest
 

@@ -213,7 +213,8 @@ def somebody_migrates(guest: str, source: str, target: str) -> Inject:
         with closing(connect(simulator.connection)) as somebody:
             somebody.look([guest])
             start, end = _id_of(simulator, source), _id_of(simulator, target)
-            somebody.start(MigrationRequest(guest=guest, source=start, target=end))
+            request = MigrationRequest(guest=guest, source=start, target=end)
+            somebody.start(somebody.prepare(request))
 
     return inject
 

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from .._model.outcome import CoMigrated
 from .._model.snapshot import Snapshot
 from .._platforms.protocol import (
     Capacities,
@@ -16,8 +15,8 @@ from .._platforms.protocol import (
     HostNow,
     MigrationRequest,
     MigrationState,
-    Objection,
     Platform,
+    Prepared,
 )
 from .clock import SystemClock
 
@@ -33,8 +32,7 @@ class DryRunPlatform:
         self._places: dict[str, str] = {}
         self._gained: dict[str, int] = {}
         self._left: set[str] = set()
-        self._partners: dict[str, CoMigrated] = {}
-        self._objections: dict[tuple[str, str], Objection | None] = {}
+        self._prepared: dict[tuple[str, str], Prepared] = {}
 
     @property
     def capacities(self) -> Capacities:
@@ -59,31 +57,32 @@ class DryRunPlatform:
             return state
         return replace(state, memory_used=state.memory_used + self._gained.get(host, 0))
 
-    def check(self, request: MigrationRequest) -> Objection | None:
+    def prepare(self, request: MigrationRequest) -> Prepared:
+        """Without partners that have seemed to go there already."""
         # Of a guest that has seemed to move, and of a host that guests have seemed to leave, the platform
         # would judge as if nothing had.
-        if request.target in self._left or request.guest in self._places:
-            return None
+        if request.guest in self._places:
+            return Prepared(request=request)
         # Here no time passes: what is asked again would be answered the same.
         key = request.guest, request.target
-        if key not in self._objections:
-            self._objections[key] = self._platform.check(request)
-        return self._objections[key]
+        if key not in self._prepared:
+            self._prepared[key] = self._platform.prepare(request)
+        found = self._prepared[key]
+        partners = (
+            replace(partner, source=self._places.get(partner.guest.id, partner.source))
+            for partner in found.partners
+        )
+        return replace(
+            found,
+            objection=None if request.target in self._left else found.objection,
+            partners=tuple(partner for partner in partners if partner.source != request.target),
+        )
 
-    def partners(self, request: MigrationRequest) -> Sequence[CoMigrated]:
-        """Without those that have seemed to go there already."""
-        found = [
-            replace(moved, source=self._places.get(moved.guest.id, moved.source))
-            for moved in self._platform.partners(request)
-        ]
-        self._partners = {moved.guest.id: moved for moved in found if moved.source != request.target}
-        return tuple(self._partners.values())
-
-    def start(self, request: MigrationRequest) -> str:
+    def start(self, prepared: Prepared) -> str:
+        request = prepared.request
         self._seem_to_move(request.guest, request.source, request.target, self._memory.get(request.guest, 0))
-        for guest in request.along:
-            moved = self._partners[guest]
-            self._seem_to_move(guest, moved.source, request.target, moved.memory)
+        for partner in prepared.partners:
+            self._seem_to_move(partner.guest.id, partner.source, request.target, partner.memory)
         return f"dry-run:{request.guest}:{request.target}"
 
     def _seem_to_move(self, guest: str, source: str, target: str, memory: int) -> None:

@@ -197,18 +197,17 @@ class Launcher:
         if self._clock.monotonic() < self._again.get(migration.step, (0.0, 0.0))[0]:
             return
         try:
-            objection = self._platform.check(request)
-            if objection is not None:
-                self._apply_objection(migration, objection)
+            prepared = self._platform.prepare(request)
+            if prepared.objection is not None:
+                self._apply_objection(migration, prepared.objection)
                 return
-            along = self._platform.partners(request)
-            judged = self._with_partners(migration, along, now)
+            judged = self._with_partners(migration, prepared.partners, now)
             if judged.answer == "drop":
                 self._ledger.end_pending(migration, "skipped", judged.why)
             if judged.answer != "go":
                 return
-            at = self._ledger.begin(migration, along)
-            task = self._platform.start(request_for(migration, along))
+            at = self._ledger.begin(migration, prepared.partners)
+            task = self._platform.start(prepared)
         except _UNCERTAIN as error:
             # The next look tells whether it runs, has arrived, or has to be started again.
             self._attempts[migration.step] = self._attempts.get(migration.step, 0) + 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from .._model.outcome import CoMigrated
 from .._model.plan import HostMemory, Migration
 from .._model.snapshot import Snapshot
 from .._platforms.protocol import (
@@ -17,8 +16,8 @@ from .._platforms.protocol import (
     HostNow,
     MigrationRequest,
     MigrationState,
-    Objection,
     Platform,
+    Prepared,
 )
 
 
@@ -68,19 +67,16 @@ class ReclaimableMemoryPlatform:
         least = memory.used + gained.get(host, 0)
         return replace(state, memory_used=max(state.memory_used - memory.reclaimable, least, 0))
 
-    def check(self, request: MigrationRequest) -> Objection | None:
-        return self._platform.check(request)
-
-    def partners(self, request: MigrationRequest) -> Sequence[CoMigrated]:
-        found = self._platform.partners(request)
-        for moved in found:
+    def prepare(self, request: MigrationRequest) -> Prepared:
+        found = self._platform.prepare(request)
+        for partner in found.partners:
             # Once they have come, they count like those of the plan.
-            self._homes.setdefault(moved.guest.id, moved.source)
-            self._sizes.setdefault(moved.guest.id, moved.memory)
+            self._homes.setdefault(partner.guest.id, partner.source)
+            self._sizes.setdefault(partner.guest.id, partner.memory)
         return found
 
-    def start(self, request: MigrationRequest) -> str:
-        return self._platform.start(request)
+    def start(self, prepared: Prepared) -> str:
+        return self._platform.start(prepared)
 
     def find(self, request: MigrationRequest) -> str | None:
         return self._platform.find(request)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every hypervisor adapter offers: read, look, check, start, poll, cancel.
+"""What every hypervisor adapter offers: read, look, prepare, start, poll, cancel.
 
 An adapter raises the errors of `errors.py` and nothing else. One adapter serves one cluster, and is used by
 one thread.
@@ -9,9 +9,9 @@ one thread.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from .._model.outcome import CoMigrated
 from .._model.snapshot import Snapshot
@@ -21,7 +21,7 @@ from .errors import StartRefused
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationRequest:
     """One guest from one host to another; `storage` maps datastores whose disks go along to where they go,
-    `along` are the ids of the guests that the platform takes along, as `partners` told.
+    `along` are the ids of the guests that the platform moves along.
     """
 
     guest: str
@@ -113,9 +113,30 @@ def all_of(objections: Iterable[Objection]) -> Objection | None:
     return Objection(why, passing=all(objection.passing for objection in found))
 
 
-def refused_start(request: MigrationRequest, objection: Objection) -> StartRefused:
-    """The error of a start to which the check objects."""
-    return StartRefused(objection.why, where=f"guest {request.guest}", passing=objection.passing)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The platform's answer about one migration.
+
+    `objection` is why it would not be started, or None. `partners` are the guests that the platform would
+    move along to the target, without those that are there already; whether these may go there is part of
+    `objection`. `details` is what the adapter needs for the start, and opaque to all others.
+    """
+
+    request: MigrationRequest
+    objection: Objection | None = None
+    partners: tuple[CoMigrated, ...] = ()
+    details: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def partner_ids(self) -> tuple[str, ...]:
+        """The ids of the guests that the platform would move along."""
+        return tuple(partner.guest.id for partner in self.partners)
+
+    def require_no_objection(self) -> None:
+        """Raise StartRefused where there is an objection."""
+        if self.objection is not None:
+            where = f"guest {self.request.guest}"
+            raise StartRefused(self.objection.why, where=where, passing=self.objection.passing)
 
 
 class Platform(Protocol):
@@ -133,17 +154,15 @@ class Platform(Protocol):
         allows.
         """
 
-    def check(self, request: MigrationRequest) -> Objection | None:
-        """Ask the platform whether it would carry this out: None, or why not. Changes nothing."""
-
-    def partners(self, request: MigrationRequest) -> Sequence[CoMigrated]:
-        """The guests that the platform would take along to the target, without those that are there already;
-        whether these may go there is part of `check`.
+    def prepare(self, request: MigrationRequest) -> Prepared:
+        """Ask the platform whether it would run this migration, and which guests it would move along. Changes
+        nothing.
         """
 
-    def start(self, request: MigrationRequest) -> str:
-        """Start a migration; returns the platform's name of the task, which `poll` and `cancel` take. Raises
-        StartRefused where the platform, or its check, clearly objects to this guest going to this host.
+    def start(self, prepared: Prepared) -> str:
+        """Start a migration that `prepare` has just returned; returns the platform's name of the task, which
+        `poll` and `cancel` take. Raises StartRefused where it was prepared with an objection, or where the
+        platform objects now to this guest going to this host.
         """
 
     def find(self, request: MigrationRequest) -> str | None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from .._model.errors import InputError
 from .._model.loads import guest_used
 from .._model.moves import snapshot_after_moves
-from .._model.outcome import CoMigrated
 from .._model.snapshot import Guest, Host, Snapshot
 from .errors import NotFound, PlatformError, Refused
 from .protocol import (
@@ -28,7 +27,7 @@ from .protocol import (
     MigrationRequest,
     MigrationState,
     Objection,
-    refused_start,
+    Prepared,
 )
 
 # Blockers that are states, which pass.
@@ -39,7 +38,7 @@ class RehearsalPlatform:
     """The Platform protocol over a snapshot file. A migration takes no time; one that the file has under way
     (`migrating_to`) ends when it is followed.
 
-    What `refusals` of the file names is refused by `check`. A refusal that is later than the snapshot has not
+    `prepare` objects to what `refusals` of the file names. A refusal that is later than the snapshot has not
     happened yet: no snapshot that is read shows it.
     """
 
@@ -77,19 +76,15 @@ class RehearsalPlatform:
             hosts={host.id: _host_now(host) for host in snapshot.hosts},
         )
 
-    def check(self, request: MigrationRequest) -> Objection | None:
-        return _objection(self._own(), request)
+    def prepare(self, request: MigrationRequest) -> Prepared:
+        return Prepared(request=request, objection=_objection(self._own(), request))
 
-    def partners(self, _request: MigrationRequest) -> tuple[CoMigrated, ...]:
-        """It moves nobody along."""
-        return ()
-
-    def start(self, request: MigrationRequest) -> str:
+    def start(self, prepared: Prepared) -> str:
+        request = prepared.request
         with self._locked():
             snapshot = self._own()
-            objection = _objection(snapshot, request)
-            if objection is not None:
-                raise refused_start(request, objection)
+            # The file may have changed since: what counts is what it holds now.
+            Prepared(request=request, objection=_objection(snapshot, request)).require_no_objection()
             goes = {request.guest: request.target}
             self._store(snapshot_after_moves(snapshot, goes, {request.guest: request.storage}))
         return _task(request.guest, request.target)

@@ -99,7 +99,7 @@ def test_after_a_restart_of_the_status_daemon_no_guest_of_its_node_is_measured(s
 def test_a_machine_that_arrived_live_is_not_measured_yet(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=0, sample_seconds=3600)
     platform = clusters.connect(served)
-    platform.start(clusters.request(100, "pve1", "pve2"))
+    platform.start(platform.prepare(clusters.request(100, "pve1", "pve2")))
     there = guest(read(platform), 100)
     assert (there.host, there.used["cpu"], there.sources) == ("pve2", None, {"cpu": "not_yet_measured"})
 
@@ -152,7 +152,7 @@ def test_a_guest_is_as_free_as_the_state_that_ha_has_it_in(
     assert guest(platform.read(), 101).blockers == ()
     seen = platform.look(["100", "101"]).guests
     assert (seen["100"].busy, seen["101"].busy) == (busy, None)
-    objection = platform.check(clusters.request(100, "pve1", "pve2"))
+    objection = platform.prepare(clusters.request(100, "pve1", "pve2")).objection
     assert ("" if objection is None else objection.why.partition(",")[0]) == (
         "" if busy is None else f"HA has it in state {state}"
     )
@@ -168,7 +168,7 @@ def test_guests_are_in_the_order_of_their_numbers_whatever_the_list_s_order(simu
 def test_a_migration_under_way_is_known_with_its_target(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=60)
     platform = clusters.connect(served)
-    platform.start(clusters.request(100, "pve1", "pve2"))
+    platform.start(platform.prepare(clusters.request(100, "pve1", "pve2")))
     found = read(platform)
     there = guest(found, 100)
     assert (there.host, there.migrating_to, there.blockers) == ("pve1", "pve2", ("locked",))
@@ -181,7 +181,7 @@ def test_a_migration_that_ha_is_to_run_is_known_with_its_target(simulator: Simul
         "proxmox", clusters.small(), options=("--ha-guest", "100"), migration_seconds=60, ha_delay_seconds=0
     )
     platform = clusters.connect(served)
-    platform.start(clusters.request(100, "pve1", "pve3"))
+    platform.start(platform.prepare(clusters.request(100, "pve1", "pve3")))
     deadline = time.monotonic() + 60
     while (found := guest(platform.read(), 100)).migrating_to is None:
         assert time.monotonic() < deadline
@@ -195,7 +195,7 @@ def test_a_task_that_has_ended_does_not_hold_its_guest_though_the_list_still_sho
 ) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=0, task_list_seconds=3600)
     platform = clusters.connect(served)
-    platform.start(clusters.request(100, "pve1", "pve2"))
+    platform.start(platform.prepare(clusters.request(100, "pve1", "pve2")))
     there = guest(read(platform), 100)
     assert (there.host, there.migrating_to, there.blockers) == ("pve2", None, ())
 
@@ -203,18 +203,18 @@ def test_a_task_that_has_ended_does_not_hold_its_guest_though_the_list_still_sho
 def test_older_migrations_are_known_though_the_cluster_s_list_is_full_of_others(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=0)
     platform = clusters.connect(served)
-    platform.start(clusters.request(100, "pve1", "pve2"))
+    platform.start(platform.prepare(clusters.request(100, "pve1", "pve2")))
     first = guest(platform.read(), 100).last_migrated_at
     assert first is not None
     for _ in range(15):
-        platform.start(clusters.request(101, "pve1", "pve3"))
+        platform.start(platform.prepare(clusters.request(101, "pve1", "pve3")))
         platform.look(["101"])
-        platform.start(clusters.request(101, "pve3", "pve1"))
+        platform.start(platform.prepare(clusters.request(101, "pve3", "pve1")))
         platform.look(["101"])
     for _ in range(15):
-        platform.start(clusters.request(101, "pve1", "pve2"))
+        platform.start(platform.prepare(clusters.request(101, "pve1", "pve2")))
         platform.look(["101"])
-        platform.start(clusters.request(101, "pve2", "pve1"))
+        platform.start(platform.prepare(clusters.request(101, "pve2", "pve1")))
         platform.look(["101"])
     assert guest(read(platform), 100).last_migrated_at == first
 
@@ -223,10 +223,10 @@ def test_a_migration_that_somebody_stopped_is_no_failure_of_its_guest(simulator:
     served = simulator("proxmox", clusters.small(), migration_seconds=60)
     platform = clusters.connect(served)
     began = time.time()
-    task = platform.start(clusters.request(100, "pve1", "pve2"))
+    task = platform.start(platform.prepare(clusters.request(100, "pve1", "pve2")))
     clusters.connect(served).cancel(task)
     served.switches(migration_seconds=0, fail_migrations=[{"guest": "101"}])
-    platform.start(clusters.request(101, "pve1", "pve2"))
+    platform.start(platform.prepare(clusters.request(101, "pve1", "pve2")))
     found = read(platform)
     assert guest(found, 100).last_failed_at is None
     failed = guest(found, 101).last_failed_at
@@ -241,7 +241,7 @@ def test_a_snapshot_is_dated_by_the_clock_that_its_events_are_dated_by(
     served = simulator("proxmox", clusters.small(), options=(f"--clock-skew={skew}",), migration_seconds=0)
     before = time.time() + float(skew)
     platform = clusters.connect(served)
-    platform.start(clusters.request(100, "pve1", "pve2"))
+    platform.start(platform.prepare(clusters.request(100, "pve1", "pve2")))
     found = read(platform)
     migrated = guest(found, 100).last_migrated_at
     assert migrated is not None

@@ -52,8 +52,9 @@ def follow(
 
 
 def migrate(platform: ProxmoxPlatform, wanted: MigrationRequest) -> MigrationState:
-    assert platform.check(wanted) is None
-    task = platform.start(wanted)
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
+    task = platform.start(prepared)
     return follow(platform, {task: wanted})[task]
 
 
@@ -93,7 +94,7 @@ def test_a_task_that_says_ok_with_the_guest_elsewhere_has_failed(simulator: Simu
     served = simulator("proxmox", clusters.small())
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     follow(platform, {task: wanted})
     served.change_guest("100", host="pve3")
     assert platform.poll({task: wanted})[task] == MigrationState(
@@ -105,7 +106,7 @@ def test_all_running_tasks_are_asked_about_in_one_call(simulator: Simulate) -> N
     served = simulator("proxmox", clusters.small(), migration_seconds=30)
     platform = clusters.connect(served)
     wanted = [request(100, "pve1", "pve2"), request(101, "pve1", "pve3"), request(102, "pve2", "pve3")]
-    tasks = {platform.start(each): each for each in wanted}
+    tasks = {platform.start(platform.prepare(each)): each for each in wanted}
     before = sum(clusters.calls(served).values())
     for _ in range(5):
         states = platform.poll(tasks)
@@ -120,7 +121,7 @@ def test_how_far_it_is_is_read_from_the_log_line_by_line(managed: bool, simulato
     wanted = request(100, "pve1", "pve2")
     # Time flies, so that the log is looked at in every poll.
     platform = ProxmoxPlatform(clusters.connection(served), monotonic=lambda: time.monotonic() * 1000)
-    tasks = {platform.start(wanted): wanted}
+    tasks = {platform.start(platform.prepare(wanted)): wanted}
     seen: list[float] = []
 
     while (state := dict(platform.poll(tasks))[next(iter(tasks))]).state == "running":
@@ -151,7 +152,7 @@ def test_a_log_that_can_not_be_read_hides_only_the_percent(simulator: Simulate) 
     served = simulator("proxmox", clusters.small(), migration_seconds=0.5, fail_calls=[fault])
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     assert platform.poll({task: wanted})[task] == MigrationState(state="running")
     assert follow(platform, {task: wanted})[task].state == "migrated"
 
@@ -160,9 +161,9 @@ def test_a_task_that_the_short_list_lacks_is_asked_for(simulator: Simulate) -> N
     served = simulator("proxmox", clusters.small(), migration_seconds=0)
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     for _ in range(30):
-        platform.start(request(101, "pve1", "pve2"))
+        platform.start(platform.prepare(request(101, "pve1", "pve2")))
         served.change_guest("101", host="pve1")
     assert platform.poll({task: wanted})[task].state == "migrated"
     assert clusters.calls(served)["GET /nodes/{node}/tasks/{upid}/status"] == 1
@@ -172,7 +173,7 @@ def test_cancelled_on_request(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=30)
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     assert platform.poll({task: wanted})[task].state == "running"
     platform.cancel(task)
     state = follow(platform, {task: wanted})[task]
@@ -194,7 +195,7 @@ def test_failures_are_remembered_by_the_cluster_and_what_somebody_stopped_is_not
     assert set(before.values()) == {(None, None)}
     served.switches(fail_migrations=[{"guest": "101", "at_percent": 0}])
     fails, stopped = request(101, "pve1", "pve2"), request(102, "pve2", "pve3")
-    tasks = {platform.start(wanted): wanted for wanted in (fails, stopped)}
+    tasks = {platform.start(platform.prepare(wanted)): wanted for wanted in (fails, stopped)}
     platform.cancel(list(tasks)[1])
     assert [state.state for state in follow(platform, tasks).values()] == ["failed", "cancelled"]
     after = {guest.id: guest for guest in platform.read().guests}
@@ -205,7 +206,7 @@ def test_failures_are_remembered_by_the_cluster_and_what_somebody_stopped_is_not
 def test_a_guest_that_is_gone_has_failed(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=0)
     platform = clusters.connect(served)
-    task = platform.start(request(100, "pve1", "pve2"))
+    task = platform.start(platform.prepare(request(100, "pve1", "pve2")))
     lost = request(999, "pve1", "pve2")
     assert platform.poll({task: lost})[task] == MigrationState(state="failed", why="the guest is gone")
 
@@ -227,14 +228,14 @@ def test_what_stands_in_the_way_is_said_before_and_refused_at_the_start(
     served = simulator("proxmox", clusters.mixed(release), options=("--version", release))
     platform = clusters.connect(served)
     wanted = request(number, "pve1", "pve2")
-    objection = platform.check(wanted)
+    objection = platform.prepare(wanted).objection
     assert objection is not None
     assert why in objection.why
     assert objection.passing is passing
     with pytest.raises(Refused, match=f"guest {number}"):
-        platform.start(wanted)
+        platform.start(platform.prepare(wanted))
     with pytest.raises(Refused):
-        platform.start(wanted)
+        platform.start(platform.prepare(wanted))
     assert served.state()["migrations"] == []
 
 
@@ -248,9 +249,9 @@ def test_a_bridge_that_the_target_lacks_is_named(release: str, simulator: Simula
     cluster = clusters.cluster(hosts, (clusters.guest(100, "pve1", release, networks=("vmbr0", "vmbr9")),))
     served = simulator("proxmox", cluster, options=("--version", release), migration_seconds=0)
     platform = clusters.connect(served)
-    assert str(platform.check(request(100, "pve1", "pve2"))) == "pve2 lacks the bridge vmbr9"
+    assert str(platform.prepare(request(100, "pve1", "pve2")).objection) == "pve2 lacks the bridge vmbr9"
     with pytest.raises(Refused, match="lacks the bridge vmbr9"):
-        platform.start(request(100, "pve1", "pve2"))
+        platform.start(platform.prepare(request(100, "pve1", "pve2")))
     assert served.state()["migrations"] == []
     assert migrate(platform, request(100, "pve1", "pve3")).state == "migrated"
 
@@ -273,9 +274,10 @@ def test_a_start_is_refused_though_the_check_had_no_objection(
     fault = {"call": "POST /nodes/{node}/qemu/{vmid}/migrate", "error": status, "message": message}
     platform = clusters.connect(simulator("proxmox", clusters.small(), fail_calls=[fault]))
     wanted = request(100, "pve1", "pve2")
-    assert platform.check(wanted) is None
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
     with pytest.raises(Refused, match=re.escape(message.rstrip("."))) as raised:
-        platform.start(wanted)
+        platform.start(prepared)
     assert getattr(raised.value, "passing", None) is passing
     assert isinstance(raised.value, StartRefused) is (passing is not None)
 
@@ -286,15 +288,17 @@ def test_replication_jobs_that_can_not_be_read_delay_nothing(simulator: Simulate
     jobs = [{"guest": "101", "target": "pve3"}]
     served = simulator("proxmox", clusters.small(), migration_seconds=0, fail_calls=[fault], replication=jobs)
     platform = clusters.connect(served)
-    assert platform.check(request(100, "pve1", "pve2")) is None
+    assert platform.prepare(request(100, "pve1", "pve2")).objection is None
     assert migrate(platform, request(100, "pve1", "pve2")).state == "migrated"
 
 
 def test_a_wrong_source_and_an_unknown_guest_are_named(simulator: Simulate) -> None:
     platform = clusters.connect(simulator("proxmox", clusters.small()))
-    assert str(platform.check(request(100, "pve2", "pve3"))) == "the guest is on pve1, not on pve2"
+    assert (
+        str(platform.prepare(request(100, "pve2", "pve3")).objection) == "the guest is on pve1, not on pve2"
+    )
     with pytest.raises(NotFound, match="no guest 999"):
-        platform.check(request(999, "pve1", "pve2"))
+        platform.prepare(request(999, "pve1", "pve2"))
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -309,8 +313,8 @@ def test_a_storage_that_the_target_lacks_is_named(release: str, simulator: Simul
     )
     served = simulator("proxmox", cluster, options=("--version", release))
     platform = clusters.connect(served, restart_containers=True)
-    assert str(platform.check(request(100, "pve1", "pve2"))) == "pve2 lacks storage san"
-    assert "pve2 lacks storage san" in str(platform.check(request(101, "pve1", "pve2")))
+    assert str(platform.prepare(request(100, "pve1", "pve2")).objection) == "pve2 lacks storage san"
+    assert "pve2 lacks storage san" in str(platform.prepare(request(101, "pve1", "pve2")).objection)
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -331,7 +335,7 @@ def test_local_disks_go_along_where_that_is_allowed(release: str, kind: str, sim
     guests = (make(100, "pve1", release, disks=disks), make(101, "pve1", release, disks=disks))
     served = simulator("proxmox", clusters.cluster(hosts, guests), options=("--version", release))
     refusing = clusters.connect(served, restart_containers=True)
-    assert "with_local_disks" in str(refusing.check(request(100, "pve1", "pve2")))
+    assert "with_local_disks" in str(refusing.prepare(request(100, "pve1", "pve2")).objection)
     assert migrate(refusing, request(100, "pve1", "pve2", **{"local-lvm": "fast"})).state == "migrated"
     assert [disk.datastore for disk in refusing.read().guests[0].disks] == ["fast", "ceph"]
     same = clusters.connect(served, restart_containers=True, with_local_disks=True, bandwidth_limit=100_000)
@@ -343,7 +347,7 @@ def test_local_disks_go_nowhere_that_the_target_lacks(simulator: Simulate) -> No
     platform = clusters.connect(
         simulator("proxmox", clusters.small()), with_local_disks=True, target_storage={"local-lvm": "fast"}
     )
-    assert str(platform.check(request(104, "pve1", "pve2"))) == "pve2 lacks storage fast"
+    assert str(platform.prepare(request(104, "pve1", "pve2")).objection) == "pve2 lacks storage fast"
     elsewhere = clusters.connect(
         simulator("proxmox", clusters.small()), with_local_disks=True, target_storage="ceph"
     )
@@ -365,8 +369,9 @@ def test_a_guest_of_ha_is_followed_to_its_end(release: str, simulator: Simulate)
     served = under_ha(simulator, 100, release=release, ha_delay_seconds=2, migration_seconds=0.4)
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
-    assert platform.check(wanted) is None
-    task = platform.start(wanted)
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
+    task = platform.start(prepared)
     assert ":hamigrate:" in task
     assert platform.poll({task: wanted})[task].state == "running"
     time.sleep(0.1)
@@ -393,7 +398,7 @@ def test_a_request_that_ha_drops_without_a_word_fails_after_a_while(simulator: S
     hands = Hands()
     platform = ProxmoxPlatform(clusters.connection(served), monotonic=hands)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     time.sleep(0.5)
     hands.seconds = 179
     assert platform.poll({task: wanted})[task].state == "running"
@@ -409,14 +414,15 @@ def test_what_ha_objects_to_is_said_before_or_found_out_afterwards(simulator: Si
     served = simulator("proxmox", clusters.cluster(cluster.hosts, cluster.guests, rules))
     hands = Hands()
     platform = ProxmoxPlatform(clusters.connection(served), monotonic=hands)
-    objection = platform.check(request(100, "pve1", "pve2"))
+    objection = platform.prepare(request(100, "pve1", "pve2")).objection
     assert str(objection) == (
         "an HA rule (resource-affinity) keeps it apart from vm:102, which is on pve2 or on its way there"
     )
     wanted = request(100, "pve1", "pve3")
-    assert platform.check(wanted) is None
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
     served.change_guest("102", host="pve3")
-    task = platform.start(wanted)
+    task = platform.start(prepared)
     time.sleep(0.5)
     assert platform.poll({task: wanted})[task].state == "running"
     # Handing over has failed; the request may have been noted all the same, and is waited for a while.
@@ -453,19 +459,19 @@ def test_what_keeps_a_partner_away_keeps_the_guest_too(simulator: Simulate) -> N
     )
     served = simulator("proxmox", cluster)
     platform = clusters.connect(served)
-    objection = platform.check(request(100, "pve1", "pve2"))
+    objection = platform.prepare(request(100, "pve1", "pve2")).objection
     assert str(objection) == "HA would move guest101 (101) along: pve2 lacks storage san"
     with pytest.raises(Refused, match=r"HA would move guest101 \(101\) along"):
-        platform.start(request(100, "pve1", "pve2"))
+        platform.start(platform.prepare(request(100, "pve1", "pve2")))
     assert served.state()["migrations"] == []
     wanted = request(100, "pve1", "pve3")
-    assert platform.check(wanted) is None
-    assert [(moved.guest.id, moved.source, moved.memory) for moved in platform.partners(wanted)] == [
+    assert platform.prepare(wanted).objection is None
+    assert [(moved.guest.id, moved.source, moved.memory) for moved in platform.prepare(wanted).partners] == [
         ("101", "pve1", 4 * GIB),
         ("102", "pve2", 0),
     ]
     # Who is there already does not come.
-    assert [moved.guest.id for moved in platform.partners(request(100, "pve1", "pve2"))] == ["101"]
+    assert [moved.guest.id for moved in platform.prepare(request(100, "pve1", "pve2")).partners] == ["101"]
 
 
 def test_a_partner_that_the_account_does_not_see_keeps_the_guest(simulator: Simulate) -> None:
@@ -474,7 +480,7 @@ def test_a_partner_that_the_account_does_not_see_keeps_the_guest(simulator: Simu
     rights = ["Sys.Audit", "VM.Audit", "VM.Migrate", "Datastore.Audit", "SDN.Audit"]
     grants = {"root@pam": {"/": rights, "/vms/101": ["Sys.Audit"]}}
     served = simulator("proxmox", clusters.cluster(cluster.hosts, cluster.guests, rules), grants=grants)
-    objection = clusters.connect(served).check(request(100, "pve1", "pve2"))
+    objection = clusters.connect(served).prepare(request(100, "pve1", "pve2")).objection
     assert str(objection) == "HA would move vm:101 along, which the account does not see"
 
 
@@ -482,7 +488,7 @@ def test_a_migration_of_ha_is_cancelled_by_its_real_task(simulator: Simulate) ->
     served = under_ha(simulator, 100, ha_delay_seconds=0.05, migration_seconds=30)
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     follow(platform, {task: wanted}, until=lambda: bool(served.state()["migrations"]))
     platform.cancel(task)
     state = follow(platform, {task: wanted})[task]
@@ -500,7 +506,7 @@ def test_partners_are_stopped_with_the_guest_that_took_them_along(simulator: Sim
     )
     platform = clusters.connect(served)
     wanted = replace(request(100, "pve1", "pve2"), along=("101",))
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     follow(platform, {task: wanted}, until=lambda: len(served.state()["migrations"]) == 2)
     platform.cancel(task)
     assert follow(platform, {task: wanted})[task].state == "cancelled"
@@ -511,7 +517,7 @@ def test_what_ha_has_not_begun_when_it_is_cancelled_is_stopped_when_it_begins(si
     served = under_ha(simulator, 100, ha_delay_seconds=0.6, migration_seconds=30)
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     platform.cancel(task)
     assert served.state()["migrations"] == []
     state = follow(platform, {task: wanted})[task]
@@ -527,9 +533,10 @@ def test_a_start_whose_answer_is_lost_is_not_done_twice(
     served = under_ha(simulator, *([100] if managed else []), migration_seconds=0.5)
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
-    assert platform.check(wanted) is None
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
     served.switches(drop_connection=[{"call": "POST /nodes/{node}/qemu/{vmid}/migrate", "when": when}])
-    task = platform.start(wanted)
+    task = platform.start(prepared)
     assert follow(platform, {task: wanted})[task].state == "migrated"
     assert [change["guest"] for change in served.state()["migrations"]] == ["100"]
 
@@ -540,7 +547,7 @@ def test_a_start_whose_answer_is_lost_is_found_even_when_it_is_over(simulator: S
     lost = [{"call": "POST /nodes/{node}/qemu/{vmid}/migrate", "when": "after"}]
     served.switches(drop_connection=lost)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     assert platform.poll({task: wanted})[task].state == "migrated"
 
 
@@ -550,9 +557,9 @@ def test_the_right_to_migrate_is_looked_for_before_anything_is_started(simulator
     platform = clusters.connect(served)
     assert len(platform.read().guests) == 5
     with pytest.raises(PermissionMissing, match=r"VM\.Migrate on /vms/100"):
-        platform.check(request(100, "pve1", "pve2"))
+        platform.prepare(request(100, "pve1", "pve2"))
     with pytest.raises(PermissionMissing, match=r"VM\.Migrate on /vms/100"):
-        platform.start(request(100, "pve1", "pve2"))
+        platform.start(platform.prepare(request(100, "pve1", "pve2")))
     assert not any(call.startswith("POST") and call.endswith("/migrate") for call in clusters.calls(served))
 
 

@@ -44,8 +44,9 @@ def end_of(platform: ProxmoxPlatform, task: str, wanted: MigrationRequest) -> Mi
 
 
 def migrate(platform: ProxmoxPlatform, wanted: MigrationRequest) -> MigrationState:
-    assert platform.check(wanted) is None
-    return end_of(platform, platform.start(wanted), wanted)
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
+    return end_of(platform, platform.start(prepared), wanted)
 
 
 def by_hand(served: launch.Simulator, **changes: Any) -> tuple[ProxmoxPlatform, Hands]:
@@ -97,7 +98,7 @@ def test_a_lock_counts_as_left_behind_some_seconds_after_the_end(simulator: Simu
     served = simulator("proxmox", clusters.small(), break_migrations=[{"guest": "100", "lock": True}])
     platform, hands = by_hand(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     alarm = time.monotonic() + DEADLINE_SECONDS
     while clusters.place(served, 100) == "pve1":
         assert time.monotonic() < alarm
@@ -117,7 +118,7 @@ def test_a_good_end_is_none_where_the_lock_stays(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), break_migrations=broken)
     platform, hands = by_hand(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     alarm = time.monotonic() + DEADLINE_SECONDS
     while clusters.place(served, 100) == "pve1":
         assert time.monotonic() < alarm
@@ -134,7 +135,7 @@ def test_a_source_that_dies_ends_the_migration_though_its_task_stays_in_the_list
     served = simulator("proxmox", clusters.small(), migration_seconds=300)
     platform, hands = by_hand(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     assert platform.poll({task: wanted})[task].state == "running"
     served.change_host("pve1", status="offline")
     hands.seconds = 11
@@ -163,7 +164,7 @@ def test_what_a_person_stops_is_no_failure_of_the_guest(
     )
     platform = clusters.connect(served, restart_containers=True)
     wanted = request(number, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     alarm = time.monotonic() + DEADLINE_SECONDS
     while not served.state()["migrations"]:
         assert time.monotonic() < alarm
@@ -191,7 +192,7 @@ def test_a_container_that_is_stopped_by_a_late_cancel_is_named(simulator: Simula
     served = simulator("proxmox", clusters.small(), migration_seconds=300)
     platform = clusters.connect(served, restart_containers=True)
     wanted = request(103, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     platform.cancel(task)
     state = end_of(platform, task, wanted)
     assert state.state == "cancelled"
@@ -202,7 +203,7 @@ def test_a_migration_that_had_to_be_killed_leaves_its_lock_and_says_so(simulator
     served = simulator("proxmox", clusters.small(), migration_seconds=300, abort_seconds=60)
     platform, hands = by_hand(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     platform.cancel(task)
     alarm = time.monotonic() + DEADLINE_SECONDS
     while (state := platform.poll({task: wanted})[task]).state == "running":
@@ -218,7 +219,7 @@ def test_the_log_knows_of_the_end_before_the_list_does(simulator: Simulate) -> N
     served = simulator("proxmox", clusters.small(), migration_seconds=0, task_list_seconds=3600)
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     assert platform.poll({task: wanted})[task] == MigrationState(state="migrated", percent=100)
 
 
@@ -242,7 +243,7 @@ def test_a_container_under_ha_is_migrated_when_it_runs_again(simulator: Simulate
     )
     platform = clusters.connect(served, restart_containers=True)
     wanted = request(103, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     alarm = time.monotonic() + DEADLINE_SECONDS
     while clusters.place(served, 103) == "pve1":
         assert platform.poll({task: wanted})[task].state == "running"
@@ -262,7 +263,7 @@ def test_a_container_that_ha_does_not_start_again_was_not_migrated(simulator: Si
     )
     platform, hands = by_hand(served, restart_containers=True)
     wanted = request(103, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     alarm = time.monotonic() + DEADLINE_SECONDS
     while clusters.place(served, 103) == "pve1":
         assert time.monotonic() < alarm
@@ -292,7 +293,7 @@ def test_a_failure_of_ha_after_the_move_ends_in_its_state_error(simulator: Simul
     )
     platform, hands = by_hand(served)
     wanted = request(100, "pve1", "pve2")
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     alarm = time.monotonic() + DEADLINE_SECONDS
     while (state := platform.poll({task: wanted})[task]).state == "running":
         assert time.monotonic() < alarm
@@ -301,7 +302,7 @@ def test_a_failure_of_ha_after_the_move_ends_in_its_state_error(simulator: Simul
     assert state.state == "failed"
     assert "it is on pve2, but the task ended with: migration problems" in state.why
     hands.seconds += 60
-    assert str(platform.check(request(100, "pve2", "pve3"))) == (
+    assert str(platform.prepare(request(100, "pve2", "pve3")).objection) == (
         "HA has it in state error, and takes requests only for started or stopped guests"
     )
 

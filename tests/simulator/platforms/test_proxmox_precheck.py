@@ -30,7 +30,7 @@ GPU = {
 
 def migrated(platform: ProxmoxPlatform, number: int, source: str, target: str) -> bool:
     wanted = request(number, source, target)
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     alarm = time.monotonic() + 60
     while (state := dict(platform.poll({task: wanted}))[task]).state == "running":
         assert time.monotonic() < alarm
@@ -65,7 +65,7 @@ def test_what_goes_along_by_itself_is_no_obstacle(config: dict[str, str], simula
     served = one_guest(simulator, pci_mappings=[GPU])
     served.change_guest("100", config=config)
     platform = clusters.connect(served)
-    assert platform.check(request(100, "pve1", "pve2")) is None
+    assert platform.prepare(request(100, "pve1", "pve2")).objection is None
     assert migrated(platform, 100, "pve1", "pve2")
 
 
@@ -73,7 +73,7 @@ def test_memory_that_a_snapshot_holds_on_a_local_storage_goes_along(simulator: S
     served = one_guest(simulator)
     served.change_guest("100", saved_memory=["local-lvm:vm-100-state-before"])
     platform = clusters.connect(served)
-    assert platform.check(request(100, "pve1", "pve2")) is None
+    assert platform.prepare(request(100, "pve1", "pve2")).objection is None
     assert migrated(platform, 100, "pve1", "pve2")
 
 
@@ -98,15 +98,18 @@ def test_what_ties_a_running_machine_to_its_node_is_named(
 ) -> None:
     served = one_guest(simulator, pci_mappings=[{**GPU, "id": "nic", "live-migration-capable": 0}])
     served.change_guest("100", config=config)
-    assert why in str(clusters.connect(served).check(request(100, "pve1", "pve2")))
+    assert why in str(clusters.connect(served).prepare(request(100, "pve1", "pve2")).objection)
 
 
 def test_a_stopped_machine_with_a_mapped_device_goes_where_that_is(simulator: Simulate) -> None:
     served = one_guest(simulator, pci_mappings=[{**GPU, "live-migration-capable": 0}])
     served.change_guest("100", config={"hostpci0": "mapping=gpu"}, power="stopped")
     platform = clusters.connect(served)
-    assert str(platform.check(request(100, "pve1", "pve3"))) == "pve3 lacks the mapped devices hostpci0"
-    assert platform.check(request(100, "pve1", "pve2")) is None
+    assert (
+        str(platform.prepare(request(100, "pve1", "pve3")).objection)
+        == "pve3 lacks the mapped devices hostpci0"
+    )
+    assert platform.prepare(request(100, "pve1", "pve2")).objection is None
     assert migrated(platform, 100, "pve1", "pve2")
 
 
@@ -117,14 +120,14 @@ def test_a_local_disk_with_snapshots_is_not_copied_while_the_machine_runs(simula
     )
     served = simulator("proxmox", cluster)
     platform = clusters.connect(served, with_local_disks=True)
-    objection = str(platform.check(request(100, "pve1", "pve2")))
+    objection = str(platform.prepare(request(100, "pve1", "pve2")).objection)
     assert "has snapshots (before-upgrade), with which it is not copied while the guest runs" in objection
     served.switches(
         replication=[{"id": "100-0", "guest": 100, "target": "pve2", "jobnum": 0, "type": "local"}]
     )
     replicated = clusters.connect(served, with_local_disks=True)
-    assert replicated.check(request(100, "pve1", "pve2")) is None
-    assert str(replicated.check(request(100, "pve1", "pve3"))).startswith(
+    assert replicated.prepare(request(100, "pve1", "pve2")).objection is None
+    assert str(replicated.prepare(request(100, "pve1", "pve3")).objection).startswith(
         "it is replicated, and a running guest is migrated only to where its replicas are (pve2)"
     )
     assert migrated(replicated, 100, "pve1", "pve2")
@@ -134,7 +137,7 @@ def test_what_is_pending_does_not_count(simulator: Simulate) -> None:
     """The present configuration is asked for: here that call alone fails."""
     present = {"call": "GET /nodes/{node}/qemu/{vmid}/config", "object": "1", "message": "current"}
     served = one_guest(simulator, fail_calls=[present])
-    objection = clusters.connect(served).check(request(100, "pve1", "pve2"))
+    objection = clusters.connect(served).prepare(request(100, "pve1", "pve2")).objection
     assert objection == Objection("current", passing=True)
 
 
@@ -147,8 +150,8 @@ def test_a_node_that_is_not_upgraded_yet_is_asked_as_one(kind: str, simulator: S
     served = simulator("proxmox", cluster)
     served.change_host("pve1", version="8.4.14")
     platform = clusters.connect(served, restart_containers=True)
-    assert platform.check(request(100, "pve1", "pve2")) is None
-    assert "with_local_disks" in str(platform.check(request(101, "pve1", "pve2")))
+    assert platform.prepare(request(100, "pve1", "pve2")).objection is None
+    assert "with_local_disks" in str(platform.prepare(request(101, "pve1", "pve2")).objection)
     assert migrated(platform, 100, "pve1", "pve2")
 
 
@@ -156,8 +159,12 @@ def test_a_node_that_is_offline_or_not_there_is_no_target(simulator: Simulate) -
     served = one_guest(simulator)
     served.change_host("pve3", status="offline")
     platform = clusters.connect(served)
-    assert platform.check(request(100, "pve1", "pve3")) == Objection("pve3 is offline", passing=True)
-    assert platform.check(request(100, "pve1", "pve9")) == Objection("there is no node pve9 in this cluster")
+    assert platform.prepare(request(100, "pve1", "pve3")).objection == Objection(
+        "pve3 is offline", passing=True
+    )
+    assert platform.prepare(request(100, "pve1", "pve9")).objection == Objection(
+        "there is no node pve9 in this cluster"
+    )
 
 
 def log_of(platform: ProxmoxPlatform, served: launch.Simulator, number: int) -> str:
@@ -196,11 +203,11 @@ def test_space_is_needed_only_on_storages_that_disks_are_sent_to_by_name(simulat
     kept = clusters.connect(served, with_local_disks=True)
     sent = clusters.connect(served, with_local_disks=True, target_storage={"local-lvm": "fast"})
     with pytest.raises(PermissionMissing, match=r"VM\.Config\.Disk on /vms/100"):
-        sent.check(request(100, "pve1", "pve2"))
+        sent.prepare(request(100, "pve1", "pve2"))
     served.switches(grants={"root@pam": {"/": [*rights, "VM.Config.Disk"]}})
     sent = clusters.connect(served, with_local_disks=True, target_storage={"local-lvm": "fast"})
     with pytest.raises(PermissionMissing, match=r"Datastore\.AllocateSpace on /storage/fast"):
-        sent.check(request(100, "pve1", "pve2"))
+        sent.prepare(request(100, "pve1", "pve2"))
     assert migrated(kept, 100, "pve1", "pve2")
 
 
@@ -215,7 +222,7 @@ def test_only_the_storages_that_change_are_sent(simulator: Simulate) -> None:
     grants = {"/": rights, "/storage/fast": [*rights, "Datastore.AllocateSpace"]}
     served = simulator("proxmox", cluster, grants={"root@pam": grants})
     platform = clusters.connect(served, with_local_disks=True, target_storage={"local-lvm": "fast"})
-    assert platform.check(request(100, "pve1", "pve2")) is None
+    assert platform.prepare(request(100, "pve1", "pve2")).objection is None
     assert migrated(platform, 100, "pve1", "pve2")
     assert [disk.datastore for disk in platform.read().guests[0].disks] == ["fast", "other"]
 
@@ -229,18 +236,18 @@ def test_ha_that_is_disarmed_and_ignores_its_guests_is_not_in_the_way(simulator:
     served = simulator("proxmox", cluster, options=("--ha-guest", "100"))
     sent = {"with_local_disks": True, "target_storage": {"local-lvm": "fast"}}
     assert "HA migrates it, and can't be told to take its disks from local-lvm to fast" in str(
-        clusters.connect(served, **sent).check(request(100, "pve1", "pve2"))
+        clusters.connect(served, **sent).prepare(request(100, "pve1", "pve2"))
     )
     served.switches(ha_disarmed="ignore")
     platform = clusters.connect(served, **sent)
     assert platform.look(["100"]).guests["100"].busy is None
-    assert platform.check(request(100, "pve1", "pve2")) is None
+    assert platform.prepare(request(100, "pve1", "pve2")).objection is None
     assert migrated(platform, 100, "pve1", "pve2")
     served.switches(ha_disarmed="freeze")
     frozen = clusters.connect(served, **sent)
     why = "HA is disarmed and holds its guests (freeze): arm it again"
     assert frozen.look(["100"]).guests["100"].busy == why
-    assert frozen.check(request(100, "pve2", "pve1")) == Objection(why, passing=True)
+    assert frozen.prepare(request(100, "pve2", "pve1")).objection == Objection(why, passing=True)
 
 
 def test_a_rule_that_binds_a_guest_to_nodes_is_named_as_such(simulator: Simulate) -> None:
@@ -248,15 +255,15 @@ def test_a_rule_that_binds_a_guest_to_nodes_is_named_as_such(simulator: Simulate
     rules = (clusters.rule("licence", "host_affinity", 100, hosts=("pve1", "pve3")),)
     served = simulator("proxmox", clusters.cluster(small.hosts, small.guests, rules))
     platform = clusters.connect(served)
-    objection = platform.check(request(100, "pve1", "pve2"))
+    objection = platform.prepare(request(100, "pve1", "pve2")).objection
     assert objection == Objection("an HA rule (node-affinity) keeps vm:100 off pve2")
-    assert platform.check(request(100, "pve1", "pve3")) is None
+    assert platform.prepare(request(100, "pve1", "pve3")).objection is None
 
 
 def test_what_holds_a_guest_is_named(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=300)
     platform = clusters.connect(served)
-    platform.start(request(100, "pve1", "pve2"))
+    platform.start(platform.prepare(request(100, "pve1", "pve2")))
     served.add_task(
         node="pve1",
         type="vzdump",

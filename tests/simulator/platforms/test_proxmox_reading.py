@@ -183,7 +183,7 @@ def test_looking_sees_places_locks_tasks_and_maintenance(simulator: Simulate) ->
     served.change_guest("101", lock="backup")
     served.change_host("pve2", maintenance=True)
     served.change_host("pve3", status="offline")
-    platform.start(clusters.request(100, "pve1", "pve2"))
+    platform.start(platform.prepare(clusters.request(100, "pve1", "pve2")))
     before = sum(clusters.calls(served).values())
     now = platform.look(["100", "101", "102", "999"])
     # One more says where the migration goes.
@@ -201,7 +201,7 @@ def test_looking_sees_places_locks_tasks_and_maintenance(simulator: Simulate) ->
 def test_a_finished_migration_is_remembered(simulator: Simulate) -> None:
     served = simulator("proxmox", clusters.small(), migration_seconds=0)
     platform = clusters.connect(served)
-    platform.start(clusters.request(100, "pve1", "pve2"))
+    platform.start(platform.prepare(clusters.request(100, "pve1", "pve2")))
     moved = platform.read().guests[0]
     assert moved.host == "pve2"
     assert moved.last_migrated_at is not None
@@ -217,7 +217,7 @@ def test_after_a_migration_hosts_use_what_is_on_them_now_whatever_their_history_
     served = simulator("proxmox", clusters.small(), migration_seconds=0, history_remembers=True)
     platform = clusters.connect(served, window_seconds=window)
     before = {host.id: host.used for host in platform.read().hosts}
-    platform.start(clusters.request(100, "pve1", "pve2"))
+    platform.start(platform.prepare(clusters.request(100, "pve1", "pve2")))
     after = platform.read()
     for host in after.hosts:
         change = {"pve1": -1, "pve2": 1, "pve3": 0}[host.id]

@@ -56,8 +56,9 @@ def test_a_token_will_do_instead_of_a_password(simulator: Simulate) -> None:
     platform = by_token(served)
     assert len(platform.read().guests) == 5
     wanted = request(100, "pve1", "pve2")
-    assert platform.check(wanted) is None
-    task = platform.start(wanted)
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
+    task = platform.start(prepared)
     assert platform.poll({task: wanted})[task].state == "migrated"
     assert "POST /access/ticket" not in clusters.calls(served)
 
@@ -109,9 +110,10 @@ def test_an_expired_session_does_not_start_a_migration_twice(simulator: Simulate
     served = simulator("proxmox", clusters.small(), migration_seconds=0)
     platform = clusters.connect(served)
     wanted = request(100, "pve1", "pve2")
-    assert platform.check(wanted) is None
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
     served.expire_sessions()
-    task = platform.start(wanted)
+    task = platform.start(prepared)
     served.expire_sessions()
     assert platform.poll({task: wanted})[task].state == "migrated"
     assert len(served.state()["migrations"]) == 1
@@ -333,7 +335,7 @@ def test_a_cluster_without_quorum_is_neither_read_nor_touched(simulator: Simulat
     with pytest.raises(errors.NotQuorate):
         platform.look(["100"])
     with pytest.raises(errors.NotQuorate):
-        platform.start(request(100, "pve1", "pve2"))
+        platform.start(platform.prepare(request(100, "pve1", "pve2")))
 
 
 def test_another_cluster_than_the_expected_one_is_named(simulator: Simulate) -> None:

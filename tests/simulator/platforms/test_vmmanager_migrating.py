@@ -50,8 +50,9 @@ def follow(
 
 
 def migrate(platform: VMManagerPlatform, wanted: MigrationRequest) -> MigrationState:
-    assert platform.check(wanted) is None
-    task = platform.start(wanted)
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
+    task = platform.start(prepared)
     return follow(platform, {task: wanted})[task]
 
 
@@ -135,7 +136,7 @@ def test_a_guest_that_runs_a_moment_after_its_task_is_waited_for(simulator: Simu
     served = simulator("vmmanager", clusters.small(), fail_migrations=[{"guest": "100", "error": "STOPPED"}])
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     follow(platform, {task: wanted}, until=lambda: served.state()["guests"]["100"]["power"] == "stopped")
     assert platform.poll({task: wanted})[task].state == "running"
     served.change_guest("100", power="running")
@@ -146,7 +147,7 @@ def test_a_task_that_is_not_listed_yet_is_under_way(simulator: Simulate) -> None
     served = simulator("vmmanager", clusters.small(), listing_seconds=0.5, migration_seconds=0.6)
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     assert platform.poll({task: wanted})[task].state == "running"
     assert clusters.place(served, 100) == "1"
     assert follow(platform, {task: wanted})[task] == MIGRATED
@@ -172,7 +173,7 @@ def test_a_deferred_task_is_under_way_and_tells_why(simulator: Simulate) -> None
     served = simulator("vmmanager", clusters.small(), defer_seconds=0.5)
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     assert platform.poll({task: wanted})[task] == MigrationState(
         state="running", why="deferred: another task of the node runs"
     )
@@ -183,7 +184,7 @@ def test_all_running_tasks_are_asked_about_in_one_call(simulator: Simulate) -> N
     served = simulator("vmmanager", clusters.small(), migration_seconds=30)
     platform = clusters.connect(served)
     wanted = [request(100, 1, 2), request(101, 1, 3), request(102, 2, 3)]
-    tasks = {platform.start(each): each for each in wanted}
+    tasks = {platform.start(platform.prepare(each)): each for each in wanted}
     before = sum(clusters.calls(served).values())
     states = platform.poll(tasks)
     assert sum(clusters.calls(served).values()) - before == 1
@@ -195,7 +196,7 @@ def test_cancelled_on_request(word: str, simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), migration_seconds=30, abort_word=word)
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     assert platform.poll({task: wanted})[task].state == "running"
     platform.cancel(task)
     state = follow(platform, {task: wanted})[task]
@@ -208,22 +209,23 @@ def test_cancelled_on_request(word: str, simulator: Simulate) -> None:
 def test_what_holds_a_guest_is_seen_whoever_started_it(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), migration_seconds=30)
     somebody, platform = clusters.connect(served), clusters.connect(served)
-    task = somebody.start(request(100, 1, 2))
+    task = somebody.start(somebody.prepare(request(100, 1, 2)))
     assert platform.look(["100", "101"]).guests["100"].busy == "a task is under way (host_migrate)"
     assert platform.look(["100", "101"]).guests["101"].busy is None
     # Whose task it is need not be asked again.
     assert clusters.calls(served)["GET /vm/v3/host/{id}/history"] == 3
     assert platform.find(request(100, 1, 2)) == task
     served.change_guest("101", busy_seconds=30)
-    assert str(platform.check(request(101, 1, 2))) == "a task is under way (host_backup)"
+    assert str(platform.prepare(request(101, 1, 2)).objection) == "a task is under way (host_backup)"
     assert platform.look(["101"]).guests["101"].busy == "a task is under way (host_backup)"
     with pytest.raises(Refused, match="host_backup"):
-        platform.start(request(101, 1, 2))
+        platform.start(platform.prepare(request(101, 1, 2)))
 
 
 def test_one_that_was_asked_for_a_moment_before_we_came_is_found(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), migration_seconds=30, listing_seconds=0.3)
-    task = clusters.connect(served).start(request(100, 1, 2))
+    somebody = clusters.connect(served)
+    task = somebody.start(somebody.prepare(request(100, 1, 2)))
     platform = clusters.connect(served)
     assert platform.find(request(100, 1, 2)) == task
     assert platform.find(request(101, 1, 2)) is None
@@ -248,12 +250,12 @@ def test_what_stands_in_the_way_is_said_before_and_refused_at_the_start(
     served = simulator("vmmanager", clusters.mixed())
     platform = clusters.connect(served)
     wanted = request(number, 4 if number == 160 else 1, 2)
-    objection = platform.check(wanted)
+    objection = platform.prepare(wanted).objection
     assert objection is not None
     assert objection.passing is passing
     for _time in range(2):
         with pytest.raises(Refused, match=rf"guest {number}: .*{why}"):
-            platform.start(wanted)
+            platform.start(platform.prepare(wanted))
     assert STARTING not in clusters.calls(served)
 
 
@@ -277,7 +279,7 @@ def test_only_a_suitable_node_is_asked_to_take_it(
     served = simulator("vmmanager", snapshot)
     platform = clusters.connect(served)
     platform.look(["100"])
-    objection = platform.check(request(100, 1, 2))
+    objection = platform.prepare(request(100, 1, 2)).objection
     assert objection is not None
     assert objection.passing is passing
     with pytest.raises(Refused, match=why):
@@ -287,19 +289,19 @@ def test_only_a_suitable_node_is_asked_to_take_it(
 def test_a_node_that_only_the_platform_has_something_against(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), unsuitable={"100": ["2"]})
     platform = clusters.connect(served)
-    assert str(platform.check(request(100, 1, 2))) == "2 is not suitable for it"
-    assert str(platform.check(request(100, 1, 9))) == "9 is not among the nodes that it may go to"
-    assert platform.check(request(100, 1, 3)) is None
+    assert str(platform.prepare(request(100, 1, 2)).objection) == "2 is not suitable for it"
+    assert str(platform.prepare(request(100, 1, 9)).objection) == "9 is not among the nodes that it may go to"
+    assert platform.prepare(request(100, 1, 3)).objection is None
     served.switches(fail_calls=[{"call": "GET /vm/v3/host/{id}/migrate", "error": 400, "message": "no"}])
-    assert str(platform.check(request(100, 1, 3))) == "no (code 400)"
+    assert str(platform.prepare(request(100, 1, 3)).objection) == "no (code 400)"
 
 
 def test_a_wrong_source_and_an_unknown_guest_are_named(simulator: Simulate) -> None:
     platform = clusters.connect(simulator("vmmanager", clusters.small()))
-    assert str(platform.check(request(100, 2, 3))) == "the guest is on 1, not on 2"
+    assert str(platform.prepare(request(100, 2, 3)).objection) == "the guest is on 1, not on 2"
     for guest in ("999", "web01"):
         with pytest.raises(NotFound, match=f"no guest {guest}"):
-            platform.check(MigrationRequest(guest=guest, source="1", target="2"))
+            platform.prepare(MigrationRequest(guest=guest, source="1", target="2"))
 
 
 def test_local_disks_go_along_where_that_is_allowed(simulator: Simulate) -> None:
@@ -313,7 +315,7 @@ def test_local_disks_go_along_where_that_is_allowed(simulator: Simulate) -> None
     hosts = (clusters.host(1, datastores=stores), clusters.host(2, datastores=stores))
     served = simulator("vmmanager", clusters.cluster(hosts, guests))
     refusing = clusters.connect(served)
-    assert str(refusing.check(request(100, 1, 2))) == (
+    assert str(refusing.prepare(request(100, 1, 2)).objection) == (
         "it has disks on local, local to its node; with_local_disks allows to copy them"
     )
     assert migrate(refusing, request(100, 1, 2, local="fast-lvm")) == MIGRATED
@@ -322,7 +324,7 @@ def test_local_disks_go_along_where_that_is_allowed(simulator: Simulate) -> None
     assert migrate(same, request(101, 1, 2)) == MIGRATED
     assert [disk.datastore for disk in same.read().guests[1].disks] == ["local", "ceph"]
     nowhere = clusters.connect(served, with_local_disks=True, target_storage="nowhere")
-    assert str(nowhere.check(request(101, 2, 1))) == "the cluster has no storage nowhere"
+    assert str(nowhere.prepare(request(101, 2, 1)).objection) == "the cluster has no storage nowhere"
     mapped = clusters.connect(served, with_local_disks=True, target_storage={"local": "ceph"})
     assert migrate(mapped, request(101, 2, 1)) == MIGRATED
     assert [disk.datastore for disk in mapped.read().guests[1].disks] == ["ceph", "ceph"]
@@ -333,9 +335,10 @@ def test_a_platform_that_wakes_up_is_asked_again_and_starts_once(times: int, sim
     served = simulator("vmmanager", clusters.small())
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    assert platform.check(wanted) is None
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
     served.switches(fail_calls=[{"call": STARTING, "error": 503, "count": times}])
-    task = platform.start(wanted)
+    task = platform.start(prepared)
     assert follow(platform, {task: wanted})[task] == MIGRATED
     assert begun(served) == 1
     assert clusters.calls(served)[STARTING] == times + 1
@@ -343,8 +346,10 @@ def test_a_platform_that_wakes_up_is_asked_again_and_starts_once(times: int, sim
 
 def test_a_platform_that_does_not_wake_up_is_given_up_on(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), fail_calls=[{"call": STARTING, "error": 503}])
+    platform = clusters.connect(served)
+    prepared = platform.prepare(request(100, 1, 2))
     with pytest.raises(NoResponse, match="does not wake up"):
-        clusters.connect(served).start(request(100, 1, 2))
+        platform.start(prepared)
     assert clusters.calls(served)[STARTING] == 10
 
 
@@ -352,9 +357,10 @@ def test_a_start_whose_answer_was_lost_is_found(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), migration_seconds=0.3)
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    assert platform.check(wanted) is None
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
     served.switches(drop_connection=[{"call": STARTING, "when": "after"}])
-    task = platform.start(wanted)
+    task = platform.start(prepared)
     assert follow(platform, {task: wanted})[task] == MIGRATED
     assert (begun(served), clusters.calls(served)[STARTING]) == (1, 1)
 
@@ -366,7 +372,7 @@ def test_a_start_whose_answer_was_lost_is_found_when_it_is_listed_later(simulato
     wanted = request(100, 1, 2)
     served.switches(drop_connection=[{"call": STARTING, "when": "after"}])
     with pytest.raises(NoResponse, match="it may have been carried out"):
-        platform.start(wanted)
+        platform.start(platform.prepare(wanted))
     assert platform.look(["100"]).guests["100"].busy == "a start of its migration got no answer"
     task = platform.find(wanted)
     assert task is not None
@@ -381,7 +387,7 @@ def test_a_start_that_never_arrived_is_no_doubt_for_ever(simulator: Simulate) ->
     wanted = request(100, 1, 2)
     served.switches(drop_connection=[{"call": STARTING, "when": "before"}])
     with pytest.raises(NoResponse):
-        platform.start(wanted)
+        platform.start(platform.prepare(wanted))
     assert platform.look(["100"]).guests["100"].busy is not None
     end = time.monotonic() + DEADLINE_SECONDS
     while platform.look(["100"]).guests["100"].busy is not None:
@@ -397,24 +403,25 @@ def test_an_old_migration_is_not_taken_for_the_new_one(simulator: Simulate) -> N
     assert migrate(platform, request(100, 1, 2)) == MIGRATED
     served.switches(drop_connection=[{"call": STARTING, "when": "before"}])
     with pytest.raises(NoResponse):
-        platform.start(request(100, 2, 3))
+        platform.start(platform.prepare(request(100, 2, 3)))
 
 
 def test_a_refusal_says_what_the_platform_says(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small())
     platform = clusters.connect(served)
     for status in (200, 400, 500):
-        assert platform.check(request(100, 1, 2)) is None
+        prepared = platform.prepare(request(100, 1, 2))
+        assert prepared.objection is None
         fault = {"call": STARTING, "error": status, "message": "the node is full", "count": 1}
         served.switches(fail_calls=[fault])
         with pytest.raises(Refused, match="the node is full") as raised:
-            platform.start(request(100, 1, 2))
+            platform.start(prepared)
         # With 500 the platform says that it failed, not that it does not want to.
         assert isinstance(raised.value, StartRefused) is (status < 500)
     fault = {"call": STARTING, "error": 400, "message": "the virtual machine is locked", "count": 1}
     served.switches(fail_calls=[fault])
     with pytest.raises(StartRefused) as locked:
-        platform.start(request(100, 1, 2))
+        platform.start(platform.prepare(request(100, 1, 2)))
     assert locked.value.passing
     assert begun(served) == 0
 
@@ -423,7 +430,7 @@ def test_a_source_that_dies_on_the_way_fails_its_migration(simulator: Simulate) 
     served = simulator("vmmanager", clusters.small(), migration_seconds=30)
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     served.change_host("1", status="offline")
     assert platform.poll({task: wanted})[task] == MigrationState(
         state="failed", why="node node1 is not available"
@@ -437,7 +444,7 @@ def test_a_task_that_never_ends_because_its_node_is_away_is_given_up_on(
     served = simulator("vmmanager", clusters.small(), migration_seconds=30, stale_tasks=True)
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     served.change_host(gone, status="offline")
     assert platform.poll({task: wanted})[task].state == "running"
     ended = follow(platform, {task: wanted})[task]
@@ -453,7 +460,7 @@ def test_a_guest_that_got_away_from_a_node_before_it_died_is_migrated(simulator:
     served = simulator("vmmanager", clusters.small(), migration_seconds=30, stale_tasks=True)
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     served.change_host("1", status="offline")
     served.change_guest("100", host="2")
     assert follow(platform, {task: wanted})[task] == MIGRATED
@@ -463,7 +470,7 @@ def test_a_node_that_is_away_for_a_moment_is_waited_for(simulator: Simulate) -> 
     served = simulator("vmmanager", clusters.small(), migration_seconds=4)
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     served.change_host("2", state="unreachable")
     end = time.monotonic() + 2
     while time.monotonic() < end:

@@ -172,7 +172,7 @@ def test_what_holds_memory_is_on_its_host_whatever_its_state_is_called(
     now = platform.look(["101"]).guests["101"]
     assert now.power == power
     assert (now.busy is None) == (not {"locked", "unknown_state"} & set(blockers))
-    objection = platform.check(clusters.request(101, 1, 2))
+    objection = platform.prepare(clusters.request(101, 1, 2)).objection
     assert (f"its state is {run_state}" in str(objection)) == bool(blockers)
 
 
@@ -187,7 +187,7 @@ def test_the_state_of_a_guest_whose_node_is_away_is_of_the_past(simulator: Simul
 def test_a_migration_under_way_tells_where_it_goes(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), migration_seconds=30)
     platform = clusters.connect(served)
-    platform.start(clusters.request(100, 1, 3))
+    platform.start(platform.prepare(clusters.request(100, 1, 3)))
     moving = guest_of(read(platform), 100)
     assert (moving.host, moving.migrating_to, moving.blockers) == ("1", "3", ("locked",))
     assert guest_of(read(platform), 101).migrating_to is None
@@ -196,7 +196,7 @@ def test_a_migration_under_way_tells_where_it_goes(simulator: Simulate) -> None:
 def test_a_migration_that_does_not_tell_where_it_goes_is_named(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), migration_seconds=30, history_params=False)
     platform = clusters.connect(served)
-    platform.start(clusters.request(100, 1, 3))
+    platform.start(platform.prepare(clusters.request(100, 1, 3)))
     found = read(platform)
     assert (guest_of(found, 100).migrating_to, guest_of(found, 100).blockers) == (None, ("locked",))
     assert notice_of(found, "lead to, of 1 virtual machine: guest100 (100)").guests == ("100",)
@@ -221,7 +221,7 @@ def test_what_has_just_arrived_is_measured_by_its_past_alone(
     served = simulator("vmmanager", clusters.small(), migration_seconds=0)
     platform = clusters.connect(served, window_seconds=window)
     wanted = clusters.request(100, 1, 2)
-    task = platform.start(wanted)
+    task = platform.start(platform.prepare(wanted))
     assert platform.poll({task: wanted})[task].state == "migrated"
     found = guest_of(read(platform), 100)
     assert found.used["cpu"] == (0.25 if measured else None)
@@ -247,7 +247,7 @@ def test_the_snapshot_is_of_the_platforms_clock(hours: int, simulator: Simulate)
     served = simulator("vmmanager", clusters.small(), skew_seconds=3600 * hours, migration_seconds=0)
     platform = clusters.connect(served)
     wanted = clusters.request(100, 1, 2)
-    platform.poll({platform.start(wanted): wanted})
+    platform.poll({platform.start(platform.prepare(wanted)): wanted})
     found = read(platform)
     there = datetime.now(UTC) + timedelta(hours=hours)
     assert abs((datetime.fromisoformat(found.taken_at) - there).total_seconds()) < 600

@@ -173,7 +173,7 @@ def test_one_of_several_clusters(simulator: Simulate) -> None:
     platform = clusters.connect(served, cluster="two")
     assert platform.look(["100", "101"]).guests.keys() == {"101"}
     with pytest.raises(NotFound, match="no guest 100 in this cluster"):
-        platform.check(clusters.request(100, 1, 2))
+        platform.prepare(clusters.request(100, 1, 2))
     with pytest.raises(NotFound, match=r"2 clusters, and none is named.*one \(id 1\), two \(id 2\)"):
         clusters.connect(served).read()
     with pytest.raises(NotFound, match="no cluster 'three'"):
@@ -197,8 +197,13 @@ def test_containers_are_known_for_what_they_are(simulator: Simulate) -> None:
     )
     served = simulator("vmmanager", snapshot)
     assert read(clusters.connect(served)).guests == snapshot.guests
-    assert "restart_containers" in str(clusters.connect(served).check(clusters.request(100, 1, 2)))
-    assert clusters.connect(served, restart_containers=True).check(clusters.request(100, 1, 2)) is None
+    assert "restart_containers" in str(
+        clusters.connect(served).prepare(clusters.request(100, 1, 2)).objection
+    )
+    assert (
+        clusters.connect(served, restart_containers=True).prepare(clusters.request(100, 1, 2)).objection
+        is None
+    )
 
 
 def test_an_account_that_sees_a_part_only_reads_nothing(simulator: Simulate) -> None:
@@ -222,7 +227,7 @@ def test_the_past_is_never_in_the_future(simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), migration_seconds=0, zone_hours=3)
     platform = clusters.connect(served)
     wanted = clusters.request(100, 1, 2)
-    platform.poll({platform.start(wanted): wanted})
+    platform.poll({platform.start(platform.prepare(wanted)): wanted})
     found = read(platform)
     assert found.guests[0].last_migrated_at == found.taken_at
 
@@ -263,7 +268,7 @@ def test_without_statistics_a_look_is_three_calls(simulator: Simulate) -> None:
 def test_filters_that_the_platform_does_not_take_are_done_here(filters: bool, simulator: Simulate) -> None:
     served = simulator("vmmanager", clusters.small(), filters=filters, migration_seconds=30)
     platform = clusters.connect(served)
-    task = platform.start(clusters.request(100, 1, 2))
+    task = platform.start(platform.prepare(clusters.request(100, 1, 2)))
     now = platform.look(["100", "102"])
     assert now.guests.keys() == {"100", "102"}
     assert now.guests["100"].busy == "a task is under way (host_migrate)"
@@ -283,4 +288,7 @@ def test_a_guest_whose_disks_are_not_to_be_found_stays_where_it_is(simulator: Si
     served = simulator("vmmanager", clusters.small(), disk_owners=False)
     platform = clusters.connect(served, with_local_disks=True)
     assert {guest.blockers for guest in platform.read().guests} == {("not_readable",)}
-    assert str(platform.check(clusters.request(100, 1, 2))) == "where all of its disks lie is not known"
+    assert (
+        str(platform.prepare(clusters.request(100, 1, 2)).objection)
+        == "where all of its disks lie is not known"
+    )

@@ -50,8 +50,9 @@ def test_a_token_will_do_instead_of_a_password(simulator: Simulate) -> None:
     platform = by_token(served)
     assert len(platform.read().guests) == 4
     wanted = request(100, 1, 2)
-    assert platform.check(wanted) is None
-    task = platform.start(wanted)
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
+    task = platform.start(prepared)
     assert platform.poll({task: wanted})[task].state == "migrated"
     assert LOGIN not in clusters.calls(served)
 
@@ -120,9 +121,10 @@ def test_an_expired_session_does_not_start_a_migration_twice(simulator: Simulate
     served = simulator("vmmanager", clusters.small(), migration_seconds=0)
     platform = clusters.connect(served)
     wanted = request(100, 1, 2)
-    assert platform.check(wanted) is None
+    prepared = platform.prepare(wanted)
+    assert prepared.objection is None
     served.expire_sessions()
-    task = platform.start(wanted)
+    task = platform.start(prepared)
     served.expire_sessions()
     assert platform.poll({task: wanted})[task].state == "migrated"
     assert len(served.state()["migrations"]) == 1

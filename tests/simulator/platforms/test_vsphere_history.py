@@ -46,7 +46,7 @@ def past_of(snapshot: Snapshot) -> dict[str, tuple[str | None, str | None]]:
 def move(platform: VSpherePlatform, guest: str, *, cancel: bool = False) -> str:
     """Migrate a guest from a to b; how that ended."""
     request = MigrationRequest(guest=f"vm-{guest}", source="host-a", target="host-b")
-    task = platform.start(request)
+    task = platform.start(platform.prepare(request))
     if cancel:
         platform.cancel(task)
     alarm = time.monotonic() + 20

@@ -79,8 +79,9 @@ Begin = Callable[..., tuple[launch.Simulator, VSpherePlatform]]
 
 def test_a_guest_is_checked_migrated_and_seen_on_its_target(begin: Begin) -> None:
     served, platform = begin()
-    assert platform.check(ONE) is None
-    task = platform.start(ONE)
+    prepared = platform.prepare(ONE)
+    assert prepared.objection is None
+    task = platform.start(prepared)
     running = platform.poll({task: ONE})[task]
     assert running.state == "running"
     assert ended(platform, {task: ONE}) == {task: MigrationState(state="migrated", percent=100)}
@@ -91,7 +92,7 @@ def test_a_guest_is_checked_migrated_and_seen_on_its_target(begin: Begin) -> Non
 
 def test_progress_is_told(begin: Begin) -> None:
     _, platform = begin(migration_seconds=20)
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     seen: set[float] = set()
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline and not any(0 < percent < 95 for percent in seen):
@@ -107,7 +108,7 @@ def test_twenty_tasks_are_polled_in_one_call(begin: Begin) -> None:
     tasks = {}
     for number in range(20):
         request = replace(ONE, guest=f"vm-{number:02}")
-        tasks[platform.start(request)] = request
+        tasks[platform.start(platform.prepare(request))] = request
     before = sum(clusters.calls(served).values())
     states = platform.poll(tasks)
     assert sum(clusters.calls(served).values()) == before + 1
@@ -121,7 +122,7 @@ def test_twenty_tasks_are_polled_in_one_call(begin: Begin) -> None:
 def test_a_migration_that_fails_on_the_way(begin: Begin) -> None:
     fault = {"guest": "vm-one", "at_percent": 50, "error": "MigrationFault"}
     _, platform = begin(fail_migrations=[fault])
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     state = ended(platform, {task: ONE})[task]
     assert state.state == "failed"
     assert "MigrationFault" in state.why
@@ -131,7 +132,7 @@ def test_a_migration_that_fails_on_the_way(begin: Begin) -> None:
 
 def test_a_cancelled_migration_leaves_the_guest_where_it_was(begin: Begin) -> None:
     served, platform = begin(migration_seconds=5)
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     platform.cancel(task)
     assert ended(platform, {task: ONE})[task].state == "cancelled"
     assert served.state()["guests"]["vm-one"]["host"] == "host-a"
@@ -140,7 +141,7 @@ def test_a_cancelled_migration_leaves_the_guest_where_it_was(begin: Begin) -> No
 
 def test_cancelling_what_is_over_or_unknown_is_no_error(begin: Begin) -> None:
     _, platform = begin(migration_seconds=0)
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     ended(platform, {task: ONE})
     platform.cancel(task)
     platform.cancel("task-that-never-was")
@@ -151,13 +152,13 @@ def test_cancelling_what_is_over_or_unknown_is_no_error(begin: Begin) -> None:
 def test_a_guest_under_migration_is_busy_and_is_not_started_twice(begin: Begin) -> None:
     _, platform = begin(migration_seconds=5)
     assert platform.look(["vm-one"]).guests["vm-one"].busy is None
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     busy = platform.look(["vm-one", "vm-two"]).guests
     assert task in (busy["vm-one"].busy or "")
     assert "RelocateVM" in (busy["vm-one"].busy or "")
     assert busy["vm-two"].busy is None
     with pytest.raises(Refused, match="TaskInProgress"):
-        platform.start(ONE)
+        platform.start(platform.prepare(ONE))
     platform.cancel(task)
     platform.close()
 
@@ -170,10 +171,11 @@ def test_a_start_is_refused_though_the_check_had_no_objection(
     begin: Begin, fault: str, passing: bool | None
 ) -> None:
     served, platform = begin()
-    assert platform.check(ONE) is None
+    prepared = platform.prepare(ONE)
+    assert prepared.objection is None
     served.switches(fail_calls=[{"call": "RelocateVM_Task", "error": fault, "message": "No", "count": 1}])
     with pytest.raises(Refused, match=fault) as raised:
-        platform.start(ONE)
+        platform.start(prepared)
     assert isinstance(raised.value, StartRefused) is (passing is not None)
     assert getattr(raised.value, "passing", None) is passing
     assert ("Enable EVC" in str(raised.value)) is (fault == "CpuIncompatible")
@@ -184,8 +186,11 @@ def test_a_target_in_maintenance_is_told_by_the_check_and_by_a_look(begin: Begin
     served, platform = begin()
     served.change_host("host-b", maintenance=True)
     assert not platform.look([]).hosts["host-b"].active
-    assert "maintenance" in str(platform.check(ONE))
-    task = platform.start(ONE)
+    prepared = platform.prepare(ONE)
+    assert "maintenance" in str(prepared.objection)
+    with pytest.raises(StartRefused, match="maintenance"):
+        platform.start(prepared)
+    task = platform.start(replace(prepared, objection=None))
     state = ended(platform, {task: ONE})[task]
     assert (state.state, "InvalidHostState" in state.why) == ("failed", True)
     platform.close()
@@ -209,7 +214,7 @@ def test_the_check_tells_what_stands_against_it(
     mixed = clusters.mixed()
     extra = (clusters.guest("one", "a"),)
     _, platform = begin(replace(mixed, guests=mixed.guests + extra))
-    objection = platform.check(request_)
+    objection = platform.prepare(request_).objection
     assert (objection is None) if why is None else (why in str(objection))
     assert (objection is not None and objection.passing) is passing
     platform.close()
@@ -217,18 +222,16 @@ def test_the_check_tells_what_stands_against_it(
 
 def test_a_server_with_one_of_the_checks_only(begin: Begin) -> None:
     _, platform = begin(fail_calls=[{"call": "CheckRelocate_Task", "error": "MethodNotFound"}])
-    assert platform.check(ONE) is None
+    assert platform.prepare(ONE).objection is None
     with pytest.raises(NotFound, match="host-zz does not exist"):
-        platform.check(replace(ONE, target="host-zz"))
+        platform.prepare(replace(ONE, target="host-zz"))
     platform.close()
 
 
 def test_a_missing_privilege_stops_before_anything_is_started(begin: Begin) -> None:
     served, platform = begin(no_permission_on=["vm-one"])
     with pytest.raises(PermissionMissing, match=r"Resource\.HotMigrate on guest one"):
-        platform.check(ONE)
-    with pytest.raises(PermissionMissing, match=r"Resource\.HotMigrate on guest one"):
-        platform.start(ONE)
+        platform.prepare(ONE)
     assert moved(served) == []
     platform.close()
 
@@ -238,7 +241,7 @@ def test_a_read_only_account_reads_and_may_not_migrate(simulator: Simulate) -> N
     platform = clusters.connect(served, username="viewer")
     assert len(platform.read().guests) == 3
     with pytest.raises(PermissionMissing):
-        platform.check(ONE)
+        platform.prepare(ONE)
     platform.close()
 
 
@@ -247,7 +250,7 @@ def test_a_success_with_the_guest_elsewhere_is_a_failure(begin: Begin) -> None:
         clusters.cluster(tuple(clusters.host(name) for name in "abc"), (clusters.guest("one", "a"),)),
         migration_seconds=0,
     )
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     ended(platform, {task: ONE})
     served.change_guest("vm-one", host="host-c")
     state = platform.poll({task: ONE})[task]
@@ -268,7 +271,7 @@ def test_a_start_whose_answer_is_lost_is_found_again_and_not_repeated(begin: Beg
     served, platform = begin(
         migration_seconds=0.5, drop_connection=[{"call": "RelocateVM_Task", "when": "after"}]
     )
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     assert ended(platform, {task: ONE})[task].state == "migrated"
     assert moved(served) == ["vm-one"]
     platform.close()
@@ -278,7 +281,7 @@ def test_a_start_whose_answer_is_lost_and_that_is_over_already(begin: Begin) -> 
     served, platform = begin(
         migration_seconds=0, drop_connection=[{"call": "RelocateVM_Task", "when": "after"}]
     )
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     assert ended(platform, {task: ONE})[task].state == "migrated"
     assert moved(served) == ["vm-one"]
     platform.close()
@@ -287,10 +290,10 @@ def test_a_start_whose_answer_is_lost_and_that_is_over_already(begin: Begin) -> 
 def test_a_start_that_never_arrived_is_an_error_and_nothing_is_started(begin: Begin) -> None:
     served, platform = begin(drop_connection=[{"call": "RelocateVM_Task", "when": "before"}])
     with pytest.raises(Unreachable, match="no migration of the guest is under way"):
-        platform.start(ONE)
+        platform.start(platform.prepare(ONE))
     assert moved(served) == []
     assert clusters.calls(served)["RelocateVM_Task"] == 1
-    task = platform.start(ONE)
+    task = platform.start(platform.prepare(ONE))
     assert ended(platform, {task: ONE})[task].state == "migrated"
     platform.close()
 
@@ -298,9 +301,10 @@ def test_a_start_that_never_arrived_is_an_error_and_nothing_is_started(begin: Be
 def test_sessions_that_end_at_every_step(begin: Begin) -> None:
     served, platform = begin()
     served.expire_sessions()
-    assert platform.check(ONE) is None
+    prepared = platform.prepare(ONE)
+    assert prepared.objection is None
     served.expire_sessions()
-    task = platform.start(ONE)
+    task = platform.start(prepared)
     served.expire_sessions()
     assert ended(platform, {task: ONE})[task].state == "migrated"
     served.expire_sessions()
@@ -332,8 +336,9 @@ def test_disks_that_are_not_named_stay_when_the_home_moves(begin: Begin) -> None
     disks = (Disk(datastore="san", size=GIB), Disk(datastore="fast", size=2 * GIB))
     _served, platform = begin(clusters.cluster(hosts, (clusters.guest("one", "a", disks=disks),)))
     request = replace(ONE, storage={"san": "new"})
-    assert platform.check(request) is None
-    task = platform.start(request)
+    prepared = platform.prepare(request)
+    assert prepared.objection is None
+    task = platform.start(prepared)
     assert ended(platform, {task: request})[task].state == "migrated"
     (found,) = platform.read().guests
     assert [(disk.datastore, disk.size) for disk in found.disks] == [("new", GIB), ("fast", 2 * GIB)]
@@ -349,14 +354,15 @@ def test_disks_go_along_to_where_they_are_told(begin: Begin) -> None:
     disks = (Disk(datastore="san", size=GIB), Disk(datastore="new", size=2 * GIB))
     served, platform = begin(clusters.cluster(hosts, (clusters.guest("one", "a", disks=disks),)))
     request = replace(ONE, storage={"san": "new"})
-    assert platform.check(request) is None
-    task = platform.start(request)
+    prepared = platform.prepare(request)
+    assert prepared.objection is None
+    task = platform.start(prepared)
     assert ended(platform, {task: request})[task].state == "migrated"
     (found,) = platform.read().guests
     assert [disk.datastore for disk in found.disks] == ["new", "new"]
     served.switches(no_permission_on=["datastore-dc0/new"])
     with pytest.raises(PermissionMissing, match=r"Datastore\.AllocateSpace on datastore new"):
-        platform.check(replace(request, source="host-b", target="host-a", storage={"new": "new"}))
+        platform.prepare(replace(request, source="host-b", target="host-a", storage={"new": "new"}))
     with pytest.raises(NotFound, match=r"guest one: host b\.example has no datastore 'nowhere'"):
-        platform.start(replace(ONE, storage={"new": "nowhere"}))
+        platform.start(platform.prepare(replace(ONE, storage={"new": "nowhere"})))
     platform.close()

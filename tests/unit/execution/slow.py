@@ -39,6 +39,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protoc
     ClusterNow,
     MigrationRequest,
     MigrationState,
+    Prepared,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform
 
@@ -121,14 +122,16 @@ class Slow(RehearsalPlatform):
             },
         )
 
-    def partners(self, request: MigrationRequest) -> tuple[CoMigrated, ...]:
-        return tuple(
+    def prepare(self, request: MigrationRequest) -> Prepared:
+        partners = tuple(
             replace(moved, source=self._place(moved.guest.id))
             for moved in self.along.get(request.guest, ())
             if self._place(moved.guest.id) != request.target
         )
+        return replace(super().prepare(request), partners=partners)
 
-    def start(self, request: MigrationRequest) -> str:
+    def start(self, prepared: Prepared) -> str:
+        request = replace(prepared.request, along=prepared.partner_ids)
         now = self.clock.monotonic()
         self.starts.append((request.guest, now))
         asked = self._asked[request.guest] = self._asked.get(request.guest, 0) + 1
@@ -200,7 +203,7 @@ class Slow(RehearsalPlatform):
         for guest in (request.guest, *request.along):
             place = self._place(guest)
             if place != request.target:
-                super().start(MigrationRequest(guest=guest, source=place, target=request.target))
+                super().start(Prepared(request=replace(request, guest=guest, source=place)))
 
     def _place(self, guest: str) -> str:
         return next(entry.host for entry in self.read().guests if entry.id == guest)

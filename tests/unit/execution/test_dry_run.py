@@ -28,27 +28,28 @@ def test_memory_seems_to_move_with_a_guest_and_with_those_that_come_along(cluste
     below = Slow(str(cluster), HandClock(), along={"1": [partner]})
     dry = DryRunPlatform(below, {"1": 7 * GIB, "2": 99 * GIB})
     request = MigrationRequest(guest="1", source="a", target="b")
-    assert list(dry.partners(request)) == [partner]
-    task = dry.start(MigrationRequest(guest="1", source="a", target="b", along=("2",)))
+    prepared = dry.prepare(request)
+    assert prepared.partners == (partner,)
+    task = dry.start(prepared)
     assert used(dry) == {"a": 40 - 7 - 4, "b": 40 + 7 + 4, "c": 40}
     places = {guest: state.host for guest, state in dry.look(["1", "2", "3"]).guests.items()}
     assert places == {"1": "b", "2": "b", "3": "a"}
     assert dry.poll({task: request})[task].state == "migrated"
     # They have seemed to go there already.
-    assert list(dry.partners(request)) == []
+    assert dry.prepare(request).partners == ()
     assert not below.starts
 
 
 def test_of_what_only_seems_so_the_platform_is_not_asked(cluster: Path) -> None:
     """It would object: for it the guest is where it was, and the host full."""
     dry = DryRunPlatform(Slow(str(cluster), HandClock()), {"1": GIB})
-    dry.start(MigrationRequest(guest="1", source="a", target="b"))
-    assert dry.check(MigrationRequest(guest="1", source="b", target="c")) is None
-    assert dry.check(MigrationRequest(guest="9", source="b", target="a")) is None
-    objection = dry.check(MigrationRequest(guest="9", source="a", target="b"))
+    dry.start(dry.prepare(MigrationRequest(guest="1", source="a", target="b")))
+    assert dry.prepare(MigrationRequest(guest="1", source="b", target="c")).objection is None
+    assert dry.prepare(MigrationRequest(guest="9", source="b", target="a")).objection is None
+    objection = dry.prepare(MigrationRequest(guest="9", source="a", target="b")).objection
     assert objection is not None
     assert objection.why == "there is no guest 9"
-    assert dry.check(MigrationRequest(guest="2", source="a", target="c")) is None
+    assert dry.prepare(MigrationRequest(guest="2", source="a", target="c")).objection is None
 
 
 def test_the_clock_of_what_seems_so_goes_on_by_what_was_slept() -> None:

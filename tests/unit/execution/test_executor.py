@@ -38,6 +38,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protoc
     MigrationRequest,
     Objection,
     Platform,
+    Prepared,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.rehearsal import RehearsalPlatform
 from ansible_collections.evenkeel.cluster.tests.support.full_disk import full_after
@@ -142,9 +143,10 @@ class Objecting(RehearsalPlatform):
         self.times = times
         self.asked = 0
 
-    def check(self, request: MigrationRequest) -> Objection | None:
+    def prepare(self, request: MigrationRequest) -> Prepared:
         self.asked += 1
-        return self.objection if self.asked <= self.times else super().check(request)
+        prepared = super().prepare(request)
+        return replace(prepared, objection=self.objection) if self.asked <= self.times else prepared
 
 
 @pytest.mark.parametrize(

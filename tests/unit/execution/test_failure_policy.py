@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protoc
     Capacities,
     MigrationRequest,
     Objection,
+    Prepared,
 )
 
 from .slow import HandClock, Run, Slow
@@ -203,8 +205,9 @@ def test_a_rollback_brings_back_what_was_done_and_says_when_it_could_not(cluster
 class Stuck(Slow):
     """Nobody gets back to a."""
 
-    def check(self, request: MigrationRequest) -> Objection | None:
-        return Objection("a takes nobody") if request.target == "a" else super().check(request)
+    def prepare(self, request: MigrationRequest) -> Prepared:
+        prepared = super().prepare(request)
+        return replace(prepared, objection=Objection("a takes nobody")) if request.target == "a" else prepared
 
 
 def test_a_rollback_that_can_not_bring_all_back_is_partial(cluster: Path) -> None:
@@ -475,7 +478,7 @@ def test_one_whose_task_the_journal_lacks_is_found(cluster: Path, tmp_path: Path
     journal = Journal(str(tmp_path / "journal"), run.work.digest())
     journal.begin(1, "2025-12-31T23:59:00Z")
     journal._stream.close()  # type: ignore[union-attr]
-    slow.start(MigrationRequest(guest="1", source="a", target="b"))
+    slow.start(slow.prepare(MigrationRequest(guest="1", source="a", target="b")))
     outcome = run.run()
     assert (results(outcome), [guest for guest, _at in slow.starts]) == (["migrated"] * 2, ["1", "2"])
     assert outcome.migrations[1].started_at == "2025-12-31T23:59:00Z"

@@ -21,7 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import MigrationRequest
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Prepared
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 from ansible_collections.evenkeel.cluster.tests.unit.execution.slow import CLUSTER, HandClock, Run, Slow
 
@@ -36,8 +36,9 @@ class Watched(Slow):
     cluster: Snapshot | None = None
     wrong: list[str] = field(default_factory=list)
 
-    def start(self, request: MigrationRequest) -> str:
-        task = super().start(request)
+    def start(self, prepared: Prepared) -> str:
+        request = prepared.request
+        task = super().start(prepared)
         snapshot = self.read()
         under_way = {
             moving.guest: moving.target for name, (moving, _at) in self.tasks.items() if name not in self.over

@@ -118,14 +118,14 @@ def test_a_refusal_that_is_to_come_is_not_seen_before_the_platform_is_asked(tmp_
     future = Refusal(guest="2", host="b", why="the adapter is not supported", at="2099-01-01T00:00:00Z")
     platform = rehearsal(tmp_path, cluster(guest("1", "a"), guest("2", "a"), refusals=(past, future)))
     assert platform.read().refusals == (past,)
-    assert str(platform.check(request("1", "a", "b"))) == "no licence"
-    assert str(platform.check(request("2", "a", "b"))) == "the adapter is not supported"
+    assert str(platform.prepare(request("1", "a", "b")).objection) == "no licence"
+    assert str(platform.prepare(request("2", "a", "b")).objection) == "the adapter is not supported"
     with pytest.raises(Refused, match="adapter is not supported"):
-        platform.start(request("2", "a", "b"))
+        platform.start(platform.prepare(request("2", "a", "b")))
     # What is still to come stays in the file.
     platform.set_maintenance("b", on=True, timeout=1)
     platform.set_maintenance("b", on=False, timeout=1)
-    assert str(platform.check(request("2", "a", "b"))) == "the adapter is not supported"
+    assert str(platform.prepare(request("2", "a", "b")).objection) == "the adapter is not supported"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_what_a_real_cluster_would_refuse(
     changes: dict[str, Any], target: dict[str, Any], why: str, passing: bool, tmp_path: Path
 ) -> None:
     snapshot = cluster(guest("1", "a", **changes), hosts=(host("a"), host("b", **target)))
-    objection = rehearsal(tmp_path, snapshot).check(request("1", "a", "b"))
+    objection = rehearsal(tmp_path, snapshot).prepare(request("1", "a", "b")).objection
     assert objection is not None
     assert why in objection.why
     assert objection.passing is passing
@@ -197,8 +197,11 @@ def test_disks_that_go_to_another_datastore_are_found_there(tmp_path: Path) -> N
         tmp_path, cluster(guest("1", "a", disks=disks), hosts=(host("a"), host("b", datastores=fast)))
     )
     wanted = replace(request("1", "a", "b"), storage={"local": "fast"})
-    assert str(platform.check(replace(wanted, storage={"local": "slow"}))) == "b lacks datastore slow"
-    platform.start(wanted)
+    assert (
+        str(platform.prepare(replace(wanted, storage={"local": "slow"})).objection)
+        == "b lacks datastore slow"
+    )
+    platform.start(platform.prepare(wanted))
     after = platform.read()
     assert [disk.datastore for disk in after.guests[0].disks] == ["fast", "san"]
     assert after.hosts[0].datastores["local"].free == 410 * GIB
@@ -304,8 +307,9 @@ def test_a_plan_that_was_rehearsed_leaves_nothing_to_do(
         platform = rehearsal(Path(folder), snapshot)
         for step in first.migrations:
             wanted = request(step.guest.id, step.source, step.target)
-            assert platform.check(wanted) is None
-            assert platform.poll({platform.start(wanted): wanted}).values()
+            prepared = platform.prepare(wanted)
+            assert prepared.objection is None
+            assert platform.poll({platform.start(prepared): wanted}).values()
         after = platform.read()
     assert plan(after, policy).migrations == ()
     expected = snapshot_after(snapshot, first)

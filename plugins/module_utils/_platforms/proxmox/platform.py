@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from ..._model.outcome import CoMigrated
 from ..._model.snapshot import Snapshot
 from ..errors import NotFound
 from ..protocol import (
@@ -18,8 +17,8 @@ from ..protocol import (
     MigrationRequest,
     MigrationState,
     Objection,
+    Prepared,
     all_of,
-    refused_start,
 )
 from .api.connection import ProxmoxConnection
 from .api.notices import ONE_CALL
@@ -52,8 +51,6 @@ PRESENT_SECONDS = 5.0
 # Replication jobs change seldom, and migrations start in bursts.
 REPLICAS_SECONDS = 30.0
 
-_Key = tuple[str, str, str, tuple[tuple[str, str], ...]]
-
 
 class ProxmoxPlatform:
     """The Platform protocol over one cluster (or a single node). A task's name is its UPID."""
@@ -85,7 +82,6 @@ class ProxmoxPlatform:
         self._storages: Mapping[str, Storage] | None = None
         self._privileges: Privileges | None = None
         self._capacities: Capacities | None = None
-        self._checked: dict[_Key, Preconditions] = {}
 
     @property
     def capacities(self) -> Capacities:
@@ -107,26 +103,18 @@ class ProxmoxPlatform:
         self._seen = self._monotonic(), seen.resources, seen.states
         return seen.now
 
-    def check(self, request: MigrationRequest) -> Objection | None:
+    def prepare(self, request: MigrationRequest) -> Prepared:
+        """With the Preconditions as details. HA moves the partners of positive affinity rules along."""
         self._demand_right(request)
         found = self._with_partners(request, self._preconditions(request))
         if found.objection is None:
             self._demand_storages(request, found)
-        self._checked[_key(request)] = found
-        return found.objection
+        partners = self._partners(request, found).moved_along()
+        return Prepared(request=request, objection=found.objection, partners=partners, details=found)
 
-    def partners(self, request: MigrationRequest) -> tuple[CoMigrated, ...]:
-        found = self._checked.get(_key(request)) or self._preconditions(request)
-        return self._partners(request, found).moved_along()
-
-    def start(self, request: MigrationRequest) -> str:
-        self._demand_right(request)
-        found = self._checked.pop(_key(request), None) or self._with_partners(
-            request, self._preconditions(request)
-        )
-        if found.objection is not None:
-            raise refused_start(request, found.objection)
-        self._demand_storages(request, found)
+    def start(self, prepared: Prepared) -> str:
+        prepared.require_no_objection()
+        request, found = prepared.request, prepared.details
         entry = self._entry(request.guest)
         conntrack = (
             found.conntrack
@@ -138,7 +126,7 @@ class ProxmoxPlatform:
         before = str(entry.get("status") or "") or None
         if found.running is not None and found.running == (before == "stopped"):
             before = "running" if found.running else "stopped"
-        self._follower.register(task, request.along, before)
+        self._follower.register(task, prepared.partner_ids, before)
         return task
 
     def find(self, request: MigrationRequest) -> str | None:
@@ -276,7 +264,3 @@ class ProxmoxPlatform:
             entries = rows(self._session.get("storage"), "storage")
             self._storages = storages(entries, self._present().storages)
         return self._storages
-
-
-def _key(request: MigrationRequest) -> _Key:
-    return request.guest, request.source, request.target, tuple(sorted(request.storage.items()))

@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
-from ..._model.outcome import CoMigrated
 from ..._model.snapshot import Snapshot
 from ..errors import NotFound, Refused
-from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Objection, refused_start
+from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Prepared
 from .api.connection import VMManagerConnection
 from .api.errors import NoResponse
 from .api.lists import Lists
@@ -32,8 +31,6 @@ from .read.snapshot import Reader, demand_admin
 # How long a list of all disks counts as present, and how often a task is looked for that may not be listed.
 DISKS_SECONDS = 60.0
 FINDING_STEP_SECONDS = 0.5
-
-_Key = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
 
 class VMManagerPlatform:
@@ -65,7 +62,6 @@ class VMManagerPlatform:
         self._found: ClusterPlace | None = None
         self._looking: LiveStateReader | None = None
         self._disks: tuple[float, Mapping[str, list[GuestDisk]]] | None = None
-        self._checked: dict[_Key, Preconditions] = {}
         self._doubts: dict[str, tuple[float, MigrationRequest]] = {}
 
     def read(self) -> Snapshot:
@@ -90,19 +86,14 @@ class VMManagerPlatform:
                 del self._doubts[guest]
         return seen
 
-    def check(self, request: MigrationRequest) -> Objection | None:
+    def prepare(self, request: MigrationRequest) -> Prepared:
+        """With the Preconditions as details. VMmanager moves no guest along."""
         found = self._preconditions(request)
-        self._checked[_key(request)] = found
-        return found.objection
+        return Prepared(request=request, objection=found.objection, details=found)
 
-    def partners(self, _request: MigrationRequest) -> tuple[CoMigrated, ...]:
-        """It moves nobody along."""
-        return ()
-
-    def start(self, request: MigrationRequest) -> str:
-        found = self._checked.pop(_key(request), None) or self._preconditions(request)
-        if found.objection is not None:
-            raise refused_start(request, found.objection)
+    def start(self, prepared: Prepared) -> str:
+        prepared.require_no_objection()
+        request, found = prepared.request, prepared.details
         try:
             task = start(self._session, self._lists, request.guest, found.body, found.newest)
         except NoResponse:
@@ -196,7 +187,3 @@ def _no_call(host: str, *, on: bool) -> Refused:
         where=f"node {host}",
         hint=hint,
     )
-
-
-def _key(request: MigrationRequest) -> _Key:
-    return request.guest, request.source, request.target, tuple(sorted(request.storage.items()))

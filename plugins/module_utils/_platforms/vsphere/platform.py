@@ -15,11 +15,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from ..._model.errors import InputError
-from ..._model.outcome import CoMigrated
 from ..._model.snapshot import Notice, Snapshot
 from ..._model.text.wording import sentence
 from ..errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
-from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Objection, all_of
+from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Prepared, all_of
 from .api.clock import server_time
 from .api.errors import Lacking
 from .api.https import Endpoint
@@ -105,17 +104,14 @@ class VSpherePlatform:
     def look(self, guests: Collection[str]) -> ClusterNow:
         return self._asking(lambda: read_live_state(self._session, self._place(), guests))
 
-    def check(self, request: MigrationRequest) -> Objection | None:
-        return all_of(self._asking(lambda: self._objections(request)))
+    def prepare(self, request: MigrationRequest) -> Prepared:
+        """With the RelocateSpec as details. vCenter moves no guest along."""
+        return self._asking(lambda: self._prepare(request))
 
-    def partners(self, _request: MigrationRequest) -> tuple[CoMigrated, ...]:
-        """It moves nobody along."""
-        return ()
-
-    def start(self, request: MigrationRequest) -> str:
-        spec = self._asking(lambda: relocation(self._session, request))
+    def start(self, prepared: Prepared) -> str:
+        prepared.require_no_objection()
         with self._naming():
-            return start(self._session, request, spec)
+            return start(self._session, prepared.request, prepared.details)
 
     def find(self, request: MigrationRequest) -> str | None:
         return self._asking(lambda: under_way(self._session, request))
@@ -212,14 +208,15 @@ class VSpherePlatform:
             text = f"vCenter's own record of migrations was not read: {error}"
             return MigrationHistory(), (Notice(text=text, hides=("history",)),)
 
-    def _objections(self, request: MigrationRequest) -> list[Objection]:
+    def _prepare(self, request: MigrationRequest) -> Prepared:
         guest = vim.VirtualMachine(request.guest)
         require_privileges(self._session, [guest], MIGRATE)
         spec = relocation(self._session, request)
         if spec.disk:
             stores = {disk.datastore._GetMoId(): disk.datastore for disk in spec.disk}
             require_privileges(self._session, list(stores.values()), STORE)
-        return objections(self._session, request.guest, request.target, spec, self._patience)
+        found = objections(self._session, request.guest, request.target, spec, self._patience)
+        return Prepared(request=request, objection=all_of(found), details=spec)
 
 
 def _endpoint(connection: VSphereConnection) -> Endpoint:
@@ -227,9 +224,9 @@ def _endpoint(connection: VSphereConnection) -> Endpoint:
     if connection.proxy_host and connection.proxy_port:
         proxy = (connection.proxy_host, connection.proxy_port)
     elif connection.proxy_host:
-        raise InputError("proxy_port", None, "given, since proxy_host is")
+        raise InputError.required("proxy_port", when="proxy_host is set")
     elif connection.proxy_port:
-        raise InputError("proxy_host", None, "given, since proxy_port is")
+        raise InputError.required("proxy_host", when="proxy_port is set")
     return Endpoint(
         hostname=connection.hostname.strip("[]"),
         port=connection.port,
