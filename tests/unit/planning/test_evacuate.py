@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -18,16 +16,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.errors import PlanningError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.capacity import (
-    with_hosts_closed,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve_rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
     snapshot_after,
 )
 
-from .rehearse import defects
 from .small_clusters import snapshots
 
 
@@ -38,16 +31,6 @@ def evacuations(draw: st.DrawFn) -> tuple[Snapshot, Policy, frozenset[str]]:
     chosen = draw(st.sets(st.sampled_from(ids), min_size=1, max_size=2))
     names = tuple(sorted(chosen))
     return snapshot, Policy(goal="evacuate", evacuate=Selector(names=names), effort=2), frozenset(chosen)
-
-
-@given(evacuations(), st.randoms(use_true_random=False))
-def test_any_execution_is_safe(case: tuple[Snapshot, Policy, frozenset[str]], rng: Random) -> None:
-    snapshot, policy, _ = case
-    result = plan(snapshot, policy)
-    event(result.status)
-    rules, _ = resolve_rules(snapshot, policy)
-    for _ in range(5):
-        assert defects(with_hosts_closed(snapshot, policy), policy, rules, result, rng) == []
 
 
 @given(evacuations())
@@ -87,20 +70,6 @@ def test_guests_of_other_hosts_move_only_where_that_makes_room(
     event("makes room" if moved - leavers else "as it is")
     assert {migration.kind for migration in result.migrations} <= {"evacuate", "parking"}
     assert not moved or leavers
-
-
-@given(evacuations())
-def test_planning_again_changes_nothing(case: tuple[Snapshot, Policy, frozenset[str]]) -> None:
-    snapshot, policy, _ = case
-    assert plan(snapshot_after(snapshot, plan(snapshot, policy)), policy).migrations == ()
-
-
-@given(evacuations())
-def test_the_plan_is_one_for_the_snapshot_as_it_was_given(
-    case: tuple[Snapshot, Policy, frozenset[str]],
-) -> None:
-    snapshot, policy, _ = case
-    assert plan(snapshot, policy).snapshot_digest == snapshot.digest()
 
 
 @given(snapshots())

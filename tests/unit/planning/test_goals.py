@@ -4,14 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from random import Random
-
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.goals import (
     Consolidation,
     Relief,
@@ -19,14 +15,12 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.goa
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve_rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
     snapshot_after,
 )
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
-from .rehearse import defects
 from .small_clusters import snapshots
 
 
@@ -71,41 +65,6 @@ def consolidations(draw: st.DrawFn) -> Policy:
 
 
 POLICIES = st.one_of(reliefs(), consolidations())
-
-
-@given(snapshots(), POLICIES, st.randoms(use_true_random=False))
-def test_any_execution_is_safe(snapshot: Snapshot, policy: Policy, rng: Random) -> None:
-    result = plan(snapshot, policy)
-    event(f"{policy.goal} {result.status}")
-    rules, _ = resolve_rules(snapshot, policy)
-    for _ in range(5):
-        assert defects(staying(snapshot, result), policy, rules, result, rng) == []
-
-
-def staying(snapshot: Snapshot, result: Plan) -> Snapshot:
-    """Hosts that become empty take no more part in even spreads, nor do those that are empty."""
-    off = {*result.emptied} if result.policy.goal == "consolidate" else set()
-    if off:
-        off |= {host.id for host in snapshot.hosts if not result.before.hosts[host.id].guests}
-    hosts = (replace(host, maintenance=True) if host.id in off else host for host in snapshot.hosts)
-    return replace(snapshot, hosts=tuple(hosts))
-
-
-@given(snapshots(), POLICIES)
-def test_planning_again_changes_nothing(snapshot: Snapshot, policy: Policy) -> None:
-    first = plan(snapshot, policy)
-    assert plan(snapshot_after(snapshot, first), policy).migrations == ()
-
-
-@given(snapshots(), POLICIES)
-def test_the_same_question_has_the_same_answer(snapshot: Snapshot, policy: Policy) -> None:
-    assert plan(snapshot, policy) == plan(snapshot, policy)
-
-
-@given(snapshots(), POLICIES)
-def test_the_bound_is_a_bound(snapshot: Snapshot, policy: Policy) -> None:
-    result = plan(snapshot, policy)
-    assert result.proof.migrations_lower_bound <= len({move.guest.id for move in result.migrations})
 
 
 @given(snapshots(), reliefs())

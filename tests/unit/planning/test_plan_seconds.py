@@ -1,61 +1,19 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a plan takes with so many migrations at a time, and that nobody is faster than its bound."""
+"""How long a plan takes with at most so many migrations at a time, beside the bound that it reports."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration, Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy, Selector
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import GIB, planned_run
 
-from .small_clusters import policies, snapshots
 from .test_scenarios import cluster
-
-
-def fits(migration: Migration, running: list[Migration], policy: Policy) -> bool:
-    both = policy.max_per_host
-    ends = [host for other in running for host in (other.source, other.target)]
-    return (
-        all(ends.count(host) < both for host in (migration.source, migration.target))
-        and sum(other.target == migration.target for other in running) < (policy.max_in_per_host or both)
-        and sum(other.source == migration.source for other in running) < (policy.max_out_per_host or both)
-    )
-
-
-def carried_out(result: Plan, policy: Policy, rng: Random) -> float:
-    """Seconds when, at every moment, what may start does, in an order left to chance."""
-    waiting, running, now = list(result.migrations), list[tuple[float, Migration]](), 0.0
-    ended: set[int] = set()
-    while waiting or running:
-        rng.shuffle(waiting)
-        for migration in list(waiting):
-            busy = [other for _end, other in running]
-            if ended.issuperset(migration.after) and fits(migration, busy, policy):
-                waiting.remove(migration)
-                running.append((now + migration.cost.seconds, migration))
-        now = min(end for end, _migration in running)
-        ended.update(migration.step for end, migration in running if end <= now)
-        running = [entry for entry in running if entry[0] > now]
-    return now
-
-
-@given(snapshots(), policies(), st.randoms(use_true_random=False))
-def test_nobody_is_faster_than_the_bound(snapshot: Snapshot, policy: Policy, rng: Random) -> None:
-    result = plan(snapshot, policy)
-    # Seconds are told with one digit.
-    rounding = 0.1 * (len(result.migrations) + 1)
-    assert result.proof.seconds_lower_bound <= result.proof.seconds + rounding
-    for _ in range(5):
-        assert carried_out(result, policy, rng) >= result.proof.seconds_lower_bound - rounding
 
 
 @pytest.mark.parametrize(
