@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Final
 
 from .codec import Bounds
 from .snapshot import Disk, Guest, Host, HostDatastore, Id, Snapshot
+
+# The blocker of a guest that stands for a reservation.
+RESERVED: Final = "reserved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,11 @@ def with_reservations(snapshot: Snapshot, reservations: Iterable[Reservation]) -
     )
 
 
+def is_reserved(guest: Guest) -> bool:
+    """Whether the guest stands for a reservation, and does not exist yet."""
+    return RESERVED in guest.blockers
+
+
 def _guest(reservation: Reservation) -> Guest:
     amounts = {"cpu": reservation.cpu, "memory": reservation.memory}
     return Guest(
@@ -78,7 +86,7 @@ def _guest(reservation: Reservation) -> Guest:
         networks=reservation.networks,
         tags=reservation.tags,
         migratable=False,
-        blockers=("reserved",),
+        blockers=(RESERVED,),
     )
 
 

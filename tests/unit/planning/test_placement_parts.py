@@ -112,7 +112,7 @@ def test_what_a_unit_takes_is_gone_until_it_is_taken_away_again() -> None:
     assert room.devices[0] == {"gpu-a": 0, "gpu-b": 1}
     assert room.devices[1] == {"gpu-a": 1, "gpu-b": 2}
     taken = [after - was for was, after in zip(need, room.need[0], strict=True)]
-    assert dict(zip(room.world.names, taken, strict=True)) == {
+    assert dict(zip(map(str, room.world.resources), taken, strict=True)) == {
         "cpu": 2,
         "memory": 10 * GIB,
         "assigned cpu": 2,

@@ -148,9 +148,9 @@ class AssignmentModel(Columns):
         problem = self.problem
         forced = any(self.state.must_move(unit) for unit in range(len(problem.members)))
         largest = [max(column) for column in zip(*problem.unit_need, strict=True)] or [0.0] * len(
-            problem.needs.names
+            problem.needs.resources
         )
-        for need in range(len(problem.needs.names)):
+        for need in range(len(problem.needs.resources)):
             for host, fixed in enumerate(problem.fixed_need):
                 ceiling = problem.needs.ceiling[host][need]
                 top = problem.needs.ceiling_for_rules[host][need] if forced else ceiling

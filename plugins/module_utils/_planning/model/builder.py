@@ -14,7 +14,7 @@ from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
 from ..errors import PlanningError
-from .capacity import ResourceNeeds, host_roles, resource_needs
+from .capacity import MEMORY, ResourceNeeds, host_roles, resource_needs
 from .co_migration import without_abandoned
 from .eligibility import immovable_reason, reachable_hosts, refused_targets, requirements_of
 from .guest_locations import arriving, has_to_leave, place_of, stayers_of
@@ -285,15 +285,17 @@ class _Builder:
             return self.needs
         used = [list(vector) for vector in self.needs.used]
         for guest in moving:
-            for number, name in enumerate(("cpu", "memory")):
-                if is_unmeasured(self.guests[guest], name):
+            for number, resource in enumerate(self.needs.resources[:2]):
+                if is_unmeasured(self.guests[guest], resource.name):
                     used[self.home[guest]][number] += self.needs.guest[guest][number]
         return replace(self.needs, used=tuple(tuple(vector) for vector in used))
 
     def _assemble(self, members: list[tuple[int, ...]], masks: list[int]) -> Problem:
         loads, wants = self.metrics.guest, self.needs.guest
         unit_load = [_sum([loads[guest] for guest in guests], len(self.metrics.names)) for guests in members]
-        unit_need = [_sum([wants[guest] for guest in guests], len(self.needs.names)) for guests in members]
+        unit_need = [
+            _sum([wants[guest] for guest in guests], len(self.needs.resources)) for guests in members
+        ]
         fixed_load = [list(vector) for vector in self.metrics.host]
         self.needs = self._with_unmeasured(members)
         fixed_need = [list(vector) for vector in self.needs.used]
@@ -314,7 +316,7 @@ class _Builder:
                 else:
                     counts = fixed_groups[number]
                     counts[self.home[guest]] = counts.get(self.home[guest], 0) + 1
-        memory = self.needs.names.index("memory")
+        memory = self.needs.resources.index(MEMORY)
         kinds: dict[Vector, int] = {}
         for scale in self.metrics.scale:
             kinds.setdefault(scale, len(kinds))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final, Literal, NamedTuple
 
 from ..._model.loads import guest_used, host_capacity, host_used, local_storage
 from ..._model.lookup import known_names
@@ -24,6 +25,23 @@ MAX_NAMED_HOSTS = 8
 IDLE = "it runs no guests, and goal consolidate fills no further host"
 
 Vector = tuple[float, ...]
+
+
+class Resource(NamedTuple):
+    """Something that may run out on a host: cores or bytes in `used`, cores or bytes that are `assigned`,
+    running `guests`, or bytes on the local `datastore` of that name.
+    """
+
+    kind: Literal["used", "assigned", "guests", "datastore"]
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}" if self.kind in ("assigned", "datastore") else self.name
+
+
+CPU: Final = Resource("used", "cpu")
+MEMORY: Final = Resource("used", "memory")
+GUESTS: Final = Resource("guests", "guests")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +171,8 @@ def _limits_known(host: Host, unresolved: list[Unresolved]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceNeeds:
-    """What may run out on a host: the resources in a fixed order, each host's use and ceilings, each guest's
-    part.
+    """What may run out on a host: the resources in a fixed order, cpu and memory first; each host's use and
+    ceilings, each guest's part.
 
     ceiling: for migrations that level; ceiling_for_rules: for those that mend a rule or empty a host in
     maintenance.
@@ -162,7 +180,7 @@ class ResourceNeeds:
     is room below the ceiling; what is there may stay.
     """
 
-    names: tuple[str, ...]
+    resources: tuple[Resource, ...]
     used: tuple[tuple[float, ...], ...]
     ceiling: tuple[tuple[float, ...], ...]
     ceiling_for_rules: tuple[tuple[float, ...], ...]
@@ -174,24 +192,24 @@ def resource_needs(snapshot: Snapshot, policy: Policy) -> ResourceNeeds:
     at = {host.id: index for index, host in enumerate(snapshot.hosts)}
     locals_ = [local_storage(guest, snapshot.hosts[at[guest.host]]) for guest in snapshot.guests]
     datastores = sorted({name for local in locals_ for name in local})
-    names = ["cpu", "memory"]
-    names += ["assigned cpu"] if limits.cpu_overcommit is not None else []
-    names += ["assigned memory"] if limits.memory_overcommit is not None else []
+    resources = [CPU, MEMORY]
+    resources += [Resource("assigned", "cpu")] if limits.cpu_overcommit is not None else []
+    resources += [Resource("assigned", "memory")] if limits.memory_overcommit is not None else []
     if limits.max_guests is not None or any(host.max_guests is not None for host in snapshot.hosts):
-        names.append("guests")
-    names += [f"datastore {name}" for name in datastores]
+        resources.append(GUESTS)
+    resources += [Resource("datastore", name) for name in datastores]
     guest = tuple(
-        tuple(_part(resource, guest, local) for resource in names)
+        tuple(_part(resource, guest, local) for resource in resources)
         for guest, local in zip(snapshot.guests, locals_, strict=True)
     )
-    carried = [[0.0] * len(names) for _host in snapshot.hosts]
+    carried = [[0.0] * len(resources) for _host in snapshot.hosts]
     for item, parts in zip(snapshot.guests, guest, strict=True):
         if item.is_on_host:
             carried[at[item.host]] = [a + b for a, b in zip(carried[at[item.host]], parts, strict=True)]
     coming = [[0.0, 0.0] for _host in snapshot.hosts]
     for item, _source, target in arriving(snapshot):
         # A migration under way takes its room at both ends.
-        parts = tuple(_part(resource, item, {}) for resource in names)
+        parts = tuple(_part(resource, item, {}) for resource in resources)
         carried[target] = [a + b for a, b in zip(carried[target], parts, strict=True)]
         coming[target] = [a + b for a, b in zip(coming[target], parts[:2], strict=True)]
     used: list[Vector] = []
@@ -199,19 +217,19 @@ def resource_needs(snapshot: Snapshot, policy: Policy) -> ResourceNeeds:
     mending: list[Vector] = []
     for host, sums, more in zip(snapshot.hosts, carried, coming, strict=True):
         present = [
-            (host_used(host, name) or 0.0) + more[number] if number < len(more) else total
-            for number, (name, total) in enumerate(zip(names, sums, strict=True))
+            (host_used(host, resource.name) or 0.0) + more[number] if number < len(more) else total
+            for number, (resource, total) in enumerate(zip(resources, sums, strict=True))
         ]
         used.append(tuple(present))
         for ceilings, rules in ((plain, False), (mending, True)):
             ceilings.append(
                 tuple(
-                    _ceiling(name, host, limits, total, rules=rules) * (1 + ROUNDING)
-                    for name, total in zip(names, sums, strict=True)
+                    _ceiling(resource, host, limits, total, rules=rules) * (1 + ROUNDING)
+                    for resource, total in zip(resources, sums, strict=True)
                 )
             )
     return ResourceNeeds(
-        names=tuple(names),
+        resources=tuple(resources),
         used=tuple(used),
         ceiling=tuple(plain),
         ceiling_for_rules=tuple(mending),
@@ -227,27 +245,25 @@ def _filled(policy: Policy) -> Limits:
     return replace(policy.limits, cpu=min(policy.limits.cpu, fill), memory=min(policy.limits.memory, fill))
 
 
-def _part(resource: str, guest: Guest, local: dict[str, int | None]) -> float:
-    if resource in ("cpu", "memory"):
-        return guest_used(guest, resource) or 0.0
-    if resource.startswith("assigned "):
-        return guest.assigned.get(resource.removeprefix("assigned ")) or 0.0
-    if resource == "guests":
-        return 1.0
-    return float(local.get(resource.removeprefix("datastore "), 0) or 0)
+def _part(resource: Resource, guest: Guest, local: dict[str, int | None]) -> float:
+    if resource.kind == "used":
+        return guest_used(guest, resource.name) or 0.0
+    if resource.kind == "assigned":
+        return guest.assigned.get(resource.name) or 0.0
+    return 1.0 if resource == GUESTS else float(local.get(resource.name, 0) or 0)
 
 
-def _ceiling(resource: str, host: Host, limits: Limits, carried: float, *, rules: bool) -> float:
+def _ceiling(resource: Resource, host: Host, limits: Limits, carried: float, *, rules: bool) -> float:
     """`carried`: the sum over the guests that run on the host."""
-    if resource == "guests":
+    name = resource.name
+    if resource == GUESTS:
         known = [limit for limit in (limits.max_guests, host.max_guests) if limit is not None]
         return float(min(known, default=1 << 40))
-    if resource.startswith("datastore "):
-        place = host.datastores.get(resource.removeprefix("datastore "))
+    if resource.kind == "datastore":
+        place = host.datastores.get(name)
         return carried + (0 if place is None or place.shared else place.free or 0)
-    name = resource.removeprefix("assigned ")
     free = max(0.0, (host_capacity(host, name) or 0.0) - (host.reserved.get(name) or 0.0))
-    if resource != name:
+    if resource.kind == "assigned":
         ratio = limits.cpu_overcommit if name == "cpu" else limits.memory_overcommit
         return free * (ratio or 0.0)
     percent = _percent(limits, name, rules=rules)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
-from .capacity import ResourceNeeds
+from .capacity import MEMORY, ResourceNeeds
 from .problem import Group
 
 Mask = int
@@ -152,7 +152,7 @@ class HostSharing:
         hosts = (host for host in range(len(self.host_names)) if mask >> host & 1)
         if any(self.could_hold(host, members, total) for host in hosts):
             return None
-        size = f"{total[self.needs.names.index('memory')] / 2**30:.1f} GiB of memory"
+        size = f"{total[self.needs.resources.index(MEMORY)] / 2**30:.1f} GiB of memory"
         return f"no host has room for {', '.join(names[:10])} together ({size})"
 
     def could_hold(self, host: int, members: Sequence[int], total: Sequence[float]) -> bool:

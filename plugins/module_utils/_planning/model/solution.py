@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import add, sub
 
+from .capacity import MEMORY
 from .problem import Problem, Vector
 from .rule_counters import RuleCounter
 
@@ -135,7 +136,7 @@ class Solution:
             return 0
         if problem.unit_home[unit] >= 0:
             return problem.unit_bytes[unit]
-        memory = problem.needs.names.index("memory")
+        memory = problem.needs.resources.index(MEMORY)
         return int(
             sum(
                 problem.needs.guest[guest][memory]

@@ -16,7 +16,17 @@ from ..._model.policy.policy import Policy
 from ..._model.reservation import cluster_name, with_reservations
 from ..._model.snapshot import Guest, Host, HostDevices, Snapshot
 from ..errors import PlanningError
-from ..model.capacity import HostRoles, ResourceNeeds, host_roles, resource_needs, with_hosts_closed
+from ..model.capacity import (
+    CPU,
+    GUESTS,
+    MEMORY,
+    HostRoles,
+    Resource,
+    ResourceNeeds,
+    host_roles,
+    resource_needs,
+    with_hosts_closed,
+)
 from ..model.guest_locations import arriving, place_of
 from ..model.selectors import WILDCARDS, select_hosts
 from ..snapshots.estimated_load import with_estimated_load
@@ -29,14 +39,15 @@ Vector = tuple[float, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterIndex:
-    """By host index. need: what it carries of each of `names`; ceiling: how much of it it may carry; points:
-    percent in use of each metric; scale: points that a unit of load makes, 0 where it does not count there.
+    """By host index. need: what it carries of each of `resources`; ceiling: how much of it it may carry;
+    points: percent in use of each metric; scale: points that a unit of load makes, 0 where it does not count
+    there.
     """
 
     snapshot: Snapshot
     policy: Policy
     roles: HostRoles
-    names: tuple[str, ...]
+    resources: tuple[Resource, ...]
     need: tuple[Vector, ...]
     ceiling: tuple[Vector, ...]
     metrics: tuple[str, ...]
@@ -56,15 +67,15 @@ class ClusterIndex:
         return {host.id: index for index, host in enumerate(self.hosts)}
 
     def needs_of(self, guest: Guest) -> Vector:
-        """What a new guest takes, in the order of `names`."""
+        """What a new guest takes, in the order of `resources`."""
         parts = []
-        for name in self.names:
-            if name == "guests":
+        for resource in self.resources:
+            if resource == GUESTS:
                 parts.append(1.0)
-            elif name.startswith("assigned "):
-                parts.append(guest.assigned.get(name.removeprefix("assigned ")) or 0.0)
+            elif resource.kind == "assigned":
+                parts.append(guest.assigned.get(resource.name) or 0.0)
             else:
-                parts.append(guest_used(guest, name) or 0.0)
+                parts.append(guest_used(guest, resource.name) or 0.0)
         return tuple(parts)
 
     def loads_of(self, guest: Guest) -> Vector:
@@ -73,15 +84,15 @@ class ClusterIndex:
 
     @cached_property
     def carried(self) -> tuple[Vector, ...]:
-        """By host, what its running guests take of `names`."""
+        """By host, what its running guests take of `resources`."""
         # All but what is measured is the sum over the guests already.
         sums = [[0.0, 0.0, *vector[2:]] for vector in self.need]
         whereabouts = {guest.id: (source, target) for guest, source, target in arriving(self.snapshot)}
         for guest in self.snapshot.guests:
             for host in whereabouts.get(guest.id, (self.at[guest.host],)) if guest.is_on_host else ():
                 here = sums[host]
-                here[0] += guest_used(guest, self.names[0]) or 0.0
-                here[1] += guest_used(guest, self.names[1]) or 0.0
+                here[0] += guest_used(guest, CPU.name) or 0.0
+                here[1] += guest_used(guest, MEMORY.name) or 0.0
         return tuple(tuple(vector) for vector in sums)
 
 
@@ -117,7 +128,7 @@ def index_of(known: Snapshot, policy: Policy) -> ClusterIndex:
         snapshot=known,
         policy=policy,
         roles=parts,
-        names=bare.names,
+        resources=bare.resources,
         need=present,
         ceiling=tuple(
             tuple(max(top, now) for top, now in zip(tops, have, strict=True))
@@ -185,22 +196,22 @@ def _carried(snapshot: Snapshot, bare: ResourceNeeds) -> tuple[Vector, ...]:
     migration under way takes its room at both ends.
     """
     moving = {guest.id: target for guest, _source, target in arriving(snapshot)}
-    if len(bare.names) == 2 and not moving:
+    if len(bare.resources) == 2 and not moving:
         return bare.used
     at = {host.id: index for index, host in enumerate(snapshot.hosts)}
     sums = [list(vector) for vector in bare.used]
     for guest, _source, target in arriving(snapshot):
-        for index, name in enumerate(bare.names[:2]):
-            sums[target][index] += guest_used(guest, name) or 0.0
+        for index, resource in enumerate((CPU, MEMORY)):
+            sums[target][index] += guest_used(guest, resource.name) or 0.0
     columns = [
-        (index, name.removeprefix("assigned "), name == "guests")
-        for index, name in enumerate(bare.names)
+        (index, resource.name, resource == GUESTS)
+        for index, resource in enumerate(bare.resources)
         if index > 1
     ]
     for guest in snapshot.guests:
         for host in {at[guest.host], moving.get(guest.id, at[guest.host])} if guest.is_on_host else ():
-            for index, resource, counts in columns:
-                sums[host][index] += 1.0 if counts else guest.assigned.get(resource) or 0.0
+            for index, name, counts in columns:
+                sums[host][index] += 1.0 if counts else guest.assigned.get(name) or 0.0
     return tuple(tuple(vector) for vector in sums)
 
 

@@ -24,7 +24,7 @@ class FailoverReserve:
                 if world.roles.receives[index] and host.dedicated == dedicated
             ]
             self._left[dedicated] = [
-                self._slack(world, members, hosts, need) for need in range(len(world.names))
+                self._slack(world, members, hosts, need) for need in range(len(world.resources))
             ]
 
     @staticmethod

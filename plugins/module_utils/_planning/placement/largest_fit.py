@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ..._model.placement import LargestFit
 from ..._model.snapshot import Guest
+from ..model.capacity import CPU, GUESTS, MEMORY, Resource
 from .solution import GIB, PlacementSolution
 
 # Reasons that a smaller guest would not meet.
@@ -30,15 +31,17 @@ def largest_fit(room: PlacementSolution, number: int) -> LargestFit | None:
         if word is not None and word not in BY_SIZE:
             continue
         free = {
-            name: top - have
-            for name, top, have in zip(room.world.names, room.ceiling[host], room.need[host], strict=True)
+            resource: top - have
+            for resource, top, have in zip(
+                room.world.resources, room.ceiling[host], room.need[host], strict=True
+            )
         }
-        if _fits(free, "cpu", unit.need, room.world.names):
-            amount = _most(free, "memory", guest)
+        if _fits(free, CPU, unit.need, room.world.resources):
+            amount = _most(free, MEMORY, guest)
             if amount is not None and (memory is None or amount > memory[0]):
                 memory = (amount, host)
-        if _fits(free, "memory", unit.need, room.world.names):
-            amount = _most(free, "cpu", guest)
+        if _fits(free, MEMORY, unit.need, room.world.resources):
+            amount = _most(free, CPU, guest)
             if amount is not None and (cpu is None or amount > cpu[0]):
                 cpu = (amount, host)
     if memory is None and cpu is None:
@@ -52,22 +55,25 @@ def largest_fit(room: PlacementSolution, number: int) -> LargestFit | None:
     )
 
 
-def _fits(free: dict[str, float], resource: str, need: Sequence[float], names: Sequence[str]) -> bool:
+def _fits(
+    free: dict[Resource, float], resource: Resource, need: Sequence[float], resources: Sequence[Resource]
+) -> bool:
     return all(
-        part <= free[name]
-        for name, part in zip(names, need, strict=True)
-        if name in (resource, f"assigned {resource}", "guests")
+        part <= free[other]
+        for other, part in zip(resources, need, strict=True)
+        if other in (resource, Resource("assigned", resource.name), GUESTS)
     )
 
 
-def _most(free: dict[str, float], resource: str, guest: Guest) -> float | None:
+def _most(free: dict[Resource, float], resource: Resource, guest: Guest) -> float | None:
     """How much of a resource a guest could be given, if it uses the same share of it; None for nothing."""
-    given = guest.assigned.get(resource) or 0.0
-    used = guest.used.get(resource)
+    given = guest.assigned.get(resource.name) or 0.0
+    used = guest.used.get(resource.name)
     share = 1.0 if used is None or not given else used / given
     limits = [free[resource] / share] if share > 0 else []
-    if f"assigned {resource}" in free:
-        limits.append(free[f"assigned {resource}"])
+    assigned = Resource("assigned", resource.name)
+    if assigned in free:
+        limits.append(free[assigned])
     return min(limits) if limits and min(limits) > 0 else None
 
 

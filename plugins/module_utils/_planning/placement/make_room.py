@@ -9,7 +9,7 @@ moves guests of other hosts only where somebody finds no room without, and the w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._model.placement_request import PlacementRequest
@@ -49,14 +49,15 @@ def make_room(what: PlacementProblem, request: PlacementRequest) -> Cleared | No
         return None
     supposed, policy = _supposed(what)
     whole = make_plan(supposed, policy)
-    places = {step.guest.id: step.target for step in whole.migrations if step.guest.id.startswith(NEW)}
-    if any(item.guest.id not in places for item in what.new if item.known is None):
+    coming = {item.guest.id: item.guest.name for item in what.new if item.known is None}
+    places = {step.guest.id: step.target for step in whole.migrations if step.guest.id in coming}
+    if len(places) < len(coming):
         return None
-    steps = _without_new(whole.migrations)
+    steps = _without_new(whole.migrations, coming)
     most = request.policy.max_migrations
     if steps is None or not steps or (most is not None and len(steps) > most):
         return None
-    plan = _plan(world, request, _renamed(what, steps, places))
+    plan = _plan(world, request, _renamed(world, steps, coming, places))
     if plan is None:
         return None
     after = index_of(snapshot_after(world.snapshot, plan), world.policy)
@@ -99,7 +100,6 @@ def _supposed(what: PlacementProblem) -> tuple[Snapshot, Policy]:
         for one, others in sorted(what.bonds.apart.items())
         for other in sorted(others)
     ]
-    own = [rule for rule in what.bonds.rules if not rule.source.startswith("policy:")]
     kept = snapshot.rules if world.policy.platform_rules else ()
     hosts = [_host(world, guests, dedicated=flag) for flag in (False, True)]
     names = tuple(host.id for host in hosts)
@@ -121,7 +121,7 @@ def _supposed(what: PlacementProblem) -> tuple[Snapshot, Policy]:
             snapshot,
             hosts=(*snapshot.hosts, *hosts),
             guests=(*snapshot.guests, *guests),
-            rules=(*kept, *own, *pins, *apart),
+            rules=(*kept, *what.bonds.own, *pins, *apart),
         ),
         policy,
     )
@@ -134,7 +134,9 @@ def _waiting(dedicated: bool) -> str:
 def _host(world: ClusterIndex, guests: Sequence[Guest], *, dedicated: bool) -> Host:
     name = _waiting(dedicated)
     here = [world.needs_of(guest) for guest in guests if guest.host == name]
-    sums = {resource: sum(need[index] for need in here) for index, resource in enumerate(world.names[:2])}
+    sums = {
+        resource.name: sum(need[index] for need in here) for index, resource in enumerate(world.resources[:2])
+    }
     return Host(
         id=name,
         name=name,
@@ -147,9 +149,9 @@ def _host(world: ClusterIndex, guests: Sequence[Guest], *, dedicated: bool) -> H
     )
 
 
-def _without_new(migrations: Sequence[Migration]) -> list[Migration] | None:
+def _without_new(migrations: Sequence[Migration], coming: Container[str]) -> list[Migration] | None:
     """The migrations of guests that exist; None where one has to wait for a guest that does not."""
-    new = {step.step for step in migrations if step.guest.id.startswith(NEW)}
+    new = {step.step for step in migrations if step.guest.id in coming}
     kept = [step for step in migrations if step.step not in new]
     if any(new.intersection(step.after) for step in kept):
         return None
@@ -164,15 +166,17 @@ def _without_new(migrations: Sequence[Migration]) -> list[Migration] | None:
     return result
 
 
-def _renamed(what: PlacementProblem, steps: Sequence[Migration], places: dict[str, str]) -> list[Migration]:
-    """The steps with their true reason."""
-    names = {host.id: host.name for host in what.world.hosts}
-    coming: dict[str, list[str]] = {}
+def _renamed(
+    world: ClusterIndex, steps: Sequence[Migration], coming: Mapping[str, str], places: Mapping[str, str]
+) -> list[Migration]:
+    """The steps with their true reason. coming: by id, the names of the new guests; places: their hosts."""
+    names = {host.id: host.name for host in world.hosts}
+    arrivals: dict[str, list[str]] = {}
     for guest, host in places.items():
-        coming.setdefault(host, []).append(guest.removeprefix(NEW))
+        arrivals.setdefault(host, []).append(coming[guest])
     result = []
     for step in steps:
-        here = coming.get(step.source)
+        here = arrivals.get(step.source)
         if step.kind == "parking":
             result.append(step)
             continue

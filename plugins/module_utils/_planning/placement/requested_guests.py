@@ -14,7 +14,6 @@ from ..._model.placement_request import PlacementRequest, WantedVm
 from ..._model.snapshot import Guest, Snapshot
 
 NEW = "new:"
-HELD = "reserved:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +74,7 @@ def _present(snapshot: Snapshot, names: set[str]) -> Mapping[str, Sequence[Guest
     for guest in snapshot.guests:
         if guest.name in names:
             found.setdefault(guest.name, []).append(guest)
-        elif guest.id in names and not guest.id.startswith(NEW):
+        elif guest.id in names:
             found.setdefault(guest.id, []).append(guest)
     return found
 

@@ -21,12 +21,12 @@ from ..._model.placement import (
 )
 from ..._model.placement_request import PlacementRequest
 from ..._model.plan import Plan
-from ..._model.reservation import cluster_name
+from ..._model.reservation import cluster_name, is_reserved
 from ..._model.snapshot import Disk, Guest
 from .cluster_index import ClusterIndex
 from .largest_fit import in_words, largest_fit
 from .problem import PlacementProblem
-from .requested_guests import HELD, NewGuest
+from .requested_guests import NewGuest
 from .search import Choice, described, survey
 from .solution import PlacementSolution
 
@@ -127,7 +127,7 @@ def _known(world: ClusterIndex, item: NewGuest, guest: Guest) -> Placed:
     return Placed(
         name=item.guest.name,
         request=item.request,
-        state="held" if guest.id.startswith(HELD) else "present",
+        state="held" if is_reserved(guest) else "present",
         host=_ref(world, world.at[guest.host]),
         cpu=float(guest.assigned.get("cpu") or 0.0),
         memory=int(guest.assigned.get("memory") or 0),

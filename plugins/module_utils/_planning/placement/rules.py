@@ -23,11 +23,12 @@ from .requested_guests import NewGuest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementRules:
-    """rules: all rules with a new guest among their members; apart: by a new guest's id, the guests that it
-    alone must not meet.
+    """rules: all rules with a new guest among their members; own: those of them that are not the policy's;
+    apart: by a new guest's id, the guests that it alone must not meet.
     """
 
     rules: tuple[Rule, ...]
+    own: tuple[Rule, ...]
     apart: Mapping[str, frozenset[str]]
     notes: tuple[str, ...]
 
@@ -38,10 +39,10 @@ def placement_rules(
     """Raises InputError for a guest that the request names and nobody has."""
     coming = {item.guest.id: item.guest for item in new if item.known is None}
     if not coming:
-        return PlacementRules(rules=(), apart={}, notes=())
+        return PlacementRules(rules=(), own=(), apart={}, notes=())
     everyone = replace(world.snapshot, guests=(*world.snapshot.guests, *coming.values()))
-    found, notes = _of_policy(world, everyone)
-    found += _of_tags(world, everyone, coming)
+    of_policy, notes = _of_policy(world, everyone)
+    found = _of_tags(world, everyone, coming)
     apart: dict[str, frozenset[str]] = {}
     for index, wanted in enumerate(request.vms):
         own = [item.guest for item in new if item.request == index]
@@ -53,8 +54,10 @@ def placement_rules(
     found += _of_names(new, alike)
     for guest, others in _apart_from_the_indifferent(new, alike).items():
         apart[guest] = apart.get(guest, frozenset()) | others
+    not_of_policy = tuple(rule for rule in found if not coming.keys().isdisjoint(rule.guests))
     return PlacementRules(
-        rules=tuple(rule for rule in found if any(guest in coming for guest in rule.guests)),
+        rules=(*(rule for rule in of_policy if not coming.keys().isdisjoint(rule.guests)), *not_of_policy),
+        own=not_of_policy,
         apart=apart,
         notes=tuple(notes),
     )

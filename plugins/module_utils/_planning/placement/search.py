@@ -74,7 +74,9 @@ def local_improvement(room: PlacementSolution, choices: dict[int, Choice], most:
 
 def by_hardness(room: PlacementSolution) -> list[int]:
     """Units from the largest to the smallest; of those that are as large, the one with fewer hosts first."""
-    tops = [max((tops[need] for tops in room.ceiling), default=0.0) for need in range(len(room.world.names))]
+    tops = [
+        max((tops[need] for tops in room.ceiling), default=0.0) for need in range(len(room.world.resources))
+    ]
 
     def size(number: int) -> float:
         unit = room.task.units[number]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from ..._model.placement_request import Strategy, WantedDevice
+from ..model.capacity import GUESTS, Resource
 from ..model.rule_counters import RuleCounter
 from .cluster_index import ClusterIndex
 from .datastores import Stores, like
@@ -93,10 +94,8 @@ class PlacementSolution:
 
     def word(self, need: int) -> str:
         """What running out of a need is called."""
-        name = self.world.names[need]
-        if name.startswith("assigned "):
-            return f"{name.removeprefix('assigned ')} overcommitment"
-        return name
+        resource = self.world.resources[need]
+        return f"{resource.name} overcommitment" if resource.kind == "assigned" else resource.name
 
     def because(self, number: int, host: int) -> Reason | None:
         """Why a unit can't be on a host, in a word and in full; None where it can."""
@@ -108,10 +107,10 @@ class PlacementSolution:
         return None if word is None else (word, self._detail(unit, host, word))
 
     def _detail(self, unit: Unit, host: int, word: str) -> str:
-        for index, name in enumerate(self.world.names):
+        for index, resource in enumerate(self.world.resources):
             if self.word(index) == word:
                 free = self.ceiling[host][index] - self.need[host][index]
-                wants, has = _amount(name, unit.need[index]), _amount(name, max(0.0, free))
+                wants, has = _amount(resource, unit.need[index]), _amount(resource, max(0.0, free))
                 return f"{wants} wanted, {has} left within its limit"
         if word == "storage":
             wanted = sum(disk.size for disk in unit.disks)
@@ -218,10 +217,10 @@ class PlacementSolution:
         return max(after) if self.strategy == "least_loaded" else 100.0 - sum(after) / len(after)
 
 
-def _amount(name: str, value: float) -> str:
-    if name.endswith("memory"):
+def _amount(resource: Resource, value: float) -> str:
+    if resource.name == "memory":
         return f"{value / GIB:.1f} GiB"
-    if name == "guests":
+    if resource == GUESTS:
         many = round(value)
         return f"{many} guest{'' if many == 1 else 's'}"
     return f"{value:.4g} cores"

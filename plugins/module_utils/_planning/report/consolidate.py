@@ -123,7 +123,7 @@ def hosts_needed(problem: Problem) -> int:
     )
     tops = problem.needs.ceiling_for_rules if mends or problem.rules else problem.needs.ceiling
     most = len(forced)
-    for need in range(len(problem.needs.names)):
+    for need in range(len(problem.needs.resources)):
         load = [0.0] * len(problem.hosts)
         for guest, home in enumerate(problem.home):
             if problem.guests[guest].is_on_host:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from ..._model.snapshot import Rule
+from ..model.capacity import CPU, GUESTS, Resource
 from ..model.problem import Problem, Vector
 
 GIB = 2**30
@@ -62,10 +63,10 @@ def too_large(problem: Problem, guest: int, ceilings: Sequence[Vector]) -> str |
     for column in reversed(range(len(need))):
         best = max(rooms, key=lambda host: rooms[host][column])
         if need[column] > rooms[best][column]:
-            name = problem.needs.names[column]
-            most = _amount(name, max(0.0, rooms[best][column])).partition(" of ")[0]
+            resource = problem.needs.resources[column]
+            most = _amount(resource, max(0.0, rooms[best][column])).partition(" of ")[0]
             return (
-                f"{whose} {_amount(name, need[column])} are more than any other host could hold,"
+                f"{whose} {_amount(resource, need[column])} are more than any other host could hold,"
                 f" {problem.hosts[best].name} at most {most}"
             )
     return "no other host could hold all of it at once"
@@ -85,10 +86,11 @@ def above_limits(problem: Problem, places: Sequence[int]) -> dict[int, list[str]
     for host, (have, tops) in enumerate(zip(used, needs.ceiling_for_rules, strict=True)):
         if not problem.roles.counts[host]:
             continue
-        for name, amount, top in zip(needs.names, have, tops, strict=True):
-            if amount > top * (1 + MARGIN) and not name.startswith("datastore "):
-                limit = _amount(name, max(0.0, top)).partition(" of ")[0]
-                found.setdefault(host, []).append(f"it has {_amount(name, amount)}, and its limit is {limit}")
+        for resource, amount, top in zip(needs.resources, have, tops, strict=True):
+            if amount > top * (1 + MARGIN) and resource.kind != "datastore":
+                limit = _amount(resource, max(0.0, top)).partition(" of ")[0]
+                text = f"it has {_amount(resource, amount)}, and its limit is {limit}"
+                found.setdefault(host, []).append(text)
     return found
 
 
@@ -96,10 +98,10 @@ def _fits(need: Vector, room: Sequence[float]) -> bool:
     return all(part <= free for part, free in zip(need, room, strict=True) if part)
 
 
-def _amount(resource: str, value: float) -> str:
-    if resource in ("cpu", "assigned cpu"):
-        return f"{value:.1f} cores" + (" assigned" if resource != "cpu" else "")
-    if resource == "guests":
+def _amount(resource: Resource, value: float) -> str:
+    if resource.name == "cpu" and resource.kind != "datastore":
+        return f"{value:.1f} cores" + (" assigned" if resource != CPU else "")
+    if resource == GUESTS:
         return f"{value:.0f} guests"
     return f"{value / GIB:.1f} GiB of {resource}"
 
@@ -123,8 +125,8 @@ def takes_no_more(problem: Problem, places: Sequence[int], host: int) -> str:
     if not problem.roles.receives[host]:
         return ", which takes no guests"
     above = [
-        name
-        for name, now, top in zip(needs.names, needs.used[host], needs.ceiling[host], strict=True)
+        str(resource)
+        for resource, now, top in zip(needs.resources, needs.used[host], needs.ceiling[host], strict=True)
         if now > top
     ]
     if above:
@@ -140,8 +142,8 @@ def takes_no_more(problem: Problem, places: Sequence[int], host: int) -> str:
         if problem.unit_mask[unit] >> host & 1 and any(places[guest] != host for guest in guests)
     ]
     short = [
-        name
-        for column, name in enumerate(needs.names)
+        str(resource)
+        for column, resource in enumerate(needs.resources)
         if others and all(need[column] > needs.ceiling[host][column] - used[column] for need in others)
     ]
     return f", which has room for no guest more within its limit of {' and '.join(short)}" if short else ""
