@@ -67,7 +67,9 @@ def is_proven_impossible(snapshot: Snapshot, asked: Policy) -> bool:
     exact = plan(snapshot, replace(asked, engine="exact", time_limit=300.0))
     bounds = exact.proof.spread_lower_bound
     return exact.status != "balanced" and all(
-        "proven" in item.why or "can't be apart" in item.why or (item.what.startswith("spread") and hopeless)
+        "proven" in item.why
+        or item.code == "rule_impossible"
+        or (item.code == "spread_exceeded" and hopeless)
         for hopeless in [any(b is not None and b > asked.spread_limit(name) for name, b in bounds.items())]
         for item in exact.unresolved
     )

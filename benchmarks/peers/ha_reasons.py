@@ -24,7 +24,7 @@ REASONS: Final[Mapping[str, tuple[Verdict, str]]] = {
     "crs-dynamic-auto-rebalance-topsis4 end": ("different", _BELOW),
     "node-affinity-nonstrict6 1 recovery": (
         "different",
-        "The rule is a wish without failback. HA still prefers its nodes when it starts a guest; "
+        "The rule is a preference without failback. HA still prefers its nodes when it starts a guest; "
         "vm_placement takes hosts as a must only.",
     ),
     "resource-affinity-with-node-affinity-strict-negative3 2 rule": (

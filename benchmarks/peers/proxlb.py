@@ -272,7 +272,7 @@ def _failures(scenario: Scenario, found: Plan) -> Iterator[str]:
 
 def _undone(found: Plan) -> list[str]:
     """Returns the unresolved entries except the spread, which "feasible" in a scenario does not include."""
-    return [entry.what for entry in found.unresolved if not entry.what.startswith("spread of ")]
+    return [entry.what for entry in found.unresolved if entry.code != "spread_exceeded"]
 
 
 def _broken(found: Plan, strict_of: Snapshot | None = None) -> list[str]:
