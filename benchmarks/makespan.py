@@ -1,28 +1,28 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a plan takes: the executor's slots, two ways to go by waves, and the best that could be.
+"""The duration of a plan: with the executor's slots, in two kinds of waves, and the lower bound.
 
     .venv/bin/python benchmarks/makespan.py [--case evacuate:16x400] [--seed 1] [--per-host 2]
                                             [--durations even]
 
-Clusters are generated, plans are the planner's: `evacuate` empties a quarter of the hosts, `balance` levels
-all of them as far as it goes. A migration takes 1 to 20 units of 30 seconds, evenly spread over that range,
-or skewed: as many between 1 and 2 as between 10 and 20, which is nearer to the sizes that guests have. It
-takes up to a fifth more or less than the plan expects. The executor runs as it is, over a platform whose
-clock jumps. Every option may be given more than once.
+Clusters are generated and planned: `evacuate` empties a quarter of the hosts, `balance` balances all of them
+as far as possible. A migration takes 1 to 20 units of 30 seconds, uniformly distributed, or skewed: as many
+between 1 and 2 as between 10 and 20, which is closer to the sizes of real guests. It takes up to a fifth more
+or less than the plan expects. The executor runs unchanged, with a platform whose clock jumps. Every option
+may be repeated.
 
-Going by waves, the next wave begins when the whole of the one before has ended. Two ways to make them, of the
-same migrations in the same order:
+With waves, the next wave starts when the previous one has ended completely. Two kinds of waves are made of
+the same migrations in the same order:
 
-- sets: as hbal makes its job sets. A set ends where a migration touches a host that the set touches already.
-- waves: the best that can be made of them under the executor's own limits. Each migration goes into the first
-  wave after those that it comes after in which its hosts and the cluster have a slot left.
+- sets: like the job sets of hbal. A set ends when a migration uses a host that the set already uses.
+- waves: the best waves under the executor's own limits. Each migration belongs to the first wave after its
+  predecessors in which its hosts and the cluster have a free slot.
 
-The bound is what no schedule can beat: the longest chain of migrations that wait for each other, the busiest
-host with its slots taken all the time, the whole cluster likewise. Where it is itself more than half of what
-the sets take, nobody can be twice as fast: one host works through all that it gives, one by one, either way.
-Ends with 1 when the executor takes more than 15 % longer than the bound, or half of the time of the sets
-where that is more than 15 % longer than the bound.
+The bound can't be beaten by any schedule: the longest chain of migrations that wait for each other, the
+busiest host with its slots always in use, and the same for the whole cluster. If the bound is more than half
+of the duration of the sets, no schedule is twice as fast: one host processes all its migrations one by one in
+either case. Exits with 1 if the executor takes more than 15 % longer than the bound, or half of the duration
+of the sets where that is more than 15 % longer than the bound.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ CASES = ("evacuate:8x120", "evacuate:16x400", "evacuate:64x2000", "balance:16x40
 
 
 def limits(per_host: int, hosts: int) -> ConcurrencyLimits:
-    """No limit of the whole cluster that the hosts do not set."""
+    """Returns limits of the hosts, without a lower limit of the whole cluster."""
     return ConcurrencyLimits(cluster=hosts * per_host, per_host=per_host, per_datastore=per_host)
 
 
 class JumpingClock(SystemClock):
-    """Time passes only when somebody sleeps."""
+    """A clock that advances only in sleep()."""
 
     def __init__(self) -> None:
         self.passed = 0.0
@@ -87,7 +87,9 @@ class JumpingClock(SystemClock):
 
 
 class TimedCluster:
-    """The Platform protocol over a snapshot, on a clock that jumps; `seconds` a migration, by guest."""
+    """The Platform protocol over a snapshot, with a clock that jumps; `seconds` is the duration of each
+    migration, by guest.
+    """
 
     capacities = Capacities(cluster=1, per_host=1)
     notices: Sequence[str] = ()
@@ -146,7 +148,7 @@ class TimedCluster:
         del self._running[task]
 
     def close(self) -> None:
-        """There is no session."""
+        """Does nothing, because there is no session."""
 
     def _advance(self) -> None:
         over = [guest for guest, (_, end) in self._running.items() if end <= self._clock.monotonic()]
@@ -159,7 +161,7 @@ Waves = Sequence[Sequence[Migration]]
 
 
 def sets(migrations: Sequence[Migration]) -> Waves:
-    """As hbal makes them."""
+    """Returns the migrations as sets of hbal."""
     result: list[list[Migration]] = []
     touched: set[str] = set()
     for migration in migrations:
@@ -173,7 +175,7 @@ def sets(migrations: Sequence[Migration]) -> Waves:
 
 
 def waves(migrations: Sequence[Migration], slots: ConcurrencyLimits) -> Waves:
-    """The earliest wave for each, with the limits of the executor in each wave."""
+    """Returns the migrations in the earliest possible waves, with the limits of the executor in each wave."""
     result: list[list[Migration]] = []
     place: dict[int, int] = {}
     for migration in migrations:
@@ -190,7 +192,9 @@ def waves(migrations: Sequence[Migration], slots: ConcurrencyLimits) -> Waves:
 def carried_out(
     snapshot: Snapshot, groups: Waves, seconds: Mapping[str, float], policy: Policy, slots: ConcurrencyLimits
 ) -> float:
-    """Seconds from the first start to the last end, one group after the other has ended."""
+    """Returns the seconds from the first start to the last end, if each group starts after the previous one
+    has ended.
+    """
     clock = JumpingClock()
     platform = TimedCluster(snapshot, seconds, clock)
     for group in groups:
@@ -219,7 +223,7 @@ def carried_out(
 def bound(
     migrations: Sequence[Migration], seconds: Mapping[str, float], slots: ConcurrencyLimits
 ) -> tuple[float, str]:
-    """Seconds that no schedule can beat, and what they come of."""
+    """Returns the seconds that no schedule can beat, and their cause."""
     ends: dict[int, float] = {}
     hosts: dict[str, float] = {}
     for migration in migrations:
@@ -236,7 +240,7 @@ def bound(
 
 @cache
 def planned(case: str, seed: int) -> tuple[Snapshot, Policy, Sequence[Migration]]:
-    """A cluster and the plan for it; no guest is migrated twice."""
+    """Returns a cluster and its plan; no guest is migrated twice."""
     kind, _colon, size = case.partition(":")
     hosts, guests = map(int, size.split("x"))
     snapshot = generate(Shape(hosts=hosts, guests=guests, seed=seed, fixed=0, fill=0.55))
@@ -257,8 +261,8 @@ def units(durations: str, rng: random.Random) -> float:
 
 
 def measure(case: str, seed: int, per_host: int, durations: str) -> tuple[bool, bool]:
-    """Prints a line; whether the slots are near the bound, and whether they take less than half of the time
-    of the sets, or it is not their fault.
+    """Prints a line. Returns whether the slots are near the bound, and whether they take less than half of
+    the duration of the sets, or the bound prevents this.
     """
     snapshot, policy, found = planned(case, seed)
     rng = random.Random(f"{case} {seed} {durations}")
