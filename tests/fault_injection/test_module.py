@@ -210,24 +210,19 @@ def test_so_many_failures_and_no_more(
     assert len(settle(simulator)["migrations"]) == failed
 
 
-NUMBERS = ("", "x", "-1", "1.5", "100%", "-5%", "nan", "inf")
-LIMITS = (
-    "max_parallel", "max_per_host", "max_in_per_host", "max_out_per_host", "max_per_datastore",
-    "max_memory_in_flight",
-)  # fmt: skip
-TIMES = ("timeout", "run_timeout", "poll_interval", "lock_wait")
-
-
+# More of them are in tests/unit/ansible/test_execution_options.py.
 @pytest.mark.parametrize(
     ("option", "wrong", "expected"),
     [
-        *(("max_failures", text, f"{text!r} is not a number of migrations") for text in NUMBERS),
-        *((option, -1, "-1.0 is not a number of") for option in TIMES),
-        *((option, 0, "0 is not a number of at least 1") for option in LIMITS),
-        *((option, "nan", "nan is not a number") for option in TIMES),
+        ("max_failures", "1.5", "'1.5' is not a number of migrations"),
+        ("max_parallel", 0, "0 is not a number of at least 1"),
+        ("lock_wait", -1, "-1.0 is not a number of"),
+        ("lock_wait", "nan", "nan is not a number"),
     ],
 )
-def test_a_number_that_is_none(option: str, wrong: object, expected: str, tmp_path: Path) -> None:
+def test_a_wrong_number_is_refused_before_anything_is_changed(
+    option: str, wrong: object, expected: str, tmp_path: Path
+) -> None:
     file = tmp_path / "cluster.json"
     file.write_text(json.dumps(wide().snapshot.to_json()))
     plan = plan_of(wide(), wide().snapshot.platform)
