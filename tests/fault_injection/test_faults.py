@@ -44,6 +44,7 @@ from ansible_collections.evenkeel.cluster.tests.support.faults import (
     STARTING,
     Inject,
 )
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 BEFORE, EARLY, LATE, UNSEEN = "before", "at 10 %", "at 90 %", "unseen end"
 # Shares of a migration's time after its start was seen.
@@ -318,7 +319,7 @@ def test_a_refused_start_is_remembered(reset: Reset, tmp_path: Path, platform: s
     simulator, planned = reset(platform)
     faults.start_refused("101")(simulator)
     worker_process.write(tmp_path, planned, simulator)
-    assert worker_process.begin(tmp_path).wait(60) == 0, (tmp_path / "worker.log").read_text()
+    assert worker_process.begin(tmp_path).wait(PATIENCE_SECONDS) == 0, (tmp_path / "worker.log").read_text()
     results = dict(worker_process.remembered(tmp_path))
     assert results.pop("101") == "refused"
     assert set(results.values()) == {"migrated"}

@@ -30,12 +30,13 @@ from ansible_collections.evenkeel.cluster.tests.support.fault_injection import (
     starts,
     violations,
 )
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 WELL = {"migrated", "already_there"}
 
 
 def until(true: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    alarm = time.monotonic() + 30
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while not true():
         assert process.poll() is None, "it ended before its moment came"
         assert time.monotonic() < alarm
@@ -52,7 +53,7 @@ def kill(folder: Path, event: str, times: int, *options: str) -> None:
 
 def finish(folder: Path) -> list[str]:
     """The same command once more; returns the results."""
-    assert worker_process.begin(folder).wait(60) == 0, (folder / "worker.log").read_text()
+    assert worker_process.begin(folder).wait(PATIENCE_SECONDS) == 0, (folder / "worker.log").read_text()
     assert not (folder / "journal").exists()
     return [step.result for step in worker_process.outcome(folder).migrations]
 
@@ -162,7 +163,7 @@ def test_a_run_that_is_told_to_stop(
         process.send_signal(signal.SIGTERM)
     else:
         (tmp_path / "stop").touch()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     outcome = worker_process.outcome(tmp_path)
     ran = "cancelled" if on_stop == "cancel" else "migrated"
     assert (outcome.status, [step.result for step in outcome.migrations]) == (
@@ -184,7 +185,7 @@ def test_two_at_once(reset: Reset, tmp_path: Path) -> None:
     worker_process.write(tmp_path, planned, simulator)
     first = worker_process.begin(tmp_path, "--linger", "60")
     until(lambda: worker_process.journal(tmp_path).count("started") == 3, first)
-    assert worker_process.begin(tmp_path).wait(30) == 1
+    assert worker_process.begin(tmp_path).wait(PATIENCE_SECONDS) == 1
     assert "JournalError: journal_path: another run holds" in (tmp_path / "worker.log").read_text()
     first.kill()
     first.wait()
@@ -236,7 +237,7 @@ def test_killed_on_the_way_home(reset: Reset, tmp_path: Path, platform: str, eve
     worker_process.write(tmp_path, planned, simulator)
     before = simulator.state()
     kill(tmp_path, event, times, "--on-failure", "rollback")
-    assert worker_process.begin(tmp_path, "--on-failure", "rollback").wait(60) == 0, (
+    assert worker_process.begin(tmp_path, "--on-failure", "rollback").wait(PATIENCE_SECONDS) == 0, (
         tmp_path / "worker.log"
     ).read_text()
     outcome = worker_process.outcome(tmp_path)

@@ -24,6 +24,7 @@ from ansible_collections.evenkeel.cluster.tests.support.modules import (
     result_of,
     run_module,
 )
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.tight_cluster import (
     GIB,
     guest,
@@ -272,7 +273,7 @@ def test_the_time_of_the_whole_run(platform: Platform, ready: Ready, tmp_path: P
 def test_sigterm_ends_it_with_a_result(ready: Ready, tmp_path: Path) -> None:
     simulator, plan = ready("proxmox", migration_seconds=20)
     process = begin_module("vm_migrate", tmp_path, {**plan, "on_stop": "cancel", "max_parallel": 2})
-    alarm = time.monotonic() + 30
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while len(simulator.state()["migrations"]) < 2:
         assert process.poll() is None
         assert time.monotonic() < alarm

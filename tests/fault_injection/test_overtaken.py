@@ -20,6 +20,7 @@ from ansible_collections.evenkeel.cluster.tests.support.modules import (
     result_of,
     run_module,
 )
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.playbook import Play, doubled, wait_until
 
 
@@ -108,10 +109,12 @@ def test_the_role_plans_again(cluster: Path, tmp_path: Path) -> None:
         assert wait_until(lambda: "Apply the plan" in plays[1].said(), second), plays[1].said()
         assert first.poll() is None, "it has ended too soon for this test"
         simulator.switches(migration_seconds=0.3)
-        assert first.wait(90) == 0, plays[0].said()
-        assert second.wait(90) == 0, plays[1].said()
+        assert first.wait(PATIENCE_SECONDS) == 0, plays[0].said()
+        assert second.wait(PATIENCE_SECONDS) == 0, plays[1].said()
         said = plays[1].said()
-        assert approved.begin("--tags", "migrate").wait(60) == 2, "nobody has approved another plan"
+        assert approved.begin("--tags", "migrate").wait(PATIENCE_SECONDS) == 2, (
+            "nobody has approved another plan"
+        )
         assert "the plan is stale" in approved.said()
         state = simulator.state()
     assert "the plan is stale" in said

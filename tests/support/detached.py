@@ -19,8 +19,9 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NoReturn
 
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
+
 LIFETIME_SECONDS = 1800
-START_SECONDS = 90.0
 
 Server = tuple[Mapping[str, object], Callable[[], None]]
 """How it is reached, and what runs until it ends by itself."""
@@ -61,7 +62,7 @@ def _start(script: str, workdir: Path, answer: Path) -> int:
             stderr=log,
             start_new_session=True,
         )
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not answer.exists():
         if keeper.poll() is not None or time.monotonic() > deadline:
             sys.exit(f"{Path(script).stem} did not start: {log_path.read_text(errors='replace')}")

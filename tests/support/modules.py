@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Connection
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 MODULES = "ansible_collections.evenkeel.cluster.plugins.modules"
 
@@ -68,7 +69,7 @@ def run_module(name: str, folder: Path, options: Mapping[str, Any], *, check: bo
 
 def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What a module that was begun returns at its end."""
-    printed, _none = process.communicate(timeout=120)
+    printed, _none = process.communicate(timeout=PATIENCE_SECONDS)
     try:
         result: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
     except (ValueError, IndexError):

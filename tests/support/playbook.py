@@ -19,9 +19,9 @@ from typing import Any
 
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
 from ansible_collections.evenkeel.cluster.tests.support.modules import connection_options
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.processes import descendants
 
-PATIENCE_SECONDS = 120.0
 # As Ansible names the program that it makes of a module.
 MODULE = "AnsiballZ_vm_migrate"
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import trustme
 
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
+
 USER, PASSWORD = "evenkeel", "pass/w0rd"
 
 
@@ -83,7 +85,7 @@ class PostgreSQL:
             user=self.account,
             group=None if self.account is None else pwd.getpwnam(self.account).pw_gid,
             extra_groups=None if self.account is None else [],
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         if done.returncode != 0:

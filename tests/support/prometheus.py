@@ -28,10 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.evenkeel.cluster.tests.support import detached
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 # Where tools/setup.bash unpacks it where the system has none.
 UNPACKED = Path(sys.prefix, "prometheus", "usr", "bin")
-START_SECONDS = 60.0
 USER, PASSWORD = "evenkeel", "pass/w0rd"
 # Of PASSWORD, by bcrypt.
 HASH = "$2b$05$abcdefghijklmnopqrstuuHUlTAkgHUg7HwZA/TVPSC2TANFvnx4."
@@ -162,7 +162,7 @@ def _run(*command: str | Path) -> None:
 
 def _await(place: Running, tls: Tls | None, server: subprocess.Popen[bytes], log: Path) -> None:
     """Until it answers queries, which is later than it listens."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     request = urllib.request.Request(f"{place.url}/-/ready")
     context = None
     if tls is not None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
-START_SECONDS = 30.0
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def running(folder: Path) -> Iterator[Receiver]:
     folder.mkdir(parents=True)
     process = subprocess.Popen([sys.executable, __file__, str(folder)])
     try:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not (folder / "url").exists():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the receiver does not start")

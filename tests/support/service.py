@@ -20,10 +20,10 @@ from typing import Any
 
 import requests
 
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.processes import descendants
 
 # An end for what never comes true; how long things take says nothing.
-PATIENCE_SECONDS = 600.0
 TOKEN = "s3cret-token-of-the-tests"
 # Where tools/setup.bash unpacks it where the system has none.
 JAVA = Path(sys.prefix, "java", "usr", "lib", "jvm")
@@ -99,11 +99,13 @@ class Service:
     def post(self, body: object, **more: Any) -> requests.Response:
         """Ask for something."""
         headers = {"Authorization": f"Bearer {TOKEN}", **more.pop("headers", {})}
-        return requests.post(f"{self.url}/requests", json=body, headers=headers, timeout=30, **more)
+        return requests.post(
+            f"{self.url}/requests", json=body, headers=headers, timeout=PATIENCE_SECONDS, **more
+        )
 
     def get(self, name: str) -> requests.Response:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        return requests.get(f"{self.url}/requests/{name}", headers=headers, timeout=30)
+        return requests.get(f"{self.url}/requests/{name}", headers=headers, timeout=PATIENCE_SECONDS)
 
     def ended(self, name: str) -> dict[str, Any]:
         """A request when it is processed no more."""

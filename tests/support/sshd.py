@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-START_SECONDS = 20.0
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
+
 PASSWORD = "Zw31felhaft"
 # Of PASSWORD, by crypt(3).
 HASH = "$6$evenkeel$hTKA/8FWIV0nlK3ntZVZ9WxuyZqh2iLq0vdWtpsz3dP60RWVfbzIT4/OMFodA1ju2E0.HBC2GP00AG/QOaM8Z0"
@@ -199,7 +200,7 @@ def _environment(node: Node, unpacked: Path, user: str) -> dict[str, str]:
 
 
 def _await(place: tuple[str, int], server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             socket.create_connection(place, 1).close()

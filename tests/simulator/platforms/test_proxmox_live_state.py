@@ -18,6 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmo
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms import proxmox_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.proxmox_clusters import GIB
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 
 def read(platform: ProxmoxPlatform) -> Snapshot:
@@ -182,7 +183,7 @@ def test_a_migration_that_ha_is_to_run_is_known_with_its_target(simulator: Simul
     )
     platform = clusters.connect(served)
     platform.start(platform.prepare(clusters.request(100, "pve1", "pve3")))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (found := guest(platform.read(), 100)).migrating_to is None:
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -21,8 +21,7 @@ from ansible_collections.evenkeel.cluster.tests.simulator.platforms import proxm
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.proxmox_clusters import GIB, request
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
-
-DEADLINE_SECONDS = 60
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 
 class Hands:
@@ -36,7 +35,7 @@ class Hands:
 
 
 def end_of(platform: ProxmoxPlatform, task: str, wanted: MigrationRequest) -> MigrationState:
-    alarm = time.monotonic() + DEADLINE_SECONDS
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while (state := dict(platform.poll({task: wanted}))[task]).state == "running":
         assert time.monotonic() < alarm, state
         time.sleep(0.02)
@@ -99,7 +98,7 @@ def test_a_lock_counts_as_left_behind_some_seconds_after_the_end(simulator: Simu
     platform, hands = by_hand(served)
     wanted = request(100, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + DEADLINE_SECONDS
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while clusters.place(served, 100) == "pve1":
         assert time.monotonic() < alarm
         time.sleep(0.02)
@@ -119,7 +118,7 @@ def test_a_good_end_is_none_where_the_lock_stays(simulator: Simulate) -> None:
     platform, hands = by_hand(served)
     wanted = request(100, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + DEADLINE_SECONDS
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while clusters.place(served, 100) == "pve1":
         assert time.monotonic() < alarm
         time.sleep(0.02)
@@ -165,7 +164,7 @@ def test_what_a_person_stops_is_no_failure_of_the_guest(
     platform = clusters.connect(served, restart_containers=True)
     wanted = request(number, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + DEADLINE_SECONDS
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while not served.state()["migrations"]:
         assert time.monotonic() < alarm
     another = clusters.connect(served)
@@ -205,7 +204,7 @@ def test_a_migration_that_had_to_be_killed_leaves_its_lock_and_says_so(simulator
     wanted = request(100, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
     platform.cancel(task)
-    alarm = time.monotonic() + DEADLINE_SECONDS
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while (state := platform.poll({task: wanted})[task]).state == "running":
         assert time.monotonic() < alarm
         hands.seconds += 1
@@ -244,7 +243,7 @@ def test_a_container_under_ha_is_migrated_when_it_runs_again(simulator: Simulate
     platform = clusters.connect(served, restart_containers=True)
     wanted = request(103, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + DEADLINE_SECONDS
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while clusters.place(served, 103) == "pve1":
         assert platform.poll({task: wanted})[task].state == "running"
         assert time.monotonic() < alarm
@@ -264,7 +263,7 @@ def test_a_container_that_ha_does_not_start_again_was_not_migrated(simulator: Si
     platform, hands = by_hand(served, restart_containers=True)
     wanted = request(103, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + DEADLINE_SECONDS
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while clusters.place(served, 103) == "pve1":
         assert time.monotonic() < alarm
     assert platform.poll({task: wanted})[task].state == "running"
@@ -294,7 +293,7 @@ def test_a_failure_of_ha_after_the_move_ends_in_its_state_error(simulator: Simul
     platform, hands = by_hand(served)
     wanted = request(100, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + DEADLINE_SECONDS
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while (state := platform.poll({task: wanted})[task]).state == "running":
         assert time.monotonic() < alarm
         hands.seconds += 1

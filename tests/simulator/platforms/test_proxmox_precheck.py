@@ -19,6 +19,7 @@ from ansible_collections.evenkeel.cluster.tests.simulator.platforms import proxm
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.proxmox_clusters import GIB, request
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 LOCAL = (Disk(datastore="local-lvm", size=GIB),)
 GPU = {
@@ -31,7 +32,7 @@ GPU = {
 def migrated(platform: ProxmoxPlatform, number: int, source: str, target: str) -> bool:
     wanted = request(number, source, target)
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + 60
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while (state := dict(platform.poll({task: wanted}))[task]).state == "running":
         assert time.monotonic() < alarm
         time.sleep(0.02)

@@ -21,6 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms import vsphere_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 HOUR = 3600
 
@@ -49,7 +50,7 @@ def move(platform: VSpherePlatform, guest: str, *, cancel: bool = False) -> str:
     task = platform.start(platform.prepare(request))
     if cancel:
         platform.cancel(task)
-    alarm = time.monotonic() + 20
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while (state := platform.poll({task: request})[task].state) == "running":
         assert time.monotonic() < alarm
         time.sleep(0.02)

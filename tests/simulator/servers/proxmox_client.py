@@ -12,6 +12,7 @@ from proxmoxer import ProxmoxAPI
 from proxmoxer.core import ResourceException
 
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 Refusal = tuple[int, str]
 
@@ -19,7 +20,7 @@ Refusal = tuple[int, str]
 def log_in(simulator: Simulator, **changes: object) -> Any:
     options = {"user": simulator.user, "password": simulator.password, **changes}
     return ProxmoxAPI(
-        simulator.host, port=simulator.port, verify_ssl=simulator.ca_path, timeout=20, **options
+        simulator.host, port=simulator.port, verify_ssl=simulator.ca_path, timeout=PATIENCE_SECONDS, **options
     )
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.tests.simulator.servers.small_cluster import snapshot
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.processes import alive
 
 
@@ -28,7 +29,7 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, str(launch.__file__), *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -78,7 +79,7 @@ def test_a_simulator_does_not_outlive_its_keeper(workdir: Path) -> None:
     start(workdir)
     connection = json.loads((workdir / "connection.json").read_text())
     os.kill(connection["pid"], signal.SIGKILL)
-    alarm = time.monotonic() + 10
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while reachable(connection):
         assert time.monotonic() < alarm
         time.sleep(0.05)
@@ -87,7 +88,7 @@ def test_a_simulator_does_not_outlive_its_keeper(workdir: Path) -> None:
 
 def test_it_stops_by_itself_when_its_time_is_over(workdir: Path) -> None:
     start(workdir, "--lifetime-seconds", "1")
-    alarm = time.monotonic() + 10
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while (workdir / "connection.json").exists():
         assert time.monotonic() < alarm
         time.sleep(0.05)

@@ -15,6 +15,7 @@ from ansible_collections.evenkeel.cluster.tests.simulator.servers.proxmox_client
     until,
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.servers.small_cluster import guest, host, snapshot
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 
 def test_rules_of_the_snapshot_are_ha_rules(start_proxmox: StartProxmox) -> None:
@@ -130,7 +131,7 @@ def test_a_node_moves_no_more_ha_guests_at_once_than_its_workers(start_proxmox: 
     for entry in guests:
         api.nodes("pve1").qemu(entry["id"]).migrate.post(target="pve2", online=1)
     busiest = 0
-    alarm = time.monotonic() + 10
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while any(place(api, int(entry["id"])) == "pve1" for entry in guests):
         moving = [item for item in simulator.state()["migrations"] if item["state"] == "running"]
         busiest = max(busiest, len(moving))

@@ -16,6 +16,7 @@ import requests
 
 from ansible_collections.evenkeel.cluster.tests.simulator.servers.small_cluster import snapshot
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 sys.path.insert(0, str(Path(launch.__file__).parent / "vmmanager"))
 
@@ -64,7 +65,7 @@ class Client:
             headers=self.headers,
             cookies=self.cookies,
             verify=self._ca,
-            timeout=10,
+            timeout=PATIENCE_SECONDS,
         )
         is_json = answer.headers["Content-Type"] == "application/json"
         return answer.status_code, answer.json() if is_json else answer.text
@@ -84,7 +85,7 @@ def log_in(simulator: launch.Simulator) -> Client:
 
 
 def ended(client: Client, consul: object) -> dict[str, Any]:
-    alarm = time.monotonic() + 10
+    alarm = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < alarm:
         listed = client.get(f"vm/v3/task?where=((consul_id EQ '{consul}') AND (name EQ 'host_migrate'))")[
             "list"

@@ -18,6 +18,7 @@ import sqlalchemy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.tests.support.lease_audit import Verdict, audit
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.system.capacity.shared import describe, get, give_back, pool
 
 BENCHMARK = "ansible_collections.evenkeel.cluster.benchmarks.leases"
@@ -32,7 +33,7 @@ def test_a_crowd_in_which_some_are_killed(kind: str) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )  # fmt: skip
     # How long somebody waited is for the benchmark to judge, on a machine of its own.

@@ -18,6 +18,7 @@ import yaml
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import ClusterRef, Snapshot
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 SECRET = "Zw31felhaft"
 
@@ -43,7 +44,7 @@ def inventory(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     said = " ".join((done.stdout + done.stderr).split())
@@ -287,7 +288,7 @@ def test_a_playbook_of_the_collection_runs_over_it(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -20,6 +20,7 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.evenkeel.cluster.tests.support import sshd
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.proc_tree import GIB, Kernel, write
 
 MEMORY = 64 * GIB
@@ -154,7 +155,7 @@ def ask(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )  # fmt: skip
     printed = " ".join((done.stdout + done.stderr).split())

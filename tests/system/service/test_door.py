@@ -24,6 +24,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoint
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors import SecretMissing
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PostgreSQL
 
 TOKEN = "0123456789abcdef"
@@ -67,7 +68,7 @@ def served(database: Database, http: Mapping[str, Any], token: str = TOKEN, **wo
 
 def ask(url: str, token: str = TOKEN, **more: Any) -> requests.Response:
     headers = {"Authorization": f"bearer {token}"}
-    return requests.post(f"{url}/requests", json=ASKED, headers=headers, timeout=60, **more)
+    return requests.post(f"{url}/requests", json=ASKED, headers=headers, timeout=PATIENCE_SECONDS, **more)
 
 
 def test_certificates_of_both_sides(tmp_path: Path) -> None:
@@ -114,8 +115,8 @@ def test_a_database_that_is_gone_for_a_while(postgresql: PostgreSQL) -> None:
             answer = ask(url)
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
             assert answer.json()["error"]["message"] == "the database does not answer: nothing was taken"
-            assert requests.get(f"{url}/health", timeout=60).status_code == 503
+            assert requests.get(f"{url}/health", timeout=PATIENCE_SECONDS).status_code == 503
         finally:
             postgresql.start()
         assert ask(url).status_code == 202
-        assert requests.get(f"{url}/health", timeout=60).status_code == 200
+        assert requests.get(f"{url}/health", timeout=PATIENCE_SECONDS).status_code == 200

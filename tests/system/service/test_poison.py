@@ -20,6 +20,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.system.service.test_door import ASKED, TOKEN, served
 
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -68,11 +69,11 @@ def test_poison_by_http_is_refused_with_the_field(database: Database) -> None:
     with served(database, {}) as url:
         for what, body in POISON.items():
             data = body if isinstance(body, bytes) else body.encode()
-            answer = requests.post(f"{url}/requests", data=data, headers=AUTHORIZED, timeout=60)
+            answer = requests.post(f"{url}/requests", data=data, headers=AUTHORIZED, timeout=PATIENCE_SECONDS)
             assert (answer.status_code, answer.json()["error"]["type"]) == (400, "InputError"), what
             assert len(answer.text) < 10_000
         for path in ("/requests/%00", "/requests/%ff", "/requests/%ed%a0%80", f"/requests/{'a' * 4000}"):
-            answer = requests.get(url + path, headers=AUTHORIZED, timeout=60)
+            answer = requests.get(url + path, headers=AUTHORIZED, timeout=PATIENCE_SECONDS)
             assert answer.status_code == 404, path
             assert answer.json()["error"]["type"] == "UnknownRequest"
 
@@ -81,8 +82,8 @@ def test_an_error_of_ours_is_answered_in_json(caplog: pytest.LogCaptureFixture) 
     # A database that is none stands for whatever nobody has thought of.
     with served(cast(Database, object()), {}) as url:
         for answer in (
-            requests.post(f"{url}/requests", json=ASKED, headers=AUTHORIZED, timeout=60),
-            requests.get(f"{url}/health", timeout=60),
+            requests.post(f"{url}/requests", json=ASKED, headers=AUTHORIZED, timeout=PATIENCE_SECONDS),
+            requests.get(f"{url}/health", timeout=PATIENCE_SECONDS),
         ):
             assert (answer.status_code, answer.json()["error"]["type"]) == (500, "InternalError")
     assert "AttributeError" in caplog.text
@@ -103,7 +104,7 @@ def test_half_a_header_and_half_a_body_end_in_time(database: Database) -> None:
                 caller.sendall(said.encode())
                 # Not even when it goes on, a character at a time.
                 drip(caller)
-        assert requests.post(f"{url}/requests", json=ASKED, headers=AUTHORIZED, timeout=60).ok
+        assert requests.post(f"{url}/requests", json=ASKED, headers=AUTHORIZED, timeout=PATIENCE_SECONDS).ok
 
 
 def test_more_connections_than_there_may_be(database: Database, caplog: pytest.LogCaptureFixture) -> None:
@@ -115,7 +116,7 @@ def test_more_connections_than_there_may_be(database: Database, caplog: pytest.L
                 assert refused.recv(1000).startswith(b"HTTP/1.1 503 ")
         for caller in callers:
             caller.close()
-        while not requests.get(f"{url}/health", timeout=60).ok:
+        while not requests.get(f"{url}/health", timeout=PATIENCE_SECONDS).ok:
             time.sleep(0.01)
     assert caplog.text.count("new ones are refused") == 1
 
@@ -127,7 +128,9 @@ def test_health_is_answered_while_large_requests_are_read(database: Database) ->
         done = threading.Event()
 
         def post() -> None:
-            answer = requests.post(f"{url}/requests", data=large, headers=AUTHORIZED, timeout=600)
+            answer = requests.post(
+                f"{url}/requests", data=large, headers=AUTHORIZED, timeout=PATIENCE_SECONDS
+            )
             answered.append(answer.status_code)
             done.set()
 
@@ -137,7 +140,7 @@ def test_health_is_answered_while_large_requests_are_read(database: Database) ->
         for thread in threads:
             thread.start()
         while not done.is_set():
-            assert requests.get(f"{url}/health", timeout=600).ok
+            assert requests.get(f"{url}/health", timeout=PATIENCE_SECONDS).ok
             healthy += 1
         for thread in threads:
             thread.join()
@@ -156,7 +159,7 @@ def test_a_url_with_a_password_is_not_shown() -> None:
 
 def call(url: str) -> socket.socket:
     host, port = url.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=600)
+    return socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
 
 
 def drip(caller: socket.socket) -> None:

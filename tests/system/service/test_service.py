@@ -19,6 +19,7 @@ from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulat
 from ansible_collections.evenkeel.cluster.tests.support import receiver
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 from ansible_collections.evenkeel.cluster.tests.support.modules import connection_options, run_module
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.receiver import Got, Receiver
 from ansible_collections.evenkeel.cluster.tests.support.service import TOKEN, Service
 
@@ -214,18 +215,20 @@ def test_the_door_is_guarded(site: Site) -> None:
     url = f"{site.service.url}/requests"
     for header in (None, "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xff\xfe"):
         headers = {} if header is None else {"Authorization": header.encode("latin-1")}
-        answer = requests.post(url, json={"kind": "lease", "vcpus": 1}, headers=headers, timeout=30)
+        answer = requests.post(
+            url, json={"kind": "lease", "vcpus": 1}, headers=headers, timeout=PATIENCE_SECONDS
+        )
         assert (answer.status_code, answer.json()["error"]["type"]) == (401, "Unauthorized")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert requests.get(f"{site.service.url}/health", timeout=30).json() == {"status": "ok"}
+    assert requests.get(f"{site.service.url}/health", timeout=PATIENCE_SECONDS).json() == {"status": "ok"}
     assert site.service.get("nobody-asked").status_code == 404
     assert site.service.get("%2e%2e").status_code == 404
     bearer = {"Authorization": f"Bearer {TOKEN}"}
-    assert requests.delete(f"{url}/x", headers=bearer, timeout=30).status_code == 405
-    large = requests.post(url, data=b"[" * 2_000_000, headers=bearer, timeout=30)
+    assert requests.delete(f"{url}/x", headers=bearer, timeout=PATIENCE_SECONDS).status_code == 405
+    large = requests.post(url, data=b"[" * 2_000_000, headers=bearer, timeout=PATIENCE_SECONDS)
     assert (large.status_code, large.json()["error"]["type"]) == (413, "TooLarge")
     for body in (b"{", b"\xff", b"[" * 100_000, b"NaN"):
-        broken = requests.post(url, data=body, headers=bearer, timeout=30)
+        broken = requests.post(url, data=body, headers=bearer, timeout=PATIENCE_SECONDS)
         assert (broken.status_code, broken.json()["error"]["field"]) == (400, "request")
 
 

@@ -19,10 +19,11 @@ import sqlalchemy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import StateUnavailable
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.fifo_file_lock import FifoFileLock
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 
 def eventually(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE_SECONDS
     while not true():
         assert time.monotonic() < until
         time.sleep(0.002)
