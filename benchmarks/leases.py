@@ -62,7 +62,7 @@ def one_run(kind: str, crowd: Crowd) -> tuple[Verdict, float]:
             return audit(url, diaries), seconds
 
 
-def told(kind: str, crowd: Crowd, verdict: Verdict, seconds: float) -> list[str]:
+def report(kind: str, crowd: Crowd, verdict: Verdict, seconds: float) -> list[str]:
     """Returns the line of figures, and the failed checks."""
     plenty = crowd.room > 1
     ratio = verdict.longest / verdict.median
@@ -100,7 +100,7 @@ def main() -> int:
     for kind in arguments.database or ["sqlite", "postgresql"]:
         for room in (crowd.room, SCARCE):
             this = replace(crowd, room=room)
-            wrong += told(kind, this, *one_run(kind, this))
+            wrong += report(kind, this, *one_run(kind, this))
     print("\n".join(wrong) or "no violation")
     return 1 if wrong else 0
 

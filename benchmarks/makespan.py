@@ -189,7 +189,7 @@ def waves(migrations: Sequence[Migration], slots: ConcurrencyLimits) -> Waves:
     return result
 
 
-def carried_out(
+def makespan(
     snapshot: Snapshot, groups: Waves, seconds: Mapping[str, float], policy: Policy, slots: ConcurrencyLimits
 ) -> float:
     """Returns the seconds from the first start to the last end, if each group starts after the previous one
@@ -275,7 +275,7 @@ def measure(case: str, seed: int, per_host: int, durations: str) -> tuple[bool, 
     least, of = bound(migrations, seconds, slots)
     by_set, by_wave = sets(migrations), waves(migrations, slots)
     took, of_sets, of_waves = (
-        carried_out(snapshot, groups, seconds, policy, slots) for groups in ([migrations], by_set, by_wave)
+        makespan(snapshot, groups, seconds, policy, slots) for groups in ([migrations], by_set, by_wave)
     )
     print(
         f"{case:<17} {seed:4} {per_host:8} {durations:>9} {len(migrations):10} {least / UNIT:8.1f}"

@@ -165,14 +165,14 @@ def hail(data: Path, name: str, cores: int, mib: int) -> str | None:
     command = [PROGRAM, "--ignore-dynu", "--no-capacity-checks", "-t", str(data), str(request)]
     environment = {**os.environ, "HTOOLS": "hail"}
     try:
-        told = subprocess.run(
+        done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=MAX_SECONDS
         )
     except subprocess.TimeoutExpired:
         return None
-    if told.returncode:
-        raise RuntimeError(f"hail: {told.stdout[-500:]}{told.stderr[-500:]}")
-    answer = json.loads(told.stdout)
+    if done.returncode:
+        raise RuntimeError(f"hail: {done.stdout[-500:]}{done.stderr[-500:]}")
+    answer = json.loads(done.stdout)
     return str(answer["result"][0]) if answer["success"] else None
 
 

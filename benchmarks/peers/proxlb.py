@@ -306,11 +306,11 @@ def compare(scenario: Scenario) -> report.Row:
     ours = f"{found.status}, {report.migrations(len(found.migrations))}, spread {before} → {after}"
     if not missed:
         return report.Row(scenario.name, "same", _expected(scenario.expect), ours)
-    told = "; ".join(missed)
-    verdict, expected, reason = REASONS.get(scenario.name, ("different", told, ""))
-    if expected != told:
+    unmet = "; ".join(missed)
+    verdict, expected, reason = REASONS.get(scenario.name, ("different", unmet, ""))
+    if expected != unmet:
         verdict, reason = "different", ""
-    return report.Row(scenario.name, verdict, _expected(scenario.expect), f"{ours}: {told}", reason)
+    return report.Row(scenario.name, verdict, _expected(scenario.expect), f"{ours}: {unmet}", reason)
 
 
 def save(scenarios_: Sequence[Scenario], folder: Path) -> None:
