@@ -13,12 +13,11 @@ from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support import tight_cluster
 from ansible_collections.evenkeel.cluster.tests.support.fault_injection import PlannedRun, put_back
 
-
 Reset = Callable[[str], tuple[launch.Simulator, PlannedRun]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one platform follow each other, so that a worker needs few simulators. Those of none begin, for
+    """Tests of one platform follow each other, so that a worker needs few simulators. Those of none begin:
     they take longest.
     """
 
