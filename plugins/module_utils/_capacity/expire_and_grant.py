@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Literal
 
 from .._state.owner import Owner, is_gone
 from .backfill_queue import backfill
 from .errors import CapacityError
 from .explain import check_possible, why_waiting
 from .free_capacity import NetworkBook
-from .lease import Lease, Phase, moment
+from .lease import Lease, LeaseEnd, moment
 from .store.repository import Repository
-
-LAPSED = "its place in the queue lapsed"
-UNCLAIMED = "nobody came for it"
 
 
 def expire_and_grant(books: Repository) -> list[Lease]:
-    """End what is over and serve the queue. Gives what was ended.
+    """End the leases that are over and serve the queue. Returns the leases that were ended.
 
     Processes are looked for only when somebody has to wait: until then nobody misses what they have.
     """
@@ -29,7 +27,9 @@ def expire_and_grant(books: Repository) -> list[Lease]:
 
 
 def grant_all(books: Repository) -> list[Lease]:
-    """Serve the queue, if need be at the cost of those that are gone. Gives what was ended."""
+    """Serve the queue; when somebody has to wait, also from the leases of processes that have ended. Returns
+    the leases that were ended.
+    """
     if not grant_queue(books):
         return []
     gone = end_without_process(books)
@@ -39,50 +39,63 @@ def grant_all(books: Repository) -> list[Lease]:
 
 
 def end_expired(books: Repository) -> list[Lease]:
-    return [_end_over(books, lease) for lease in books.expired()]
+    """End the leases whose time, or whose place in the queue, is over. Returns them."""
+    return [books.end(lease, _expiry(books, lease)) for lease in books.expired()]
 
 
-def _end_over(books: Repository, lease: Lease) -> Lease:
-    return books.end(lease, *_fate_over(books, lease))
-
-
-def _fate_over(books: Repository, lease: Lease) -> tuple[Phase, str]:
+def _expiry(books: Repository, lease: Lease) -> LeaseEnd:
     if lease.phase == "Pending":
-        return "Failed", f"{LAPSED} at {moment(lease.place_until)}, without a sign of life"
+        return LeaseEnd(
+            "Failed",
+            "lapsed",
+            f"Its place in the queue lapsed at {moment(lease.place_until)}, because the task that waited for"
+            " it sent no sign of life",
+        )
     if lease.place_until is not None and lease.place_until <= books.now:
-        return "Released", f"{UNCLAIMED} when it was its turn"
-    return "Released", f"its lifetime of {lease.request.lifetime:g} s was over at {moment(lease.until)}"
+        return LeaseEnd("Released", "unclaimed", "Granted, but not claimed in time")
+    return LeaseEnd(
+        "Released",
+        "expired",
+        f"Its lifetime of {lease.request.lifetime:g} s ended at {moment(lease.until)}",
+    )
 
 
 def disregard_ended(books: Repository) -> list[Lease]:
-    """Read the books from here on as if what is over, and what depends on a process that has ended, had been
-    ended already. Gives those leases as they will be when somebody ends them.
+    """Read from here on as if the leases that are over, and those that depend on a process that has ended,
+    had been ended already. Returns these leases as they will be when somebody ends them.
     """
-    ended = [(lease, _fate_over(books, lease)) for lease in books.expired()]
-    known = {lease.id for lease, _fate in ended}
+    ended = [(lease, _expiry(books, lease)) for lease in books.expired()]
+    known = {lease.id for lease, _end in ended}
     for identity, process in without_process(books).items():
         if identity not in known:
             lease = books.lease(identity)
-            ended.append((lease, _fate_without(lease, process)))
-    books.disregard([lease.id for lease, _fate in ended])
+            ended.append((lease, _abandonment(lease, process)))
+    books.disregard([lease.id for lease, _end in ended])
     return [
-        replace(lease, phase=phase, reason=reason, ended_at=_end_of(books, lease), held=())
-        for lease, (phase, reason) in ended
+        replace(
+            lease,
+            phase=end.phase,
+            reason=end.reason,
+            end_cause=end.cause,
+            ended_at=_end_of(books, lease),
+            held=(),
+        )
+        for lease, end in ended
     ]
 
 
 def _end_of(books: Repository, lease: Lease) -> float:
-    """When its time was over; now, where it was not."""
+    """When the time of a lease was over; now, when it is not."""
     return min([books.now, *(end for end in (lease.until, lease.place_until) if end is not None)])
 
 
 def without_process(books: Repository) -> dict[str, Owner]:
-    """The leases, by id, of which a process that they depend on has certainly ended."""
+    """By the id of each lease that depends on a process that has certainly ended: that process."""
     # Nearly always the same process waits for a lease and holds it, and is looked for once.
     gone: dict[tuple[str, int, str], bool] = {}
     found = {}
     for identity, process in books.processes():
-        key = process.place, process.pid, process.born
+        key = process.place, process.pid, process.started_at
         if key not in gone:
             gone[key] = is_gone(process)
         if gone[key]:
@@ -91,27 +104,27 @@ def without_process(books: Repository) -> dict[str, Owner]:
 
 
 def end_without_process(books: Repository) -> list[Lease]:
-    """End those."""
+    """End the leases that depend on a process that has ended. Returns them."""
     ended = []
     for identity, process in without_process(books).items():
         lease = books.lease(identity)
-        ended.append(books.end(lease, *_fate_without(lease, process)))
+        ended.append(books.end(lease, _abandonment(lease, process)))
     return ended
 
 
-def _fate_without(lease: Lease, process: Owner) -> tuple[Phase, str]:
+def _abandonment(lease: Lease, process: Owner) -> LeaseEnd:
     if lease.phase == "Pending":
-        return "Failed", f"{LAPSED}: {process} has ended"
+        return LeaseEnd("Failed", "lapsed", f"Its place in the queue lapsed, because {process} has ended")
     if lease.holder == process:
-        return "Released", f"its owner is gone: {process} has ended"
-    return "Released", f"{UNCLAIMED}: {process} has ended"
+        return LeaseEnd("Released", "owner gone", f"The owner of the lease, {process}, has ended")
+    return LeaseEnd("Released", "unclaimed", f"Granted, but not claimed, because {process} has ended")
 
 
 def end_without_owner(
     books: Repository, gone: Collection[str], living: Collection[str] | None, grace: float
 ) -> list[Lease]:
-    """End the leases of owners that are gone: those named, and those that are not among the living unless
-    they asked within the last `grace` seconds, when they may be younger than the list of the living.
+    """End the leases of owners that are gone: the owners in `gone`, and those that are not in `living` unless
+    they asked within the last `grace` seconds, because they may be younger than that list. Returns them.
     """
     ended = []
     for lease in books.leases():
@@ -120,23 +133,23 @@ def end_without_owner(
             continue
         missing = living is not None and owner not in living and lease.requested_at <= books.now - grace
         if owner in gone or missing:
-            phase: Phase = "Failed" if lease.phase == "Pending" else "Released"
-            ended.append(books.end(lease, phase, f"its owner {owner} is gone"))
+            phase: Literal["Failed", "Released"] = "Failed" if lease.phase == "Pending" else "Released"
+            ended.append(books.end(lease, LeaseEnd(phase, "owner gone", f"Its owner {owner} is gone")))
     return ended
 
 
 def fail_impossible(books: Repository) -> None:
-    """End the requests that the pools, which have changed, can never fulfil any more."""
+    """End the requests that the pools can never fulfil any more, after a pool has changed."""
     pools = books.pools()
     for waiting in books.queue():
         try:
             check_possible(waiting.request, pools)
         except CapacityError as error:
-            books.end(books.lease(waiting.lease), "Failed", str(error))
+            books.end(books.lease(waiting.lease), LeaseEnd("Failed", "impossible", str(error)))
 
 
 def grant_queue(books: Repository) -> bool:
-    """Give those in the queue what there is for them. Whether somebody still waits."""
+    """Grant the queued requests for which there is enough free capacity. Whether somebody still waits."""
     queue = books.queue()
     if not queue:
         return False

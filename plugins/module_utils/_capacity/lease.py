@@ -18,6 +18,16 @@ from .pool import Pool
 from .request import Request
 
 Phase = Literal["Pending", "Fulfilled", "Failed", "Released"]
+EndCause = Literal[
+    "released",  # by a task
+    "withdrawn",  # from the queue, by a task
+    "expired",  # its lifetime is over
+    "owner gone",
+    "lapsed",  # nobody waits in its place of the queue any more
+    "unclaimed",  # it was granted, and nobody waits for it any more
+    "unfulfilled",  # not granted in time
+    "impossible",  # no pool can ever fulfil it
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +38,23 @@ class HeldPlacement:
     reservations: tuple[Reservation, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseEnd:
+    """How a lease ends: its last phase, why, and the same for people."""
+
+    phase: Literal["Failed", "Released"]
+    cause: EndCause
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Moments are seconds since 1970 on the database's clock; what has not come about has none.
+    """A request for capacity and what became of it. Moments are seconds since 1970 on the database's clock,
+    and None until they have come. `end_cause` is None until the lease has ended.
 
-    `pools` are as they were when they were leased, each with those networks that the lease has there.
-    `place_until` tells when a place in the queue, or what was given to somebody who has not come for it yet,
-    lapses. `waiter` is the process that waits, `holder` the one whose end ends the lease.
+    `pools` are as they were when they were leased, each with the networks that the lease has there.
+    `place_until` is when a place in the queue lapses, or a grant that nobody has claimed yet. `waiter` is the
+    process that waits, `holder` the process whose end ends the lease.
     """
 
     id: str
@@ -49,12 +69,13 @@ class Lease:
     granted_at: float | None = None
     until: float | None = None
     ended_at: float | None = None
+    end_cause: EndCause | None = None
     place_until: float | None = None
     waiter: Owner | None = None
     holder: Owner | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As modules return it."""
+        """The lease as modules return it."""
         request = self.request
         pools = [self._pool(pool) for pool in self.pools]
         return {
@@ -62,6 +83,7 @@ class Lease:
             "id": self.id,
             "phase": self.phase,
             "reason": self.reason,
+            "end_cause": self.end_cause,
             "owner": request.owner,
             "purpose": request.purpose,
             "group": request.group,

@@ -18,13 +18,12 @@ from .errors import LeaseDiffers, LeaseNotHeld, NotFulfilled
 from .expire_and_grant import end_expired, expire_and_grant, grant_all, grant_queue, queue_position
 from .explain import check_possible, wanted
 from .holds import Placement, hold
-from .lease import Lease, moment
+from .lease import Lease, LeaseEnd, moment
 from .request import Request
 from .store.repository import Repository
 
 HEARTBEAT_SECONDS = 120.0
 """After so long without a sign of life a place in the queue lapses."""
-UNFULFILLED = "not fulfilled"
 
 _FREE = frozenset({"purpose", "lifetime", "priority"})
 _SIZES = frozenset({"vcpus", "memory", "storage"})
@@ -54,7 +53,8 @@ def request_lease(
     end_expired(books)
     lease = books.live(name)
     if lease is not None and lease.holder is not None and is_gone(lease.holder):
-        books.end(lease, "Released", f"its owner is gone: {lease.holder} has ended")
+        gone = f"The owner of the lease, {lease.holder}, has ended"
+        books.end(lease, LeaseEnd("Released", "owner gone", gone))
         lease = None
     if lease is not None:
         return heartbeat(books, _agree(books, lease, request, asker, resize=resize), asker, placement)
@@ -82,9 +82,9 @@ def stop_waiting(books: Repository, lease: Lease, waited: float, keep: float) ->
         return lease
     position, why = queue_position(books)[lease.id]
     if keep <= 0:
-        said = f"{UNFULFILLED} within {waited:g} s, at position {position} of the queue: {why}"
-        return books.end(lease, "Failed", said)
-    reason = f"at position {position} of the queue: {why}"
+        reason = f"Not fulfilled within {waited:g} s, at position {position} of the queue: {why}"
+        return books.end(lease, LeaseEnd("Failed", "unfulfilled", reason))
+    reason = f"Waiting at position {position} of the queue: {why}"
     kept = replace(lease, place_until=books.now + keep, waiter=None, reason=reason)
     books.update(kept)
     return kept
@@ -117,8 +117,10 @@ def release(books: Repository, name: str, owner: str | None) -> tuple[Lease | No
     if lease is None:
         return None, books.last(name)
     _require_owner(lease, owner)
-    said = "given back" if lease.phase == "Fulfilled" else "withdrawn from the queue"
-    ended = books.end(lease, "Released", said)
+    end = LeaseEnd("Released", "released", "Released by a task")
+    if lease.phase == "Pending":
+        end = LeaseEnd("Released", "withdrawn", "Withdrawn from the queue by a task")
+    ended = books.end(lease, end)
     grant_queue(books)
     return lease, ended
 

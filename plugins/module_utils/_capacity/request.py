@@ -79,5 +79,3 @@ class Request:
         return tuple(
             item.name for item in fields(self) if getattr(self, item.name) != getattr(other, item.name)
         )
-
-

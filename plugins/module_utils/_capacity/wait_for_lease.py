@@ -14,11 +14,11 @@ from weakref import WeakSet
 from .._state.database import Database
 from .._state.errors import StateBusy, StateUnavailable
 from .errors import CapacityError, Impossible, LeaseNotHeld, NotFulfilled
-from .expire_and_grant import LAPSED, UNCLAIMED, without_process
+from .expire_and_grant import without_process
 from .explain import check_possible
 from .holds import Placement
 from .lease import Lease
-from .leases import HEARTBEAT_SECONDS, UNFULFILLED, Requester, heartbeat, request_lease, stop_waiting
+from .leases import HEARTBEAT_SECONDS, Requester, heartbeat, request_lease, stop_waiting
 from .request import Request
 from .store.repository import Repository
 from .store.transaction import read_transaction, write_transaction
@@ -101,8 +101,8 @@ def _first_look(books: Repository, name: str, request: Request) -> None:
 def failure_of(lease: Lease) -> CapacityError:
     where = f"lease {lease.name}"
     if lease.phase == "Released":
-        return LeaseNotHeld(f"it ended while it was waited for: {lease.reason}", where=where)
-    if lease.reason.startswith(UNFULFILLED):
+        return LeaseNotHeld(f"The lease ended while this task waited for it: {lease.reason}", where=where)
+    if lease.end_cause == "unfulfilled":
         return NotFulfilled(lease.reason, where=where, hint="Ask for less, or wait longer")
     return Impossible(lease.reason, where=where)
 
@@ -166,7 +166,7 @@ class _Waiter:
 
     def _beat(self, books: Repository, lease: Lease) -> Lease:
         present = books.find(lease.id)
-        if present is None or present.reason.startswith((LAPSED, UNCLAIMED)):
+        if present is None or present.end_cause in ("lapsed", "unclaimed"):
             # We are alive after all, and begin again at the end of the queue.
             return request_lease(books, self._name, self._request, self._asker, placement=self._placement)
         return heartbeat(books, present, self._asker, self._placement)

@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._model.text.moments import written_at
 from .database import Database, now
 from .errors import LockHeld, LockLost, StateBusy, StateError, StateUnavailable
 from .library import sa
 from .owner import Owner, is_gone, this_process
-from .tables import LOCKS
+from .tables import LOCK_ALIVE, LOCKS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,7 +30,7 @@ _PAUSE_SECONDS = 1.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
     """Who has a lock, in seconds since 1970: since when, and until when unless it is renewed. `alive_until`
-    is that end on the steady clock of the owner's place; None of an older version.
+    is that end on the steady clock of the owner's place; None when an older version wrote the lock.
     """
 
     owner: Owner
@@ -114,11 +114,13 @@ class Lock:
         moment = now(connection)
         found = _holding(connection, self.cluster)
         if found is None:
-            connection.execute(sa.insert(LOCKS).values(cluster=self.cluster, **self._row(moment, moment)))
+            self._insert(connection, moment)
         elif found.owner.token == self.owner.token:
-            self._write(connection, found, self._row(found.since, moment))
+            self._extend(connection, moment)
         elif found.is_over(moment, self.owner.place, self._monotonic()) or is_gone(found.owner):
-            self._write(connection, found, self._row(moment, moment))
+            # Not an update: columns of builds that this code does not know would go on for the new owner.
+            connection.execute(sa.delete(LOCKS).where(LOCKS.c.cluster == self.cluster))
+            self._insert(connection, moment)
         else:
             return found
         return None
@@ -130,25 +132,35 @@ class Lock:
         if found.owner.token != self.owner.token:
             return found
         # One that has run out, and that nobody took meanwhile, goes on.
-        self._write(connection, found, self._row(found.since, now(connection)))
+        self._extend(connection, now(connection))
         return None
 
-    def _row(self, since: float, moment: float) -> dict[str, Any]:
+    def _insert(self, connection: Connection, moment: float) -> None:
         owner = self.owner
-        return {
-            "token": owner.token,
-            "host": owner.host,
-            "pid": owner.pid,
-            "born": owner.born,
-            "place": owner.place,
-            "since": since,
-            "until": moment + self._seconds,
-            "alive_until": self._monotonic() + self._seconds,
-        }
+        connection.execute(
+            sa.insert(LOCKS).values(
+                cluster=self.cluster,
+                token=owner.token,
+                host=owner.host,
+                pid=owner.pid,
+                born=owner.started_at,
+                place=owner.place,
+                since=moment,
+                until=moment + self._seconds,
+            )
+        )
+        self._note_alive(connection)
 
-    def _write(self, connection: Connection, found: Holding, row: dict[str, Any]) -> None:
-        this = (LOCKS.c.cluster == self.cluster) & (LOCKS.c.token == found.owner.token)
-        connection.execute(sa.update(LOCKS).where(this).values(**row))
+    def _extend(self, connection: Connection, moment: float) -> None:
+        this = (LOCKS.c.cluster == self.cluster) & (LOCKS.c.token == self.owner.token)
+        connection.execute(sa.update(LOCKS).where(this).values(until=moment + self._seconds))
+        self._note_alive(connection)
+
+    def _note_alive(self, connection: Connection) -> None:
+        this = LOCK_ALIVE.c.cluster == self.cluster
+        row = {"token": self.owner.token, "alive_until": self._monotonic() + self._seconds}
+        if connection.execute(sa.update(LOCK_ALIVE).where(this).values(**row)).rowcount == 0:
+            connection.execute(sa.insert(LOCK_ALIVE).values(cluster=self.cluster, **row))
 
 
 @contextmanager
@@ -201,8 +213,10 @@ def holder(database: Database, cluster: str) -> Holding | None:
 
 
 def _holding(connection: Connection, cluster: str) -> Holding | None:
-    row = connection.execute(sa.select(LOCKS).where(LOCKS.c.cluster == cluster)).one_or_none()
+    same = (LOCK_ALIVE.c.cluster == LOCKS.c.cluster) & (LOCK_ALIVE.c.token == LOCKS.c.token)
+    found = sa.select(LOCKS, LOCK_ALIVE.c.alive_until).outerjoin(LOCK_ALIVE, same)
+    row = connection.execute(found.where(LOCKS.c.cluster == cluster)).one_or_none()
     if row is None:
         return None
-    owner = Owner(host=row.host, pid=row.pid, born=row.born, place=row.place, token=row.token)
+    owner = Owner(host=row.host, pid=row.pid, started_at=row.born, place=row.place, token=row.token)
     return Holding(owner=owner, since=row.since, until=row.until, alive_until=row.alive_until)

@@ -3,12 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tables through the versions.
 
-A version is a list of statements that every database understands. It is never changed once it was released:
-what comes later is a version of its own, appended.
+Two versions of the collection may share a database during an upgrade. The number in `evenkeel_schema` is the
+version of the tables, and code refuses a database whose number is higher than it knows. So the number grows
+only for changes that older code must refuse. What older code can ignore (a table, an index, a column that may
+be null) is an addition: its name is recorded in `evenkeel_addition`, and the number stays.
+
+Versions and additions are lists of statements that every database understands. They are never changed once
+they were released; what comes later is appended.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .errors import StateTooNew
@@ -138,41 +144,67 @@ VERSIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE migration_history ADD COLUMN recorded_at DOUBLE PRECISION",),
     ("CREATE INDEX capacity_lease_name ON capacity_lease (name)",),
-    ("ALTER TABLE cluster_lock ADD COLUMN alive_until DOUBLE PRECISION",),
-    (
-        """CREATE TABLE state_clock (
+)
+
+# Builds before additions were recorded gave numbers up to this one to a column and a table that nothing reads
+# any more; `ADDITIONS` must not use their names, so that these builds can share the database as well.
+_MAX_VERSION = 7
+
+ADDITIONS: dict[str, tuple[str, ...]] = {
+    "lock_alive": (
+        """CREATE TABLE cluster_lock_alive (
+            cluster TEXT NOT NULL PRIMARY KEY,
+            token TEXT NOT NULL,
+            alive_until DOUBLE PRECISION NOT NULL
+        )""",
+    ),
+    "clock": (
+        """CREATE TABLE database_clock (
             boot TEXT NOT NULL PRIMARY KEY,
             steady DOUBLE PRECISION NOT NULL,
             moment DOUBLE PRECISION NOT NULL
         )""",
     ),
-)
+    "lease_end_cause": ("ALTER TABLE capacity_lease ADD COLUMN end_cause TEXT",),
+}
 
 
 def is_newest(connection: Connection) -> bool:
-    """Whether the tables have the newest version. Raises StateTooNew when they are newer than this code."""
-    return _version(connection) == len(VERSIONS)
+    """Whether the tables have everything that this code needs.
+
+    Raises StateTooNew when their version is higher than this code knows.
+    """
+    version = _version(connection)
+    return version is not None and version >= len(VERSIONS) and not _missing(connection)
 
 
 def upgrade(connection: Connection) -> None:
     """Bring the tables to the newest version, in the transaction of this connection. Of several at once all
     but one collide, and find the work done when they try again.
 
-    Raises StateTooNew when they are newer than this code.
+    Raises StateTooNew when their version is higher than this code knows.
     """
     found = _version(connection)
     if found is None:
         connection.execute(sa.text("CREATE TABLE evenkeel_schema (version INTEGER NOT NULL)"))
     version = found or 0
-    if version == len(VERSIONS):
-        return
-    for statements in VERSIONS[version:]:
-        for statement in statements:
-            connection.execute(sa.text(statement))
-    write = "INSERT INTO evenkeel_schema VALUES (:new)"
-    if version:
+    if version < len(VERSIONS):
+        for statements in VERSIONS[version:]:
+            _execute(connection, statements)
         write = "UPDATE evenkeel_schema SET version = :new"
-    connection.execute(sa.text(write), {"new": len(VERSIONS)})
+        if not version:
+            write = "INSERT INTO evenkeel_schema VALUES (:new)"
+        connection.execute(sa.text(write), {"new": len(VERSIONS)})
+    if not sa.inspect(connection).has_table("evenkeel_addition"):
+        connection.execute(sa.text("CREATE TABLE evenkeel_addition (name TEXT NOT NULL PRIMARY KEY)"))
+    for name in _missing(connection):
+        _execute(connection, ADDITIONS[name])
+        connection.execute(sa.text("INSERT INTO evenkeel_addition VALUES (:name)"), {"name": name})
+
+
+def _execute(connection: Connection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.execute(sa.text(statement))
 
 
 def _version(connection: Connection) -> int | None:
@@ -180,10 +212,19 @@ def _version(connection: Connection) -> int | None:
     if not sa.inspect(connection).has_table("evenkeel_schema"):
         return None
     version = int(connection.execute(sa.text("SELECT version FROM evenkeel_schema")).scalar() or 0)
-    if version > len(VERSIONS):
+    if version > _MAX_VERSION:
         raise StateTooNew(
-            f"its tables have version {version}, this collection knows {len(VERSIONS)}",
+            f"The tables have version {version}; this version of the collection supports up to"
+            f" {_MAX_VERSION}",
             where="state_url",
-            hint="Use the newest evenkeel.cluster on every controller that shares the database",
+            hint="Install the newest evenkeel.cluster on every controller that shares the database",
         )
     return version
+
+
+def _missing(connection: Connection) -> list[str]:
+    """The names of the additions that the database lacks."""
+    if not sa.inspect(connection).has_table("evenkeel_addition"):
+        return list(ADDITIONS)
+    found = set(connection.execute(sa.text("SELECT name FROM evenkeel_addition")).scalars())
+    return [name for name in ADDITIONS if name not in found]

@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -18,17 +18,20 @@ from .._model.codec import decode, encode
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/self/ns/pid")
 _MAX_PID = 2**31
+_ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """A process. `place` is where its pid means anything, one boot of one machine and its container there,
-    and `born` when it was started there; both are empty where the system does not tell. `token` is random.
+    """A process. `place` is where its pid means anything, one boot of one machine and its container there;
+    `started_at` is when it was started there, in ticks since the boot. Both are empty where the system does
+    not report them. `token` is random.
     """
 
     host: str
     pid: int
-    born: str
+    # The name that version 0.1.0 reads and writes.
+    started_at: str = field(metadata={"json": "born"})
     place: str
     token: str
 
@@ -37,23 +40,27 @@ class Owner:
 
 
 def this_process() -> Owner:
-    """An owner of its own at each call."""
+    """This process, as a new owner at each call."""
     pid = os.getpid()
     return Owner(
-        host=socket.gethostname(), pid=pid, born=_born(pid), place=_place(), token=secrets.token_hex(16)
+        host=socket.gethostname(),
+        pid=pid,
+        started_at=_started_at(pid),
+        place=_place(),
+        token=secrets.token_hex(16),
     )
 
 
 def process(pid: int) -> Owner | None:
-    """Another process here, always the same owner; None when there is none."""
+    """Another process of this machine, always as the same owner; None when there is no such process."""
     if not 0 < pid < _MAX_PID:
         return None
-    owner = Owner(host=socket.gethostname(), pid=pid, born=_born(pid), place=_place(), token="")
+    owner = Owner(host=socket.gethostname(), pid=pid, started_at=_started_at(pid), place=_place(), token="")
     return None if is_gone(owner) else owner
 
 
 def is_gone(owner: Owner) -> bool:
-    """Whether the process has certainly ended. Of one elsewhere that can't be known."""
+    """Whether the process has certainly ended. A process elsewhere never counts as ended."""
     if not owner.place or owner.place != _place():
         return False
     try:
@@ -62,19 +69,21 @@ def is_gone(owner: Owner) -> bool:
         return True
     except PermissionError:
         pass
-    born = _born(owner.pid)
-    # Another process may have got the same pid since. What has no birth here is hidden from us.
-    return born == "ended" or bool(born and owner.born and born != owner.born)
+    started_at = _started_at(owner.pid)
+    # Another process may have got the same pid since. A process without a start is hidden from us.
+    if started_at == _ENDED:
+        return True
+    return bool(started_at and owner.started_at and started_at != owner.started_at)
 
 
 def owner_text(owner: Owner | None) -> str | None:
-    """As a column keeps it: the same text for the same owner, since queries compare it."""
+    """The text in a column: always the same for the same owner, because queries compare it."""
     return None if owner is None else json.dumps(encode(owner), sort_keys=True)
 
 
 @lru_cache(maxsize=4096)
 def owner_of(text: str | None) -> Owner | None:
-    """From such a column. Raises InputError for what is no owner."""
+    """The owner in such a column. Raises InputError when the text is not an owner."""
     return None if text is None else decode(Owner, json.loads(text), "owner")
 
 
@@ -86,12 +95,12 @@ def _place() -> str:
         return ""
 
 
-def _born(pid: int) -> str:
-    """When a process was started, in ticks since the boot; "ended" for one that only waits to be reaped."""
+def _started_at(pid: int) -> str:
+    """When a process was started, in ticks since the boot; _ENDED when it only waits to be reaped."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     # The second field, the name, may hold blanks and parentheses.
     fields = text.rpartition(")")[2].split()
-    return "ended" if fields[0] in ("Z", "X") else fields[19]
+    return _ENDED if fields[0] in ("Z", "X") else fields[19]

@@ -23,6 +23,7 @@ HOLD_COUNTS: Any = None
 SERVICE_REQUESTS: Any = None
 SERVICE_DELIVERIES: Any = None
 CLOCK: Any = None
+LOCK_ALIVE: Any = None
 
 if sa is not None:
     METADATA = sa.MetaData()
@@ -43,8 +44,7 @@ if sa is not None:
         sa.Column("recorded_at", sa.Double),
     )
 
-    # One row a cluster that someone works on. Moments are seconds since 1970 on the database's own clock;
-    # `alive_until` is that of `until` on the steady clock of the owner's `place`, which nobody can set.
+    # One row a cluster that someone works on. Moments are seconds since 1970 on the database's own clock.
     LOCKS = sa.Table(
         "cluster_lock",
         METADATA,
@@ -56,7 +56,16 @@ if sa is not None:
         sa.Column("place", sa.Text, nullable=False),
         sa.Column("since", sa.Double, nullable=False),
         sa.Column("until", sa.Double, nullable=False),
-        sa.Column("alive_until", sa.Double),
+    )
+
+    # The moment of `until` on the steady clock of the owner's `place`, which nobody can set. It counts only
+    # for the lock of this token: version 0.1.0 takes locks over and does not know this table.
+    LOCK_ALIVE = sa.Table(
+        "cluster_lock_alive",
+        METADATA,
+        sa.Column("cluster", sa.Text, primary_key=True),
+        sa.Column("token", sa.Text, nullable=False),
+        sa.Column("alive_until", sa.Double, nullable=False),
     )
 
     # One row: how many changes of pools and leases there were. On PostgreSQL its lock is what makes one wait
@@ -74,7 +83,8 @@ if sa is not None:
     )
 
     # One row a lease; of one name at most one that has no end. `number` orders requests, and with
-    # `granted_number` and `ended_number` everything that happened.
+    # `granted_number` and `ended_number` everything that happened. Version 0.1.0 writes no `end_cause`, and
+    # decides by how `reason` begins.
     LEASES = sa.Table(
         "capacity_lease",
         METADATA,
@@ -83,6 +93,7 @@ if sa is not None:
         sa.Column("number", sa.BigInteger, nullable=False),
         sa.Column("phase", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("end_cause", sa.Text),
         sa.Column("request", sa.Text, nullable=False),
         sa.Column("result", sa.Text),
         sa.Column("requested_at", sa.Double, nullable=False),
@@ -178,7 +189,7 @@ if sa is not None:
     # At most one row, on SQLite: a moment of the database's clock, and what the steady clock of that boot of
     # the machine said then.
     CLOCK = sa.Table(
-        "state_clock",
+        "database_clock",
         METADATA,
         sa.Column("boot", sa.Text, primary_key=True),
         sa.Column("steady", sa.Double, nullable=False),

@@ -243,7 +243,7 @@ def test_a_lease_comes_is_renewed_and_goes(modules: Modules) -> None:
     assert (gone["changed"], gone["lease"]["phase"]) == (True, "Released")
     assert modules.lease(name="x", state="absent") == {"changed": False, "lease": gone["lease"]}
     assert modules.lease(name="never", state="absent") == {"changed": False, "lease": None}
-    with pytest.raises(LeaseNotHeld, match=r"lease x: it ended at .*: given back. Ask for it again"):
+    with pytest.raises(LeaseNotHeld, match=r"lease x: it ended at .*: Released by a task. Ask for it again"):
         modules.lease(name="x", state="renewed")
     with pytest.raises(LeaseNotHeld, match="lease never: there is no lease of that name"):
         modules.lease(name="never", state="renewed")
@@ -400,7 +400,7 @@ def test_reaping(modules: Modules) -> None:
     dry = modules.reap(gone_owners=["job-1"], check=True)
     assert [entry["name"] for entry in dry["reaped"]] == ["l1"]
     done = modules.reap(gone_owners=["job-1"])
-    assert done["diff"]["after"] == {"l1": "Released: its owner job-1 is gone"}
+    assert done["diff"]["after"] == {"l1": "Released: Its owner job-1 is gone"}
     assert modules.reap(living_owners=["job-3"]) == {"changed": False, "reaped": []}
     assert [entry["name"] for entry in modules.reap(living_owners=["job-3"], grace=0)["reaped"]] == ["l2"]
     assert [entry["name"] for entry in modules.info()["leases"]] == ["l3"]
@@ -547,9 +547,9 @@ def test_what_is_over_holds_nothing_before_anybody_ends_it(modules: Modules, tmp
     assert (info["queue"], info["placements"], info["pools"][0]["leases"]) == ([], [], [])
     x, y = info["leases"]
     assert (x["phase"], x["placements"]) == ("Released", [])
-    assert x["reason"].startswith("its lifetime of 60 s was over at ")
+    assert x["reason"].startswith("Its lifetime of 60 s ended at ")
     assert x["ended_at"] == x["until"]
-    assert (y["phase"], y["reason"][:27]) == ("Failed", "its place in the queue laps")
+    assert (y["phase"], y["reason"][:27]) == ("Failed", "Its place in the queue laps")
     assert modules.info()["leases"] == []
     assert 'evenkeel_pool_leased{pool="a",resource="vcpus"} 0\n' in metrics.read_text()
     # Whoever asks for a place by that name, or gives it back, finds it ended; a reaper only writes it down.
@@ -571,4 +571,4 @@ def test_what_depends_on_a_process_that_has_ended_holds_nothing(modules: Modules
         owner.kill()
     info = modules.info(ended_within=60)
     assert (info["placements"], info["pools"][0]["usage"]["vcpus"]["leased"]) == ([], 0)
-    assert [one["reason"].split(":")[0] for one in info["leases"]] == ["its owner is gone"]
+    assert [one["end_cause"] for one in info["leases"]] == ["owner gone"]

@@ -59,16 +59,17 @@ PACKAGE = "ansible_collections.evenkeel.cluster"
 # Asks for a lease of so many vCPUs, waits for it, says that it has it, and stays.
 ASKS = f"""
 import os, sys, time
-from {PACKAGE}.plugins.module_utils._capacity.leases import Asker
+from {PACKAGE}.plugins.module_utils._capacity.leases import Requester
 from {PACKAGE}.plugins.module_utils._capacity.request import Request
-from {PACKAGE}.plugins.module_utils._capacity.waiting import Patience, obtain
+from {PACKAGE}.plugins.module_utils._capacity.wait_for_lease import WaitOptions, wait_for_lease
 from {PACKAGE}.plugins.module_utils._state.database import open_database
 from {PACKAGE}.plugins.module_utils._state.owner import process, this_process
 url, name, vcpus, holds = sys.argv[1:]
-asker = Asker(waiter=this_process(), holder=process(os.getpid()) if holds else None)
+requester = Requester(waiter=this_process(), holder=process(os.getpid()) if holds else None)
 with open_database(url) as database:
-    lease = obtain(database, name, Request(vcpus=int(vcpus)), asker, Patience(wait=120, poll=0.1)).after
-    print(lease.phase, flush=True)
+    options = WaitOptions(wait=120, poll=0.1)
+    obtained = wait_for_lease(database, name, Request(vcpus=int(vcpus)), requester, options)
+    print(obtained.after.phase, flush=True)
     time.sleep(120)
 """
 
@@ -136,7 +137,9 @@ def test_the_place_of_a_killed_process_is_lost_at_once(url: str, one_pool: Datab
             get(one_pool, "third", vcpus=2)
         kill(started)
         assert get(one_pool, "third", vcpus=2).phase == "Fulfilled"
-    assert last(one_pool, "second").reason.startswith(f"its place in the queue lapsed: process {started.pid}")
+    lease = last(one_pool, "second")
+    assert lease.end_cause == "lapsed"
+    assert lease.reason.startswith(f"Its place in the queue lapsed, because process {started.pid} on ")
 
 
 def test_the_place_of_a_killed_process_elsewhere_lapses(one_pool: Database) -> None:
@@ -160,7 +163,9 @@ def test_what_a_killed_process_was_given_goes_to_the_next(url: str, one_pool: Da
         give_back(one_pool, "first")
         assert phase(one_pool, "second") == "Fulfilled"
         assert get(one_pool, "third", vcpus=10).phase == "Fulfilled"
-    assert last(one_pool, "second").reason.startswith(f"nobody came for it: process {started.pid} on ")
+    lease = last(one_pool, "second")
+    assert lease.end_cause == "unclaimed"
+    assert lease.reason.startswith(f"Granted, but not claimed, because process {started.pid} on ")
 
 
 def test_what_nobody_comes_for_elsewhere_goes_to_the_next(one_pool: Database) -> None:
@@ -182,7 +187,9 @@ def test_the_lease_of_a_killed_owner_goes_to_who_needs_it(url: str, one_pool: Da
             get(one_pool, "second", vcpus=8)
         kill(started)
         assert get(one_pool, "second", vcpus=8).phase == "Fulfilled"
-    assert last(one_pool, "first").reason.startswith(f"its owner is gone: process {started.pid} on ")
+    lease = last(one_pool, "first")
+    assert lease.end_cause == "owner gone"
+    assert lease.reason.startswith(f"The owner of the lease, process {started.pid} on ")
 
 
 def test_a_name_whose_owner_was_killed_is_free_and_of_one_that_lives_it_is_not(
@@ -236,7 +243,7 @@ class Hours:
 def test_when_the_time_is_over_the_place_is_given_up(one_pool: Database) -> None:
     get(one_pool, "first", vcpus=8)
     hours = Hours()
-    with pytest.raises(NotFulfilled, match="not fulfilled within 20 s, at position 1 of the queue"):
+    with pytest.raises(NotFulfilled, match="Not fulfilled within 20 s, at position 1 of the queue"):
         get(one_pool, "second", hours.patience(), vcpus=8)
     assert hours.now == 20
     assert phase(one_pool, "second") == "Failed"
@@ -291,7 +298,9 @@ def test_whoever_overslept_begins_again(one_pool: Database, somebody: bool) -> N
 def test_withdrawn_meanwhile(one_pool: Database) -> None:
     get(one_pool, "first", vcpus=8)
     withdraw = Hours(lambda: write_transaction(one_pool, lambda books: release(books, "second", None)))
-    with pytest.raises(LeaseNotHeld, match="it ended while it was waited for: withdrawn from the queue"):
+    with pytest.raises(
+        LeaseNotHeld, match="ended while this task waited for it: Withdrawn from the queue by"
+    ):
         get(one_pool, "second", withdraw.patience(), vcpus=8)
 
 

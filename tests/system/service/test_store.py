@@ -218,7 +218,7 @@ def test_what_a_dead_desk_has_handed_on_is_due_at_once(database: Database) -> No
 
 def test_what_is_elsewhere_shows_signs_of_life(database: Database) -> None:
     """Of a process on another machine only its silence tells."""
-    far = Owner(host="far", pid=1, born="1", place="another boot", token="t")
+    far = Owner(host="far", pid=1, started_at="1", place="another boot", token="t")
     accept(database, asked(), Terms(origin="http"))
     task = one(database, far)
     start(database, "a", claim_of(task), far)
@@ -238,7 +238,7 @@ def test_what_is_elsewhere_shows_signs_of_life(database: Database) -> None:
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])
 def test_a_clock_that_is_set_takes_no_task_from_who_works_on_it(tmp_path: Path, jump: float) -> None:
     machine = Machine()
-    far = Owner(host="far", pid=1, born="1", place="another boot", token="t")
+    far = Owner(host="far", pid=1, started_at="1", place="another boot", token="t")
     with machine.database(tmp_path) as database:
         accept(database, asked(), Terms(origin="http", receivers=("ci",)))
         task = one(database, far)
@@ -336,7 +336,7 @@ def test_everybody_is_told_by_one_at_a_time(database: Database) -> None:
         ("callback", "old"),
         ("dead_letter", "rabbitmq"),
     }
-    far = Owner(host="far", pid=1, born="1", place="another boot", token="t")
+    far = Owner(host="far", pid=1, started_at="1", place="another boot", token="t")
 
     def due(desk: Owner) -> list[str]:
         return [each.id for each in take_due(database, desk, "callback", "ci", 4, 40)]

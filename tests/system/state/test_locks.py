@@ -73,7 +73,16 @@ def test_of_twenty_that_fight_never_two_have_it(url: str, killed: int, tmp_path:
     folder = tmp_path / "fight"
     folder.mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", f"{PACKAGE}.tests.unit.state.contenders", url, folder, "20", "3", str(killed)],
+        [
+            sys.executable,
+            "-m",
+            f"{PACKAGE}.tests.system.state.contenders",
+            url,
+            folder,
+            "20",
+            "3",
+            str(killed),
+        ],
         capture_output=True,
         text=True,
         timeout=150,
@@ -196,9 +205,12 @@ def test_whoever_overslept_is_told_and_takes_nothing_back(url: str, database: Da
 
 
 def test_what_has_run_out_and_was_not_taken_goes_on(database: Database) -> None:
-    over = sqlalchemy.text("UPDATE cluster_lock SET until = 0, alive_until = 0")
+    over = map(
+        sqlalchemy.text,
+        ("UPDATE cluster_lock SET until = 0", "UPDATE cluster_lock_alive SET alive_until = 0"),
+    )
     with cluster_lock(database, "c", this_process()) as lock:
-        database.transaction(lambda connection: connection.execute(over))
+        database.transaction(lambda connection: [connection.execute(one) for one in over])
         assert holder(database, "c") is None
         lock.renew()
         assert holder(database, "c") is not None
@@ -229,7 +241,7 @@ def test_a_database_that_is_away_for_a_while_costs_nothing_but_one_that_stays_aw
 def test_a_pid_that_another_process_has_now_is_no_sign_of_life() -> None:
     me = this_process()
     assert not is_gone(me)
-    assert is_gone(replace(me, born="1"))
+    assert is_gone(replace(me, started_at="1"))
     assert is_gone(replace(me, pid=2**22 + 1))
     assert not is_gone(replace(me, pid=2**22 + 1, place="another machine"))
     assert not is_gone(replace(me, pid=2**22 + 1, place=""))
@@ -237,7 +249,7 @@ def test_a_pid_that_another_process_has_now_is_no_sign_of_life() -> None:
 
 def test_an_owner_has_one_text_which_queries_compare() -> None:
     text = '{"born": "7", "host": "h\\u00e4", "pid": 3, "place": "boot 1", "token": "t"}'
-    owner = Owner(host="hä", pid=3, born="7", place="boot 1", token="t")
+    owner = Owner(host="hä", pid=3, started_at="7", place="boot 1", token="t")
     assert owner_text(owner) == text
     # As rows of before have it, in another order.
     assert owner_of('{"host": "hä", "pid": 3, "born": "7", "place": "boot 1", "token": "t"}') == owner
@@ -274,7 +286,7 @@ def away(database: Database, *, back: bool = False) -> None:
 
 
 def row(database: Database) -> sqlalchemy.Row[tuple[object, ...]]:
-    select = sqlalchemy.text("SELECT * FROM cluster_lock")
+    select = sqlalchemy.text("SELECT * FROM cluster_lock NATURAL JOIN cluster_lock_alive")
     return database.transaction(lambda connection: connection.execute(select).one())
 
 
@@ -415,7 +427,7 @@ def test_what_was_done_is_no_failure_where_a_lock_can_not_be_given_back(file: Da
 
 
 def test_who_has_a_lock_is_told_in_words() -> None:
-    owner = Owner(host="h1", pid=7, born="", place="", token="")
+    owner = Owner(host="h1", pid=7, started_at="", place="", token="")
     assert str(Holding(owner=owner, since=0, until=90)) == (
         "process 7 on h1, since 1970-01-01T00:00:00Z, until 1970-01-01T00:01:30Z unless it goes on"
     )

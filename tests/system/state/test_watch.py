@@ -79,7 +79,7 @@ def test_it_is_noted_once_a_second_and_by_who_may_write(tmp_path: Path) -> None:
     machine = Machine()
 
     def noted(connection: sqlalchemy.Connection) -> list[float]:
-        rows = connection.execute(sqlalchemy.text("SELECT steady FROM state_clock"))
+        rows = connection.execute(sqlalchemy.text("SELECT steady FROM database_clock"))
         return list(rows.scalars())
 
     with machine.database(tmp_path) as database:

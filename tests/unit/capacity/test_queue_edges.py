@@ -127,7 +127,7 @@ def test_a_lease_ends_with_its_lifetime(file: Database, passed: float, phase: st
     pass_time(file, passed)
     ended = write_transaction(file, end_expired)
     assert phases(file, "l") == [phase]
-    assert [one.reason.partition(" at ")[0] for one in ended] == ["its lifetime of 50000 s was over"] * len(
+    assert [one.reason.partition(" at ")[0] for one in ended] == ["Its lifetime of 50000 s ended"] * len(
         ended
     )
 
@@ -146,7 +146,7 @@ def test_a_place_in_the_queue_is_kept_for_as_long_as_was_asked(
 def test_without_a_place_who_gets_nothing_fails_and_is_told_where_it_stood(file: Database) -> None:
     get(file, "first", vcpus=10)
     get(file, "second", WaitOptions(keep=50_000), vcpus=1)
-    with pytest.raises(NotFulfilled, match=r"not fulfilled within 0 s, at position 2 of the queue: 0 of 1"):
+    with pytest.raises(NotFulfilled, match=r"Not fulfilled within 0 s, at position 2 of the queue: 0 of 1"):
         get(file, "third", vcpus=1)
     give_back(file, "first")
     assert phases(file, "second", "third") == ["Fulfilled", "Failed"]
@@ -207,10 +207,10 @@ def test_only_what_is_held_is_renewed_and_only_by_whom_it_belongs_to(file: Datab
     assert (before.phase, after.phase, after.reason) == (
         "Pending",
         "Released",
-        "withdrawn from the queue",
+        "Withdrawn from the queue by a task",
     )
     give_back(file, "l")
-    with pytest.raises(LeaseNotHeld, match=r"it ended at .*: given back"):
+    with pytest.raises(LeaseNotHeld, match=r"it ended at .*: Released by a task"):
         again("l", None, None)
     assert write_transaction(file, lambda books: release(books, "nothing", None)) == (None, None)
 

@@ -19,7 +19,7 @@ from ..._state.tables import GRANTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
 from ..allocate import Allocation
 from ..backfill_queue import QueuedRequest, shared_by
 from ..free_capacity import RESOURCES, FreeCapacity, NetworkBook, NetworkUse
-from ..lease import HeldPlacement, Lease, Phase
+from ..lease import HeldPlacement, Lease, LeaseEnd
 from ..pool import Pool
 from ..request import Request
 from .hold_rows import HoldRows, over
@@ -265,8 +265,8 @@ class Repository:
         write = sa.update(GRANTS).where(GRANTS.c.lease == lease.id)
         self._connection.execute(write, _sizes(lease.request))
 
-    def end(self, lease: Lease, phase: Phase, reason: str) -> Lease:
-        """Take back everything that a lease has, and remember how it ended."""
+    def end(self, lease: Lease, end: LeaseEnd) -> Lease:
+        """Take back everything that a lease has, and record how it ended."""
         taken = (
             (GRANTS, lease.pools),
             (NETWORK_USES, any(pool.networks for pool in lease.pools)),
@@ -276,7 +276,14 @@ class Repository:
             if some:
                 self._connection.execute(sa.delete(table).where(table.c.lease == lease.id))
         ended = replace(
-            lease, phase=phase, reason=reason, ended_at=self.now, place_until=None, waiter=None, holder=None
+            lease,
+            phase=end.phase,
+            reason=end.reason,
+            end_cause=end.cause,
+            ended_at=self.now,
+            place_until=None,
+            waiter=None,
+            holder=None,
         )
         number = self.next_number()
         self.update(ended, ended_number=number)
