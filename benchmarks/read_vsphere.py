@@ -24,8 +24,10 @@ import pyVmomi
 from pyVim.connect import SmartConnect
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.collector import PAGE
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.connection import (
     VSphereConnection,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
     VSpherePlatform,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.inventory import (

@@ -16,6 +16,11 @@ PARTS = ("plugins", "extensions")
 COLLECTION = ("ansible_collections", "evenkeel", "cluster")
 UTILS = "plugins/module_utils"
 
+ADAPTERS = ("proxmox", "vmmanager", "vsphere")
+# The rooms of an adapter, each of which may import those before it, and what adapters share.
+ROOMS = ("api", "read", "migrate")
+SHARED = tuple(f"{UTILS}/_platforms/{name}.py" for name in ("errors", "protocol", "transport", "values"))
+
 # A layer, and what it may import besides itself. A file that is named alone is a layer of its own.
 ALLOWED: dict[str, tuple[str, ...]] = {
     f"{UTILS}/_model": (),
@@ -64,6 +69,20 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # Who judges a plan knows nothing of how it was made.
     f"{UTILS}/_planning/verify": (f"{UTILS}/_model",),
     f"{UTILS}/_platforms": (f"{UTILS}/_model",),
+    # No adapter imports another one, and what they share imports none.
+    **{
+        f"{UTILS}/_platforms/{adapter}": (f"{UTILS}/_model", f"{UTILS}/_platforms/{adapter}", *SHARED)
+        for adapter in ADAPTERS
+    },
+    **{
+        f"{UTILS}/_platforms/{adapter}/{room}": (
+            f"{UTILS}/_model",
+            *SHARED,
+            *(f"{UTILS}/_platforms/{adapter}/{lower}" for lower in ROOMS[: ROOMS.index(room)]),
+        )
+        for adapter in ADAPTERS
+        for room in ROOMS
+    },
     f"{UTILS}/_execution": (
         f"{UTILS}/_model",
         f"{UTILS}/_platforms/protocol.py",

@@ -51,8 +51,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmana
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
     VMManagerPlatform,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.connection import (
     VSphereConnection,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
     VSpherePlatform,
 )
 from ansible_collections.evenkeel.cluster.tests.simulators import launch

@@ -51,7 +51,8 @@ def _verifies(params: Mapping[str, Any]) -> bool:
 
 
 def _vsphere(params: Mapping[str, Any], window: int, history: int) -> PlatformWithMaintenance:
-    from .._platforms.vsphere.platform import VSphereConnection, VSpherePlatform
+    from .._platforms.vsphere.api.connection import VSphereConnection
+    from .._platforms.vsphere.platform import VSpherePlatform
 
     _require(params, "hostname", "username", "password")
     return VSpherePlatform(

@@ -22,13 +22,15 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
     UnexpectedAnswer,
     Unreachable,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.connection import (
+    VSphereConnection,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.https import (
     AnswerLost,
     Endpoint,
     Https,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
-    VSphereConnection,
     VSpherePlatform,
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms import vsphere_clusters as clusters

@@ -16,8 +16,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Rule,
     Snapshot,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.connection import (
     VSphereConnection,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
     VSpherePlatform,
 )
 from ansible_collections.evenkeel.cluster.tests.simulators import launch

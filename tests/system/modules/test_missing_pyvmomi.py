@@ -13,8 +13,11 @@ def test_without_pyvmomi_the_error_names_the_package_to_install() -> None:
 import sys
 sys.modules["pyVmomi"] = None
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import MissingLibrary
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.connection import (
+    VSphereConnection,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.platform import (
-    VSphereConnection, VSpherePlatform,
+    VSpherePlatform,
 )
 try:
     VSpherePlatform(VSphereConnection(hostname="h", username="u", password="p"))

@@ -25,7 +25,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
     localized,
     passes,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.clusters import plain
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.api.values import plain
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.evc import (
     fitting_models,
 )

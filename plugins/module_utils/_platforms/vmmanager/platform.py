@@ -17,6 +17,7 @@ from .api.connection import VMManagerConnection
 from .api.errors import NoResponse
 from .api.lists import Lists
 from .api.notices import ReadFailures
+from .api.permissions import require_admin
 from .api.session import Session
 from .migrate.poll import TaskPoller
 from .migrate.precheck import Prechecker, Preconditions
@@ -26,7 +27,7 @@ from .read.guests import GuestDisk, disks_of
 from .read.live_state import LISTING_SECONDS, LiveStateReader
 from .read.loads import LoadReader
 from .read.nodes import in_maintenance, nodes_of
-from .read.snapshot import Reader, demand_admin
+from .read.snapshot import Reader
 
 # How long a list of all disks counts as present, and how often a task is looked for that may not be listed.
 DISKS_SECONDS = 60.0
@@ -66,7 +67,7 @@ class VMManagerPlatform:
 
     def read(self) -> Snapshot:
         self._found = None
-        notice = demand_admin(self._session)
+        notice = require_admin(self._session)
         reader = Reader(self._session, self._lists, self._connection, self._place, self._now)
         if notice is not None:
             reader.notices.append(notice)

@@ -5,23 +5,21 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from ..._model.errors import InputError
 from ..._model.snapshot import Notice, Snapshot
 from ..._model.text.wording import sentence
 from ..errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
 from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Prepared, all_of
 from .api.clock import server_time
+from .api.connection import VSphereConnection, endpoint_of
 from .api.errors import Lacking
-from .api.https import Endpoint
 from .api.library import require, vim
 from .api.permissions import MIGRATE, READ, STORE, names, require_privileges
 from .api.rest import Rest
@@ -45,29 +43,6 @@ from .read.tags import Tags, read_tags
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VSphereConnection:
-    """Where a vCenter is, who asks, which of its clusters is meant, and over how long loads are averaged.
-
-    `timeout`: seconds that the server may stay silent. `window_seconds`: 0 for the present loads.
-    `history_seconds`: how far back migrations are looked for, 0 for not at all.
-    """
-
-    hostname: str
-    username: str
-    password: str = field(repr=False)
-    port: int = 443
-    validate_certs: bool = True
-    ca_path: str | None = None
-    proxy_host: str | None = None
-    proxy_port: int | None = None
-    datacenter: str | None = None
-    cluster: str | None = None
-    window_seconds: int = 0
-    history_seconds: int = 0
-    timeout: float = 30.0
-
-
 class VSpherePlatform:
     """The Platform protocol over the vSphere API. Connects when it is made."""
 
@@ -86,7 +61,7 @@ class VSpherePlatform:
         require()
         self._connection = connection
         self._patience = WaitLimits(sleep=sleep, monotonic=monotonic, seconds=max(60.0, connection.timeout))
-        self._session = Session(_endpoint(connection), connection.username, connection.password)
+        self._session = Session(endpoint_of(connection), connection.username, connection.password)
         self._found: ClusterPlace | None = None
 
     def read(self) -> Snapshot:
@@ -217,34 +192,3 @@ class VSpherePlatform:
             require_privileges(self._session, list(stores.values()), STORE)
         found = objections(self._session, request.guest, request.target, spec, self._patience)
         return Prepared(request=request, objection=all_of(found), details=spec)
-
-
-def _endpoint(connection: VSphereConnection) -> Endpoint:
-    proxy = None
-    if connection.proxy_host and connection.proxy_port:
-        proxy = (connection.proxy_host, connection.proxy_port)
-    elif connection.proxy_host:
-        raise InputError.required("proxy_port", when="proxy_host is set")
-    elif connection.proxy_port:
-        raise InputError.required("proxy_host", when="proxy_port is set")
-    return Endpoint(
-        hostname=connection.hostname.strip("[]"),
-        port=connection.port,
-        context=_context(connection),
-        timeout=connection.timeout,
-        proxy=proxy,
-    )
-
-
-def _context(connection: VSphereConnection) -> ssl.SSLContext:
-    """Always our own: libraries trust anyone when they are asked to connect to the local machine."""
-    try:
-        context = ssl.create_default_context(cafile=connection.ca_path)
-    except (OSError, ssl.SSLError) as error:
-        raise InputError(
-            "ca_path", connection.ca_path, f"a readable file of PEM certificates ({error})"
-        ) from None
-    if not connection.validate_certs:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -15,9 +15,9 @@ from ..api.session import Session
 from ..api.values import Row, Upid, flag, row, rows
 from ..read.guests import id_of, path_of, power_of
 from ..read.ha import BUSY
+from ..read.migrations_in_progress import MIGRATIONS
 from .precheck import Preconditions, sent_elsewhere
 
-MIGRATIONS = frozenset({"qmigrate", "vzmigrate"})
 HA_REQUEST = "hamigrate"
 
 

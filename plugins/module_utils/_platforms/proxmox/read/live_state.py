@@ -12,12 +12,11 @@ from ...protocol import ClusterNow, GuestNow, HostNow
 from ..api.session import Session
 from ..api.task_log import Backups, Targets
 from ..api.values import Row, rows, whole
-from ..migrate.start import MIGRATIONS
 from .cluster import Membership, Resources
 from .guests import id_of, power_of, run_state_of
 from .ha import BROKEN, BUSY, NodeStates
 from .hosts import in_maintenance, status_of
-from .migrations_in_progress import CONSOLES
+from .migrations_in_progress import CONSOLES, MIGRATIONS
 
 _BACKUP = "vzdump"
 

@@ -10,6 +10,7 @@ from .filters import Where, matching, query
 from .session import Session
 from .values import Row, row, rows, whole
 
+CLUSTERS = "vm/v3/cluster"
 # Conditions in one call: a URL must not become too long.
 MAX_CONDITIONS = 50
 # From so many conditions on the whole list costs less.

@@ -20,7 +20,7 @@ from ...errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from ..read.clusters import CLUSTERS
+from .lists import CLUSTERS
 from .session import Session
 
 T = TypeVar("T")

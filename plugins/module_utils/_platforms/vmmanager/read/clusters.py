@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...errors import NotFound
-from ..api.lists import Lists
+from ..api.lists import CLUSTERS, Lists
 from ..api.values import Row, flag, reference, whole
 
-CLUSTERS = "vm/v3/cluster"
 # Where disks of all nodes lie. Every other type, known or not, is taken for a node's own.
 _SHARED = frozenset({"ceph", "rbd", "nas", "nfs", "san", "gfs2", "iscsi"})
 

@@ -15,16 +15,7 @@ from ...._model.policy.tag_rules import tag_rules
 from ...._model.snapshot import ClusterRef, Host, Notice, Snapshot
 from ...._model.text.moments import written
 from ...._model.text.wording import counted, sentence
-from ...errors import (
-    AuthenticationFailed,
-    NotFound,
-    PermissionMissing,
-    Refused,
-    SessionLost,
-    UnexpectedAnswer,
-)
 from ..api.connection import VMManagerConnection
-from ..api.errors import ADMIN, permission_missing
 from ..api.lists import Lists
 from ..api.notices import ReadFailures
 from ..api.session import Session
@@ -46,7 +37,6 @@ from .history import MigrationHistory
 from .loads import LoadReader, Reading, listed, unknown
 from .nodes import cores, host_of, memory, name_of, nodes_of, status_of
 
-WHOAMI = "auth/v4/whoami"
 _NO_METRICS = Notice(
     text="VMmanager does not report loads by itself: what guests were assigned stands for what they use. Name"
     " the series of its statistics in vmmanager_metrics to have loads measured."
@@ -63,33 +53,6 @@ _NO_TAGS = Notice(
     text="VMmanager does not report tags of virtual machines, so rules and exclusions by tag have no effect.",
     hides=("tags",),
 )
-
-
-def demand_admin(session: Session) -> Notice | None:
-    """Others see their own virtual machines only: facts would be partial without a word. Returns a notice
-    where the role is not available, and raises PermissionMissing for another one.
-    """
-    call = f"GET {WHOAMI}"
-    try:
-        roles = row(session.get(WHOAMI), call).get("roles")
-    except (
-        AuthenticationFailed,
-        NotFound,
-        PermissionMissing,
-        Refused,
-        SessionLost,
-        UnexpectedAnswer,
-    ) as error:
-        # Functions that are closed to the outside answer as if the token were wrong. If it is, the next call
-        # will tell.
-        return Notice(
-            text=f"Whether the account sees everything is not available: {error}. Make sure that it has the"
-            f" role {ADMIN}."
-        )
-    if isinstance(roles, list) and ADMIN not in roles:
-        held = ", ".join(map(str, roles)) or "no role"
-        raise permission_missing(f"the account sees only a part of the platform: it has {held}", call)
-    return None
 
 
 @dataclass(slots=True)

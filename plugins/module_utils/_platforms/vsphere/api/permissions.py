@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import PermissionMissing, PlatformError
-from ..read.clusters import plain
 from .collector import properties, retrieve
 from .errors import Gone, Unsupported
 from .library import vim
 from .session import Session
-from .values import find, find_all, flag, text
+from .values import find, find_all, flag, plain, text
 
 READ = ("System.View", "System.Read")
 MIGRATE = ("Resource.HotMigrate",)

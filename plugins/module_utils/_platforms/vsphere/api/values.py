@@ -58,3 +58,11 @@ def whole(element: Element | None, path: str = "") -> int | None:
 def type_of(element: Element | None) -> str:
     """The API's name of the type of a value, empty where it is not said."""
     return "" if element is None else element.get(_TYPE, "").rpartition(":")[2]
+
+
+def plain(name: str | None) -> str:
+    """An inventory name as people know it: vCenter keeps /, \\ and % in it as %2f, %5c and %25."""
+    result = name or ""
+    for escaped, character in (("%2f", "/"), ("%5c", "\\"), ("%25", "%")):
+        result = result.replace(escaped, character).replace(escaped.upper(), character)
+    return result

@@ -13,8 +13,7 @@ from ...protocol import MigrationRequest
 from ..api.collector import properties, retrieve, step
 from ..api.library import vim
 from ..api.session import Session
-from ..api.values import text, type_of, whole
-from ..read.clusters import plain
+from ..api.values import plain, text, type_of, whole
 
 
 def relocation(session: Session, request: MigrationRequest) -> Any:

@@ -11,7 +11,7 @@ from ..api.https import AnswerLost
 from ..api.library import vim
 from ..api.permissions import SHUT_DOWN, require_privileges
 from ..api.session import Session
-from ..read.clusters import plain
+from ..api.values import plain
 from ..read.guests import power
 from .precheck import WaitLimits
 

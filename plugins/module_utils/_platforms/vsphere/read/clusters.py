@@ -12,6 +12,7 @@ from ...errors import NotFound
 from ..api.collector import Found, again, properties, retrieve, step
 from ..api.library import vim
 from ..api.session import Session
+from ..api.values import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,3 @@ def _datacenter(item: Found, found: dict[str, Found]) -> str:
     while place is not None and place.kind != "Datacenter":
         place = found.get(place.text("parent") or "")
     return plain(place.text("name")) if place is not None else ""
-
-
-def plain(name: str | None) -> str:
-    """An inventory name as people know it: vCenter keeps /, \\ and % in it as %2f, %5c and %25."""
-    result = name or ""
-    for escaped, character in (("%2f", "/"), ("%5c", "\\"), ("%25", "%")):
-        result = result.replace(escaped, character).replace(escaped.upper(), character)
-    return result

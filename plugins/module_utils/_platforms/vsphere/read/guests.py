@@ -11,8 +11,7 @@ from typing import Final, Literal
 
 from ...._model.snapshot import Guest
 from ..api.collector import Found
-from ..api.values import items, text
-from .clusters import plain
+from ..api.values import items, plain, text
 from .evc import fitting_models
 from .features import Features
 from .hardware import device_blockers, disks

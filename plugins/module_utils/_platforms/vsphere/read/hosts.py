@@ -10,8 +10,7 @@ from typing import Literal
 
 from ...._model.snapshot import Host, HostDatastore, Source
 from ..api.collector import Found
-from ..api.values import text, whole
-from .clusters import plain
+from ..api.values import plain, text, whole
 from .inventory import Inventory
 from .loads import CPU, CPU_READY, DISK_IO, MEMORY, NETWORK_IO, Loads
 from .mounts import closed_to_new_disks

@@ -13,7 +13,8 @@ from ...errors import NotFound
 from ..api.collector import Found, again, properties, retrieve, step
 from ..api.library import vim
 from ..api.session import Session
-from .clusters import ClusterPlace, plain
+from ..api.values import plain
+from .clusters import ClusterPlace
 from .mounts import unusable
 from .recent_tasks import TASK_PATHS
 

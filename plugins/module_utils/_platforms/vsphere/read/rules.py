@@ -11,8 +11,7 @@ from xml.etree.ElementTree import Element
 
 from ...._model.snapshot import Rule
 from ..api.collector import Found
-from ..api.values import find, find_all, flag, text, texts, type_of
-from .clusters import plain
+from ..api.values import find, find_all, flag, plain, text, texts, type_of
 
 
 def drs_rules(config: Element | None, guests: Collection[str]) -> tuple[Rule, ...]:

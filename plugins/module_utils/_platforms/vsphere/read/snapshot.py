@@ -12,7 +12,8 @@ from datetime import datetime
 from ...._model.snapshot import ClusterRef, HiddenFact, Notice, Snapshot
 from ...._model.text.moments import written
 from ...._model.text.wording import counted
-from .clusters import ClusterPlace, plain
+from ..api.values import plain
+from .clusters import ClusterPlace
 from .features import Features
 from .guests import Surroundings, guest_of
 from .history import MigrationHistory
