@@ -10,25 +10,23 @@ from dataclasses import replace
 
 from .._model.plan import Plan
 from .._model.policy.policy import Policy
-from .._model.selector import Selector
 from .._model.snapshot import Snapshot
 from .goals.consolidate import choose_hosts_to_empty, consolidation_of, running_by_host
 from .model.builder import build_problem
-from .model.capacity import IDLE, with_hosts_closed
+from .model.capacity import with_closed
 from .model.guest_locations import has_to_leave, stayers_of
 from .model.problem import Problem
-from .model.solution import Solution
 from .report.consolidate import consolidation_lower_bound, hosts_needed
 from .report.unresolved import is_complete
-from .search.solve import solution_of
+from .search.solve import SearchResult, solution_of
 
-Solve = Callable[[Problem], Solution]
-Finish = Callable[[Problem, Solution], tuple[Plan, Solution]]
+Solve = Callable[[Problem], SearchResult]
+Finish = Callable[[Problem, SearchResult], tuple[Plan, SearchResult]]
 
 
 def plan_consolidation(
     snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish
-) -> tuple[Problem, Plan, Solution]:
+) -> tuple[Problem, Plan, SearchResult]:
     """`solve` mends rules and empties hosts in maintenance; `finish` makes a plan of a placement.
 
     Hosts that run no guests are taken to be off, unless a rule can't be mended or a host in maintenance not
@@ -38,10 +36,11 @@ def plan_consolidation(
     # What is to be empty in the end may still open a ring on the way.
     shelters = {guest: everywhere.unit_mask[unit] for guest, unit in everywhere.unit_of.items()}
     everywhere = replace(everywhere, shelters=shelters)
-    on = _without_empty(snapshot, policy)
-    if on == snapshot:
+    idle = _idle_hosts(snapshot, policy)
+    if not idle:
         return _attempt(everywhere, solve, finish)
-    found = _attempt(replace(build_problem(on, policy), shelters=shelters), solve, finish)
+    on = build_problem(with_closed(snapshot, idle), policy, idle_hosts=idle)
+    found = _attempt(replace(on, shelters=shelters), solve, finish)
     if _wrong(found[1]):
         roomier = _attempt(everywhere, solve, finish)
         if _wrong(roomier[1]) < _wrong(found[1]):
@@ -77,11 +76,10 @@ def with_proof(problem: Problem, result: Plan) -> Plan:
 
 def build_without(problem: Problem, chosen: Iterable[int]) -> Problem:
     """The problem in which the chosen hosts have to be emptied."""
-    names = tuple(problem.hosts[host].id for host in sorted(chosen))
-    policy = replace(problem.policy, evacuate=Selector(names=names))
-    return replace(
-        build_problem(with_hosts_closed(problem.snapshot, policy), policy), shelters=problem.shelters
-    )
+    chosen = frozenset(chosen)
+    closed = with_closed(problem.snapshot, frozenset(problem.hosts[host].id for host in chosen))
+    emptying = build_problem(closed, problem.policy, hosts_to_empty=chosen, idle_hosts=problem.idle_hosts)
+    return replace(emptying, shelters=problem.shelters)
 
 
 def _wrong(result: Plan) -> int:
@@ -89,7 +87,8 @@ def _wrong(result: Plan) -> int:
     return sum(item.code != "host_stays_on" and not is_complete([item]) for item in result.unresolved)
 
 
-def _without_empty(snapshot: Snapshot, policy: Policy) -> Snapshot:
+def _idle_hosts(snapshot: Snapshot, policy: Policy) -> frozenset[str]:
+    """Ids of the hosts that run no guests, other than those in maintenance."""
     stay = stayers_of(snapshot, policy)
     running = {
         host
@@ -97,27 +96,21 @@ def _without_empty(snapshot: Snapshot, policy: Policy) -> Snapshot:
         if has_to_leave(guest, stay)
         for host in (guest.host, guest.migrating_to)
     }
-    hosts = (
-        host
-        if host.id in running or host.maintenance
-        else replace(host, maintenance=True, closed_because=IDLE)
-        for host in snapshot.hosts
-    )
-    return replace(snapshot, hosts=tuple(hosts))
+    return frozenset(host.id for host in snapshot.hosts if host.id not in running and not host.maintenance)
 
 
-def _attempt(first: Problem, solve: Solve, finish: Finish) -> tuple[Problem, Plan, Solution]:
+def _attempt(first: Problem, solve: Solve, finish: Finish) -> tuple[Problem, Plan, SearchResult]:
     banned: frozenset[int] = frozenset()
     while True:
         # Emptying fills no host further than its plain limits, not even with guests that had to move anyway.
-        state = solution_of(_within_limits(first), solve(first).places())
+        state = solution_of(_within_limits(first), solve(first).solution.places())
         chosen = choose_hosts_to_empty(state, banned)
         if not chosen:
             result, end = finish(first, solve(first))
             return first, _without_order(first, result, banned), end
         problem = build_without(first, chosen)
-        result, end = finish(problem, solution_of(problem, state.places()))
-        running = running_by_host(problem, end.places())
+        result, end = finish(problem, SearchResult(solution_of(problem, state.places())))
+        running = running_by_host(problem, end.solution.places())
         stuck = [host for host in chosen if running[host]]
         if not stuck:
             if _wrong(result):
@@ -145,7 +138,8 @@ def _within_limits(problem: Problem) -> Problem:
     """The problem in which nothing may fill a host further than levelling does."""
     limits = problem.policy.limits
     limits = replace(limits, cpu_for_rules=limits.cpu, memory_for_rules=limits.memory)
-    return build_problem(problem.snapshot, replace(problem.policy, limits=limits))
+    policy = replace(problem.policy, limits=limits)
+    return build_problem(problem.snapshot, policy, idle_hosts=problem.idle_hosts)
 
 
 def _hosts(many: int) -> str:

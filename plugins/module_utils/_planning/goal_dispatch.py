@@ -17,34 +17,40 @@ from .report.relieve import relief_lower_bound, still_overloaded
 from .report.search_findings import Sought
 from .report.unresolved import left_on, out_of_band, over_limits, stranded
 from .search.priority_swap import swap_by_priority
-from .search.solve import solve
+from .search.solve import SearchResult, solve
 from .search.stopping import Spending
 
 
 def solve_for_goal(
     problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()
-) -> Solution:
+) -> SearchResult:
     """The best placement found for the policy's goal; `forbidden` as in solve."""
-    state = solve(problem, spent, forbidden)
+    found = solve(problem, spent, forbidden)
     goal = problem.policy.goal
     if goal == "relieve":
-        relieve_hosts(state)
+        relieve_hosts(found.solution)
     elif goal == "spread":
-        swap_by_priority(state)
-    return state
+        swap_by_priority(found.solution)
+    return found
 
 
 def goal_unresolved(
-    state: Solution, places: Sequence[int], after: ClusterState, sought: Sought | None
+    state: Solution,
+    places: Sequence[int],
+    after: ClusterState,
+    sought: Sought | None,
+    *,
+    impossible: bool = False,
 ) -> list[Unresolved]:
     """What the goal wants besides rules, and the placement does not give; sought: None where no plan was
-    looked for. With goal evacuate a limit that is exceeded elsewhere is a notice: see `remarks`.
+    looked for; impossible: whether it is proven that no placement is inside the band. With goal evacuate a
+    limit that is exceeded elsewhere is a notice: see `remarks`.
     """
     problem = state.problem
     goal = problem.policy.goal
     found = [] if goal in ("rules", "relieve") else stranded(state, places, sought)
     if goal == "spread":
-        found += out_of_band(problem, places, after, impossible=state.impossible)
+        found += out_of_band(problem, places, after, impossible=impossible)
     elif goal == "relieve":
         found += still_overloaded(state, sought)
     elif goal == "consolidate":

@@ -33,12 +33,13 @@ from .report.search_findings import Sought
 from .report.unresolved import broken_rules, contradicts, immovable, is_complete, left_on, stranded
 from .schedule.list_scheduler import Schedule
 from .schedule.moves import Move
+from .search.solve import SearchResult
 
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
 
 
 def build_plan(
-    state: Solution,
+    found: SearchResult,
     kinds: dict[int, MigrationKind],
     ordered: Schedule,
     left: Sequence[Move],
@@ -48,6 +49,7 @@ def build_plan(
     """The plan, with what it leaves undone. kinds: by unit that moves; left: hops without a safe moment;
     proven: whether there is no safe order for them at all.
     """
+    state = found.solution
     problem = state.problem
     places = state.places()
     before, after = cluster_state(problem, problem.home), cluster_state(problem, places)
@@ -75,19 +77,19 @@ def build_plan(
             )
         )
     sought = Sought(stuck=frozenset(hop.guest for hop in left), proven=proven)
-    unresolved = _unresolved(state, places, sought)
+    unresolved = _unresolved(found, places, sought)
     return Plan(
         cluster=problem.snapshot.cluster,
         platform=problem.snapshot.platform,
         # Both are of what the caller gave: see plan.
         snapshot_digest="",
         policy=problem.policy,
-        status=_status(problem, migrations, unresolved, impossible=state.impossible),
+        status=_status(problem, migrations, unresolved, impossible=found.impossible),
         migrations=tuple(migrations),
         before=before,
         after=after,
         proof=replace(
-            _proof(state, len(migrations), complete=is_complete(unresolved) and _in_band(state)),
+            _proof(found, len(migrations), complete=is_complete(unresolved) and _in_band(state)),
             seconds=round(ordered.seconds, 1),
             seconds_lower_bound=round(ordered.bound, 1),
         ),
@@ -104,14 +106,14 @@ def build_plan(
     )
 
 
-def _proof(state: Solution, migrations: int, *, complete: bool) -> Proof:
+def _proof(found: SearchResult, migrations: int, *, complete: bool) -> Proof:
     """The bound holds for plans that put everything in order, so an incomplete plan has none but 0."""
-    problem = state.problem
-    fewest, method = migrations_lower_bound(state)
+    problem = found.solution.problem
+    fewest, method = migrations_lower_bound(found.solution)
     if not complete:
         fewest = 0
-    elif state.proven is not None and state.proven >= fewest:
-        fewest, method = state.proven, "integer program over guests and hosts, solved by HiGHS"
+    elif found.proven is not None and found.proven >= fewest:
+        fewest, method = found.proven, "integer program over guests and hosts, solved by HiGHS"
     levels = problem.policy.goal not in ("relieve", "consolidate")
     spreads = dict(zip(problem.metrics.names, spread_lower_bound(problem), strict=True)) if levels else {}
     return Proof(
@@ -145,8 +147,8 @@ def _storage(problem: Problem, hop: Move) -> dict[str, str]:
     return {name: name for name in names if name in places and not places[name].shared}
 
 
-def _unresolved(state: Solution, places: Sequence[int], sought: Sought) -> list[Unresolved]:
-    problem = state.problem
+def _unresolved(result: SearchResult, places: Sequence[int], sought: Sought) -> list[Unresolved]:
+    state, problem = result.solution, result.solution.problem
     after = cluster_state(problem, places)
     found = list(problem.unresolved)
     if len(problem.hosts) == 1:
@@ -170,7 +172,7 @@ def _unresolved(state: Solution, places: Sequence[int], sought: Sought) -> list[
         return [*left_behind, *found] if left_behind else []
     explained = {item.subject for item in found if item.code in ("rule_impossible", "rule_names_unknown")}
     found += broken_rules(state, places, after, explained, sought)
-    found += goal_unresolved(state, places, after, sought)
+    found += goal_unresolved(state, places, after, sought, impossible=result.impossible)
     no_order = sought.no_order(problem, sought.stuck)
     if no_order and not is_complete(found):
         found.append(Unresolved(what="order of migrations", why=no_order, code="no_safe_order"))

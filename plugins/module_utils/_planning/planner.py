@@ -17,7 +17,6 @@ from .consolidation import build_without, plan_consolidation, with_proof
 from .errors import UnsafePlan
 from .external_balancer import deferred_plan, defers
 from .goal_dispatch import solve_for_goal
-from .goals.consolidate import hosts_being_emptied
 from .metric_activation import with_active_metrics
 from .model.builder import build_problem
 from .model.capacity import with_hosts_closed
@@ -37,7 +36,7 @@ from .schedule.moves import Move
 from .schedule.order import schedule_moves
 from .schedule.rerouting import MAX_HOSTS, concatenate, repair_exhaustively, reroute, schedule_of
 from .search.move_reduction import reduce_moves
-from .search.solve import solution_of
+from .search.solve import SearchResult, solution_of
 from .search.stopping import Spending
 from .snapshots.after_migrations import snapshot_after
 from .snapshots.estimated_load import with_estimated_load
@@ -122,27 +121,27 @@ def _plan_in_rounds(snapshot: Snapshot, policy: Policy, spent: Spending) -> tupl
 
     Only where something stays undone can a second look see more than the first.
     """
-    problem, result, state = _plan_once(snapshot, policy, spent)
+    problem, result, found = _plan_once(snapshot, policy, spent)
     looks = MAX_ROUNDS if policy.max_migrations is None else 0
     while looks and result.status != "balanced":
         later, further, end = _plan_once(snapshot_after(snapshot, result), policy, spent)
         if not further.migrations or _rests_on_guesses(problem, result):
             break
         whole = _joined_problem(problem, later)
-        start = solution_of(whole, end.places())
-        # Where guests are now makes no difference to whether there is a placement inside the band.
-        start.impossible = state.impossible or end.impossible
+        start = solution_of(whole, end.solution.places())
         if policy.goal == "spread":
             # Two ways in a row may be longer than one.
             reduce_moves(start, spent)
         wanted = start.places()
-        composed, reached = _with_safe_order(whole, start, spent)
-        if reached.places() != wanted:
-            chained = _one_after_the_other(whole, result, further, end.places())
+        # Where guests are now makes no difference to whether there is a placement inside the band.
+        impossible = found.impossible or end.impossible
+        composed, reached = _with_safe_order(whole, SearchResult(start, impossible=impossible), spent)
+        if reached.solution.places() != wanted:
+            chained = _one_after_the_other(whole, result, further, end.solution.places())
             if chained is None:
                 break
             composed, reached = chained
-        problem, result, state = whole, composed, reached
+        problem, result, found = whole, composed, reached
         looks -= 1
     if policy.goal == "consolidate":
         result = with_proof(build_problem(snapshot, policy), result)
@@ -158,7 +157,7 @@ def _rests_on_guesses(problem: Problem, result: Plan) -> bool:
     )
 
 
-def _plan_once(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Problem, Plan, Solution]:
+def _plan_once(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Problem, Plan, SearchResult]:
     """What one look at the cluster finds. With goal evacuate, guests of hosts that stay make room only where
     that lets more of those leave that have to.
     """
@@ -167,35 +166,32 @@ def _plan_once(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Pro
             snapshot,
             policy,
             lambda problem: solve_for_goal(problem, spent),
-            lambda problem, state: _with_safe_order(problem, state, spent),
+            lambda problem, found: _with_safe_order(problem, found, spent),
         )
     problem = build_problem(snapshot, policy)
-    result, state = _with_safe_order(problem, solve_for_goal(problem, spent), spent)
+    result, found = _with_safe_order(problem, solve_for_goal(problem, spent), spent)
     if policy.goal in ("spread", "rules"):
-        return state.problem if state.problem.loosened else problem, result, state
+        end = found.solution.problem
+        return end if end.loosened else problem, result, found
     if policy.goal == "evacuate" and result.immovable:
         roomy = build_problem(snapshot, policy, makes_room=True)
-        other, end = _with_safe_order(roomy, solve_for_goal(roomy, spent), spent)
+        other, better = _with_safe_order(roomy, solve_for_goal(roomy, spent), spent)
         if len(other.immovable) < len(result.immovable):
-            return roomy, other, end
-    return problem, result, state
+            return roomy, other, better
+    return problem, result, found
 
 
 def _joined_problem(problem: Problem, later: Problem) -> Problem:
     """The problem in which what a later look wants is wanted, too."""
     if later.makes_room and not problem.makes_room:
         return build_problem(problem.snapshot, problem.policy, makes_room=True)
-    chosen = hosts_being_emptied(problem)
-    return (
-        build_without(problem, chosen | hosts_being_emptied(later))
-        if hosts_being_emptied(later) - chosen
-        else problem
-    )
+    chosen = problem.hosts_to_empty | later.hosts_to_empty
+    return build_without(problem, chosen) if chosen > problem.hosts_to_empty else problem
 
 
 def _one_after_the_other(
     problem: Problem, first: Plan, second: Plan, places: list[int]
-) -> tuple[Plan, Solution] | None:
+) -> tuple[Plan, SearchResult] | None:
     """Both plans as one, where there is no safe order that leads to its end at once; None where that is not
     safe."""
     if problem.policy.goal == "consolidate":
@@ -205,21 +201,22 @@ def _one_after_the_other(
         return None
     kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
     ordered = concatenate(problem, schedule_of(problem, first), schedule_of(problem, second))
-    result = build_plan(state, kinds, ordered, [])
-    return None if _defects(problem, result, _shelters(problem)) else (result, state)
+    found = SearchResult(state)
+    result = build_plan(found, kinds, ordered, [])
+    return None if _defects(problem, result, _shelters(problem)) else (result, found)
 
 
-def _with_safe_order(problem: Problem, state: Solution, spent: Spending) -> tuple[Plan, Solution]:
+def _with_safe_order(problem: Problem, found: SearchResult, spent: Spending) -> tuple[Plan, SearchResult]:
     """The plan to that placement, or to the nearest one that there is a safe way to."""
-    result, end = _order_moves(problem, state, spent, reroutes=True)
+    result, end = _order_moves(problem, found, spent, reroutes=True)
     if any(step.kind == "parking" for step in result.migrations) and _defects(
         problem, result, _shelters(problem)
     ):
         result, end = _order_moves(problem, solve_for_goal(problem, spent), spent, reroutes=False)
-    return _repaired_exhaustively(problem, result, end) or (result, end)
+    return _repaired_exhaustively(problem, result, end.solution) or (result, end)
 
 
-def _repaired_exhaustively(problem: Problem, result: Plan, end: Solution) -> tuple[Plan, Solution] | None:
+def _repaired_exhaustively(problem: Problem, result: Plan, end: Solution) -> tuple[Plan, SearchResult] | None:
     """A plan that leaves fewer rules broken, found by looking at all placements of a small cluster."""
     empties = problem.policy.goal == "spread"
     strict = {rule.name for rule in problem.rules if rule.strict}
@@ -235,9 +232,10 @@ def _repaired_exhaustively(problem: Problem, result: Plan, end: Solution) -> tup
             return None
         state = solution_of(loose, list(better.places))
         kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
-        found = build_plan(state, kinds, better.order, [])
-        if not _defects(problem, found, _shelters(problem)):
-            return found, state
+        found = SearchResult(state)
+        repaired = build_plan(found, kinds, better.order, [])
+        if not _defects(problem, repaired, _shelters(problem)):
+            return repaired, found
     return None
 
 
@@ -258,14 +256,15 @@ def _broken(problem: Problem) -> frozenset[str]:
 
 def _order_moves(
     problem: Problem,
-    state: Solution,
+    found: SearchResult,
     spent: Spending,
     *,
     reroutes: bool,
     settles: int = MAX_DETOURS,
-) -> tuple[Plan, Solution]:
+) -> tuple[Plan, SearchResult]:
     """As _reachable; reroutes: whether what the scheduler can't order is looked at step by step; settles: how
     often guests may stay where they would only wait."""
+    state = found.solution
     forbidden: set[tuple[int, int]] = set()
     left: list[Move] = []
     proven = False
@@ -277,7 +276,8 @@ def _order_moves(
         left, proven = ordered.left, ordered.proven
         stuck = {hop.guest for hop in left}
         forbidden |= {(unit, state.where[unit]) for unit in kinds if stuck & set(problem.members[unit])}
-        state = solve_for_goal(problem, spent, frozenset(forbidden))
+        found = solve_for_goal(problem, spent, frozenset(forbidden))
+        state = found.solution
     while True:
         kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
         ordered = _order(state, kinds, reroutes=reroutes)
@@ -293,14 +293,14 @@ def _order_moves(
         placed.move.parking for placed in ordered.placed
     )
     if parks and settles and _stay_where_parked(state, ordered):
-        return _order_moves(problem, state, spent, reroutes=reroutes, settles=settles - 1)
+        return _order_moves(problem, found, spent, reroutes=reroutes, settles=settles - 1)
     most = problem.policy.max_migrations
     if most is not None and len(ordered.placed) > most:
         # A guest that is parked on the way takes two of the migrations that there may be.
         policy = replace(problem.policy, max_migrations=max(0, 2 * most - len(ordered.placed)))
         smaller = replace(problem, policy=policy)
         return _order_moves(smaller, solve_for_goal(smaller, spent), spent, reroutes=reroutes)
-    return build_plan(state, kinds, ordered, left, proven=proven), state
+    return build_plan(found, kinds, ordered, left, proven=proven), found
 
 
 def _stay_where_parked(state: Solution, ordered: Schedule) -> bool:

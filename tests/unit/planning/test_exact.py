@@ -105,7 +105,7 @@ def test_no_placement_in_order_has_fewer_departures_than_proven(seed: int) -> No
     shape = Shape(hosts=6, guests=70, seed=seed, mixed=True, maintenance=seed % 2)
     policy = Policy.from_json({"max_spread": 20})
     problem = build_problem(generate(shape), policy)
-    state = solve(problem, Spending(policy, lambda: 0.0))
+    state = solve(problem, Spending(policy, lambda: 0.0)).solution
     assert state.total_excess <= TOLERANCE
     answer = highs_worker.solve(DeparturesModel(state).model(None))
     assert answer["status"] == "optimal"

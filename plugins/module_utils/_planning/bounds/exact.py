@@ -26,40 +26,40 @@ from .departures_relaxation import DeparturesModel
 MAX_BINARIES = 20_000
 
 
-def prove_or_improve(state: Solution, budget: int | None, spent: Callable[[], float]) -> None:
+def prove_or_improve(
+    state: Solution, budget: int | None, spent: Callable[[], float]
+) -> tuple[int | None, bool]:
     """Bring a placement to the proven optimum, or as near as the time allows; one outside the band to one
     inside, or to the proof that there is none.
 
     budget: how many guests may move; None for any number. spent: the share of the time limit that is over; of
     what is left then the departures have half, and the whole program what they leave.
 
-    Sets the state's `proven` bound, or `impossible`. Raises PlanningError when the solver is not installed or
-    fails.
+    Returns the fewest migrations that any placement inside the band has, None where nothing is proven; and
+    whether it is proven that there is no such placement. Raises PlanningError when the solver is not
+    installed or fails.
     """
     if state.broken or state.misplaced or state.forbidden:
-        return
+        return None, False
     inside = state.total_excess <= TOLERANCE
     least = _departures(state, _left(state, spent, share=0.5))
     if least is None:
-        state.impossible = budget is None
-        return
+        return None, budget is None
     if inside and least >= state.moves:
-        state.proven = state.moves
-        return
-    state.proven = least
+        return state.moves, False
     most = None if budget is None else budget + 1
     program = AssignmentModel(state, state.moves if inside else most, least)
     if len(program.cost) > MAX_BINARIES and inside:
-        return
+        return least, False
     answer = _run(program.model(_left(state, spent)))
     if answer["status"] == "infeasible":
         # Nothing has fewer migrations; or nothing at all is inside the band.
-        state.proven, state.impossible = (state.moves, False) if inside else (None, budget is None)
-        return
+        return (state.moves, False) if inside else (None, budget is None)
     least = max(least, _whole(answer["bound"]))
-    state.proven = min(least, state.moves) if inside else least
+    proven = min(least, state.moves) if inside else least
     if answer["values"]:
         _take_over(state, program.places(answer["values"]), inside=inside)
+    return proven, False
 
 
 def _left(state: Solution, spent: Callable[[], float], share: float = 1.0) -> float | None:

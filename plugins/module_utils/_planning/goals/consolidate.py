@@ -30,15 +30,6 @@ def running_by_host(problem: Problem, places: Sequence[int]) -> list[int]:
     return counts
 
 
-def hosts_being_emptied(problem: Problem) -> frozenset[int]:
-    """Hosts that were chosen to become empty."""
-    policy = problem.policy
-    if policy.goal != "consolidate" or policy.evacuate is None:
-        return frozenset()
-    chosen = set(policy.evacuate.names)
-    return frozenset(index for index, host in enumerate(problem.hosts) if host.id in chosen)
-
-
 def may_be_emptied(problem: Problem) -> list[int]:
     """Hosts that run guests, all of which may move, and that no policy or maintenance speaks of. A host that
     takes no guests is never chosen, but a rule may empty it.
@@ -48,7 +39,7 @@ def may_be_emptied(problem: Problem) -> list[int]:
         for guest, home in enumerate(problem.home)
         if problem.occupies[guest] and problem.stays[guest] is not None
     }
-    chosen, leaving = hosts_being_emptied(problem), problem.roles.leaving
+    chosen, leaving = problem.hosts_to_empty, problem.roles.leaving
     return [
         host
         for host, guests in enumerate(running_by_host(problem, problem.home))

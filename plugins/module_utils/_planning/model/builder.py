@@ -34,9 +34,12 @@ def build_problem(
     *,
     makes_room: bool = False,
     loosened: frozenset[str] = frozenset(),
+    hosts_to_empty: frozenset[int] = frozenset(),
+    idle_hosts: frozenset[str] = frozenset(),
 ) -> Problem:
     """loosened: names of rules that are broken and bind nobody who breaks them, so that a search may choose
-    which of them to mend. Raises PlanningError when there is nothing to plan with.
+    which of them to mend. makes_room, hosts_to_empty, idle_hosts: as in Problem; the snapshot has these hosts
+    closed already. Raises PlanningError when there is nothing to plan with.
     """
     if not snapshot.hosts:
         raise PlanningError(
@@ -47,7 +50,10 @@ def build_problem(
     unresolved: list[Unresolved] = []
     rules, unknown = resolve_rules(snapshot, policy)
     unresolved += unknown
-    return _Builder(snapshot, policy, rules, unresolved, makes_room=makes_room, loosened=loosened).build()
+    problem = _Builder(
+        snapshot, policy, rules, unresolved, makes_room=makes_room, loosened=loosened, idle_hosts=idle_hosts
+    ).build()
+    return replace(problem, hosts_to_empty=hosts_to_empty) if hosts_to_empty else problem
 
 
 class _Builder:
@@ -62,14 +68,15 @@ class _Builder:
         *,
         makes_room: bool,
         loosened: frozenset[str],
+        idle_hosts: frozenset[str],
     ) -> None:
-        self.makes_room, self.loosened = makes_room, loosened
+        self.makes_room, self.loosened, self.idle_hosts = makes_room, loosened, idle_hosts
         self.snapshot, self.policy, self.rules, self.unresolved = snapshot, policy, tuple(rules), unresolved
         self.hosts, self.guests = snapshot.hosts, snapshot.guests
         self.host_index = {host.id: index for index, host in enumerate(self.hosts)}
         self.guest_index = {guest.id: index for index, guest in enumerate(self.guests)}
         self.home = [self.host_index[place_of(guest, self.host_index)] for guest in self.guests]
-        self.roles = host_roles(snapshot, policy, unresolved)
+        self.roles = host_roles(snapshot, policy, unresolved, idle_hosts)
         self.needs = resource_needs(snapshot, policy)
         self.stays = immovable_reason(snapshot, policy, self.roles, self.rules, others_stay=not makes_room)
         self.metrics = build_metrics(snapshot, policy, self.roles, self.home, unresolved)
@@ -363,6 +370,7 @@ class _Builder:
             runs_on=tuple(self.runs_on),
             against_pins=self._against_pins(unit_of),
             loosened=self.loosened,
+            idle_hosts=self.idle_hosts,
         )
 
     def _against_pins(self, unit_of: Mapping[int, int]) -> frozenset[int]:

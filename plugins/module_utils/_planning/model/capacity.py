@@ -21,8 +21,6 @@ from .selectors import select_hosts
 ROUNDING = 1e-9
 # Hosts that are named for one reason.
 MAX_NAMED_HOSTS = 8
-# Why goal consolidate sends nothing to a host that it takes to be off.
-IDLE = "it runs no guests, and goal consolidate fills no further host"
 
 Vector = tuple[float, ...]
 
@@ -57,9 +55,11 @@ class HostRoles:
     closed: tuple[tuple[str, str] | None, ...]
 
 
-def host_roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved]) -> HostRoles:
-    """Reads exclusions, maintenance and the gaps in what a host reports. Raises PlanningError for an unknown
-    host name.
+def host_roles(
+    snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved], idle_hosts: frozenset[str] = frozenset()
+) -> HostRoles:
+    """Reads exclusions, maintenance and the gaps in what a host reports. idle_hosts: ids of those that goal
+    consolidate keeps empty. Raises PlanningError for an unknown host name.
     """
     sources = select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
     targets = select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names")
@@ -69,7 +69,11 @@ def host_roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved])
     for host in snapshot.hosts:
         known = _limits_known(host, unresolved) if host.active else False
         receives.append(host.active and known and host.id not in targets)
-        shut.append(None if receives[-1] else _why_closed(host, excluded=host.id in targets))
+        shut.append(
+            None
+            if receives[-1]
+            else _why_closed(host, excluded=host.id in targets, idle=host.id in idle_hosts)
+        )
         # A dead or unreachable host can give nothing: a live migration needs both ends.
         gives.append(host.status == "online" and host.id not in sources)
         # A host that takes no new guests can be overloaded all the same.
@@ -86,10 +90,10 @@ def host_roles(snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved])
     )
 
 
-def _why_closed(host: Host, *, excluded: bool) -> tuple[str, str]:
+def _why_closed(host: Host, *, excluded: bool, idle: bool) -> tuple[str, str]:
     because = f": {host.closed_because}" if host.closed_because else ""
-    if host.closed_because == IDLE:
-        return "empty", IDLE
+    if idle:
+        return "empty", "it runs no guests, and goal consolidate fills no further host"
     if host.status != "online":
         return "offline", f"it is {host.status}{because}"
     if host.maintenance:
@@ -115,13 +119,11 @@ def closed_hosts(hosts: Sequence[Host], roles: HostRoles, without: int | None = 
 
 
 def hosts_to_empty(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
-    """Ids of the hosts that goal evacuate names, or that goal consolidate has chosen; None with another goal.
-    Raises PlanningError where none can be emptied.
+    """Ids of the hosts that goal evacuate names; None with another goal. Raises PlanningError where none can
+    be emptied.
     """
     if policy.evacuate is None:
         return None
-    if policy.goal == "consolidate":
-        return frozenset(policy.evacuate.names)
     emptied = select_hosts(snapshot.hosts, policy.evacuate, "policy.evacuate.names")
     if not emptied:
         raise PlanningError(
@@ -141,11 +143,15 @@ def hosts_to_empty(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
 
 
 def with_hosts_closed(snapshot: Snapshot, policy: Policy) -> Snapshot:
-    """The snapshot as it is to be planned with: hosts that are to be emptied take no more part in it."""
-    emptied = hosts_to_empty(snapshot, policy)
-    if emptied is None:
+    """The snapshot as it is to be planned with: hosts that goal evacuate names receive no guests."""
+    return with_closed(snapshot, hosts_to_empty(snapshot, policy) or frozenset())
+
+
+def with_closed(snapshot: Snapshot, closed: frozenset[str]) -> Snapshot:
+    """The snapshot in which the hosts with these ids receive no guests."""
+    if not closed:
         return snapshot
-    hosts = (replace(host, maintenance=True) if host.id in emptied else host for host in snapshot.hosts)
+    hosts = (replace(host, maintenance=True) if host.id in closed else host for host in snapshot.hosts)
     return replace(snapshot, hosts=tuple(hosts))
 
 

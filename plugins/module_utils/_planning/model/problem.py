@@ -69,7 +69,8 @@ class Problem:
     is by kind and unit. crowded: units that stand where a broken rule wants fewer. makes_room: with goal
     evacuate, whether guests of other hosts may move as well; no more than it takes then. shelters: by guest,
     a bit mask of hosts where it may wait on its way, among them some that are to be empty in the end.
-    occupies: by guest, whether its host is not empty as long as it is there.
+    occupies: by guest, whether its host is not empty as long as it is there. hosts_to_empty: hosts that goal
+    consolidate has chosen to become empty. idle_hosts: ids of those that it keeps empty.
     """
 
     snapshot: Snapshot
@@ -101,6 +102,8 @@ class Problem:
     runs_on: tuple[int, ...]
     against_pins: frozenset[int]
     loosened: frozenset[str]
+    hosts_to_empty: frozenset[int] = frozenset()
+    idle_hosts: frozenset[str] = frozenset()
     shelters: Mapping[int, int] = field(default_factory=dict)
 
     def capacity(self, host: int, metric: int) -> float | None:

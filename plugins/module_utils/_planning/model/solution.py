@@ -49,10 +49,6 @@ class Solution:
         # Places that turned out to have no safe way there.
         self.forbidden: set[tuple[int, int]] = set()
         self.misplaced = 0
-        # What is proven about this problem on the way: see `bounds` and `exact`.
-        self.bound: int | None = None
-        self.proven: int | None = None
-        self.impossible = False
         self._by_room: list[int] = []
         self._by_room_until = 0
         self._changes = 0

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from ..._model.plan import ClusterState, Unresolved
 from ..goals.consolidate import (
     consolidation_of,
-    hosts_being_emptied,
     is_underused,
     may_be_emptied,
     running_by_host,
@@ -23,7 +22,7 @@ from .search_findings import Sought
 def emptied(problem: Problem, places: Sequence[int]) -> tuple[int, ...]:
     """Hosts that run guests and will run none, other than those that are in maintenance."""
     before, after = running_by_host(problem, problem.home), running_by_host(problem, places)
-    chosen = hosts_being_emptied(problem)
+    chosen = problem.hosts_to_empty
     return tuple(
         host
         for host in range(len(problem.hosts))

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ..._model.plan import ClusterState, MigrationKind, Violation
-from ..goals.consolidate import hosts_being_emptied
 from ..model.problem import Problem
 from ..model.solution import Solution
 from ..schedule.moves import Move
@@ -25,10 +24,10 @@ def migration_kind(state: Solution, unit: int) -> MigrationKind:
         return "evacuate"
     if home < 0:
         return "rule"
-    if unit in problem.against_pins and home not in hosts_being_emptied(problem):
+    if unit in problem.against_pins and home not in problem.hosts_to_empty:
         return "rule"
     if not problem.unit_mask[unit] >> home & 1:
-        if home in hosts_being_emptied(problem):
+        if home in problem.hosts_to_empty:
             return "consolidate"
         return "evacuate" if problem.roles.leaving[home] else "rule"
     broken, excess, wishes = state.broken, state.total_excess, state.soft_cost
@@ -46,7 +45,7 @@ def migration_kind(state: Solution, unit: int) -> MigrationKind:
         return "rule"
     if problem.policy.goal == "relieve" and relieves(state, unit):
         return "relieve"
-    return "consolidate" if hosts_being_emptied(problem) else "balance"
+    return "consolidate" if problem.hosts_to_empty else "balance"
 
 
 class Reasons:

@@ -34,10 +34,13 @@ class FixedCountAnnealer(RandomWalk):
     many placements that are no progress; here there are none.
     """
 
-    def __init__(self, state: Solution, rng: Random, budget: int, spent: Callable[[], float]) -> None:
+    def __init__(
+        self, state: Solution, rng: Random, budget: int, spent: Callable[[], float], least: int
+    ) -> None:
+        """least: migrations that every placement inside the band has at least."""
         super().__init__(state, rng, budget, spent)
         self.unit = sum(self.largest) / max(1, len(self.largest))
-        self.least = state.bound or 0
+        self.least = least
         self.best, self.kept = score(state), self._placement()
 
     def run(self, steps: int, share: float = 1.0) -> None:

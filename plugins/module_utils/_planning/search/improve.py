@@ -35,15 +35,17 @@ ATTEMPTS_PER_UNIT, STEPS_PER_UNIT = 0.6, 24
 Kept = tuple[list[int], tuple[float, ...]]
 
 
-def improve(state: Solution, rng: Random, budget: int, spent: Callable[[], float]) -> None:
-    """Level as far as the budget of moved guests lets, then look for fewer migrations that do the same."""
+def improve(state: Solution, rng: Random, budget: int, spent: Callable[[], float]) -> int:
+    """Level as far as the budget of moved guests lets, then look for fewer migrations that do the same.
+    Returns a lower bound on the migrations of a placement inside the band.
+    """
     problem = state.problem
     state.set_band(best_floor(state))
     origin = _kept(state)
     _descend(state, budget)
     effort = problem.policy.effort
     if not effort:
-        return
+        return 0
     steps = effort * min(MOST, max(FEWEST, len(problem.members)))
     flat = not any(problem.metrics.limits)
     if _outside(state) and not flat and not is_out_of_reach(problem):
@@ -53,8 +55,7 @@ def improve(state: Solution, rng: Random, budget: int, spent: Callable[[], float
     elif _outside(state):
         Annealer(state, rng, budget, spent, LESS_EXCESS).run(steps, share=0.8)
         _descend(state, budget)
-    if not _outside(state):
-        _reduce_migrations(state, rng, budget, spent, steps)
+    return 0 if _outside(state) else _reduce_migrations(state, rng, budget, spent, steps)
 
 
 def _outside(state: Solution) -> bool:
@@ -69,16 +70,19 @@ def _descend(state: Solution, budget: int) -> None:
 
 def _reduce_migrations(
     state: Solution, rng: Random, budget: int, spent: Callable[[], float], steps: int
-) -> None:
-    """Anneal with a price on each migration, then with a number of them; then for fewer bytes."""
+) -> int:
+    """Anneal with a price on each migration, then with a number of them; then for fewer bytes. Returns a
+    lower bound on the migrations.
+    """
     problem = state.problem
-    state.bound = band_migrations_lower_bound(problem, banded=True)
+    least = band_migrations_lower_bound(problem, banded=True)
     priced = min(steps, MAX_PRICED * max(1, len(problem.members)))
     left = steps - priced
     Annealer(state, rng, budget, spent, FEWER_MIGRATIONS).run(priced, share=0.2 if left else 0.8)
     if left:
-        FixedCountAnnealer(state, rng, budget, spent).run(left, share=0.85)
+        FixedCountAnnealer(state, rng, budget, spent, least).run(left, share=0.85)
         Annealer(state, rng, budget, spent, FEWER_BYTES).run(min(left // 8, priced), share=0.8)
+    return least
 
 
 def _restart_until_fewer(

@@ -29,8 +29,11 @@ MAX_UNITS, MAX_HOSTS = 40, 12
 ROUNDING: Final = 1e-7
 
 
-def reduce_moves(state: Solution, spent: Spending) -> None:
-    """Change the placement to one that is as level in every respect, with fewer migrations or bytes."""
+def reduce_moves(state: Solution, spent: Spending, least: int = 0) -> None:
+    """Change the placement to one that is as level in every respect, with fewer migrations or bytes.
+
+    least: migrations that every placement inside the band has at least.
+    """
     if not state.problem.policy.effort or not state.moves or spent() >= 1.0:
         return
     while _shorten(state):
@@ -39,13 +42,13 @@ def reduce_moves(state: Solution, spent: Spending) -> None:
     if len(problem.members) > MAX_UNITS or len(problem.hosts) > MAX_HOSTS:
         return
     for together, fewer in NEIGHBOURHOODS:
-        spent.looks = _replaced(state, together, spent.looks, fewer=fewer)
-    search = _BranchAndBound(state, spent.looks)
+        spent.looks = _replaced(state, together, spent.looks, least, fewer=fewer)
+    search = _BranchAndBound(state, spent.looks, least)
     search.run()
     spent.looks = search.left
 
 
-def _replaced(state: Solution, together: int, left: int, *, fewer: bool) -> int:
+def _replaced(state: Solution, together: int, left: int, least: int, *, fewer: bool) -> int:
     """Send so many guests home, each choice of them in turn, and look for fewer ones in their place, or for
     as many that are lighter. Gives how many placements may still be looked at.
     """
@@ -55,7 +58,7 @@ def _replaced(state: Solution, together: int, left: int, *, fewer: bool) -> int:
         if len(away) <= together or left <= 0:
             return left
         for chosen in combinations(away, together):
-            search = _BranchAndBound(state, left, kept=frozenset(away).difference(chosen))
+            search = _BranchAndBound(state, left, least, kept=frozenset(away).difference(chosen))
             search.run(fewer=fewer)
             left = search.left - SET_UP
             if search.best is not None or left <= 0:
@@ -182,11 +185,13 @@ def _max_within(values: Sequence[float], width: float, but: int) -> bool:
 class _BranchAndBound:
     """All placements with so many migrations, from few to as many as there are."""
 
-    def __init__(self, state: Solution, most: int, kept: Collection[int] = ()) -> None:
-        """most: placements that are looked at; kept: units that stay where they are."""
+    def __init__(self, state: Solution, most: int, least: int, kept: Collection[int] = ()) -> None:
+        """most: placements that are looked at; least: as in reduce_moves; kept: units that stay where they
+        are.
+        """
         problem = state.problem
         self.state, self.problem, self.left = state, problem, most
-        self.standard = Incumbent(state)
+        self.least, self.standard = least, Incumbent(state)
         home = problem.unit_home
         self.units = sorted(
             (
@@ -242,7 +247,7 @@ class _BranchAndBound:
     def run(self, *, fewer: bool = False) -> None:
         """fewer: whether as many migrations with fewer bytes are of no interest."""
         moves, bytes_ = self.state.moves, self.state.bytes
-        fewest = (self.state.bound or 0) if self.standard.excess <= TOLERANCE else 0
+        fewest = self.least if self.standard.excess <= TOLERANCE else 0
         for many in range(max(fewest, self.fixed_moves), moves + (not fewer)):
             self.bytes = math.inf if many < moves else bytes_ - self.fixed_bytes
             self._look(0, many - self.fixed_moves, [], 0)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from random import Random
 
 from ..bounds.exact import prove_or_improve
@@ -18,7 +19,20 @@ from .repair import clear_leaving_hosts, repair, ruin_and_recreate, unplaced_uni
 from .stopping import Spending
 
 
-def solve(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()) -> Solution:
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A placement, and what is proven beside it. proven: the fewest migrations of any placement inside the
+    band, as far as engine exact has proven it; impossible: whether no placement is inside the band.
+    """
+
+    solution: Solution
+    proven: int | None = None
+    impossible: bool = False
+
+
+def solve(
+    problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()
+) -> SearchResult:
     """The best placement found: rules mended, then every metric inside its band, with few migrations.
 
     spent: what is left to spend on it.
@@ -36,21 +50,21 @@ def solve(problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int
         clear_leaving_hosts(state, rng, budget=budget)
         while revert_redundant_moves(state, floor_free=True):
             pass
-        return state
+        return SearchResult(state)
     if needs_nothing(state):
-        return state
+        return SearchResult(state)
     # Relief touches the hosts above a threshold and no others; goal evacuate empties those in maintenance.
     empties = policy.goal not in ("rules", "relieve")
     repair(state, budget=budget, empty_hosts=empties)
     ruin_and_recreate(state, rng, budget=budget, empty_hosts=empties)
-    if levels:
-        improve(state, rng, budget, spent)
+    least = improve(state, rng, budget, spent) if levels else 0
     _settle(state)
     if levels and policy.goal == "spread":
-        reduce_moves(state, spent)
+        reduce_moves(state, spent, least)
     if policy.engine == "exact" and policy.goal in ("spread", "rules"):
-        prove_or_improve(state, policy.max_migrations, spent)
-    return state
+        proven, impossible = prove_or_improve(state, policy.max_migrations, spent)
+        return SearchResult(state, proven, impossible)
+    return SearchResult(state)
 
 
 def needs_nothing(state: Solution) -> bool:
