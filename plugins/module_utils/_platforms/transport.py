@@ -1,15 +1,19 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong below HTTP, as the library requests tells it, in words that a person understands."""
+"""What adapters over the library requests share: failures below HTTP in words, calls at the same time."""
 
 from __future__ import annotations
 
 import re
 import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, TypeVar
 
-from .errors import CertificateRefused
+from .errors import CertificateRefused, MissingLibrary
 
 if TYPE_CHECKING:
     from requests.exceptions import RequestException
@@ -19,9 +23,41 @@ except ImportError:
     # Whoever has no such library never gets as far as an error of it.
     ReadTimeout = SSLError = Timeout = OSError  # type: ignore[assignment, misc]
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def require_library(missing: str | None, platform: str, packages: str) -> None:
+    """Raise MissingLibrary where a library is `missing`; `packages` are those that the platform needs."""
+    if missing is not None:
+        raise MissingLibrary(
+            f"the Python library {missing} is not installed",
+            where=f"platform {platform}",
+            hint=f"Install {packages} for the Python that runs the module",
+        )
+
+
+def concurrently(call: Callable[[T], R], items: Iterable[T], workers: int) -> list[R]:
+    """The results in the order of the items. The first error ends it."""
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        futures = [pool.submit(call, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def answered_at(date: str | None) -> datetime | None:
+    """The moment that an answer's Date header names; None where it names none."""
+    try:
+        found = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
 
 def require_ca_file(path: str | None) -> None:
-    """Raises CertificateRefused when a file was named that holds no certificates."""
+    """Raise CertificateRefused where a file is named that holds no certificates."""
     if not path:
         return
     try:

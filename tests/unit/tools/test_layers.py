@@ -36,7 +36,7 @@ def tree(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("file", "statement"),
     [
-        (f"{UTILS}/_planning/search/solve.py", "from .._model.snapshot import Snapshot"),
+        (f"{UTILS}/_planning/search/solve.py", "from ..._model.snapshot import Snapshot"),
         (f"{UTILS}/_planning/search/solve.py", "from . import verify"),
         (f"{UTILS}/_platforms/proxmox/adapter.py", "from ...  import _model"),
         (f"{UTILS}/_execution/executor.py", "from .._platforms.protocol import Platform"),
@@ -59,8 +59,8 @@ def test_downward_imports_pass(tree: Path, file: str, statement: str) -> None:
         (f"{UTILS}/_model/snapshot.py", "from ansible.module_utils.basic import AnsibleModule"),
         (f"{UTILS}/_planning/search/solve.py", "from .._platforms import protocol"),
         (f"{UTILS}/_planning/search/solve.py", f"import {OURS}._ansible.runner"),
-        (f"{UTILS}/_planning/verify/plan.py", "from . import search"),
-        (f"{UTILS}/_planning/verify/plan.py", "from .search import plan"),
+        (f"{UTILS}/_planning/verify/plan.py", "from .. import search"),
+        (f"{UTILS}/_planning/verify/plan.py", "from ..search import plan"),
         (f"{UTILS}/_platforms/proxmox/adapter.py", "from ..._execution.executor import execute"),
         (f"{UTILS}/_execution/executor.py", "from .._platforms.proxmox import adapter"),
         (f"{UTILS}/_execution/executor.py", "def late():\n    from .._planning.search import plan"),

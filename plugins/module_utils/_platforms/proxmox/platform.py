@@ -20,11 +20,12 @@ from ..protocol import (
     Prepared,
     all_of,
 )
+from ..values import Row
 from .api.connection import ProxmoxConnection
 from .api.notices import ONE_CALL
 from .api.permissions import Privileges
 from .api.session import Session
-from .api.values import Row, row, rows, whole
+from .api.values import row, rows, whole
 from .migrate.co_migration import Partners, label
 from .migrate.maintenance import await_maintenance, demand_maintenance, in_maintenance, shut_down
 from .migrate.poll import TaskPoller

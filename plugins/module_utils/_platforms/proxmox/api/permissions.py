@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from ...values import Row
 from .errors import permission_missing
-from .values import Row, flag
+from .values import flag
 
 # Where the privilege must hold, and on everything below.
 TO_READ = (

@@ -12,21 +12,26 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar
 
 from ...errors import (
     AuthenticationFailed,
     CertificateRefused,
-    MissingLibrary,
     PlatformError,
     SessionLost,
     UnexpectedAnswer,
     Unreachable,
 )
-from ...transport import certificate_error, reason, require_ca_file, timed_out
+from ...transport import (
+    answered_at,
+    certificate_error,
+    concurrently,
+    reason,
+    require_ca_file,
+    require_library,
+    timed_out,
+)
 from .connection import ProxmoxConnection
 from .errors import NodeUnresponsive, NoResponse, error_of, host_trouble, passed_on
 from .login import LoginFailed, Ticket, plain_session
@@ -83,12 +88,7 @@ class Session:
     """A session with the cluster. In `concurrently`, only what reads may be called."""
 
     def __init__(self, connection: ProxmoxConnection) -> None:
-        if MISSING is not None:
-            raise MissingLibrary(
-                f"the Python library {MISSING} is not installed",
-                where="platform proxmox",
-                hint="Install proxmoxer and requests for the Python that runs the module",
-            )
+        require_library(MISSING, "proxmox", "proxmoxer and requests")
         require_ca_file(connection.ca_path)
         self._connection = connection
         self._lock = threading.Lock()
@@ -124,12 +124,7 @@ class Session:
 
     def concurrently(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """The results in the order of the items. The first error ends it."""
-        with ThreadPoolExecutor(max_workers=self._connection.workers) as pool:
-            futures = [pool.submit(call, item) for item in items]
-            try:
-                return [future.result() for future in futures]
-            finally:
-                pool.shutdown(cancel_futures=True)
+        return concurrently(call, items, self._connection.workers)
 
     def close(self) -> None:
         """There is no logout, a ticket ends by itself: only the connections are closed."""
@@ -254,11 +249,8 @@ class Session:
 
     def _record_date(self, answer: requests.Response, **_options: object) -> None:
         """Of every answer, before anything is made of it: its time, and that credentials go nowhere else."""
-        try:
-            date = parsedate_to_datetime(answer.headers.get("Date", ""))
-        except ValueError:
-            pass
-        else:
+        date = answered_at(answer.headers.get("Date"))
+        if date is not None:
             self._answered_at = date.timestamp()
         if answer.is_redirect:
             target = str(answer.headers.get("Location")).partition("?")[0]

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...errors import PlatformError
+from ...values import Row
 from .session import Session
-from .values import Row, Upid, rows
+from .values import Upid, rows
 
 # The end of a migration is in these last lines, with all that is cleaned up after it.
 LAST_LINES = 30

@@ -8,28 +8,22 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ...._model.errors import shortened
+from ... import values
 from ...errors import UnexpectedAnswer
-
-Row = Mapping[str, Any]
+from ...values import Row
 
 
 def rows(value: object, path: str) -> list[Row]:
-    """An answer that must be a list of objects."""
-    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-        return value
-    raise UnexpectedAnswer(f"{shortened(value)} is not a list of objects", where=f"GET {path}")
+    """The answer of GET `path`, which must be a list of objects. Raises UnexpectedAnswer."""
+    return values.rows(value, f"GET {path}")
 
 
 def row(value: object, path: str) -> Row:
-    """An answer that must be an object."""
-    if isinstance(value, dict):
-        return value
-    raise UnexpectedAnswer(f"{shortened(value)} is not an object", where=f"GET {path}")
+    """The answer of GET `path`, which must be an object. Raises UnexpectedAnswer."""
+    return values.row(value, f"GET {path}")
 
 
 def number(value: object) -> float | None:

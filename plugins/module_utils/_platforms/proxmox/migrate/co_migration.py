@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ...._model.outcome import CoMigrated
 from ...._model.plan import GuestRef
 from ...protocol import MigrationRequest
-from ..api.values import Row, whole
+from ...values import Row
+from ..api.values import whole
 from ..read.guests import id_of, power_of
 from ..read.ha import BUSY
 

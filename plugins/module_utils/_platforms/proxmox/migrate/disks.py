@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...protocol import Objection
-from ..api.values import Row, flag
+from ...values import Row
+from ..api.values import flag
 
 
 @dataclass(slots=True)

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ...errors import NotFound, PlatformError, Refused, UnexpectedAnswer
+from ...values import Row
 from ..api.session import Session
 from ..api.task_log import last_lines, reason
-from ..api.values import Row, Upid, row, rows, succeeded
+from ..api.values import Upid, row, rows, succeeded
 from ..read.guests import id_of, path_of, power_of
 from ..read.ha import NodeStates
 from .co_migration import label

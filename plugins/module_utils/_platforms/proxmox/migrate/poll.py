@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 from ...errors import NotFound, PlatformError
 from ...protocol import MigrationRequest, MigrationState
+from ...values import Row
 from ..api.errors import NodeUnresponsive
 from ..api.session import Session
 from ..api.task_log import last_lines, reason, was_cancelled
-from ..api.values import Row, Upid, row, rows, succeeded
+from ..api.values import Upid, row, rows, succeeded
 from ..read.guests import id_of, path_of
 from .co_migration import arrived, in_motion, label, not_yet_arrived
 from .progress import TransferProgress

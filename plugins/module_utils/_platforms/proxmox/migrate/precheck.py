@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from ...errors import NotFound, Refused
 from ...protocol import MigrationRequest, Objection, all_of
+from ...values import Row
 from ..api.connection import ProxmoxConnection
 from ..api.errors import NodeUnresponsive, NoSuchCall
 from ..api.session import Session
-from ..api.values import Row, flag, row
+from ..api.values import flag, row
 from ..read.bridges import Bridges
 from ..read.guest_config import GuestConfig, container_config, vm_config
 from ..read.guests import id_of, path_of, power_of

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from ...errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer
 from ...protocol import MigrationRequest
+from ...values import Row
 from ..api.connection import ProxmoxConnection
 from ..api.errors import NodeUnresponsive, NoResponse, refused_start
 from ..api.session import Session
-from ..api.values import Row, Upid, flag, row, rows
+from ..api.values import Upid, flag, row, rows
 from ..read.guests import id_of, path_of, power_of
 from ..read.ha import BUSY
 from ..read.migrations_in_progress import MIGRATIONS

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ...errors import NotFound, NotQuorate, UnexpectedAnswer
+from ...values import Row
 from ..api.notices import ONE_CALL
 from ..api.session import Session
-from ..api.values import Row, flag, options, rows
+from ..api.values import flag, options, rows
 
 REBALANCE = "ha-auto-rebalance"
 

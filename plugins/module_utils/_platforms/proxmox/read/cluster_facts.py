@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ...values import Row
 from ..api.batch import Getter
 from ..api.notices import ReadFailures
 from ..api.session import Session
-from ..api.values import Row, row, rows
+from ..api.values import row, rows
 from .cluster import Membership, Resources
 from .ha import HighAvailability, NodeStates
 from .history import MigrationHistory

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...._model.snapshot import Disk
-from ..api.values import Row, flag, options, size
+from ...values import Row
+from ..api.values import flag, options, size
 from .cpu import CpuNeeds, cpu_needs
 from .storages import Storage
 

@@ -11,7 +11,8 @@ from typing import Literal
 
 from ...._model.policy.tag_rules import is_ignored
 from ...._model.snapshot import Guest
-from ..api.values import Row, amount, flag, names, whole
+from ...values import Row
+from ..api.values import amount, flag, names, whole
 from .cluster_facts import ClusterFacts
 from .guest_config import GuestConfig
 from .ha import BROKEN, BUSY

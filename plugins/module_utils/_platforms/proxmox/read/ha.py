@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...._model.snapshot import Rule, RuleKind
+from ...values import Row
 from ..api.session import Session
-from ..api.values import Row, amount, flag, names, row, rows, whole
+from ..api.values import amount, flag, names, row, rows, whole
 
 # States in which a guest is in HA's hands, and takes no request of ours.
 BUSY = frozenset({"migrate", "relocate", "request_start", "request_start_balance", "request_stop", "freeze"})

@@ -13,9 +13,10 @@ import re
 from collections.abc import Collection, Iterable
 
 from ...errors import NotFound, PlatformError, Refused
+from ...values import Row
 from ..api.notices import ONE_CALL, ReadFailures, in_order, with_names
 from ..api.session import Session
-from ..api.values import Row, names, rows
+from ..api.values import names, rows
 from .cluster_facts import ClusterFacts
 
 ACL = "access/acl"

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...errors import PlatformError
+from ...values import Row
 from ..api.batch import Getter, Reading
 from ..api.notices import ONE_CALL, ReadFailures
 from ..api.session import Session
 from ..api.task_log import last_lines, was_cancelled
-from ..api.values import Row, amount, moment, rows, succeeded
+from ..api.values import amount, moment, rows, succeeded
 from .cluster import Resources
 from .migrations_in_progress import MIGRATIONS
 

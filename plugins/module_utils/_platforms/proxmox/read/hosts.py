@@ -9,7 +9,8 @@ from collections.abc import Collection
 from typing import Literal
 
 from ...._model.snapshot import Host
-from ..api.values import Row, amount, whole
+from ...values import Row
+from ..api.values import amount, whole
 from .cluster_facts import ClusterFacts
 from .guests import GuestFacts
 from .ha import NodeStates

@@ -9,9 +9,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ...protocol import ClusterNow, GuestNow, HostNow
+from ...values import Row
 from ..api.session import Session
 from ..api.task_log import Backups, Targets
-from ..api.values import Row, rows, whole
+from ..api.values import rows, whole
 from .cluster import Membership, Resources
 from .guests import id_of, power_of, run_state_of
 from .ha import BROKEN, BUSY, NodeStates

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
-from ..api.values import Row, amount
+from ...values import Row
+from ..api.values import amount
 
 _SECONDS_OF = {"hour": 3600, "day": 86_400, "week": 604_800, "month": 2_592_000, "year": 31_536_000}
 # How old the newest point with a value may be and still count as present.

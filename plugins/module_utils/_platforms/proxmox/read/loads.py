@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from ...._model.snapshot import Source
-from ..api.values import Row, amount, number, whole
+from ...values import Row
+from ..api.values import amount, number, whole
 from .load_series import LoadSeries
 
 # The status daemon measures every 10 s; the first value after a start or an arrival is always 0.

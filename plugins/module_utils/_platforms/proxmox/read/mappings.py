@@ -9,9 +9,10 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from ...errors import PermissionMissing, Refused, UnexpectedAnswer
+from ...values import Row
 from ..api.errors import NodeUnresponsive
 from ..api.session import Session
-from ..api.values import Row, flag, options, rows
+from ..api.values import flag, options, rows
 
 PATH = "cluster/mapping/pci"
 

@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...errors import PlatformError
+from ...values import Row
 from ..api.session import Session
 from ..api.task_log import Backups, Targets
-from ..api.values import Row, Upid, row
+from ..api.values import Upid, row
 from .cluster import Resources
 from .ha import NodeStates
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ...values import Row
 from ..api.batch import Getter, Reading
 from ..api.errors import NodeUnresponsive
 from ..api.notices import ONE_CALL, ReadFailures
-from ..api.values import Row, row, rows
+from ..api.values import row, rows
 from .cpu import features_of
 from .load_series import LoadSeries, timeframe
 

@@ -16,13 +16,14 @@ from dataclasses import replace
 from ...._model.policy.tag_rules import tag_rules
 from ...._model.snapshot import ClusterRef, Guest, Host, Rule, Snapshot, Source, Sources
 from ...errors import NotFound
+from ...values import Row
 from ..api.batch import BatchedAnswers, Getter, Reading
 from ..api.connection import ProxmoxConnection
 from ..api.errors import permission_missing
 from ..api.notices import ONE_CALL, ReadFailures, in_order, listed, with_names
 from ..api.permissions import Privileges
 from ..api.session import Session
-from ..api.values import Row, amount, moment, names, row
+from ..api.values import amount, moment, names, row
 from .cluster import Membership, Resources, instance, other_balancers
 from .cluster_facts import ClusterFacts
 from .guest_config import container_config, vm_config

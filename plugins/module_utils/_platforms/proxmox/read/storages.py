@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ...._model.snapshot import HostDatastore
-from ..api.values import Row, flag, names, whole
+from ...values import Row
+from ..api.values import flag, names, whole
 
 # Where the volumes and images of guests may lie; a storage for backups alone is no one's concern here.
 _DISKS = frozenset({"images", "rootdir"})

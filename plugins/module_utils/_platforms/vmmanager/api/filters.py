@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
-from .values import Row
+from ...values import Row
 
 # Fields that all have these values (whole numbers or texts); of several such, any.
 Condition = Mapping[str, object]

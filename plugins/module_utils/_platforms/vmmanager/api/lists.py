@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from ...errors import Refused, UnexpectedAnswer
+from ...values import Row, row, rows
 from .filters import Where, matching, query
 from .session import Session
-from .values import Row, row, rows, whole
+from .values import whole
 
 CLUSTERS = "vm/v3/cluster"
 # Conditions in one call: a URL must not become too long.

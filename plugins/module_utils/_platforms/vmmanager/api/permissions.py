@@ -14,9 +14,9 @@ from ...errors import (
     SessionLost,
     UnexpectedAnswer,
 )
+from ...values import row
 from .errors import ADMIN, permission_missing
 from .session import Session
-from .values import row
 
 WHOAMI = "auth/v4/whoami"
 

@@ -14,24 +14,28 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal, TypeVar
 
 from ...errors import (
     AuthenticationFailed,
     CertificateRefused,
-    MissingLibrary,
     PermissionMissing,
     SessionLost,
     Unreachable,
 )
-from ...transport import certificate_error, reason, require_ca_file
+from ...transport import (
+    answered_at,
+    certificate_error,
+    concurrently,
+    reason,
+    require_ca_file,
+    require_library,
+)
+from ...values import row
 from .connection import VMManagerConnection
 from .errors import NoResponse, PlatformSuspended, error_of, not_vmmanager, redirected
-from .values import row
 
 try:
     import requests
@@ -86,12 +90,7 @@ class Session:
         monotonic: Callable[[], float] = time.monotonic,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        if MISSING is not None:
-            raise MissingLibrary(
-                f"the Python library {MISSING} is not installed",
-                where="platform vmmanager",
-                hint="Install requests for the Python that runs the module",
-            )
+        require_library(MISSING, "vmmanager", "requests")
         require_ca_file(connection.ca_path)
         self._connection = connection
         self._sleep = sleep
@@ -139,12 +138,7 @@ class Session:
 
     def concurrently(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """The results in the order of the items. The first error ends it."""
-        with ThreadPoolExecutor(max_workers=self._connection.workers) as pool:
-            futures = [pool.submit(call, item) for item in items]
-            try:
-                return [future.result() for future in futures]
-            finally:
-                pool.shutdown(cancel_futures=True)
+        return concurrently(call, items, self._connection.workers)
 
     def close(self) -> None:
         """A token of a login ends by itself: only the connections are closed."""
@@ -231,7 +225,7 @@ class Session:
             )
         except requests.exceptions.RequestException as error:
             raise self._silence(error) from None
-        self.date = _date(answer) or self.date
+        self.date = answered_at(answer.headers.get("Date")) or self.date
         status = answer.status_code
         if status == 503:
             raise _Suspended
@@ -271,11 +265,3 @@ def _content(answer: requests.Response) -> Any:
     except ValueError:
         return None
     return content if isinstance(content, (dict, list)) else None
-
-
-def _date(answer: requests.Response) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(answer.headers.get("Date") or "")
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

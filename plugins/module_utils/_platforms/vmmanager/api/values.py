@@ -13,28 +13,10 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
-from ...._model.errors import shortened
 from ...._model.text.moments import written
-from ...errors import UnexpectedAnswer
 
-Row = Mapping[str, Any]
 MIB = 1024 * 1024
-
-
-def row(value: object, call: str) -> Row:
-    """An answer that must be an object."""
-    if isinstance(value, dict):
-        return value
-    raise UnexpectedAnswer(f"{shortened(value)} is not an object", where=call)
-
-
-def rows(value: object, call: str) -> list[Row]:
-    """An answer that must be a list of objects."""
-    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-        return value
-    raise UnexpectedAnswer(f"{shortened(value)} is not a list of objects", where=call)
 
 
 def number(value: object) -> float | None:

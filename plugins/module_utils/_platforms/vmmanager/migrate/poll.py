@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 from ...errors import NotFound, Refused, UnexpectedAnswer
 from ...protocol import MigrationRequest, MigrationState
+from ...values import Row, row
 from ..api.filters import Where, ids
 from ..api.lists import Lists
 from ..api.session import Session
-from ..api.values import Row, part, reference, row
+from ..api.values import part, reference
 from ..read.guests import GUESTS, id_of, is_plain, node_of
 from ..read.history import COMPLETE, FAILED, MIGRATION
 from ..read.live_state import TASKS

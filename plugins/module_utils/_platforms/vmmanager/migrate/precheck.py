@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from ...errors import NotFound, Refused
 from ...protocol import MigrationRequest, Objection, all_of
+from ...values import Row, row, rows
 from ..api.connection import VMManagerConnection
 from ..api.filters import ids
 from ..api.lists import Lists
 from ..api.session import Session
-from ..api.values import Row, flag, part, reference, release, row, rows, whole
+from ..api.values import flag, part, reference, release, whole
 from ..read.clusters import ClusterPlace
 from ..read.guests import GUESTS, STATES, GuestDisk, disks_unknown, node_of, obstacles, power_of
 from ..read.history import MigrationHistory

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from ...errors import PlatformError, UnexpectedAnswer
+from ...values import Row, row
 from ..api.errors import Denied, NoResponse, PlatformSuspended, refused_start
 from ..api.lists import Lists
 from ..api.session import MAX_RESUME_ATTEMPTS, Session
-from ..api.values import Row, reference, row
+from ..api.values import reference
 from ..read.history import MigrationHistory
 from ..read.live_state import TASKS
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...errors import NotFound
+from ...values import Row
 from ..api.lists import CLUSTERS, Lists
-from ..api.values import Row, flag, reference, whole
+from ..api.values import flag, reference, whole
 
 # Where disks of all nodes lie. Every other type, known or not, is taken for a node's own.
 _SHARED = frozenset({"ceph", "rbd", "nas", "nfs", "san", "gfs2", "iscsi"})

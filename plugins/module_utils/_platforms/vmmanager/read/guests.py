@@ -11,8 +11,9 @@ from typing import Literal, Optional
 
 from ...._model.policy.tag_rules import is_ignored
 from ...._model.snapshot import Disk, Guest
+from ...values import Row
 from ..api.lists import Lists
-from ..api.values import Row, flag, mib, number, part, reference, release, whole
+from ..api.values import flag, mib, number, part, reference, release, whole
 from .clusters import ClusterPlace
 from .history import MigrationHistory
 from .loads import Loads, Reading, nothing, unknown

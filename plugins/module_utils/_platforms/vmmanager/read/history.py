@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...values import Row, row, rows
 from ..api.session import Session
-from ..api.values import Row, moment, part, reference, row, rows, whole
+from ..api.values import moment, part, reference, whole
 
 MIGRATION = "host_migrate"
 UNFINISHED = ("created", "running", "deferred")

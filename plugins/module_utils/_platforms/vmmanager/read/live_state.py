@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 
 from ...errors import NotFound
 from ...protocol import ClusterNow, GuestNow
+from ...values import Row
 from ..api.filters import ids
 from ..api.lists import Lists
 from ..api.session import Session
-from ..api.values import Row, reference
+from ..api.values import reference
 from .clusters import ClusterPlace
 from .guests import GUESTS, STATES, id_of, node_of, obstacles, power_on, run_state
 from .history import MIGRATION, UNFINISHED, MigrationHistory

@@ -17,10 +17,11 @@ from urllib.parse import urlencode
 
 from ...._model.snapshot import Notice, Source
 from ...._model.text.wording import counted
+from ...values import rows
 from ..api.connection import Metric, Unit, VMManagerConnection
 from ..api.notices import ReadFailures
 from ..api.session import Session
-from ..api.values import number, rows
+from ..api.values import number
 
 Loads = dict[str, Optional[float]]
 Of = Literal["vm", "node"]

@@ -10,8 +10,9 @@ from typing import Literal
 
 from ...._model.snapshot import Host, HostDatastore
 from ...protocol import HostNow
+from ...values import Row
 from ..api.lists import Lists
-from ..api.values import Row, flag, mib, number, part, reference, release, whole
+from ..api.values import flag, mib, number, part, reference, release, whole
 from .clusters import ClusterPlace
 from .loads import Loads
 

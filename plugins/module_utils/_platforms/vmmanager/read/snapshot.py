@@ -15,11 +15,12 @@ from ...._model.policy.tag_rules import tag_rules
 from ...._model.snapshot import ClusterRef, Host, Notice, Snapshot
 from ...._model.text.moments import written
 from ...._model.text.wording import counted, sentence
+from ...values import Row, row, rows
 from ..api.connection import VMManagerConnection
 from ..api.lists import Lists
 from ..api.notices import ReadFailures
 from ..api.session import Session
-from ..api.values import Row, number, row, rows
+from ..api.values import number
 from .clusters import ClusterPlace
 from .guests import (
     GuestFacts,
