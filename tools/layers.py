@@ -19,7 +19,9 @@ UTILS = "plugins/module_utils"
 ADAPTERS = ("proxmox", "vmmanager", "vsphere")
 # The rooms of an adapter, each of which may import those before it, and what adapters share.
 ROOMS = ("api", "read", "migrate")
-SHARED = tuple(f"{UTILS}/_platforms/{name}.py" for name in ("errors", "protocol", "transport", "values"))
+SHARED = tuple(
+    f"{UTILS}/_platforms/{name}.py" for name in ("errors", "protocol", "transport", "values", "waiting")
+)
 
 # A layer, and what it may import besides itself. A file that is named alone is a layer of its own.
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -40,22 +42,24 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     f"{UTILS}/_planning/schedule": (f"{UTILS}/_model", f"{UTILS}/_planning/model"),
     f"{UTILS}/_planning/search": (
         f"{UTILS}/_model",
+        f"{UTILS}/_planning/errors.py",
         f"{UTILS}/_planning/bounds",
         f"{UTILS}/_planning/model",
-    ),
-    f"{UTILS}/_planning/goals": (
-        f"{UTILS}/_model",
-        f"{UTILS}/_planning/errors.py",
-        f"{UTILS}/_planning/model",
-        f"{UTILS}/_planning/search",
     ),
     f"{UTILS}/_planning/report": (
         f"{UTILS}/_model",
         f"{UTILS}/_planning/errors.py",
-        f"{UTILS}/_planning/goals",
         f"{UTILS}/_planning/model",
         f"{UTILS}/_planning/schedule",
+        f"{UTILS}/_planning/search",
         f"{UTILS}/_planning/snapshots",
+    ),
+    f"{UTILS}/_planning/goals": (
+        f"{UTILS}/_model",
+        f"{UTILS}/_planning/bounds",
+        f"{UTILS}/_planning/model",
+        f"{UTILS}/_planning/report",
+        f"{UTILS}/_planning/search",
     ),
     f"{UTILS}/_planning/placement": (
         f"{UTILS}/_model",

@@ -11,13 +11,13 @@ from dataclasses import replace
 from .._model.plan import Plan
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
-from .goals.consolidate import choose_hosts_to_empty, consolidation_of, running_by_host
 from .model.builder import build_problem
 from .model.capacity import with_closed
 from .model.guest_locations import has_to_leave, stayers_of
 from .model.problem import Problem
 from .report.consolidate import consolidation_lower_bound, hosts_needed
 from .report.unresolved import is_complete
+from .search.host_emptying import choose_hosts_to_empty, consolidation_of, running_by_host
 from .search.solve import SearchResult, solution_of
 
 Solve = Callable[[Problem], SearchResult]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .._model.plan import Plan, Proof, Unresolved
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
+from .model.goal_traits import traits_of
 from .report.cluster_state import present_state
 from .report.notices import unread_notices
 
@@ -17,7 +18,7 @@ def defers(snapshot: Snapshot, policy: Policy) -> bool:
 
     Emptying a host is a wish of its own, which no other balancer has.
     """
-    respected = policy.other_balancers == "respect" and policy.goal != "evacuate"
+    respected = policy.other_balancers == "respect" and not traits_of(policy).names_hosts
     return respected and bool(snapshot.other_balancers)
 
 

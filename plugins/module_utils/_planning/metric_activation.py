@@ -27,7 +27,7 @@ def with_active_metrics(problem: Problem, after: ClusterState) -> Policy | None:
             continue
         if max(values, default=0.0) + 1e-3 >= policy.levelled_from(name):
             woken.append(name)
-    if not woken or policy.goal != "spread":
+    if not woken or not problem.traits.levels_band:
         return None
     asleep: dict[str, float] = {
         name: policy.levelled_from(name) for name in policy.metrics if name not in woken

@@ -20,9 +20,8 @@ from .._model.plan import (
     Proof,
     Unresolved,
 )
-from .bounds.combinatorial import is_out_of_reach, spread_lower_bound
-from .goal_dispatch import goal_unresolved, migrations_lower_bound
-from .goals.relieve import overloaded, points_before
+from .bounds.combinatorial import spread_lower_bound
+from .goal_dispatch import goal_of
 from .model.capacity import closed_hosts
 from .model.problem import TOLERANCE, Problem
 from .model.solution import Solution
@@ -30,7 +29,7 @@ from .report.cluster_state import cluster_state
 from .report.consolidate import emptied
 from .report.reasons import Reasons
 from .report.search_findings import Sought
-from .report.unresolved import broken_rules, contradicts, immovable, is_complete, left_on, stranded
+from .report.unresolved import broken_rules, immovable, is_complete
 from .schedule.list_scheduler import Schedule
 from .schedule.moves import Move
 from .search.solve import SearchResult
@@ -78,6 +77,7 @@ def build_plan(
         )
     sought = Sought(stuck=frozenset(hop.guest for hop in left), proven=proven)
     unresolved = _unresolved(found, places, sought)
+    hot = goal_of(problem).hot_hosts(problem, after)
     return Plan(
         cluster=problem.snapshot.cluster,
         platform=problem.snapshot.platform,
@@ -94,9 +94,9 @@ def build_plan(
             seconds_lower_bound=round(ordered.bound, 1),
         ),
         unresolved=tuple(unresolved),
-        immovable=immovable(state, places, after, sought) if unresolved else (),
+        immovable=immovable(state, places, after, sought, hot) if unresolved else (),
         emptied=tuple(problem.hosts[host].id for host in emptied(problem, places))
-        if problem.policy.goal == "consolidate"
+        if problem.traits.chooses_hosts
         else (),
         reclaimable={
             host.id: HostMemory(used=round(host.used.get("memory") or 0), reclaimable=host.reclaimable)
@@ -109,12 +109,12 @@ def build_plan(
 def _proof(found: SearchResult, migrations: int, *, complete: bool) -> Proof:
     """The bound holds for plans that put everything in order, so an incomplete plan has none but 0."""
     problem = found.solution.problem
-    fewest, method = migrations_lower_bound(found.solution)
+    fewest, method = goal_of(problem).lower_bound(found.solution)
     if not complete:
         fewest = 0
     elif found.proven is not None and found.proven >= fewest:
         fewest, method = found.proven, "integer program over guests and hosts, solved by HiGHS"
-    levels = problem.policy.goal not in ("relieve", "consolidate")
+    levels = problem.traits.counts_spread
     spreads = dict(zip(problem.metrics.names, spread_lower_bound(problem), strict=True)) if levels else {}
     return Proof(
         migrations_lower_bound=fewest,
@@ -127,7 +127,7 @@ def _proof(found: SearchResult, migrations: int, *, complete: bool) -> Proof:
 def _in_band(state: Solution) -> bool:
     """Whether every spread is within its limit as exactly as the bounds take it: what is told is rounded."""
     limits = state.problem.metrics.limits
-    return state.problem.policy.goal != "spread" or all(
+    return not state.problem.traits.levels_band or all(
         points <= limit + TOLERANCE for points, limit in zip(state.spread(), limits, strict=True)
     )
 
@@ -135,10 +135,6 @@ def _in_band(state: Solution) -> bool:
 def _rounded(bound: float | None) -> float | None:
     """As exact as the spreads beside it; downwards, so that it stays a bound."""
     return None if bound is None else math.floor(bound * 1000) / 1000
-
-
-def _to_leave(problem: Problem, host: int) -> list[int]:
-    return left_on(problem, problem.home, host) if problem.roles.leaving[host] else []
 
 
 def _storage(problem: Problem, hop: Move) -> dict[str, str]:
@@ -167,12 +163,13 @@ def _unresolved(result: SearchResult, places: Sequence[int], sought: Sought) -> 
                 code="no_target_host",
             )
         )
-    if problem.policy.goal == "evacuate":
-        left_behind = stranded(state, places, sought)
+    goal = goal_of(problem)
+    if problem.traits.names_hosts:
+        left_behind = goal.unresolved(state, places, after, sought)
         return [*left_behind, *found] if left_behind else []
     explained = {item.subject for item in found if item.code in ("rule_impossible", "rule_names_unknown")}
     found += broken_rules(state, places, after, explained, sought)
-    found += goal_unresolved(state, places, after, sought, impossible=result.impossible)
+    found += goal.unresolved(state, places, after, sought, impossible=result.impossible)
     no_order = sought.no_order(problem, sought.stuck)
     if no_order and not is_complete(found):
         found.append(Unresolved(what="order of migrations", why=no_order, code="no_safe_order"))
@@ -186,18 +183,4 @@ def _status(
         return "balanced"
     if migrations:
         return "improved"
-    return "infeasible" if impossible or _is_hopeless(problem) else "unchanged"
-
-
-def _is_hopeless(problem: Problem) -> bool:
-    """Whether it is proven that what was asked for can't be had."""
-    if problem.policy.goal == "evacuate":
-        left = [guest for host in range(len(problem.hosts)) for guest in _to_leave(problem, host)]
-        return not any(problem.roles.receives) or all(problem.stays[guest] for guest in left)
-    if not any(problem.roles.receives) or contradicts(problem):
-        return True
-    if problem.policy.goal == "relieve":
-        hot = overloaded(problem, points_before(problem))
-        movable = {home for home, stays in zip(problem.home, problem.stays, strict=True) if stays is None}
-        return bool(hot) and not movable & set(hot)
-    return problem.policy.goal == "spread" and is_out_of_reach(problem)
+    return "infeasible" if impossible or goal_of(problem).is_hopeless(problem) else "unchanged"

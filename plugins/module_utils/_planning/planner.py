@@ -16,11 +16,12 @@ from .._model.snapshot import Snapshot
 from .consolidation import build_without, plan_consolidation, with_proof
 from .errors import UnsafePlan
 from .external_balancer import deferred_plan, defers
-from .goal_dispatch import solve_for_goal
+from .goal_dispatch import goal_of
 from .metric_activation import with_active_metrics
 from .model.builder import build_problem
 from .model.capacity import with_hosts_closed
 from .model.cooldown import recently_migrated
+from .model.goal_traits import traits_of
 from .model.guest_locations import stayers_of
 from .model.problem import TOLERANCE, Problem
 from .model.rules import PINS
@@ -29,7 +30,6 @@ from .model.solution import Solution
 from .plan_builder import build_plan
 from .report.cluster_state import violations
 from .report.notices import plan_notices
-from .report.reasons import migration_kind
 from .report.unmatched_selectors import unmatched_selectors
 from .schedule.list_scheduler import Schedule
 from .schedule.moves import Move
@@ -129,7 +129,7 @@ def _plan_in_rounds(snapshot: Snapshot, policy: Policy, spent: Spending) -> tupl
             break
         whole = _joined_problem(problem, later)
         start = solution_of(whole, end.solution.places())
-        if policy.goal == "spread":
+        if whole.traits.levels_band:
             # Two ways in a row may be longer than one.
             reduce_moves(start, spent)
         wanted = start.places()
@@ -143,7 +143,7 @@ def _plan_in_rounds(snapshot: Snapshot, policy: Policy, spent: Spending) -> tupl
             composed, reached = chained
         problem, result, found = whole, composed, reached
         looks -= 1
-    if policy.goal == "consolidate":
+    if problem.traits.chooses_hosts:
         result = with_proof(build_problem(snapshot, policy), result)
     return problem, result
 
@@ -161,21 +161,22 @@ def _plan_once(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Pro
     """What one look at the cluster finds. With goal evacuate, guests of hosts that stay make room only where
     that lets more of those leave that have to.
     """
-    if policy.goal == "consolidate":
+    traits = traits_of(policy)
+    if traits.chooses_hosts:
         return plan_consolidation(
             snapshot,
             policy,
-            lambda problem: solve_for_goal(problem, spent),
+            lambda problem: goal_of(problem).solve(problem, spent),
             lambda problem, found: _with_safe_order(problem, found, spent),
         )
     problem = build_problem(snapshot, policy)
-    result, found = _with_safe_order(problem, solve_for_goal(problem, spent), spent)
-    if policy.goal in ("spread", "rules"):
+    result, found = _with_safe_order(problem, goal_of(problem).solve(problem, spent), spent)
+    if traits.proves:
         end = found.solution.problem
         return end if end.loosened else problem, result, found
-    if policy.goal == "evacuate" and result.immovable:
+    if traits.names_hosts and result.immovable:
         roomy = build_problem(snapshot, policy, makes_room=True)
-        other, better = _with_safe_order(roomy, solve_for_goal(roomy, spent), spent)
+        other, better = _with_safe_order(roomy, goal_of(roomy).solve(roomy, spent), spent)
         if len(other.immovable) < len(result.immovable):
             return roomy, other, better
     return problem, result, found
@@ -194,12 +195,12 @@ def _one_after_the_other(
 ) -> tuple[Plan, SearchResult] | None:
     """Both plans as one, where there is no safe order that leads to its end at once; None where that is not
     safe."""
-    if problem.policy.goal == "consolidate":
+    if problem.traits.chooses_hosts:
         return None
     state = solution_of(problem, places)
     if state.places() != places:
         return None
-    kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
+    kinds = _kinds(state)
     ordered = concatenate(problem, schedule_of(problem, first), schedule_of(problem, second))
     found = SearchResult(state)
     result = build_plan(found, kinds, ordered, [])
@@ -212,16 +213,16 @@ def _with_safe_order(problem: Problem, found: SearchResult, spent: Spending) -> 
     if any(step.kind == "parking" for step in result.migrations) and _defects(
         problem, result, _shelters(problem)
     ):
-        result, end = _order_moves(problem, solve_for_goal(problem, spent), spent, reroutes=False)
+        result, end = _order_moves(problem, goal_of(problem).solve(problem, spent), spent, reroutes=False)
     return _repaired_exhaustively(problem, result, end.solution) or (result, end)
 
 
 def _repaired_exhaustively(problem: Problem, result: Plan, end: Solution) -> tuple[Plan, SearchResult] | None:
     """A plan that leaves fewer rules broken, found by looking at all placements of a small cluster."""
-    empties = problem.policy.goal == "spread"
+    empties = problem.traits.empties_maintenance
     strict = {rule.name for rule in problem.rules if rule.strict}
     wrong = end.misplaced or any(violation.rule in strict for violation in result.after.violations)
-    if problem.policy.goal not in ("spread", "rules") or not wrong:
+    if not problem.traits.proves or not wrong:
         return None
     if len(problem.hosts) > MAX_HOSTS:
         return None
@@ -231,7 +232,7 @@ def _repaired_exhaustively(problem: Problem, result: Plan, end: Solution) -> tup
         if better is None or better.places is None:
             return None
         state = solution_of(loose, list(better.places))
-        kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
+        kinds = _kinds(state)
         found = SearchResult(state)
         repaired = build_plan(found, kinds, better.order, [])
         if not _defects(problem, repaired, _shelters(problem)):
@@ -269,17 +270,17 @@ def _order_moves(
     left: list[Move] = []
     proven = False
     for _detour in range(MAX_DETOURS):
-        kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
+        kinds = _kinds(state)
         ordered = _order(state, kinds, reroutes=reroutes)
         if not ordered.left:
             break
         left, proven = ordered.left, ordered.proven
         stuck = {hop.guest for hop in left}
         forbidden |= {(unit, state.where[unit]) for unit in kinds if stuck & set(problem.members[unit])}
-        found = solve_for_goal(problem, spent, frozenset(forbidden))
+        found = goal_of(problem).solve(problem, spent, frozenset(forbidden))
         state = found.solution
     while True:
-        kinds = {unit: migration_kind(state, unit) for unit in _moved(state)}
+        kinds = _kinds(state)
         ordered = _order(state, kinds, reroutes=reroutes)
         if not ordered.left:
             break
@@ -289,9 +290,7 @@ def _order_moves(
             if stuck & set(problem.members[unit]):
                 state.remove(unit)
                 state.return_to_origin(unit)
-    parks = problem.policy.goal not in ("relieve", "consolidate") and any(
-        placed.move.parking for placed in ordered.placed
-    )
+    parks = problem.traits.counts_spread and any(placed.move.parking for placed in ordered.placed)
     if parks and settles and _stay_where_parked(state, ordered):
         return _order_moves(problem, found, spent, reroutes=reroutes, settles=settles - 1)
     most = problem.policy.max_migrations
@@ -299,7 +298,7 @@ def _order_moves(
         # A guest that is parked on the way takes two of the migrations that there may be.
         policy = replace(problem.policy, max_migrations=max(0, 2 * most - len(ordered.placed)))
         smaller = replace(problem, policy=policy)
-        return _order_moves(smaller, solve_for_goal(smaller, spent), spent, reroutes=reroutes)
+        return _order_moves(smaller, goal_of(smaller).solve(smaller, spent), spent, reroutes=reroutes)
     return build_plan(found, kinds, ordered, left, proven=proven), found
 
 
@@ -357,6 +356,12 @@ def _defects(problem: Problem, result: Plan, shelters: frozenset[str]) -> tuple[
 
 def _moved(state: Solution) -> list[int]:
     return [unit for unit, host in enumerate(state.where) if host >= 0 and state.guests_moved(unit, host)]
+
+
+def _kinds(state: Solution) -> dict[int, MigrationKind]:
+    """By unit that moves, what its migration is for."""
+    goal = goal_of(state.problem)
+    return {unit: goal.migration_kind(state, unit) for unit in _moved(state)}
 
 
 def _order(state: Solution, kinds: dict[int, MigrationKind], *, reroutes: bool) -> Schedule:

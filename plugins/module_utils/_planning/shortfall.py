@@ -8,11 +8,11 @@ from __future__ import annotations
 from .._model.plan import Unresolved
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
-from .goal_dispatch import goal_unresolved
+from .goal_dispatch import goal_of
 from .model.builder import build_problem
 from .model.capacity import with_hosts_closed
 from .report.cluster_state import cluster_state
-from .report.unresolved import broken_rules, stranded
+from .report.unresolved import broken_rules
 from .search.solve import solution_of
 from .snapshots.estimated_load import with_estimated_load
 from .snapshots.policy_overlay import with_policy_applied
@@ -25,8 +25,6 @@ def shortfall(snapshot: Snapshot, policy: Policy) -> tuple[Unresolved, ...]:
     known, wanted = with_estimated_load(with_policy_applied(snapshot, policy), policy)
     problem = build_problem(with_hosts_closed(known, wanted), wanted)
     start = solution_of(problem, list(problem.home))
-    if policy.goal == "evacuate":
-        return tuple(stranded(start, problem.home, None))
     state = cluster_state(problem, problem.home)
-    found = broken_rules(start, problem.home, state, set(), None)
-    return (*found, *goal_unresolved(start, problem.home, state, None))
+    broken = [] if problem.traits.names_hosts else broken_rules(start, problem.home, state, set(), None)
+    return (*broken, *goal_of(problem).unresolved(start, problem.home, state, None))

@@ -88,7 +88,7 @@ class AssignmentModel(Columns):
             self.rows.append([float(least), fewer_than - 1.0, columns, costs])
         self._keep_needs()
         self._keep_groups()
-        if self.problem.policy.goal == "spread":
+        if self.problem.traits.levels_band:
             self._keep_band()
 
     def model(self, seconds: float | None) -> dict[str, Any]:

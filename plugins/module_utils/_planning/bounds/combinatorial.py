@@ -112,7 +112,7 @@ def _forced(problem: Problem) -> list[int]:
     driven: set[int] = set()
     for unit, home in enumerate(problem.unit_home):
         if home >= 0 and not problem.unit_mask[unit] >> home & 1:
-            if problem.policy.goal == "spread" or not problem.roles.leaving[home]:
+            if problem.traits.levels_band or not problem.roles.leaving[home]:
                 forced[home] += len(problem.members[unit])
             driven.update(problem.members[unit])
     for group in problem.groups:

@@ -71,7 +71,7 @@ def _left(state: Solution, spent: Callable[[], float], share: float = 1.0) -> fl
 def _departures(state: Solution, seconds: float | None) -> int | None:
     """How many guests have to leave at least to bring every metric into its band; None if that can't be."""
     problem = state.problem
-    if problem.policy.goal != "spread" or min(problem.unit_home, default=0) < 0:
+    if not problem.traits.levels_band or min(problem.unit_home, default=0) < 0:
         return 0
     answer = _run(DeparturesModel(state).model(seconds))
     return None if answer["status"] == "infeasible" else _whole(answer["bound"])
@@ -113,7 +113,7 @@ def _take_over(state: Solution, places: dict[int, int], *, inside: bool) -> None
     for unit, host in places.items():
         if state.where[unit] != host:
             state.relocate(unit, host)
-    if state.problem.policy.goal == "spread":
+    if state.problem.traits.levels_band:
         state.set_band(best_floor(state))
     worse = state.total_excess > TOLERANCE or state.broken or state.misplaced or state.over_ceiling()
     if inside:

@@ -15,6 +15,7 @@ from ..._model.plan import Unresolved
 from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Guest, Host, Snapshot
 from ..errors import PlanningError
+from .goal_traits import traits_of
 from .guest_locations import arriving
 from .selectors import select_hosts
 
@@ -63,7 +64,8 @@ def host_roles(
     """
     sources = select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
     targets = select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names")
-    emptied = hosts_to_empty(snapshot, policy) if policy.goal == "evacuate" else None
+    emptied = hosts_to_empty(snapshot, policy)
+    traits = traits_of(policy)
     receives, gives, counts, leaving = [], [], [], []
     shut: list[tuple[str, str] | None] = []
     for host in snapshot.hosts:
@@ -77,8 +79,8 @@ def host_roles(
         # A dead or unreachable host can give nothing: a live migration needs both ends.
         gives.append(host.status == "online" and host.id not in sources)
         # A host that takes no new guests can be overloaded all the same.
-        open_ = host.active or (policy.goal == "relieve" and host.status == "online" and not host.maintenance)
-        counts.append(open_ and not (host.id in sources and host.id in targets))
+        judged = traits.counts_closed_hosts and host.status == "online" and not host.maintenance
+        counts.append((host.active or judged) and not (host.id in sources and host.id in targets))
         wanted = host.maintenance if emptied is None else host.id in emptied
         leaving.append(host.status == "online" and wanted and host.id not in sources)
     return HostRoles(
@@ -245,7 +247,7 @@ def resource_needs(snapshot: Snapshot, policy: Policy) -> ResourceNeeds:
 
 def _filled(policy: Policy) -> Limits:
     """The limits, and how full consolidation may make a host."""
-    fill = policy.consolidate.fill if policy.goal == "consolidate" and policy.consolidate else None
+    fill = policy.consolidate.fill if traits_of(policy).chooses_hosts and policy.consolidate else None
     if fill is None:
         return policy.limits
     return replace(policy.limits, cpu=min(policy.limits.cpu, fill), memory=min(policy.limits.memory, fill))

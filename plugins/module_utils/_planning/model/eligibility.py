@@ -17,6 +17,7 @@ from ..._model.snapshot import Guest, Host, Refusal, Rule, Snapshot
 from ..._model.text.moments import later
 from .capacity import HostRoles
 from .cooldown import cooldown_reason
+from .goal_traits import traits_of
 from .guest_locations import Stayers, name_of, stayers_of
 from .selectors import select_guests
 
@@ -37,7 +38,7 @@ def immovable_reason(
     at = {host.id: index for index, host in enumerate(snapshot.hosts)}
     allowed = frozenset(policy.allow_blockers)
     stay = stayers_of(snapshot, policy)
-    packs = policy.goal == "consolidate"
+    packs = traits_of(policy).chooses_hosts
     stays = [
         _is_left_alone(guest, snapshot.hosts, stay, leaving=packs or roles.leaving[at[guest.host]])
         or _stays(
@@ -46,7 +47,7 @@ def immovable_reason(
         or rests
         for guest, rests in zip(snapshot.guests, cooldown_reason(snapshot, policy, roles, rules), strict=True)
     ]
-    if policy.goal == "evacuate" and others_stay:
+    if traits_of(policy).names_hosts and others_stay:
         for index, guest in enumerate(snapshot.guests):
             if stays[index] is None and not roles.leaving[at[guest.host]]:
                 stays[index] = "only other hosts are being emptied"

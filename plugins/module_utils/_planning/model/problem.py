@@ -18,6 +18,7 @@ from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
 from .capacity import HostRoles, ResourceNeeds
+from .goal_traits import GoalTraits, traits_of
 
 Vector = tuple[float, ...]
 # Points outside the band that count for nothing: sums of floats are not exact.
@@ -110,6 +111,10 @@ class Problem:
         """In the units of the loads; None where the host does not tell how much it is using or has."""
         name = self.metrics.names[metric]
         return None if host_used(self.hosts[host], name) is None else host_capacity(self.hosts[host], name)
+
+    @property
+    def traits(self) -> GoalTraits:
+        return traits_of(self.policy)
 
     @cached_property
     def unit_of(self) -> dict[int, int]:

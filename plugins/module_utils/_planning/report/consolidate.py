@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._model.plan import ClusterState, Unresolved
-from ..goals.consolidate import (
+from ..model.problem import Problem
+from ..model.solution import Solution
+from ..search.host_emptying import (
     consolidation_of,
     is_underused,
     may_be_emptied,
     running_by_host,
 )
-from ..model.problem import Problem
-from ..model.solution import Solution
 from .search_findings import Sought
 
 

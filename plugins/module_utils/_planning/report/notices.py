@@ -153,7 +153,7 @@ def _left_alone(problem: Problem) -> Iterator[str]:
 
 def _above_limits(problem: Problem, result: Plan) -> Iterator[str]:
     """With goal evacuate, which asks for empty hosts only, the others that are above a limit."""
-    if problem.policy.goal != "evacuate":
+    if not problem.traits.names_hosts:
         return
     at = {host.id: index for index, host in enumerate(problem.hosts)}
     ends = {step.guest.id: at[step.target] for step in result.migrations}

@@ -10,42 +10,9 @@ from collections.abc import Iterable
 
 from ..._model.plan import ClusterState, MigrationKind, Violation
 from ..model.problem import Problem
-from ..model.solution import Solution
 from ..schedule.moves import Move
 from .consolidate import why_consolidated
-from .relieve import relieves, why_relieved
-
-
-def migration_kind(state: Solution, unit: int) -> MigrationKind:
-    """What the migration of this unit is for: what would be wrong again if it alone went home."""
-    problem = state.problem
-    home = problem.unit_home[unit]
-    if problem.policy.goal == "evacuate":
-        return "evacuate"
-    if home < 0:
-        return "rule"
-    if unit in problem.against_pins and home not in problem.hosts_to_empty:
-        return "rule"
-    if not problem.unit_mask[unit] >> home & 1:
-        if home in problem.hosts_to_empty:
-            return "consolidate"
-        return "evacuate" if problem.roles.leaving[home] else "rule"
-    broken, excess, wishes = state.broken, state.total_excess, state.soft_cost
-    here = state.remove(unit)
-    state.insert(unit, home)
-    mends = state.broken > broken
-    if problem.policy.goal not in ("relieve", "consolidate"):
-        mends |= state.total_excess <= excess + 1e-9 and state.soft_cost > wishes + 1e-9
-    state.relocate(unit, here)
-    if not mends and unit in problem.crowded:
-        ceiling = problem.needs.ceiling[here]
-        # It left where a broken rule wanted fewer, and was let in up to the ceiling that such a guest has.
-        mends = any(have > top for have, top in zip(state.need[here], ceiling, strict=True))
-    if mends:
-        return "rule"
-    if problem.policy.goal == "relieve" and relieves(state, unit):
-        return "relieve"
-    return "consolidate" if problem.hosts_to_empty else "balance"
+from .relieve import why_relieved
 
 
 class Reasons:
@@ -78,7 +45,7 @@ class Reasons:
             if not self.problem.roles.leaving[home]:
                 return f"gives way on {leaves} to guests of hosts that are to be emptied"
             ends = _use(self.after, self.problem.hosts[target].id)
-            empties = self.problem.policy.goal == "evacuate"
+            empties = self.problem.traits.names_hosts
             first = self.problem.hosts[home].name
             cause = f"empties {first}" if empties else f"{first} is in maintenance"
             return f"{cause}; {enters} ends at {ends}"
@@ -87,7 +54,7 @@ class Reasons:
         if kind == "consolidate":
             return why_consolidated(self.problem, self.after, source, target)
         text = self._rule(guest, leaves) or self._partner(guest, leaves) if kind == "rule" else ""
-        if not text and self.problem.policy.goal == "consolidate":
+        if not text and self.problem.traits.chooses_hosts:
             return f"keeps the rules that it is under, over the hosts that stay on; {enters} takes it"
         text = text or self._main_change(source, target)
         if not text and self.enter[source]:

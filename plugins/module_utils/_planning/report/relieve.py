@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from ..._model.plan import ClusterState, Unresolved
-from ..goals.relieve import EPSILON, NONE, ceilings, overloaded, overloads, points_before
 from ..model.problem import Problem
 from ..model.solution import Solution
+from ..search.relief import EPSILON, NONE, ceilings, overloaded, overloads, points_before
 from .search_findings import Sought
 
 

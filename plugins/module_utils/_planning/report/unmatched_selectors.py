@@ -53,7 +53,7 @@ def host_selectors(policy: Policy) -> Iterator[tuple[str, Selector]]:
     """The selectors of hosts, with the field that each is in."""
     yield "policy.exclude.sources", policy.exclude.sources
     yield "policy.exclude.targets", policy.exclude.targets
-    if policy.evacuate is not None and policy.goal == "evacuate":
+    if policy.evacuate is not None:
         yield "policy.evacuate", policy.evacuate
     for index, reserve in enumerate(policy.reserves):
         yield f"policy.reserves[{index}].hosts", reserve.hosts

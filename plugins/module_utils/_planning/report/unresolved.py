@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ..._model.plan import ClusterState, GuestRef, Immovable, Unresolved
 from ..._model.snapshot import Rule
@@ -16,7 +16,6 @@ from ..model.rules import PINS
 from ..model.solution import Solution
 from .obstacles import above_limits, held_there, kept_together, out_of_moves, takes_no_more, too_large
 from .reasons import label
-from .relieve import hot_after
 from .search_findings import Sought, has_place
 
 MAX_IMMOVABLE, MAX_FIXED = 200, 3
@@ -203,7 +202,7 @@ def _places(problem: Problem, guests: Sequence[int]) -> dict[int, int]:
     unit_of = problem.unit_of
     # With goal rules nobody has to leave a host only because it is in maintenance.
     may_stay = {
-        guest: problem.policy.goal == "rules"
+        guest: problem.traits.allows_maintenance
         and problem.roles.leaving[problem.home[guest]]
         and unit not in problem.against_pins
         for guest, unit in unit_of.items()
@@ -219,7 +218,7 @@ def _places(problem: Problem, guests: Sequence[int]) -> dict[int, int]:
 def stranded(state: Solution, places: Sequence[int], sought: Sought | None) -> list[Unresolved]:
     """Hosts in maintenance, or to be emptied, that still run guests; sought: as in broken_rules."""
     problem, found = state.problem, []
-    word = "to be emptied" if problem.policy.goal == "evacuate" else "in maintenance"
+    word = "to be emptied" if problem.traits.names_hosts else "in maintenance"
     for host, leaving in enumerate(problem.roles.leaving):
         left = left_on(problem, places, host) if leaving else []
         if left:
@@ -263,14 +262,13 @@ def _why_left(state: Solution, places: Sequence[int], guest: int, sought: Sought
 
 
 def immovable(
-    state: Solution, places: Sequence[int], after: ClusterState, sought: Sought
+    state: Solution, places: Sequence[int], after: ClusterState, sought: Sought, hot: Collection[int]
 ) -> tuple[Immovable, ...]:
     """Guests that can't be moved although their host stays too full, or is to be emptied, or their rule
-    broken.
+    broken. hot: the hosts that stay too full.
     """
     problem = state.problem
-    emptied = problem.policy.goal == "evacuate"
-    if emptied:
+    if problem.traits.names_hosts:
         return tuple(
             Immovable(
                 guest=GuestRef(id=problem.guests[guest].id, name=problem.guests[guest].name),
@@ -284,7 +282,6 @@ def immovable(
     concerned = {
         guest for rule in problem.rules if rule.name in broken and rule.strict for guest in rule.guests
     }
-    hot = _hot_hosts(problem, after)
     return tuple(
         Immovable(
             guest=GuestRef(id=guest.id, name=guest.name), host=problem.hosts[places[number]].id, why=why
@@ -294,12 +291,9 @@ def immovable(
     )[:MAX_IMMOVABLE]
 
 
-def _hot_hosts(problem: Problem, after: ClusterState) -> set[int]:
+def above_band(problem: Problem, after: ClusterState) -> set[int]:
+    """The hosts that stay further above the emptiest one than the limit of some metric."""
     hot: set[int] = set()
-    if problem.policy.goal == "consolidate":
-        return hot
-    if problem.policy.goal == "relieve":
-        return hot_after(problem, after)
     for _name, limit, used in _outside(problem, after):
         least = min(used.values())
         hot |= {host for host, value in used.items() if value > least + limit}

@@ -54,14 +54,14 @@ def solve(
     if needs_nothing(state):
         return SearchResult(state)
     # Relief touches the hosts above a threshold and no others; goal evacuate empties those in maintenance.
-    empties = policy.goal not in ("rules", "relieve")
+    empties = problem.traits.empties_maintenance
     repair(state, budget=budget, empty_hosts=empties)
     ruin_and_recreate(state, rng, budget=budget, empty_hosts=empties)
     least = improve(state, rng, budget, spent) if levels else 0
     _settle(state)
-    if levels and policy.goal == "spread":
+    if levels and problem.traits.levels_band:
         reduce_moves(state, spent, least)
-    if policy.engine == "exact" and policy.goal in ("spread", "rules"):
+    if policy.engine == "exact" and problem.traits.proves:
         proven, impossible = prove_or_improve(state, policy.max_migrations, spent)
         return SearchResult(state, proven, impossible)
     return SearchResult(state)

@@ -1,0 +1,102 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every goal answers: which placement it wants, what it leaves unresolved, and what is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..._model.plan import ClusterState, MigrationKind, Unresolved
+from ..bounds.combinatorial import band_migrations_lower_bound
+from ..model.problem import Problem
+from ..model.solution import Solution
+from ..report.search_findings import Sought
+from ..report.unresolved import above_band, contradicts, over_limits, stranded
+from ..search.solve import SearchResult, solve
+from ..search.stopping import Spending
+
+
+class Goal:
+    """The answers that most goals share. What the stages below must know of a goal is in its GoalTraits."""
+
+    def solve(
+        self, problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()
+    ) -> SearchResult:
+        """Returns the best placement found; `forbidden` as in search.solve."""
+        return solve(problem, spent, forbidden)
+
+    def unresolved(
+        self,
+        state: Solution,
+        places: Sequence[int],
+        after: ClusterState,
+        sought: Sought | None,
+        *,
+        impossible: bool = False,
+    ) -> list[Unresolved]:
+        """Returns what the goal wants besides rules, and the placement does not provide. sought: None where
+        no plan was searched for; impossible: whether it is proven that no placement is inside the band.
+        """
+        return [
+            *self._own_unresolved(state, places, after, sought, impossible=impossible),
+            *over_limits(state.problem, places),
+        ]
+
+    def _own_unresolved(
+        self,
+        state: Solution,
+        places: Sequence[int],
+        after: ClusterState,
+        sought: Sought | None,
+        *,
+        impossible: bool,
+    ) -> list[Unresolved]:
+        return stranded(state, places, sought) if state.problem.traits.empties_maintenance else []
+
+    def lower_bound(self, state: Solution) -> tuple[int, str]:
+        """Returns a number of migrations that every plan which reaches as much needs, and the method."""
+        fewest = band_migrations_lower_bound(state.problem, banded=False)
+        return fewest, "fewest departures that mend every rule"
+
+    def hot_hosts(self, problem: Problem, after: ClusterState) -> set[int]:
+        """Returns the hosts that stay too full for the goal."""
+        return above_band(problem, after)
+
+    def is_hopeless(self, problem: Problem) -> bool:
+        """Whether it is proven that the goal can't be reached."""
+        return not any(problem.roles.receives) or contradicts(problem)
+
+    def migration_kind(self, state: Solution, unit: int) -> MigrationKind:
+        """Returns what the migration of this unit is for: what would be wrong again if it alone returned."""
+        problem = state.problem
+        home = problem.unit_home[unit]
+        if home < 0:
+            return "rule"
+        if unit in problem.against_pins and home not in problem.hosts_to_empty:
+            return "rule"
+        if not problem.unit_mask[unit] >> home & 1:
+            if home in problem.hosts_to_empty:
+                return "consolidate"
+            return "evacuate" if problem.roles.leaving[home] else "rule"
+        return "rule" if _restores_rule(state, unit) else self._other_kind(state, unit)
+
+    def _other_kind(self, state: Solution, unit: int) -> MigrationKind:
+        """Returns the kind of a migration that no rule and no maintenance requires."""
+        return "balance"
+
+
+def _restores_rule(state: Solution, unit: int) -> bool:
+    problem = state.problem
+    broken, excess, wishes = state.broken, state.total_excess, state.soft_cost
+    here = state.remove(unit)
+    state.insert(unit, problem.unit_home[unit])
+    restores = state.broken > broken
+    if problem.traits.counts_spread:
+        restores |= state.total_excess <= excess + 1e-9 and state.soft_cost > wishes + 1e-9
+    state.relocate(unit, here)
+    if not restores and unit in problem.crowded:
+        ceiling = problem.needs.ceiling[here]
+        # It left where a broken rule wanted fewer, and was let in up to the ceiling that such a guest has.
+        restores = any(have > top for have, top in zip(state.need[here], ceiling, strict=True))
+    return restores

@@ -1,0 +1,12 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Goal rules: every strict rule holds."""
+
+from __future__ import annotations
+
+from .goal import Goal
+
+
+class Rules(Goal):
+    """Repairs rules and moves no guest for another reason."""
