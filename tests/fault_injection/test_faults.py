@@ -50,7 +50,7 @@ BEFORE, EARLY, LATE, UNSEEN = "before", "at 10 %", "at 90 %", "unseen end"
 # Shares of a migration's time after its start was seen.
 MOMENTS = {EARLY: 0.1, LATE: 0.85, UNSEEN: 1.5}
 # So many times longer migrations take where the machine has so much else to do that a moment passes unused.
-LONGER = (1, 4, 16)
+LONGER = (1, 4, 16, 64, 256)
 LETTERS = {
     "migrated": "m",
     "already_there": "a",

@@ -154,7 +154,8 @@ def test_a_run_that_is_told_to_stop(
     reset: Reset, tmp_path: Path, platform: str, on_stop: str, how: str
 ) -> None:
     simulator, planned = reset(platform)
-    simulator.switches(migration_seconds=1.5)
+    # Long enough for the stop to be seen before they end; those that are cancelled take no longer than that.
+    simulator.switches(migration_seconds=600 if on_stop == "cancel" else 6)
     before = simulator.state()
     worker_process.write(tmp_path, planned, simulator)
     process = worker_process.begin(tmp_path, "--on-stop", on_stop)

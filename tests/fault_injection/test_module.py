@@ -182,11 +182,19 @@ def test_never_more_at_once_than_the_options_or_the_platform_allow(
     ready: Ready,
     tmp_path: Path,
 ) -> None:
-    simulator, plan = ready(platform, storage=storage)
-    result = run_module("vm_migrate", tmp_path, {**plan, **options})
-    assert result["summary"]["migrated"] == len(STEPS), result
-    moves = settle(simulator)["migrations"]
-    assert [most_at_once(moves, weight) for weight, _limit in limits] == [limit for _weight, limit in limits]
+    allowed = [limit for _weight, limit in limits]
+    # Where the machine has much else to do, short ones end before as many as may have begun.
+    for times in (1, 4, 16, 64):
+        simulator, plan = ready(platform, storage=storage, migration_seconds=times * SECONDS)
+        (tmp_path / f"{times}").mkdir()
+        result = run_module("vm_migrate", tmp_path / f"{times}", {**plan, **options})
+        assert result["summary"]["migrated"] == len(STEPS), result
+        moves = settle(simulator)["migrations"]
+        found = [most_at_once(moves, weight) for weight, _limit in limits]
+        assert all(one <= limit for one, limit in zip(found, allowed, strict=True)), found
+        if found == allowed:
+            return
+    raise AssertionError(f"{found} of {allowed} at once")
 
 
 @pytest.mark.parametrize(
