@@ -29,6 +29,7 @@ description:
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.platform
+  - evenkeel.cluster.policy.guests
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
@@ -56,64 +57,6 @@ options:
       - vSphere then waits until something has moved them, up to O(timeout). Proxmox VE migrates those that its HA manager looks after.
     type: bool
     default: false
-  may_stay:
-    description:
-      - Guests that may stay on the host.
-      - vSphere itself enters maintenance mode only once nothing runs there any more.
-    type: dict
-    suboptions:
-      names:
-        description: Ids, names or shell patterns of names, such as V(web*).
-        type: list
-        elements: str
-      regex:
-        description: Regular expression that a name matches from its start.
-        type: str
-      tags:
-        description: Shell patterns of tags.
-        type: list
-        elements: str
-      pools:
-        description: Names or shell patterns of pools.
-        type: list
-        elements: str
-      labels:
-        description: Labels of hosts. Guests have none.
-        type: dict
-      kinds:
-        description: Kinds of guests.
-        type: list
-        elements: str
-        choices: [vm, container]
-  shut_down:
-    description:
-      - Guests that are shut down just before the host enters maintenance mode, by their operating system. Their power is never cut.
-      - The module fails, and leaves the host in service, where one is still on after O(timeout) seconds.
-    type: dict
-    suboptions:
-      names:
-        description: Ids, names or shell patterns of names, such as V(web*).
-        type: list
-        elements: str
-      regex:
-        description: Regular expression that a name matches from its start.
-        type: str
-      tags:
-        description: Shell patterns of tags.
-        type: list
-        elements: str
-      pools:
-        description: Names or shell patterns of pools.
-        type: list
-        elements: str
-      labels:
-        description: Labels of hosts. Guests have none.
-        type: dict
-      kinds:
-        description: Kinds of guests.
-        type: list
-        elements: str
-        choices: [vm, container]
   only_shut_down:
     description:
       - Whether to shut down the guests of O(shut_down) and leave maintenance mode as it is.
@@ -124,6 +67,10 @@ options:
     description: Seconds after which waiting is given up. On vSphere the host is then back in service.
     type: int
     default: 600
+notes:
+  - vSphere enters maintenance mode only when no guest runs on the host any more, also when O(may_stay) selects some.
+  - The power of the guests of O(shut_down) is never cut. When one still runs after O(timeout) seconds, the module fails and the
+    host stays in service.
 requirements:
   - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, _load_params
 
 from .._model.errors import EvenKeelError, InputError
 from .._model.text.wording import is_storable
@@ -30,6 +30,14 @@ def run_module(module: AnsibleModule, verb: Callable[[dict[str, Any], bool], dic
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
+
+
+def given_arguments() -> Mapping[str, Any]:
+    """The options that the task sets, as it sets them: AnsibleModule does not say which of its params are
+    defaults. To be called before AnsibleModule is made.
+    """
+    given: dict[str, Any] = _load_params()
+    return given
 
 
 def refuse_unusable(params: Mapping[str, Any], secrets: Collection[str] = ()) -> None:

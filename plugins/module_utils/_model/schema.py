@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -54,6 +55,14 @@ def _schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     return dict(_SCALAR_SCHEMAS[hint])
 
 
+_REFERENCE = re.compile(r"\b(?:O|RV|V|C|E)\((?:[\w.]+#module:)?([^()]*)\)|\bM\(evenkeel\.cluster\.(\w+)\)")
+
+
+def _without_markup(text: str) -> str:
+    """Texts of options have Ansible's markup and paragraphs, which readers of a schema do not expect."""
+    return _REFERENCE.sub(lambda found: found[1] or found[2], text).replace("\n", " ")
+
+
 def _annotated_schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     inner, *notes = get_args(hint)
     result = _schema(inner, definitions)
@@ -64,7 +73,7 @@ def _annotated_schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(note, Pattern):
             result["pattern"] = f"^(?:{note.regex})$"
         elif isinstance(note, str):
-            result["description"] = note
+            result["description"] = _without_markup(note)
     return result
 
 

@@ -14,9 +14,11 @@ from typing import Annotated, Literal
 class Selector:
     """Hosts or guests that match any of its parts; names are ids, names or shell patterns of names."""
 
-    names: tuple[str, ...] = ()
-    regex: str | None = None
-    tags: tuple[str, ...] = ()
-    pools: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    kinds: Annotated[tuple[Literal["vm", "container"], ...], "guests only"] = ()
+    names: Annotated[tuple[str, ...], "Ids, names, or shell patterns of names, such as V(web*)."] = ()
+    regex: Annotated[str | None, "Regular expression that must match a name from its start."] = None
+    tags: Annotated[tuple[str, ...], "Shell patterns of tags. Hosts have no tags."] = ()
+    pools: Annotated[tuple[str, ...], "Names or shell patterns of pools."] = ()
+    labels: Annotated[
+        Mapping[str, str], "Labels with their values, all of which must be present. Guests have no labels."
+    ] = field(default_factory=dict)
+    kinds: Annotated[tuple[Literal["vm", "container"], ...], "Kinds of guests. Hosts have no kind."] = ()

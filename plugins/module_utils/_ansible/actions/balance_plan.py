@@ -18,17 +18,17 @@ from ..._planning.planner import plan as make_plan
 from ..._planning.snapshots.what_if import apply_overrides
 from ..json_files import write_json
 from ..options.policy import POLICY_ARGUMENTS
-from ..options.values import numbers, without_none
+from ..options.values import numbers, only_given, without_none
 from ..reports.plan import plan_report
 from ..snapshots import snapshot_of
 
 
-def run_balance_plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_balance_plan(params: dict[str, Any], _check_mode: bool, given: Mapping[str, Any]) -> dict[str, Any]:
     """Plan from a snapshot and the policy options; into a file, with a summary as the result, when plan_path
-    is given.
+    is given. `given` holds the options that the task sets, as it sets them.
     """
     try:
-        plan = _plan(params)
+        plan = _plan(params, given)
     except EvenKeelError as error:
         # The options are the parts of the policy: users know no option `policy`.
         raise error.inside("policy") from None
@@ -47,8 +47,8 @@ def run_balance_plan(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
     return result
 
 
-def _plan(params: Mapping[str, Any]) -> Plan:
-    policy = Policy.from_json(policy_of(params))
+def _plan(params: Mapping[str, Any], given: Mapping[str, Any]) -> Plan:
+    policy = Policy.from_json(policy_of(params, given))
     snapshot = snapshot_of(params)
     if params["what_if"]:
         snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(params["what_if"])))
@@ -69,11 +69,9 @@ def with_refusals(snapshot: Snapshot, given: Sequence[Mapping[str, Any]]) -> Sna
     return replace(snapshot, refusals=(*snapshot.refusals, *refusals)) if refusals else snapshot
 
 
-def policy_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The policy's JSON from the options: what was left out is left out, at every depth."""
-    policy: dict[str, Any] = {
-        option: without_none(params[option]) for option in POLICY_ARGUMENTS if params[option] is not None
-    }
+def policy_of(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The policy's JSON from the options: what the task does not set is left to the preset."""
+    policy = only_given({option: params[option] for option in POLICY_ARGUMENTS}, given)
     for option in ("max_spread", "level_above", "assumed_capacity"):
         if option in policy:
             policy[option] = numbers(policy[option], option)

@@ -38,7 +38,7 @@ def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, 
         before = platform.in_maintenance(host.id)
         only_guests = wanted and params["only_shut_down"]
         if before != wanted:
-            platform.demand_maintenance(host.id, on=wanted)
+            platform.require_maintenance(host.id, on=wanted)
         if wanted and not before and running and not params["allow_running_guests"]:
             raise GuestsOnHost(
                 f"guests are still running on it: {_listed(running)}",

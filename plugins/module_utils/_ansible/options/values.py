@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.module_utils.common.validation import check_type_dict
+
 from ..._model.errors import InputError
 
 
@@ -17,6 +19,25 @@ def without_none(value: Any) -> Any:
         return {key: without_none(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [without_none(item) for item in value]
+    return value
+
+
+def only_given(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The validated options without those that have their default only because they are not `given`, at
+    every depth. A preset may have other defaults.
+    """
+    return {
+        name: _only_given(value, given[name])
+        for name, value in params.items()
+        if value is not None and given.get(name) is not None
+    }
+
+
+def _only_given(value: Any, given: Any) -> Any:
+    if isinstance(value, Mapping):
+        return only_given(value, check_type_dict(given) if isinstance(given, str) else given)
+    if isinstance(value, list) and isinstance(given, list):
+        return [_only_given(item, one) for item, one in zip(value, given, strict=True)]
     return value
 
 

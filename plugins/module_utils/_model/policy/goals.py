@@ -32,18 +32,17 @@ class Thresholds:
     threshold.
     """
 
-    vcpus_per_core: (
-        Annotated[float, Bounds(0, 1000), "assigned vCPUs for each core of a host: metric vcpu, as a ratio"]
-        | None
-    ) = None
-    cpu: Share | None = None
-    memory: Share | None = None
-    disk_io: Share | None = None
-    network_io: Share | None = None
-    storage: Share | None = None
-    pressure_cpu: Share | None = None
-    pressure_memory: Share | None = None
-    pressure_io: Share | None = None
+    vcpus_per_core: Annotated[
+        Annotated[float, Bounds(0, 1000)] | None, "Assigned vCPUs per core, such as V(7.0)."
+    ] = None
+    cpu: Annotated[Share | None, "Percent of the CPU."] = None
+    memory: Annotated[Share | None, "Percent of the memory."] = None
+    disk_io: Annotated[Share | None, "Percent of the disk throughput."] = None
+    network_io: Annotated[Share | None, "Percent of the network throughput."] = None
+    storage: Annotated[Share | None, "Percent of the local storage."] = None
+    pressure_cpu: Annotated[Share | None, "Percent of the time in which a task waits for CPU."] = None
+    pressure_memory: Annotated[Share | None, "Percent of the time in which a task waits for memory."] = None
+    pressure_io: Annotated[Share | None, "Percent of the time in which a task waits for I/O."] = None
 
     def percents(self) -> Mapping[str, float]:
         """By metric, in percent."""
@@ -60,20 +59,30 @@ class Thresholds:
 class Relief:
     """Which hosts are overloaded, and how far they are relieved."""
 
-    overload: Annotated[Thresholds, "a host that is above any of them is overloaded"]
+    overload: Annotated[
+        Thresholds,
+        "A host that exceeds any of these thresholds is overloaded. At least one is required. A "
+        "metric that is left out has no threshold.",
+    ]
     target: Annotated[
         Thresholds,
-        "an overloaded host is brought down to these, and only hosts below all of them receive; where one is "
-        "left out or higher than that of overload, that of overload counts",
+        "Overloaded hosts are brought down to these thresholds. Only hosts that are below all of "
+        "them receive guests, as long as they stay under the thresholds of O(relieve.overload).\n"
+        "A threshold that is left out, or is higher than that of O(relieve.overload), is replaced "
+        "by that of O(relieve.overload).",
     ] = field(default_factory=Thresholds)
     first: Annotated[
         Literal["fewest", "smallest", "largest"],
-        "whose guests leave: as few as will do, or the smallest or largest first, by cores and GiB of memory",
+        "Which guests leave an overloaded host first.\n"
+        "V(fewest) moves as few guests as possible. V(smallest) and V(largest) start with the "
+        "smallest or largest guests, by assigned cores and GiB of memory.",
     ] = "fewest"
     density_weight: Annotated[
         float,
         Bounds(least=0),
-        "how much guests per core, up to 2, add to the vCPUs per core by which hosts are ranked",
+        "Hosts are ranked by vCPUs per core (or measured CPU, when that is the metric) and "
+        "memory. The worst is relieved first, the best receives first. This is the weight of "
+        "guests per core (at most 2) in the rank.",
     ] = 0
 
     def ceilings(self) -> Mapping[str, float]:
@@ -89,16 +98,14 @@ class Relief:
 class Consolidation:
     """Which hosts may be emptied, and how full the others may become by it."""
 
-    min_hosts: Annotated[int, Bounds(least=1), "hosts that run guests, or may, in the end at least"] = 1
-    below: (
-        Annotated[float, Bounds(0, 100), "only hosts below this percentage in every metric are emptied"]
-        | None
-    ) = None
-    fill: (
-        Annotated[
-            float,
-            Bounds(0, 100),
-            "percent of cpu and memory up to which the others are filled; limits count besides",
-        ]
-        | None
-    ) = None
+    min_hosts: Annotated[int, Bounds(least=1), "Minimum number of hosts that stay in use."] = 1
+    below: Annotated[
+        Annotated[float, Bounds(0, 100)] | None,
+        "Only hosts that are below this percentage in every metric are emptied. Any host may be "
+        "emptied when it is left out.\n"
+        "Hosts below it that cannot be emptied are in RV(plan.unresolved).",
+    ] = None
+    fill: Annotated[
+        Annotated[float, Bounds(0, 100)] | None,
+        "Percent of CPU and memory up to which the other hosts are filled. O(limits) apply as well.",
+    ] = None

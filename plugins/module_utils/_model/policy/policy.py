@@ -31,9 +31,9 @@ SPREAD_BY_AGGRESSIVENESS: Mapping[int, float] = {1: 25.0, 2: 20.0, 3: 15.0, 4: 1
 class Exclusions:
     """What stays out: hosts that give nothing, hosts that take nothing, guests that stay where they are."""
 
-    sources: Selector = field(default_factory=Selector)
-    targets: Selector = field(default_factory=Selector)
-    guests: Selector = field(default_factory=Selector)
+    sources: Annotated[Selector, "Hosts that no guest leaves."] = field(default_factory=Selector)
+    targets: Annotated[Selector, "Hosts that receive no guest."] = field(default_factory=Selector)
+    guests: Annotated[Selector, "Guests that are not migrated."] = field(default_factory=Selector)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,36 +41,47 @@ class Limits:
     """How full an arriving guest may make a host; a host that is fuller already only may not get fuller."""
 
     cpu: Annotated[
-        Percent, "percent of a host's cpu, less what is reserved, that may be in use after an arrival"
+        Percent, "Maximum percentage of a host's CPU, less what is reserved, in use after a guest arrives."
     ] = 90
-    memory: Annotated[Percent, "the same of its memory"] = 90
-    cpu_for_rules: Annotated[Percent, "the same for migrations that mend a rule"] = 95
-    memory_for_rules: Annotated[Percent, "the same for migrations that mend a rule"] = 95
-    memory_reserve: Annotated[int, Bounds(least=0), "bytes of every host that are kept free besides"] = 0
-    cpu_overcommit: (
-        Annotated[float, Bounds(least=0), "assigned vCPUs per core of a host; null for no limit"] | None
-    ) = None
-    memory_overcommit: (
-        Annotated[float, Bounds(least=0), "assigned memory per byte of a host; null for no limit"] | None
-    ) = None
-    max_guests: Annotated[int, Bounds(least=0), "running guests on a host; null for no limit"] | None = None
+    memory: Annotated[
+        Percent, "Maximum percentage of a host's memory, less what is reserved, in use after a guest arrives."
+    ] = 90
+    cpu_for_rules: Annotated[
+        Percent, "The same as O(limits.cpu), for migrations that restore a rule. It must not be lower."
+    ] = 95
+    memory_for_rules: Annotated[
+        Percent, "The same as O(limits.memory), for migrations that restore a rule. It must not be lower."
+    ] = 95
+    memory_reserve: Annotated[int, Bounds(least=0), "Bytes of memory that are kept free on every host."] = 0
+    cpu_overcommit: Annotated[
+        Annotated[float, Bounds(least=0)] | None,
+        "Maximum number of assigned vCPUs per core of a host. No limit when it is left out.",
+    ] = None
+    memory_overcommit: Annotated[
+        Annotated[float, Bounds(least=0)] | None,
+        "Maximum assigned memory per byte of memory of a host. No limit when it is left out.",
+    ] = None
+    max_guests: Annotated[
+        Annotated[int, Bounds(least=0)] | None,
+        "Maximum number of running guests on a host. No limit when it is left out.",
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
     """What some hosts keep for themselves, out of the reach of guests."""
 
-    hosts: Selector
-    memory: Annotated[int, Bounds(least=0), "bytes"] = 0
-    cpu: Annotated[float, Bounds(least=0), "cores"] = 0
+    hosts: Annotated[Selector, "The hosts."]
+    memory: Annotated[int, Bounds(least=0), "Bytes of memory."] = 0
+    cpu: Annotated[float, Bounds(least=0), "Cores."] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priority:
     """How important some guests are: where there is a choice, those of lower priority are moved."""
 
-    guests: Selector
-    priority: int
+    guests: Annotated[Selector, "The guests."]
+    priority: Annotated[int, "A higher number is more important."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,133 +89,233 @@ class Policy:
     """What counts as in order, and what may be done to get there."""
 
     preset: Annotated[
-        Preset | None, "another system, whose numbers stand for everything that is not given"
+        Preset | None,
+        "Another system, whose values replace the defaults of all options that are not set. "
+        "V(fdrs), V(vmmanager) for the auto-balancer of VMmanager 6, V(proxmox_rebalancing), "
+        "V(proxlb), or V(drs).\n"
+        "Options that are set win over the preset, single keys of a dictionary too. "
+        "RV(plan.policy) shows the resulting policy.\n"
+        "The O(max_migrations) of a preset does not apply to O(goal=evacuate) and "
+        "O(goal=consolidate), which empty hosts.\n"
+        "The guides to coming from these systems list what each of their options is called here.",
     ] = None
-    goal: Goal = "spread"
+    goal: Annotated[
+        Goal,
+        "V(spread) restores rules and brings the fullest and the emptiest host within "
+        "O(max_spread) points of each other, for each metric.\n"
+        "V(rules) only restores rules.\n"
+        "V(evacuate) empties the hosts of O(evacuate). Targets are chosen so that the other hosts "
+        "stay level. Other guests move only when an evacuated guest has no target otherwise, and "
+        "rules that are violated elsewhere stay as they are.\n"
+        "V(relieve) restores rules and moves guests off hosts that exceed a threshold of "
+        "O(relieve.overload), down to O(relieve.target). All other guests stay.\n"
+        "V(consolidate) restores rules and empties as many hosts as the capacity of the others "
+        "allows, so that they can be switched off. RV(plan.emptied) lists them. No guest moves to "
+        "a host that runs no guests.",
+    ] = "spread"
     evacuate: Annotated[
-        Selector | None, "hosts that are to be emptied and take no guests; goal evacuate needs it"
+        Selector | None,
+        "Hosts that all running guests leave and that receive no guests. It is required for "
+        "O(goal=evacuate) and not supported by other goals.\n"
+        "Guests that cannot leave are in RV(plan.immovable) with the reason, and "
+        "RV(summary.status) is not V(balanced) then.",
     ] = None
-    relieve: Annotated[Relief | None, "goal relieve needs it"] = None
-    consolidate: Annotated[Consolidation | None, "for goal consolidate"] = None
+    relieve: Annotated[
+        Relief | None,
+        "When a host is overloaded, and how far it is relieved. It is required for O(goal=relieve).",
+    ] = None
+    consolidate: Annotated[
+        Consolidation | None,
+        "Which hosts may be emptied and how full the others may become, for O(goal=consolidate).",
+    ] = None
     metrics: Annotated[
         tuple[Metric, ...],
-        "vcpu: assigned vCPUs in percent of the cores; those of its thresholds with goal relieve",
+        "Metrics that are balanced together. With O(goal=relieve) the default is the metrics that "
+        "have a threshold.\n"
+        "V(vcpu) is the number of assigned vCPUs in percent of the cores of a host. V(700) is "
+        "seven vCPUs per core.\n"
+        "V(storage) is the usage of datastores that only one host has. Guests with disks there "
+        "move when O(allow_blockers) contains V(local_disk).",
     ] = ("cpu", "memory")
-    aggressiveness: Annotated[int, Bounds(1, 5), "1 to 5 stand for 25, 20, 15, 10 and 5 points of spread"] = 3
+    aggressiveness: Annotated[
+        int,
+        Bounds(1, 5),
+        "V(1) to V(5) stand for 25, 20, 15, 10 and 5 points of spread. O(max_spread) takes precedence.",
+    ] = 3
     max_spread: Annotated[
         Percent | Mapping[str, Percent] | None,
-        "points of spread, one number or one a metric; wins over aggressiveness",
+        "Maximum difference between the fullest and the emptiest host, in percentage points, as "
+        "one number or as a dictionary with one for each metric.\n"
+        "With V(0) the cluster is made as level as O(max_migrations) allows.",
     ] = None
     level_above: Annotated[
         Percent | Mapping[str, Percent] | None,
-        "a metric is levelled only where some host has at least this percentage in use",
+        "A metric is levelled only when some host uses at least this percentage of it, as one "
+        "number or as a dictionary with one for each metric.\n"
+        "Every difference counts when it is left out.",
     ] = None
     demand: Annotated[
         Literal["used", "assigned", "max", "pressure"],
-        "what a guest weighs: what it uses, what it was given, the larger of both, or how long it stalls its "
-        "host (then the metrics are the pressures of cpu, memory and io)",
+        "Which figure counts as a guest's load. V(used) is its measured usage, V(assigned) its "
+        "assigned resources, V(max) the larger of the two.\n"
+        "V(pressure) is the time for which it stalls its host. The metrics V(cpu), V(memory) and "
+        "V(disk_io) then stand for the pressures of CPU, memory and I/O.",
     ] = "used"
-    limits: Limits = field(default_factory=Limits)
+    limits: Annotated[
+        Limits,
+        "How full an arriving guest may make a host. A host that is already fuller receives no guests.",
+    ] = field(default_factory=Limits)
     reserves: Annotated[
-        tuple[Reserve, ...], "of several that mean a host the last one counts, besides what the platform says"
+        tuple[Reserve, ...],
+        "Capacity of some hosts that guests cannot use, in addition to what the platform "
+        "reserves. The last entry that selects a host applies.\n"
+        "O(limits.memory_reserve) applies to all hosts.",
     ] = ()
     assumed_capacity: Annotated[
         Mapping[Resource, Annotated[float, Bounds(least=1)]],
-        "what a host has of a resource where the platform does not say, such as disk_io in bytes per second",
+        "Capacity of hosts for resources that the platform does not report, such as C(disk_io) "
+        "and C(network_io) in bytes per second.\n"
+        "No platform reports the disk throughput of a host, so C(disk_io) can only be levelled "
+        "when it is set here.",
     ] = field(default_factory=dict)
     target_version: Annotated[
         Literal["any", "not_older"],
-        "whether a guest may go to a host with an older hypervisor; unknown versions never matter",
+        "With V(not_older) no guest moves to a host with an older hypervisor. Unknown versions are ignored.",
     ] = "any"
-    max_migrations: Annotated[int, Bounds(least=0)] | None = None
-    exclude: Exclusions = field(default_factory=Exclusions)
-    rules: tuple[RuleSpec, ...] = ()
-    platform_rules: Annotated[bool, "whether the rules of the platform itself count"] = True
+    max_migrations: Annotated[
+        Annotated[int, Bounds(least=0)] | None,
+        "Maximum number of migrations in the plan. Migrations that restore rules come first. No "
+        "limit when it is left out.",
+    ] = None
+    exclude: Annotated[Exclusions, "Hosts and guests that take no part."] = field(default_factory=Exclusions)
+    rules: Annotated[tuple[RuleSpec, ...], "Rules in addition to those of the platform."] = ()
+    platform_rules: Annotated[bool, "Whether the rules of the platform apply."] = True
     allow_blockers: Annotated[
         tuple[str, ...],
-        "blockers that do not keep a guest from being migrated, such as container_restart or local_disk",
+        "Blockers that are ignored, such as V(container_restart) or V(local_disk), so that the "
+        "guests can be migrated.\n"
+        "M(evenkeel.cluster.vm_migrate) must be allowed to do the same by its own options.",
     ] = ()
     migration_bandwidth: Annotated[
         float,
         Bounds(least=1),
-        "bytes per second that one migration copies; only estimates of time rest on it",
+        "Bytes per second that one migration copies. Only estimates of time depend on it.",
     ] = 1_000_000_000 / 8
     dirty_factor: Annotated[
         float,
         Bounds(least=0),
-        "share of a guest's memory that is copied once more because the guest writes meanwhile; only "
-        "estimates of time rest on it",
+        "Share of a guest's memory that is copied again because the guest writes to it meanwhile. "
+        "Only estimates of time depend on it.",
     ] = 0.0
-    max_per_host: Annotated[int, Bounds(least=1), "migrations into or out of one host at the same time"] = 2
-    max_in_per_host: (
-        Annotated[int, Bounds(least=1), "of them, those into it; null for as many as max_per_host"] | None
-    ) = None
-    max_out_per_host: (
-        Annotated[int, Bounds(least=1), "of them, those out of it; null for as many as max_per_host"] | None
-    ) = None
+    max_per_host: Annotated[
+        int, Bounds(least=1), "Maximum concurrent migrations per host, incoming and outgoing together."
+    ] = 2
+    max_in_per_host: Annotated[
+        Annotated[int, Bounds(least=1)] | None,
+        "Maximum concurrent incoming migrations per host. Defaults to O(max_per_host).",
+    ] = None
+    max_out_per_host: Annotated[
+        Annotated[int, Bounds(least=1)] | None,
+        "Maximum concurrent outgoing migrations per host. Defaults to O(max_per_host).",
+    ] = None
     min_gain: Annotated[
         float,
         Bounds(least=0),
-        "points outside the band that a migration must take away to pay, where the band can't be reached",
+        "Minimum improvement, in percentage points, for a migration to be worthwhile when the "
+        "band cannot be reached.\n"
+        "With O(goal=relieve) these are points above the target, and the last migration that is "
+        "needed is always worthwhile.",
     ] = 0.5
     effort: Annotated[
         int,
         Bounds(least=0),
-        "how long to look for fewer migrations, in search steps for each guest (of 1500 to 4000 guests); "
-        "the same effort, the same plan",
+        "How long to search for fewer migrations, in search steps for each guest (at least 1500 "
+        "and at most 4000 guests count).\n"
+        "The same effort returns the same plan on every machine.",
     ] = 40
     engine: Annotated[
         Literal["search", "exact"],
-        "exact: prove the fewest migrations with HiGHS, for clusters of up to about 10 hosts and 100 guests",
+        "V(search) uses local search.\n"
+        "V(exact) also proves the minimum number of migrations with the solver HiGHS, in a "
+        "separate process, for clusters of up to about 10 hosts and 100 guests. It requires the "
+        "Python library highspy and supports the goals V(spread) and V(rules) only.",
     ] = "search"
-    time_limit: (
-        Annotated[
-            float,
-            Bounds(least=0),
-            "seconds after which the search stops early with the best plan so far; null for none",
-        ]
-        | None
-    ) = None
+    time_limit: Annotated[
+        Annotated[float, Bounds(least=0)] | None,
+        "Seconds after which the search stops with the best plan so far, which may then differ "
+        "from run to run. No limit when it is left out.",
+    ] = None
     cool_down: Annotated[
         float,
         Bounds(0, YEAR),
-        "seconds for which a migrated guest stays, unless its strict rule is broken or its host is emptied",
+        "Seconds for which a migrated guest is not migrated again, unless one of its strict rules "
+        "is violated or its host is emptied.\n"
+        "They count up to the moment of the snapshot, which holds when each guest was last "
+        "migrated as far as that is known. See "
+        "O(evenkeel.cluster.cluster_facts#module:state_url).\n"
+        "V(3600) suits playbooks that run on a schedule.",
     ] = 0
     retry_after: Annotated[
         float,
         Bounds(0, YEAR),
-        "seconds for which a guest stays that failed to be migrated, unless its host is emptied",
+        "Seconds for which a guest is not migrated again after a failed migration, unless its "
+        "host is emptied or it has been migrated since.\n"
+        "V(0) retries it at once.",
     ] = 3600
     retry_refused_after: Annotated[
         float,
         Bounds(0, YEAR),
-        "seconds for which a guest is not planned to a host to which the platform's own check refused it",
+        "Seconds for which no migration of a guest is planned to a host to which the platform's "
+        "own check has refused it.\n"
+        "V(0) plans it again at once.",
     ] = 86_400
     may_stay: Annotated[
         Selector,
-        "guests that may stay on a host that is to be emptied: they are not moved from it, and do not keep "
-        "it from counting as emptied",
+        "Guests that may stay on a host that is emptied or in maintenance mode.\n"
+        "They are not moved from it, and the host counts as empty with them. On other hosts they "
+        "are balanced like other guests.\n"
+        "Agents of the platform, such as vCLS, may always stay and need not be selected.",
     ] = field(default_factory=Selector)
     shut_down: Annotated[
         Selector,
-        "guests that are shut down before a host that is to be emptied enters maintenance mode: they are not "
-        "moved from it either",
+        "Guests that M(evenkeel.cluster.host_maintenance) shuts down, by their operating system, "
+        "before their host enters maintenance mode.\n"
+        "They are not moved from it either, and are not started again.",
     ] = field(default_factory=Selector)
     strict_selectors: Annotated[
-        bool, "true: a selector or rule of the policy that matches nothing is an error, not a warning"
+        bool,
+        "Whether a selector or a rule of the policy that matches nothing is an error. Otherwise "
+        "it is a warning.\n"
+        "An exact name of a host that does not exist is always an error.",
     ] = False
     other_balancers: Annotated[
         Literal["respect", "ignore"],
-        "what to do where something else moves guests by itself: plan nothing, or plan all the same",
+        "What to do when another balancer, such as DRS or the one of Proxmox VE, also moves the "
+        "guests of the cluster.\n"
+        "V(respect) plans nothing and reports the other balancer, except for O(goal=evacuate). "
+        "V(ignore) plans anyway.",
     ] = "respect"
-    priorities: Annotated[tuple[Priority, ...], "of several that mean a guest the last one counts"] = ()
+    priorities: Annotated[
+        tuple[Priority, ...],
+        "How important guests are. Among guests that are otherwise equal, those of lower priority "
+        "are moved.\n"
+        "Guests that are not selected keep the priority of the snapshot, which is 2 when nothing "
+        "else is known. The last entry that selects a guest applies.",
+    ] = ()
     maintenance_windows: Annotated[
-        tuple[MaintenanceWindow, ...], "weekly times in which hosts count as in maintenance"
+        tuple[MaintenanceWindow, ...],
+        "Weekly times in which hosts count as in maintenance, so that their guests leave and no "
+        "guest moves to them.\n"
+        "The moment that counts is O(now).",
     ] = ()
     now: Annotated[
-        Moment | None, "what windows, cool_down and retry_after count from; null for the snapshot's moment"
+        Moment | None,
+        "The moment that O(maintenance_windows), O(cool_down) and O(retry_after) refer to, in "
+        "UTC, such as V(2026-01-31T22:00:00Z). Defaults to the moment of the snapshot.",
     ] = None
-    seed: int = 1
+    seed: Annotated[
+        int, "Seed of the random numbers. Another seed may find a different plan of the same quality."
+    ] = 1
 
     @classmethod
     def from_json(cls, value: object) -> Policy:

@@ -25,16 +25,41 @@ class RuleSpec:
     `pattern`. guests: the guests that `guests` selects.
     """
 
-    by: Literal["name_prefix", "regex", "tag", "pool", "guests"]
-    kind: RuleKind
-    pattern: str | None = None
-    guests: Selector | None = None
-    hosts: Annotated[Selector | None, "host_affinity and host_anti_affinity only"] = None
-    name: Annotated[Id | None, "starts the names of the rules that come of it"] = None
-    min_members: Annotated[int, Bounds(least=1)] = 2
-    strict: bool = True
-    max_skew: Annotated[int, Bounds(least=1)] = 1
-    weight: Annotated[float, Bounds(least=0)] = 1
+    by: Annotated[
+        Literal["name_prefix", "regex", "tag", "pool", "guests"],
+        "How members are found.\n"
+        "V(name_prefix) groups guests whose names differ only in trailing digits, such as web01 "
+        "and web12. A name of digits only forms no group.\n"
+        "V(regex) groups guests whose names match O(rules[].pattern) and agree in its first "
+        "group, or in the whole match when it has none.\n"
+        "V(tag) and V(pool) group guests with the same tag or pool, for each that matches the "
+        "shell pattern O(rules[].pattern).\n"
+        "V(guests) groups the guests that O(rules[].guests) selects.",
+    ]
+    kind: Annotated[
+        RuleKind,
+        "V(affinity) keeps members together, V(anti_affinity) apart, V(even_spread) evenly "
+        "distributed. V(host_affinity) keeps them on O(rules[].hosts), V(host_anti_affinity) away "
+        "from them.",
+    ]
+    pattern: Annotated[
+        str | None,
+        "Regular expression for O(rules[].by=regex), shell pattern for O(rules[].by=tag) and "
+        "O(rules[].by=pool).",
+    ] = None
+    guests: Annotated[Selector | None, "The members, for O(rules[].by=guests)."] = None
+    hosts: Annotated[Selector | None, "The hosts, for V(host_affinity) and V(host_anti_affinity)."] = None
+    name: Annotated[Id | None, "Prefix of the names of the resulting rules."] = None
+    min_members: Annotated[
+        int, Bounds(least=1), "Minimum number of members of a rule. Smaller groups form no rule."
+    ] = 2
+    strict: Annotated[bool, "Whether the rule must hold. With V(false) it is a preference."] = True
+    max_skew: Annotated[
+        int,
+        Bounds(least=1),
+        "Maximum difference between the numbers of members on two hosts, for V(even_spread).",
+    ] = 1
+    weight: Annotated[float, Bounds(least=0), "How much a preference counts."] = 1
 
 
 def check_rule_spec(spec: RuleSpec, path: str) -> None:

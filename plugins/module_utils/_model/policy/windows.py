@@ -22,12 +22,18 @@ DAYS: tuple[str, ...] = get_args(Day)
 class MaintenanceWindow:
     """From `lead_minutes` before `start` until `hours` after it, on each of the days."""
 
-    hosts: Selector
-    days: Annotated[tuple[Day, ...], "every day when empty"] = ()
-    start: Annotated[str, Pattern(r"([01]?\d|2[0-3]):[0-5]\d", "a time of day such as 22:00")]
-    hours: Annotated[float, Bounds(0, 168)]
-    lead_minutes: Annotated[float, Bounds(0, 10_080), "how long before its start guests leave already"] = 0
-    timezone: Annotated[str, "of start and days, such as Europe/Berlin"] = "UTC"
+    hosts: Annotated[Selector, "The hosts."]
+    days: Annotated[tuple[Day, ...], "Days on which the window starts. Every day when it is left out."] = ()
+    start: Annotated[
+        str,
+        Pattern("([01]?\\d|2[0-3]):[0-5]\\d", "a time of day such as 22:00"),
+        'Time of day at which the window starts, in quotes, such as V("22:00").',
+    ]
+    hours: Annotated[float, Bounds(0, 168), "Duration in hours."]
+    lead_minutes: Annotated[
+        float, Bounds(0, 10080), "Minutes before the start at which guests begin to leave."
+    ] = 0
+    timezone: Annotated[str, "Time zone of the day and the time, such as V(Europe/Berlin)."] = "UTC"
 
 
 def zone(name: str) -> tzinfo:

@@ -1,0 +1,78 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The argument spec of a module from the dataclass that its options make up.
+
+The dataclass is the only place where an option, its default and its text are written. What is documented is
+made of it by tools/options.py, with the same functions.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from ..._model.codec import Bounds, hints_of, is_required, json_name
+
+_SCALARS = {str: "str", int: "int", float: "float", bool: "bool"}
+_MAX_CHOICES = 10
+
+
+def argument_spec(cls: type, *, texts: bool = False) -> dict[str, Any]:
+    """The options of a dataclass, by name; with `texts` each has the paragraphs of its `description`."""
+    hints = hints_of(cls)
+    return {json_name(field): _option(field, hints[field.name], texts) for field in fields(cls)}
+
+
+def _option(field: Field[Any], hint: Any, texts: bool) -> dict[str, Any]:
+    option: dict[str, Any] = {}
+    if texts:
+        text = next(note for note in get_args(hint) if isinstance(note, str))
+        option["description"] = text.split("\n")
+    option |= _type(hint, texts)
+    if is_required(field):
+        option["required"] = True
+    default = field.default
+    if isinstance(default, (str, int, float)) or (isinstance(default, tuple) and default):
+        option["default"] = _plain(default)
+    # What is empty by default, or made of parts with defaults of their own, is documented by its text.
+    assert default is not MISSING or field.default_factory is not MISSING or "required" in option
+    return option
+
+
+def _plain(default: object) -> object:
+    if isinstance(default, tuple):
+        return list(default)
+    return int(default) if isinstance(default, float) and default.is_integer() else default
+
+
+def _type(hint: Any, texts: bool) -> dict[str, Any]:
+    """Type, elements, choices and suboptions."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        inner, *notes = get_args(hint)
+        choices = next((_choices(inner, note) for note in notes if isinstance(note, Bounds)), None)
+        return _type(inner, texts) | ({"choices": choices} if choices else {})
+    if origin in (Union, types.UnionType):
+        others = [option for option in get_args(hint) if option is not type(None)]
+        return _type(others[0], texts) if len(others) == 1 else {"type": "raw"}
+    if origin is Literal:
+        return {"type": "str", "choices": list(get_args(hint))}
+    if origin is tuple:
+        element = _type(get_args(hint)[0], texts)
+        return {"type": "list", "elements": element.pop("type"), **element}
+    if origin is not None and issubclass(origin, Mapping):
+        return {"type": "dict"}
+    if is_dataclass(hint):
+        assert isinstance(hint, type)
+        return {"type": "dict", "options": argument_spec(hint, texts=texts)}
+    return {"type": _SCALARS[hint]}
+
+
+def _choices(hint: Any, bounds: Bounds) -> list[int] | None:
+    if hint is not int or bounds.least is None or bounds.most is None:
+        return None
+    numbers = list(range(int(bounds.least), int(bounds.most) + 1))
+    return numbers if len(numbers) <= _MAX_CHOICES else None

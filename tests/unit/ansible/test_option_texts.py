@@ -1,0 +1,105 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One source for an option: what is documented is what the argument spec has, and what the dataclass has."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import POLICY_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.values import only_given
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.tools import options
+
+PLUGINS = Path(__file__).parents[3] / "plugins"
+PACKAGE = "ansible_collections.evenkeel.cluster.plugins"
+NAMES = sorted(file.stem for file in (PLUGINS / "modules").glob("*.py"))
+
+
+def documentation(name: str) -> dict[str, Any]:
+    """The options of a module as ansible-doc shows them, those of its fragments among them."""
+    found = yaml.safe_load(importlib.import_module(f"{PACKAGE}.modules.{name}").DOCUMENTATION)
+    result: dict[str, Any] = dict(found.get("options", {}))
+    for fragment in found.get("extends_documentation_fragment", []):
+        _namespace, _collection, file, *part = fragment.split(".")
+        fragments = importlib.import_module(f"{PACKAGE}.doc_fragments.{file}").ModuleDocFragment
+        text = getattr(fragments, part[0].upper() if part else "DOCUMENTATION")
+        result = {**yaml.safe_load(text).get("options", {}), **result}
+    return result
+
+
+def argument_spec(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    module = importlib.import_module(f"{PACKAGE}.modules.{name}")
+    found: list[dict[str, Any]] = []
+
+    class Constructed(Exception):
+        pass
+
+    def construct(argument_spec: dict[str, Any], **_rules: Any) -> None:
+        found.append(argument_spec)
+        raise Constructed
+
+    monkeypatch.setattr(module, "AnsibleModule", construct)
+    monkeypatch.setattr(module, "given_arguments", dict, raising=False)
+    with pytest.raises(Constructed):
+        module.main()
+    return found[0]
+
+
+def differences(spec: Mapping[str, Any], shown: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for name in sorted(spec.keys() ^ shown.keys()):
+        yield f"{path}{name} is only in {'the argument spec' if name in spec else 'the documentation'}"
+    for name in spec.keys() & shown.keys():
+        for key in ("type", "elements", "choices", "default", "required"):
+            if (spec[name].get(key) or None) != (shown[name].get(key) or None):
+                documented = shown[name].get(key)
+                yield f"{path}{name}.{key} is {spec[name].get(key)!r}, and documented as {documented!r}"
+        inner = shown[name].get("suboptions") or {}
+        yield from differences(spec[name].get("options") or {}, inner, f"{path}{name}.")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_documentation_of_a_module_has_the_types_choices_and_defaults_of_its_argument_spec(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(differences(argument_spec(name, monkeypatch), documentation(name))) == []
+
+
+def test_what_is_written_from_the_dataclasses_is_not_stale() -> None:
+    command = ".venv/bin/python -m ansible_collections.evenkeel.cluster.tools.options"
+    assert options.stale() == [], f"run {command}"
+
+
+def test_the_defaults_of_the_argument_spec_are_those_of_a_policy() -> None:
+    def given(spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Every default, explicitly; a dictionary of which no part is required with its own."""
+        found = {name: option["default"] for name, option in spec.items() if "default" in option}
+        for name in ("limits", "exclude"):
+            if name in spec:
+                found[name] = given(spec[name]["options"])
+        return found
+
+    assert Policy.from_json(given(POLICY_ARGUMENTS)) == Policy()
+
+
+def test_a_default_does_not_hide_what_a_preset_has() -> None:
+    validated = {
+        "preset": "fdrs",
+        "metrics": ["cpu", "memory"],
+        "limits": {"cpu": 80.0, "memory": 90},
+        "rules": [{"by": "tag", "strict": True}],
+        "seed": 1,
+        "now": None,
+    }
+    given = {"preset": "fdrs", "limits": "cpu=80", "rules": [{"by": "tag"}], "now": None, "plan_path": "x"}
+    assert only_given(validated, given) == {
+        "preset": "fdrs",
+        "limits": {"cpu": 80.0},
+        "rules": [{"by": "tag"}],
+    }
