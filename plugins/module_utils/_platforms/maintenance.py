@@ -17,7 +17,7 @@ class Maintenance(Protocol):
     def in_maintenance(self, host: str) -> bool:
         """Whether the platform has the host in maintenance mode at this moment."""
 
-    def demand_maintenance(self, host: str, *, on: bool) -> None:
+    def require_maintenance(self, host: str, *, on: bool) -> None:
         """Raises Refused where the platform can't be told to switch it at all. Changes nothing."""
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:

@@ -129,7 +129,7 @@ class RehearsalPlatform:
     def in_maintenance(self, host: str) -> bool:
         return any(entry.maintenance for entry in self._own().hosts if entry.id == host)
 
-    def demand_maintenance(self, host: str, *, on: bool) -> None:
+    def require_maintenance(self, host: str, *, on: bool) -> None:
         """It can be switched."""
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:

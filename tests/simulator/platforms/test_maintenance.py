@@ -164,11 +164,11 @@ def test_a_disarmed_manager_is_not_waited_for(simulator: Simulate) -> None:
         platform.set_maintenance("pve2", on=True, timeout=3600)
     # It is known before the node is emptied.
     with pytest.raises(Refused, match="HA is disarmed"):
-        platform.demand_maintenance("pve2", on=True)
+        platform.require_maintenance("pve2", on=True)
     served.switches(ha_disarmed=None)
-    platform.demand_maintenance("pve2", on=True)
+    platform.require_maintenance("pve2", on=True)
     with pytest.raises(NotFound, match=r"no node pve9.*The nodes are: pve1, pve2, pve3"):
-        platform.demand_maintenance("pve9", on=True)
+        platform.require_maintenance("pve9", on=True)
     platform.close()
 
 
@@ -220,7 +220,7 @@ def test_a_node_of_vmmanager_is_never_switched_from_here(on: bool, hint: str, si
     served.change_host("2", maintenance=not on)
     assert platform.in_maintenance("2") is not on
     with pytest.raises(Refused, match=rf"node 2: .*not public.*stops every virtual machine.*{hint}"):
-        platform.demand_maintenance("2", on=on)
+        platform.require_maintenance("2", on=on)
     with pytest.raises(Refused):
         platform.set_maintenance("2", on=on, timeout=1)
     with pytest.raises(NotFound, match="no node 9"):

@@ -21,13 +21,14 @@ from ..protocol import (
     all_of,
 )
 from ..values import Row
+from ..waiting import WaitLimits
 from .api.connection import ProxmoxConnection
 from .api.notices import ONE_CALL
 from .api.permissions import Privileges
 from .api.session import Session
 from .api.values import row, rows, whole
 from .migrate.co_migration import Partners, label
-from .migrate.maintenance import await_maintenance, demand_maintenance, in_maintenance, shut_down
+from .migrate.maintenance import await_maintenance, in_maintenance, require_maintenance, shut_down
 from .migrate.poll import TaskPoller
 from .migrate.precheck import Cluster, Preconditions, is_ha_managed, preconditions, sent_elsewhere
 from .migrate.start import can_receive_conntrack, start, under_way
@@ -68,13 +69,13 @@ class ProxmoxPlatform:
         self._clock = clock
         self._sleep = sleep
         self._session = Session(connection)
-        self._follower = TaskPoller(
+        self._poller = TaskPoller(
             self._session,
             monotonic,
             self._why_not,
             connection.bandwidth_limit,
         )
-        self._looking = LiveStateReader(self._session)
+        self._live_state = LiveStateReader(self._session)
         self._bridges = Bridges(self._session, monotonic)
         self._monotonic = monotonic
         self._seen: tuple[float, Resources, NodeStates] | None = None
@@ -99,17 +100,17 @@ class ProxmoxPlatform:
 
     def look(self, guests: Collection[str]) -> ClusterNow:
         membership = Membership.read(self._session)
-        membership.demand(self._connection.cluster)
-        seen = self._looking.read(membership, guests)
+        membership.require_name(self._connection.cluster)
+        seen = self._live_state.read(membership, guests)
         self._seen = self._monotonic(), seen.resources, seen.states
         return seen.now
 
     def prepare(self, request: MigrationRequest) -> Prepared:
         """With the Preconditions as details. HA moves the partners of positive affinity rules along."""
-        self._demand_right(request)
+        self._require_permission(request)
         found = self._with_partners(request, self._preconditions(request))
         if found.objection is None:
-            self._demand_storages(request, found)
+            self._require_storage_permission(request, found)
         partners = self._partners(request, found).moved_along()
         return Prepared(request=request, objection=found.objection, partners=partners, details=found)
 
@@ -127,43 +128,34 @@ class ProxmoxPlatform:
         before = str(entry.get("status") or "") or None
         if found.running is not None and found.running == (before == "stopped"):
             before = "running" if found.running else "stopped"
-        self._follower.register(task, prepared.partner_ids, before)
+        self._poller.register(task, prepared.partner_ids, before)
         return task
 
     def find(self, request: MigrationRequest) -> str | None:
         return under_way(self._session, request, self._entry(request.guest))
 
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
-        states = self._follower.poll(tasks)
+        states = self._poller.poll(tasks)
         if any(state.state != "running" for state in states.values()):
             self._seen = None
         return states
 
     def cancel(self, task: str) -> None:
-        self._follower.cancel(task)
+        self._poller.cancel(task)
 
     def in_maintenance(self, host: str) -> bool:
         return in_maintenance(self._session, host)
 
-    def demand_maintenance(self, host: str, *, on: bool) -> None:
+    def require_maintenance(self, host: str, *, on: bool) -> None:
         """It is switched on a node, and waited for here."""
-        demand_maintenance(self._session, host)
+        require_maintenance(self._session, host)
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
-        await_maintenance(
-            self._session, host, on=on, timeout=timeout, sleep=self._sleep, monotonic=self._monotonic
-        )
+        await_maintenance(self._session, host, self._wait_limits(timeout), on=on)
 
     def shut_down(self, guest: str, *, timeout: float) -> None:
         self._seen = None
-        shut_down(
-            self._session,
-            self._entry(guest),
-            self._present_states(),
-            timeout=timeout,
-            sleep=self._sleep,
-            monotonic=self._monotonic,
-        )
+        shut_down(self._session, self._entry(guest), self._present_states(), self._wait_limits(timeout))
         self._seen = None
 
     def clusters(self) -> tuple[str, ...]:
@@ -171,6 +163,9 @@ class ProxmoxPlatform:
 
     def close(self) -> None:
         self._session.close()
+
+    def _wait_limits(self, seconds: float) -> WaitLimits:
+        return WaitLimits(sleep=self._sleep, monotonic=self._monotonic, seconds=seconds)
 
     def _partners(self, request: MigrationRequest, found: Preconditions) -> Partners:
         return Partners.of(found.partners, request.target, self._present().guests)
@@ -207,13 +202,13 @@ class ProxmoxPlatform:
         )
         return preconditions(cluster, request, self._entry(request.guest))
 
-    def _demand_right(self, request: MigrationRequest) -> None:
+    def _require_permission(self, request: MigrationRequest) -> None:
         if self._privileges is None:
             path = "access/permissions"
             self._privileges = Privileges(row(self._session.get(path), path))
         self._privileges.require_migrate(request.guest)
 
-    def _demand_storages(self, request: MigrationRequest, found: Preconditions) -> None:
+    def _require_storage_permission(self, request: MigrationRequest, found: Preconditions) -> None:
         """Of those that disks are sent to by name, before the platform finds it out."""
         targets = frozenset(sent_elsewhere(found, request, self._connection).values())
         if targets and self._privileges is not None:

@@ -59,9 +59,9 @@ class VMManagerPlatform:
         self._began = monotonic()
         self._session = Session(connection, sleep=sleep, monotonic=monotonic, rng=rng)
         self._lists = Lists(self._session)
-        self._follower = TaskPoller(self._session, self._lists, monotonic)
+        self._poller = TaskPoller(self._session, self._lists, monotonic)
         self._found: ClusterPlace | None = None
-        self._looking: LiveStateReader | None = None
+        self._live_state_reader: LiveStateReader | None = None
         self._disks: tuple[float, Mapping[str, list[GuestDisk]]] | None = None
         self._doubts: dict[str, tuple[float, MigrationRequest]] = {}
 
@@ -80,7 +80,7 @@ class VMManagerPlatform:
             for guest, (since, _request) in self._doubts.items()
             if now - since < LISTING_SECONDS
         }
-        seen = self._looker.read(guests, doubtful)
+        seen = self._live_state.read(guests, doubtful)
         for guest, (_since, request) in list(self._doubts.items()):
             arrived = guest in seen.guests and seen.guests[guest].host == request.target
             if arrived or guest not in doubtful:
@@ -101,7 +101,7 @@ class VMManagerPlatform:
             # Until it is listed, or it is certain that nothing will be, the guest counts as busy.
             self._doubts[request.guest] = self._monotonic(), request
             raise
-        self._looker.started[task.removeprefix(CONSUL)] = request.guest
+        self._live_state.started[task.removeprefix(CONSUL)] = request.guest
         return task
 
     def find(self, request: MigrationRequest) -> str | None:
@@ -116,10 +116,10 @@ class VMManagerPlatform:
         return task
 
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
-        return self._follower.poll(tasks) if tasks else {}
+        return self._poller.poll(tasks) if tasks else {}
 
     def cancel(self, task: str) -> None:
-        self._follower.cancel(task)
+        self._poller.cancel(task)
 
     def in_maintenance(self, host: str) -> bool:
         nodes = nodes_of(self._lists, self._place)
@@ -127,7 +127,7 @@ class VMManagerPlatform:
             raise NotFound(f"there is no node {host} in this cluster", where="GET vm/v3/node")
         return in_maintenance(nodes[host])
 
-    def demand_maintenance(self, host: str, *, on: bool) -> None:
+    def require_maintenance(self, host: str, *, on: bool) -> None:
         raise _no_call(host, on=on)
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
@@ -135,7 +135,7 @@ class VMManagerPlatform:
 
     def shut_down(self, guest: str, *, timeout: float) -> None:
         """Only a guest that is off already will do."""
-        now = self._looker.read([guest], {}).guests.get(guest)
+        now = self._live_state.read([guest], {}).guests.get(guest)
         if now is None:
             raise NotFound(f"there is no guest {guest} in this cluster", where="GET vm/v3/host")
         if now.power in ("running", "unknown"):
@@ -160,14 +160,14 @@ class VMManagerPlatform:
         return self._found
 
     @property
-    def _looker(self) -> LiveStateReader:
-        if self._looking is None:
-            meter = LoadReader(self._session, self._connection, ReadFailures(self._session, demanding=True))
-            self._looking = LiveStateReader(self._session, self._lists, self._place, meter)
-        return self._looking
+    def _live_state(self) -> LiveStateReader:
+        if self._live_state_reader is None:
+            meter = LoadReader(self._session, self._connection, ReadFailures(self._session, strict=True))
+            self._live_state_reader = LiveStateReader(self._session, self._lists, self._place, meter)
+        return self._live_state_reader
 
     def _preconditions(self, request: MigrationRequest) -> Preconditions:
-        checker = Prechecker(self._session, self._lists, self._connection, self._place, self._looker)
+        checker = Prechecker(self._session, self._lists, self._connection, self._place, self._live_state)
         return checker.preconditions(request, self._disks_of(request.guest))
 
     def _disks_of(self, guest: str) -> list[GuestDisk]:

@@ -17,6 +17,7 @@ from ..._model.snapshot import Notice, Snapshot
 from ..._model.text.wording import sentence
 from ..errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
 from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Prepared, all_of
+from ..waiting import WaitLimits
 from .api.clock import server_time
 from .api.connection import VSphereConnection, endpoint_of
 from .api.errors import Lacking
@@ -26,7 +27,7 @@ from .api.rest import Rest
 from .api.session import Session
 from .migrate.maintenance import in_maintenance, set_maintenance
 from .migrate.poll import poll
-from .migrate.precheck import WaitLimits, objections
+from .migrate.precheck import objections
 from .migrate.relocation import relocation
 from .migrate.shutdown import shut_down
 from .migrate.start import cancel, start, under_way
@@ -60,7 +61,9 @@ class VSpherePlatform:
     ) -> None:
         require()
         self._connection = connection
-        self._patience = WaitLimits(sleep=sleep, monotonic=monotonic, seconds=max(60.0, connection.timeout))
+        self._wait_limits = WaitLimits(
+            sleep=sleep, monotonic=monotonic, seconds=max(60.0, connection.timeout)
+        )
         self._session = Session(endpoint_of(connection), connection.username, connection.password)
         self._found: ClusterPlace | None = None
 
@@ -100,16 +103,16 @@ class VSpherePlatform:
     def in_maintenance(self, host: str) -> bool:
         return in_maintenance(self._session, host)
 
-    def demand_maintenance(self, host: str, *, on: bool) -> None:
+    def require_maintenance(self, host: str, *, on: bool) -> None:
         """It can be switched."""
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         with self._naming():
-            set_maintenance(self._session, host, on=on, patience=replace(self._patience, seconds=timeout))
+            set_maintenance(self._session, host, on=on, limits=replace(self._wait_limits, seconds=timeout))
 
     def shut_down(self, guest: str, *, timeout: float) -> None:
         with self._naming():
-            shut_down(self._session, guest, replace(self._patience, seconds=timeout))
+            shut_down(self._session, guest, replace(self._wait_limits, seconds=timeout))
 
     def clusters(self) -> tuple[str, ...]:
         """By `datacenter/name`; by reference where two are called the same in one datacenter."""
@@ -190,5 +193,5 @@ class VSpherePlatform:
         if spec.disk:
             stores = {disk.datastore._GetMoId(): disk.datastore for disk in spec.disk}
             require_privileges(self._session, list(stores.values()), STORE)
-        found = objections(self._session, request.guest, request.target, spec, self._patience)
+        found = objections(self._session, request.guest, request.target, spec, self._wait_limits)
         return Prepared(request=request, objection=all_of(found), details=spec)

@@ -23,7 +23,7 @@ from .session import Session
 
 ROOT = "root@pam"
 # A node has half a minute for a call, and reads a configuration or an hour's history in milliseconds.
-_MOST = 100
+_MAX = 100
 
 
 class Getter(Protocol):
@@ -101,7 +101,7 @@ class BatchedAnswers:
         for node, readings in wanted.items():
             all_of_node = list(readings)
             batches += [
-                (node, all_of_node[first : first + _MOST]) for first in range(0, len(all_of_node), _MOST)
+                (node, all_of_node[first : first + _MAX]) for first in range(0, len(all_of_node), _MAX)
             ]
         for (node, readings), answers in zip(
             batches, self._session.concurrently(lambda each: self._batch(*each), batches), strict=True

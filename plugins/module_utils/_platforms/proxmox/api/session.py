@@ -115,11 +115,11 @@ class Session:
         return self._send("get", path, params)
 
     def post(self, path: str, data: Mapping[str, object]) -> Any:
-        """Raises Unanswered when it may or may not have been carried out."""
+        """Raises NoResponse when the call may or may not have been run."""
         return self._send("post", path, data)
 
     def delete(self, path: str) -> Any:
-        """Raises Unanswered when it may or may not have been carried out."""
+        """Raises NoResponse when the call may or may not have been run."""
         return self._send("delete", path, {})
 
     def concurrently(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:

@@ -7,11 +7,11 @@ before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 
 from ...errors import NotFound, PlatformError, Refused, UnexpectedAnswer
 from ...values import Row
+from ...waiting import WaitLimits
 from ..api.session import Session
 from ..api.task_log import last_lines, reason
 from ..api.values import Upid, row, rows, succeeded
@@ -32,7 +32,7 @@ def in_maintenance(session: Session, node: str) -> bool:
     return NodeStates.read(session).states.get(node) == MAINTENANCE
 
 
-def demand_maintenance(session: Session, node: str) -> None:
+def require_maintenance(session: Session, node: str) -> None:
     """Raises NotFound for a node that is not there, Refused where HA would ignore the command."""
     path = "cluster/status"
     known = [str(entry.get("name")) for entry in rows(session.get(path), path) if entry.get("type") == "node"]
@@ -42,10 +42,10 @@ def demand_maintenance(session: Session, node: str) -> None:
             where=f"GET {path}",
             hint=f"The nodes are: {', '.join(known)}",
         )
-    _demand_armed(NodeStates.read(session), node)
+    _require_ha_armed(NodeStates.read(session), node)
 
 
-def _demand_armed(states: NodeStates, node: str) -> None:
+def _require_ha_armed(states: NodeStates, node: str) -> None:
     if states.disarmed:
         raise Refused(
             f"HA is disarmed ({states.disarmed}), and ignores commands for maintenance mode meanwhile",
@@ -54,43 +54,25 @@ def _demand_armed(states: NodeStates, node: str) -> None:
         )
 
 
-def await_maintenance(
-    session: Session,
-    node: str,
-    *,
-    on: bool,
-    timeout: float,
-    sleep: Callable[[float], None],
-    monotonic: Callable[[], float],
-) -> None:
+def await_maintenance(session: Session, node: str, limits: WaitLimits, *, on: bool) -> None:
     """Wait until the HA manager shows what was asked for on a node."""
-    deadline = monotonic() + timeout
-    while True:
+    for expired in limits.rounds(INTERVAL, INTERVAL):
         states = NodeStates.read(session)
         if (states.states.get(node) == MAINTENANCE) == on:
             return
-        _demand_armed(states, node)
-        if monotonic() >= deadline:
+        _require_ha_armed(states, node)
+        if expired:
             verb = "enable" if on else "disable"
             raise Refused(
-                f"the HA manager does not show it {'in' if on else 'out of'} maintenance after {timeout:g} s",
+                f"the node is {'not' if on else 'still'} in maintenance mode after {limits.seconds:g} s",
                 where=f"node {node}",
-                hint="The API has no call for it: on a node, run"
-                f" `ha-manager crm-command node-maintenance {verb} {node}`. An HA manager without guests"
-                " wakes up for it within half a minute",
+                hint="The API of Proxmox VE cannot switch maintenance mode. On a node, run"
+                f" `ha-manager crm-command node-maintenance {verb} {node}`. Without guests under HA,"
+                " the HA manager reacts within half a minute",
             )
-        sleep(min(INTERVAL, max(0.0, deadline - monotonic())))
 
 
-def shut_down(
-    session: Session,
-    entry: Row,
-    states: NodeStates,
-    *,
-    timeout: float,
-    sleep: Callable[[float], None],
-    monotonic: Callable[[], float],
-) -> None:
+def shut_down(session: Session, entry: Row, states: NodeStates, limits: WaitLimits) -> None:
     """Ask the guest's operating system to shut down, and wait for it. Its power is never cut."""
     where = f"guest {label(entry)}"
     if power_of(entry) in ("stopped", "suspended"):
@@ -103,17 +85,17 @@ def shut_down(
             hint=f"On a node, run `ha-manager set {kind}:{id_of(entry)} --state stopped`; HA then shuts it"
             " down. Set it to started afterwards",
         )
-    deadline = monotonic() + timeout
     path = f"{path_of(entry)}/status/shutdown"
-    task = session.post(path, {"timeout": max(1, round(timeout))})
+    task = session.post(path, {"timeout": max(1, round(limits.seconds))})
     if not isinstance(task, str):
         raise UnexpectedAnswer("no task was named", where=f"POST {path}")
     status_path = f"nodes/{Upid.parse(task).node}/tasks/{task}/status"
-    while (status := row(session.get(status_path), status_path)).get("status") == "running":
-        # The task itself gives up at its own time-out; what it has asked for may still come.
-        if monotonic() >= deadline + SHUTDOWN_GRACE:
+    status: Row = {}
+    # The task itself gives up at its own time-out; what it has asked for may still come.
+    for expired in limits.rounds(INTERVAL, INTERVAL, SHUTDOWN_GRACE):
+        status = row(session.get(status_path), status_path)
+        if status.get("status") != "running" or expired:
             break
-        sleep(INTERVAL)
     if _is_off(session, entry):
         return
     end = str(status.get("exitstatus") or "it has not ended")
@@ -121,7 +103,7 @@ def shut_down(
     if succeeded(end):
         why = "the task ended, but the guest is still on"
     raise Refused(
-        f"it is still on {timeout:g} s after it was asked to shut down: {why}",
+        f"it is still on {limits.seconds:g} s after it was asked to shut down: {why}",
         where=where,
         hint="Shut it down from inside, or migrate it. Its power was not cut",
     )

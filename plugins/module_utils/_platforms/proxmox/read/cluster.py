@@ -41,7 +41,7 @@ class Membership:
             local=next((str(node.get("name")) for node in nodes if flag(node.get("local"))), None),
         )
 
-    def demand(self, expected: str | None) -> None:
+    def require_name(self, expected: str | None) -> None:
         """Raises NotFound when this is another cluster, NotQuorate when too few nodes see each other."""
         if expected not in (None, self.name):
             raise NotFound(

@@ -58,7 +58,7 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
     privileges = Privileges(row(session.get(path), path))
     privileges.require_read()
     membership = Membership.read(session)
-    membership.demand(connection.cluster)
+    membership.require_name(connection.cluster)
     began = session.platform_time
     present = now if began is None else began
     resources = Resources.read(session)
@@ -112,7 +112,7 @@ class _Reader:
         facts = self._read_guests(nodes)
         self.averaged = not facts or any(fact.mean for fact in facts.values())
         residents = _residents(entries.guests, facts)
-        _demand_bridges(nodes.values(), residents.values())
+        _require_bridges(nodes.values(), residents.values())
         everywhere = _everywhere(node.cpu_features for node in nodes.values() if node)
         needed = frozenset(
             feature
@@ -300,7 +300,7 @@ def _residents(guests: Iterable[Row], facts: Mapping[str, GuestFacts]) -> dict[s
     return result
 
 
-def _demand_bridges(nodes: Iterable[NodeFacts | None], residents: Iterable[list[GuestFacts]]) -> None:
+def _require_bridges(nodes: Iterable[NodeFacts | None], residents: Iterable[list[GuestFacts]]) -> None:
     """Without the right to see them bridges are left out: no node would seem fit for any guest."""
     seen = [node.bridges for node in nodes if node and node.bridges is not None]
     if seen and any(map(bridges_of, residents)) and not any(seen):

@@ -40,11 +40,11 @@ class Found(Generic[T]):
 class ReadFailures:
     """Makes calls about one object each. `kind` names what is asked for, such as history.
 
-    `demanding`: silence about one object is an error, as it may be over when it is asked for again.
+    `strict`: silence about one object is an error, as it may be over when it is asked for again.
     """
 
     session: Session
-    demanding: bool = False
+    strict: bool = False
     _silent: Counter[str] = field(default_factory=Counter)
     _answered: set[str] = field(default_factory=set)
 
@@ -58,7 +58,7 @@ class ReadFailures:
             return Found(None, str(error))
         except (AuthenticationFailed, SessionLost, Unreachable) as error:
             # A function that is closed to the outside answers as if the token were wrong.
-            if self.demanding or not self._platform_answers():
+            if self.strict or not self._platform_answers():
                 raise
             self._silent[kind] += 1
             return Found(None, str(error))

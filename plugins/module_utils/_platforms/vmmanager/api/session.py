@@ -95,7 +95,7 @@ class Session:
         self._connection = connection
         self._sleep = sleep
         self._monotonic = monotonic
-        self._dice = rng
+        self._rng = rng
         self._lock = threading.Lock()
         name = f"[{connection.host}]" if ":" in connection.host else connection.host
         self.url = f"https://{name}:{connection.port}"
@@ -118,7 +118,7 @@ class Session:
         return self._persistently("GET", f"{path}?{query}" if query else path, None)
 
     def post(self, path: str, body: object, *, repeatable: bool = False) -> Any:
-        """Raises Unanswered (or Asleep) when it may have been carried out and is not `repeatable`."""
+        """Raises NoResponse when the call may have been run and is not `repeatable`."""
         if repeatable:
             return self._persistently("POST", path, body)
         try:
@@ -134,7 +134,7 @@ class Session:
         """Wait before a call is repeated to a platform that wakes up; longer with each attempt, and never the
         same for all who wait.
         """
-        self._sleep(RESUME_STEP_SECONDS * attempt * (1 + self._dice() / 2))
+        self._sleep(RESUME_STEP_SECONDS * attempt * (1 + self._rng() / 2))
 
     def concurrently(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """The results in the order of the items. The first error ends it."""

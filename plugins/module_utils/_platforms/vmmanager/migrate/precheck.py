@@ -40,16 +40,16 @@ class Prechecker:
     lists: Lists
     connection: VMManagerConnection
     place: ClusterPlace
-    looker: LiveStateReader
+    live_state: LiveStateReader
 
     def preconditions(self, request: MigrationRequest, disks: Sequence[GuestDisk]) -> Preconditions:
         entry = self._guest(request.guest)
         if node_of(entry) != request.source:
-            where = self.looker.name_of_node(str(node_of(entry)))
+            where = self.live_state.name_of_node(str(node_of(entry)))
             why = f"the guest is on {where}, not on {request.source}"
             return Preconditions(Objection(why, passing=True), {})
         history = MigrationHistory.read(self.session, request.guest)
-        self.looker.remember(request.guest, history)
+        self.live_state.remember(request.guest, history)
         found = [
             *_of_guest(entry, history, disks),
             *self._of_container(entry),
@@ -92,7 +92,7 @@ class Prechecker:
             yield Objection(refused.what)
             return
         target = next((node for node in nodes if reference(node) == request.target), None)
-        name = self.looker.name_of_node(request.target)
+        name = self.live_state.name_of_node(request.target)
         if target is None:
             yield Objection(f"{name} is not among the nodes that it may go to")
         elif not flag(target.get("suitable")):
@@ -105,7 +105,7 @@ class Prechecker:
 
     def _against(self, request: MigrationRequest, entry: Row, target: Row) -> Iterator[Objection]:
         """The platform gives no reason: what may be one, from what it tells of the target."""
-        if in_maintenance(self.looker.nodes.get(request.target, {})):
+        if in_maintenance(self.live_state.nodes.get(request.target, {})):
             yield Objection("it is in maintenance mode", passing=True)
         if target.get("state") not in (None, "active"):
             yield Objection(f"its state is {target['state']}", passing=True)
@@ -117,7 +117,7 @@ class Prechecker:
         wanted, unused = whole(entry.get("ram_mib")), whole(part(target.get("ram_mib"), "unused"))
         if wanted is not None and unused is not None and unused < wanted:
             yield Objection(f"{unused} of {wanted} MiB of memory are left", passing=True)
-        here, there = (self.looker.nodes.get(node, {}) for node in (request.source, request.target))
+        here, there = (self.live_state.nodes.get(node, {}) for node in (request.source, request.target))
         for what, key in (("QEMU", "qemu_version"), ("kernel", "kernel_version")):
             old, new = release(here.get(key)), release(there.get(key))
             if old is not None and new is not None and old != new:

@@ -20,7 +20,7 @@ NUMBER = "task:"
 
 
 def start(session: Session, lists: Lists, guest: str, body: Row, newest: int) -> str:
-    """The name of the task. Raises Unanswered when it may or may not have been started.
+    """The name of the task. Raises NoResponse when it may or may not have been started.
 
     Only a platform that wakes up (503) is asked again, after a look into the guest's history: what is there
     that came after its entry `newest` is taken for what was asked for.

@@ -34,7 +34,7 @@ class Session:
             for manager in content if content is not None else ():
                 self._managers[manager.tag.rpartition("}")[2]] = manager.text or ""
             self.instance = text(content, "about/instanceUuid")
-            _demand_vcenter(content, endpoint)
+            _require_vcenter(content, endpoint)
             self.key = self._log_in()
         except PlatformError:
             self.https.close()
@@ -116,7 +116,7 @@ class Session:
         return text(returned(response), "key") or ""
 
 
-def _demand_vcenter(content: Element | None, endpoint: Endpoint) -> None:
+def _require_vcenter(content: Element | None, endpoint: Endpoint) -> None:
     if text(content, "about/apiType") == "HostAgent":
         product = text(content, "about/fullName") or "VMware ESXi"
         raise UnexpectedAnswer(

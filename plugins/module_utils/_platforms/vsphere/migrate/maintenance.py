@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ...errors import NotFound, Refused
+from ...waiting import WaitLimits
 from ..api.collector import Found, properties, retrieve, step
 from ..api.errors import localized
 from ..api.https import AnswerLost
@@ -15,7 +16,6 @@ from ..api.session import Session
 from ..api.soap import returned
 from ..api.values import text
 from ..read.recent_tasks import TASK_PATHS, entering_task
-from .precheck import WaitLimits
 from .start import cancel
 
 _MODE = "runtime.inMaintenanceMode"
@@ -30,7 +30,7 @@ def in_maintenance(session: Session, host: str) -> bool:
     return _mode(session.renewing(lambda: _look(session, host, None)), host)
 
 
-def set_maintenance(session: Session, host: str, *, on: bool, patience: WaitLimits) -> None:
+def set_maintenance(session: Session, host: str, *, on: bool, limits: WaitLimits) -> None:
     """Start the task and follow it to its end. Guests that are switched off stay where they are.
 
     Where somebody else has put the host on its way already, that task is followed, and never cancelled.
@@ -39,10 +39,10 @@ def set_maintenance(session: Session, host: str, *, on: bool, patience: WaitLimi
     session.renewing(lambda: require_privileges(session, [place], MAINTENANCE))
     under_way = session.renewing(lambda: _entering(session, host)) if on else None
     if under_way is not None:
-        _follow(session, host, under_way, on, patience, ours=False)
+        _follow(session, host, under_way, on, limits, ours=False)
         return
     method = "EnterMaintenanceMode_Task" if on else "ExitMaintenanceMode_Task"
-    arguments = (int(patience.seconds), False, None) if on else (int(patience.seconds),)
+    arguments = (int(limits.seconds), False, None) if on else (int(limits.seconds),)
     try:
         task = text(returned(session.call(place, method, *arguments, repeatable=False)))
     except AnswerLost:
@@ -53,7 +53,7 @@ def set_maintenance(session: Session, host: str, *, on: bool, patience: WaitLimi
         if in_maintenance(session, host) == on:
             return
         raise
-    _follow(session, host, task, on, patience)
+    _follow(session, host, task, on, limits)
 
 
 def _entering(session: Session, host: str) -> str | None:
@@ -69,10 +69,9 @@ def _entering(session: Session, host: str) -> str | None:
 
 
 def _follow(
-    session: Session, host: str, task: str | None, on: bool, patience: WaitLimits, *, ours: bool = True
+    session: Session, host: str, task: str | None, on: bool, limits: WaitLimits, *, ours: bool = True
 ) -> None:
-    wait, deadline = _FIRST_WAIT, patience.monotonic() + patience.seconds + GRACE
-    while True:
+    for expired in limits.rounds(_FIRST_WAIT, _LONGEST_WAIT, GRACE):
         found = session.renewing(lambda: _look(session, host, task))
         entry = found.get(task or "")
         state = None if entry is None else entry.text("info.state")
@@ -81,17 +80,16 @@ def _follow(
             raise Refused(why, where=_named(session, host), hint=_STILL_THERE if on else "")
         if state not in ("queued", "running") and _mode(found, host) == on:
             return
-        if patience.monotonic() >= deadline:
-            if task is not None and ours:
-                cancel(session, task)
-            verb = "did not enter" if on else "did not leave"
-            raise Refused(
-                f"it {verb} maintenance mode within {patience.seconds:g} seconds",
-                where=_named(session, host),
-                hint=_STILL_THERE if on else "",
-            )
-        patience.sleep(wait)
-        wait = min(2 * wait, _LONGEST_WAIT)
+        if expired:
+            break
+    if task is not None and ours:
+        cancel(session, task)
+    verb = "did not enter" if on else "did not leave"
+    raise Refused(
+        f"it {verb} maintenance mode within {limits.seconds:g} seconds",
+        where=_named(session, host),
+        hint=_STILL_THERE if on else "",
+    )
 
 
 def _named(session: Session, host: str) -> str:

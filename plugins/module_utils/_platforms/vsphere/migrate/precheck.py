@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from ...errors import Refused
 from ...protocol import Objection
+from ...waiting import WaitLimits
 from ..api.collector import properties, retrieve
 from ..api.errors import Unsupported, localized, passes, way_out
 from ..api.library import vim
@@ -23,16 +22,7 @@ _FIRST_WAIT = 0.02
 _LONGEST_WAIT = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitLimits:
-    """How to wait for a short task: what sleeps, what tells the time, and for how many seconds at most."""
-
-    sleep: Callable[[float], None]
-    monotonic: Callable[[], float]
-    seconds: float
-
-
-def objections(session: Session, guest: str, target: str, spec: Any, patience: WaitLimits) -> list[Objection]:
+def objections(session: Session, guest: str, target: str, spec: Any, limits: WaitLimits) -> list[Objection]:
     """All that vCenter's own check has against it. It is a task of vCenter's, one a migration: a server
     without the first check is asked for the other.
     """
@@ -47,13 +37,12 @@ def objections(session: Session, guest: str, target: str, spec: Any, patience: W
             task = text(returned(session.call(checker, method, *arguments))) or ""
         except Unsupported:
             continue
-        return _errors(session, task, method, patience)
+        return _errors(session, task, method, limits)
     return []
 
 
-def _errors(session: Session, task: str, method: str, patience: WaitLimits) -> list[Objection]:
-    wait, deadline = _FIRST_WAIT, patience.monotonic() + patience.seconds
-    while True:
+def _errors(session: Session, task: str, method: str, limits: WaitLimits) -> list[Objection]:
+    for expired in limits.rounds(_FIRST_WAIT, _LONGEST_WAIT):
         found = retrieve(
             session,
             [vim.Task(task)],
@@ -65,12 +54,9 @@ def _errors(session: Session, task: str, method: str, patience: WaitLimits) -> l
             return [] if result is None else [_objections_of(error) for error in descendants(result, "error")]
         if state == "error":
             return [_objections_of(found[0].values.get("info.error"))]
-        if state is None or patience.monotonic() >= deadline:
-            raise Refused(
-                f"{method} did not end within {patience.seconds:g} seconds", where=f"{session.where}, {task}"
-            )
-        patience.sleep(wait)
-        wait = min(2 * wait, _LONGEST_WAIT)
+        if state is None or expired:
+            break
+    raise Refused(f"{method} did not end within {limits.seconds:g} seconds", where=f"{session.where}, {task}")
 
 
 def _objections_of(error: Element | None) -> Objection:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ...errors import NotFound, Refused
+from ...waiting import WaitLimits
 from ..api.collector import Found, properties, retrieve
 from ..api.https import AnswerLost
 from ..api.library import vim
@@ -13,14 +14,13 @@ from ..api.permissions import SHUT_DOWN, require_privileges
 from ..api.session import Session
 from ..api.values import plain
 from ..read.guests import power
-from .precheck import WaitLimits
 
 _PATHS = ("name", "runtime.powerState", "runtime.connectionState", "guest.toolsRunningStatus")
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 5.0
 
 
-def shut_down(session: Session, guest: str, patience: WaitLimits) -> None:
+def shut_down(session: Session, guest: str, limits: WaitLimits) -> None:
     """Ask VMware Tools for it and wait until the guest is off. The power is never cut."""
     vm = vim.VirtualMachine(guest)
     found = session.renewing(lambda: _look(session, guest))
@@ -42,16 +42,15 @@ def shut_down(session: Session, guest: str, patience: WaitLimits) -> None:
     except Refused:
         if not _is_off(session.renewing(lambda: _look(session, guest))):
             raise
-    wait, deadline = _FIRST_WAIT, patience.monotonic() + patience.seconds
-    while not _is_off(session.renewing(lambda: _look(session, guest))):
-        if patience.monotonic() >= deadline:
+    for expired in limits.rounds(_FIRST_WAIT, _LONGEST_WAIT):
+        if _is_off(session.renewing(lambda: _look(session, guest))):
+            return
+        if expired:
             raise Refused(
-                f"it is still on {patience.seconds:g} seconds after it was asked to shut down",
+                f"it is still on {limits.seconds:g} seconds after it was asked to shut down",
                 where=where,
                 hint="Look at its console: its operating system may wait for somebody",
             )
-        patience.sleep(wait)
-        wait = min(2 * wait, _LONGEST_WAIT)
 
 
 def _look(session: Session, guest: str) -> Found:
