@@ -76,11 +76,10 @@ def released(url: str) -> Iterator[Database]:
         yield opened
 
 
-def execute(
-    database: Database, statement: str, **values: object
-) -> sqlalchemy.CursorResult[tuple[object, ...]]:
+def execute(database: Database, statement: str, **values: object) -> int:
+    """The number of rows that a statement has written."""
     text = sqlalchemy.text(statement)
-    return database.transaction(lambda connection: connection.execute(text, values))
+    return database.transaction(lambda connection: connection.execute(text, values).rowcount)
 
 
 def rows(database: Database, statement: str) -> list[tuple[object, ...]]:
