@@ -28,26 +28,39 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     f"{UTILS}/_model": (),
     f"{UTILS}/_planning": (f"{UTILS}/_model", f"{UTILS}/_planning"),
     f"{UTILS}/_planning/errors.py": (f"{UTILS}/_model",),
-    f"{UTILS}/_planning/model": (f"{UTILS}/_model", f"{UTILS}/_planning/errors.py"),
+    f"{UTILS}/_planning/tolerances.py": (),
+    f"{UTILS}/_planning/model": (
+        f"{UTILS}/_model",
+        f"{UTILS}/_planning/tolerances.py",
+        f"{UTILS}/_planning/errors.py",
+    ),
     f"{UTILS}/_planning/snapshots": (
         f"{UTILS}/_model",
+        f"{UTILS}/_planning/tolerances.py",
         f"{UTILS}/_planning/errors.py",
         f"{UTILS}/_planning/model",
     ),
     f"{UTILS}/_planning/bounds": (
         f"{UTILS}/_model",
+        f"{UTILS}/_planning/tolerances.py",
         f"{UTILS}/_planning/errors.py",
         f"{UTILS}/_planning/model",
     ),
-    f"{UTILS}/_planning/schedule": (f"{UTILS}/_model", f"{UTILS}/_planning/model"),
+    f"{UTILS}/_planning/schedule": (
+        f"{UTILS}/_model",
+        f"{UTILS}/_planning/tolerances.py",
+        f"{UTILS}/_planning/model",
+    ),
     f"{UTILS}/_planning/search": (
         f"{UTILS}/_model",
+        f"{UTILS}/_planning/tolerances.py",
         f"{UTILS}/_planning/errors.py",
         f"{UTILS}/_planning/bounds",
         f"{UTILS}/_planning/model",
     ),
     f"{UTILS}/_planning/report": (
         f"{UTILS}/_model",
+        f"{UTILS}/_planning/tolerances.py",
         f"{UTILS}/_planning/errors.py",
         f"{UTILS}/_planning/model",
         f"{UTILS}/_planning/schedule",
@@ -56,6 +69,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     f"{UTILS}/_planning/goals": (
         f"{UTILS}/_model",
+        f"{UTILS}/_planning/tolerances.py",
         f"{UTILS}/_planning/bounds",
         f"{UTILS}/_planning/model",
         f"{UTILS}/_planning/report",
@@ -63,6 +77,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     f"{UTILS}/_planning/placement": (
         f"{UTILS}/_model",
+        f"{UTILS}/_planning/tolerances.py",
         f"{UTILS}/_planning/errors.py",
         f"{UTILS}/_planning/model",
         f"{UTILS}/_planning/planner.py",

@@ -11,6 +11,7 @@ from .._model.plan import ClusterState
 from .._model.policy.policy import Policy
 from .model.metrics import ANY_SPREAD
 from .model.problem import Problem
+from .tolerances import REPORTED_POINTS
 
 
 def with_active_metrics(problem: Problem, after: ClusterState) -> Policy | None:
@@ -23,9 +24,9 @@ def with_active_metrics(problem: Problem, after: ClusterState) -> Policy | None:
     for name, limit in zip(problem.metrics.names, problem.metrics.limits, strict=True):
         values = [value for state in after.hosts.values() if (value := state.used[name]) is not None]
         spread = after.spread[name]
-        if limit < ANY_SPREAD or spread is None or spread <= policy.spread_limit(name) + 1e-3:
+        if limit < ANY_SPREAD or spread is None or spread <= policy.spread_limit(name) + REPORTED_POINTS:
             continue
-        if max(values, default=0.0) + 1e-3 >= policy.levelled_from(name):
+        if max(values, default=0.0) + REPORTED_POINTS >= policy.levelled_from(name):
             woken.append(name)
     if not woken or not problem.traits.levels_band:
         return None

@@ -23,7 +23,7 @@ from .._model.plan import (
 from .bounds.combinatorial import spread_lower_bound
 from .goal_dispatch import goal_of
 from .model.capacity import closed_hosts
-from .model.problem import TOLERANCE, Problem
+from .model.problem import Problem
 from .model.solution import Solution
 from .report.cluster_state import cluster_state
 from .report.consolidate import emptied
@@ -33,6 +33,7 @@ from .report.unresolved import broken_rules, immovable, is_complete
 from .schedule.list_scheduler import Schedule
 from .schedule.moves import Move
 from .search.solve import SearchResult
+from .tolerances import POINTS
 
 Status = Literal["balanced", "improved", "unchanged", "infeasible"]
 
@@ -128,7 +129,7 @@ def _in_band(state: Solution) -> bool:
     """Whether every spread is within its limit as exactly as the bounds take it: what is told is rounded."""
     limits = state.problem.metrics.limits
     return not state.problem.traits.levels_band or all(
-        points <= limit + TOLERANCE for points, limit in zip(state.spread(), limits, strict=True)
+        points <= limit + POINTS for points, limit in zip(state.spread(), limits, strict=True)
     )
 
 

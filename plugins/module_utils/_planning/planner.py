@@ -23,7 +23,7 @@ from .model.capacity import with_hosts_closed
 from .model.cooldown import recently_migrated
 from .model.goal_traits import traits_of
 from .model.guest_locations import stayers_of
-from .model.problem import TOLERANCE, Problem
+from .model.problem import Problem
 from .model.rules import PINS
 from .model.selectors import select_guests, select_hosts
 from .model.solution import Solution
@@ -41,6 +41,7 @@ from .search.stopping import Spending
 from .snapshots.after_migrations import snapshot_after
 from .snapshots.estimated_load import with_estimated_load
 from .snapshots.policy_overlay import with_policy_applied
+from .tolerances import POINTS
 from .verify.plan import Exclusions, verify_plan
 
 MAX_ROUNDS = 4
@@ -309,17 +310,20 @@ def _stay_where_parked(state: Solution, ordered: Schedule) -> bool:
         if not placed.move.parking:
             continue
         unit = state.problem.unit_of[placed.move.guest]
-        excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
-        target = state.remove(unit)
-        if state.fits(unit, placed.move.target):
-            state.insert(unit, placed.move.target)
-            good = state.total_excess <= excess + TOLERANCE and state.broken <= broken
-            if good and state.soft_cost <= wishes + TOLERANCE:
-                changed = True
-                continue
-            state.remove(unit)
-        state.insert(unit, target)
+        changed |= _stay_on(state, unit, placed.move.target)
     return changed
+
+
+def _stay_on(state: Solution, unit: int, host: int) -> bool:
+    excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
+    return state.try_moves(
+        [(unit, host)],
+        lambda: (
+            state.total_excess <= excess + POINTS
+            and state.broken <= broken
+            and state.soft_cost <= wishes + POINTS
+        ),
+    )
 
 
 def _check(problem: Problem, result: Plan, open_hosts: Snapshot) -> None:

@@ -18,10 +18,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.
     DeparturesModel,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build_problem
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.problem import TOLERANCE
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.solve import solve
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.stopping import Spending
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.tolerances import POINTS
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 LIMIT = 25.0
@@ -106,7 +106,7 @@ def test_no_placement_in_order_has_fewer_departures_than_proven(seed: int) -> No
     policy = Policy.from_json({"max_spread": 20})
     problem = build_problem(generate(shape), policy)
     state = solve(problem, Spending(policy, lambda: 0.0)).solution
-    assert state.total_excess <= TOLERANCE
+    assert state.total_excess <= POINTS
     answer = highs_worker.solve(DeparturesModel(state).model(None))
     assert answer["status"] == "optimal"
     assert 0 < answer["bound"] <= state.moves + 1e-6

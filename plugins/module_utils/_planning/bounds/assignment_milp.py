@@ -10,11 +10,9 @@ from typing import Any
 
 from ..model.problem import Problem
 from ..model.solution import Solution
+from ..tolerances import COST, PROGRAM_POINTS
 from .combinatorial import is_closed
 
-# A placement exactly at the limit is inside the band, and must not be lost to the solver's rounding: so the
-# program's band is wider than the limit, by less than what the search takes for inside.
-SLACK = 1e-7
 Row = list[Any]
 
 
@@ -156,7 +154,7 @@ class AssignmentModel(Columns):
                 top = problem.needs.ceiling_for_rules[host][need] if forced else ceiling
                 # In shares of what is there, or of the largest guest where nothing is: a solver refuses
                 # figures of many sizes.
-                unit = max(ceiling, problem.needs.used[host][need], largest[need], 1e-12)
+                unit = max(ceiling, problem.needs.used[host][need], largest[need], COST)
                 amounts = {u: vector[need] / unit for u, vector in enumerate(problem.unit_need)}
                 room = (top - fixed[need]) / unit - self._at_home(host, amounts)
                 if room >= 0:
@@ -203,8 +201,8 @@ class AssignmentModel(Columns):
     def _keep_band(self) -> None:
         problem = self.problem
         for metric, counted in enumerate(problem.metrics.counted):
-            limit = problem.metrics.limits[metric] + SLACK
-            floor = self.column(0.0, *floor_range(problem, metric, SLACK), integer=False)
+            limit = problem.metrics.limits[metric] + PROGRAM_POINTS
+            floor = self.column(0.0, *floor_range(problem, metric, PROGRAM_POINTS), integer=False)
             for host in counted:
                 points = problem.unit_points[problem.host_kind[host]]
                 amounts = {unit: vector[metric] for unit, vector in enumerate(points)}

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from operator import mul
 
-from ..model.problem import TOLERANCE, Group, Problem
+from ..model.problem import Group, Problem
+from ..tolerances import MIGRATIONS, POINTS
 
 CELLS = 24
 ROUNDS = 80
@@ -32,7 +33,7 @@ def spread_lower_bound(problem: Problem) -> list[float | None]:
 def is_out_of_reach(problem: Problem) -> bool:
     """Whether some host or guest alone is proven to keep a metric outside the band."""
     return any(
-        bound is not None and bound > limit + TOLERANCE
+        bound is not None and bound > limit + POINTS
         for bound, limit in zip(spread_lower_bound(problem), problem.metrics.limits, strict=True)
     )
 
@@ -103,7 +104,7 @@ def band_migrations_lower_bound(problem: Problem, *, banded: bool) -> int:
     tables = [_table(problem, metric, forced) for metric in range(len(problem.metrics.names))]
     if any(not table for table in tables):
         return sum(forced)
-    return max(sum(forced), math.ceil(_fewest_moves_over_hosts(tables, len(problem.hosts)) - 1e-6))
+    return max(sum(forced), math.ceil(_fewest_moves_over_hosts(tables, len(problem.hosts)) - MIGRATIONS))
 
 
 def _forced(problem: Problem) -> list[int]:
@@ -185,9 +186,9 @@ def _sizes(problem: Problem, metric: int) -> list[list[float]]:
 
 
 def _fewest(sums: Sequence[float], wanted: float) -> float:
-    if wanted <= TOLERANCE:
+    if wanted <= POINTS:
         return 0.0
-    many = bisect_left(sums, wanted - TOLERANCE)
+    many = bisect_left(sums, wanted - POINTS)
     return NEVER if many == len(sums) else many + 1.0
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from ..model.problem import TOLERANCE
 from ..model.solution import Solution
+from ..tolerances import POINTS
 from .assignment_milp import Columns, floor_range
 from .combinatorial import is_closed
 
@@ -61,9 +61,9 @@ class DeparturesModel(Columns):
 
     def _keep_band(self, metric: int, counted: tuple[int, ...]) -> None:
         problem = self.problem
-        limit = problem.metrics.limits[metric] + TOLERANCE
+        limit = problem.metrics.limits[metric] + POINTS
         closed = is_closed(problem, frozenset(counted))
-        floor = self.column(0.0, *floor_range(problem, metric, TOLERANCE), integer=False)
+        floor = self.column(0.0, *floor_range(problem, metric, POINTS), integer=False)
         at_home: dict[int, list[int]] = {host: [] for host in counted}
         for unit, home in enumerate(problem.unit_home):
             if home in at_home:

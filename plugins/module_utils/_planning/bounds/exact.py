@@ -16,8 +16,8 @@ from typing import Any
 
 from ..errors import PlanningError
 from ..model.band import best_floor
-from ..model.problem import TOLERANCE
 from ..model.solution import Solution
+from ..tolerances import MIGRATIONS, POINTS
 from . import highs_worker
 from .assignment_milp import AssignmentModel
 from .departures_relaxation import DeparturesModel
@@ -41,7 +41,7 @@ def prove_or_improve(
     """
     if state.broken or state.misplaced or state.forbidden:
         return None, False
-    inside = state.total_excess <= TOLERANCE
+    inside = state.total_excess <= POINTS
     least = _departures(state, _left(state, spent, share=0.5))
     if least is None:
         return None, budget is None
@@ -78,7 +78,7 @@ def _departures(state: Solution, seconds: float | None) -> int | None:
 
 
 def _whole(bound: float) -> int:
-    return max(0, math.ceil(bound - 1e-6)) if math.isfinite(bound) else 0
+    return max(0, math.ceil(bound - MIGRATIONS)) if math.isfinite(bound) else 0
 
 
 def _run(model: dict[str, Any]) -> dict[str, Any]:
@@ -115,15 +115,9 @@ def _take_over(state: Solution, places: dict[int, int], *, inside: bool) -> None
             state.relocate(unit, host)
     if state.problem.traits.levels_band:
         state.set_band(best_floor(state))
-    worse = state.total_excess > TOLERANCE or state.broken or state.misplaced or state.over_ceiling()
+    worse = state.total_excess > POINTS or state.broken or state.misplaced or state.over_ceiling()
     if inside:
-        worse = worse or state.soft_cost > wishes + TOLERANCE or state.moves >= moves
+        worse = worse or state.soft_cost > wishes + POINTS or state.moves >= moves
     if worse:
-        for unit, host in enumerate(before):
-            if state.where[unit] != host:
-                state.remove(unit)
-                if host >= 0:
-                    state.insert(unit, host)
-                else:
-                    state.return_to_origin(unit)
+        state.restore(before)
         state.set_band(floor)

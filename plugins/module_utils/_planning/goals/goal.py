@@ -15,6 +15,7 @@ from ..report.search_findings import Sought
 from ..report.unresolved import above_band, contradicts, over_limits, stranded
 from ..search.solve import SearchResult, solve
 from ..search.stopping import Spending
+from ..tolerances import WISHES
 
 
 class Goal:
@@ -93,7 +94,7 @@ def _restores_rule(state: Solution, unit: int) -> bool:
     state.insert(unit, problem.unit_home[unit])
     restores = state.broken > broken
     if problem.traits.counts_spread:
-        restores |= state.total_excess <= excess + 1e-9 and state.soft_cost > wishes + 1e-9
+        restores |= state.total_excess <= excess + WISHES and state.soft_cost > wishes + WISHES
     state.relocate(unit, here)
     if not restores and unit in problem.crowded:
         ceiling = problem.needs.ceiling[here]

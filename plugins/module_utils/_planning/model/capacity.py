@@ -15,11 +15,11 @@ from ..._model.plan import Unresolved
 from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Guest, Host, Snapshot
 from ..errors import PlanningError
+from ..tolerances import AMOUNT
 from .goal_traits import traits_of
 from .guest_locations import arriving
 from .selectors import select_hosts
 
-ROUNDING = 1e-9
 # Hosts that are named for one reason.
 MAX_NAMED_HOSTS = 8
 
@@ -232,7 +232,7 @@ def resource_needs(snapshot: Snapshot, policy: Policy) -> ResourceNeeds:
         for ceilings, rules in ((plain, False), (mending, True)):
             ceilings.append(
                 tuple(
-                    _ceiling(resource, host, limits, total, rules=rules) * (1 + ROUNDING)
+                    _ceiling(resource, host, limits, total, rules=rules) * (1 + AMOUNT)
                     for resource, total in zip(resources, sums, strict=True)
                 )
             )

@@ -19,6 +19,7 @@ from ..._model.loads import (
 from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Snapshot
+from ..tolerances import AMOUNT
 from .capacity import HostRoles
 from .guest_locations import arriving
 from .problem import Metrics
@@ -76,7 +77,7 @@ def build_metrics(
         inside = set(known)
         scales.append([100.0 / (capacity[i] or 1.0) if i in inside else 0.0 for i in range(len(capacity))])
         fullest = max(scales[-1][host] * totals[host] for host in known)
-        counts = fullest + 1e-9 >= policy.levelled_from(metric)
+        counts = fullest + AMOUNT >= policy.levelled_from(metric)
         limits.append(policy.spread_limit(metric) if counts else ANY_SPREAD)
         counted.append(tuple(known))
         host_columns.append(totals)

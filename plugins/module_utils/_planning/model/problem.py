@@ -21,8 +21,6 @@ from .capacity import HostRoles, ResourceNeeds
 from .goal_traits import GoalTraits, traits_of
 
 Vector = tuple[float, ...]
-# Points outside the band that count for nothing: sums of floats are not exact.
-TOLERANCE = 1e-6
 # More guests than any cluster has.
 UNLIMITED = 1 << 60
 

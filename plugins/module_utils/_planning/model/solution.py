@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import add, sub
 
 from .capacity import MEMORY
@@ -196,6 +196,31 @@ class Solution:
     def relocate(self, unit: int, host: int) -> None:
         self.remove(unit)
         self.insert(unit, host)
+
+    def try_moves(self, moves: Sequence[tuple[int, int]], accept: Callable[[], bool]) -> bool:
+        """Moves units to hosts, all if each fits and `accept` agrees to the result, else none. Returns
+        whether they were moved.
+        """
+        before = [(unit, self.remove(unit)) for unit, _host in moves]
+        placed = 0
+        for unit, host in moves:
+            if not self.fits(unit, host):
+                break
+            self.insert(unit, host)
+            placed += 1
+        if placed == len(moves) and accept():
+            return True
+        for unit, _host in moves[:placed]:
+            self.remove(unit)
+        for unit, host in before:
+            self.insert(unit, host)
+        return False
+
+    def restore(self, places: Sequence[int]) -> None:
+        """Moves every unit back to where it was: `places` is a copy of `where`."""
+        for unit, host in enumerate(places):
+            if self.where[unit] != host:
+                self.relocate(unit, host)
 
     def return_to_origin(self, unit: int) -> None:
         """Insert a unit where the snapshot has it, whether it fits there or not."""

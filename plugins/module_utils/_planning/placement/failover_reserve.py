@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ..tolerances import AMOUNT
 from .cluster_index import ClusterIndex
 from .problem import Unit
 
@@ -40,7 +41,7 @@ class FailoverReserve:
     def allows(self, unit: Unit) -> bool:
         left = self._left[unit.dedicated]
         return all(
-            part <= slack + 1e-9 * max(1.0, abs(slack)) for part, slack in zip(unit.need, left, strict=True)
+            part <= slack + AMOUNT * max(1.0, abs(slack)) for part, slack in zip(unit.need, left, strict=True)
         )
 
     def take(self, unit: Unit, sign: int) -> None:

@@ -12,6 +12,7 @@ from math import sqrt
 from ..._model.placement_request import Strategy, WantedDevice
 from ..model.capacity import GUESTS, Resource
 from ..model.rule_counters import RuleCounter
+from ..tolerances import AMOUNT
 from .cluster_index import ClusterIndex
 from .datastores import Stores, like
 from .failover_reserve import FailoverReserve
@@ -19,7 +20,6 @@ from .feasibility import Reason
 from .problem import PlacementProblem, Unit
 
 GIB = 1024**3
-SLACK = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class PlacementSolution:
         world = task.world
         self.world: ClusterIndex = world
         self.need = [list(vector) for vector in world.need]
-        self.ceiling = [tuple(top * (1 + SLACK) for top in tops) for tops in world.ceiling]
+        self.ceiling = [tuple(top * (1 + AMOUNT) for top in tops) for tops in world.ceiling]
         self.points = [list(vector) for vector in world.points]
         self.counts = [RuleCounter(group, dict(at)) for group, at in zip(task.groups, task.at, strict=True)]
         self.stores = Stores(world.snapshot)

@@ -16,6 +16,7 @@ from ..search.host_emptying import (
     may_be_emptied,
     running_by_host,
 )
+from ..tolerances import REPORTED_AMOUNT
 from .search_findings import Sought
 
 
@@ -135,7 +136,7 @@ def hosts_needed(problem: Problem) -> int:
         wanted = sum(load) - sum(rooms[host] for host in forced)
         count = len(forced)
         for room in sorted((rooms[host] for host in others), reverse=True):
-            if wanted <= 1e-6 * max(1.0, sum(load)) or room <= 0:
+            if wanted <= REPORTED_AMOUNT * max(1.0, sum(load)) or room <= 0:
                 break
             wanted -= room
             count += 1

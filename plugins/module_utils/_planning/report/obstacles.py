@@ -11,11 +11,10 @@ from itertools import combinations
 from ..._model.snapshot import Rule
 from ..model.capacity import CPU, GUESTS, Resource
 from ..model.problem import Problem, Vector
+from ..tolerances import REPORTED_AMOUNT
 
 GIB = 2**30
 MAX_NAMED = 3
-# Sums of the same loads in another order differ by less.
-MARGIN = 1e-6
 
 
 def out_of_moves(problem: Problem, places: Sequence[int]) -> str | None:
@@ -87,7 +86,7 @@ def above_limits(problem: Problem, places: Sequence[int]) -> dict[int, list[str]
         if not problem.roles.counts[host]:
             continue
         for resource, amount, top in zip(needs.resources, have, tops, strict=True):
-            if amount > top * (1 + MARGIN) and resource.kind != "datastore":
+            if amount > top * (1 + REPORTED_AMOUNT) and resource.kind != "datastore":
                 limit = _amount(resource, max(0.0, top)).partition(" of ")[0]
                 text = f"it has {_amount(resource, amount)}, and its limit is {limit}"
                 found.setdefault(host, []).append(text)

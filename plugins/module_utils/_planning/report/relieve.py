@@ -11,7 +11,8 @@ from itertools import accumulate
 from ..._model.plan import ClusterState, Unresolved
 from ..model.problem import Problem
 from ..model.solution import Solution
-from ..search.relief import EPSILON, NONE, ceilings, overloaded, overloads, points_before
+from ..search.relief import NONE, ceilings, overloaded, overloads, points_before
+from ..tolerances import POINTS
 from .search_findings import Sought
 
 
@@ -31,7 +32,7 @@ def relieves(state: Solution, unit: int) -> bool:
     problem = state.problem
     was_hot = problem.unit_home[unit] in overloaded(problem, points_before(problem))
     ends = zip(state.points[state.where[unit]], overloads(problem), strict=True)
-    return was_hot and all(value <= top + EPSILON for value, top in ends)
+    return was_hot and all(value <= top + POINTS for value, top in ends)
 
 
 def why_relieved(
@@ -149,9 +150,9 @@ def relief_lower_bound(state: Solution) -> int:
 
 
 def _how_many(sizes: Sequence[float], wanted: float) -> int:
-    if wanted <= EPSILON:
+    if wanted <= POINTS:
         return 0
     for many, total in enumerate(accumulate(sizes), start=1):
-        if total >= wanted - EPSILON:
+        if total >= wanted - POINTS:
             return many
     return len(sizes)

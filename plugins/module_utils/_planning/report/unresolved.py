@@ -14,6 +14,7 @@ from ..model.minimal_conflicts import hall_violation
 from ..model.problem import Problem
 from ..model.rules import PINS
 from ..model.solution import Solution
+from ..tolerances import REPORTED_POINTS
 from .obstacles import above_limits, held_there, kept_together, out_of_moves, takes_no_more, too_large
 from .reasons import label
 from .search_findings import Sought, has_place
@@ -71,7 +72,7 @@ def _outside(problem: Problem, after: ClusterState) -> Iterator[tuple[str, float
     metrics = problem.metrics
     for name, limit, counted in zip(metrics.names, metrics.limits, metrics.counted, strict=True):
         spread = after.spread[name]
-        if spread is not None and spread > limit + 1e-3:
+        if spread is not None and spread > limit + REPORTED_POINTS:
             yield name, limit, {h: after.hosts[problem.hosts[h].id].used[name] or 0.0 for h in counted}
 
 

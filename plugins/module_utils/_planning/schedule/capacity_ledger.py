@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-EPSILON = 1e-9
+from ..tolerances import AMOUNT
 
 
 @dataclass(slots=True)
@@ -61,19 +61,19 @@ class CapacityLedger:
     def release(self, host: int, departure: int, amounts: Sequence[float]) -> None:
         """What a guest that has left took of each need."""
         for need, amount in enumerate(amounts):
-            if amount > EPSILON:
+            if amount > AMOUNT:
                 self._coins.setdefault((host, need), []).append(Release(departure, amount))
 
     def _spend(self, host: int, need: int, wanted: float) -> set[int]:
         coins, spent = self._coins.get((host, need), []), set()
         for coin in coins:
-            if wanted <= EPSILON:
+            if wanted <= AMOUNT:
                 break
             part = min(wanted, coin.left)
             coin.left -= part
             wanted -= part
-            if part > EPSILON:
+            if part > AMOUNT:
                 spent.add(coin.departure)
         if spent:
-            self._coins[host, need] = [coin for coin in coins if coin.left > EPSILON]
+            self._coins[host, need] = [coin for coin in coins if coin.left > AMOUNT]
         return spent

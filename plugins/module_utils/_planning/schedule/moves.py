@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 from ..._model.policy.policy import Policy
 from ..model.problem import Problem, Vector
+from ..tolerances import AMOUNT
 
 # Longer chains of waiting are rings.
 MAX_ROUNDS = 60
-# Sums of the same loads in another order differ by less.
-EXACT = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +176,7 @@ def _last_ends(
     """
     latest = 0.0
     for need, room in enumerate(free):
-        wanted = sum(needs[need] for needs, _takes in coming) * (1.0 - EXACT)
+        wanted = sum(needs[need] for needs, _takes in coming) * (1.0 - AMOUNT)
         start = _room_at(wanted, room, ((needs[need], end) for needs, end in leaving))
         if start:
             latest = max(latest, start + min(takes for needs, takes in coming if needs[need] > 0.0))

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from ..model.problem import TOLERANCE
 from ..model.solution import Solution
+from ..tolerances import POINTS, TIME
 from .local_search import local_search, revert_redundant_moves
 from .neighbourhood import RandomWalk, Trial, score
 
@@ -56,7 +56,7 @@ class Annealer(RandomWalk):
         """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
         state, schedule, rng, log = self.state, self.schedule, self.rng, math.log
         begun = self.spent()
-        span = max(1e-9, (1.0 - begun) * share)
+        span = max(TIME, (1.0 - begun) * share)
         look_every = max(schedule.look_every, len(self.hosts))
         best = score(state)
         kept = self._placement()
@@ -77,7 +77,7 @@ class Annealer(RandomWalk):
             allowed = (-temperature * log(1.0 - rng.random()) - self._cost(trial)) / self.weight
             if not self._is_within(trial, allowed):
                 continue
-            if self._apply(trial) and state.total_excess <= best[1] + TOLERANCE:
+            if self._apply(trial) and state.total_excess <= best[1] + POINTS:
                 now = score(state)
                 if now < best:
                     best, kept = now, self._placement()
@@ -93,7 +93,7 @@ class Annealer(RandomWalk):
         factor = self.schedule.yields
         if self.schedule.free:
             return
-        if self.state.total_excess > TOLERANCE:
+        if self.state.total_excess > POINTS:
             self.weight *= factor
         elif not closing:
             self.weight /= factor

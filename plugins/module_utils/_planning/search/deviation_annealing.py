@@ -12,12 +12,12 @@ from random import Random
 
 from ..model.problem import Vector
 from ..model.solution import Solution
+from ..tolerances import COST, TIME
 from .neighbourhood import RandomWalk, Trial
 
 # Temperatures, in what each migration of the budget leaves to be had on average when the search begins.
 HOT, COLD = 12.0, 0.1
 LOOK_EVERY = 250
-NOTHING = 1e-12
 
 
 class DeviationAnnealer(RandomWalk):
@@ -40,7 +40,7 @@ class DeviationAnnealer(RandomWalk):
         """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
         state, rng = self.state, self.rng
         begun = self.spent()
-        span = max(1e-9, (1.0 - begun) * share)
+        span = max(TIME, (1.0 - begun) * share)
         if not self.hosts:
             return
         best, kept = (state.broken, self._record_best()), self._placement()
@@ -52,7 +52,7 @@ class DeviationAnnealer(RandomWalk):
                 now = state.broken, self._record_best()
                 if now < best:
                     best, kept = now, self._placement()
-                if done >= 1.0 or now[1] <= NOTHING:
+                if done >= 1.0 or now[1] <= COST:
                     break
                 temperature = unit * HOT * (COLD / HOT) ** done
             trial = self._propose()
@@ -73,7 +73,7 @@ class DeviationAnnealer(RandomWalk):
             variance = sum((state.points[host][index] - mean) ** 2 for host in counted) / many
             deviation = math.sqrt(variance)
             total += deviation
-            slope.append(0.5 / (max(deviation, NOTHING) * many))
+            slope.append(0.5 / (max(deviation, COST) * many))
         self.slope = tuple(slope)
         return total
 

@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 from random import Random
 
-from ..model.problem import TOLERANCE
 from ..model.solution import Solution
+from ..tolerances import POINTS
 from .local_search import local_search, revert_redundant_moves
 from .neighbourhood import RandomWalk, Trial, score
 
@@ -86,7 +86,7 @@ class FixedCountAnnealer(RandomWalk):
                     break
                 temperature = self.unit * hot * (COLD / hot) ** (step / steps)
                 self._moved_band(1.0, temperature)
-            if state.total_excess <= TOLERANCE:
+            if state.total_excess <= POINTS:
                 now = score(state)
                 if now < self.best:
                     self.best, self.kept, reached = now, self._placement(), True

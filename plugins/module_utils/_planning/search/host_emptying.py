@@ -151,9 +151,7 @@ class _Emptying:
 
     def _restore(self, places: Sequence[int]) -> None:
         self._reopen(set(self.shut))
-        for unit, host in enumerate(places):
-            if self.state.where[unit] != host:
-                self.state.relocate(unit, host)
+        self.state.restore(places)
 
     def _orders(self) -> Iterable[list[int]]:
         state, problem = self.state, self.problem
@@ -193,9 +191,7 @@ class _Emptying:
             if self._empty_into(host, tight=tight):
                 if self.state.broken <= broken:
                     return True
-                for unit, place in enumerate(start):
-                    if self.state.where[unit] != place:
-                        self.state.relocate(unit, place)
+                self.state.restore(start)
         self._reopen({host})
         return False
 

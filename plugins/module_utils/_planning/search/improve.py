@@ -10,8 +10,8 @@ from random import Random
 
 from ..bounds.combinatorial import band_migrations_lower_bound, is_out_of_reach
 from ..model.band import best_floor
-from ..model.problem import TOLERANCE
 from ..model.solution import Solution
+from ..tolerances import POINTS
 from .annealing import Annealer, CoolingSchedule
 from .deviation_annealing import DeviationAnnealer
 from .fixed_count_annealing import FixedCountAnnealer
@@ -59,7 +59,7 @@ def improve(state: Solution, rng: Random, budget: int, spent: Callable[[], float
 
 
 def _outside(state: Solution) -> bool:
-    return state.total_excess > TOLERANCE
+    return state.total_excess > POINTS
 
 
 def _descend(state: Solution, budget: int) -> None:
@@ -119,11 +119,5 @@ def _kept(state: Solution) -> Kept:
 
 def _restore(state: Solution, kept: Kept) -> None:
     places, floor = kept
-    for unit, host in enumerate(places):
-        if state.where[unit] != host:
-            state.remove(unit)
-            if host >= 0:
-                state.insert(unit, host)
-            else:
-                state.return_to_origin(unit)
+    state.restore(places)
     state.set_band(floor)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..model.solution import Solution
+from ..tolerances import COST
 
 NEVER = float("inf")
 # So many hosts with room are looked at, the emptiest first: more than any but the largest clusters have.
@@ -82,7 +83,7 @@ def best_insertion(
         if looked > MAX_CANDIDATES:
             break
         cost = insertion_cost(state, unit, host) + 1e-4 * state.guests_moved(unit, host)
-        if best is None or cost < best[0] - 1e-12:
+        if best is None or cost < best[0] - COST:
             best = (cost, host)
     return best
 

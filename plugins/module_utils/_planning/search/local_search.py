@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import heapq
 
-from ..model.problem import TOLERANCE
 from ..model.solution import Solution
+from ..tolerances import POINTS, WISHES
 from .insertion import MAX_CANDIDATES, insertion_cost
 
 MAX_SOURCES = 8
@@ -19,18 +19,18 @@ def local_search(state: Solution, budget: int, steps: int) -> bool:
     """Lower the excess until it is gone or nothing within the budget of moved guests helps. Gives whether it
     is gone.
     """
-    while state.total_excess > TOLERANCE and steps > 0:
+    while state.total_excess > POINTS and steps > 0:
         steps -= 1
         if not _step(state, budget):
             return False
-    return state.total_excess <= TOLERANCE
+    return state.total_excess <= POINTS
 
 
 def _step(state: Solution, budget: int) -> bool:
     """One migration, or one exchange, for the worst hosts first."""
     worst = heapq.nlargest(4, range(len(state.excess)), key=lambda host: (state.excess[host], -host))
     for host in worst:
-        if state.excess[host] <= TOLERANCE:
+        if state.excess[host] <= POINTS:
             return False
         move = _best_for(state, host, budget)
         if move is not None:
@@ -63,7 +63,7 @@ def _departure_candidates(state: Solution, host: int) -> list[int]:
     """Units whose leaving helps the host most."""
     now = state.excess[host]
     gains = [(state.excess_without(host, state.points_of(unit, host)) - now, unit) for unit in state.on[host]]
-    return [unit for gain, unit in heapq.nsmallest(MAX_LEAVERS, gains) if gain < -TOLERANCE]
+    return [unit for gain, unit in heapq.nsmallest(MAX_LEAVERS, gains) if gain < -POINTS]
 
 
 def _arrival_candidates(state: Solution, host: int) -> list[int]:
@@ -93,7 +93,7 @@ def _arrival_candidates(state: Solution, host: int) -> list[int]:
         for source in sources
         for unit in state.on[source]
     ]
-    return [unit for gain, unit in heapq.nsmallest(MAX_LEAVERS, gains) if gain < -TOLERANCE]
+    return [unit for gain, unit in heapq.nsmallest(MAX_LEAVERS, gains) if gain < -POINTS]
 
 
 def _try(state: Solution, unit: int, host: int, budget: int) -> tuple[float, int, int] | None:
@@ -104,7 +104,7 @@ def _try(state: Solution, unit: int, host: int, budget: int) -> tuple[float, int
     if state.fits(unit, host):
         change = gained + insertion_cost(state, unit, host) - base
         moved = state.guests_moved(unit, host) - state.guests_moved(unit, before)
-        if change < -TOLERANCE and state.moves + state.guests_moved(unit, host) <= budget:
+        if change < -POINTS and state.moves + state.guests_moved(unit, host) <= budget:
             result = (change / (1 + max(0, moved)), unit, host)
     state.insert(unit, before)
     return result
@@ -124,7 +124,7 @@ def _best_target(state: Solution, unit: int, budget: int) -> tuple[float, int, i
             break
         moved = state.guests_moved(unit, host)
         change = state.excess_with(host, state.points_of(unit, host)) - state.excess[host] - base
-        if change >= -TOLERANCE or state.moves + moved > budget:
+        if change >= -POINTS or state.moves + moved > budget:
             continue
         rank = change / (1 + max(0, moved - left))
         if (best is None or rank < best[0]) and state.fits(unit, host):
@@ -138,7 +138,7 @@ def _best_swap(state: Solution, host: int, budget: int) -> bool:
     best: tuple[float, int, int] | None = None
     mine = [(unit, state.points_of(unit, host)) for unit in list(state.on[host])[:40]]
     for other in _swap_candidates(state, host):
-        both = state.excess[host] + state.excess[other] - TOLERANCE
+        both = state.excess[host] + state.excess[other] - POINTS
         for theirs in list(state.on[other])[:40]:
             coming, leaving = state.points_of(theirs, host), state.points_of(theirs, other)
             for unit, points in mine:
@@ -161,18 +161,8 @@ def _swap_candidates(state: Solution, host: int) -> list[int]:
 
 
 def _swap(state: Solution, first: int, second: int, budget: int) -> bool:
-    here, there = state.remove(first), state.remove(second)
-    if state.fits(first, there):
-        state.insert(first, there)
-        if state.fits(second, here):
-            state.insert(second, here)
-            if state.moves <= budget:
-                return True
-            state.remove(second)
-        state.remove(first)
-    state.insert(first, here)
-    state.insert(second, there)
-    return False
+    moves = [(first, state.where[second]), (second, state.where[first])]
+    return state.try_moves(moves, lambda: state.moves <= budget)
 
 
 def revert_redundant_moves(state: Solution, floor_free: bool = False) -> bool:
@@ -185,17 +175,18 @@ def revert_redundant_moves(state: Solution, floor_free: bool = False) -> bool:
     )
     changed = False
     for unit in away:
-        home = problem.unit_home[unit]
-        if home < 0:
-            continue
-        excess, broken, soft = state.total_excess, state.broken, state.soft_cost
-        here = state.remove(unit)
-        if state.fits(unit, home):
-            state.insert(unit, home)
-            worse = not floor_free and state.total_excess > max(excess, TOLERANCE) + TOLERANCE
-            if not worse and state.broken <= broken and state.soft_cost <= soft + 1e-9:
-                changed = True
-                continue
-            state.remove(unit)
-        state.insert(unit, here)
+        if problem.unit_home[unit] >= 0:
+            changed |= _revert(state, unit, floor_free=floor_free)
     return changed
+
+
+def _revert(state: Solution, unit: int, *, floor_free: bool) -> bool:
+    excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
+    return state.try_moves(
+        [(unit, state.problem.unit_home[unit])],
+        lambda: (
+            (floor_free or state.total_excess <= max(excess, POINTS) + POINTS)
+            and state.broken <= broken
+            and state.soft_cost <= wishes + WISHES
+        ),
+    )

@@ -14,8 +14,9 @@ from operator import add, sub
 from typing import Final
 
 from ..model.band import best_floor
-from ..model.problem import TOLERANCE, Problem
+from ..model.problem import Problem
 from ..model.solution import NOWHERE, Solution
+from ..tolerances import POINTS, SAME_POINTS
 from .stopping import Spending
 
 # Placements that could be looked at while a search is set up.
@@ -26,7 +27,6 @@ NEIGHBOURHOODS: Final = ((2, True), (3, True), (2, False), (4, True), (3, False)
 MAX_PAIRED: Final = 120
 # With more units or hosts the number of placements leaves nothing of what can be looked at.
 MAX_UNITS, MAX_HOSTS = 40, 12
-ROUNDING: Final = 1e-7
 
 
 def reduce_moves(state: Solution, spent: Spending, least: int = 0) -> None:
@@ -79,7 +79,7 @@ class Incumbent:
         self.broken, self.wishes = state.broken, state.soft_cost
         self.misplaced = _misplaced(state)
         self.limits = _widths(state)
-        self.excess = max(_excess(state.problem, state.points), TOLERANCE)
+        self.excess = max(_excess(state.problem, state.points), POINTS)
         self.flat = flat
         self.deviation = deviation(state) if self.flat else math.inf
 
@@ -87,13 +87,13 @@ class Incumbent:
         return (
             state.broken <= self.broken
             and _misplaced(state) <= self.misplaced
-            and state.soft_cost <= self.wishes + TOLERANCE
+            and state.soft_cost <= self.wishes + POINTS
             and not state.over_ceiling()
             and all(
-                width <= limit + ROUNDING for width, limit in zip(state.spread(), self.limits, strict=True)
+                width <= limit + SAME_POINTS for width, limit in zip(state.spread(), self.limits, strict=True)
             )
-            and _excess(state.problem, state.points) <= self.excess + ROUNDING
-            and (not self.flat or deviation(state) <= self.deviation + ROUNDING)
+            and _excess(state.problem, state.points) <= self.excess + SAME_POINTS
+            and (not self.flat or deviation(state) <= self.deviation + SAME_POINTS)
         )
 
 
@@ -177,7 +177,7 @@ def _max_within(values: Sequence[float], width: float, but: int) -> bool:
     """Whether all of these ascending values but so many are that near to each other."""
     rest = len(values) - but
     return any(
-        values[first + rest - 1] - values[first] <= width + ROUNDING
+        values[first + rest - 1] - values[first] <= width + SAME_POINTS
         for first in range(len(values) - rest + 1)
     )
 
@@ -247,7 +247,7 @@ class _BranchAndBound:
     def run(self, *, fewer: bool = False) -> None:
         """fewer: whether as many migrations with fewer bytes are of no interest."""
         moves, bytes_ = self.state.moves, self.state.bytes
-        fewest = self.least if self.standard.excess <= TOLERANCE else 0
+        fewest = self.least if self.standard.excess <= POINTS else 0
         for many in range(max(fewest, self.fixed_moves), moves + (not fewer)):
             self.bytes = math.inf if many < moves else bytes_ - self.fixed_bytes
             self._look(0, many - self.fixed_moves, [], 0)
@@ -296,7 +296,7 @@ class _BranchAndBound:
             values = sorted(self.points[host][metric] for host in counted)
             gains = self.gains[metric]
             most = gains[min(moves, len(gains) - 1)]
-            if values[-1] - values[0] - limits[metric] > most + ROUNDING:
+            if values[-1] - values[0] - limits[metric] > most + SAME_POINTS:
                 return True
             if len(values) > 2 * moves and not _max_within(values, limits[metric], 2 * moves):
                 return True
@@ -305,9 +305,9 @@ class _BranchAndBound:
     def _is_level(self) -> bool:
         for metric, counted in enumerate(self.problem.metrics.counted):
             values = [self.points[host][metric] for host in counted]
-            if max(values) - min(values) > self.standard.limits[metric] + ROUNDING:
+            if max(values) - min(values) > self.standard.limits[metric] + SAME_POINTS:
                 return False
-        return _excess(self.problem, self.points) <= self.standard.excess + ROUNDING
+        return _excess(self.problem, self.points) <= self.standard.excess + SAME_POINTS
 
     def _accept(self, chosen: Sequence[tuple[int, int]], bytes_: int) -> None:
         """Take the placement over if rules and limits allow it, and go on for fewer bytes."""

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from operator import add, neg, sub
 from random import Random
 
-from ..model.problem import TOLERANCE, Vector
+from ..model.problem import Vector
 from ..model.solution import Solution
+from ..tolerances import POINTS, WISHES
 from .insertion import candidate_hosts
 
 Trial = list[tuple[int, int]]
@@ -21,7 +22,7 @@ Placement = tuple[dict[int, int], Sequence[float]]
 
 def score(state: Solution) -> Score:
     """Lower is better: rules, points outside the band, guests moved, bytes moved."""
-    excess = state.total_excess if state.total_excess > TOLERANCE else 0.0
+    excess = state.total_excess if state.total_excess > POINTS else 0.0
     return state.broken, round(excess, 6), state.moves, state.bytes
 
 
@@ -92,7 +93,7 @@ class RandomWalk:
         """One more guest away, mostly from or to a host that is outside the band."""
         state, rng = self.state, self.rng
         host = self._host()
-        if state.total_excess > TOLERANCE:
+        if state.total_excess > POINTS:
             # A tournament finds a host outside the band without keeping a list of them.
             for _try in range(4):
                 rival = self._host()
@@ -174,25 +175,18 @@ class RandomWalk:
         """Do it unless a limit or a rule forbids; gives whether it was done."""
         state = self.state
         broken, wishes = state.broken_count, state.soft_cost if self.soft else 0.0
-        before = [(unit, state.remove(unit)) for unit, _host in trial]
-        placed = 0
-        for unit, target in trial:
-            if not state.fits(unit, target):
-                break
-            state.insert(unit, target)
-            placed += 1
-        refused = placed < len(trial) or state.moves > self.budget or state.broken_count > broken
-        if not refused and self.soft:
-            refused = state.soft_cost > wishes + 1e-9
-        if refused:
-            for unit, _host in trial[:placed]:
-                state.remove(unit)
-            for unit, host in before:
-                state.insert(unit, host)
-            return False
-        for unit, host in before:
+        before = [(unit, state.where[unit]) for unit, _host in trial]
+        done = state.try_moves(
+            trial,
+            lambda: (
+                state.moves <= self.budget
+                and state.broken_count <= broken
+                and (not self.soft or state.soft_cost <= wishes + WISHES)
+            ),
+        )
+        for unit, host in before if done else ():
             self._record(unit, host)
-        return True
+        return done
 
     def _record(self, unit: int, before: int) -> None:
         now = self.state.where[unit]

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from ..model.problem import TOLERANCE, Problem
+from ..model.problem import Problem
 from ..model.solution import Solution
+from ..tolerances import POINTS
 
 
 def swap_by_priority(state: Solution) -> None:
@@ -37,17 +38,14 @@ def _replace(state: Solution, unit: int, ranks: list[int]) -> None:
         and len(problem.members[other]) <= len(problem.members[unit])
     ]
     excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
+
+    def is_as_good() -> bool:
+        return (
+            state.total_excess <= max(excess, POINTS)
+            and state.broken <= broken
+            and state.soft_cost <= wishes + POINTS
+        )
+
     for other in sorted(others, key=lambda other: (ranks[other], problem.unit_bytes[other], other)):
-        state.remove(unit)
-        state.remove(other)
-        if state.fits(unit, home):
-            state.insert(unit, home)
-            if state.fits(other, there):
-                state.insert(other, there)
-                as_good = state.total_excess <= max(excess, TOLERANCE) and state.broken <= broken
-                if as_good and state.soft_cost <= wishes + TOLERANCE:
-                    return
-                state.remove(other)
-            state.remove(unit)
-        state.insert(unit, there)
-        state.insert(other, home)
+        if state.try_moves([(unit, home), (other, there)], is_as_good):
+            return

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
 
 from ..._model.policy.goals import Relief
 from ..errors import PlanningError
 from ..model.problem import Problem, Vector
 from ..model.solution import Solution
+from ..tolerances import POINTS
 from .local_search import revert_redundant_moves
 
-EPSILON = 1e-6
 NONE = float("inf")
 GIB = 1024**3
 # Pairs of departures that are looked at for a single one in their place.
@@ -52,7 +53,7 @@ def overloaded(problem: Problem, points: Sequence[Sequence[float]]) -> dict[int,
         over = tuple(
             index
             for index, (value, top) in enumerate(zip(values, tops, strict=True))
-            if problem.metrics.scale[host][index] and value > top + EPSILON
+            if problem.metrics.scale[host][index] and value > top + POINTS
         )
         if over:
             found[host] = over
@@ -123,7 +124,7 @@ class _Relieving:
         return {
             index: points[index] - self.ceilings[index]
             for index in self.wanted[host]
-            if points[index] > self.ceilings[index] + EPSILON
+            if points[index] > self.ceilings[index] + POINTS
         }
 
     def rank(self, host: int) -> tuple[float, float, float]:
@@ -152,7 +153,7 @@ class _Relieving:
         for unit in self.state.on[host]:
             points = self.state.points_of(unit, host)
             gain = sum(min(points[index], amount) for index, amount in over.items())
-            if gain > EPSILON and gain >= worth - EPSILON:
+            if gain > POINTS and gain >= worth - POINTS:
                 helpful.append(unit)
         if self.relief.first == "fewest":
             return sorted(helpful, key=lambda unit: self._usefulness(unit, host, over))
@@ -163,7 +164,7 @@ class _Relieving:
         """The least important and smallest of those that suffice alone, else those that help most."""
         points = self.state.points_of(unit, host)
         done = sum(min(points[index], amount) / amount for index, amount in over.items())
-        alone = all(points[index] >= amount - EPSILON for index, amount in over.items())
+        alone = all(points[index] >= amount - POINTS for index, amount in over.items())
         size = (self._priority(unit), self.problem.unit_bytes[unit], self._size(unit), unit)
         return (0.0, *size) if alone else (1.0, -done / len(self.problem.members[unit]), *size)
 
@@ -204,7 +205,7 @@ class _Relieving:
             return False
         points, more = self.state.points[host], self.state.points_of(unit, host)
         return all(
-            value < ceiling - EPSILON and value + part < top - EPSILON
+            value < ceiling - POINTS and value + part < top - POINTS
             for value, part, ceiling, top in zip(points, more, self.ceilings, self.tops, strict=True)
         )
 
@@ -230,31 +231,17 @@ class _Relieving:
 
     def _send_home(self, host: int) -> None:
         for unit in self._gone(host):
-            there = self.state.remove(unit)
-            if self.state.fits(unit, host):
-                self.state.insert(unit, host)
-                if not self._over(host):
-                    continue
-                self.state.remove(unit)
-            self.state.insert(unit, there)
+            self.state.try_moves([(unit, host)], lambda: not self._over(host))
 
     def _merge(self, host: int) -> bool:
         """Gives whether two departures were replaced by one."""
-        state = self.state
-        for pair in list(combinations(self._gone(host), 2))[:MAX_PAIRS]:
-            there = [(unit, state.remove(unit)) for unit in pair]
-            home = []
-            for unit in pair:
-                if state.fits(unit, host):
-                    state.insert(unit, host)
-                    home.append(unit)
-            if len(home) == len(pair) and self._one_suffices(host, pair):
-                return True
-            for unit in home:
-                state.remove(unit)
-            for unit, place in there:
-                state.insert(unit, place)
-        return False
+        pairs = list(combinations(self._gone(host), 2))[:MAX_PAIRS]
+        return any(
+            self.state.try_moves(
+                [(unit, host) for unit in pair], partial(self._one_suffices, host, without=pair)
+            )
+            for pair in pairs
+        )
 
     def _one_suffices(self, host: int, without: Sequence[int]) -> bool:
         over = self._over(host)
@@ -262,6 +249,6 @@ class _Relieving:
             points = self.state.points_of(unit, host)
             if unit in without or len(self.problem.members[unit]) > 1:
                 continue
-            if all(points[index] >= amount - EPSILON for index, amount in over.items()) and self._send(unit):
+            if all(points[index] >= amount - POINTS for index, amount in over.items()) and self._send(unit):
                 return True
         return False

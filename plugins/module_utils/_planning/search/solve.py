@@ -10,8 +10,9 @@ from random import Random
 
 from ..bounds.exact import prove_or_improve
 from ..model.band import best_floor
-from ..model.problem import TOLERANCE, Problem
+from ..model.problem import Problem
 from ..model.solution import SPLIT_AT_HOME, Solution
+from ..tolerances import POINTS
 from .improve import improve
 from .local_search import revert_redundant_moves
 from .move_reduction import reduce_moves
@@ -69,10 +70,10 @@ def solve(
 
 def needs_nothing(state: Solution) -> bool:
     return (
-        state.total_excess <= TOLERANCE
+        state.total_excess <= POINTS
         and not state.broken
         and not unplaced_units(state)
-        and state.soft_cost <= TOLERANCE
+        and state.soft_cost <= POINTS
     )
 
 
@@ -80,24 +81,26 @@ def _settle(state: Solution) -> None:
     """Where the band can't be reached, keep only the migrations that pay, and none when they pay too
     little."""
     problem, gain = state.problem, state.problem.policy.min_gain
-    if state.total_excess <= TOLERANCE or not gain:
+    if state.total_excess <= POINTS or not gain:
         return
     for unit in sorted(
         (u for u, h in enumerate(state.where) if h >= 0 and h != problem.unit_home[u]),
         key=lambda u: (problem.unit_bytes[u], u),
     ):
-        home = problem.unit_home[unit]
-        if home < 0:
-            continue
-        excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
-        here = state.remove(unit)
-        if state.fits(unit, home):
-            state.insert(unit, home)
-            cheap = state.total_excess - excess < gain * len(problem.members[unit])
-            if cheap and state.broken <= broken and state.soft_cost <= wishes + TOLERANCE:
-                continue
-            state.remove(unit)
-        state.insert(unit, here)
+        if problem.unit_home[unit] >= 0:
+            _return_if_cheap(state, unit, gain * len(problem.members[unit]))
+
+
+def _return_if_cheap(state: Solution, unit: int, price: float) -> None:
+    excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
+    state.try_moves(
+        [(unit, state.problem.unit_home[unit])],
+        lambda: (
+            state.total_excess - excess < price
+            and state.broken <= broken
+            and state.soft_cost <= wishes + POINTS
+        ),
+    )
 
 
 def solution_of(problem: Problem, places: list[int]) -> Solution:
