@@ -67,7 +67,7 @@ options:
     type: str
   port:
     description:
-      - Port of the vCenter, 443 unless told otherwise.
+      - Port of the vCenter. Defaults to 443.
       - Falls back to E(VMWARE_PORT).
     type: int
   username:
@@ -101,7 +101,7 @@ options:
     elements: str
   api_port:
     description:
-      - Port of the Proxmox VE API, 8006 unless told otherwise.
+      - Port of the Proxmox VE API. Defaults to 8006.
       - Falls back to E(PROXMOX_PORT).
     type: int
   api_user:
@@ -131,7 +131,7 @@ options:
     type: str
   vmmanager_port:
     description:
-      - Port of the platform, 443 unless told otherwise.
+      - Port of the platform. Defaults to 443.
       - Falls back to E(VMMANAGER_PORT).
     type: int
   vmmanager_username:

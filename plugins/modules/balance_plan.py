@@ -122,10 +122,10 @@ options:
             type: bool
             default: true
           max_skew:
-            description: For V(even_spread), by how much the counts on two hosts may differ. 1 unless told otherwise.
+            description: Maximum difference between the numbers of members on two hosts, for V(even_spread). Defaults to 1.
             type: int
           weight:
-            description: How much a wish counts. 1 unless told otherwise.
+            description: How much a preference counts. Defaults to 1.
             type: float
 requirements:
   - highspy, for O(engine=exact)
@@ -296,7 +296,7 @@ summary:
       type: int
       sample: 0
     unresolved:
-      description: How many things the plan does not put in order.
+      description: Number of findings that the plan does not resolve.
       returned: success
       type: int
       sample: 0
@@ -325,7 +325,7 @@ notices:
   elements: str
   sample: ["2 guests are being migrated at this moment: web01, web02"]
 unresolved:
-  description: What the plan does not put in order and why, a line each.
+  description: What the plan does not resolve and why, one line each.
   returned: success
   type: list
   elements: str
@@ -550,7 +550,7 @@ plan:
           type: bool
           sample: false
         spread_lower_bound:
-          description: Points of spread that are left at least, whatever is migrated, by metric. Null where that is not reckoned.
+          description: Minimum spread in points that any plan leaves, by metric. Null when it is not calculated.
           returned: success
           type: dict
           sample: {"cpu": 0.0, "memory": 3.1}
@@ -570,7 +570,7 @@ plan:
           type: float
           sample: 211.2
     unresolved:
-      description: What the plan does not put in order.
+      description: What the plan does not resolve.
       returned: success
       type: list
       elements: dict

@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Reads pools with their usage, leases, and the queue with positions and reasons. Changes nothing and waits for nobody.
+  - Reads pools with their usage, leases, and the queue with positions and reasons. Changes nothing and does not wait.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.read_only
@@ -37,7 +37,7 @@ options:
     elements: str
     choices: [Pending, Fulfilled, Failed, Released]
   ended_within:
-    description: Leases that ended within so many seconds are told too. They are remembered for ninety days.
+    description: Leases that ended within so many seconds are returned too. They are remembered for ninety days.
     type: float
     default: 0
   metrics_path:

@@ -53,7 +53,7 @@ options:
     type: str
   pools:
     description:
-      - How many pools are wanted. As many as O(required_pools) unless told otherwise, or 1.
+      - Number of pools. Defaults to the number of O(required_pools), or 1.
       - V(0) leases nothing of a pool. It is for a lease that only holds O(placements).
     type: int
   required_pools:
@@ -75,11 +75,11 @@ options:
     description: On how many servers the pools may be at most.
     type: int
   networks:
-    description: How many networks are wanted in each pool. None unless told otherwise.
+    description: Number of networks in each pool. Defaults to 0.
     type: int
   network_type:
     description:
-      - The type of network that is wanted, V(single-tenant) unless told otherwise.
+      - Type of the networks. Defaults to V(single-tenant).
       - Where no V(multi-tenant) network is free, a single-tenant one takes its place.
     type: str
     choices: [single-tenant, disconnected, multi-tenant, nested-multi-tenant, public-ipv6]
@@ -103,13 +103,13 @@ options:
     type: str
   lifetime:
     description:
-      - Seconds after which the lease ends unless it is renewed, 86400 unless told otherwise.
+      - Seconds after which the lease ends unless it is renewed. A new lease defaults to 86400.
       - It begins when the lease is fulfilled.
     type: float
   priority:
     description:
-      - Who comes first in the queue, from -100 to 100, 0 unless told otherwise.
-      - Every ten minutes of waiting count as one more, so that nobody is overtaken for ever.
+      - Priority in the queue, from -100 to 100. Defaults to 0.
+      - Every ten minutes of waiting count as one more, so that no request waits forever.
     type: int
   wait:
     description:

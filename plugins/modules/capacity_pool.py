@@ -55,7 +55,7 @@ options:
     description: The datacenter.
     type: str
   cluster:
-    description: The cluster. With O(snapshot) or O(snapshot_path) it is the snapshot's unless told otherwise.
+    description: The cluster. Defaults to that of O(snapshot) or O(snapshot_path).
     type: str
   datastore:
     description: The datastore that guests of a lease are to use.
@@ -82,7 +82,7 @@ options:
     description: How much memory the pool has, in bytes or as V(2684G), where a G is 1024³. A new pool needs it, or a snapshot.
     type: str
   storage:
-    description: How much storage the pool has, in bytes or as V(50T). A new pool needs it, or a snapshot that tells.
+    description: How much storage the pool has, in bytes or as V(50T). It is required for a new pool, unless the snapshot reports it.
     type: str
   snapshot:
     description:
@@ -100,7 +100,7 @@ options:
     type: dict
     suboptions:
       hosts:
-        description: Ids or names of the hosts. All of them unless told otherwise.
+        description: Ids or names of the hosts. Defaults to all hosts.
         type: list
         elements: str
       spare_hosts:
@@ -112,7 +112,7 @@ options:
         type: float
         default: 100
       datastores:
-        description: Names of the datastores that count. All of them unless told otherwise.
+        description: Names of the datastores that count. Defaults to all datastores.
         type: list
         elements: str
   cpu_overcommit:
@@ -152,7 +152,7 @@ options:
         description: Its VLAN, from 0 to 4094.
         type: int
       port_group:
-        description: What the platform knows it by, a port group or a bridge. The O(networks[].name) unless told otherwise.
+        description: Name of the port group or bridge on the platform. Defaults to O(networks[].name).
         type: str
       cidr:
         description: Its addresses, such as V(10.94.169.0/25). Only handed on to whoever leases it.

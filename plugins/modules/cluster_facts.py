@@ -36,10 +36,10 @@ options:
     default: 0
   history:
     description:
-      - How far back, in seconds, vCenter's own events are searched for migrations, whoever asked for them, DRS too.
+      - How far back, in seconds, vCenter's own events are searched for migrations, those of DRS included.
       - The longer of O(evenkeel.cluster.balance_plan#module:cool_down) and O(evenkeel.cluster.balance_plan#module:retry_after)
         is enough. V(0) asks for none.
-      - Proxmox VE tells of recent tasks without being asked.
+      - Proxmox VE always reports recent tasks.
     type: int
     default: 3600
   snapshot_path:

@@ -49,13 +49,13 @@ EXAMPLES = r"""
 RETURN = r"""
 load:
   description:
-    - What the kernel tells. Units are bytes and percent.
+    - What the kernel reports. Units are bytes and percent.
     - What this kernel does not tell is null.
   returned: success
   type: dict
   contains:
     loadavg:
-      description: How many tasks ran, wanted to run or waited for a disk, on average over so many minutes.
+      description: How many tasks ran, wanted to run or waited for a disk, on average over that many minutes.
       returned: success
       type: dict
       contains:

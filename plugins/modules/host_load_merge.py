@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_load_merge
-short_description: Put what hypervisors told of themselves into the snapshot of their cluster
+short_description: Put loads that hypervisors report into the snapshot of their cluster
 version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
@@ -46,7 +46,7 @@ options:
     default: 300
   on_silent_host:
     description:
-      - What becomes of a host that is online and has told nothing. It is named in a warning in any case.
+      - What to do about a host that is online and has not reported its load. It is named in a warning in any case.
       - V(platform) keeps the platform's own figures of it.
       - V(exclude) sends nothing there, and leaves it out of the comparison of hosts.
       - V(fail) is an error.
@@ -104,7 +104,7 @@ hosts:
       type: str
       sample: 10.0.0.11
 snapshot:
-  description: The snapshot with the loads that the hosts told. Its JSON Schema is in C(docs/schemas/snapshot.json) of the collection.
+  description: The snapshot with the loads that the hosts reported. Its JSON Schema is in C(docs/schemas/snapshot.json) of the collection.
   returned: when O(answers) is given, and neither O(snapshot_path) nor O(merged_path)
   type: dict
   sample: {"schema": "evenkeel.cluster/snapshot/1", "platform": "proxmox", "hosts": [], "guests": [], "rules": []}
@@ -120,7 +120,7 @@ told:
   elements: str
   sample: [pve1, pve2]
 silent:
-  description: Hosts that are online and told nothing.
+  description: Hosts that are online and reported nothing.
   returned: when O(answers) is given
   type: list
   elements: dict
@@ -136,7 +136,7 @@ silent:
       type: str
       sample: pve3
     why:
-      description: Why it told nothing.
+      description: Why it reported nothing.
       returned: success
       type: str
       sample: "Failed to connect to the host via ssh: Connection refused"

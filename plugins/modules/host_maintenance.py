@@ -22,7 +22,7 @@ description:
   - >-
     The API of Proxmox VE shows maintenance mode and has no call to switch it. There this module only waits for what
     C(ha-manager crm-command node-maintenance enable|disable NODE) has asked for on a node. The role
-    P(evenkeel.cluster.evacuate#role) runs that command over SSH. Check mode tells whether it is needed.
+    P(evenkeel.cluster.evacuate#role) runs that command over SSH. Check mode reports whether it is needed.
   - >-
     On VMmanager a change is refused, in check mode too. Which call switches maintenance mode there is not public, and without an
     evacuation it stops every virtual machine of the node. Empty the node, then switch it in VMmanager's interface.

@@ -75,11 +75,11 @@ options:
   exporters:
     description:
       - Exporters for which the queries are known here. Where two tell the same, the later one counts.
-      - V(pve) is prometheus-pve-exporter, which tells CPU and memory of hosts and guests, and of guests also their network and disk traffic.
+      - V(pve) is prometheus-pve-exporter, which reports CPU and memory of hosts and guests, and of guests also their network and disk traffic.
         Guests are known by their ids.
-      - V(node) is node_exporter on the hosts, which tells everything of hosts, pressure included, and counts the ZFS ARC above its least size as free.
+      - V(node) is node_exporter on the hosts, which reports everything about hosts, pressure included, and counts the ZFS ARC above its least size as free.
         Hosts are known by their names or addresses.
-      - V(vmware) is vmware_exporter, which tells everything but pressure of hosts and guests. Both are known by their names.
+      - V(vmware) is vmware_exporter, which reports everything but pressure of hosts and guests. Both are known by their names.
     type: list
     elements: str
     choices: [pve, node, vmware]
@@ -99,7 +99,7 @@ options:
         choices: [guest, host]
         required: true
       metric:
-        description: What it tells of them. Pressure is told of hosts only.
+        description: Which metric the query returns. Pressure is available for hosts only.
         type: str
         choices: [cpu, memory, network_io, disk_io, pressure_cpu, pressure_memory, pressure_io]
         required: true

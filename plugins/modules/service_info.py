@@ -29,7 +29,7 @@ options:
     elements: str
     choices: [processing, completed, failed]
   ended_within:
-    description: Requests that ended within so many seconds are told besides those that go on.
+    description: Requests that ended within so many seconds are returned in addition to those that are active.
     type: float
     default: 86400
 seealso:
@@ -97,7 +97,7 @@ requests:
       type: dict
       sample: null
     callbacks:
-      description: Who is told of its end.
+      description: Receivers that are notified of its end.
       returned: success
       type: list
       elements: dict

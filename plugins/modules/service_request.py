@@ -14,7 +14,7 @@ author:
   - The Even Keel Authors (@evenkeel)
 description:
   - The rulebook C(evenkeel.cluster.requests) takes requests in and hands each on, with a claim, to a playbook. By this module that playbook
-    begins, and tells how it went.
+    begins, and reports its result.
   - Only whoever has the claim is heard. When the process that has begun is gone, or takes too long, the request is handed on again with
     another claim, and this module fails with C(ClaimLost).
   - With the end of a request, everybody who is to be called is remembered in the same transaction.
@@ -26,7 +26,7 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
-      - In check mode the request is returned as it is, and nothing is told.
+      - In check mode the request is returned as it is, and nothing is recorded.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: full
@@ -53,7 +53,7 @@ options:
   worker_pid:
     description:
       - Id of the process on this machine that does the work. When it has ended without telling how it went, the request is handed on again.
-      - That of C(ansible-playbook) unless told otherwise, where the connection is local.
+      - Defaults to the process of C(ansible-playbook) when the connection is local.
     type: int
   result:
     description: What came of it, for O(state=completed).

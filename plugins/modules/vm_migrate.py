@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Carries out the migrations of a plan in their order, several at a time, and tells what became of each.
+  - Runs the migrations of a plan in their order, several at a time, and reports the result of each.
   - Looks at the cluster again right before every migration and drops what no longer makes sense.
   - A guest that is on its target already is left alone, so a second run of the same plan changes nothing.
   - Where another run has moved guests elsewhere since the cluster was read for the plan, nothing is started, and RV(stale) is true.
@@ -46,20 +46,20 @@ options:
     description: Id or name of the host that O(guest) goes to.
     type: str
   max_parallel:
-    description: Migrations under way at the same time in the whole cluster. What the platform sustains, unless told otherwise.
+    description: Maximum concurrent migrations in the cluster. Defaults to what the platform sustains.
     type: int
   max_per_host:
-    description: Migrations into or out of one host at the same time. What the platform sustains, unless told otherwise.
+    description: Maximum concurrent migrations per host, incoming and outgoing together. Defaults to what the platform sustains.
     type: int
   max_in_per_host:
-    description: Of O(max_per_host), those into one host. As many as O(max_per_host), unless told otherwise.
+    description: Maximum concurrent incoming migrations per host. Defaults to O(max_per_host).
     type: int
   max_out_per_host:
-    description: Of O(max_per_host), those out of one host. As many as O(max_per_host), unless told otherwise.
+    description: Maximum concurrent outgoing migrations per host. Defaults to O(max_per_host).
     type: int
   max_per_datastore:
     description:
-      - Migrations that take disks along, from or to one datastore, at the same time. As O(max_per_host), unless told otherwise.
+      - Maximum concurrent migrations with disks per datastore. Defaults to O(max_per_host).
       - Those that leave their disks where they are, on a datastore that both hosts have, copy none and do not count.
       - A datastore that is local to its host is another one on every host, though it has the same name there.
     type: int
@@ -93,9 +93,9 @@ options:
   journal_path:
     description:
       - File to keep what was begun in, so that a run that was killed is finished by the same command.
-      - Unless told otherwise, one for each cluster in C(evenkeel/journals) below E(XDG_STATE_HOME) or C(~/.local/state).
+      - Defaults to one file for each cluster in C(evenkeel/journals) below E(XDG_STATE_HOME) or C(~/.local/state).
       - Migrations that still run are followed, none is started twice, none is lost from the result. It is gone when the run has ended.
-      - When it is lost the live cluster alone decides, which is safe too, and the result tells only of the later part.
+      - When it is lost the live cluster alone decides, which is safe too, and the result covers only the later part.
     type: path
   progress_path:
     description: File to write the progress to while the module runs, as JSON lines.

@@ -46,7 +46,7 @@ options:
   vms:
     description:
       - The VMs that are wanted.
-      - A VM whose name a guest of the cluster has already is told where it is, and so is one that O(held) has a place for. So asking
+      - A VM whose name a guest of the cluster has already is reported with its host, and so is one that O(held) has a place for. So asking
         again when some of a batch were created completes the batch.
     type: list
     elements: dict
@@ -58,12 +58,14 @@ options:
         required: true
       count:
         description:
-          - So many that are alike. 1 unless told otherwise.
+          - Number of equal VMs.
           - Numbers take the place of C(#) in the name, V(web##) makes C(web01), or are added to it.
         type: int
+        default: 1
       first:
-        description: Number of the first. 1 unless told otherwise.
+        description: Number of the first VM.
         type: int
+        default: 1
       cpu:
         description: How many cores it is given.
         type: float
@@ -73,7 +75,7 @@ options:
         type: str
         required: true
       used:
-        description: What it will use, as far as that is known. Of cpu and memory all that it is given, unless told otherwise.
+        description: Expected usage. CPU and memory default to what is assigned.
         type: dict
         suboptions:
           cpu:
@@ -98,7 +100,7 @@ options:
             type: str
             required: true
           datastore:
-            description: Id of the datastore, or a shell pattern of ids such as V(ssd-*). Any that has room, unless told otherwise.
+            description: Id of the datastore, or a shell pattern of ids such as V(ssd-*). Defaults to any with enough free space.
             type: str
           class:
             description: Class of the datastore. See O(datastores[].class).
@@ -120,10 +122,11 @@ options:
             type: str
             required: true
           count:
-            description: How many. 1 unless told otherwise.
+            description: Number of devices.
             type: int
+            default: 1
       pool:
-        description: Pool of the host. Any, unless told otherwise.
+        description: Pool of the host. Defaults to any pool.
         type: str
       dedicated:
         description: With V(true) dedicated hosts only, otherwise never those.
@@ -177,29 +180,31 @@ options:
         type: list
         elements: str
       max_skew:
-        description: By how much the counts on two hosts may differ where guests are spread evenly. 1 unless told otherwise.
+        description: Maximum difference between the numbers of guests on two hosts, where they are spread evenly.
         type: int
+        default: 1
       name_prefix:
         description:
           - What to do about guests whose names are alike but for trailing digits, those of this request among them.
-          - V(anti_affinity) keeps the VM apart from them, V(even_spread) spreads them evenly. V(ignore) unless told otherwise.
+          - V(anti_affinity) keeps the VM apart from them, V(even_spread) spreads them evenly.
           - VMs of this request with V(ignore) may be beside each other, and beside guests that are there; not beside one with V(anti_affinity).
         type: str
+        default: ignore
         choices: [ignore, anti_affinity, even_spread]
   strategy:
     description:
       - V(spread) takes the host that leaves the cluster most level, in all metrics of O(policy) together.
       - V(least_loaded) takes the host whose fullest metric is lowest with the VM there.
       - V(pack) takes the fullest host that has room.
-      - V(spread) unless told otherwise.
     type: str
+    default: spread
     choices: [spread, pack, least_loaded]
   spare:
     description:
       - So many hosts may fail, whichever they are, and the others have free as much as their guests take. Reckoned in sums, for
         dedicated hosts and others apart.
-      - 0 unless told otherwise.
     type: int
+    default: 0
   make_room:
     description:
       - Whether guests that are there may be migrated where there is no room otherwise. As few as can be found are.
@@ -209,12 +214,13 @@ options:
     description: Whether none gets a place where not all have one. They do not, unless this is V(false).
     type: bool
   runners_up:
-    description: How many of the next best hosts are told for each VM. 3 unless told otherwise.
+    description: Number of next best hosts to report for each VM.
     type: int
+    default: 3
   explain:
     description:
-      - Whether every host that does not fit is told with its reason, besides the counts by reason.
-      - For a single VM it is, unless told otherwise. For hundreds of VMs on hundreds of hosts that is much text.
+      - Whether every host that does not fit is reported with its reason, in addition to the counts by reason.
+      - Defaults to V(true) for a single VM. For hundreds of VMs on hundreds of hosts that is much text.
     type: bool
   policy:
     description:

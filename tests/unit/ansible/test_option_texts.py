@@ -12,8 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.placement import (
+    PLACEMENT_ARGUMENTS,
+    VMS,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import POLICY_ARGUMENTS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.values import only_given
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
+    PlacementRequest,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.tools import options
 
@@ -103,3 +110,12 @@ def test_a_default_does_not_hide_what_a_preset_has() -> None:
         "limits": {"cpu": 80.0},
         "rules": [{"by": "tag"}],
     }
+
+
+def test_the_defaults_of_a_placement_are_those_of_a_request() -> None:
+    def defaults(spec: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: option["default"] for name, option in spec.items() if "default" in option}
+
+    vm = {"name": "x", "cpu": 1, "memory": 1}
+    explicit = {**defaults(PLACEMENT_ARGUMENTS), "vms": [{**vm, **defaults(VMS["options"])}]}
+    assert PlacementRequest.from_json(explicit) == PlacementRequest.from_json({"vms": [vm]})

@@ -79,7 +79,7 @@ def policy_of(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
 
 
 def what_if_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides' JSON from the option; a rule is strict unless told otherwise."""
+    """The overrides' JSON from the option; a rule is strict by default."""
     overrides: dict[str, Any] = without_none(given)
     for rule in overrides.get("rules_added", ()):
         rule.setdefault("source", "what_if")

@@ -22,8 +22,8 @@ VMS: dict[str, Any] = {
     "required": True,
     "options": {
         "name": {"type": "str", "required": True},
-        "count": {"type": "int"},
-        "first": {"type": "int"},
+        "count": {"type": "int", "default": 1},
+        "first": {"type": "int", "default": 1},
         "cpu": {"type": "float", "required": True},
         "memory": {"type": "str", "required": True},
         "used": {
@@ -49,7 +49,7 @@ VMS: dict[str, Any] = {
         "devices": {
             "type": "list",
             "elements": "dict",
-            "options": {"kind": {"type": "str", "required": True}, "count": {"type": "int"}},
+            "options": {"kind": {"type": "str", "required": True}, "count": {"type": "int", "default": 1}},
         },
         "pool": {"type": "str"},
         "dedicated": {"type": "bool"},
@@ -61,17 +61,17 @@ VMS: dict[str, Any] = {
         "affinity": _NAMES,
         "anti_affinity": _NAMES,
         "even_spread": _NAMES,
-        "max_skew": {"type": "int"},
-        "name_prefix": {"type": "str", "choices": list(get_args(Siblings))},
+        "max_skew": {"type": "int", "default": 1},
+        "name_prefix": {"type": "str", "choices": list(get_args(Siblings)), "default": "ignore"},
     },
 }
 PLACEMENT_ARGUMENTS: dict[str, Any] = {
     "vms": VMS,
-    "strategy": {"type": "str", "choices": list(get_args(Strategy))},
-    "spare": {"type": "int"},
+    "strategy": {"type": "str", "choices": list(get_args(Strategy)), "default": "spread"},
+    "spare": {"type": "int", "default": 0},
     "make_room": {"type": "bool"},
     "all_or_nothing": {"type": "bool"},
-    "runners_up": {"type": "int"},
+    "runners_up": {"type": "int", "default": 3},
     "explain": {"type": "bool"},
     "policy": {"type": "dict"},
     "hosts": {
