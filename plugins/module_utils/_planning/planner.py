@@ -27,6 +27,7 @@ from .model.problem import Problem
 from .model.rules import PINS
 from .model.selectors import select_guests, select_hosts
 from .model.solution import Solution
+from .model.stopping import StoppingCriterion
 from .plan_builder import build_plan
 from .report.cluster_state import violations
 from .report.notices import plan_notices
@@ -37,7 +38,6 @@ from .schedule.order import schedule_moves
 from .schedule.rerouting import MAX_HOSTS, concatenate, repair_exhaustively, reroute, schedule_of
 from .search.move_reduction import reduce_moves
 from .search.solve import SearchResult, solution_of
-from .search.stopping import Spending
 from .snapshots.after_migrations import snapshot_after
 from .snapshots.estimated_load import with_estimated_load
 from .snapshots.policy_overlay import with_policy_applied
@@ -98,15 +98,15 @@ def _is_as_good(one: Plan, other: Plan, points: float) -> bool:
 
 
 def _plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float]) -> Plan:
-    spent = Spending(policy, clock)
+    stop = StoppingCriterion(policy, clock)
     if defers(snapshot, policy):
         return deferred_plan(snapshot, policy)
     unmatched = unmatched_selectors(snapshot, policy)
     known, wanted = with_estimated_load(with_policy_applied(snapshot, policy), policy)
     open_hosts = with_hosts_closed(known, wanted)
-    problem, result = _plan_in_rounds(open_hosts, wanted, spent)
+    problem, result = _plan_in_rounds(open_hosts, wanted, stop)
     while (more := with_active_metrics(problem, result.after)) is not None:
-        problem, result = _plan_in_rounds(open_hosts, more, spent)
+        problem, result = _plan_in_rounds(open_hosts, more, stop)
     _check(problem, result, open_hosts)
     return replace(
         result,
@@ -117,26 +117,26 @@ def _plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float]) -> Pla
     )
 
 
-def _plan_in_rounds(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Problem, Plan]:
+def _plan_in_rounds(snapshot: Snapshot, policy: Policy, stop: StoppingCriterion) -> tuple[Problem, Plan]:
     """Look, and look again from where the plan ends and take that way at once, until nothing is left to want.
 
     Only where something stays undone can a second look see more than the first.
     """
-    problem, result, found = _plan_once(snapshot, policy, spent)
+    problem, result, found = _plan_once(snapshot, policy, stop)
     looks = MAX_ROUNDS if policy.max_migrations is None else 0
     while looks and result.status != "balanced":
-        later, further, end = _plan_once(snapshot_after(snapshot, result), policy, spent)
+        later, further, end = _plan_once(snapshot_after(snapshot, result), policy, stop)
         if not further.migrations or _rests_on_guesses(problem, result):
             break
         whole = _joined_problem(problem, later)
         start = solution_of(whole, end.solution.places())
         if whole.traits.levels_band:
             # Two ways in a row may be longer than one.
-            reduce_moves(start, spent)
+            reduce_moves(start, stop)
         wanted = start.places()
         # Where guests are now makes no difference to whether there is a placement inside the band.
         impossible = found.impossible or end.impossible
-        composed, reached = _with_safe_order(whole, SearchResult(start, impossible=impossible), spent)
+        composed, reached = _with_safe_order(whole, SearchResult(start, impossible=impossible), stop)
         if reached.solution.places() != wanted:
             chained = _one_after_the_other(whole, result, further, end.solution.places())
             if chained is None:
@@ -158,7 +158,9 @@ def _rests_on_guesses(problem: Problem, result: Plan) -> bool:
     )
 
 
-def _plan_once(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Problem, Plan, SearchResult]:
+def _plan_once(
+    snapshot: Snapshot, policy: Policy, stop: StoppingCriterion
+) -> tuple[Problem, Plan, SearchResult]:
     """What one look at the cluster finds. With goal evacuate, guests of hosts that stay make room only where
     that lets more of those leave that have to.
     """
@@ -167,17 +169,17 @@ def _plan_once(snapshot: Snapshot, policy: Policy, spent: Spending) -> tuple[Pro
         return plan_consolidation(
             snapshot,
             policy,
-            lambda problem: goal_of(problem).solve(problem, spent),
-            lambda problem, found: _with_safe_order(problem, found, spent),
+            lambda problem: goal_of(problem).solve(problem, stop),
+            lambda problem, found: _with_safe_order(problem, found, stop),
         )
     problem = build_problem(snapshot, policy)
-    result, found = _with_safe_order(problem, goal_of(problem).solve(problem, spent), spent)
+    result, found = _with_safe_order(problem, goal_of(problem).solve(problem, stop), stop)
     if traits.proves:
         end = found.solution.problem
         return end if end.loosened else problem, result, found
     if traits.names_hosts and result.immovable:
         roomy = build_problem(snapshot, policy, makes_room=True)
-        other, better = _with_safe_order(roomy, goal_of(roomy).solve(roomy, spent), spent)
+        other, better = _with_safe_order(roomy, goal_of(roomy).solve(roomy, stop), stop)
         if len(other.immovable) < len(result.immovable):
             return roomy, other, better
     return problem, result, found
@@ -208,13 +210,15 @@ def _one_after_the_other(
     return None if _defects(problem, result, _shelters(problem)) else (result, found)
 
 
-def _with_safe_order(problem: Problem, found: SearchResult, spent: Spending) -> tuple[Plan, SearchResult]:
+def _with_safe_order(
+    problem: Problem, found: SearchResult, stop: StoppingCriterion
+) -> tuple[Plan, SearchResult]:
     """The plan to that placement, or to the nearest one that there is a safe way to."""
-    result, end = _order_moves(problem, found, spent, reroutes=True)
+    result, end = _order_moves(problem, found, stop, reroutes=True)
     if any(step.kind == "parking" for step in result.migrations) and _defects(
         problem, result, _shelters(problem)
     ):
-        result, end = _order_moves(problem, goal_of(problem).solve(problem, spent), spent, reroutes=False)
+        result, end = _order_moves(problem, goal_of(problem).solve(problem, stop), stop, reroutes=False)
     return _repaired_exhaustively(problem, result, end.solution) or (result, end)
 
 
@@ -259,7 +263,7 @@ def _broken(problem: Problem) -> frozenset[str]:
 def _order_moves(
     problem: Problem,
     found: SearchResult,
-    spent: Spending,
+    stop: StoppingCriterion,
     *,
     reroutes: bool,
     settles: int = MAX_DETOURS,
@@ -278,7 +282,7 @@ def _order_moves(
         left, proven = ordered.left, ordered.proven
         stuck = {hop.guest for hop in left}
         forbidden |= {(unit, state.where[unit]) for unit in kinds if stuck & set(problem.members[unit])}
-        found = goal_of(problem).solve(problem, spent, frozenset(forbidden))
+        found = goal_of(problem).solve(problem, stop, frozenset(forbidden))
         state = found.solution
     while True:
         kinds = _kinds(state)
@@ -293,13 +297,13 @@ def _order_moves(
                 state.return_to_origin(unit)
     parks = problem.traits.counts_spread and any(placed.move.parking for placed in ordered.placed)
     if parks and settles and _stay_where_parked(state, ordered):
-        return _order_moves(problem, found, spent, reroutes=reroutes, settles=settles - 1)
+        return _order_moves(problem, found, stop, reroutes=reroutes, settles=settles - 1)
     most = problem.policy.max_migrations
     if most is not None and len(ordered.placed) > most:
         # A guest that is parked on the way takes two of the migrations that there may be.
         policy = replace(problem.policy, max_migrations=max(0, 2 * most - len(ordered.placed)))
         smaller = replace(problem, policy=policy)
-        return _order_moves(smaller, goal_of(smaller).solve(smaller, spent), spent, reroutes=reroutes)
+        return _order_moves(smaller, goal_of(smaller).solve(smaller, stop), stop, reroutes=reroutes)
     return build_plan(found, kinds, ordered, left, proven=proven), found
 
 

@@ -18,9 +18,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.bounds.
     DeparturesModel,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build_problem
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.stopping import (
+    StoppingCriterion,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.solve import solve
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.search.stopping import Spending
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.tolerances import POINTS
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
@@ -105,7 +107,7 @@ def test_no_placement_in_order_has_fewer_departures_than_proven(seed: int) -> No
     shape = Shape(hosts=6, guests=70, seed=seed, mixed=True, maintenance=seed % 2)
     policy = Policy.from_json({"max_spread": 20})
     problem = build_problem(generate(shape), policy)
-    state = solve(problem, Spending(policy, lambda: 0.0)).solution
+    state = solve(problem, StoppingCriterion(policy, lambda: 0.0)).solution
     assert state.total_excess <= POINTS
     answer = highs_worker.solve(DeparturesModel(state).model(None))
     assert answer["status"] == "optimal"

@@ -11,12 +11,11 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from ..errors import PlanningError
-from ..model.band import best_floor
-from ..model.solution import Solution
+from ..model.solution import Solution, best_floor
+from ..model.stopping import StoppingCriterion
 from ..tolerances import MIGRATIONS, POINTS
 from . import highs_worker
 from .assignment_milp import AssignmentModel
@@ -26,13 +25,11 @@ from .departures_relaxation import DeparturesModel
 MAX_BINARIES = 20_000
 
 
-def prove_or_improve(
-    state: Solution, budget: int | None, spent: Callable[[], float]
-) -> tuple[int | None, bool]:
+def prove_or_improve(state: Solution, budget: int | None, stop: StoppingCriterion) -> tuple[int | None, bool]:
     """Bring a placement to the proven optimum, or as near as the time allows; one outside the band to one
     inside, or to the proof that there is none.
 
-    budget: how many guests may move; None for any number. spent: the share of the time limit that is over; of
+    budget: how many guests may move; None for any number. stop: the share of the time limit that is over; of
     what is left then the departures have half, and the whole program what they leave.
 
     Returns the fewest migrations that any placement inside the band has, None where nothing is proven; and
@@ -42,7 +39,7 @@ def prove_or_improve(
     if state.broken or state.misplaced or state.forbidden:
         return None, False
     inside = state.total_excess <= POINTS
-    least = _departures(state, _left(state, spent, share=0.5))
+    least = _departures(state, stop.seconds_left(0.5))
     if least is None:
         return None, budget is None
     if inside and least >= state.moves:
@@ -51,7 +48,7 @@ def prove_or_improve(
     program = AssignmentModel(state, state.moves if inside else most, least)
     if len(program.cost) > MAX_BINARIES and inside:
         return least, False
-    answer = _run(program.model(_left(state, spent)))
+    answer = _run(program.model(stop.seconds_left()))
     if answer["status"] == "infeasible":
         # Nothing has fewer migrations; or nothing at all is inside the band.
         return (state.moves, False) if inside else (None, budget is None)
@@ -60,12 +57,6 @@ def prove_or_improve(
     if answer["values"]:
         _take_over(state, program.places(answer["values"]), inside=inside)
     return proven, False
-
-
-def _left(state: Solution, spent: Callable[[], float], share: float = 1.0) -> float | None:
-    """Seconds; None where there is no limit."""
-    limit = state.problem.policy.time_limit
-    return None if limit is None else max(0.0, 1.0 - spent()) * limit * share
 
 
 def _departures(state: Solution, seconds: float | None) -> int | None:

@@ -11,10 +11,10 @@ from ..._model.plan import ClusterState, MigrationKind, Unresolved
 from ..bounds.combinatorial import band_migrations_lower_bound
 from ..model.problem import Problem
 from ..model.solution import Solution
+from ..model.stopping import StoppingCriterion
 from ..report.search_findings import Sought
 from ..report.unresolved import above_band, contradicts, over_limits, stranded
 from ..search.solve import SearchResult, solve
-from ..search.stopping import Spending
 from ..tolerances import WISHES
 
 
@@ -22,10 +22,10 @@ class Goal:
     """The answers that most goals share. What the stages below must know of a goal is in its GoalTraits."""
 
     def solve(
-        self, problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()
+        self, problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple[int, int]] = frozenset()
     ) -> SearchResult:
         """Returns the best placement found; `forbidden` as in search.solve."""
-        return solve(problem, spent, forbidden)
+        return solve(problem, stop, forbidden)
 
     def unresolved(
         self,

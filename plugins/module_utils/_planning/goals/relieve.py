@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from ..._model.plan import ClusterState, MigrationKind, Unresolved
 from ..model.problem import Problem
 from ..model.solution import Solution
+from ..model.stopping import StoppingCriterion
 from ..report.relieve import hot_after, relief_lower_bound, relieves, still_overloaded
 from ..report.search_findings import Sought
 from ..search.relief import overloaded, points_before, relieve_hosts
 from ..search.solve import SearchResult
-from ..search.stopping import Spending
 from .goal import Goal
 
 
@@ -22,9 +22,9 @@ class Relieve(Goal):
     """Repairs rules, then brings overloaded hosts down to their target, and moves no other guest."""
 
     def solve(
-        self, problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()
+        self, problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple[int, int]] = frozenset()
     ) -> SearchResult:
-        found = super().solve(problem, spent, forbidden)
+        found = super().solve(problem, stop, forbidden)
         relieve_hosts(found.solution)
         return found
 

@@ -11,11 +11,11 @@ from ..._model.plan import ClusterState, Unresolved
 from ..bounds.combinatorial import band_migrations_lower_bound, is_out_of_reach
 from ..model.problem import Problem
 from ..model.solution import Solution
+from ..model.stopping import StoppingCriterion
 from ..report.search_findings import Sought
 from ..report.unresolved import out_of_band
 from ..search.priority_swap import swap_by_priority
 from ..search.solve import SearchResult
-from ..search.stopping import Spending
 from .goal import Goal
 
 
@@ -23,9 +23,9 @@ class Spread(Goal):
     """Repairs rules, empties hosts in maintenance, then brings every host into the band of each metric."""
 
     def solve(
-        self, problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()
+        self, problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple[int, int]] = frozenset()
     ) -> SearchResult:
-        found = super().solve(problem, spent, forbidden)
+        found = super().solve(problem, stop, forbidden)
         swap_by_priority(found.solution)
         return found
 

@@ -6,43 +6,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
 from ..model.solution import Solution
+from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS, TIME
 from .local_search import local_search, revert_redundant_moves
 from .neighbourhood import RandomWalk, Trial, score
+from .params import PARAMS, CoolingSchedule
 
 LIGHTEST, HEAVIEST = 0.05, 50.0
 # From this part of the search on, the way leads inwards only.
 CLOSING = 0.8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoolingSchedule:
-    """How the search cools, in migrations. yields: by how much a point outside the band gains or loses weight
-    each time that the search looks whether it is outside or inside; so it walks along the edge of what is
-    legal. free: migrations cost nothing and temperatures are points: for a band that can't be reached, only
-    approached.
-    """
-
-    hot: float = 0.3
-    cold: float = 0.08
-    weight: float = 1.0
-    yields: float = 1.03
-    look_every: int = 50
-    free: bool = False
-
-
 class Annealer(RandomWalk):
     """One run over a state, which ends as the best placement that the run has seen."""
 
     def __init__(
-        self, state: Solution, rng: Random, budget: int, spent: Callable[[], float], schedule: CoolingSchedule
+        self, state: Solution, rng: Random, budget: int, stop: StoppingCriterion, schedule: CoolingSchedule
     ) -> None:
-        super().__init__(state, rng, budget, spent)
+        super().__init__(state, rng, budget, stop)
         self.schedule, self.weight = schedule, schedule.weight
         problem = state.problem
         mean = max(1.0, sum(problem.unit_bytes) / max(1, len(problem.unit_bytes)))
@@ -55,7 +39,7 @@ class Annealer(RandomWalk):
     def run(self, steps: int, share: float = 1.0) -> None:
         """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
         state, schedule, rng, log = self.state, self.schedule, self.rng, math.log
-        begun = self.spent()
+        begun = self.stop.elapsed_share()
         span = max(TIME, (1.0 - begun) * share)
         look_every = max(schedule.look_every, len(self.hosts))
         best = score(state)
@@ -64,7 +48,7 @@ class Annealer(RandomWalk):
             return
         for step in range(steps):
             if step % look_every == 0:
-                done = max(step / steps, (self.spent() - begun) / span)
+                done = max(step / steps, (self.stop.elapsed_share() - begun) / span)
                 if done >= 1.0:
                     break
                 temperature = schedule.hot * (schedule.cold / schedule.hot) ** done
@@ -100,16 +84,17 @@ class Annealer(RandomWalk):
         self.weight = min(HEAVIEST, max(LIGHTEST, self.weight))
 
     def _propose(self) -> Trial:
+        mix = PARAMS.priced
         draw = self.rng.random()
-        if self.homeless and draw > 0.9:
+        if self.homeless and draw > mix.homeless:
             return self._propose_relocation(self.homeless[int(self.rng.random() * len(self.homeless))])
-        if self.away and draw < 0.72:
+        if self.away and draw < mix.departs:
             unit = self.away[int(self.rng.random() * len(self.away))]
-            if draw < 0.18:
+            if draw < mix.returns:
                 return [(unit, self.home[unit])] if self.home[unit] >= 0 else []
-            if draw < 0.48:
+            if draw < mix.replaces:
                 return self._propose_replacement(unit)
-            if draw < 0.60:
+            if draw < mix.relocates:
                 return self._propose_relocation(unit)
             return self._propose_swap(unit)
         return self._propose_departure()

@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from operator import sub
 from random import Random
 
 from ..model.problem import Vector
 from ..model.solution import Solution
+from ..model.stopping import StoppingCriterion
 from ..tolerances import COST, TIME
 from .neighbourhood import RandomWalk, Trial
+from .params import PARAMS
 
 # Temperatures, in what each migration of the budget leaves to be had on average when the search begins.
 HOT, COLD = 12.0, 0.1
@@ -31,15 +32,15 @@ class DeviationAnnealer(RandomWalk):
     prefers_large = False
     same_host = 0.8
 
-    def __init__(self, state: Solution, rng: Random, budget: int, spent: Callable[[], float]) -> None:
-        super().__init__(state, rng, budget, spent)
+    def __init__(self, state: Solution, rng: Random, budget: int, stop: StoppingCriterion) -> None:
+        super().__init__(state, rng, budget, stop)
         self.slope: Vector = ()
         self.deviation = self._record_best()
 
     def run(self, steps: int, share: float = 1.0) -> None:
         """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
         state, rng = self.state, self.rng
-        begun = self.spent()
+        begun = self.stop.elapsed_share()
         span = max(TIME, (1.0 - begun) * share)
         if not self.hosts:
             return
@@ -48,7 +49,7 @@ class DeviationAnnealer(RandomWalk):
         unit = self.deviation / max(1, many)
         for step in range(steps):
             if step % LOOK_EVERY == 0:
-                done = max(step / steps, (self.spent() - begun) / span)
+                done = max(step / steps, (self.stop.elapsed_share() - begun) / span)
                 now = state.broken, self._record_best()
                 if now < best:
                     best, kept = now, self._placement()
@@ -78,18 +79,19 @@ class DeviationAnnealer(RandomWalk):
         return total
 
     def _propose(self) -> Trial:
+        mix = PARAMS.deviation
         draw = self.rng.random()
-        if self.homeless and draw > 0.9:
+        if self.homeless and draw > mix.homeless:
             return self._propose_relocation(self.homeless[int(self.rng.random() * len(self.homeless))])
-        if not self.away or (draw > 0.75 and self.state.moves < self.budget):
+        if not self.away or (draw > mix.departs and self.state.moves < self.budget):
             unit = int(self.rng.random() * len(self.home))
             return self._propose_relocation(unit) if self.state.where[unit] == self.home[unit] >= 0 else []
         unit = self.away[int(self.rng.random() * len(self.away))]
-        if draw < 0.02:
+        if draw < mix.returns:
             return [(unit, self.home[unit])]
-        if draw < 0.5:
+        if draw < mix.replaces:
             return self._propose_replacement(unit)
-        return self._propose_relocation(unit) if draw < 0.6 else self._propose_swap(unit)
+        return self._propose_relocation(unit) if draw < mix.relocates else self._propose_swap(unit)
 
     def _change(self, trial: Trial) -> float:
         state, change = self.state, 0.0

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from random import Random
 
 from ..model.solution import Solution
+from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS
 from .local_search import local_search, revert_redundant_moves
 from .neighbourhood import RandomWalk, Trial, score
+from .params import PARAMS
 
 # Temperatures, as a part of the points that the average guest has in the metric where it takes the most:
 # at the beginning, after one migration more was granted, and at the end of a round.
@@ -35,10 +36,10 @@ class FixedCountAnnealer(RandomWalk):
     """
 
     def __init__(
-        self, state: Solution, rng: Random, budget: int, spent: Callable[[], float], least: int
+        self, state: Solution, rng: Random, budget: int, stop: StoppingCriterion, least: int
     ) -> None:
         """least: migrations that every placement inside the band has at least."""
-        super().__init__(state, rng, budget, spent)
+        super().__init__(state, rng, budget, stop)
         self.unit = sum(self.largest) / max(1, len(self.largest))
         self.least = least
         self.best, self.kept = score(state), self._placement()
@@ -47,14 +48,14 @@ class FixedCountAnnealer(RandomWalk):
         """So many steps, or this share of the time that is left, if that is shorter. Ends as the best
         placement that it has seen.
         """
-        state, most, begun = self.state, self.budget, self.spent()
+        state, most, begun = self.state, self.budget, self.stop.elapsed_share()
         until = begun + (1.0 - begun) * share
         units = max(1, len(self.home))
         length, hot, taken = ROUND * units, HOT, 0
         goal = state.moves - max(1, round(MIN_IMPROVEMENT * state.moves))
         # Where no guest has points there is no band to look for.
         some = bool(self.hosts) and self.unit > 0
-        while some and taken < steps and self.best[2] > self.least and self.spent() < until:
+        while some and taken < steps and self.best[2] > self.least and self.stop.elapsed_share() < until:
             goal = max(goal, self.least)
             if not self._drop_to(goal):
                 break
@@ -82,7 +83,7 @@ class FixedCountAnnealer(RandomWalk):
         look_every = max(LOOK_EVERY, len(self.hosts))
         for step in range(steps):
             if step % look_every == 0:
-                if self.spent() >= until:
+                if self.stop.elapsed_share() >= until:
                     break
                 temperature = self.unit * hot * (COLD / hot) ** (step / steps)
                 self._moved_band(1.0, temperature)
@@ -121,15 +122,15 @@ class FixedCountAnnealer(RandomWalk):
         return left + state.excess_with(home, state.points_of(unit, home)) - state.excess[home]
 
     def _propose(self) -> Trial:
-        rng = self.rng
+        rng, mix = self.rng, PARAMS.fixed_count
         draw = rng.random()
-        if self.homeless and draw > 0.9:
+        if self.homeless and draw > mix.homeless:
             return self._propose_relocation(self.homeless[int(rng.random() * len(self.homeless))])
-        if not self.away or (self.state.moves < self.budget and draw < 0.5):
+        if not self.away or (self.state.moves < self.budget and draw < mix.departs):
             return self._propose_departure()
         unit = self.away[int(rng.random() * len(self.away))]
-        if draw < 0.005:
+        if draw < mix.returns:
             return [(unit, self.home[unit])]
-        if draw < 0.45:
+        if draw < mix.replaces:
             return self._propose_replacement(unit)
-        return self._propose_relocation(unit) if draw < 0.75 else self._propose_swap(unit)
+        return self._propose_relocation(unit) if draw < mix.relocates else self._propose_swap(unit)

@@ -13,11 +13,10 @@ from itertools import accumulate, combinations
 from operator import add, sub
 from typing import Final
 
-from ..model.band import best_floor
 from ..model.problem import Problem
-from ..model.solution import NOWHERE, Solution
+from ..model.solution import NOWHERE, Solution, best_floor
+from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS, SAME_POINTS
-from .stopping import Spending
 
 # Placements that could be looked at while a search is set up.
 SET_UP: Final = 10
@@ -29,12 +28,12 @@ MAX_PAIRED: Final = 120
 MAX_UNITS, MAX_HOSTS = 40, 12
 
 
-def reduce_moves(state: Solution, spent: Spending, least: int = 0) -> None:
+def reduce_moves(state: Solution, stop: StoppingCriterion, least: int = 0) -> None:
     """Change the placement to one that is as level in every respect, with fewer migrations or bytes.
 
     least: migrations that every placement inside the band has at least.
     """
-    if not state.problem.policy.effort or not state.moves or spent() >= 1.0:
+    if not state.problem.policy.effort or not state.moves or stop.elapsed_share() >= 1.0:
         return
     while _shorten(state):
         pass
@@ -42,10 +41,10 @@ def reduce_moves(state: Solution, spent: Spending, least: int = 0) -> None:
     if len(problem.members) > MAX_UNITS or len(problem.hosts) > MAX_HOSTS:
         return
     for together, fewer in NEIGHBOURHOODS:
-        spent.looks = _replaced(state, together, spent.looks, least, fewer=fewer)
-    search = _BranchAndBound(state, spent.looks, least)
+        stop.evaluations = _replaced(state, together, stop.evaluations, least, fewer=fewer)
+    search = _BranchAndBound(state, stop.evaluations, least)
     search.run()
-    spent.looks = search.left
+    stop.evaluations = search.left
 
 
 def _replaced(state: Solution, together: int, left: int, least: int, *, fewer: bool) -> int:

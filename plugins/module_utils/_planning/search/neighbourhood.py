@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import add, neg, sub
 from random import Random
 
 from ..model.problem import Vector
 from ..model.solution import Solution
+from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS, WISHES
 from .insertion import candidate_hosts
 
@@ -29,7 +30,7 @@ def score(state: Solution) -> Score:
 class RandomWalk:
     """A state, and the units that are away from home in it.
 
-    budget: how many guests may move. spent: the share of the time limit that is over.
+    budget: how many guests may move. stop: the share of the time limit that is over.
     """
 
     # In a plan of few migrations most are of large guests, so they are tried more often.
@@ -37,9 +38,9 @@ class RandomWalk:
     # How often the guest that goes in another's place is of the same host.
     same_host = 0.7
 
-    def __init__(self, state: Solution, rng: Random, budget: int, spent: Callable[[], float]) -> None:
+    def __init__(self, state: Solution, rng: Random, budget: int, stop: StoppingCriterion) -> None:
         problem = state.problem
-        self.state, self.rng, self.budget, self.spent = state, rng, budget, spent
+        self.state, self.rng, self.budget, self.stop = state, rng, budget, stop
         self.home = problem.unit_home
         # By unit, its points in the metric where it takes the most.
         self.largest = [self._largest(unit) for unit in range(len(self.home))]

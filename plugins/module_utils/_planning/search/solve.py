@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from random import Random
 
 from ..bounds.exact import prove_or_improve
-from ..model.band import best_floor
 from ..model.problem import Problem
-from ..model.solution import SPLIT_AT_HOME, Solution
+from ..model.solution import SPLIT_AT_HOME, Solution, best_floor
+from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS
 from .improve import improve
 from .local_search import revert_redundant_moves
 from .move_reduction import reduce_moves
 from .repair import clear_leaving_hosts, repair, ruin_and_recreate, unplaced_units
-from .stopping import Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +31,11 @@ class SearchResult:
 
 
 def solve(
-    problem: Problem, spent: Spending, forbidden: frozenset[tuple[int, int]] = frozenset()
+    problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple[int, int]] = frozenset()
 ) -> SearchResult:
     """The best placement found: rules mended, then every metric inside its band, with few migrations.
 
-    spent: what is left to spend on it.
+    stop: what is left to spend on it.
     forbidden: units and hosts between which there was no safe way.
     """
     policy = problem.policy
@@ -58,12 +57,12 @@ def solve(
     empties = problem.traits.empties_maintenance
     repair(state, budget=budget, empty_hosts=empties)
     ruin_and_recreate(state, rng, budget=budget, empty_hosts=empties)
-    least = improve(state, rng, budget, spent) if levels else 0
+    least = improve(state, rng, budget, stop) if levels else 0
     _settle(state)
     if levels and problem.traits.levels_band:
-        reduce_moves(state, spent, least)
+        reduce_moves(state, stop, least)
     if policy.engine == "exact" and problem.traits.proves:
-        proven, impossible = prove_or_improve(state, policy.max_migrations, spent)
+        proven, impossible = prove_or_improve(state, policy.max_migrations, stop)
         return SearchResult(state, proven, impossible)
     return SearchResult(state)
 

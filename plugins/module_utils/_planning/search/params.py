@@ -1,0 +1,75 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The numbers that steer the search, found by trying them on generated clusters of 4 to 100 hosts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoolingSchedule:
+    """How the search cools, in migrations. yields: by how much a point outside the band gains or loses weight
+    each time that the search looks whether it is outside or inside; so it walks along the edge of what is
+    legal. free: migrations cost nothing and temperatures are points: for a band that can't be reached, only
+    approached. look_every: steps between two looks.
+    """
+
+    hot: float = 0.3
+    cold: float = 0.08
+    weight: float = 1.0
+    yields: float = 1.03
+    look_every: int = 50
+    free: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalMix:
+    """How often each candidate is proposed, as thresholds of one random number from 0 to 1. Above `homeless`
+    a unit without a way home changes its target, if there is one. Of the units away from home, one returns
+    below `returns`; below `replaces` another departs in its place; below `relocates` it changes its target;
+    else two swap their targets. `departs`: where one more unit departs instead; see each annealer.
+    """
+
+    returns: float
+    replaces: float
+    relocates: float
+    departs: float
+    homeless: float = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchParams:
+    """min_steps, max_steps: steps of annealing for each effort; one for each unit, within these.
+    priced_steps: steps for each unit that pay for each migration; further ones have a fixed number of
+    migrations. attempts: other places for the band that are tried where the nearest one leads nowhere, fewer
+    of them in large clusters (attempted_units divided by the units), which have enough guests to fill any
+    gap, and in tiny ones (attempts_per_unit), of which few attempts see all placements; attempt_steps,
+    attempt_steps_per_unit: steps of each.
+
+    priced, fixed_count, deviation: the proposals of the three annealers.
+    """
+
+    min_steps: int = 1500
+    max_steps: int = 4000
+    priced_steps: int = 100
+    attempts: int = 48
+    attempted_units: int = 20_000
+    attempts_per_unit: float = 0.6
+    attempt_steps: int = 2000
+    attempt_steps_per_unit: int = 24
+    fewer_migrations: CoolingSchedule = CoolingSchedule()
+    fewer_bytes: CoolingSchedule = CoolingSchedule(hot=0.2, cold=0.01)
+    less_excess: CoolingSchedule = CoolingSchedule(hot=5.0, cold=0.05, free=True)
+    quick_less_excess: CoolingSchedule = CoolingSchedule(hot=0.5, cold=0.01, free=True)
+    # One more departs from 0.72 on.
+    priced: ProposalMix = ProposalMix(returns=0.18, replaces=0.48, relocates=0.60, departs=0.72)
+    # One more departs below 0.5, while fewer are away than may be.
+    fixed_count: ProposalMix = ProposalMix(returns=0.005, replaces=0.45, relocates=0.75, departs=0.5)
+    # One more departs above 0.75, while fewer are away than may be.
+    deviation: ProposalMix = ProposalMix(returns=0.02, replaces=0.5, relocates=0.6, departs=0.75)
+
+
+PARAMS: Final = SearchParams()
