@@ -102,7 +102,7 @@ def fresh(pools: list[Pool]) -> tuple[list[FreeCapacity], NetworkBook]:
 
 
 @given(pools=pool_lists(), queue=queues())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_never_more_than_there_is(pools: list[Pool], queue: list[QueuedRequest]) -> None:
     rooms, book = fresh(pools)
     served = backfill(queue, rooms, book, NOW)
@@ -154,7 +154,7 @@ def assert_networks(by_lease: dict[str, QueuedRequest], allotted: object) -> Non
 
 
 @given(pools=pool_lists(), queue=queues())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=3 * settings().max_examples)
 def test_nobody_waits_for_what_nobody_before_them_wants(
     pools: list[Pool], queue: list[QueuedRequest]
 ) -> None:
@@ -168,7 +168,7 @@ def test_nobody_waits_for_what_nobody_before_them_wants(
 
 
 @given(pools=pool_lists(), queue=queues())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_whoever_comes_later_never_takes_from_who_waits(
     pools: list[Pool], queue: list[QueuedRequest]
 ) -> None:
@@ -234,7 +234,7 @@ def test_a_large_request_is_served_however_many_small_ones_keep_coming() -> None
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_networks_of_few_vlans(data: st.DataObject) -> None:
     """As the first, where networks are all that matters."""
     few = st.builds(
@@ -280,7 +280,7 @@ def rebuilt(
 
 
 @given(pools=pool_lists(), queue=queues(), asked=requests())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_the_least_utilised_pool_that_has_room(
     pools: list[Pool], queue: list[QueuedRequest], asked: Request
 ) -> None:
@@ -306,7 +306,7 @@ def test_the_least_utilised_pool_that_has_room(
     least=st.integers(1, 4),
     most=st.none() | st.integers(1, 4),
 )
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=3 * settings().max_examples)
 def test_pools_on_servers_are_found_wherever_there_are_any(
     servers: list[str], wanted: int, least: int, most: int | None
 ) -> None:

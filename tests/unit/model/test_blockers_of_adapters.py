@@ -21,7 +21,7 @@ CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 def emitted(platform: str) -> set[str]:
     """The codes that are written in the sources of an adapter where blockers are made."""
     found: set[str] = set()
-    for file in (ROOT / "plugins/module_utils/_platforms" / f"_{platform}").glob("*.py"):
+    for file in (ROOT / "plugins/module_utils/_platforms" / platform).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             found.update(text for text in _made(node) if CODE.fullmatch(text))
     return found

@@ -191,7 +191,6 @@ def test_the_same_question_has_the_same_answer(case: tuple[Snapshot, PlacementRe
     assert Placement.from_json(first.to_json()) == first
 
 
-@settings(deadline=None, max_examples=60)
 @given(tight())
 def test_room_is_made_by_one_migration_where_one_does(case: tuple[Snapshot, PlacementRequest]) -> None:
     snapshot, request = case
