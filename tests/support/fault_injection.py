@@ -59,6 +59,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
 )
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import numbered
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 PACE = 40.0
 """Seconds that seem to pass in one: patience of minutes is over in a moment."""
@@ -229,7 +230,7 @@ def carry_out(
     platform: Platform,
     cluster: ClusterRef,
     *,
-    conduct: FailurePolicy = FailurePolicy(),  # noqa: B008
+    failure_policy: FailurePolicy = FailurePolicy(),  # noqa: B008
     journal: Path | None = None,
     observe: Callable[[Progress], None] = no_one,
     ended: Callable[[MigrationOutcome], None] = unheard,
@@ -239,8 +240,8 @@ def carry_out(
     return Executor(
         work,
         platform,
-        slots=ConcurrencyLimits(cluster=4, per_host=2, per_datastore=2),
-        conduct=conduct,
+        concurrency=ConcurrencyLimits(cluster=4, per_host=2, per_datastore=2),
+        failure_policy=failure_policy,
         journal=Journal(None if journal is None else str(journal), work.digest()),
         stop=stop or StopSignal(),
         clock=QuickClock(),
@@ -251,7 +252,7 @@ def carry_out(
 
 def settle(simulator: launch.Simulator) -> dict[str, Any]:
     """The state once nothing is under way any more. A lock that stays is one that nothing will release."""
-    alarm, since = time.monotonic() + 30, time.monotonic()
+    alarm, since = time.monotonic() + PATIENCE_SECONDS, time.monotonic()
     while time.monotonic() < alarm:
         state = simulator.state()
         held = any(guest.get("lock") for guest in state["guests"].values())
@@ -269,7 +270,7 @@ def clear_up(simulator: launch.Simulator, planned: PlannedRun) -> None:
     for thread in threading.enumerate():
         if thread.name == BY_SOMEBODY:
             # What somebody has asked for meanwhile ends first: a host would be away again afterwards.
-            thread.join(timeout=60)
+            thread.join(timeout=PATIENCE_SECONDS)
     platform = simulator.connection.platform
     for host, state in simulator.state()["hosts"].items():
         if state["status"] != "online" or state["maintenance"]:

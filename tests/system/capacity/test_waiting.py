@@ -45,6 +45,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database i
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import StateUnavailable
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import process, this_process
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PostgreSQL
 from ansible_collections.evenkeel.cluster.tests.system.capacity.shared import (
     describe,
@@ -67,10 +68,10 @@ from {PACKAGE}.plugins.module_utils._state.owner import process, this_process
 url, name, vcpus, holds = sys.argv[1:]
 requester = Requester(waiter=this_process(), holder=process(os.getpid()) if holds else None)
 with open_database(url) as database:
-    options = WaitOptions(wait=120, poll=0.1)
+    options = WaitOptions(wait=900, poll=0.1)
     obtained = wait_for_lease(database, name, Request(vcpus=int(vcpus)), requester, options)
     print(obtained.after.phase, flush=True)
-    time.sleep(120)
+    time.sleep(900)
 """
 
 
@@ -90,7 +91,7 @@ def another(url: str, name: str, vcpus: int, *, holds: bool = False) -> Iterator
 
 
 def eventually(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_SECONDS
     while not true():
         assert time.monotonic() < until
         time.sleep(0.02)

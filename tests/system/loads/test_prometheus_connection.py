@@ -23,6 +23,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._loads.prometheus
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support import prometheus
 from ansible_collections.evenkeel.cluster.tests.support.certificates import WRONG, Authority, listening
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.prometheus import Line, Running, Tls
 from ansible_collections.evenkeel.cluster.tests.support.sshd import dead_port
 
@@ -142,7 +143,7 @@ def before(inner: str | None, status: int = 200, body: str = "<html>", **headers
                 self._answer(403, b"no")
             else:
                 request = urllib.request.Request(f"{inner}{self.path}", sent)
-                with urllib.request.urlopen(request, timeout=10) as answer:
+                with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
                     self._answer(200, answer.read())
 
         def _answer(self, code: int, text: bytes) -> None:

@@ -37,6 +37,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.ta
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 VMS = [
@@ -81,7 +82,7 @@ class Site:
                 "ANSIBLE_SHOW_CUSTOM_STATS": "1",
             },
             check=False,
-            timeout=600,
+            timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         _before, found, stats = done.stdout.partition("\tRUN: ")
         return done.returncode, json.loads(stats) if found else {}, done.stdout + done.stderr

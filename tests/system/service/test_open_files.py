@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.system.service.test_door import ASKED, TOKEN
 
 MIB = 1024**2
@@ -77,7 +78,7 @@ def test_more_callers_than_there_are_files(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, port):
         url = f"http://127.0.0.1:{port}"
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        assert requests.post(f"{url}/requests", json=ASKED, headers=headers, timeout=600).ok
+        assert requests.post(f"{url}/requests", json=ASKED, headers=headers, timeout=PATIENCE_SECONDS).ok
         before = most_memory(process.pid)
         for _ in range(5):
             with ExitStack() as stack:
@@ -90,7 +91,9 @@ def test_more_callers_than_there_are_files(tmp_path: Path) -> None:
                     time.sleep(0.05)
         while not healthy(url):
             assert process.poll() is None
-        assert requests.post(f"{url}/requests", json={**ASKED, "id": "b"}, headers=headers, timeout=600).ok
+        assert requests.post(
+            f"{url}/requests", json={**ASKED, "id": "b"}, headers=headers, timeout=PATIENCE_SECONDS
+        ).ok
         assert most_memory(process.pid) - before < 50 * MIB
     said = (tmp_path / "log").read_text()
     assert said.count("connections can't be accepted: [Errno 24] Too many open files") == 1
@@ -99,6 +102,6 @@ def test_more_callers_than_there_are_files(tmp_path: Path) -> None:
 
 def healthy(url: str) -> bool:
     try:
-        return requests.get(f"{url}/health", timeout=600).ok
+        return requests.get(f"{url}/health", timeout=PATIENCE_SECONDS).ok
     except requests.ConnectionError:
         return False

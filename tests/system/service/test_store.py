@@ -55,6 +55,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner impo
     process,
     this_process,
 )
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.set_clock import Machine
 
 WORK = Work(running=3)
@@ -163,7 +164,7 @@ def test_several_services_at_once_work_on_each_request_once(url: str, database: 
         accept(database, asked(name), Terms(origin="http"))
     command = [sys.executable, "-c", DESK, url]
     desks = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    done = [name for desk in desks for name in desk.communicate(timeout=600)[0].split()]
+    done = [name for desk in desks for name in desk.communicate(timeout=PATIENCE_SECONDS)[0].split()]
     assert [desk.returncode for desk in desks] == [0, 0, 0]
     assert sorted(done) == names
 

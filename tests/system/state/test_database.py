@@ -30,6 +30,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.migrations import VERSIONS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.tables import METADATA
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.urls import sqlite_file
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PASSWORD, PostgreSQL
 from ansible_collections.evenkeel.cluster.tests.support.unprivileged import python
 
@@ -62,7 +63,7 @@ def in_processes(url: str, processes: int, transactions: int) -> None:
         [sys.executable, "-c", IN_PROCESSES, url, str(processes), str(transactions)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -36,9 +36,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner impo
     process,
     this_process,
 )
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.postgresql import PostgreSQL
 
-PATIENCE_SECONDS = 600
 PACKAGE = "ansible_collections.evenkeel.cluster"
 HOLD = f"""
 import sys, time
@@ -85,7 +85,7 @@ def test_of_twenty_that_fight_never_two_have_it(url: str, killed: int, tmp_path:
         ],
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.stderr == ""
