@@ -208,8 +208,8 @@ def makespan(
         outcome = Executor(
             work,
             platform,
-            slots=slots,
-            conduct=FailurePolicy(timeout=inf),
+            concurrency=slots,
+            failure_policy=FailurePolicy(timeout=inf),
             journal=Journal(None, ""),
             stop=StopSignal(),
             clock=clock,

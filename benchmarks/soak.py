@@ -215,7 +215,7 @@ class Storm:
             self.struck.append(name)
 
 
-def conduct_of(rng: random.Random) -> FailurePolicy:
+def failure_policy_of(rng: random.Random) -> FailurePolicy:
     return FailurePolicy(
         timeout=rng.choice([3600.0, 3600.0, 0.6 * MIGRATION_SECONDS * PACE]),
         on_failure=rng.choice(["continue", "continue", "stop", "rollback"]),
@@ -228,15 +228,15 @@ def one_part(
     """Runs the plan once, killed or not; returns the violations."""
     before = settle(simulator)
     killed = rng.random() < 0.3
-    conduct = conduct_of(rng)
+    failure_policy = failure_policy_of(rng)
     results: Mapping[str, str] = {}
     with Storm(simulator, planned, rng) as storm:
         if killed:
-            _kill(folder, rng, conduct)
+            _kill(folder, rng, failure_policy)
             if rng.random() < 0.3:
                 (folder / "journal").unlink(missing_ok=True)
         else:
-            results = _sail(simulator, planned, folder, conduct)
+            results = _sail(simulator, planned, folder, failure_policy)
     seen.update(storm.struck)
     seen["killed"] += killed
     after = settle(simulator)
@@ -249,7 +249,7 @@ def one_part(
         if rule.kind == "affinity" and (killed or hindered & set(rule.guests))
     }
     found = [line for line in found if line not in torn]
-    if conduct.on_failure == "rollback":
+    if failure_policy.on_failure == "rollback":
         # What goes home is migrated twice, and by the same way.
         found = [line for line in found if "was migrated" not in line]
     moved = places(after)
@@ -277,8 +277,8 @@ def _left_unwell(struck: Sequence[str]) -> bool:
     return any("paused" in name or "on its target" in name or "stays" in name for name in struck)
 
 
-def _kill(folder: Path, rng: random.Random, conduct: FailurePolicy) -> None:
-    home = ["--on-failure", "rollback"] if conduct.on_failure == "rollback" else []
+def _kill(folder: Path, rng: random.Random, failure_policy: FailurePolicy) -> None:
+    home = ["--on-failure", "rollback"] if failure_policy.on_failure == "rollback" else []
     process = worker_process.begin(folder, *home)
     event, times = rng.choice(["plan", "begin", "started", "ended"]), rng.randint(1, 3)
     alarm = time.monotonic() + 20
@@ -293,12 +293,18 @@ def _kill(folder: Path, rng: random.Random, conduct: FailurePolicy) -> None:
     process.wait()
 
 
-def _sail(simulator: Simulator, planned: PlannedRun, folder: Path, conduct: FailurePolicy) -> dict[str, str]:
+def _sail(
+    simulator: Simulator, planned: PlannedRun, folder: Path, failure_policy: FailurePolicy
+) -> dict[str, str]:
     """Returns the result of the run for every guest that the plan migrates once."""
     try:
         with closing(connect(simulator.connection)) as platform:
             outcome = carry_out(
-                planned, platform, cluster_of(platform), conduct=conduct, journal=folder / "journal"
+                planned,
+                platform,
+                cluster_of(platform),
+                failure_policy=failure_policy,
+                journal=folder / "journal",
             )
     except EvenKeelError:
         # It could not even begin, or not go on: nothing was said that could be wrong.

@@ -74,7 +74,7 @@ class Fault:
     inject: Inject
     expected: Mapping[str, str]
     platforms: tuple[str, ...] = ALL
-    conduct: FailurePolicy = field(default_factory=FailurePolicy)
+    failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
     seconds: float = MIGRATION_SECONDS
     timeout: float = 30.0
 
@@ -193,14 +193,14 @@ FAULTS = (
         "time runs out",
         lambda _simulator: None,
         {BEFORE: "f f s f"},
-        conduct=FailurePolicy(timeout=0.1 * PACE),
+        failure_policy=FailurePolicy(timeout=0.1 * PACE),
         seconds=0.7,
     ),
     Fault(
         "time runs out and the cancelled go on",
         faults.late_cancels,
         {BEFORE: "fm fm sm fm"},
-        conduct=FailurePolicy(timeout=0.1 * PACE),
+        failure_policy=FailurePolicy(timeout=0.1 * PACE),
         seconds=0.7,
     ),
 )
@@ -280,7 +280,7 @@ def run_in(reset: Reset, fault: Fault, platform: str, moment: str) -> bool:
         cluster = cluster_of(session)
         if moment == BEFORE:
             fault.inject(simulator)
-        outcome = carry_out(planned, session, cluster, conduct=fault.conduct, observe=waiting)
+        outcome = carry_out(planned, session, cluster, failure_policy=fault.failure_policy, observe=waiting)
     assert waiting.struck
     if waiting.missed:
         return False

@@ -197,7 +197,7 @@ def test_two_at_once(reset: Reset, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize(
-    ("conduct", "status", "undone"),
+    ("failure_policy", "status", "undone"),
     [
         (FailurePolicy(on_failure="continue"), "partial", 0),
         (FailurePolicy(on_failure="stop", max_failures=1), "partial", 0),
@@ -206,13 +206,13 @@ def test_two_at_once(reset: Reset, tmp_path: Path) -> None:
     ],
 )
 def test_a_failure_too_many(
-    reset: Reset, platform: str, conduct: FailurePolicy, status: str, undone: int
+    reset: Reset, platform: str, failure_policy: FailurePolicy, status: str, undone: int
 ) -> None:
     simulator, planned = reset(platform)
     simulator.switches(fail_migrations=[{"guest": "101", "at_percent": 50, "count": 1}])
     before = simulator.state()
     with closing(connect(simulator.connection)) as session:
-        outcome = carry_out(planned, session, cluster_of(session), conduct=conduct)
+        outcome = carry_out(planned, session, cluster_of(session), failure_policy=failure_policy)
     assert [step.result for step in outcome.migrations] == [
         "failed", "migrated", "skipped", "migrated", *["migrated"] * undone
     ]  # fmt: skip

@@ -114,8 +114,8 @@ def test_a_platform_in_trouble_is_asked_less_and_less_at_random_moments_and_not_
         run = Executor(
             work,
             session,
-            slots=ConcurrencyLimits(cluster=4, per_host=2, per_datastore=2),
-            conduct=FailurePolicy(poll_interval=8.0),
+            concurrency=ConcurrencyLimits(cluster=4, per_host=2, per_datastore=2),
+            failure_policy=FailurePolicy(poll_interval=8.0),
             journal=Journal(None, ""),
             stop=StopSignal(),
             clock=clock,

@@ -116,7 +116,7 @@ def main() -> int:
                 planned,
                 platform,
                 cluster_of(platform),
-                conduct=FailurePolicy(on_stop=options.on_stop, on_failure=options.on_failure),
+                failure_policy=FailurePolicy(on_stop=options.on_stop, on_failure=options.on_failure),
                 journal=folder / "journal",
                 observe=observe,
                 ended=kept.record,

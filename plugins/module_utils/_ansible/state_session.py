@@ -83,9 +83,13 @@ class RunState:
         since = self._asked_at if remembered_at is None else remembered_at
         return self._history.moves_since(self._others, self._cluster, since)
 
-    def guard(self, stop: StopSignal) -> StopSignal:
-        """The same signal, which also tells to stop when the lock is lost; asking it renews the lock."""
-        return stop if self._lock is None else _Guard(stop, self._lock)
+    def renew_lock(self, stop: StopSignal) -> None:
+        """Renew the lock when it is due; when it is lost, request a stop."""
+        if self._lock is not None:
+            try:
+                self._lock.renew_if_due()
+            except LockLost as error:
+                stop.request(str(error))
 
     def record(self, outcome: MigrationOutcome) -> None:
         """Remember how a migration ended, at once: the run may be killed before the next ends. A database
@@ -111,23 +115,6 @@ class RunState:
     def _write(self, database: Database) -> None:
         self._history.record(database, self._cluster, self._unrecorded)
         self._unrecorded.clear()
-
-
-class _Guard(StopSignal):
-    def __init__(self, stop: StopSignal, lock: Lock) -> None:
-        super().__init__()
-        self._wrapped = stop
-        self._lock = lock
-
-    def request(self, why: str) -> None:
-        self._wrapped.request(why)
-
-    def why(self, now: float) -> str | None:
-        try:
-            self._lock.renew_if_due()
-        except LockLost as error:
-            self._wrapped.request(str(error))
-        return self._wrapped.why(now)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ FIRST: Final = ("rule", "evacuate")
 
 
 def by_critical_path(
-    pending: Sequence[Migration], underway: Sequence[Migration], slots: ConcurrencyLimits
+    pending: Sequence[Migration], underway: Sequence[Migration], concurrency: ConcurrencyLimits
 ) -> list[Migration]:
     """First what restores a rule or empties a host, and what such a migration waits for. Of these, and of the
     others, first what holds up the most: by the time of the longest chain that waits for it, or that its
@@ -30,9 +30,9 @@ def by_critical_path(
 
     def still_needed(host: str) -> float:
         return max(
-            (into[host] + out_of[host]) / slots.per_host,
-            into[host] / slots.max_into,
-            out_of[host] / slots.max_out_of,
+            (into[host] + out_of[host]) / concurrency.per_host,
+            into[host] / concurrency.max_into,
+            out_of[host] / concurrency.max_out_of,
         )
 
     waiting: dict[int, float] = {}

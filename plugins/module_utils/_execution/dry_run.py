@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from .._model.snapshot import Snapshot
 from .._platforms.protocol import (
-    Capacities,
     ClusterNow,
     HostNow,
     MigrationRequest,
@@ -19,27 +17,19 @@ from .._platforms.protocol import (
     Prepared,
 )
 from .clock import SystemClock
+from .platform_wrapper import PlatformWrapper
 
 
-class DryRunPlatform:
-    """The Platform protocol over another platform that is only read; `memory` gives the bytes of each guest,
-    by id.
-    """
+class DryRunPlatform(PlatformWrapper):
+    """A platform that is only read. `memory` is the bytes of each guest, by id."""
 
     def __init__(self, platform: Platform, memory: Mapping[str, int]) -> None:
-        self._platform = platform
+        super().__init__(platform)
         self._memory = memory
         self._places: dict[str, str] = {}
         self._gained: dict[str, int] = {}
         self._left: set[str] = set()
         self._prepared: dict[tuple[str, str], Prepared] = {}
-
-    @property
-    def capacities(self) -> Capacities:
-        return self._platform.capacities
-
-    def read(self) -> Snapshot:
-        return self._platform.read()
 
     def look(self, guests: Collection[str]) -> ClusterNow:
         now = self._platform.look(guests)
@@ -58,7 +48,7 @@ class DryRunPlatform:
         return replace(state, memory_used=state.memory_used + self._gained.get(host, 0))
 
     def prepare(self, request: MigrationRequest) -> Prepared:
-        """Without partners that have seemed to go there already."""
+        """The platform's answer, without partners that have seemed to go there already."""
         # Of a guest that has seemed to move, and of a host that guests have seemed to leave, the platform
         # would judge as if nothing had.
         if request.guest in self._places:
@@ -91,9 +81,6 @@ class DryRunPlatform:
         self._gained[source] = self._gained.get(source, 0) - memory
         self._gained[target] = self._gained.get(target, 0) + memory
 
-    def find(self, request: MigrationRequest) -> str | None:
-        return self._platform.find(request)
-
     def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
         return {
             task: MigrationState(state="migrated", percent=100, along=request.along)
@@ -101,14 +88,11 @@ class DryRunPlatform:
         }
 
     def cancel(self, task: str) -> None:
-        """Nothing runs that could be stopped."""
-
-    def close(self) -> None:
-        self._platform.close()
+        """Do nothing: no migration is running."""
 
 
 class DryRunClock(SystemClock):
-    """What only seems to happen takes no time, though it seems to."""
+    """A clock on which sleeping only seems to take time."""
 
     def __init__(self) -> None:
         self._slept = 0.0

@@ -38,30 +38,32 @@ class Executor:
 
     def __init__(
         self,
-        work: MigrationJob,
+        job: MigrationJob,
         platform: Platform,
         *,
-        slots: ConcurrencyLimits,
-        conduct: FailurePolicy,
+        concurrency: ConcurrencyLimits,
+        failure_policy: FailurePolicy,
         journal: Journal,
         stop: StopSignal,
         clock: Clock,
         observe: Callable[[Progress], None],
+        renew_lock: Callable[[], None] = lambda: None,
         ended: Callable[[MigrationOutcome], None] = lambda _outcome: None,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        self._work = work
+        self._job = job
         self._platform = platform
-        self._conduct = conduct
+        self._failure_policy = failure_policy
         self._journal = journal
         self._stop = stop
         self._clock = clock
         self._observe = observe
+        self._renew_lock = renew_lock
         self._ended = ended
-        self._dice = rng
-        self._ledger = MigrationTracker(work.migrations, journal, clock, ended)
-        self._starter = Launcher(work, platform, slots, self._ledger, journal.past, clock)
-        self._watcher = Monitor(platform, self._ledger, clock, conduct.timeout)
+        self._rng = rng
+        self._tracker = MigrationTracker(job.migrations, journal, clock, ended)
+        self._launcher = Launcher(job, platform, concurrency, self._tracker, journal.past, clock)
+        self._monitor = Monitor(platform, self._tracker, clock, failure_policy.timeout)
         self._halted: str | None = None
         self._silent_since: dict[str, float] = {}
         self._wait = _MIN_PAUSE_SECONDS
@@ -74,75 +76,76 @@ class Executor:
         when it can't even be looked at, and JournalError when nothing could be kept of what would be started.
         """
         self._began, started_at = self._clock.monotonic(), self._clock.now()
-        for outcome in self._journal.past.told:
+        for outcome in self._journal.past.outcomes:
             self._ended(outcome)
         now = self._read_initial_state()
-        self._starter.resume()
-        if self._journal.past.going_home:
-            self._starter.take_over()
+        self._launcher.resume()
+        if self._journal.past.rolling_back:
+            self._launcher.take_over()
             self._halted = "an earlier part of this run was undoing what it had done"
         self._continue(now)
-        rolled_back = (self._journal.past.going_home or self._must_roll_back()) and self._roll_back()
+        rolled_back = (self._journal.past.rolling_back or self._must_roll_back()) and self._roll_back()
         self._confirm_ends()
         self._journal.finish()
         return Outcome(
-            cluster=self._work.cluster,
+            cluster=self._job.cluster,
             status=self._status(rolled_back=rolled_back),
             started_at=started_at,
             seconds=round(self._clock.monotonic() - self._began, 3),
-            migrations=self._ledger.outcomes(),
+            migrations=self._tracker.outcomes(),
         )
 
     def _continue(self, now: ClusterNow | None) -> None:
-        ledger = self._ledger
-        while ledger.open:
-            open_before = len(ledger.pending)
+        tracker = self._tracker
+        while tracker.open:
+            open_before = len(tracker.pending)
             self._check_stop()
             if now is not None and self._halted is None:
                 self._start_ready(now)
             self._report()
-            if ledger.running:
-                self._pause(progressed=len(ledger.pending) < open_before)
+            if tracker.running:
+                self._pause(progressed=len(tracker.pending) < open_before)
                 self._poll()
-            elif now is not None and len(ledger.pending) == open_before:
+            elif now is not None and len(tracker.pending) == open_before:
                 self._pause(progressed=False)
-            now = self._refresh_live_state() if ledger.pending else None
+            now = self._refresh_live_state() if tracker.pending else None
         self._report()
 
     def _check_stop(self) -> None:
         """Look whether nothing new may start: told to stop, too many failures, or a journal that can't be
         kept.
         """
-        stopped = self._stop.why(self._clock.monotonic())
-        if stopped is not None and self._conduct.on_stop == "cancel":
-            self._watcher.cancel_all(stopped)
+        self._renew_lock()
+        stopped = self._stop.reason(self._clock.monotonic())
+        if stopped is not None and self._failure_policy.on_stop == "cancel":
+            self._monitor.cancel_all(stopped)
         why = stopped or self._journal.broken or self._too_many_failures()
         if self._halted is None:
             self._halted = why
         if self._halted is not None:
-            self._starter.take_over()
-            for migration in self._ledger.pending:
-                self._ledger.end_pending(migration, "skipped", self._halted)
+            self._launcher.take_over()
+            for migration in self._tracker.pending:
+                self._tracker.end_pending(migration, "skipped", self._halted)
 
     def _too_many_failures(self) -> str | None:
-        failures = self._ledger.failures
-        if self._conduct.on_failure == "continue" or failures <= self._conduct.tolerated(
-            len(self._work.migrations)
+        failures = self._tracker.failures
+        if self._failure_policy.on_failure == "continue" or failures <= self._failure_policy.tolerated(
+            len(self._job.migrations)
         ):
             return None
         return f"{failures} migration{'s' if failures > 1 else ''} failed"
 
     def _start_ready(self, now: ClusterNow) -> None:
         try:
-            self._starter.start_ready(now)
+            self._launcher.start_ready(now)
         except JournalError as error:
             self._halted = str(error)
 
     def _read_live_state(self) -> ClusterNow:
-        now = self._platform.look(self._starter.observed_guests())
-        if now.cluster != self._work.cluster.id:
+        now = self._platform.look(self._launcher.observed_guests())
+        if now.cluster != self._job.cluster.id:
             raise WrongCluster(
-                f"the plan is for cluster {self._work.cluster.name!r} ({self._work.cluster.id}),"
+                f"the plan is for cluster {self._job.cluster.name!r} ({self._job.cluster.id}),"
                 f" the platform serves {now.cluster}",
                 where="vm_migrate",
                 hint="Nothing was started there",
@@ -155,7 +158,8 @@ class Executor:
                 now = self._read_live_state()
             except PlatformError as error:
                 self._tolerate("look", error)
-                if self._halted is not None or self._stop.why(self._clock.monotonic()) is not None:
+                self._renew_lock()
+                if self._halted is not None or self._stop.reason(self._clock.monotonic()) is not None:
                     raise
                 self._pause(progressed=False)
             else:
@@ -166,7 +170,7 @@ class Executor:
         try:
             now = self._read_live_state()
         except (PlatformError, WrongCluster) as error:
-            if not self._ledger.running:
+            if not self._tracker.running:
                 self._pause(progressed=False)
             self._tolerate("look", error)
             return None
@@ -175,7 +179,7 @@ class Executor:
 
     def _poll(self) -> None:
         try:
-            self._watcher.poll()
+            self._monitor.poll()
         except PlatformError as error:
             self._tolerate("poll", error)
         else:
@@ -189,48 +193,50 @@ class Executor:
         since = self._silent_since.setdefault(question, now)
         if isinstance(error, _FINAL) or now - since >= MAX_UNREACHABLE_SECONDS:
             self._halted = self._halted or str(error)
-            self._watcher.abandon(str(error))
+            self._monitor.abandon(str(error))
 
     def _pause(self, *, progressed: bool) -> None:
         """Wait before asking again: shortly after something was started, longer and longer while nothing
         happens. A platform that is in trouble is asked at random moments, lest all who wait for it come at
         the same one.
         """
-        self._wait = min(_MIN_PAUSE_SECONDS if progressed else 2 * self._wait, self._conduct.poll_interval)
-        self._clock.sleep(self._wait * (0.5 + self._dice() / 2) if self._silent_since else self._wait)
+        self._wait = min(
+            _MIN_PAUSE_SECONDS if progressed else 2 * self._wait, self._failure_policy.poll_interval
+        )
+        self._clock.sleep(self._wait * (0.5 + self._rng() / 2) if self._silent_since else self._wait)
 
     def _report(self) -> None:
-        self._observe(progress(self._ledger, self._watcher.percent, self._clock, self._began))
+        self._observe(progress(self._tracker, self._monitor.percent, self._clock, self._began))
 
     def _must_roll_back(self) -> bool:
-        return self._conduct.on_failure == "rollback" and self._too_many_failures() is not None
+        return self._failure_policy.on_failure == "rollback" and self._too_many_failures() is not None
 
     def _roll_back(self) -> bool:
         """Undo what this run has done, with the same care; failures on the way do not stop it. Whether it
         began to: a journal that can't say so would let the next run do it all again.
         """
-        if not self._journal.past.going_home:
+        if not self._journal.past.rolling_back:
             try:
                 self._journal.rolling_back()
             except JournalError as error:
                 self._halted = str(error)
                 return False
-        back = rollback_migrations(self._work.migrations, self._ledger.outcomes())
-        self._ledger.add(back)
-        self._starter.resume()
+        back = rollback_migrations(self._job.migrations, self._tracker.outcomes())
+        self._tracker.add(back)
+        self._launcher.resume()
         self._halted = None
-        self._conduct = replace(self._conduct, on_failure="continue")
+        self._failure_policy = replace(self._failure_policy, on_failure="continue")
         self._continue(self._refresh_live_state())
         return True
 
     def _confirm_ends(self) -> None:
         doubtful = {
             outcome.guest.id
-            for outcome in self._ledger.outcomes()
+            for outcome in self._tracker.outcomes()
             if outcome.result in ("failed", "cancelled")
-            or (outcome.result == "skipped" and self._ledger.co_migrated_with(outcome) is not None)
+            or (outcome.result == "skipped" and self._tracker.co_migrated_with(outcome) is not None)
         }
-        watched = doubtful | self._ledger.expected_co_migrations()
+        watched = doubtful | self._tracker.expected_co_migrations()
         began = self._clock.monotonic()
         while doubtful:
             try:
@@ -238,19 +244,19 @@ class Executor:
             except PlatformError:
                 # They stay what they were called.
                 return
-            self._watcher.settle(now)
+            self._monitor.settle(now)
             waited = self._clock.monotonic() - began
             busy = any(now.guests[guest].busy for guest in watched if guest in now.guests)
             if waited >= MAX_CANCEL_SECONDS or (waited >= MAX_LATE_SECONDS and not busy):
                 return
-            if not busy and not self._watcher.unconfirmed():
+            if not busy and not self._monitor.unconfirmed():
                 return
             self._pause(progressed=False)
 
     def _status(self, *, rolled_back: bool) -> Literal["done", "partial", "stopped", "rolled_back"]:
-        outcomes = self._ledger.outcomes()
+        outcomes = self._tracker.outcomes()
         if rolled_back:
-            home = outcomes[len(self._work.migrations) :]
+            home = outcomes[len(self._job.migrations) :]
             return "rolled_back" if all(outcome.result in SUCCESSFUL for outcome in home) else "partial"
         if all(outcome.result in SUCCESSFUL for outcome in outcomes):
             return "done"

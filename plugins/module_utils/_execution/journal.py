@@ -27,16 +27,16 @@ from .errors import JournalError
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """What an unfinished run left: when steps were begun, the tasks of those that were started, the ends of
-    those that ended, and whether it was undoing what it had done. `told` are all ends in the journal, those
-    of another plan too: perhaps nobody has heard of them. `along` are those that steps took along.
+    """What an unfinished run left: by step, when it was begun, its task and its end, and whether the run was
+    rolling back. `outcomes` are all ends in the journal, also of another plan, because they may not have been
+    recorded elsewhere. `along` are, by step, the guests that the platform moved along.
     """
 
     begun: Mapping[int, str] = field(default_factory=dict)
     tasks: Mapping[int, str] = field(default_factory=dict)
     ended: Mapping[int, MigrationOutcome] = field(default_factory=dict)
-    going_home: bool = False
-    told: tuple[MigrationOutcome, ...] = ()
+    rolling_back: bool = False
+    outcomes: tuple[MigrationOutcome, ...] = ()
     along: Mapping[int, tuple[CoMigrated, ...]] = field(default_factory=dict)
 
 
@@ -58,18 +58,18 @@ class _Reader:
 
     def __init__(self, plan: str) -> None:
         self._plan = plan
-        self._same_plan = self._going_home = False
+        self._same_plan = self._rolling_back = False
         self._begun: dict[int, str] = {}
         self._tasks: dict[int, str] = {}
         self._ended: dict[int, MigrationOutcome] = {}
         self._along: dict[int, tuple[CoMigrated, ...]] = {}
-        self._told: list[MigrationOutcome] = []
+        self._outcomes: list[MigrationOutcome] = []
 
     def read(self, record: _Record) -> None:
         if record.event == "plan":
             self._same_plan = record.plan == self._plan
         elif record.event == "ended" and record.outcome is not None:
-            self._told.append(record.outcome)
+            self._outcomes.append(record.outcome)
             if self._same_plan:
                 self._ended[record.outcome.step] = record.outcome
         elif self._same_plan:
@@ -77,7 +77,7 @@ class _Reader:
 
     def _read_own(self, record: _Record) -> None:
         if record.event == "home":
-            self._going_home = True
+            self._rolling_back = True
         elif record.event == "begin" and record.step is not None and record.at is not None:
             self._begun[record.step] = record.at
             if record.along:
@@ -87,7 +87,7 @@ class _Reader:
 
     def past(self) -> EarlierRun:
         return EarlierRun(
-            self._begun, self._tasks, self._ended, self._going_home, tuple(self._told), self._along
+            self._begun, self._tasks, self._ended, self._rolling_back, tuple(self._outcomes), self._along
         )
 
 

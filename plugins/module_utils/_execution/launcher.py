@@ -29,21 +29,23 @@ class Launcher:
 
     def __init__(
         self,
-        work: MigrationJob,
+        job: MigrationJob,
         platform: Platform,
-        slots: ConcurrencyLimits,
-        ledger: MigrationTracker,
+        concurrency: ConcurrencyLimits,
+        tracker: MigrationTracker,
         past: EarlierRun,
         clock: Clock,
     ) -> None:
-        self._limits = work.limits
+        self._limits = job.limits
         self._platform = platform
-        self._slots = slots
-        self._ledger = ledger
+        self._concurrency = concurrency
+        self._tracker = tracker
         self._past = past
-        self._names = work.names
-        self._conflicts = RuleCheck(work.rules, work.emptied, work.names)
-        self._mended = {migration.target for migration in work.migrations if migration.kind in RULE_RESTORING}
+        self._names = job.names
+        self._rule_check = RuleCheck(job.rules, job.emptied, job.names)
+        self._rule_targets = {
+            migration.target for migration in job.migrations if migration.kind in RULE_RESTORING
+        }
         self._clock = clock
         self._attempts: dict[int, int] = {}
         self._busy: dict[int, float] = {}
@@ -52,81 +54,81 @@ class Launcher:
 
     def observed_guests(self) -> set[str]:
         """The guests whose places decide about what is pending."""
-        return self._conflicts.members(self._ledger.pending)
+        return self._rule_check.members(self._tracker.pending)
 
     def take_over(self) -> None:
         """Count what an earlier part of this run has done as done by this one."""
-        for migration in self._ledger.pending:
+        for migration in self._tracker.pending:
             past = self._past.ended.get(migration.step)
             if past is not None and past.result == "migrated":
-                self._ledger.take_over(past)
+                self._tracker.take_over(past)
 
     def resume(self) -> None:
         """Follow the migrations that an earlier part of this run has started and not seen the end of."""
-        for migration in self._ledger.pending:
+        for migration in self._tracker.pending:
             at = self._past.begun.get(migration.step)
             if at is None or migration.step in self._past.ended:
                 continue
             task = self._past.tasks.get(migration.step) or self._find_running(migration)
             if task is not None:
-                self._ledger.started(migration, task, at)
+                self._tracker.started(migration, task, at)
 
     def start_ready(self, now: ClusterNow) -> None:
         """Start every migration whose turn it is, that has a slot and still makes sense."""
-        ledger = self._ledger
-        for migration in by_critical_path(ledger.pending, ledger.underway, self._slots):
-            hindrance = self._ledger.blocking_failure(migration)
+        tracker = self._tracker
+        for migration in by_critical_path(tracker.pending, tracker.underway, self._concurrency):
+            hindrance = self._tracker.blocking_failure(migration)
             if hindrance is not None:
                 why = f"it comes after step {hindrance.step}, which was {hindrance.result}"
-                self._ledger.end_pending(migration, "skipped", why)
-            elif self._ledger.is_ready(migration):
+                self._tracker.end_pending(migration, "skipped", why)
+            elif self._tracker.is_ready(migration):
                 self._consider(migration, now)
 
     def _consider(self, migration: Migration, now: ClusterNow) -> None:
-        ledger = self._ledger
-        underway = ledger.moving
-        later = ledger.later_targets[migration.step]
+        tracker = self._tracker
+        underway = tracker.moving
+        later = tracker.later_targets[migration.step]
         judged = preflight(
-            migration, now, self._taking_room(), self._limits, later, self._mended, self._names
+            migration, now, self._taking_room(), self._limits, later, self._rule_targets, self._names
         )
         if judged.answer == "there":
             self._arrived(migration)
-        elif judged.answer != "drop" and ledger.is_co_migrated(migration):
+        elif judged.answer != "drop" and tracker.is_co_migrated(migration):
             return
         elif judged.answer == "busy":
             self._follow_or_drop(migration, judged)
         elif judged.answer == "drop":
-            ledger.end_pending(migration, "skipped", judged.why)
-        elif judged.answer == "go" and self._slots.allows(migration, underway):
-            others = [other for other in ledger.pending if other is not migration]
-            conflict = self._conflicts.with_migration(migration, now, underway, [*others, migration])
+            tracker.end_pending(migration, "skipped", judged.why)
+        elif judged.answer == "go" and self._concurrency.allows(migration, underway):
+            others = [other for other in tracker.pending if other is not migration]
+            conflict = self._rule_check.with_migration(migration, now, underway, [*others, migration])
             if conflict is None:
                 self._start(migration, now)
             else:
-                ledger.end_pending(migration, "skipped", conflict)
+                tracker.end_pending(migration, "skipped", conflict)
 
     def _arrived(self, migration: Migration) -> None:
         """On its target already: by an earlier part of this run, or by anybody."""
         past = self._past.ended.get(migration.step)
         if past is not None and past.result in SUCCESSFUL:
-            self._ledger.take_over(past)
+            self._tracker.take_over(past)
         elif migration.step in self._past.begun or migration.step in self._attempts:
-            self._ledger.end_pending(migration, "migrated", "Completed while no run was monitoring it.")
-        elif (step := self._ledger.co_migrated_with(migration)) is not None:
-            self._ledger.end_pending(migration, "migrated", f"the platform moved it along with step {step}")
+            self._tracker.end_pending(migration, "migrated", "Completed while no run was monitoring it.")
+        elif (step := self._tracker.co_migrated_with(migration)) is not None:
+            self._tracker.end_pending(migration, "migrated", f"the platform moved it along with step {step}")
         else:
-            self._ledger.end_pending(migration, "already_there")
+            self._tracker.end_pending(migration, "already_there")
 
     def _follow_or_drop(self, migration: Migration, judged: PreflightResult) -> None:
         """A guest that is being migrated already, by a run that was killed perhaps, is not started again;
         what else holds it may be over in a moment.
         """
         task = self._find_running(migration)
-        if task is not None and task not in self._ledger.running:
-            at = self._ledger.begin(migration, self._ledger.begun_with(migration))
-            self._ledger.started(migration, task, at)
+        if task is not None and task not in self._tracker.running:
+            at = self._tracker.begin(migration, self._tracker.begun_with(migration))
+            self._tracker.started(migration, task, at)
         elif self._has_waited(migration):
-            self._ledger.end_pending(migration, "skipped", judged.why)
+            self._tracker.end_pending(migration, "skipped", judged.why)
 
     def _has_waited(self, migration: Migration) -> bool:
         """Whether what may be over in a moment has taken long enough."""
@@ -138,9 +140,9 @@ class Launcher:
         if self._has_changed(migration):
             return
         if not objection.passing:
-            self._ledger.end_pending(migration, "refused", objection.why)
+            self._tracker.end_pending(migration, "refused", objection.why)
         elif self._has_waited(migration):
-            self._ledger.end_pending(migration, "skipped", objection.why)
+            self._tracker.end_pending(migration, "skipped", objection.why)
         else:
             first, longest = RETRY_SECONDS
             _at, wait = self._again.get(migration.step, (0.0, first))
@@ -163,8 +165,8 @@ class Launcher:
 
     def _taking_room(self) -> list[Migration]:
         """What is under way, and what has ended but may not be counted yet where it is now."""
-        settling = self._ledger.recently_ended(self._platform.capacities.settling_seconds)
-        return [*self._ledger.moving, *settling]
+        settling = self._tracker.recently_ended(self._platform.capacities.settling_seconds)
+        return [*self._tracker.moving, *settling]
 
     def _with_partners(
         self, migration: Migration, along: Sequence[CoMigrated], now: ClusterNow
@@ -172,21 +174,23 @@ class Launcher:
         """Whether those that the platform takes along may go there as well: there is room for all, and none
         of them breaks a rule.
         """
-        ledger = self._ledger
+        tracker = self._tracker
         taking_room = self._taking_room()
         known = {(move.guest.id, move.target) for move in taking_room}
         coming = [move for move in co_migrated(migration, along) if (move.guest.id, move.target) not in known]
         if not coming:
             return GO
-        found = free_capacity([migration, *coming], now, taking_room, self._limits, self._mended, self._names)
+        found = free_capacity(
+            [migration, *coming], now, taking_room, self._limits, self._rule_targets, self._names
+        )
         if found.answer != "go":
             return found
-        members = self._conflicts.members([migration, *coming, *ledger.pending])
+        members = self._rule_check.members([migration, *coming, *tracker.pending])
         present = self._platform.look(members)
-        others = [move for move in ledger.pending if move.guest.id not in {one.guest.id for one in coming}]
+        others = [move for move in tracker.pending if move.guest.id not in {one.guest.id for one in coming}]
         for move in coming:
-            moving = [*ledger.moving, migration, *(other for other in coming if other is not move)]
-            conflict = self._conflicts.with_migration(move, present, moving, [*others, *coming, migration])
+            moving = [*tracker.moving, migration, *(other for other in coming if other is not move)]
+            conflict = self._rule_check.with_migration(move, present, moving, [*others, *coming, migration])
             if conflict is not None:
                 name = f"{move.guest.name} ({move.guest.id})"
                 return PreflightResult("drop", f"the platform would move {name} along: {conflict}")
@@ -203,21 +207,21 @@ class Launcher:
                 return
             judged = self._with_partners(migration, prepared.partners, now)
             if judged.answer == "drop":
-                self._ledger.end_pending(migration, "skipped", judged.why)
+                self._tracker.end_pending(migration, "skipped", judged.why)
             if judged.answer != "go":
                 return
-            at = self._ledger.begin(migration, prepared.partners)
+            at = self._tracker.begin(migration, prepared.partners)
             task = self._platform.start(prepared)
         except _UNCERTAIN as error:
             # The next look tells whether it runs, has arrived, or has to be started again.
             self._attempts[migration.step] = self._attempts.get(migration.step, 0) + 1
             if self._attempts[migration.step] >= MAX_START_ATTEMPTS:
-                self._ledger.end_pending(migration, "failed", str(error))
+                self._tracker.end_pending(migration, "failed", str(error))
         except StartRefused as refused:
             # What the check did not see is an objection all the same.
             self._apply_objection(migration, Objection(refused.objection, refused.passing))
         except PlatformError as error:
             if not self._has_changed(migration):
-                self._ledger.end_pending(migration, "failed", str(error))
+                self._tracker.end_pending(migration, "failed", str(error))
         else:
-            self._ledger.started(migration, task, at)
+            self._tracker.started(migration, task, at)

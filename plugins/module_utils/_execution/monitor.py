@@ -30,9 +30,9 @@ class _Cancelling:
 class Monitor:
     """Asks for all running migrations in one call. `percent` is what the platform last told, by task."""
 
-    def __init__(self, platform: Platform, ledger: MigrationTracker, clock: Clock, timeout: float) -> None:
+    def __init__(self, platform: Platform, tracker: MigrationTracker, clock: Clock, timeout: float) -> None:
         self._platform = platform
-        self._ledger = ledger
+        self._tracker = tracker
         self._clock = clock
         self._timeout = timeout
         self._cancelling: dict[str, _Cancelling] = {}
@@ -40,8 +40,8 @@ class Monitor:
 
     def poll(self) -> None:
         """Take note of what has ended, and cancel what takes too long. Raises PlatformError."""
-        states = self._platform.poll({task: begun.request for task, begun in self._ledger.running.items()})
-        for task, begun in list(self._ledger.running.items()):
+        states = self._platform.poll({task: begun.request for task, begun in self._tracker.running.items()})
+        for task, begun in list(self._tracker.running.items()):
             state = states.get(task, _UNKNOWN)
             self.percent[task] = state.percent
             if state.state != "running":
@@ -55,24 +55,24 @@ class Monitor:
             result, why = "failed" if cancelling.late else "cancelled", cancelling.why
         elif cancelling is not None and result == "failed":
             why = f"{cancelling.why}; {why}"
-        self._ledger.end_running(task, result, why, along)
+        self._tracker.end_running(task, result, why, along)
 
     def cancel_all(self, why: str) -> None:
         """Ask the platform to stop everything that runs; `poll` tells what came of it."""
-        for task in list(self._ledger.running):
+        for task in list(self._tracker.running):
             self._cancel(task, why, late=False)
 
     def abandon(self, why: str) -> None:
         """The platform can't be asked any more."""
-        for task in list(self._ledger.running):
+        for task in list(self._tracker.running):
             text = f"Lost contact with the platform; the migration may still be running: {why}"
-            self._ledger.end_running(task, "failed", text)
+            self._tracker.end_running(task, "failed", text)
 
     def unconfirmed(self) -> bool:
         """Whether something was cancelled, by this run or by anybody: that may come to nothing, and late."""
         return any(
             outcome.result == "cancelled" or (outcome.result == "failed" and outcome.task in self._cancelling)
-            for outcome in self._ledger.outcomes()
+            for outcome in self._tracker.outcomes()
         )
 
     def settle(self, now: ClusterNow) -> None:
@@ -80,18 +80,18 @@ class Monitor:
 
         A guest that is on its target and stopped, paused or still locked has not arrived well.
         """
-        for outcome in self._ledger.outcomes():
+        for outcome in self._tracker.outcomes():
             guest = now.guests.get(outcome.guest.id)
             is_there = guest is not None and guest.host == outcome.target
             if outcome.result == "skipped" and is_there:
-                step = self._ledger.co_migrated_with(outcome)
+                step = self._tracker.co_migrated_with(outcome)
                 if step is not None:
-                    self._ledger.correct(outcome.step, f"the platform moved it along with step {step}")
+                    self._tracker.correct(outcome.step, f"the platform moved it along with step {step}")
             elif outcome.result in ("failed", "cancelled"):
                 if guest is not None and is_there and guest.is_healthy:
-                    self._ledger.correct(outcome.step, f"it arrived after all, though: {outcome.why}")
+                    self._tracker.correct(outcome.step, f"it arrived after all, though: {outcome.why}")
                 there = {other for other, state in now.guests.items() if state.host == outcome.target}
-                self._ledger.record_co_migrated(outcome.step, there)
+                self._tracker.record_co_migrated(outcome.step, there)
 
     def _enforce_timeout(self, task: str, begun: RunningMigration) -> None:
         now = self._clock.monotonic()
@@ -99,7 +99,7 @@ class Monitor:
         if cancelling is None and now - begun.since > self._timeout:
             self._cancel(task, f"ran out of its {self._timeout:g} seconds", late=True)
         elif cancelling is not None and now - cancelling.since > MAX_CANCEL_SECONDS:
-            self._ledger.end_running(task, "failed", f"{cancelling.why}; cancelled, but it still runs")
+            self._tracker.end_running(task, "failed", f"{cancelling.why}; cancelled, but it still runs")
 
     def _cancel(self, task: str, why: str, *, late: bool) -> None:
         if task in self._cancelling:

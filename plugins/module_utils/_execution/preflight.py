@@ -16,7 +16,7 @@ from .._platforms.protocol import ClusterNow
 
 MIB = 1024**2
 NAMELESS: Mapping[str, str] = MappingProxyType({})
-# What may fill a host further than levelling may, and then everything that goes there.
+# Migrations that may fill a host up to memory_for_rules; then every other migration to that host may, too.
 RULE_RESTORING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "rollback"})
 
 
@@ -40,12 +40,13 @@ def preflight(
     underway: Sequence[Migration],
     limits: Limits,
     later: Collection[str] = (),
-    mended: Collection[str] = (),
+    rule_targets: Collection[str] = (),
     names: Mapping[str, str] = NAMELESS,
 ) -> PreflightResult:
-    """What is to be done with a migration whose turn it is; `underway` are those that run at this moment,
-    `later` the hosts that later steps take the same guest to, `mended` those that may be filled further.
-    `names`: how people know hosts, by id.
+    """What to do with a migration that may start now. `underway` are the running migrations, `later` the
+    hosts that later steps take the same guest to, `rule_targets` the hosts that may be filled up to
+    `memory_for_rules`, because a migration of the plan restores a rule there. `names` are those of hosts, by
+    id.
     """
     guest = now.guests.get(migration.guest.id)
     if guest is None:
@@ -68,7 +69,7 @@ def preflight(
         )
     if not target.active:
         return PreflightResult("drop", f"{names.get(migration.target, migration.target)} takes no guests now")
-    return free_capacity([migration], now, underway, limits, mended, names)
+    return free_capacity([migration], now, underway, limits, rule_targets, names)
 
 
 def free_capacity(
@@ -76,7 +77,7 @@ def free_capacity(
     now: ClusterNow,
     underway: Sequence[Migration],
     limits: Limits,
-    mended: Collection[str] = (),
+    rule_targets: Collection[str] = (),
     names: Mapping[str, str] = NAMELESS,
 ) -> PreflightResult:
     """Whether the target's memory, as measured, with all that is on its way to it, still has room for a
@@ -85,7 +86,7 @@ def free_capacity(
     What is on its way counts in full though some of it is measured already: rather wait than fill a host.
     """
     migration, *along = coming
-    generous = migration.kind in RULE_RESTORING or migration.target in mended
+    generous = migration.kind in RULE_RESTORING or migration.target in rule_targets
     percent = limits.memory_for_rules if generous else limits.memory
     target = now.hosts[migration.target]
     if target.memory_capacity is None or target.memory_used is None:

@@ -40,17 +40,17 @@ class Progress:
 
 
 def progress(
-    ledger: MigrationTracker, percent: Mapping[str, float | None], clock: Clock, since: float
+    tracker: MigrationTracker, percent: Mapping[str, float | None], clock: Clock, since: float
 ) -> Progress:
-    """The state of the ledger; `percent` by task, `since` when the run began on the clock's scale."""
+    """The state of the tracker; `percent` by task, `since` when the run began on the clock's scale."""
     now = clock.monotonic()
     under_way = sum(
         int(begun.migration.cost.memory * (percent.get(task) or 0) / 100)
-        for task, begun in ledger.running.items()
+        for task, begun in tracker.running.items()
     )
-    done = sum(ledger.memory[outcome.step] for outcome in ledger.outcomes() if outcome.result == "migrated")
+    done = sum(tracker.memory[outcome.step] for outcome in tracker.outcomes() if outcome.result == "migrated")
     moved = done + under_way
-    left = sum(migration.cost.memory for migration in [*ledger.pending, *ledger.underway]) - under_way
+    left = sum(migration.cost.memory for migration in [*tracker.pending, *tracker.underway]) - under_way
     return Progress(
         at=clock.now(),
         moving=tuple(
@@ -62,10 +62,10 @@ def progress(
                 seconds=round(now - begun.since, 1),
                 percent=percent.get(task),
             )
-            for task, begun in ledger.running.items()
+            for task, begun in tracker.running.items()
         ),
-        ended=ledger.counts(),
-        left=len(ledger.pending),
+        ended=tracker.counts(),
+        left=len(tracker.pending),
         memory_moved=moved,
         seconds_left=round((now - since) * left / moved, 1) if moved else None,
     )

@@ -9,21 +9,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from .._model.plan import HostMemory, Migration
-from .._model.snapshot import Snapshot
 from .._platforms.protocol import (
-    Capacities,
     ClusterNow,
     HostNow,
     MigrationRequest,
-    MigrationState,
     Platform,
     Prepared,
 )
+from .platform_wrapper import PlatformWrapper
 
 
-class ReclaimableMemoryPlatform:
-    """The Platform protocol over another platform. `memory` says by host what was in use when the plan was
-    made, and what the platform counted besides; `migrations` are those of the plan.
+class ReclaimableMemoryPlatform(PlatformWrapper):
+    """A platform whose hosts' memory is seen without caches. `memory` is, by host, what was in use when the
+    plan was made and what the platform counted besides; `migrations` are those of the plan.
 
     A cache shrinks as guests arrive, while the platform goes on to call the host as full as before. So a host
     is never taken to be emptier than it was then, with the guests of the plan that have come or left since.
@@ -32,18 +30,11 @@ class ReclaimableMemoryPlatform:
     def __init__(
         self, platform: Platform, memory: Mapping[str, HostMemory], migrations: Sequence[Migration]
     ) -> None:
-        self._platform = platform
+        super().__init__(platform)
         self._memory = memory
         # A guest may migrate more than once: it was where its first migration starts.
         self._homes = {migration.guest.id: migration.source for migration in reversed(migrations)}
         self._sizes = {migration.guest.id: migration.cost.memory for migration in migrations}
-
-    @property
-    def capacities(self) -> Capacities:
-        return self._platform.capacities
-
-    def read(self) -> Snapshot:
-        return self._platform.read()
 
     def look(self, guests: Collection[str]) -> ClusterNow:
         now = self._platform.look({*guests, *self._homes})
@@ -74,18 +65,3 @@ class ReclaimableMemoryPlatform:
             self._homes.setdefault(partner.guest.id, partner.source)
             self._sizes.setdefault(partner.guest.id, partner.memory)
         return found
-
-    def start(self, prepared: Prepared) -> str:
-        return self._platform.start(prepared)
-
-    def find(self, request: MigrationRequest) -> str | None:
-        return self._platform.find(request)
-
-    def poll(self, tasks: Mapping[str, MigrationRequest]) -> Mapping[str, MigrationState]:
-        return self._platform.poll(tasks)
-
-    def cancel(self, task: str) -> None:
-        self._platform.cancel(task)
-
-    def close(self) -> None:
-        self._platform.close()

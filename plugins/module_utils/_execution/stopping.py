@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class StopSignal:
-    """Says why nothing new may start. A signal handler calls `request`."""
+    """Why nothing new may start. A signal handler calls `request`."""
 
     def __init__(self, *, file: str | None = None, deadline: float | None = None) -> None:
         self._file = Path(file).expanduser() if file else None
@@ -19,8 +19,8 @@ class StopSignal:
     def request(self, why: str) -> None:
         self._requested = why
 
-    def why(self, now: float) -> str | None:
-        """The reason, or None; `now` is on the scale of the deadline."""
+    def reason(self, now: float) -> str | None:
+        """Why nothing new may start, or None. `now` is on the scale of the deadline."""
         if self._requested is not None:
             return self._requested
         if self._file is not None and self._file.exists():

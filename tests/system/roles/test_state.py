@@ -116,20 +116,23 @@ def test_whoever_loses_the_lock_is_told_to_stop(home: dict[str, str], tmp_path: 
     url = f"sqlite:///{tmp_path}/state.db"
     stop = StopSignal()
     with run_state(options(state_url=url), CLUSTER, home, check_mode=False, seconds=0.3) as kept:
-        guarded = kept.guard(stop)
-        assert guarded.why(0) is None
+        kept.renew_lock(stop)
+        assert stop.reason(0) is None
         with open_database(url) as database:
             steal = LOCKS.update().values(token="thief", pid=1, host="elsewhere", place="far")
             database.transaction(lambda connection: connection.execute(steal))
         time.sleep(0.15)
-        assert "taken over by process 1 on elsewhere" in (guarded.why(0) or "")
-    assert "taken over" in (stop.why(0) or "")
+        # A question renews nothing.
+        assert stop.reason(0) is None
+        kept.renew_lock(stop)
+    assert "taken over by process 1 on elsewhere" in (stop.reason(0) or "")
 
 
-def test_without_a_lock_the_signal_is_the_same(home: dict[str, str]) -> None:
+def test_without_a_lock_none_is_renewed(home: dict[str, str]) -> None:
     stop = StopSignal()
     with run_state(options(lock=False), CLUSTER, home, check_mode=False) as kept:
-        assert kept.guard(stop) is stop
+        kept.renew_lock(stop)
+    assert stop.reason(0) is None
 
 
 def test_a_default_that_does_not_work_is_a_notice_and_one_that_was_asked_for_an_error(

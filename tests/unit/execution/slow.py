@@ -215,8 +215,8 @@ class Run:
 
     platform: Slow
     migrations: Sequence[Migration]
-    conduct: FailurePolicy = field(default_factory=FailurePolicy)
-    slots: ConcurrencyLimits = field(
+    failure_policy: FailurePolicy = field(default_factory=FailurePolicy)
+    concurrency: ConcurrencyLimits = field(
         default_factory=lambda: ConcurrencyLimits(cluster=8, per_host=8, per_datastore=8)
     )
     rules: Sequence[Rule] = ()
@@ -237,8 +237,8 @@ class Run:
         return Executor(
             self.work,
             self.platform,
-            slots=self.slots,
-            conduct=self.conduct,
+            concurrency=self.concurrency,
+            failure_policy=self.failure_policy,
             journal=Journal(str(self.journal) if self.journal else None, self.work.digest()),
             stop=self.stop,
             clock=self.platform.clock,

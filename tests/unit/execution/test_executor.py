@@ -93,7 +93,7 @@ def run(
     dry: bool = False,
     *,
     rules: Sequence[Rule] = (),
-    conduct: FailurePolicy = FailurePolicy(),  # noqa: B008
+    failure_policy: FailurePolicy = FailurePolicy(),  # noqa: B008
     stop_file: Path | None = None,
     journal_path: Path | None = None,
     cluster: ClusterRef = CLUSTER,
@@ -109,8 +109,8 @@ def run(
     outcome = Executor(
         work,
         platform,
-        slots=ConcurrencyLimits(cluster=8, per_host=2, per_datastore=2),
-        conduct=conduct,
+        concurrency=ConcurrencyLimits(cluster=8, per_host=2, per_datastore=2),
+        failure_policy=failure_policy,
         journal=Journal(str(journal_path) if journal_path else None, work.digest()),
         stop=StopSignal(file=str(stop_file) if stop_file else None),
         clock=DryRunClock(),
@@ -355,9 +355,9 @@ def test_the_disk_of_the_journal_fills(cluster: Path, tmp_path: Path, on_failure
     # The journal is the largest file here: it alone reaches the limit.
     with path.open("a") as stream:
         stream.write("x" * 100_000 + "\n")
-    conduct = FailurePolicy(on_failure=on_failure)  # type: ignore[arg-type]
+    failure_policy = FailurePolicy(on_failure=on_failure)  # type: ignore[arg-type]
     with full_after(path.stat().st_size + 120 + left):
-        outcome = run(cluster, plan, journal_path=path, conduct=conduct)
+        outcome = run(cluster, plan, journal_path=path, failure_policy=failure_policy)
     results = [migration.result for migration in outcome.migrations]
     assert outcome.status == "stopped"
     assert "skipped" in results

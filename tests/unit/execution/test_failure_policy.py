@@ -157,7 +157,7 @@ def test_nothing_starts_when_the_time_of_the_run_is_over(cluster: Path, deadline
 
 def test_the_moment_of_the_deadline_is_too_late() -> None:
     stop = StopSignal(deadline=10)
-    assert [stop.why(now) is None for now in (9.9, 10, 10.1)] == [True, False, False]
+    assert [stop.reason(now) is None for now in (9.9, 10, 10.1)] == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,10 @@ def test_more_failures_than_are_tolerated_end_the_run(
 ) -> None:
     slow = Slow(str(cluster), HandClock(), fails="12")
     one = ConcurrencyLimits(cluster=1, per_host=1, per_datastore=1)
-    conduct = FailurePolicy(on_failure=on_failure, max_failures=max_failures)
-    outcome = Run(slow, [step(1), step(2), step(3, target="c"), step(4, target="c")], conduct, one).run()
+    failure_policy = FailurePolicy(on_failure=on_failure, max_failures=max_failures)
+    outcome = Run(
+        slow, [step(1), step(2), step(3, target="c"), step(4, target="c")], failure_policy, one
+    ).run()
     assert (results(outcome), outcome.status) == (expected, status)
     failures = expected.count("failed")
     told = {migration.why for migration in outcome.migrations if migration.result == "skipped"}
@@ -386,7 +388,7 @@ def test_never_more_at_the_same_time_than_there_are_slots(
     cluster: Path, slots: ConcurrencyLimits, most: int
 ) -> None:
     slow = Slow(str(cluster), HandClock())
-    outcome = Run(slow, [step(number) for number in range(1, 5)], slots=slots).run()
+    outcome = Run(slow, [step(number) for number in range(1, 5)], concurrency=slots).run()
     assert (outcome.status, slow.most) == ("done", most)
 
 

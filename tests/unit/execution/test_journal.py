@@ -51,7 +51,7 @@ def begun(path: Path) -> Journal:
 def test_an_unfinished_run_is_read_back(tmp_path: Path) -> None:
     killed(begun(tmp_path / "deep" / "journal"))
     past = Journal(str(tmp_path / "deep" / "journal"), "plan").past
-    assert past == EarlierRun({1: AT, 2: AT, 3: AT}, {1: "t1", 2: "t2"}, {1: ENDED}, told=(ENDED,))
+    assert past == EarlierRun({1: AT, 2: AT, 3: AT}, {1: "t1", 2: "t2"}, {1: ENDED}, outcomes=(ENDED,))
 
 
 def test_what_a_step_takes_along_is_known_before_its_task_is(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
 def test_another_plan_begins_anew_and_knows_what_may_have_been_told_to_nobody(tmp_path: Path) -> None:
     killed(begun(tmp_path / "journal"))
     journal = Journal(str(tmp_path / "journal"), "other")
-    assert journal.past == EarlierRun(told=(ENDED,))
+    assert journal.past == EarlierRun(outcomes=(ENDED,))
     killed(journal)
     assert Journal(str(tmp_path / "journal"), "plan").past == EarlierRun()
 
@@ -119,7 +119,7 @@ def test_that_a_run_was_going_home_is_read_back_of_the_same_plan_only(tmp_path: 
     journal.rolling_back()
     killed(journal)
     again = Journal(str(path), "plan")
-    assert again.past == EarlierRun({1: AT}, going_home=True)
+    assert again.past == EarlierRun({1: AT}, rolling_back=True)
     killed(again)
     assert Journal(str(path), "other").past == EarlierRun()
 

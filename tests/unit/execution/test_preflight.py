@@ -80,7 +80,7 @@ def test_what_mends_may_fill_a_host_further_and_so_may_what_goes_there_beside_it
     full = now(target=with_used(85))
     assert preflight(MIGRATION, full, [], Limits()).answer == "drop"
     assert preflight(replace(MIGRATION, kind=kind), full, [], Limits()).answer == "go"
-    assert preflight(MIGRATION, full, [], Limits(), mended={MIGRATION.target}).answer == "go"
+    assert preflight(MIGRATION, full, [], Limits(), rule_targets={MIGRATION.target}).answer == "go"
 
 
 def test_what_is_on_its_way_counts_and_is_waited_for() -> None:

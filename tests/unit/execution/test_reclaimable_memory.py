@@ -89,8 +89,8 @@ def carry_out(platform: Platform, made: Plan, *, dry: bool = False) -> Outcome:
     return Executor(
         work,
         DryRunPlatform(platform, memory) if dry else platform,
-        slots=ConcurrencyLimits(cluster=1, per_host=1, per_datastore=1),
-        conduct=FailurePolicy(poll_interval=0.01),
+        concurrency=ConcurrencyLimits(cluster=1, per_host=1, per_datastore=1),
+        failure_policy=FailurePolicy(poll_interval=0.01),
         journal=Journal(None, work.digest()),
         stop=StopSignal(file=None, deadline=None),
         clock=DryRunClock() if dry else SystemClock(),

@@ -157,7 +157,7 @@ def _demand_same_place(plan: Plan, before: Snapshot) -> None:
 
 def _stale(plan: Plan | None, kept: RunState, before: Snapshot, journal: Journal) -> str | None:
     """Why nothing of a plan may begin. One whose earlier part was undoing what it had done goes home."""
-    if plan is None or journal.past.going_home:
+    if plan is None or journal.past.rolling_back:
         return None
     return stale_reason(plan, kept.shifted(plan.remembered_at), before)
 
@@ -246,15 +246,16 @@ def _execute(
     *,
     check_mode: bool,
 ) -> Outcome:
-    conduct, stop = failure_policy(params), kept.guard(stop)
+    policy = failure_policy(params)
     if check_mode:
         planned = Executor(
             work,
             DryRunPlatform(platform, _memory(work)),
-            slots=slots,
-            conduct=conduct,
+            concurrency=slots,
+            failure_policy=policy,
             journal=journal,
             stop=stop,
+            renew_lock=lambda: kept.renew_lock(stop),
             clock=DryRunClock(),
             observe=lambda _progress: None,
         )
@@ -263,10 +264,11 @@ def _execute(
         return Executor(
             work,
             platform,
-            slots=slots,
-            conduct=conduct,
+            concurrency=slots,
+            failure_policy=policy,
             journal=journal,
             stop=stop,
+            renew_lock=lambda: kept.renew_lock(stop),
             clock=clock,
             observe=progress.write,
             ended=kept.record,
