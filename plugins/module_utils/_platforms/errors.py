@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong between us and a platform."""
+"""Errors of platforms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .._model.errors import EvenKeelError
 
 
 class PlatformError(EvenKeelError):
-    """The platform could not be read or told to act."""
+    """The platform could not be read, or a call that changes something failed."""
 
 
 class MissingLibrary(PlatformError):
@@ -59,7 +59,7 @@ class StartRefused(Refused):
 
     @property
     def objection(self) -> str:
-        """What the platform says, and what to do about it."""
+        """The platform's reason and what to do about it."""
         return f"{self.what}. {self.hint}" if self.hint else self.what
 
 

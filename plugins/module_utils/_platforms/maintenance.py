@@ -1,7 +1,9 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an adapter offers besides migrations: maintenance mode of its hosts, and which clusters there are."""
+"""Protocols for maintenance mode of hosts and for the list of clusters, which adapters offer besides
+migrations.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ class Maintenance(Protocol):
         """Whether the platform has the host in maintenance mode at this moment."""
 
     def require_maintenance(self, host: str, *, on: bool) -> None:
-        """Raises Refused where the platform can't be told to switch it at all. Changes nothing."""
+        """Raise Refused where maintenance mode of this host cannot be switched. Changes nothing."""
 
     def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
         """Switch it, and return when the platform has it so. Never moves or stops a guest.

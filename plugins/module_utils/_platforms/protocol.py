@@ -60,7 +60,7 @@ class HostNow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterNow:
     """Where everything is at this moment, by id; a guest that is gone is not there. `cluster` is the id that
-    a snapshot of this cluster carries, so that a plan is never carried out on another cluster.
+    a snapshot of this cluster carries, so that a plan is never applied to another cluster.
     """
 
     cluster: str
@@ -70,8 +70,8 @@ class ClusterNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationState:
-    """How a started migration fares. `migrated` only when the guest has been seen on its target; `along` are
-    those that were to come along and have been seen there, once it has ended.
+    """The state of a started migration. `migrated` only when the guest has been seen on its target; `along`
+    are the ids of its partners that have been seen there, once it has ended.
     """
 
     state: Literal["running", "migrated", "failed", "cancelled"]
@@ -82,8 +82,8 @@ class MigrationState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacities:
-    """How many migrations the platform itself sustains at the same time, in the whole cluster and on one
-    host, and how old, in seconds, the memory may be that it reports of a host.
+    """The maximum of concurrent migrations that the platform itself sustains, in the whole cluster and on
+    one host, and the maximum age, in seconds, of the memory that it reports of a host.
     """
 
     cluster: int
@@ -93,7 +93,7 @@ class Capacities:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why the platform would not carry a migration out. A `passing` one may be over in a moment, or is shown
+    """Why the platform would not run a migration. A `passing` one may be over in a moment, or is shown
     by the next snapshot: it is no fact of this guest and this host that plans would have to remember.
     """
 
@@ -174,7 +174,7 @@ class Platform(Protocol):
         """The state of every given task, in one call for all where the platform allows."""
 
     def cancel(self, task: str) -> None:
-        """Ask the platform to stop a running migration; `poll` tells what came of it."""
+        """Ask the platform to stop a running migration; `poll` reports its end."""
 
     def close(self) -> None:
         """End the session. Never raises."""

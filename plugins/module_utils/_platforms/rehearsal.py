@@ -237,7 +237,7 @@ def _arrived(snapshot: Snapshot, targets: Mapping[str, str]) -> Snapshot:
 
 
 def _switched(host: Host, *, on: bool) -> Host:
-    """What the file says of why it was in maintenance is over with it."""
+    """The host with maintenance mode on or off, without the reason of the mode that has ended."""
     return replace(host, maintenance=on, closed_because=None if host.maintenance else host.closed_because)
 
 
@@ -276,7 +276,7 @@ def _host_now(host: Host) -> HostNow:
 
 
 def _objection(snapshot: Snapshot, request: MigrationRequest) -> Objection | None:
-    """Why a real cluster would not carry this migration out."""
+    """Why a real cluster would not run this migration; None where it would."""
     guest = _guest(snapshot, request.guest)
     target = next((host for host in snapshot.hosts if host.id == request.target), None)
     if guest is None:

@@ -102,6 +102,10 @@ def idle(number: int, place: str, **changes: Any) -> Guest:
     return replace(plain, **changes)
 
 
+# Proxmox VE does not know of rules by tag.
+BY_TAG = {"co_migrates": False, "enforced": False}
+
+
 def rule(name: str, kind: str, *guests: int, hosts: tuple[str, ...] = (), release: str = "9.2") -> Rule:
     return Rule(
         name=name,
@@ -221,9 +225,11 @@ def mixed(release: str) -> Snapshot:
         rule("licence", "host_affinity", 103, hosts=("pve1", "pve2"), release=release),
         rule("web", "anti_affinity", 100, 101, release=release),
         rule("pair", "affinity", 120, 121, release=release),
-        replace(rule("plb_affinity_pair", "affinity", 130, 131), source="tag:plb_affinity_pair"),
+        replace(rule("plb_affinity_pair", "affinity", 130, 131), source="tag:plb_affinity_pair", **BY_TAG),
         replace(
-            rule("evenkeel-pin-pve1", "host_affinity", 132, hosts=("pve1",)), source="tag:evenkeel-pin-pve1"
+            rule("evenkeel-pin-pve1", "host_affinity", 132, hosts=("pve1",)),
+            source="tag:evenkeel-pin-pve1",
+            **BY_TAG,
         ),
     )
     if release < "9":

@@ -282,6 +282,6 @@ def test_the_role_shuts_guests_down_before_it_asks_ha_for_maintenance_mode(
     }
     code, words = play("evacuate", tmp_path / "none", **wanted)
     assert code == 4, words
-    assert "Ask the HA manager" in words
+    assert "Switch maintenance mode with ha-manager" in words
     guests = served.state()["guests"].values()
     assert {guest["power"] for guest in guests if guest["host"] == "pve1"} == {"stopped"}, words

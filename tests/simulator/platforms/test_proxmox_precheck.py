@@ -90,7 +90,7 @@ def test_memory_that_a_snapshot_holds_on_a_local_storage_goes_along(simulator: S
             {"ide2": "local:iso/debian.iso,media=cdrom"},
             "the CD image local:iso/debian.iso is local to its node",
         ),
-        ({"scsi1": "local-lvm:vm-100-disk-5,size=8G"}, "with_local_disks allows to copy them"),
+        ({"scsi1": "local-lvm:vm-100-disk-5,size=8G"}, "set with_local_disks to copy them"),
     ],
     ids=lambda config: next(iter(config)) if isinstance(config, dict) else None,
 )
@@ -236,7 +236,7 @@ def test_ha_that_is_disarmed_and_ignores_its_guests_is_not_in_the_way(simulator:
     )
     served = simulator("proxmox", cluster, options=("--ha-guest", "100"))
     sent = {"with_local_disks": True, "target_storage": {"local-lvm": "fast"}}
-    assert "HA migrates it, and can't be told to take its disks from local-lvm to fast" in str(
+    assert "HA migrates it, and cannot move its disks from local-lvm to fast" in str(
         clusters.connect(served, **sent).prepare(request(100, "pve1", "pve2"))
     )
     served.switches(ha_disarmed="ignore")

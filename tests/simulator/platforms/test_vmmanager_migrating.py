@@ -316,7 +316,7 @@ def test_local_disks_go_along_where_that_is_allowed(simulator: Simulate) -> None
     served = simulator("vmmanager", clusters.cluster(hosts, guests))
     refusing = clusters.connect(served)
     assert str(refusing.prepare(request(100, 1, 2)).objection) == (
-        "it has disks on local, local to its node; with_local_disks allows to copy them"
+        "it has disks on local, local to its node; set with_local_disks to copy them"
     )
     assert migrate(refusing, request(100, 1, 2, local="fast-lvm")) == MIGRATED
     assert [disk.datastore for disk in refusing.read().guests[0].disks] == ["fast-lvm", "ceph"]
@@ -371,7 +371,7 @@ def test_a_start_whose_answer_was_lost_is_found_when_it_is_listed_later(simulato
     platform = VMManagerPlatform(clusters.connection(served))
     wanted = request(100, 1, 2)
     served.switches(drop_connection=[{"call": STARTING, "when": "after"}])
-    with pytest.raises(NoResponse, match="it may have been carried out"):
+    with pytest.raises(NoResponse, match="the call may have been run"):
         platform.start(platform.prepare(wanted))
     assert platform.look(["100"]).guests["100"].busy == "a start of its migration got no answer"
     task = platform.find(wanted)

@@ -134,14 +134,14 @@ class VMManagerPlatform:
         raise _no_call(host, on=on)
 
     def shut_down(self, guest: str, *, timeout: float) -> None:
-        """Only a guest that is off already will do."""
+        """Return for a guest that is off already; raise Refused for any other one."""
         now = self._live_state.read([guest], {}).guests.get(guest)
         if now is None:
             raise NotFound(f"there is no guest {guest} in this cluster", where="GET vm/v3/host")
         if now.power in ("running", "unknown"):
             raise Refused(
-                "which call of VMmanager asks the operating system of a guest to shut down is not public, and"
-                " the one that stops it may cut its power: it is not shut down from here",
+                "VMmanager's call that asks a guest's operating system to shut down is not public, and the"
+                " one that stops a guest may cut its power, so the guest was not shut down",
                 where=f"guest {guest}",
                 hint="Shut it down from inside or in VMmanager's interface, and run this again",
             )
@@ -183,8 +183,8 @@ def _no_call(host: str, *, on: bool) -> Refused:
         else "Switch it off in VMmanager's interface"
     )
     return Refused(
-        "which call of VMmanager switches maintenance mode is not public, and without an evacuation it stops"
-        " every virtual machine of the node: it is not switched from here",
+        "VMmanager's call for maintenance mode is not public, and without an evacuation VMmanager stops"
+        " every virtual machine of the node, so maintenance mode was not switched",
         where=f"node {host}",
         hint=hint,
     )

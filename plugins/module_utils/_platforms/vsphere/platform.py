@@ -176,7 +176,7 @@ class VSpherePlatform:
             return Tags(), (Notice(text=f"tags were not read: {error}", hides=("tags",)),)
 
     def _past(self, now: datetime) -> tuple[MigrationHistory, tuple[Notice, ...]]:
-        """What vCenter remembers of migrations, or nothing and a notice: a cluster can do without."""
+        """vCenter's history of migrations; where it cannot be read, an empty one and a notice."""
         if not self._connection.history_seconds:
             return MigrationHistory(), ()
         since = now - timedelta(seconds=self._connection.history_seconds)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a refusal means: Proxmox VE tells by status and reason phrase."""
+"""Errors of Proxmox VE's answers, which it distinguishes by status and reason phrase."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class NoSuchCall(UnexpectedAnswer):
 
 
 class NoResponse(Unreachable):
-    """A call that changes something got no answer: it may or may not have been carried out."""
+    """A call that changes something got no answer: it may or may not have been run."""
 
 
 def passed_on(status: int) -> bool:

@@ -285,8 +285,8 @@ class Session:
         try:
             self._replace(link, link.index + 1, {})
         except (Unreachable, CertificateRefused) as error:
-            return NoResponse(f"it may have been carried out, but {error}", where=call)
-        return NoResponse(f"it may have been carried out, but no answer came: {silence.reason}", where=call)
+            return NoResponse(f"the call may have been run, but {error}", where=call)
+        return NoResponse(f"the call may have been run, but no answer came: {silence.reason}", where=call)
 
     def _silence(self, error: requests.exceptions.RequestException) -> _NoResponse:
         refused = certificate_error(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a migration would be carried out, and what it takes."""
+"""Whether Proxmox VE would run a migration, and what its start needs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def preconditions(cluster: Cluster, request: MigrationRequest, entry: Row) -> Pr
         return _no(f"{request.target} is offline", passing=True)
     container = entry.get("type") == "lxc"
     if container and power_of(entry) == "running" and not cluster.connection.restart_containers:
-        return _no("a running container is migrated by a restart, which only restart_containers allows")
+        return _no("a running container is migrated by a restart; set restart_containers to allow it")
     findings = Findings()
     findings.objections += _ha_objection(entry, cluster.ha)
     try:
@@ -263,7 +263,7 @@ def _storage_objections(
     for name in sorted(findings.local_storages | findings.carried):
         attached = name in findings.local_storages
         if attached and not cluster.connection.with_local_disks and name not in request.storage:
-            why = f"it has disks on {name}, local to its node; with_local_disks allows to copy them"
+            why = f"it has disks on {name}, local to its node; set with_local_disks to copy them"
             yield Objection(why)
             continue
         target = storage_for(name, request, cluster.connection)
@@ -271,7 +271,7 @@ def _storage_objections(
             yield Objection(f"{request.target} lacks storage {target}")
         if target != name and is_ha_managed(entry, cluster.ha):
             yield Objection(
-                f"HA migrates it, and can't be told to take its disks from {name} to {target}:"
+                f"HA migrates it, and cannot move its disks from {name} to {target}:"
                 f" take guest {id_of(entry)} out of HA, or leave {name} out of target_storage"
             )
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer
+from ...errors import PlatformError, Refused, UnexpectedAnswer
 from ...protocol import MigrationRequest
 from ...values import Row
 from ..api.connection import ProxmoxConnection
-from ..api.errors import NodeUnresponsive, NoResponse, refused_start
+from ..api.errors import NoResponse, refused_start
+from ..api.notices import ONE_CALL
 from ..api.session import Session
 from ..api.values import Upid, flag, row, rows
 from ..read.guests import id_of, path_of, power_of
@@ -82,7 +83,7 @@ def can_receive_conntrack(session: Session, node: str) -> bool:
     path = f"nodes/{node}/capabilities/qemu/migration"
     try:
         return flag(row(session.get(path), path).get("has-dbus-vmstate"))
-    except (NodeUnresponsive, NotFound, PermissionMissing, Refused, UnexpectedAnswer):
+    except ONE_CALL:
         # Without it, as before there was such a thing, connections may have to be made anew.
         return False
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...._model.snapshot import Disk
 from ...values import Row
@@ -72,6 +72,17 @@ class _Found:
     def only_on(self, nodes: frozenset[str]) -> None:
         self.nodes = nodes if self.nodes is None else self.nodes & nodes
 
+    def config_of(self, config: Row) -> GuestConfig:
+        if config.get("parent") and self.in_snapshots:
+            self.block("snapshot")
+        return GuestConfig(
+            disks=tuple(self.disks),
+            networks=_bridges(config),
+            blockers=tuple(dict.fromkeys(self.blockers)),
+            nodes=self.nodes,
+            replicable=self.replicable,
+        )
+
 
 def vm_config(config: Row, storages: Mapping[str, Storage], live: LiveDevice = _none) -> GuestConfig:
     """From the configuration of a virtual machine (qemu), as it runs."""
@@ -86,16 +97,8 @@ def vm_config(config: Row, storages: Mapping[str, Storage], live: LiveDevice = _
             found.block("encrypted_memory")
         elif key == "args" and _ARGUMENTS.search(text):
             found.block("passthrough_device")
-    if config.get("parent") and found.in_snapshots:
-        found.block("snapshot")
-    return GuestConfig(
-        disks=tuple(found.disks),
-        networks=_bridges(config),
-        blockers=tuple(dict.fromkeys(found.blockers)),
-        cpu=cpu_needs(config.get("cpu")),
-        nodes=found.nodes,
-        replicable=found.replicable,
-        hugepages=bool(config.get("hugepages")),
+    return replace(
+        found.config_of(config), cpu=cpu_needs(config.get("cpu")), hugepages=bool(config.get("hugepages"))
     )
 
 
@@ -109,14 +112,7 @@ def container_config(config: Row, storages: Mapping[str, Storage]) -> GuestConfi
             found.block(*_raw(value))
         elif _CT_VOLUME.fullmatch(key):
             _mount(key, str(value), storages, found)
-    if config.get("parent") and found.in_snapshots:
-        found.block("snapshot")
-    return GuestConfig(
-        disks=tuple(found.disks),
-        networks=_bridges(config),
-        blockers=tuple(dict.fromkeys(found.blockers)),
-        replicable=found.replicable,
-    )
+    return found.config_of(config)
 
 
 def _drive(key: str, text: str, storages: Mapping[str, Storage], found: _Found) -> None:

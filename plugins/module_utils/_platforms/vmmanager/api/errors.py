@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What VMmanager says when it does not do what it is asked."""
+"""Errors of VMmanager's answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Denied(Refused):
 
 
 class NoResponse(Unreachable):
-    """A call that changes something got no answer: it may or may not have been carried out."""
+    """A call that changes something got no answer: it may or may not have been run."""
 
 
 class PlatformSuspended(NoResponse):

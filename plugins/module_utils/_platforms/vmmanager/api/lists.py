@@ -48,7 +48,7 @@ class Lists:
         return matching(self.whole(path), where)
 
     def _pages(self, path: str, filtered: str) -> list[Row]:
-        """All of them, whether the platform gives them at once or part by part."""
+        """All of them, whether the platform returns them at once or part by part."""
         found, size = self._page(path, filtered)
         known = {str(item.get("id")) for item in found}
         while len(found) < size:

@@ -114,7 +114,7 @@ class Session:
         self._token = connection.token or self._logged_in()
 
     def get(self, path: str, query: str = "") -> Any:
-        """What the function gives, without an error in it. `query` is as it stands in the URL."""
+        """The answer of a function, checked for errors. `query` is as it stands in the URL."""
         return self._persistently("GET", f"{path}?{query}" if query else path, None)
 
     def post(self, path: str, body: object, *, repeatable: bool = False) -> Any:
@@ -127,7 +127,7 @@ class Session:
             raise PlatformSuspended(_SLEEPS, where=f"POST {path}") from None
         except _NoResponse as silence:
             raise NoResponse(
-                f"it may have been carried out, but no answer came: {silence.why}", where=f"POST {path}"
+                f"the call may have been run, but no answer came: {silence.why}", where=f"POST {path}"
             ) from None
 
     def pause_for_resume(self, attempt: int) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of migrations that were asked for: a task's end counts only together with where the guest is,
+"""The state of started migrations: a task's end counts only together with the place of the guest,
 and a task whose node is away may never end.
 """
 

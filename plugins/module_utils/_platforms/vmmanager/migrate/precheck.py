@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the platform would carry a migration out, and what is to be said when it is asked for."""
+"""Whether the platform would run a migration, and the body of the request that starts it."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ class Prechecker:
 
     def _of_container(self, entry: Row) -> Iterator[Objection]:
         if self.place.containers and power_of(entry) == "running" and not self.connection.restart_containers:
-            why = "a running container is migrated by a restart, which only restart_containers allows"
+            why = "a running container is migrated by a restart; set restart_containers to allow it"
             yield Objection(why)
 
     def _of_local_disks(self, request: MigrationRequest, disks: Sequence[GuestDisk]) -> Iterator[Objection]:
         for name in sorted({disk.storage for disk in disks if not disk.shared}):
             if not self.connection.with_local_disks and name not in request.storage:
-                why = f"it has disks on {name}, local to its node; with_local_disks allows to copy them"
+                why = f"it has disks on {name}, local to its node; set with_local_disks to copy them"
                 yield Objection(why)
                 continue
             target = self._storage_for(name, request)
@@ -83,7 +83,7 @@ class Prechecker:
                 yield Objection(f"the cluster has no storage {target}")
 
     def _of_platform(self, request: MigrationRequest, entry: Row) -> Iterator[Objection]:
-        """What the platform itself says of the target."""
+        """The objections of the platform itself to the target."""
         path = f"vm/v3/host/{request.guest}/migrate"
         call = f"GET {path}"
         try:
@@ -104,7 +104,7 @@ class Prechecker:
             )
 
     def _against(self, request: MigrationRequest, entry: Row, target: Row) -> Iterator[Objection]:
-        """The platform gives no reason: what may be one, from what it tells of the target."""
+        """The platform returns no reason: possible reasons, from what it reports of the target."""
         if in_maintenance(self.live_state.nodes.get(request.target, {})):
             yield Objection("it is in maintenance mode", passing=True)
         if target.get("state") not in (None, "active"):

@@ -17,7 +17,7 @@ from ...errors import CertificateRefused, PlatformError, Unreachable
 
 
 class AnswerLost(Unreachable):
-    """The request was sent, but no answer came: it may or may not have been carried out."""
+    """The request was sent, but no answer came: it may or may not have been run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ def _unconnected(endpoint: Endpoint, error: Exception) -> PlatformError:
     where = str(endpoint)
     if isinstance(error, ssl.SSLCertVerificationError):
         return CertificateRefused(
-            f"its certificate does not verify: {error.verify_message}",
+            f"the certificate does not verify: {error.verify_message}",
             where=where,
             hint="Set ca_path to the file of its CA, or validate_certs: false to trust anyone",
         )

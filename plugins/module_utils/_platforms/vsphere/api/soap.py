@@ -29,7 +29,7 @@ class Soap:
         self._cookie = ""
 
     def call(self, this: Any, method: str, *arguments: Any, repeatable: bool = True) -> Element:
-        """Call a method of a pyvmomi object, its arguments in the API's order; gives the element that holds
+        """Call a method of a pyvmomi object, its arguments in the API's order; returns the element that holds
         the `returnval`s. Raises what `faults.error_of` makes of a fault, and what `Https.request` raises.
         """
         request = self._serializer.SerializeRequest(this, getattr(type(this), method).info, arguments)

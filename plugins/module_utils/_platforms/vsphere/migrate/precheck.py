@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking vCenter whether it would carry a migration out."""
+"""Asking vCenter whether it would run a migration."""
 
 from __future__ import annotations
 
@@ -60,6 +60,6 @@ def _errors(session: Session, task: str, method: str, limits: WaitLimits) -> lis
 
 
 def _objections_of(error: Element | None) -> Objection:
-    """What vCenter says, and what can be done about it."""
+    """vCenter's message and what can be done about it."""
     hint = way_out(error)
     return Objection(f"{localized(error)}{f'. {hint}' if hint else ''}", passes(error))

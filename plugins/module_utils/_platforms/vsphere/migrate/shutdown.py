@@ -30,7 +30,7 @@ def shut_down(session: Session, guest: str, limits: WaitLimits) -> None:
     session.renewing(lambda: require_privileges(session, [vm], SHUT_DOWN))
     if found.text("guest.toolsRunningStatus") != "guestToolsRunning":
         raise Refused(
-            "it can't be asked to shut down, because VMware Tools are not running in it",
+            "the guest cannot be asked to shut down, because VMware Tools are not running in it",
             where=where,
             hint="Shut it down from its own console, or start VMware Tools",
         )

@@ -20,7 +20,7 @@ from ..read.recent_tasks import TASK_PATHS, is_active, is_move
 
 
 def start(session: Session, request: MigrationRequest, spec: Any) -> str:
-    """Start it and give its task. When the answer is lost, the task that came of it is looked for."""
+    """Start the migration; returns its task, which is looked for where the answer is lost."""
     try:
         response = session.call(
             vim.VirtualMachine(request.guest), "RelocateVM_Task", spec, "defaultPriority", repeatable=False
@@ -79,7 +79,7 @@ def _adopted(session: Session, request: MigrationRequest, lost: AnswerLost) -> s
 
 
 def cancel(session: Session, task: str) -> None:
-    """Ask for it. A task that is over already needs none: what came of it is told by its state."""
+    """Ask for it. A task that is over already needs none: its state reports its end."""
     try:
         session.call(vim.Task(task), "CancelTask", repeatable=False)
     except Gone:
