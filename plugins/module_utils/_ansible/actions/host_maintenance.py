@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from ..._model.codec import decode
@@ -24,22 +25,47 @@ from ..platforms import open_platform
 MAX_NAMES = 20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceOptions:
+    """The options of host_maintenance beside those of the platform; `timeout` in seconds."""
+
+    host: str
+    on: bool
+    allow_running_guests: bool
+    may_stay: Selector
+    shut_down: Selector
+    only_shut_down: bool
+    timeout: int
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> MaintenanceOptions:
+        """Raises InputError for the first option that is wrong."""
+        at_least(params, 1, "timeout", unit="seconds")
+        return cls(
+            host=params["host"],
+            on=params["state"] == "present",
+            allow_running_guests=params["allow_running_guests"],
+            may_stay=_selector(params, "may_stay"),
+            shut_down=_selector(params, "shut_down"),
+            only_shut_down=params["only_shut_down"],
+            timeout=params["timeout"],
+        )
+
+
 def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Switch maintenance mode of one host, unless it is as wanted already."""
-    wanted = params["state"] == "present"
-    at_least(params, 1, "timeout", unit="seconds")
+    options = MaintenanceOptions.from_params(params)
     with closing(open_platform(with_environment(params, os.environ))) as platform:
         snapshot = platform.read()
-        host = find_one(snapshot.hosts, "host", params["host"], "host")
-        stay = stayers(snapshot.guests, _selector(params, "may_stay"), _selector(params, "shut_down"))
+        host = find_one(snapshot.hosts, "host", options.host, "host")
+        stay = stayers(snapshot.guests, options.may_stay, options.shut_down)
         here = [guest for guest in snapshot.guests if guest.host == host.id]
         running = [guest for guest in here if has_to_leave(guest, stay)]
-        leaving = [guest for guest in here if wanted and _is_shut_down(guest, stay)]
+        leaving = [guest for guest in here if options.on and _is_shut_down(guest, stay)]
         before = platform.in_maintenance(host.id)
-        only_guests = wanted and params["only_shut_down"]
-        if before != wanted:
-            platform.require_maintenance(host.id, on=wanted)
-        if wanted and not before and running and not params["allow_running_guests"]:
+        if before != options.on:
+            platform.require_maintenance(host.id, on=options.on)
+        if options.on and not before and running and not options.allow_running_guests:
             raise GuestsOnHost(
                 f"guests are still running on it: {_listed(running)}",
                 where=f"host {host.name}",
@@ -47,10 +73,10 @@ def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, 
             )
         # Also where the mode is on already: on Proxmox VE it is asked for elsewhere, before this is called.
         for guest in leaving if not check_mode else ():
-            platform.shut_down(guest.id, timeout=params["timeout"])
-        after = before if only_guests else wanted
+            platform.shut_down(guest.id, timeout=options.timeout)
+        after = before if options.on and options.only_shut_down else options.on
         if before != after and not check_mode:
-            platform.set_maintenance(host.id, on=after, timeout=params["timeout"])
+            platform.set_maintenance(host.id, on=after, timeout=options.timeout)
     return _result(host, running, leaving, before, after)
 
 
