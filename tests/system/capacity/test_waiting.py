@@ -90,9 +90,10 @@ def another(url: str, name: str, vcpus: int, *, holds: bool = False) -> Iterator
         started.communicate()
 
 
-def eventually(true: Callable[[], bool]) -> None:
+def eventually(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     until = time.monotonic() + PATIENCE_SECONDS
     while not true():
+        assert process.poll() is None, "it ended before its moment came"
         assert time.monotonic() < until
         time.sleep(0.02)
 
@@ -122,7 +123,7 @@ def one_pool(database: Database) -> Database:
 def test_whoever_waits_gets_it_when_it_is_given_back(url: str, one_pool: Database) -> None:
     get(one_pool, "first", vcpus=8)
     with another(url, "second", 8) as started:
-        eventually(lambda: phase(one_pool, "second") == "Pending")
+        eventually(lambda: phase(one_pool, "second") == "Pending", started)
         give_back(one_pool, "first")
         assert started.stdout is not None
         assert started.stdout.readline() == "Fulfilled\n"
@@ -133,7 +134,7 @@ def test_whoever_waits_gets_it_when_it_is_given_back(url: str, one_pool: Databas
 def test_the_place_of_a_killed_process_is_lost_at_once(url: str, one_pool: Database) -> None:
     get(one_pool, "first", vcpus=8)
     with another(url, "second", 10) as started:
-        eventually(lambda: phase(one_pool, "second") == "Pending")
+        eventually(lambda: phase(one_pool, "second") == "Pending", started)
         with pytest.raises(NotFulfilled, match="what is free is kept for 1 request before it"):
             get(one_pool, "third", vcpus=2)
         kill(started)
@@ -159,7 +160,7 @@ def test_what_a_killed_process_was_given_goes_to_the_next(url: str, one_pool: Da
     """It is killed between its last look and the moment that it is served."""
     get(one_pool, "first", vcpus=8)
     with another(url, "second", 10) as started:
-        eventually(lambda: phase(one_pool, "second") == "Pending")
+        eventually(lambda: phase(one_pool, "second") == "Pending", started)
         kill(started)
         give_back(one_pool, "first")
         assert phase(one_pool, "second") == "Fulfilled"
