@@ -157,6 +157,7 @@ def run_state(
                     key,
                     this_process(),
                     name=cluster.name,
+                    older=[older for older in cluster_keys(params, cluster) if older != key],
                     seconds=LOCK_SECONDS if seconds is None else seconds,
                     wait=params["lock_wait"],
                 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,8 +39,8 @@ class Holding:
     alive_until: float | None = None
 
     def is_over(self, moment: float, place: str, steady: float) -> bool:
-        """Whether it has run out. Where the owner's steady clock is ours too it alone counts: the database's
-        may be set forward or back, and two would work at once, or nobody for long.
+        """Whether the lock has expired. On the owner's machine only the steady clock counts: if the clock of
+        the database is set, two runs could work at once, or none for long.
         """
         if self.alive_until is not None and place and self.owner.place == place:
             return self.alive_until <= steady
@@ -48,12 +48,12 @@ class Holding:
 
     def __str__(self) -> str:
         since, until = map(written_at, (self.since, self.until))
-        return f"{self.owner}, since {since}, until {until} unless it goes on"
+        return f"{self.owner}, since {since}, until {until} unless it is renewed"
 
 
 class Lock:
-    """A lock that is held. What holds it calls `keep` often, and before everything that must not be done by
-    two.
+    """The lock of a cluster. Its owner calls `renew_if_due` often, and before everything that only one run
+    may do.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Lock:
         self._renewed = monotonic()
 
     def acquire(self) -> Holding | None:
-        """Take the lock if it is free, has run out, or its owner has ended; else who holds it."""
+        """Take the lock if it is free, has expired, or its owner has ended. Returns its holder otherwise."""
         begun = self._monotonic()
         holding = self._database.transaction(self._take)
         if holding is None:
@@ -81,10 +81,10 @@ class Lock:
         return holding
 
     def renew_if_due(self) -> None:
-        """Renew it when a third of its time is over; nearly free otherwise.
+        """Renew the lock when a third of its time is over. Costs nearly nothing otherwise.
 
-        Raises LockLost when someone else has it, and when the database has been out of reach for so long that
-        someone else may have it.
+        Raises LockLost when another run has it, and when the database was unreachable for so long that
+        another run may have it.
         """
         if self._monotonic() - self._renewed < self._seconds / 3:
             return
@@ -94,19 +94,19 @@ class Lock:
             # Some time is left to try again; the last sixth of it is for the clocks.
             if self._monotonic() - self._renewed >= self._seconds * 5 / 6:
                 raise LockLost(
-                    f"it could not be renewed in time: {error}", where=f"lock of {self.cluster}"
+                    f"The lock could not be renewed in time: {error}", where=f"lock of {self.cluster}"
                 ) from None
 
     def renew(self) -> None:
-        """Hold it for its whole time from now on. Raises LockLost when someone else has it."""
+        """Renew the lock for its whole time from now on. Raises LockLost when another run has it."""
         begun = self._monotonic()
         other = self._database.transaction(self._prolong)
         if other is not None:
-            raise LockLost(f"taken over by {other}", where=f"lock of {self.cluster}")
+            raise LockLost(f"The lock was taken over by {other}", where=f"lock of {self.cluster}")
         self._renewed = begun
 
     def release(self) -> None:
-        """Give it back; one that was lost is left alone."""
+        """Release the lock. A lock of another run is left alone."""
         mine = (LOCKS.c.cluster == self.cluster) & (LOCKS.c.token == self.owner.token)
         self._database.transaction(lambda connection: connection.execute(sa.delete(LOCKS).where(mine)))
 
@@ -128,7 +128,7 @@ class Lock:
     def _prolong(self, connection: Connection) -> Holding | str | None:
         found = _holding(connection, self.cluster)
         if found is None:
-            return "someone who has given it back since"
+            return "another run, which has released it since"
         if found.owner.token != self.owner.token:
             return found
         # One that has run out, and that nobody took meanwhile, goes on.
@@ -170,25 +170,32 @@ def cluster_lock(
     owner: Owner,
     *,
     name: str = "",
+    older: Iterable[str] = (),
     seconds: float = LOCK_SECONDS,
     wait: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
     rng: Callable[[], float] = random.random,
 ) -> Iterator[Lock]:
-    """Hold the lock of a cluster; it ends `seconds` after it was last renewed. Waits up to `wait` seconds for
-    whoever has it. `name` is the cluster's in messages.
+    """Hold the lock of a cluster. It expires `seconds` after it was last renewed. Waits up to `wait` seconds
+    while another run holds it, or a run of an older version that knows the cluster by one of the keys
+    `older`. `name` is the cluster's in messages.
 
-    Raises LockHeld, which says who has it, since when and until when.
+    Raises LockHeld with the owner of the lock.
     """
     lock = Lock(database, cluster, owner, seconds, monotonic)
     until = monotonic() + wait
-    while (holding := lock.acquire()) is not None:
+
+    def acquire() -> Holding | None:
+        held = (holder(database, key) for key in older)
+        return next((holding for holding in held if holding is not None), None) or lock.acquire()
+
+    while (holding := acquire()) is not None:
         if monotonic() >= until:
             raise LockHeld(
-                f"another run works on it: {holding}",
+                f"Another run is working on this cluster: {holding}",
                 where=f"cluster {name or cluster}",
-                hint="Run again when it is done, or set lock_wait to wait for it",
+                hint="Run again when that run has ended, or set lock_wait to wait for it",
             )
         sleep(min(_PAUSE_SECONDS * (0.5 + rng()), max(0.0, until - monotonic())))
     try:
@@ -200,7 +207,7 @@ def cluster_lock(
 
 
 def holder(database: Database, cluster: str) -> Holding | None:
-    """Who works on a cluster now; None when nobody does. Takes nothing."""
+    """The run that holds the lock of a cluster now, or None. Changes nothing."""
 
     def look(connection: Connection) -> Holding | None:
         found = _holding(connection, cluster)

@@ -229,7 +229,7 @@ def test_a_database_that_is_away_for_a_while_costs_nothing_but_one_that_stays_aw
             hours[0] = 30.0
             lock.renew_if_due()
             hours[0] = 50.0
-            with pytest.raises(LockLost, match="could not be renewed in time"):
+            with pytest.raises(LockLost, match="The lock could not be renewed in time"):
                 lock.renew_if_due()
         finally:
             postgresql.start()
@@ -313,7 +313,7 @@ def test_a_lock_that_can_not_be_renewed_is_lost_before_it_ends(
     away(file)
     hours.seconds += passed
     if lost:
-        with pytest.raises(LockLost, match=r"^lock of c: it could not be renewed in time: "):
+        with pytest.raises(LockLost, match=r"^lock of c: The lock could not be renewed in time: "):
             lock.renew_if_due()
     else:
         lock.renew_if_due()
@@ -371,7 +371,7 @@ def test_one_that_was_given_back_is_not_renewed(file: Database) -> None:
     lock = Lock(file, "c", this_process(), 60)
     lock.acquire()
     lock.release()
-    with pytest.raises(LockLost, match="taken over by someone who has given it back since"):
+    with pytest.raises(LockLost, match="The lock was taken over by another run, which has released it since"):
         lock.renew()
 
 
@@ -399,7 +399,7 @@ def test_who_waits_looks_again_at_random_moments_and_at_the_very_end(file: Datab
     rng = iter([0.0, 0.5, 0.9, 0.9, 0.9, 0.9])
     assert Lock(file, "c", this_process(), 600).acquire() is None
     with (
-        pytest.raises(LockHeld, match=r"^cluster prod: another run works on it: process "),
+        pytest.raises(LockHeld, match=r"^cluster prod: Another run is working on this cluster: process "),
         cluster_lock(
             file, "c", this_process(), name="prod", wait=4, sleep=hours.sleep, monotonic=hours,
             rng=lambda: next(rng),
@@ -429,7 +429,7 @@ def test_what_was_done_is_no_failure_where_a_lock_can_not_be_given_back(file: Da
 def test_who_has_a_lock_is_told_in_words() -> None:
     owner = Owner(host="h1", pid=7, started_at="", place="", token="")
     assert str(Holding(owner=owner, since=0, until=90)) == (
-        "process 7 on h1, since 1970-01-01T00:00:00Z, until 1970-01-01T00:01:30Z unless it goes on"
+        "process 7 on h1, since 1970-01-01T00:00:00Z, until 1970-01-01T00:01:30Z unless it is renewed"
     )
 
 

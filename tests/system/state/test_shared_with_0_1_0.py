@@ -33,6 +33,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.re
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.outbox import deliveries
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import LockHeld
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import recall
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.locks import Lock, cluster_lock, holder
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import Owner, this_process
@@ -216,6 +217,17 @@ def test_a_lock_of_this_version_is_one_for_0_1_0(released: Database) -> None:
         ((*facts, later),) = rows(released, lock)
     assert facts == ["mine", "h", 7, "4", "here"]
     assert later
+
+
+def test_a_run_waits_for_one_of_0_1_0_that_knows_the_cluster_by_another_key(released: Database) -> None:
+    with (
+        pytest.raises(LockHeld, match=r"^cluster prod: Another run is working .*: process 9 on controller-1"),
+        cluster_lock(released, "proxmox:7f3a:prod", this_process(), name="prod", older=["proxmox:prod"]),
+    ):
+        pass
+    execute(released, "DELETE FROM cluster_lock")
+    with cluster_lock(released, "proxmox:7f3a:prod", this_process(), older=["proxmox:prod"]):
+        assert holder(released, "proxmox:7f3a:prod") is not None
 
 
 @pytest.mark.parametrize("version", [6, 7])
