@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is served, in which order, and what is kept for whom.
+"""Conservative backfilling with ageing: which requests are granted, in which order.
 
 Requests are looked at in order: the higher priority first, then the older; every ten minutes of waiting count
 as one more in priority, so that nobody is overtaken for ever. Whoever has room gets it. For whoever has none,
@@ -39,7 +39,7 @@ class QueuedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grants:
-    """What each of those who are served gets, and who goes on waiting, in order."""
+    """The allocations of each granted request, by the id of its lease, and the other requests, in order."""
 
     allotments: Mapping[str, tuple[Allocation, ...]]
     waiting: tuple[QueuedRequest, ...]
@@ -63,8 +63,8 @@ def in_order(queue: Sequence[QueuedRequest], now: float) -> list[QueuedRequest]:
 def backfill(
     queue: Sequence[QueuedRequest], rooms: Sequence[FreeCapacity], book: NetworkBook, now: float
 ) -> Grants:
-    """Look at the queue once. What is given is taken of `rooms` and `book`."""
-    served: dict[str, tuple[Allocation, ...]] = {}
+    """Look at the queue once. Subtracts what is granted from `rooms` and `book`."""
+    granted: dict[str, tuple[Allocation, ...]] = {}
     blocked: list[QueuedRequest] = []
     left = {room.pool.name: room for room in rooms}
     # What is left when everything is set aside that is kept for somebody: the same until somebody waits.
@@ -78,7 +78,7 @@ def backfill(
         request, who = waiting.request, waiting.shared_by
         allotments = allocate(request, who, spare.values(), spare_book)
         if allotments is not None:
-            served[waiting.lease] = allotments
+            granted[waiting.lease] = allotments
             _take(request, who, allotments, left, book)
             if spare is not left:
                 _take(request, who, allotments, spare, spare_book)
@@ -87,11 +87,11 @@ def backfill(
             spare, spare_book = {name: _copy(room) for name, room in left.items()}, book.copy()
         _reserve(waiting, spare, spare_book, now)
         blocked.append(waiting)
-    return Grants(allotments=served, waiting=tuple(blocked))
+    return Grants(allotments=granted, waiting=tuple(blocked))
 
 
 def _least_of_the_rest(ordered: Sequence[QueuedRequest]) -> list[tuple[int, ...]]:
-    """For each in the queue: the least of every resource that it or anybody behind it wants."""
+    """For each request in the queue: by resource, the minimum that it or any request behind it wants."""
     least: list[tuple[int, ...]] = []
     for waiting in reversed(ordered):
         wanted = tuple(getattr(waiting.request, name) for name in RESOURCES)
@@ -120,7 +120,7 @@ def _take(
 def _reserve(
     waiting: QueuedRequest, rooms: Mapping[str, FreeCapacity], book: NetworkBook, now: float
 ) -> None:
-    """Set aside what a request waits for, even where that is more than there is now."""
+    """Subtract what a request waits for, even where that is more than is free now."""
     request, who = waiting.request, waiting.shared_by
 
     def distance(room: FreeCapacity) -> tuple[float, str]:

@@ -18,32 +18,32 @@ from .lease import Lease, LeaseEnd, moment
 from .store.repository import Repository
 
 
-def expire_and_grant(books: Repository) -> list[Lease]:
+def expire_and_grant(repository: Repository) -> list[Lease]:
     """End the leases that are over and serve the queue. Returns the leases that were ended.
 
     Processes are looked for only when somebody has to wait: until then nobody misses what they have.
     """
-    return [*end_expired(books), *grant_all(books)]
+    return [*end_expired(repository), *grant_all(repository)]
 
 
-def grant_all(books: Repository) -> list[Lease]:
+def grant_all(repository: Repository) -> list[Lease]:
     """Serve the queue; when somebody has to wait, also from the leases of processes that have ended. Returns
     the leases that were ended.
     """
-    if not grant_queue(books):
+    if not grant_queue(repository):
         return []
-    gone = end_without_process(books)
+    gone = end_without_process(repository)
     if gone:
-        grant_queue(books)
+        grant_queue(repository)
     return gone
 
 
-def end_expired(books: Repository) -> list[Lease]:
+def end_expired(repository: Repository) -> list[Lease]:
     """End the leases whose time, or whose place in the queue, is over. Returns them."""
-    return [books.end(lease, _expiry(books, lease)) for lease in books.expired()]
+    return [repository.end(lease, _expiry(repository, lease)) for lease in repository.expired()]
 
 
-def _expiry(books: Repository, lease: Lease) -> LeaseEnd:
+def _expiry(repository: Repository, lease: Lease) -> LeaseEnd:
     if lease.phase == "Pending":
         return LeaseEnd(
             "Failed",
@@ -51,7 +51,7 @@ def _expiry(books: Repository, lease: Lease) -> LeaseEnd:
             f"Its place in the queue lapsed at {moment(lease.place_until)}, because the task that waited for"
             " it sent no sign of life",
         )
-    if lease.place_until is not None and lease.place_until <= books.now:
+    if lease.place_until is not None and lease.place_until <= repository.now:
         return LeaseEnd("Released", "unclaimed", "Granted, but not claimed in time")
     return LeaseEnd(
         "Released",
@@ -60,41 +60,41 @@ def _expiry(books: Repository, lease: Lease) -> LeaseEnd:
     )
 
 
-def disregard_ended(books: Repository) -> list[Lease]:
+def disregard_ended(repository: Repository) -> list[Lease]:
     """Read from here on as if the leases that are over, and those that depend on a process that has ended,
     had been ended already. Returns these leases as they will be when somebody ends them.
     """
-    ended = [(lease, _expiry(books, lease)) for lease in books.expired()]
+    ended = [(lease, _expiry(repository, lease)) for lease in repository.expired()]
     known = {lease.id for lease, _end in ended}
-    for identity, process in without_process(books).items():
+    for identity, process in without_process(repository).items():
         if identity not in known:
-            lease = books.lease(identity)
+            lease = repository.lease(identity)
             ended.append((lease, _abandonment(lease, process)))
-    books.disregard([lease.id for lease, _end in ended])
+    repository.disregard([lease.id for lease, _end in ended])
     return [
         replace(
             lease,
             phase=end.phase,
             reason=end.reason,
             end_cause=end.cause,
-            ended_at=_end_of(books, lease),
+            ended_at=_end_of(repository, lease),
             held=(),
         )
         for lease, end in ended
     ]
 
 
-def _end_of(books: Repository, lease: Lease) -> float:
+def _end_of(repository: Repository, lease: Lease) -> float:
     """When the time of a lease was over; now, when it is not."""
-    return min([books.now, *(end for end in (lease.until, lease.place_until) if end is not None)])
+    return min([repository.now, *(end for end in (lease.until, lease.place_until) if end is not None)])
 
 
-def without_process(books: Repository) -> dict[str, Owner]:
+def without_process(repository: Repository) -> dict[str, Owner]:
     """By the id of each lease that depends on a process that has certainly ended: that process."""
     # Nearly always the same process waits for a lease and holds it, and is looked for once.
     gone: dict[tuple[str, int, str], bool] = {}
     found = {}
-    for identity, process in books.processes():
+    for identity, process in repository.processes():
         key = process.place, process.pid, process.started_at
         if key not in gone:
             gone[key] = is_gone(process)
@@ -103,12 +103,12 @@ def without_process(books: Repository) -> dict[str, Owner]:
     return found
 
 
-def end_without_process(books: Repository) -> list[Lease]:
+def end_without_process(repository: Repository) -> list[Lease]:
     """End the leases that depend on a process that has ended. Returns them."""
     ended = []
-    for identity, process in without_process(books).items():
-        lease = books.lease(identity)
-        ended.append(books.end(lease, _abandonment(lease, process)))
+    for identity, process in without_process(repository).items():
+        lease = repository.lease(identity)
+        ended.append(repository.end(lease, _abandonment(lease, process)))
     return ended
 
 
@@ -121,50 +121,50 @@ def _abandonment(lease: Lease, process: Owner) -> LeaseEnd:
 
 
 def end_without_owner(
-    books: Repository, gone: Collection[str], living: Collection[str] | None, grace: float
+    repository: Repository, gone: Collection[str], living: Collection[str] | None, grace: float
 ) -> list[Lease]:
     """End the leases of owners that are gone: the owners in `gone`, and those that are not in `living` unless
     they asked within the last `grace` seconds, because they may be younger than that list. Returns them.
     """
     ended = []
-    for lease in books.leases():
+    for lease in repository.leases():
         owner = lease.request.owner
         if owner is None:
             continue
-        missing = living is not None and owner not in living and lease.requested_at <= books.now - grace
+        missing = living is not None and owner not in living and lease.requested_at <= repository.now - grace
         if owner in gone or missing:
             phase: Literal["Failed", "Released"] = "Failed" if lease.phase == "Pending" else "Released"
-            ended.append(books.end(lease, LeaseEnd(phase, "owner gone", f"Its owner {owner} is gone")))
+            ended.append(repository.end(lease, LeaseEnd(phase, "owner gone", f"Its owner {owner} is gone")))
     return ended
 
 
-def fail_impossible(books: Repository) -> None:
+def fail_impossible(repository: Repository) -> None:
     """End the requests that the pools can never fulfil any more, after a pool has changed."""
-    pools = books.pools()
-    for waiting in books.queue():
+    pools = repository.pools()
+    for waiting in repository.queue():
         try:
             check_possible(waiting.request, pools)
         except CapacityError as error:
-            books.end(books.lease(waiting.lease), LeaseEnd("Failed", "impossible", str(error)))
+            repository.end(repository.lease(waiting.lease), LeaseEnd("Failed", "impossible", str(error)))
 
 
-def grant_queue(books: Repository) -> bool:
+def grant_queue(repository: Repository) -> bool:
     """Grant the queued requests for which there is enough free capacity. Whether somebody still waits."""
-    queue = books.queue()
+    queue = repository.queue()
     if not queue:
         return False
     networks = any(waiting.request.networks for waiting in queue)
-    book = books.network_book() if networks else NetworkBook()
-    served = backfill(queue, books.free_capacities(books.pools()), book, books.now)
+    book = repository.network_book() if networks else NetworkBook()
+    served = backfill(queue, repository.free_capacities(repository.pools()), book, repository.now)
     for identity, allotments in served.allotments.items():
-        books.grant(books.lease(identity), allotments)
+        repository.grant(repository.lease(identity), allotments)
     return bool(served.waiting)
 
 
-def queue_position(books: Repository) -> dict[str, tuple[int, str]]:
+def queue_position(repository: Repository) -> dict[str, tuple[int, str]]:
     """By the id of each lease that waits: its position in the queue, from 1, and why it waits."""
-    rooms, book = books.free_capacities(books.pools()), books.network_book()
-    waiting = backfill(books.queue(), rooms, book, books.now).waiting
+    rooms, book = repository.free_capacities(repository.pools()), repository.network_book()
+    waiting = backfill(repository.queue(), rooms, book, repository.now).waiting
     return {
         one.lease: (number + 1, why_waiting(one, waiting[:number], rooms, book))
         for number, one in enumerate(waiting)

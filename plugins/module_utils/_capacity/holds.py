@@ -46,7 +46,7 @@ def placement_of(
     return Placement(held=held, seen=seen)
 
 
-def hold(books: Repository, lease: Lease, placement: Placement) -> Lease:
+def hold(repository: Repository, lease: Lease, placement: Placement) -> Lease:
     """Let a lease hold this, and nothing that it held before.
 
     Raises HoldsChanged when others were faster, and InputError for more than the lease has of its pools.
@@ -54,7 +54,7 @@ def hold(books: Repository, lease: Lease, placement: Placement) -> Lease:
     if placement.held == lease.held:
         return lease
     _refuse_excess(lease, [one for held in placement.held for one in held.reservations])
-    counts = books.holds.counts()
+    counts = repository.holds.counts()
     for held in placement.held:
         count = counts.get(held.cluster, 0)
         seen = count if placement.seen is None else placement.seen.get(held.cluster, 0)
@@ -67,7 +67,7 @@ def hold(books: Repository, lease: Lease, placement: Placement) -> Lease:
         names = cluster_names(held.cluster)
         own = [before for before in lease.held if before.cluster in names]
         mine = {one.guest for before in own for one in before.reservations}
-        others = {one.guest for name in names for one in books.holds.of_cluster(name)} - mine
+        others = {one.guest for name in names for one in repository.holds.of_cluster(name)} - mine
         for one in held.reservations:
             if one.guest in others:
                 raise HoldsChanged(
@@ -75,7 +75,7 @@ def hold(books: Repository, lease: Lease, placement: Placement) -> Lease:
                     where=f"cluster {held.cluster}",
                     hint="Guests to come need names of their own",
                 )
-    return books.hold(lease, placement.held)
+    return repository.hold(lease, placement.held)
 
 
 def _refuse_excess(lease: Lease, reservations: Sequence[Reservation]) -> None:

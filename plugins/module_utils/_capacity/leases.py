@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asking for a lease, coming for it, renewing it, giving it back.
 
-Each function is a step within one change of the books.
+Each function is a step within one write transaction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .request import Request
 from .store.repository import Repository
 
 HEARTBEAT_SECONDS = 120.0
-"""After so long without a sign of life a place in the queue lapses."""
+"""Without a heartbeat for this time a place in the queue lapses."""
 
 _FREE = frozenset({"purpose", "lifetime", "priority"})
 _SIZES = frozenset({"vcpus", "memory", "storage"})
@@ -31,97 +31,104 @@ _SIZES = frozenset({"vcpus", "memory", "storage"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requester:
-    """Who asks: the process that waits, and the process, if any, whose end is to end the lease."""
+    """The process that waits for a lease, and the process whose end ends it, if any."""
 
     waiter: Owner
     holder: Owner | None = None
 
 
 def request_lease(
-    books: Repository,
+    repository: Repository,
     name: str,
     request: Request,
-    asker: Requester,
+    requester: Requester,
     *,
     placement: Placement | None = None,
     resize: bool = False,
 ) -> Lease:
-    """Ask for a lease, or come for one that there is. It is fulfilled at once, or has a place in the queue.
+    """Request a lease, or claim an existing one. It is granted at once, or has a place in the queue.
 
     Raises Impossible, UnknownPool, LeaseDiffers, HoldsChanged, and NotFulfilled when it can't grow.
     """
-    end_expired(books)
-    lease = books.live(name)
+    end_expired(repository)
+    lease = repository.live(name)
     if lease is not None and lease.holder is not None and is_gone(lease.holder):
         gone = f"The owner of the lease, {lease.holder}, has ended"
-        books.end(lease, LeaseEnd("Released", "owner gone", gone))
+        repository.end(lease, LeaseEnd("Released", "owner gone", gone))
         lease = None
     if lease is not None:
-        return heartbeat(books, _agree(books, lease, request, asker, resize=resize), asker, placement)
-    check_possible(request, books.pools())
-    until = books.now + HEARTBEAT_SECONDS
-    lease = books.add(name, request, place_until=until, waiter=asker.waiter, holder=asker.holder)
-    grant_all(books)
-    return _claim(books, books.lease(lease.id), asker, placement)
+        return heartbeat(
+            repository, _agree(repository, lease, request, requester, resize=resize), requester, placement
+        )
+    check_possible(request, repository.pools())
+    until = repository.now + HEARTBEAT_SECONDS
+    lease = repository.add(name, request, place_until=until, waiter=requester.waiter, holder=requester.holder)
+    grant_all(repository)
+    return _claim(repository, repository.lease(lease.id), requester, placement)
 
 
-def heartbeat(books: Repository, lease: Lease, asker: Requester, placement: Placement | None = None) -> Lease:
-    """A sign of life of somebody who waits; comes for the lease when it is fulfilled."""
+def heartbeat(
+    repository: Repository, lease: Lease, requester: Requester, placement: Placement | None = None
+) -> Lease:
+    """Extend the place of a request in the queue, and claim the lease when it is granted."""
     if lease.phase == "Pending":
-        until = books.now + HEARTBEAT_SECONDS
-        holder = asker.holder or lease.holder
-        books.update(replace(lease, place_until=until, waiter=asker.waiter, holder=holder))
-        expire_and_grant(books)
-        lease = books.lease(lease.id)
-    return _claim(books, lease, asker, placement)
+        until = repository.now + HEARTBEAT_SECONDS
+        holder = requester.holder or lease.holder
+        repository.update(replace(lease, place_until=until, waiter=requester.waiter, holder=holder))
+        expire_and_grant(repository)
+        lease = repository.lease(lease.id)
+    return _claim(repository, lease, requester, placement)
 
 
-def stop_waiting(books: Repository, lease: Lease, waited: float, keep: float) -> Lease:
-    """Give up the place in the queue, or keep it for so many seconds for whoever asks again."""
+def stop_waiting(repository: Repository, lease: Lease, waited: float, keep: float) -> Lease:
+    """Give up the place in the queue, or keep it for `keep` seconds, until the lease is requested again."""
     if lease.phase != "Pending":
         return lease
-    position, why = queue_position(books)[lease.id]
+    position, why = queue_position(repository)[lease.id]
     if keep <= 0:
         reason = f"Not fulfilled within {waited:g} s, at position {position} of the queue: {why}"
-        return books.end(lease, LeaseEnd("Failed", "unfulfilled", reason))
+        return repository.end(lease, LeaseEnd("Failed", "unfulfilled", reason))
     reason = f"Waiting at position {position} of the queue: {why}"
-    kept = replace(lease, place_until=books.now + keep, waiter=None, reason=reason)
-    books.update(kept)
+    kept = replace(lease, place_until=repository.now + keep, waiter=None, reason=reason)
+    repository.update(kept)
     return kept
 
 
-def renew(books: Repository, name: str, owner: str | None, lifetime: float | None) -> tuple[Lease, Lease]:
-    """Let a lease last for its lifetime, or another from then on, from now on. Gives it before and after.
+def renew(
+    repository: Repository, name: str, owner: str | None, lifetime: float | None
+) -> tuple[Lease, Lease]:
+    """Restart the lifetime of a lease now, with another `lifetime` in seconds if given. Returns the lease
+    before and after.
 
     Raises LeaseNotHeld and LeaseDiffers.
     """
-    end_expired(books)
-    lease = books.live(name)
+    end_expired(repository)
+    lease = repository.live(name)
     if lease is None or lease.phase != "Fulfilled":
         raise LeaseNotHeld(
-            _fate(books.last(name)), where=f"lease {name}", hint="Ask for it again with state: present"
+            _fate(repository.last(name)), where=f"lease {name}", hint="Ask for it again with state: present"
         )
     _require_owner(lease, owner)
     request = lease.request if lifetime is None else replace(lease.request, lifetime=lifetime)
-    renewed = replace(lease, request=request, until=books.now + request.lifetime)
-    books.update(renewed)
+    renewed = replace(lease, request=request, until=repository.now + request.lifetime)
+    repository.update(renewed)
     return lease, renewed
 
 
-def release(books: Repository, name: str, owner: str | None) -> tuple[Lease | None, Lease | None]:
-    """Give a lease back, or withdraw from the queue. Gives it before, None when there was none that went on,
-    and after. Raises LeaseDiffers when it is somebody else's.
+def release(repository: Repository, name: str, owner: str | None) -> tuple[Lease | None, Lease | None]:
+    """Release a lease, or withdraw a request from the queue. Returns the lease before (None when it had ended
+    already) and after. Raises LeaseDiffers when it belongs to another owner.
     """
-    end_expired(books)
-    lease = books.live(name)
+    end_expired(repository)
+    lease = repository.live(name)
     if lease is None:
-        return None, books.last(name)
+        return None, repository.last(name)
     _require_owner(lease, owner)
     end = LeaseEnd("Released", "released", "Released by a task")
     if lease.phase == "Pending":
         end = LeaseEnd("Released", "withdrawn", "Withdrawn from the queue by a task")
-    ended = books.end(lease, end)
-    grant_queue(books)
+    ended = repository.end(lease, end)
+    grant_queue(repository)
     return lease, ended
 
 
@@ -146,10 +153,12 @@ def _whom(owner: str | None) -> str:
     return "nobody in particular" if owner is None else owner
 
 
-def _agree(books: Repository, lease: Lease, request: Request, asker: Requester, *, resize: bool) -> Lease:
+def _agree(
+    repository: Repository, lease: Lease, request: Request, requester: Requester, *, resize: bool
+) -> Lease:
     """The lease that there is, changed to the request as far as that is harmless."""
     where, hint = f"lease {lease.name}", "Use a name of your own"
-    if asker.holder is not None and lease.holder is not None and asker.holder != lease.holder:
+    if requester.holder is not None and lease.holder is not None and requester.holder != lease.holder:
         raise LeaseDiffers(f"it belongs to {lease.holder}", where=where, hint=hint)
     differing = set(lease.request.differences(request))
     if "owner" in differing:
@@ -165,33 +174,33 @@ def _agree(books: Repository, lease: Lease, request: Request, asker: Requester, 
         )
     if not differing:
         return lease
-    changed = replace(lease, request=request, until=_shifted(books, lease, request))
+    changed = replace(lease, request=request, until=_shifted(repository, lease, request))
     if not hard:
-        books.update(changed)
+        repository.update(changed)
         return changed
-    _refuse_growth(books, lease, request)
-    books.resize(changed)
-    expire_and_grant(books)
-    return books.lease(lease.id)
+    _refuse_growth(repository, lease, request)
+    repository.resize(changed)
+    expire_and_grant(repository)
+    return repository.lease(lease.id)
 
 
 def _differences(old: Request, new: Request, names: Sequence[str]) -> str:
     return ", ".join(f"{name} is {getattr(old, name)!r}, asked for {getattr(new, name)!r}" for name in names)
 
 
-def _shifted(books: Repository, lease: Lease, request: Request) -> float | None:
+def _shifted(repository: Repository, lease: Lease, request: Request) -> float | None:
     """When it ends, had it had the lifetime of the request from its start."""
     if lease.until is None:
         return None
     until = lease.until + request.lifetime - lease.request.lifetime
-    if until <= books.now:
+    if until <= repository.now:
         raise InputError("lifetime", request.lifetime, f"enough: it would have ended at {moment(until)}")
     return until
 
 
-def _refuse_growth(books: Repository, lease: Lease, request: Request) -> None:
+def _refuse_growth(repository: Repository, lease: Lease, request: Request) -> None:
     """Raises what is right when a lease can't get the sizes of a request where it is."""
-    check_possible(request, books.pools())
+    check_possible(request, repository.pools())
     if lease.phase == "Pending":
         return
     more = replace(
@@ -207,9 +216,12 @@ def _refuse_growth(books: Repository, lease: Lease, request: Request) -> None:
     if not (more.vcpus or more.memory or more.storage):
         return
     # Behind everybody who waits.
-    growth = QueuedRequest(lease=lease.id, number=2**62, request=more, requested_at=books.now)
+    growth = QueuedRequest(lease=lease.id, number=2**62, request=more, requested_at=repository.now)
     served = backfill(
-        [*books.queue(), growth], books.free_capacities(books.pools()), books.network_book(), books.now
+        [*repository.queue(), growth],
+        repository.free_capacities(repository.pools()),
+        repository.network_book(),
+        repository.now,
     )
     if lease.id not in served.allotments:
         raise NotFulfilled(
@@ -220,13 +232,13 @@ def _refuse_growth(books: Repository, lease: Lease, request: Request) -> None:
         )
 
 
-def _claim(books: Repository, lease: Lease, asker: Requester, placement: Placement | None) -> Lease:
-    """Take a lease when it is fulfilled: its lifetime begins when somebody has it."""
+def _claim(repository: Repository, lease: Lease, requester: Requester, placement: Placement | None) -> Lease:
+    """Claim a lease that is granted: its lifetime begins now."""
     if lease.phase != "Fulfilled":
         return lease
-    holder = asker.holder or lease.holder
+    holder = requester.holder or lease.holder
     if lease.place_until is not None or holder != lease.holder:
-        until = lease.until if lease.place_until is None else books.now + lease.request.lifetime
+        until = lease.until if lease.place_until is None else repository.now + lease.request.lifetime
         lease = replace(lease, until=until, place_until=None, waiter=None, holder=holder)
-        books.update(lease)
-    return lease if placement is None else hold(books, lease, placement)
+        repository.update(lease)
+    return lease if placement is None else hold(repository, lease, placement)

@@ -14,39 +14,39 @@ from .store.repository import Repository
 _MAX_NAMES = 10
 
 
-def save_pool(books: Repository, pool: Pool, *, below_leased: bool) -> None:
+def save_pool(repository: Repository, pool: Pool, *, below_leased: bool) -> None:
     """Write a pool as it is to be, and serve who waits for it.
 
     Raises PoolInUse when leases have more of it than it would offer, unless `below_leased`, and when they
     have networks of it that it would offer no more.
     """
-    expire_and_grant(books)
-    before = next((known for known in books.pools() if known.name == pool.name), None)
+    expire_and_grant(repository)
+    before = next((known for known in repository.pools() if known.name == pool.name), None)
     if before is not None:
         if not below_leased:
-            _refuse_shrinking(books, before, pool)
-        _refuse_losing_networks(books, before, pool)
-    books.save_pool(pool)
-    fail_impossible(books)
-    expire_and_grant(books)
+            _refuse_shrinking(repository, before, pool)
+        _refuse_losing_networks(repository, before, pool)
+    repository.save_pool(pool)
+    fail_impossible(repository)
+    expire_and_grant(repository)
 
 
-def remove_pool(books: Repository, pool: Pool) -> None:
+def remove_pool(repository: Repository, pool: Pool) -> None:
     """Take a pool away; requests that only it could fulfil fail. Raises PoolInUse when it has leases."""
-    expire_and_grant(books)
-    leases = [lease.name for lease in books.leases() if lease.is_from(pool)]
+    expire_and_grant(repository)
+    leases = [lease.name for lease in repository.leases() if lease.is_from(pool)]
     if leases:
         raise PoolInUse(
             f"leased by {named(leases, _MAX_NAMES)}",
             where=f"pool {pool.name}",
             hint="Cordon it, and remove it later",
         )
-    books.remove_pool(pool.name)
-    fail_impossible(books)
+    repository.remove_pool(pool.name)
+    fail_impossible(repository)
 
 
-def _refuse_shrinking(books: Repository, before: Pool, after: Pool) -> None:
-    (now,), (then,) = books.free_capacities([before]), books.free_capacities([after])
+def _refuse_shrinking(repository: Repository, before: Pool, after: Pool) -> None:
+    (now,), (then,) = repository.free_capacities([before]), repository.free_capacities([after])
     over = []
     for what, leased, left, was in (
         ("vCPUs", str(after.vcpu_limit - then.vcpus), then.vcpus, now.vcpus),
@@ -64,9 +64,9 @@ def _refuse_shrinking(books: Repository, before: Pool, after: Pool) -> None:
         )
 
 
-def _refuse_losing_networks(books: Repository, before: Pool, after: Pool) -> None:
-    users = books.network_users()
-    here = {lease.id: lease.name for lease in books.leases() if lease.is_from(before)}
+def _refuse_losing_networks(repository: Repository, before: Pool, after: Pool) -> None:
+    users = repository.network_users()
+    here = {lease.id: lease.name for lease in repository.leases() if lease.is_from(before)}
     offered = {(after.place, network.port) for network in after.networks}
     for network in before.networks:
         spot = (before.place, network.port)

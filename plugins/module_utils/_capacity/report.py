@@ -15,13 +15,13 @@ from .pool import Pool
 from .store.repository import Repository
 
 
-def pools_report(books: Repository) -> list[dict[str, Any]]:
+def pools_report(repository: Repository) -> list[dict[str, Any]]:
     """Every pool with what leases have of it."""
-    leases = books.leases()
-    users = books.network_users()
+    leases = repository.leases()
+    users = repository.network_users()
     names = {lease.id: lease.name for lease in leases}
     report = []
-    for room in books.free_capacities(books.pools()):
+    for room in repository.free_capacities(repository.pools()):
         pool = room.pool
         networks = [
             {**facts, "leases": sorted(names[lease] for lease in users.get((pool.place, network.port), ()))}
@@ -67,28 +67,32 @@ def _usage(capacity: int, limit: int, leased: int) -> dict[str, Any]:
     }
 
 
-def leases_report(books: Repository, ended_within: float, over: Sequence[Lease] = ()) -> list[dict[str, Any]]:
+def leases_report(
+    repository: Repository, ended_within: float, over: Sequence[Lease] = ()
+) -> list[dict[str, Any]]:
     """The leases that go on, and those that ended within so many seconds, `over` among them: those whose end
     nobody has written yet.
     """
-    after = books.now - ended_within if ended_within > 0 else None
-    leases = books.leases(ended_after=after)
+    after = repository.now - ended_within if ended_within > 0 else None
+    leases = repository.leases(ended_after=after)
     if after is not None:
         leases += [lease for lease in over if lease.ended_at is not None and lease.ended_at > after]
     return [lease.to_json() for lease in sorted(leases, key=lambda lease: lease.number)]
 
 
-def holds_report(books: Repository) -> tuple[list[dict[str, Any]], dict[str, int]]:
+def holds_report(repository: Repository) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """The room on hosts that leases hold, each with its lease, and how often such was added by cluster."""
     placed = [
-        {"lease": lease.name, **placement} for lease in books.leases() for placement in placements(lease.held)
+        {"lease": lease.name, **placement}
+        for lease in repository.leases()
+        for placement in placements(lease.held)
     ]
-    return placed, dict(books.holds.counts())
+    return placed, dict(repository.holds.counts())
 
 
-def queue_report(books: Repository) -> list[dict[str, Any]]:
+def queue_report(repository: Repository) -> list[dict[str, Any]]:
     """Who waits, in order, and why."""
-    by_id: dict[str, Lease] = {lease.id: lease for lease in books.leases()}
+    by_id: dict[str, Lease] = {lease.id: lease for lease in repository.leases()}
     return [
         {
             "position": position,
@@ -96,8 +100,8 @@ def queue_report(books: Repository) -> list[dict[str, Any]]:
             "owner": by_id[identity].request.owner,
             "priority": by_id[identity].request.priority,
             "requested_at": moment(by_id[identity].requested_at),
-            "waited_seconds": round(max(0.0, books.now - by_id[identity].requested_at), 3),
+            "waited_seconds": round(max(0.0, repository.now - by_id[identity].requested_at), 3),
             "why": why,
         }
-        for identity, (position, why) in queue_position(books).items()
+        for identity, (position, why) in queue_position(repository).items()
     ]

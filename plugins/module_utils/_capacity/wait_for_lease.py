@@ -30,7 +30,7 @@ _INSPECTED: WeakSet[Database] = WeakSet()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitOptions:
-    """For how many seconds to wait, how often to look, and for how long to keep the place afterwards."""
+    """For how long to wait, how often to look, and for how long to keep the place afterwards, in seconds."""
 
     wait: float = 0.0
     poll: float = 1.0
@@ -42,7 +42,7 @@ class WaitOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obtained:
-    """A lease before, None when there was none that went on, and after."""
+    """A lease before (None when there was none, or it had ended) and after."""
 
     before: Lease | None
     after: Lease
@@ -52,8 +52,8 @@ def wait_for_lease(
     database: Database,
     name: str,
     request: Request,
-    asker: Requester,
-    patience: WaitOptions,
+    requester: Requester,
+    options: WaitOptions,
     *,
     placement: Placement | None = None,
     resize: bool = False,
@@ -65,37 +65,37 @@ def wait_for_lease(
     Raises NotFulfilled when there was no room in time, and what `ask` raises.
     """
 
-    def first(books: Repository) -> Obtained:
-        before = books.live(name)
-        lease = request_lease(books, name, request, asker, placement=placement, resize=resize)
-        if patience.wait <= 0:
-            lease = stop_waiting(books, lease, 0, patience.keep)
+    def first(repository: Repository) -> Obtained:
+        before = repository.live(name)
+        lease = request_lease(repository, name, request, requester, placement=placement, resize=resize)
+        if options.wait <= 0:
+            lease = stop_waiting(repository, lease, 0, options.keep)
         return Obtained(before=before, after=lease)
 
-    start = patience.monotonic()
+    start = options.monotonic()
     if database not in _INSPECTED:
-        read_transaction(database, lambda books: _first_look(books, name, request))
+        read_transaction(database, lambda repository: _first_look(repository, name, request))
         _INSPECTED.add(database)
     obtained = write_transaction(database, first, undo=dry)
     lease = obtained.after
-    if lease.phase == "Pending" and patience.wait > 0 and not dry:
-        lease = _Waiter(database, name, request, asker, patience, placement).wait(lease, start)
+    if lease.phase == "Pending" and options.wait > 0 and not dry:
+        lease = _Waiter(database, name, request, requester, options, placement).wait(lease, start)
     if lease.phase not in ("Fulfilled", "Pending"):
         raise failure_of(lease)
     return Obtained(before=obtained.before, after=lease)
 
 
-def _first_look(books: Repository, name: str, request: Request) -> None:
+def _first_look(repository: Repository, name: str, request: Request) -> None:
     """Raises what `ask` would raise of a request that is impossible, before waiting for anybody, and gets
     ready for it: what is read and understood here takes less time when everybody else waits for us.
     """
-    pools = books.pools()
-    if books.live(name) is None:
+    pools = repository.pools()
+    if repository.live(name) is None:
         check_possible(request, pools)
-    books.free_capacities(pools)
-    books.network_book()
-    books.queue()
-    books.any_expired()
+    repository.free_capacities(pools)
+    repository.network_book()
+    repository.queue()
+    repository.any_expired()
 
 
 def failure_of(lease: Lease) -> CapacityError:
@@ -115,28 +115,28 @@ class _Waiter:
         database: Database,
         name: str,
         request: Request,
-        asker: Requester,
-        patience: WaitOptions,
+        requester: Requester,
+        options: WaitOptions,
         placement: Placement | None,
     ) -> None:
         self._database = database
         self._name = name
         self._request = request
-        self._asker = asker
-        self._patience = patience
+        self._requester = requester
+        self._options = options
         self._placement = placement
 
     def wait(self, lease: Lease, start: float) -> Lease:
         """The lease when it waits no more, or when the time is over."""
-        patience = self._patience
-        end, beaten, looked = start + patience.wait, start, start
+        options = self._options
+        end, beaten, looked = start + options.wait, start, start
         while lease.phase == "Pending":
-            left = end - patience.monotonic()
+            left = end - options.monotonic()
             try:
                 if left <= 0:
                     return self._over(lease)
-                patience.sleep(min(left, patience.poll * (0.5 + patience.rng())))
-                moment = patience.monotonic()
+                options.sleep(min(left, options.poll * (0.5 + options.rng())))
+                moment = options.monotonic()
                 around = moment - looked >= _LOOK_AROUND_SECONDS
                 looked = moment if around else looked
                 if moment - beaten >= HEARTBEAT_SECONDS / 3 or self._has_a_reason(lease, around=around):
@@ -144,7 +144,7 @@ class _Waiter:
                     beaten = moment
             except (StateBusy, StateUnavailable):
                 # It may be back before the time is over.
-                if patience.monotonic() >= end:
+                if options.monotonic() >= end:
                     raise
         return lease
 
@@ -153,28 +153,32 @@ class _Waiter:
         only when looking around.
         """
 
-        def seen(books: Repository) -> bool:
-            present = books.find(lease.id)
-            if present is None or present.phase != "Pending" or books.any_expired():
+        def seen(repository: Repository) -> bool:
+            present = repository.find(lease.id)
+            if present is None or present.phase != "Pending" or repository.any_expired():
                 return True
-            return around and bool(without_process(books))
+            return around and bool(without_process(repository))
 
         return read_transaction(self._database, seen)
 
     def _beaten(self, lease: Lease) -> Lease:
-        return write_transaction(self._database, lambda books: self._beat(books, lease))
+        return write_transaction(self._database, lambda repository: self._beat(repository, lease))
 
-    def _beat(self, books: Repository, lease: Lease) -> Lease:
-        present = books.find(lease.id)
+    def _beat(self, repository: Repository, lease: Lease) -> Lease:
+        present = repository.find(lease.id)
         if present is None or present.end_cause in ("lapsed", "unclaimed"):
             # We are alive after all, and begin again at the end of the queue.
-            return request_lease(books, self._name, self._request, self._asker, placement=self._placement)
-        return heartbeat(books, present, self._asker, self._placement)
+            return request_lease(
+                repository, self._name, self._request, self._requester, placement=self._placement
+            )
+        return heartbeat(repository, present, self._requester, self._placement)
 
     def _over(self, lease: Lease) -> Lease:
         """The last look: it may be there after all."""
 
-        def stop(books: Repository) -> Lease:
-            return stop_waiting(books, self._beat(books, lease), self._patience.wait, self._patience.keep)
+        def stop(repository: Repository) -> Lease:
+            return stop_waiting(
+                repository, self._beat(repository, lease), self._options.wait, self._options.keep
+            )
 
         return write_transaction(self._database, stop)

@@ -32,15 +32,15 @@ def run_capacity_info(params: dict[str, Any], _check_mode: bool) -> dict[str, An
     """Pools with their usage, leases and the queue."""
     at_least(params, 0, "ended_within")
 
-    def read(books: Repository) -> tuple[list[dict[str, Any]], ...]:
+    def read(repository: Repository) -> tuple[list[dict[str, Any]], ...]:
         # Whoever is to end them may come much later.
-        over = disregard_ended(books)
-        leases = leases_report(books, params["ended_within"], over)
-        return pools_report(books), leases, queue_report(books)
+        over = disregard_ended(repository)
+        leases = leases_report(repository, params["ended_within"], over)
+        return pools_report(repository), leases, queue_report(repository)
 
     with needed_database(params, os.environ, make=False) as database:
         (pools, leases, queue), (placements, seen) = read_transaction(
-            database, lambda books: (read(books), holds_report(books))
+            database, lambda repository: (read(repository), holds_report(repository))
         )
     if params["metrics_path"]:
         going_on = [entry for entry in leases if entry["ended_at"] is None]
@@ -108,10 +108,10 @@ def run_capacity_reap(params: dict[str, Any], check_mode: bool) -> dict[str, Any
         )
     at_least(params, 0, "grace")
 
-    def end(books: Repository) -> list[Lease]:
-        ended = end_expired(books) + end_without_process(books)
-        ended += end_without_owner(books, gone, living, params["grace"])
-        grant_queue(books)
+    def end(repository: Repository) -> list[Lease]:
+        ended = end_expired(repository) + end_without_process(repository)
+        ended += end_without_owner(repository, gone, living, params["grace"])
+        grant_queue(repository)
         return ended
 
     with needed_database(params, os.environ, make=not check_mode) as database:

@@ -38,17 +38,17 @@ def run_capacity_lease(params: dict[str, Any], check_mode: bool) -> dict[str, An
     if params["poll_interval"] <= 0:
         raise InputError("poll_interval", params["poll_interval"], "a number above 0")
     if params["state"] == "present":
-        request, placement, asker = request_of(params), _placement(params), _asker(params)
+        request, placement, requester = request_of(params), _placement(params), _requester(params)
         with needed_database(params, os.environ, make=not check_mode) as database:
-            patience = WaitOptions(
+            options = WaitOptions(
                 wait=params["wait"], poll=params["poll_interval"], keep=params["keep_place"]
             )
             obtained = wait_for_lease(
                 database,
                 params["name"],
                 request,
-                asker,
-                patience,
+                requester,
+                options,
                 placement=placement,
                 resize=params["resize"],
                 dry=check_mode,
@@ -65,10 +65,12 @@ def _end_or_renew(database: Database, params: Mapping[str, Any], check_mode: boo
         if lifetime is not None:
             Request.from_json({"vcpus": 1, "lifetime": lifetime})
         before, after = write_transaction(
-            database, lambda books: renew(books, name, owner, lifetime), undo=check_mode
+            database, lambda repository: renew(repository, name, owner, lifetime), undo=check_mode
         )
         return _result(before, after)
-    was, ended = write_transaction(database, lambda books: release(books, name, owner), undo=check_mode)
+    was, ended = write_transaction(
+        database, lambda repository: release(repository, name, owner), undo=check_mode
+    )
     if was is None:
         return {"changed": False, "lease": None if ended is None else ended.to_json()}
     return _result(was, ended)
@@ -87,7 +89,7 @@ def request_of(params: Mapping[str, Any]) -> Request:
     return Request.from_json(body)
 
 
-def _asker(params: Mapping[str, Any]) -> Requester:
+def _requester(params: Mapping[str, Any]) -> Requester:
     holder = None
     if params["owner_pid"] is not None:
         holder = process(params["owner_pid"])

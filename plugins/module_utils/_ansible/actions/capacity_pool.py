@@ -34,7 +34,7 @@ def run_capacity_pool(params: dict[str, Any], check_mode: bool) -> dict[str, Any
     wanted = _from_options(params) if params["state"] == "present" else {}
     with needed_database(params, os.environ, make=not check_mode) as database:
         before, after, report = write_transaction(
-            database, lambda books: _change(books, params, wanted), undo=check_mode
+            database, lambda repository: _change(repository, params, wanted), undo=check_mode
         )
     result: dict[str, Any] = {"changed": before != after, "pool": report}
     if before != after:
@@ -43,21 +43,21 @@ def run_capacity_pool(params: dict[str, Any], check_mode: bool) -> dict[str, Any
 
 
 def _change(
-    books: Repository, params: Mapping[str, Any], wanted: Mapping[str, Any]
+    repository: Repository, params: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any] | None]:
     """The pool before and after, and the report on it."""
     name = params["name"]
-    present = next((pool for pool in books.pools() if pool.name == name), None)
+    present = next((pool for pool in repository.pools() if pool.name == name), None)
     before = None if present is None else present.to_json()
     if params["state"] == "absent":
         if present is not None:
-            remove_pool(books, present)
+            remove_pool(repository, present)
         return before, None, None
     pool = _merged(name, before, wanted, params["networks"], params["networks_state"])
     after = pool.to_json()
     if after != before:
-        save_pool(books, pool, below_leased=params["allow_below_leased"])
-    report = next(entry for entry in pools_report(books) if entry["name"] == name)
+        save_pool(repository, pool, below_leased=params["allow_below_leased"])
+    report = next(entry for entry in pools_report(repository) if entry["name"] == name)
     return before, after, report
 
 

@@ -26,7 +26,7 @@ class _RolledBack(Exception):
 def write_transaction(database: Database, work: Callable[[Repository], T], *, undo: bool = False) -> T:
     """What `work` returns, which nobody else changes anything during; with `undo` nothing of it lasts.
 
-    It may run again from its start: it must do nothing but read and change the books.
+    It may run again from its start, so it must do nothing but read and change the repository.
     """
 
     def alone(connection: Connection) -> T:
@@ -35,9 +35,9 @@ def write_transaction(database: Database, work: Callable[[Repository], T], *, un
             # that was changed by those before it can escape it. Those who only read need no lock.
             # Long enough for a crowd: whoever gives up goes to the end of the line.
             connection.exec_driver_sql(_LOCK)
-        books = Repository(connection)
-        result = work(books)
-        books.write()
+        repository = Repository(connection)
+        result = work(repository)
+        repository.write()
         if undo:
             raise _RolledBack(result)
         return result
