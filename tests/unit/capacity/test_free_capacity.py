@@ -254,7 +254,7 @@ def test_a_vlan_is_shared_only_by_types_that_share(mine: str, yours: str, free: 
 def test_what_nobody_can_ask_for(values: dict[str, Any], field: str) -> None:
     with pytest.raises(InputError) as refused:
         request(**values)
-    assert str(refused.value).startswith(f"{field}: ")
+    assert field in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ PLAN = {
         "seconds": 1.5,
         "seconds_lower_bound": 1.5,
     },
-    "unresolved": [{"what": "rule db", "why": "too few hosts"}],
+    "unresolved": [{"what": "rule db", "why": "too few hosts", "code": "rule_broken", "subject": "db"}],
     "immovable": [{"guest": {"id": "7", "name": "nas"}, "host": "a", "why": "passthrough_device"}],
 }
 OUTCOME = {

@@ -91,9 +91,9 @@ def test_a_host_that_nothing_may_leave_is_not_emptied(snapshot: Snapshot) -> Non
 @pytest.mark.parametrize(
     ("policy", "text"),
     [
-        ({"goal": "evacuate"}, "goal: evacuate needs"),
-        ({"goal": "evacuate", "evacuate": {}}, "goal: evacuate needs"),
-        ({"evacuate": {"names": ["h1"]}}, "policy.goal is spread"),
+        ({"goal": "evacuate"}, "policy.evacuate is required when goal is evacuate"),
+        ({"goal": "evacuate", "evacuate": {}}, "policy.evacuate is required when goal is evacuate"),
+        ({"evacuate": {"names": ["h1"]}}, "policy.evacuate does not support goal: spread"),
         ({"goal": "evacuate", "evacuate": {"regex": "("}}, "policy.evacuate.regex"),
     ],
 )

@@ -277,7 +277,7 @@ def test_no_further_order_is_tried_once_one_is_as_fast_as_can_be(
             tried.append(super().run())
             return tried[-1]
 
-    monkeypatch.setattr(orders, "Scheduler", Counted)
+    monkeypatch.setattr(orders, "ListScheduler", Counted)
     problem, hops = problem_of(sizes, dict.fromkeys(sizes, (0, 1)), max_per_host=2)
     found = orders.schedule_moves(problem, [(hop,) for hop in hops], problem.needs.ceiling_for_rules)
     assert len(tried) == many

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import pytest
@@ -46,17 +45,6 @@ def test_an_exact_host_name_that_nobody_has() -> None:
 def test_a_pattern_that_matches_nothing_is_no_error() -> None:
     policy = Policy(exclude=Exclusions(targets=Selector(names=("old-*",)), guests=Selector(names=("gone",))))
     assert plan(SMALL, policy).status == "balanced"
-
-
-def test_the_exact_engine_without_its_solver(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Another Python that has no such library: the solver runs in a process of its own.
-    monkeypatch.setenv("PYTHONPATH", "")
-    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
-    hot = cluster(
-        {"hosts": {"h1": {}, "h2": {}}, "guests": {f"g{n}": {"host": "h1", "memory": 20} for n in range(4)}}
-    )
-    with pytest.raises(PlanningError, match=r"policy.engine.*highspy"):
-        plan(hot, Policy(engine="exact"))
 
 
 POOLS = replace(SMALL, notices=(Notice(text="Pool.Audit is missing on /pool", hides=("pools",)),))

@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.evenkeel.cluster.benchmarks.fuzz import (
     is_ansible_s_own,
     result_in,
-    through_modules,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.tests.support.fuzz import Bearers, Harmless, fuzz
@@ -30,11 +29,6 @@ def test_the_inputs_are_right_before(tmp_path: Path) -> None:
     with open_database(f"sqlite:///{tmp_path}/state.db") as database:
         for bear in Bearers(tmp_path, database).targets.values():
             bear(Harmless(1))
-
-
-def test_a_few_through_modules(tmp_path: Path) -> None:
-    with open_database(f"sqlite:///{tmp_path}/state.db") as database:
-        assert through_modules(Bearers(tmp_path, database), tmp_path, 5, 0).failures == []
 
 
 def test_a_message_is_told_from_a_traceback_and_ours_from_ansible_s_own() -> None:
