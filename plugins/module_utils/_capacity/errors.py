@@ -9,7 +9,7 @@ from .._model.errors import EvenKeelError
 
 
 class CapacityError(EvenKeelError):
-    """A pool or a lease could not be had, changed or given up."""
+    """A pool or a lease could not be read, changed, granted or released."""
 
 
 class UnknownPool(CapacityError):
@@ -17,7 +17,7 @@ class UnknownPool(CapacityError):
 
 
 class PoolInUse(CapacityError):
-    """Leases stand in the way of what is asked of a pool."""
+    """A pool cannot be changed or removed as requested, because of its leases."""
 
 
 class Impossible(CapacityError):
@@ -25,16 +25,16 @@ class Impossible(CapacityError):
 
 
 class NotFulfilled(CapacityError):
-    """There was no room within the time that there was to wait."""
+    """There was not enough free capacity in the time to wait."""
 
 
 class LeaseDiffers(CapacityError):
-    """There is a lease of that name already, for something else or for somebody else."""
+    """A lease of that name exists already, with another request or another owner."""
 
 
 class LeaseNotHeld(CapacityError):
-    """There is no lease of that name that goes on."""
+    """No lease of that name exists, or it has ended."""
 
 
 class HoldsChanged(CapacityError):
-    """Others were promised room in the cluster since the placement was thought of."""
+    """Other reservations were added in the cluster since the placement was made."""

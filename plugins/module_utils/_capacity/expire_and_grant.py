@@ -78,7 +78,7 @@ def disregard_ended(repository: Repository) -> list[Lease]:
             reason=end.reason,
             end_cause=end.cause,
             ended_at=_end_of(repository, lease),
-            held=(),
+            reservations=(),
         )
         for lease, end in ended
     ]

@@ -31,8 +31,8 @@ EndCause = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldPlacement:
-    """Room that a lease holds for guests to come, on the hosts of one cluster."""
+class ClusterReservations:
+    """The reservations of a lease for new guests on the hosts of one cluster."""
 
     cluster: str
     reservations: tuple[Reservation, ...]
@@ -64,7 +64,7 @@ class Lease:
     reason: str
     request: Request
     pools: tuple[Pool, ...] = ()
-    held: tuple[HeldPlacement, ...] = ()
+    reservations: tuple[ClusterReservations, ...] = ()
     requested_at: float
     granted_at: float | None = None
     until: float | None = None
@@ -94,7 +94,7 @@ class Lease:
             "until": moment(self.until),
             "ended_at": moment(self.ended_at),
             "pools": pools,
-            "placements": placements(self.held),
+            "placements": placements(self.reservations),
             "env": pools[0]["env"] if pools else {},
         }
 
@@ -119,10 +119,12 @@ class Lease:
         }
 
 
-def placements(held: Sequence[HeldPlacement]) -> list[dict[str, Any]]:
-    """One entry a guest."""
+def placements(reservations: Sequence[ClusterReservations]) -> list[dict[str, Any]]:
+    """One entry per guest."""
     return [
-        {"cluster": one.cluster, **encode(reservation)} for one in held for reservation in one.reservations
+        {"cluster": one.cluster, **encode(reservation)}
+        for one in reservations
+        for reservation in one.reservations
     ]
 
 

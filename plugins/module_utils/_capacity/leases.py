@@ -17,9 +17,9 @@ from .backfill_queue import QueuedRequest, backfill
 from .errors import LeaseDiffers, LeaseNotHeld, NotFulfilled
 from .expire_and_grant import end_expired, expire_and_grant, grant_all, grant_queue, queue_position
 from .explain import check_possible, wanted
-from .holds import Placement, hold
 from .lease import Lease, LeaseEnd, moment
 from .request import Request
+from .reservations import Placement, reserve
 from .store.repository import Repository
 
 HEARTBEAT_SECONDS = 120.0
@@ -241,4 +241,4 @@ def _claim(repository: Repository, lease: Lease, requester: Requester, placement
         until = lease.until if lease.place_until is None else repository.now + lease.request.lifetime
         lease = replace(lease, until=until, place_until=None, waiter=None, holder=holder)
         repository.update(lease)
-    return lease if placement is None else hold(repository, lease, placement)
+    return lease if placement is None else reserve(repository, lease, placement)

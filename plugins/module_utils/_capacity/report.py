@@ -80,14 +80,14 @@ def leases_report(
     return [lease.to_json() for lease in sorted(leases, key=lambda lease: lease.number)]
 
 
-def holds_report(repository: Repository) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """The room on hosts that leases hold, each with its lease, and how often such was added by cluster."""
+def reservations_report(repository: Repository) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The reservations of leases on hosts, each with its lease, and how often any were added, by cluster."""
     placed = [
         {"lease": lease.name, **placement}
         for lease in repository.leases()
-        for placement in placements(lease.held)
+        for placement in placements(lease.reservations)
     ]
-    return placed, dict(repository.holds.counts())
+    return placed, dict(repository.reservations.counts())
 
 
 def queue_report(repository: Repository) -> list[dict[str, Any]]:

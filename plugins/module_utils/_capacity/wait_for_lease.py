@@ -16,10 +16,10 @@ from .._state.errors import StateBusy, StateUnavailable
 from .errors import CapacityError, Impossible, LeaseNotHeld, NotFulfilled
 from .expire_and_grant import without_process
 from .explain import check_possible
-from .holds import Placement
 from .lease import Lease
 from .leases import HEARTBEAT_SECONDS, Requester, heartbeat, request_lease, stop_waiting
 from .request import Request
+from .reservations import Placement
 from .store.repository import Repository
 from .store.transaction import read_transaction, write_transaction
 

@@ -18,8 +18,8 @@ POOLS: Any = None
 LEASES: Any = None
 GRANTS: Any = None
 NETWORK_USES: Any = None
-HOLDS: Any = None
-HOLD_COUNTS: Any = None
+RESERVATIONS: Any = None
+RESERVATION_COUNTS: Any = None
 SERVICE_REQUESTS: Any = None
 SERVICE_DELIVERIES: Any = None
 CLOCK: Any = None
@@ -127,7 +127,7 @@ if sa is not None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("shared_by", sa.Text, nullable=False),
     )
-    HOLDS = sa.Table(
+    RESERVATIONS = sa.Table(
         "capacity_hold",
         METADATA,
         sa.Column("lease", sa.Text, primary_key=True),
@@ -136,8 +136,8 @@ if sa is not None:
         sa.Column("body", sa.Text, nullable=False),
     )
 
-    # How often holds were added to a cluster: whoever placed by an older number did not see them all.
-    HOLD_COUNTS = sa.Table(
+    # How often reservations were added in a cluster: a placement by an older number has not seen all of them.
+    RESERVATION_COUNTS = sa.Table(
         "capacity_hold_count",
         METADATA,
         sa.Column("cluster", sa.Text, primary_key=True),

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import HoldsChanged
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.holds import placement_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import Requester
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.reservations import placement_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import (
     read_transaction,
 )
@@ -77,7 +77,9 @@ class HeldRoom:
 def held(database: Database, cluster: str = "proxmox:prod") -> HeldRoom:
     return read_transaction(
         database,
-        lambda books: HeldRoom(tuple(books.holds.of_cluster(cluster)), books.holds.counts().get(cluster, 0)),
+        lambda books: HeldRoom(
+            tuple(books.reservations.of_cluster(cluster)), books.reservations.counts().get(cluster, 0)
+        ),
     )
 
 
@@ -113,10 +115,10 @@ def test_what_was_held_before_clusters_had_instances_still_is(database: Database
         ).after
 
     hold_in("vsphere:domain-c8", "one")
-    with pytest.raises(HoldsChanged, match="another lease holds room for a guest web1"):
+    with pytest.raises(HoldsChanged, match="Another lease has a reservation for a guest web1"):
         hold_in("vsphere:0f-1a:domain-c8", "two")
     again = hold_in("vsphere:0f-1a:domain-c8", "one")
-    assert [one.cluster for one in again.held] == ["vsphere:0f-1a:domain-c8"]
+    assert [one.cluster for one in again.reservations] == ["vsphere:0f-1a:domain-c8"]
     assert held(database, "vsphere:domain-c8").reservations == ()
 
 
@@ -148,13 +150,13 @@ def test_a_lease_of_a_pool_holds_what_it_has_and_no_more(database: Database) -> 
         hold(database, "two", reserve("db", storage=50), pools=2)
     assert len(held(database).reservations) == 2
     # Asked for again without placements it keeps them.
-    assert get(database, "one", vcpus=4, memory=8, storage=20).held[0].cluster == "proxmox:prod"
+    assert get(database, "one", vcpus=4, memory=8, storage=20).reservations[0].cluster == "proxmox:prod"
 
 
 def test_whoever_did_not_see_the_newest_is_told_and_gets_nothing(database: Database) -> None:
     hold(database, "one", reserve("web1"), seen=0)
     with pytest.raises(
-        HoldsChanged, match="others were promised room since: holds were added 1 times, 0 were"
+        HoldsChanged, match="Other reservations were added since the placement was made: 1 in all, 0 were"
     ):
         hold(database, "two", reserve("db"), seen=0)
     assert [one.guest for one in held(database).reservations] == ["web1"]
@@ -170,14 +172,16 @@ def test_a_cluster_that_was_not_seen_had_none(database: Database) -> None:
         wait_for_lease(database, "two", request(pools=0), asker, WaitOptions(), placement=unseen)
     new = placement_of([("proxmox:new", reserve("db"))], {})
     assert (
-        wait_for_lease(database, "two", request(pools=0), asker, WaitOptions(), placement=new).after.held
-        == new.held
+        wait_for_lease(
+            database, "two", request(pools=0), asker, WaitOptions(), placement=new
+        ).after.reservations
+        == new.reservations
     )
 
 
 def test_a_guest_has_one_place(database: Database) -> None:
     hold(database, "one", reserve("web1"))
-    with pytest.raises(HoldsChanged, match="another lease holds room for a guest web1"):
+    with pytest.raises(HoldsChanged, match="Another lease has a reservation for a guest web1"):
         hold(database, "two", reserve("web1", "h2"))
     with pytest.raises(InputError, match="placements: 'web1' is not named once in cluster proxmox:prod"):
         placement_of([("proxmox:prod", reserve("web1")), ("proxmox:prod", reserve("web1", "h2"))])

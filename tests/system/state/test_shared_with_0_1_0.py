@@ -130,7 +130,9 @@ def test_rows_of_0_1_0_are_read_and_served(released: Database) -> None:
     assert (running.phase, running.end_cause, running.pools[0].name) == ("Fulfilled", None, "dal10")
     assert running.holder is not None
     assert (running.holder.started_at, running.holder.pid) == ("4711", 11)
-    assert [(one.cluster, one.reservations[0].guest) for one in running.held] == [("proxmox:prod", "new1")]
+    assert [(one.cluster, one.reservations[0].guest) for one in running.reservations] == [
+        ("proxmox:prod", "new1")
+    ]
     assert waiting.phase == "Pending"
     write_transaction(released, lambda books: release(books, "running", "job-1"))
     assert last(released, "waiting").phase == "Fulfilled"

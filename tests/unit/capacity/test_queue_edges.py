@@ -34,8 +34,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.free_ca
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.lease import Lease
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.leases import release, renew
-from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.hold_rows import over
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.repository import Repository
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.reservation_rows import over
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.transaction import (
     read_transaction,
     write_transaction,

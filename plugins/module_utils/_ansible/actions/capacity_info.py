@@ -18,7 +18,7 @@ from ..._capacity.expire_and_grant import (
     grant_queue,
 )
 from ..._capacity.lease import Lease
-from ..._capacity.report import holds_report, leases_report, pools_report, queue_report
+from ..._capacity.report import reservations_report, leases_report, pools_report, queue_report
 from ..._capacity.store.repository import Repository
 from ..._capacity.store.transaction import read_transaction, write_transaction
 from ..._model.errors import InputError
@@ -40,7 +40,7 @@ def run_capacity_info(params: dict[str, Any], _check_mode: bool) -> dict[str, An
 
     with needed_database(params, os.environ, make=False) as database:
         (pools, leases, queue), (placements, seen) = read_transaction(
-            database, lambda repository: (read(repository), holds_report(repository))
+            database, lambda repository: (read(repository), reservations_report(repository))
         )
     if params["metrics_path"]:
         going_on = [entry for entry in leases if entry["ended_at"] is None]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..._capacity.holds import Placement, placement_of
+from ..._capacity.reservations import Placement, placement_of
 from ..._capacity.lease import Lease
 from ..._capacity.leases import Requester, release, renew
 from ..._capacity.pool import Name

@@ -15,14 +15,14 @@ from ..._model.codec import encode
 from ..._state.database import clock
 from ..._state.library import sa
 from ..._state.owner import Owner, owner_of
-from ..._state.tables import GRANTS, HOLDS, LEASES, NETWORK_USES, POOLS, TURN
+from ..._state.tables import GRANTS, LEASES, NETWORK_USES, POOLS, RESERVATIONS, TURN
 from ..allocate import Allocation
 from ..backfill_queue import QueuedRequest, shared_by
 from ..free_capacity import RESOURCES, FreeCapacity, NetworkBook, NetworkUse
-from ..lease import HeldPlacement, Lease, LeaseEnd
+from ..lease import ClusterReservations, Lease, LeaseEnd
 from ..pool import Pool
 from ..request import Request
-from .hold_rows import HoldRows, over
+from .reservation_rows import ReservationRows, over
 from .rows import lease_of, pool_of, request_of, row_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Repository:
         self._unwritten: dict[str, dict[str, Any]] = {}
         self._new: set[str] = set()
         self._void: Sequence[str] = ()
-        self._holds = HoldRows(connection, self.now)
+        self._reservations = ReservationRows(connection, self.now)
 
     @property
     def _goes_on(self) -> Any:
@@ -270,7 +270,7 @@ class Repository:
         taken = (
             (GRANTS, lease.pools),
             (NETWORK_USES, any(pool.networks for pool in lease.pools)),
-            (HOLDS, lease.held),
+            (RESERVATIONS, lease.reservations),
         )
         for table, some in taken:
             if some:
@@ -292,25 +292,25 @@ class Repository:
             self._connection.execute(sa.delete(LEASES).where(old))
         return ended
 
-    # Holds
+    # Reservations
 
     @property
-    def holds(self) -> HoldRows:
+    def reservations(self) -> ReservationRows:
         self._write_leases()
-        return self._holds
+        return self._reservations
 
-    def hold(self, lease: Lease, held: Sequence[HeldPlacement]) -> Lease:
-        """Let a lease hold this, and nothing else that it held."""
-        self.holds.put(lease.id, held)
-        holding = self._known[lease.id] = replace(lease, held=tuple(held))
+    def reserve(self, lease: Lease, reservations: Sequence[ClusterReservations]) -> Lease:
+        """Give a lease these reservations instead of those that it has."""
+        self.reservations.put(lease.id, reservations)
+        holding = self._known[lease.id] = replace(lease, reservations=tuple(reservations))
         return holding
 
     def _leases(self, condition: Any) -> list[Lease]:
         self._write_leases()
         rows = self._connection.execute(sa.select(LEASES).where(condition)).all()
-        # Only what is fulfilled holds anything.
-        held = self.holds.of([row.id for row in rows if row.phase == "Fulfilled"])
-        found = [lease_of(row, held.get(row.id, ())) for row in rows]
+        # Only leases that are fulfilled have reservations.
+        reservations = self.reservations.of([row.id for row in rows if row.phase == "Fulfilled"])
+        found = [lease_of(row, reservations.get(row.id, ())) for row in rows]
         self._known.update((lease.id, lease) for lease in found)
         return found
 

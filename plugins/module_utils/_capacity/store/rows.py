@@ -13,7 +13,7 @@ from typing import Any
 from ..._model.codec import decode
 from ..._model.reservation import Reservation
 from ..._state.owner import owner_of, owner_text
-from ..lease import EndCause, HeldPlacement, Lease
+from ..lease import ClusterReservations, EndCause, Lease
 from ..pool import Pool
 from ..request import Request
 
@@ -47,7 +47,7 @@ def reservation_of(body: str) -> Reservation:
     return decode(Reservation, json.loads(body), "reservation")
 
 
-def lease_of(row: Any, held: Sequence[HeldPlacement]) -> Lease:
+def lease_of(row: Any, reservations: Sequence[ClusterReservations]) -> Lease:
     return Lease(
         id=row.id,
         name=row.name,
@@ -57,7 +57,7 @@ def lease_of(row: Any, held: Sequence[HeldPlacement]) -> Lease:
         end_cause=_end_cause_of(row),
         request=request_of(row.request),
         pools=() if row.result is None else tuple(map(pool_of, json.loads(row.result))),
-        held=tuple(held),
+        reservations=tuple(reservations),
         requested_at=row.requested_at,
         granted_at=row.granted_at,
         until=row.until,
