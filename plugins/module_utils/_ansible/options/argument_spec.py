@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from ..._model.codec import Bounds, hints_of, is_required, json_name
@@ -38,7 +38,6 @@ def _option(field: Field[Any], hint: Any, texts: bool) -> dict[str, Any]:
     if isinstance(default, (str, int, float)) or (isinstance(default, tuple) and default):
         option["default"] = _plain(default)
     # What is empty by default, or made of parts with defaults of their own, is documented by its text.
-    assert default is not MISSING or field.default_factory is not MISSING or "required" in option
     return option
 
 
@@ -65,8 +64,7 @@ def _type(hint: Any, texts: bool) -> dict[str, Any]:
         return {"type": "list", "elements": element.pop("type"), **element}
     if origin is not None and issubclass(origin, Mapping):
         return {"type": "dict"}
-    if is_dataclass(hint):
-        assert isinstance(hint, type)
+    if isinstance(hint, type) and is_dataclass(hint):
         return {"type": "dict", "options": argument_spec(hint, texts=texts)}
     return {"type": _SCALARS[hint]}
 
