@@ -63,8 +63,8 @@ class Service:
                 env=self._environment(),
                 start_new_session=True,
             )  # fmt: skip
-        self.until(lambda: "taking requests at" in self.said()[before:])
-        self.url = re.findall(r"taking requests at (\S+)", self.said())[-1]
+        self.until(lambda: "accepting requests at" in self.said()[before:])
+        self.url = re.findall(r"accepting requests at (\S+)", self.said())[-1]
 
     def kill(self, *, children: bool) -> None:
         """SIGKILL for its process group, and for the playbooks that it runs, whose groups are others."""

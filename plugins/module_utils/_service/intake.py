@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taking requests in, by whichever door they come, and answering what became of them.
+"""Accepting requests from every endpoint, and reporting their state.
 
 The database is asked in threads of its own: nothing here keeps the event loop waiting.
 """
@@ -36,7 +36,7 @@ class Intake:
     _readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "evenkeel-read"))
 
     async def ask(self, work: Callable[..., T], *arguments: Any) -> T:
-        """What work does with the database and the arguments, in a thread."""
+        """Returns what `work` returns for the database and the arguments. It runs in a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: work(self.database, *arguments))
 
@@ -68,8 +68,8 @@ class Intake:
         )
         return await self.ask(accept, asked, terms)
 
-    async def told(self, name: str) -> dict[str, Any] | None:
-        """What became of a request, and who was told; None when there is none of that id."""
+    async def report(self, name: str) -> dict[str, Any] | None:
+        """The state of a request and of its call-backs; None when there is no request of that id."""
         if not is_storable(name):
             return None
         task = await self.ask(task_named, name)
@@ -77,5 +77,5 @@ class Intake:
 
 
 def accepted(task: Task) -> dict[str, Any]:
-    """The answer to a request that was taken."""
+    """The answer to a request that was accepted."""
     return {"id": task.id, "kind": task.kind, "status": task.status}

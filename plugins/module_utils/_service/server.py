@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The service as a whole: doors, whoever hands requests on, and the courier."""
+"""The service: its endpoints, the dispatching of requests to playbooks, and webhooks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .._state.database import Database
 from .._state.errors import StateError
 from .._state.owner import Owner, this_process
 from .config import ServiceConfig
-from .endpoints.http import http_door, listening
+from .endpoints.http import listening, serve_http
 from .endpoints.rabbitmq import RabbitMqEndpoint
 from .intake import Intake
 from .queue.claims import dispatch, renew_claims
-from .queue.repository import SIGN_OF_LIFE_SECONDS, purge
-from .queue.task_group import together
+from .queue.repository import HEARTBEAT_SECONDS, purge
+from .queue.task_group import run_all
 from .webhooks.dispatcher import WebhookDispatcher
 
 log = logging.getLogger("evenkeel.service")
@@ -30,29 +30,29 @@ Put = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def serve(database: Database, config: ServiceConfig, environment: Mapping[str, str], put: Put) -> None:
-    """Serve until cancelled. `put` gets an event for each try of a request: its id, kind and claim.
+    """Serve until cancelled. `put` receives an event for each try of a request: its id, kind and claim.
 
     Raises InputError and SecretMissing before anything is served, when the configuration is of no use.
     """
-    desk = this_process()
-    reception = Intake(database, config)
-    courier = WebhookDispatcher(reception, desk, environment)
+    server = this_process()
+    intake = Intake(database, config)
+    dispatcher = WebhookDispatcher(intake, server, environment)
     rabbitmq = None
     if config.rabbitmq is not None:
-        rabbitmq = RabbitMqEndpoint(reception, config.rabbitmq, desk, environment)
+        rabbitmq = RabbitMqEndpoint(intake, config.rabbitmq, server, environment)
     async with AsyncExitStack() as stack:
         if config.http is not None:
-            where = await stack.enter_async_context(http_door(reception, config.http, environment))
-            log.warning("taking requests at %s", listening(where, config.http))
-        doors = [] if rabbitmq is None else [rabbitmq.serve()]
-        await together(courier.serve(), _hand_on(reception, desk, put), _keep(reception, desk), *doors)
+            where = await stack.enter_async_context(serve_http(intake, config.http, environment))
+            log.warning("accepting requests at %s", listening(where, config.http))
+        endpoints = [] if rabbitmq is None else [rabbitmq.serve()]
+        await run_all(dispatcher.serve(), _dispatch(intake, server, put), _keep(intake, server), *endpoints)
 
 
-async def _hand_on(reception: Intake, desk: Owner, put: Put) -> None:
-    work = reception.config.work
+async def _dispatch(intake: Intake, server: Owner, put: Put) -> None:
+    work = intake.config.work
     while True:
         try:
-            tasks = await reception.ask(dispatch, desk, work)
+            tasks = await intake.ask(dispatch, server, work)
         except StateError as error:
             log.error("requests wait: %s", error)
             tasks = ()
@@ -61,13 +61,13 @@ async def _hand_on(reception: Intake, desk: Owner, put: Put) -> None:
         await asyncio.sleep(work.poll)
 
 
-async def _keep(reception: Intake, desk: Owner) -> None:
-    """Signs of life, and now and then what is long over is thrown away."""
+async def _keep(intake: Intake, server: Owner) -> None:
+    """Renew claims, and purge requests that ended long ago."""
     forgotten = 0
     while True:
         try:
-            await reception.ask(renew_claims, desk, reception.config.work)
-            forgotten = await reception.ask(purge, reception.config.keep_days)
+            await intake.ask(renew_claims, server, intake.config.work)
+            forgotten = await intake.ask(purge, intake.config.keep_days)
         except StateError as error:
-            log.error("no sign of life could be given: %s", error)
-        await asyncio.sleep(1.0 if forgotten else SIGN_OF_LIFE_SECONDS / 4)
+            log.error("claims could not be renewed: %s", error)
+        await asyncio.sleep(1.0 if forgotten else HEARTBEAT_SECONDS / 4)

@@ -18,8 +18,8 @@ import trustme
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.http import (
-    http_door,
     listening,
+    serve_http,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors import SecretMissing
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
@@ -43,7 +43,7 @@ def served(database: Database, http: Mapping[str, Any], token: str = TOKEN, **wo
         loops.append(asyncio.get_running_loop())
         try:
             environment = {"EVENKEEL_SERVICE_TOKEN": token}
-            async with http_door(Intake(database, config), config.http, environment) as where:
+            async with serve_http(Intake(database, config), config.http, environment) as where:
                 told.append(listening(where, config.http))
                 ready.set()
                 await stop.wait()
@@ -114,7 +114,9 @@ def test_a_database_that_is_gone_for_a_while(postgresql: PostgreSQL) -> None:
         try:
             answer = ask(url)
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-            assert answer.json()["error"]["message"] == "the database does not answer: nothing was taken"
+            assert answer.json()["error"]["message"] == (
+                "The database does not answer. The request was not accepted; send it again"
+            )
             assert requests.get(f"{url}/health", timeout=PATIENCE_SECONDS).status_code == 503
         finally:
             postgresql.start()

@@ -51,8 +51,8 @@ def test_a_playbook_begins_and_ends(tmp_path: Path) -> None:
         assert begun["request"]["work"] == {"name": "x"}
         assert begun["diff"]["after"] == {"status": "processing", "tries": 1, "error": None}
         for more, said in (
-            ({"claim": "another"}, "request a: it has ended, or somebody else works on it by now"),
-            ({"id": "b"}, "request b: there is no request of that id"),
+            ({"claim": "another"}, "request a: The request has ended, or another process works on it now"),
+            ({"id": "b"}, "request b: No request has this id"),
             ({"seconds": -1.0}, "seconds: -1.0 is not a number of at least 0"),
             ({"state": "begun", "worker_pid": 2**22 + 1}, "worker_pid: 4194305 is not a process that runs"),
         ):
@@ -109,6 +109,6 @@ def test_the_guide_configures_what_there_is() -> None:
     for block in blocks:
         ServiceConfig.from_json(yaml.safe_load(block.removeprefix("yaml")))
     schema = json.loads(texts()["service_config"])["$defs"]
-    for part in ("Http", "RabbitMq", "Receiver", "Work", "Budget", "ServiceConfig"):
+    for part in ("Http", "RabbitMq", "Receiver", "Work", "RetryPolicy", "ServiceConfig"):
         missing = [name for name in schema[part]["properties"] if name not in guide]
         assert missing == []

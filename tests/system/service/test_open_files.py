@@ -25,14 +25,14 @@ MIB = 1024**2
 PROGRAM = """
 import asyncio, resource, sys
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.http import http_door
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.http import serve_http
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 
 async def serve(database):
     config = ServiceConfig.from_json({"http": {"port": 0}})
     tokens = {"EVENKEEL_SERVICE_TOKEN": sys.argv[2]}
-    async with http_door(Intake(database, config), config.http, tokens) as (_, port):
+    async with serve_http(Intake(database, config), config.http, tokens) as (_, port):
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
         print(port, flush=True)
         await asyncio.Event().wait()

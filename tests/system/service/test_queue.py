@@ -147,9 +147,11 @@ def test_what_can_not_be_taken_goes_to_the_dead_letters(site: Site) -> None:
     bad = {
         b"{": "InputError: request: ",
         b"\xff\xfe": "InputError: request: ",
-        json.dumps({"id": None, "kind": "lease", "vcpus": 1}).encode(): "InputError: id: None is not an id",
+        json.dumps(
+            {"id": None, "kind": "lease", "vcpus": 1}
+        ).encode(): "InputError: id is required. The same message",
         json.dumps(lease("q4", vcpus=-1)).encode(): "InputError: vcpus: -1 is not a number",
-        json.dumps(lease("q3", vcpus=2)).encode(): "RequestDiffers: request q3: there is a request of",
+        json.dumps(lease("q3", vcpus=2)).encode(): "RequestDiffers: request q3: Another request with",
         b" " * 2_000_000: "InputError: request: '2000000 bytes' is not 1048576 at most",
     }
     site.send(*bad)

@@ -254,7 +254,7 @@ def test_place(site: Site) -> None:
     failed = service.ended("down")
     site.simulator.switches(fail_calls=[])
     assert (failed["status"], failed["tries"]) == ("failed", 3)
-    assert failed["error"]["message"].startswith("given up after 3 tries, the last of which failed: ")
+    assert failed["error"]["message"].startswith("Failed after 3 tries; the last error was: ")
     assert "none of the API hosts answers" in failed["error"]["message"]
 
 

@@ -115,7 +115,7 @@ def test_the_same_request_is_taken_once(database: Database) -> None:
         asked(notify=["x"]),
         parse_request({"id": "a", "kind": "release", "name": "x"}),
     ):
-        with pytest.raises(RequestDiffers, match="request a: there is a request of that id already"):
+        with pytest.raises(RequestDiffers, match="request a: Another request with this id exists already"):
             accept(database, other, Terms(origin="http"))
     assert [task.id for task in listed(database, 0)] == ["a"]
 
@@ -175,7 +175,7 @@ def test_only_the_claim_counts(database: Database) -> None:
     task = one(database, desk)
     with pytest.raises(ClaimLost), somebody() as worker:
         start(database, "a", "another", worker)
-    with pytest.raises(UnknownRequest, match="request b: there is no request of that id"):
+    with pytest.raises(UnknownRequest, match="request b: No request has this id"):
         start(database, "b", claim_of(task), None)
     with somebody() as worker, somebody() as other:
         begun, left = start(database, "a", claim_of(task), worker)
@@ -275,8 +275,8 @@ def test_a_playbook_that_never_begins_ends_as_a_failure(database: Database) -> N
         "failed",
         {
             "type": "NotBegun",
-            "message": "given up after 2 tries, the last of which failed: the playbook that was called has"
-            " not begun in time",
+            "message": "Failed after 2 tries; the last error was: The playbook did not begin the request"
+            " in time",
         },
     )
 
@@ -291,7 +291,7 @@ def test_tries_have_an_end(database: Database) -> None:
         ended, _changed = fail(database, "a", claim_of(task), TROUBLE)
         assert ended.status == expected
         assert ended.error is not None
-    assert ended.error["message"] == "given up after 2 tries, the last of which failed: no answer"
+    assert ended.error["message"] == "Failed after 2 tries; the last error was: no answer"
     (told,) = deliveries(database, "a")
     assert json.loads(told.body) == {"type": "request.failed", "request": ended.to_json()}
 

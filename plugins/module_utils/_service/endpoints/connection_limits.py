@@ -87,8 +87,8 @@ class ConnectionLimiter:
 class _LimitedConnection(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, keeper: ConnectionLimiter, inner: asyncio.Protocol) -> None:
-        self._keeper = keeper
+    def __init__(self, limiter: ConnectionLimiter, inner: asyncio.Protocol) -> None:
+        self._limiter = limiter
         self._inner: asyncio.Protocol | None = inner
         self._transport: asyncio.Transport | None = None
         self._end: asyncio.TimerHandle | None = None
@@ -103,7 +103,7 @@ class _LimitedConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Other event loops have transports of no common class.
         stream = self._transport = cast(asyncio.Transport, transport)
-        if self._inner is not None and self._keeper.enter(self, stream):
+        if self._inner is not None and self._limiter.enter(self, stream):
             self._inner.connection_made(stream)
         else:
             self._inner = None
@@ -119,7 +119,7 @@ class _LimitedConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.limit(None)
-        self._keeper.leave(self._transport)
+        self._limiter.leave(self._transport)
         if self._inner is not None:
             self._inner.connection_lost(exc)
 

@@ -31,40 +31,40 @@ _MIN_CHARACTERS = 16
 
 
 @asynccontextmanager
-async def http_door(
-    reception: Intake, http: Http, environment: Mapping[str, str]
+async def serve_http(
+    intake: Intake, http: Http, environment: Mapping[str, str]
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serve as long as this lasts; gives the address.
+    """Serve requests while the context is open. Returns the host and the port.
 
     Raises SecretMissing, ServiceLibraryMissing, and InputError for files that can't be used.
     """
     require(aiohttp, "aiohttp", "http")
-    keeper = ConnectionLimiter(http.connections, http.head_seconds)
-    door = _HttpEndpoint(reception, _tokens(http, environment), keeper, http.body_seconds)
+    limiter = ConnectionLimiter(http.connections, http.head_seconds)
+    endpoint = _HttpEndpoint(intake, _tokens(http, environment), limiter, http.body_seconds)
 
     @web.middleware  # type: ignore[untyped-decorator]
     async def guard(request: Request, handler: Any) -> StreamResponse:
-        return await door.guard(request, handler)
+        return await endpoint.guard(request, handler)
 
     application = web.Application(client_max_size=http.most_bytes, middlewares=[guard])
     application.add_routes(
         [
-            web.post("/requests", door.submit),
-            web.get("/requests/{id}", door.poll),
-            web.get("/health", door.health),
+            web.post("/requests", endpoint.submit),
+            web.get("/requests/{id}", endpoint.poll),
+            web.get("/health", endpoint.health),
         ]
     )
     # Access is not logged: what is asked for is in the database.
     runner = web.AppRunner(application, access_log=None, keepalive_timeout=IDLE_SECONDS)
     await runner.setup()
     loop = asyncio.get_running_loop()
-    unwatch = keeper.watch(loop)
+    unwatch = limiter.watch(loop)
     server = None
     try:
         tls = _tls(http)
         try:
             server = await loop.create_server(
-                lambda: keeper.admit(runner.server()),
+                lambda: limiter.admit(runner.server()),
                 http.host,
                 http.port,
                 ssl=tls,
@@ -84,21 +84,21 @@ async def http_door(
 
 class _HttpEndpoint:
     def __init__(
-        self, reception: Intake, tokens: tuple[bytes, ...], keeper: ConnectionLimiter, body_seconds: float
+        self, intake: Intake, tokens: tuple[bytes, ...], limiter: ConnectionLimiter, body_seconds: float
     ) -> None:
-        self._reception = reception
+        self._intake = intake
         self._tokens = tokens
-        self._keeper = keeper
+        self._limiter = limiter
         self._body_seconds = body_seconds
 
     async def guard(self, request: Request, handler: Any) -> StreamResponse:
-        """Who has no token learns nothing; and whatever goes wrong, the answer is JSON."""
+        """Reject requests without a token, and answer every error as JSON."""
         if request.path != "/health" and not self._may(request.headers.get("Authorization", "")):
-            answer = _refusal(401, "Unauthorized", "a bearer token that the service knows is needed")
+            answer = _refusal(401, "Unauthorized", "a bearer token of the service is required")
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
         transport = request.transport
-        self._keeper.limit(transport, self._body_seconds if request.method == "POST" else None)
+        self._limiter.limit(transport, self._body_seconds if request.method == "POST" else None)
         try:
             return await self._answered(request, handler)
         except ConnectionError:
@@ -107,10 +107,10 @@ class _HttpEndpoint:
         except Exception:
             # The last resort: no request may leave its caller without an answer, whatever is wrong here.
             log.exception("a request ended with an error of the service")
-            message = "the service failed on this request, and its log has the reason"
+            message = "Internal error of the service; the reason is in its log"
             return _refusal(500, "InternalError", message)
         finally:
-            self._keeper.limit(transport, IDLE_SECONDS)
+            self._limiter.limit(transport, IDLE_SECONDS)
 
     async def _answered(self, request: Request, handler: Any) -> StreamResponse:
         try:
@@ -129,30 +129,34 @@ class _HttpEndpoint:
             return _refusal(409, "RequestDiffers", str(error))
         except StateError as error:
             log.error("a request could not be answered: %s", error)
-            answer = _refusal(503, type(error).__name__, "the database does not answer: nothing was taken")
+            answer = _refusal(
+                503,
+                type(error).__name__,
+                "The database does not answer. The request was not accepted; send it again",
+            )
             answer.headers["Retry-After"] = "5"
             return answer
         return response
 
     async def submit(self, request: Request) -> StreamResponse:
-        """Take a request in."""
+        """Accept a request."""
         body = await request.read()
-        self._keeper.limit(request.transport, None)
-        task = (await self._reception.take(body, "http")).task
+        self._limiter.limit(request.transport, None)
+        task = (await self._intake.take(body, "http")).task
         where = {"Location": f"/requests/{task.id}"}
         status = 202 if task.status == "processing" else 200
         return _answer(status, accepted(task), where)
 
     async def poll(self, request: Request) -> StreamResponse:
-        """Tell what became of one."""
-        told = await self._reception.told(request.match_info["id"])
-        if told is None:
-            return _refusal(404, "UnknownRequest", f"there is no request {request.match_info['id']}")
-        return _answer(200, told)
+        """Return the state of a request."""
+        report = await self._intake.report(request.match_info["id"])
+        if report is None:
+            return _refusal(404, "UnknownRequest", f"No request has the id {request.match_info['id']}")
+        return _answer(200, report)
 
     async def health(self, _request: Request) -> StreamResponse:
-        """Tell whether requests can be taken."""
-        await self._reception.told("")
+        """Return whether requests can be accepted."""
+        await self._intake.report("")
         return _answer(200, {"status": "ok"})
 
     def _may(self, given: str) -> bool:

@@ -24,7 +24,7 @@ from ..config import RabbitMq
 from ..errors import RequestDiffers, SecretMissing
 from ..intake import Intake
 from ..library import aio_pika, require
-from ..queue.task_group import together
+from ..queue.task_group import run_all
 from ..tls import advice, trusting
 from ..webhooks.outbox import Delivery, delivered, take_due
 from ..webhooks.signing import secret_of
@@ -43,13 +43,13 @@ class RabbitMqEndpoint:
     """One connection, renewed for ever."""
 
     def __init__(
-        self, reception: Intake, rabbitmq: RabbitMq, desk: Owner, environment: Mapping[str, str]
+        self, intake: Intake, rabbitmq: RabbitMq, server: Owner, environment: Mapping[str, str]
     ) -> None:
         """Raises SecretMissing, ServiceLibraryMissing, and InputError for a file that can't be used."""
         require(aio_pika, "aio-pika", "rabbitmq")
-        self._reception = reception
+        self._intake = intake
         self._settings = rabbitmq
-        self._desk = desk
+        self._server = server
         self._url = _url_of(secret_of(rabbitmq.url_env, rabbitmq.url_file, environment, "rabbitmq"))
         self._tls = trusting(rabbitmq.ca_path, "rabbitmq.ca_path")
 
@@ -75,7 +75,7 @@ class RabbitMqEndpoint:
             # As many side by side as the server lets out.
             await queue.consume(lambda message: self._take(message, dead))
             log.warning("RabbitMQ: taking requests from queue %s", self._settings.queue)
-            await together(self._bury(dead), _until_closed(closed))
+            await run_all(self._bury(dead), _until_closed(closed))
 
     async def _declare(self, channel: AbstractChannel) -> tuple[AbstractQueue, AbstractExchange]:
         settings = self._settings
@@ -124,7 +124,7 @@ class RabbitMqEndpoint:
             self._refuse_large(message)
             # The id of the message stands in for that of the request.
             name = message.message_id
-            await self._reception.take(message.body, ORIGIN, message=_text(message), name=name)
+            await self._intake.take(message.body, ORIGIN, message=_text(message), name=name)
         except StateError as error:
             log.error("a message waits: %s", error)
             return False
@@ -141,15 +141,15 @@ class RabbitMqEndpoint:
         """What failed in the end goes to the dead letters."""
         while True:
             try:
-                due = await self._reception.ask(
-                    take_due, self._desk, "dead_letter", ORIGIN, 10, _CLAIM_SECONDS
+                due = await self._intake.ask(
+                    take_due, self._server, "dead_letter", ORIGIN, 10, _CLAIM_SECONDS
                 )
                 for delivery in due:
                     await dead.publish(_failed(delivery), routing_key="")
-                    await self._reception.ask(delivered, delivery)
+                    await self._intake.ask(delivered, delivery)
             except StateError as error:
                 log.error("dead letters wait: %s", error)
-            await asyncio.sleep(self._reception.config.work.poll)
+            await asyncio.sleep(self._intake.config.work.poll)
 
 
 async def _until_closed(closed: asyncio.Event) -> None:

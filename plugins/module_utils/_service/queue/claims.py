@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which requests are handed on to be worked on, and which come back."""
+"""Claims on requests: which are dispatched to a playbook, and which are taken back."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ from ..._state.library import sa
 from ..._state.owner import Owner, is_gone, owner_text
 from ..._state.tables import SERVICE_REQUESTS as ROWS
 from ..config import Work
-from .repository import SIGN_OF_LIFE_SECONDS, Failure, Rng, change, defer_unchanged, retry_or_fail
+from .repository import HEARTBEAT_SECONDS, Failure, Rng, change, defer_unchanged, retry_or_fail
 from .task import Task, task_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def dispatch(database: Database, desk: Owner, work: Work, rng: Rng = random.random) -> Sequence[Task]:
-    """Take back what nobody works on any more, and claim what is due, as far as this desk has hands left.
+def dispatch(database: Database, server: Owner, work: Work, rng: Rng = random.random) -> Sequence[Task]:
+    """Take back the claims that nobody works on any more, and claim the tasks that are due, up to the number
+    that this server may run at the same time. Returns the claimed tasks.
 
-    A task that was handed on and never begun counts as a try only where the desk that has handed it on is
-    still there: otherwise it died in between.
+    A task that was dispatched and never begun counts as a try only if the server that dispatched it is still
+    running.
     """
-    if not database.read(lambda connection: _anything(connection, desk, work)):
+    if not database.read(lambda connection: _anything(connection, server, work)):
         return []
 
     def write(connection: Connection) -> list[Task]:
         moment = now(connection)
         for task in _held(connection):
             _take_back(connection, task, moment, rng)
-        own = [task for task in _held(connection) if task.desk == desk]
+        own = [task for task in _held(connection) if task.desk == server]
         # What has just come back may be due by now.
         due = _due(connection, now(connection), max(0, work.running - len(own)))
-        until, text = moment + work.begin_within, owner_text(desk)
+        until, text = moment + work.begin_within, owner_text(server)
         return [
             change(connection, task.id, claim=secrets.token_hex(16), desk=text, until=until) for task in due
         ]
@@ -46,27 +47,27 @@ def dispatch(database: Database, desk: Owner, work: Work, rng: Rng = random.rand
     return database.transaction(write)
 
 
-def renew_claims(database: Database, desk: Owner, work: Work) -> None:
-    """A sign of life of a desk, for all that it has handed on and that was begun, while its try may last."""
-    mine = (ROWS.c.desk == owner_text(desk)) & ROWS.c.begun_at.is_not(None) & ROWS.c.ended_at.is_(None)
+def renew_claims(database: Database, server: Owner, work: Work) -> None:
+    """Extend the claims on the tasks of a server that were begun, up to the time that one try may take."""
+    mine = (ROWS.c.desk == owner_text(server)) & ROWS.c.begun_at.is_not(None) & ROWS.c.ended_at.is_(None)
 
     def write(connection: Connection) -> None:
-        until = now(connection) + SIGN_OF_LIFE_SECONDS
+        until = now(connection) + HEARTBEAT_SECONDS
         for task in _held(connection):
-            if task.desk == desk and task.begun_at is not None:
+            if task.desk == server and task.begun_at is not None:
                 change(connection, task.id, until=min(until, task.begun_at + work.at_most))
 
     if database.read(lambda connection: connection.execute(sa.select(ROWS.c.id).where(mine)).first()):
         database.transaction(write)
 
 
-def _anything(connection: Connection, desk: Owner, work: Work) -> bool:
+def _anything(connection: Connection, server: Owner, work: Work) -> bool:
     moment = now(connection)
     held = _held(connection)
     if any(_left(task, moment) is not None for task in held):
         return True
-    hands = work.running - sum(task.desk == desk for task in held)
-    return hands > 0 and bool(_due(connection, moment, 1))
+    free = work.running - sum(task.desk == server for task in held)
+    return free > 0 and bool(_due(connection, moment, 1))
 
 
 def _due(connection: Connection, moment: float, most: int) -> list[Task]:
@@ -81,17 +82,17 @@ def _held(connection: Connection) -> list[Task]:
 
 
 def _left(task: Task, moment: float) -> Failure | None:
-    """Why nobody works on a task that was handed on; None where somebody may."""
+    """Why nobody works on a claimed task any more; None while somebody may."""
     if task.begun_at is None:
         if task.desk is not None and is_gone(task.desk):
-            return Failure(kind="DeskGone", message=f"{task.desk} has ended before it began")
+            return Failure(kind="ServerGone", message=f"{task.desk} ended before the request was begun")
         if task.until is not None and task.until < moment:
-            return Failure(kind="NotBegun", message="the playbook that was called has not begun in time")
+            return Failure(kind="NotBegun", message="The playbook did not begin the request in time")
         return None
     if task.worker is not None and is_gone(task.worker):
-        return Failure(kind="WorkerGone", message=f"{task.worker} has ended without telling how it went")
+        return Failure(kind="WorkerGone", message=f"{task.worker} ended without reporting a result")
     if task.until is not None and task.until < moment:
-        return Failure(kind="TookTooLong", message="there was no sign of life, or one try took too long")
+        return Failure(kind="TookTooLong", message="There was no heartbeat, or one try took too long")
     return None
 
 
@@ -99,7 +100,7 @@ def _take_back(connection: Connection, task: Task, moment: float, rng: Rng) -> N
     failure = _left(task, moment)
     if failure is None:
         return
-    if failure.kind == "DeskGone":
+    if failure.kind == "ServerGone":
         defer_unchanged(connection, task)
     elif failure.kind == "NotBegun":
         retry_or_fail(connection, change(connection, task.id, tries=task.tries + 1), failure, rng)

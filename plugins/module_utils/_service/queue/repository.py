@@ -28,8 +28,8 @@ from .task import Task, Terms, task_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-SIGN_OF_LIFE_SECONDS = 120.0
-"""For so long after its last sign of life a desk elsewhere is taken for alive."""
+HEARTBEAT_SECONDS = 120.0
+"""A server on another machine counts as running for this time after its last heartbeat."""
 
 Rng = Callable[[], float]
 
@@ -61,9 +61,9 @@ def accept(database: Database, asked: ParsedRequest, terms: Terms) -> Accepted:
         if known is not None:
             if (known.kind, known.work, known.notify) != (asked.kind, asked.work, asked.notify):
                 raise RequestDiffers(
-                    "there is a request of that id already, for something else",
+                    "Another request with this id exists already",
                     where=f"request {asked.id}",
-                    hint="Use an id of its own for each request",
+                    hint="Use a new id for each request",
                 )
             return Accepted(known, False)
         moment = now(connection)
@@ -131,7 +131,7 @@ def start(database: Database, name: str, claim: str, worker: Owner | None) -> tu
                 worker=owner_text(worker),
                 begun_at=moment,
                 tries=task.tries + 1,
-                until=moment + SIGN_OF_LIFE_SECONDS,
+                until=moment + HEARTBEAT_SECONDS,
             )
         elif worker != task.worker:
             raise _lost(name)
@@ -194,7 +194,7 @@ def retry_or_fail(connection: Connection, task: Task, failure: Failure, rng: Rng
         return _again(connection, task, budget.delay(task.tries, rng()), failure, tries=task.tries)
     error = failure.to_json()
     if failure.kind not in FINAL | NO_ROOM:
-        error["message"] = f"given up after {task.tries} tries, the last of which failed: {error['message']}"
+        error["message"] = f"Failed after {task.tries} tries; the last error was: {error['message']}"
     return _end(connection, task, "failed", result=None, error=json.dumps(error))
 
 
@@ -245,11 +245,11 @@ def _claimed(connection: Connection, name: str, claim: str) -> Task:
 
 
 def _lost(name: str) -> ClaimLost:
-    return ClaimLost("it has ended, or somebody else works on it by now", where=f"request {name}")
+    return ClaimLost("The request has ended, or another process works on it now", where=f"request {name}")
 
 
 def _needed(connection: Connection, name: str) -> Task:
     task = find(connection, name)
     if task is None:
-        raise UnknownRequest("there is no request of that id", where=f"request {name}")
+        raise UnknownRequest("No request has this id", where=f"request {name}")
     return task

@@ -36,7 +36,7 @@ class Terms:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """Moments in seconds since 1970 on the database's clock. `error` is also that of a try that failed while
-    others are to come. `desk` has handed it on, `worker` has begun.
+    others are to come. `desk` is the server that dispatched it, `worker` the process that began it.
     """
 
     id: str

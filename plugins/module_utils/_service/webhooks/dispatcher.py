@@ -19,7 +19,7 @@ from ..._state.owner import Owner
 from ..config import EXAMPLE, Receiver
 from ..intake import Intake
 from ..library import aiohttp, require
-from ..queue.task_group import together
+from ..queue.task_group import run_all
 from ..tls import advice, trusting
 from .outbox import Delivery, delivered, drop_unknown, take_due, undelivered
 from .signing import headers, key_of, secret_of
@@ -44,15 +44,15 @@ class _Address:
 class WebhookDispatcher:
     """Each receiver is called by itself: one that is down holds nobody else up."""
 
-    def __init__(self, reception: Intake, desk: Owner, environment: Mapping[str, str]) -> None:
+    def __init__(self, intake: Intake, server: Owner, environment: Mapping[str, str]) -> None:
         """Raises SecretMissing, ServiceLibraryMissing, and InputError for a file that can't be used."""
-        if reception.config.receivers:
+        if intake.config.receivers:
             require(aiohttp, "aiohttp", "receivers")
-        self._reception = reception
-        self._desk = desk
+        self._intake = intake
+        self._server = server
         self._addresses = [
             _address(receiver, f"receivers[{index}]", environment)
-            for index, receiver in enumerate(reception.config.receivers)
+            for index, receiver in enumerate(intake.config.receivers)
         ]
 
     async def serve(self) -> None:
@@ -63,13 +63,13 @@ class WebhookDispatcher:
         # Settings of proxies and passwords of whoever started us are not for receivers.
         async with aiohttp.ClientSession(trust_env=False) as session:
             calls = [self._serve_one(session, address) for address in self._addresses]
-            await together(self._forget_strangers(), *calls)
+            await run_all(self._forget_strangers(), *calls)
 
     async def _forget_strangers(self) -> None:
         known = [address.receiver.name for address in self._addresses]
         while True:
             try:
-                await self._reception.ask(drop_unknown, known)
+                await self._intake.ask(drop_unknown, known)
             except StateError as error:
                 log.error("call-backs wait: %s", error)
             await asyncio.sleep(60)
@@ -79,15 +79,15 @@ class WebhookDispatcher:
         seconds = receiver.timeout + 30
         while True:
             try:
-                due: Sequence[Delivery] = await self._reception.ask(
-                    take_due, self._desk, "callback", receiver.name, _MOST, seconds
+                due: Sequence[Delivery] = await self._intake.ask(
+                    take_due, self._server, "callback", receiver.name, _MOST, seconds
                 )
                 await asyncio.gather(*(self._deliver(session, address, one) for one in due))
             except StateError as error:
                 log.error("call-backs wait: %s", error)
                 due = ()
             if len(due) < _MOST:
-                await asyncio.sleep(self._reception.config.work.poll)
+                await asyncio.sleep(self._intake.config.work.poll)
 
     async def _deliver(self, session: ClientSession, address: _Address, delivery: Delivery) -> None:
         receiver = address.receiver
@@ -112,11 +112,11 @@ class WebhookDispatcher:
             said = f"{address.shown}: {type(error).__name__}: {error}"
             why = said + advice(said, f"ca_path of receiver {receiver.name}")
         if why is None:
-            await self._reception.ask(delivered, delivery)
+            await self._intake.ask(delivered, delivery)
             return
         log.warning("call-back %s to %s: %s", delivery.id, receiver.name, why)
-        budget = self._reception.config.callbacks
-        await self._reception.ask(lambda base: undelivered(base, delivery, why, budget, final=final))
+        budget = self._intake.config.callbacks
+        await self._intake.ask(lambda base: undelivered(base, delivery, why, budget, final=final))
 
 
 def _address(receiver: Receiver, where: str, environment: Mapping[str, str]) -> _Address:

@@ -94,7 +94,7 @@ def delivery_reports(database: Database, task: Task) -> dict[str, Any]:
 
 
 def take_due(
-    database: Database, desk: Owner, channel: Channel, receiver: str, most: int, seconds: float
+    database: Database, server: Owner, channel: Channel, receiver: str, most: int, seconds: float
 ) -> Sequence[Delivery]:
     """Up to so many that are due for a receiver. For so many seconds they are nobody else's, unless this desk
     is known to be gone.
@@ -113,7 +113,7 @@ def take_due(
         until = now(connection) + seconds
         for row in rows:
             change = sa.update(ROWS).where(ROWS.c.id == row.id)
-            connection.execute(change.values(desk=owner_text(desk), due_at=until))
+            connection.execute(change.values(desk=owner_text(server), due_at=until))
         return [_delivery(row) for row in rows]
 
     return database.transaction(take) if database.read(due) else []
