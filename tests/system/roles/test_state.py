@@ -100,7 +100,7 @@ def test_reading_and_check_mode_make_no_file(asked: bool, home: dict[str, str], 
 def test_a_second_run_is_refused_and_check_mode_only_tells(home: dict[str, str]) -> None:
     with run_state(options(), CLUSTER, home, check_mode=False):
         with (
-            pytest.raises(LockHeld, match=f"^cluster {CLUSTER.name}: Another run is working on this cluster: process"),
+            pytest.raises(LockHeld, match=f"^cluster {CLUSTER.name}: Another run is working on this cluster"),
             run_state(options(), CLUSTER, home, check_mode=False),
         ):
             pass
