@@ -18,7 +18,7 @@ from ..._capacity.expire_and_grant import (
     grant_queue,
 )
 from ..._capacity.lease import Lease
-from ..._capacity.report import reservations_report, leases_report, pools_report, queue_report
+from ..._capacity.report import leases_report, pools_report, queue_report, reservations_report
 from ..._capacity.store.repository import Repository
 from ..._capacity.store.transaction import read_transaction, write_transaction
 from ..._model.errors import InputError

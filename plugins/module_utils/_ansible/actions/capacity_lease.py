@@ -9,11 +9,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..._capacity.reservations import Placement, placement_of
 from ..._capacity.lease import Lease
 from ..._capacity.leases import Requester, release, renew
 from ..._capacity.pool import Name
 from ..._capacity.request import Request
+from ..._capacity.reservations import Placement, placement_of
 from ..._capacity.store.transaction import write_transaction
 from ..._capacity.wait_for_lease import WaitOptions, wait_for_lease
 from ..._model.codec import decode
