@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from .._model.text.wording import listed
 from .allocate import (
     Obstacle,
     admission_error,
@@ -178,6 +179,4 @@ def _by_number(counts: Counter[Obstacle]) -> list[tuple[Obstacle, int]]:
 
 def named(names: Iterable[str], most: int = 20) -> str:
     """Names in their order, but not more than so many."""
-    found = sorted(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
+    return listed(sorted(names), most)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .._model.snapshot import Guest, Host, Snapshot, Sources
+from .._model.text.wording import listed
 from .asking import Answers
 from .errors import LoadMissing
 from .fallback import Fallback, MissingLoad, excluding_unmeasured
@@ -51,8 +52,7 @@ def merge(snapshot: Snapshot, answers: Answers, on_missing: Fallback) -> Merged:
     ]
     if missing and on_missing == "fail":
         raise LoadMissing(
-            "; ".join(map(str, missing[:10]))
-            + (f" and {len(missing) - 10} more" if len(missing) > 10 else ""),
+            listed(map(str, missing), 10, "; "),
             where="loads from Prometheus",
             hint="on_missing says what becomes of such hosts and guests",
         )

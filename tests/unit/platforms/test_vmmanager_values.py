@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import listed
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.errors import error_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.filters import (
     Where,
@@ -35,10 +36,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmana
     MigrationHistory,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.read.loads import (
+    MAX_NAMED,
     _is_young,
     _step,
     _window,
-    listed,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.read.nodes import (
     cores,
@@ -239,7 +240,7 @@ def test_a_disk_that_the_line_speaks_of_must_be_among_those_listed(
     [(1, "n1"), (5, "n1, n2, n3, n4, n5"), (6, "n1, n2, n3, n4, n5 and 1 more")],
 )
 def test_of_many_names_five_are_listed(many: int, text: str) -> None:
-    assert listed([f"n{number}" for number in range(1, many + 1)]) == text
+    assert listed((f"n{number}" for number in range(1, many + 1)), MAX_NAMED) == text
 
 
 def test_a_window_ends_at_the_newest_point_that_was_measured() -> None:

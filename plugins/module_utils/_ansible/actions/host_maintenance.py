@@ -16,6 +16,7 @@ from ..._model.lookup import find_one
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host
 from ..._model.text.regexes import check_regex
+from ..._model.text.wording import listed
 from ..._planning.model.guest_locations import Stayers, has_to_leave, stayers
 from ..errors import GuestsOnHost
 from ..options.environment import with_environment
@@ -91,8 +92,7 @@ def _is_shut_down(guest: Guest, stay: Stayers) -> bool:
 
 
 def _listed(guests: Sequence[Guest]) -> str:
-    names = ", ".join(f"{guest.name} ({guest.id})" for guest in guests[:MAX_NAMES])
-    return names if len(guests) <= MAX_NAMES else f"{names} and {len(guests) - MAX_NAMES} more"
+    return listed((f"{guest.name} ({guest.id})" for guest in guests), MAX_NAMES)
 
 
 def _result(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._loads.fallback import MissingLoad
+from ..._model.text.wording import listed
 
 MAX_NAMES = 10
 
@@ -22,9 +23,4 @@ def missing_report(missing: Sequence[MissingLoad], fallback: str) -> list[str]:
     grouped: dict[tuple[str, str], list[str]] = {}
     for item in missing:
         grouped.setdefault((item.kind, item.why), []).append(item.name)
-    return [f"{kind} {_listed(names)}: {why}; {instead}" for (kind, why), names in grouped.items()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"{', '.join(names[:MAX_NAMES])}{more}"
+    return [f"{kind} {listed(names, MAX_NAMES)}: {why}; {instead}" for (kind, why), names in grouped.items()]

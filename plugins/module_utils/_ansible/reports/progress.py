@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from ..._model.text.wording import listed
 from .plan import readable
 
 # A line of progress for each change would flood the log of a long run.
@@ -31,9 +32,7 @@ def line_of(progress: Mapping[str, Any]) -> str:
         parts[0] += f", {progress['memory_moved'] / GIB:.1f} GiB moved"
     parts += [f"{ended[bad]} {bad}" for bad in BADLY if ended.get(bad)]
     if moving:
-        names = ", ".join(_moving(entry) for entry in moving[:NAMED])
-        more = f" and {len(moving) - NAMED} more" if len(moving) > NAMED else ""
-        parts.append(f"under way: {names}{more}")
+        parts.append(f"under way: {listed(map(_moving, moving), NAMED)}")
     if progress["seconds_left"] and (moving or progress["left"]):
         parts.append(f"about {_duration(progress['seconds_left'])} left")
     return readable("; ".join(parts))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from ..errors import InputError
 
@@ -45,6 +46,13 @@ def sentence(text: str) -> str:
     first = text.partition(" ")[0]
     start = text[:1].upper() if first == first.lower() else text[:1]
     return f"{start}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
+
+
+def listed(texts: Iterable[str], most: int, joint: str = ", ") -> str:
+    """The first of them, at most so many, and how many more there are."""
+    found = list(texts)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return f"{joint.join(found[:most])}{more}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -14,6 +14,7 @@ from ..._model.lookup import known_names
 from ..._model.plan import Unresolved
 from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Guest, Host, Snapshot
+from ..._model.text.wording import listed
 from ..errors import PlanningError
 from ..tolerances import AMOUNT
 from .goal_traits import traits_of
@@ -115,8 +116,7 @@ def closed_hosts(hosts: Sequence[Host], roles: HostRoles, without: int | None = 
             groups.setdefault(why[1], []).append(host.name)
     parts = []
     for text, names in groups.items():
-        more = f" and {len(names) - MAX_NAMED_HOSTS} more" if len(names) > MAX_NAMED_HOSTS else ""
-        parts.append(f"{', '.join(names[:MAX_NAMED_HOSTS])}{more}: {text.removeprefix('it is ')}")
+        parts.append(f"{listed(names, MAX_NAMED_HOSTS)}: {text.removeprefix('it is ')}")
     return "; ".join(parts)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ..._model.errors import InputError
 from ..._model.placement_request import WantedVm
 from ..._model.snapshot import Host
+from ..._model.text.wording import listed
 from ..model.selectors import select_hosts
 from .cluster_index import ClusterIndex
 from .datastores import alike, candidates, like
@@ -128,6 +129,4 @@ def _refuse_unknown(world: ClusterIndex, wanted: WantedVm, path: str) -> None:
 
 
 def _unknown(path: str, value: object, expected: str, known: set[str]) -> InputError:
-    names = sorted(known)
-    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    return InputError(path, value, expected, hint=f"Available: {', '.join(names[:20]) or 'none'}{more}")
+    return InputError(path, value, expected, hint=f"Available: {listed(sorted(known), 20) or 'none'}")

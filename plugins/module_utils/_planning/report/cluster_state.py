@@ -12,6 +12,7 @@ from dataclasses import replace
 from ..._model.plan import ClusterState, HostState, Violation
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
+from ..._model.text.wording import listed
 from ..model.builder import build_problem
 from ..model.problem import Group, Problem
 from ..snapshots.estimated_load import with_estimated_load
@@ -134,5 +135,5 @@ def _listed(problem: Problem, at: dict[int, list[int]]) -> str:
 def _names(problem: Problem, guests: Sequence[int]) -> str:
     names = [problem.guests[guest].name for guest in guests]
     if len(names) > 5:
-        return f"{', '.join(names[:4])} and {len(names) - 4} more"
+        return listed(names, 4)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._model.plan import ClusterState, Unresolved
+from ..._model.text.wording import listed
 from ..model.problem import Problem
 from ..model.solution import Solution
 from ..search.host_emptying import (
@@ -79,8 +80,7 @@ def _what_keeps(state: Solution, host: int, guests: int, sought: Sought | None) 
         if home == host and problem.occupies[guest] and problem.stays[guest] is not None
     ]
     if fixed:
-        more = f" and {len(fixed) - 3} more" if len(fixed) > 3 else ""
-        return f"it runs {', '.join(fixed[:3])}{more}"
+        return f"it runs {listed(fixed, 3)}"
     if most is not None and state.moves + guests > most:
         return f"its {guests} guests are more than max_migrations, {most}, leaves"
     if sought is None:

@@ -11,6 +11,7 @@ from ..._model.loads import is_unmeasured
 from ..._model.plan import Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Snapshot
+from ..._model.text.wording import listed
 from ..model.eligibility import refused_targets
 from ..model.guest_locations import arriving, name_of, stayers_of
 from ..model.problem import Problem
@@ -42,12 +43,6 @@ def unread_notices(snapshot: Snapshot) -> Iterator[str]:
         yield notice.text
 
 
-def listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"{', '.join(names[:MAX_NAMES])}{more}"
-
-
 def platform_name(snapshot: Snapshot) -> str:
     return PLATFORMS.get(snapshot.platform, "the platform")
 
@@ -67,20 +62,20 @@ def _values(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
                 yield (
                     f"{_counted(found, what)} {_verb(found, 'counts', 'count')} with the present {names}, not"
                     f" with an average over {snapshot.window_seconds} s:"
-                    f" {listed(thing.name for thing in found)}"
+                    f" {listed((thing.name for thing in found), MAX_NAMES)}"
                 )
     if policy.demand != "assigned":
         for names, found in _alike(metrics, guests, _is_fresh):
             yield (
                 f"{_counted(found, 'guest')} {_verb(found, 'stays', 'stay')}, unless a rule or an evacuation"
                 f" needs {_verb(found, 'it', 'them')}, because the {names} {_verb(found, 'is', 'are')} not"
-                f" measured yet: {listed(guest.name for guest in found)}"
+                f" measured yet: {listed((guest.name for guest in found), MAX_NAMES)}"
             )
         for names, found in _alike(metrics, guests, _is_assigned):
             yield (
                 f"{_counted(found, 'guest')} {_verb(found, 'counts', 'count')} with the assigned {names},"
                 f" because the platform does not report what {_verb(found, 'it uses', 'they use')}:"
-                f" {listed(guest.name for guest in found)}"
+                f" {listed((guest.name for guest in found), MAX_NAMES)}"
             )
 
 
@@ -125,7 +120,7 @@ def _under_way(snapshot: Snapshot) -> Iterator[str]:
     if moving:
         yield (
             f"{_counted(moving, 'guest')} {_verb(moving, 'is', 'are')} being migrated at this moment:"
-            f" {listed(guest.name for guest in moving)}"
+            f" {listed((guest.name for guest in moving), MAX_NAMES)}"
         )
 
 
@@ -144,11 +139,11 @@ def _left_alone(problem: Problem) -> Iterator[str]:
     where = "on hosts that are to be emptied"
     if agents:
         whose = f"{platform_name(problem.snapshot)} itself moves or shuts down its own guests"
-        yield f"{whose} {where}: {listed(agents)}"
+        yield f"{whose} {where}: {listed(agents, MAX_NAMES)}"
     if shut_down:
-        yield f"to be shut down before maintenance mode, {where}: {listed(shut_down)}"
+        yield f"to be shut down before maintenance mode, {where}: {listed(shut_down, MAX_NAMES)}"
     if may_stay:
-        yield f"may stay {where}: {listed(may_stay)}"
+        yield f"may stay {where}: {listed(may_stay, MAX_NAMES)}"
 
 
 def _above_limits(problem: Problem, result: Plan) -> Iterator[str]:

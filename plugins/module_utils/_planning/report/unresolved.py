@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ..._model.plan import ClusterState, GuestRef, Immovable, Unresolved
 from ..._model.snapshot import Rule
+from ..._model.text.wording import listed
 from ..model.co_migration import partners_of
 from ..model.minimal_conflicts import hall_violation
 from ..model.problem import Problem
@@ -151,8 +152,7 @@ def _fixed(problem: Problem, guests: Sequence[int]) -> str:
         for guest in guests
         if problem.stays[guest] is not None
     ]
-    more = f" and {len(fixed) - MAX_FIXED} more" if len(fixed) > MAX_FIXED else ""
-    return f"{'; '.join(fixed[:MAX_FIXED])}{more}"
+    return listed(fixed, MAX_FIXED, "; ")
 
 
 def contradicts(problem: Problem) -> bool:
@@ -225,11 +225,10 @@ def stranded(state: Solution, places: Sequence[int], sought: Sought | None) -> l
         if left:
             whys = [(problem.guests[g].name, _why_left(state, places, g, sought)) for g in left]
             texts = [f"{name} ({why})" if why else name for name, why in whys]
-            more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
             found.append(
                 Unresolved(
                     what=f"host {problem.hosts[host].name} {word}",
-                    why=f"it still runs {', '.join(texts[:5])}{more}",
+                    why=f"it still runs {listed(texts, 5)}",
                     code="host_not_empty",
                     subject=problem.hosts[host].id,
                 )

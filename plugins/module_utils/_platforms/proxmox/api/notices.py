@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Optional, TypeVar
 
 from ...._model.snapshot import HiddenFact, Notice
-from ...._model.text.wording import sentence
+from ...._model.text.wording import listed, sentence
 from ...errors import NotFound, PermissionMissing, PlatformError, Refused, UnexpectedAnswer
 from .errors import NodeUnresponsive
 
 # The failure of one call about one thing; what is left out here is the failure of the whole API.
 ONE_CALL = (NotFound, PermissionMissing, Refused, UnexpectedAnswer, NodeUnresponsive)
-_NAMED = 10
+MAX_NAMED = 10
 # The object that a reason names: the notice lists all that have the same reason.
 _NAME = re.compile(r"(/nodes/|/qemu/|/lxc/)[^/\s']+")
 
@@ -101,16 +101,9 @@ def in_order(ids: Iterable[str]) -> list[str]:
     return sorted(ids, key=lambda each: (len(each), each))
 
 
-def listed(ids: Iterable[str]) -> str:
-    """As a text names them: not all, where they are many."""
-    all_ids = list(ids)
-    rest = len(all_ids) - _NAMED
-    return ", ".join(all_ids[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
 def with_names(noun: str, ids: Sequence[str]) -> str:
     """Node pve1, nodes pve1, pve2."""
-    return f"{noun}{'' if len(ids) == 1 else 's'} {listed(ids)}"
+    return f"{noun}{'' if len(ids) == 1 else 's'} {listed(ids, MAX_NAMED)}"
 
 
 def _of(gap: _Failure) -> str:

@@ -15,12 +15,13 @@ from dataclasses import replace
 
 from ...._model.policy.tag_rules import tag_rules
 from ...._model.snapshot import ClusterRef, Guest, Host, Rule, Snapshot, Source, Sources
+from ...._model.text.wording import listed
 from ...errors import NotFound
 from ...values import Row
 from ..api.batch import BatchedAnswers, Getter, Reading
 from ..api.connection import ProxmoxConnection
 from ..api.errors import permission_missing
-from ..api.notices import ONE_CALL, ReadFailures, in_order, listed, with_names
+from ..api.notices import MAX_NAMED, ONE_CALL, ReadFailures, in_order, with_names
 from ..api.permissions import Privileges
 from ..api.session import Session
 from ..api.values import amount, moment, names, row
@@ -268,9 +269,9 @@ def _note_pools(privileges: Privileges, gaps: ReadFailures) -> None:
     paths = privileges.hiding_pools()
     if paths:
         gaps.add(
-            f"the account lacks the privilege Pool.Audit on {listed(paths)}: guests are shown as if they "
-            f"were in no pool. Give it a role with Pool.Audit on {paths[0]}, propagated (an API token with "
-            "privilege separation needs the role itself)",
+            f"the account lacks the privilege Pool.Audit on {listed(paths, MAX_NAMED)}: guests are "
+            f"shown as if they were in no pool. Give it a role with Pool.Audit on {paths[0]}, "
+            "propagated (an API token with privilege separation needs the role itself)",
             hides=("pools",),
         )
 

@@ -16,7 +16,7 @@ from typing import Literal, Optional
 from urllib.parse import urlencode
 
 from ...._model.snapshot import Notice, Source
-from ...._model.text.wording import counted
+from ...._model.text.wording import counted, listed
 from ...values import rows
 from ..api.connection import Metric, Unit, VMManagerConnection
 from ..api.notices import ReadFailures
@@ -34,7 +34,7 @@ YOUNG_SECONDS = 180.0
 YOUNG_POINTS = 3
 # A newest value that is older than this, and older than three steps of its series, is no present value.
 STALE_SECONDS = 900.0
-_MAX_NAMED = 5
+MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class LoadReader:
             told = [names[of][identity] for identity in failures]
             whose = counted(len(told), "virtual machine" if of == "vm" else "node")
             yield Notice(
-                text=f"The series {target} of {whose} could not be read: {listed(told)}. The"
+                text=f"The series {target} of {whose} could not be read: {listed(told, MAX_NAMED)}. The"
                 f" first reason: {next(iter(failures.values()), '')}",
                 hides=("loads",),
                 hosts=tuple(failures) if of == "node" else (),
@@ -202,12 +202,6 @@ class LoadReader:
 
     def _fail(self, entry: Metric, identity: str, why: str) -> None:
         self._failures.append(_Failure(entry.of, identity, entry.target, why))
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = len(names) - _MAX_NAMED
-    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _pairs(value: object) -> Iterator[tuple[float, float]]:

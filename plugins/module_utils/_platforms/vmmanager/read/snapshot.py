@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from ...._model.policy.tag_rules import tag_rules
 from ...._model.snapshot import ClusterRef, Host, Notice, Snapshot
 from ...._model.text.moments import written
-from ...._model.text.wording import counted, sentence
+from ...._model.text.wording import counted, listed, sentence
 from ...values import Row, row, rows
 from ..api.connection import VMManagerConnection
 from ..api.lists import Lists
@@ -35,7 +35,7 @@ from .guests import (
     tags_of,
 )
 from .history import MigrationHistory
-from .loads import LoadReader, Reading, listed, unknown
+from .loads import MAX_NAMED, LoadReader, Reading, unknown
 from .nodes import cores, host_of, memory, name_of, nodes_of, status_of
 
 _NO_METRICS = Notice(
@@ -117,7 +117,7 @@ class Reader:
             self.notices.append(
                 Notice(
                     text=f"Left out, because no node of the cluster has them: "
-                    f"{counted(len(lost), 'virtual machine')}: {listed([_named(entry) for entry in lost])}.",
+                    f"{counted(len(lost), 'virtual machine')}: {listed(map(_named, lost), MAX_NAMED)}.",
                     hides=("guests",),
                     guests=tuple(map(id_of, lost)),
                 )
@@ -164,7 +164,7 @@ class Reader:
             self.notices.append(
                 Notice(
                     text=f"The {what} of {counted(len(failed), 'virtual machine')} could not be read, which"
-                    f" prevents migration: {listed([_named(entry) for entry in failed])}. The first reason:"
+                    f" prevents migration: {listed(map(_named, failed), MAX_NAMED)}. The first reason:"
                     f" {reasons[id_of(failed[0])]}",
                     hides=("history",) if what == "history" else (),
                     guests=tuple(map(id_of, failed)),
@@ -180,7 +180,7 @@ class Reader:
                 Notice(
                     text="VMmanager does not report where migrations under way lead to, of"
                     f" {counted(len(unknown_targets), 'virtual machine')}:"
-                    f" {listed([_named(entry) for entry in unknown_targets])}. Plan again when that is over.",
+                    f" {listed(map(_named, unknown_targets), MAX_NAMED)}. Plan again when that is over.",
                     guests=tuple(map(id_of, unknown_targets)),
                 )
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...._model.text.wording import listed
 from ...errors import PermissionMissing, PlatformError
 from .collector import properties, retrieve
 from .errors import Gone, Unsupported
@@ -57,7 +58,7 @@ def require_privileges(session: Session, entities: Sequence[Any], privileges: Se
     if lacking:
         missing = sorted({privilege for privileges in lacking.values() for privilege in privileges})
         raise PermissionMissing(
-            f"the account lacks {', '.join(missing)} on {_listed(names(session, sorted(lacking)))}",
+            f"the account lacks {', '.join(missing)} on {listed(names(session, sorted(lacking)), 5)}",
             where=session.where,
             hint=_way_out(missing),
         )
@@ -81,11 +82,6 @@ def names(session: Session, places: Sequence[tuple[str, str]], limit: int = 5) -
         f"{_WORDS.get(kind, kind or 'object')} {called.get(identity) or identity}"
         for kind, identity in places
     ]
-
-
-def _listed(places: Sequence[str], limit: int = 5) -> str:
-    more = f" and {len(places) - limit} more" if len(places) > limit else ""
-    return ", ".join(places[:limit]) + more
 
 
 def _way_out(missing: Sequence[str]) -> str:

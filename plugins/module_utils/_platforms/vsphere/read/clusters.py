@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...._model.text.wording import listed
 from ...errors import NotFound
 from ..api.collector import Found, again, properties, retrieve, step
 from ..api.library import vim
@@ -62,16 +63,16 @@ def _trouble(cluster: str | None, datacenter: str | None, several: bool, standal
 
 def _choice(cluster: str | None, places: list[ClusterPlace], standalone: Sequence[str]) -> str:
     if not places and standalone:
-        few = ", ".join(standalone[:5]) + (f" and {len(standalone) - 5} more" if len(standalone) > 5 else "")
+        few = listed(standalone, 5)
         return f"The hosts of this vCenter are in no cluster ({few}). Move the hosts into a cluster"
     if not places:
         return (
             "The account sees neither clusters nor hosts. Give it the role Read-only on the datacenter, "
             "propagated to its children"
         )
-    listed = ", ".join(sorted(str(place) for place in places))
+    names = ", ".join(sorted(str(place) for place in places))
     option = "Set cluster to one" if cluster is None else "Set cluster, and datacenter where needed, to one"
-    return f"{option} of those that the account sees: {listed}"
+    return f"{option} of those that the account sees: {names}"
 
 
 def clusters(session: Session) -> list[ClusterPlace]:
