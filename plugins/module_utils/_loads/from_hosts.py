@@ -61,7 +61,7 @@ def merge(snapshot: Snapshot, answers: Mapping[str, HostLoad | str], choice: Cho
                 MissingLoad(kind="host", id=host.id, name=host.name, why=why or "the answer is empty")
             )
     if silent and choice.on_silent_host == "fail":
-        reasons = "; ".join(f"{item.name}: {item.why}" for item in silent)
+        reasons = "; ".join(map(str, silent))
         raise LoadMissing(
             f"the loads of some hosts are not available: {reasons}",
             where="on_silent_host: fail",
