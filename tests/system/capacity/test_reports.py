@@ -388,7 +388,7 @@ def test_placements_are_told_as_they_are_asked_for(modules: Modules) -> None:
     assert info["placements_seen"] == {"proxmox:prod": 1}
     with pytest.raises(
         CapacityError,
-        match=r"reservations were added .*: 1 in all, 0 were seen",
+        match="Other reservations were added since the placement was made: 1 in all, 0 were seen",
     ):
         modules.lease(name="y", pools=0, placements=[{**placement, "guest": "db"}], placements_seen={})
     modules.lease(name="x", state="absent")

@@ -246,7 +246,7 @@ def test_through_a_jump_host(site: Site, tmp_path: Path) -> None:
     [
         ("platform", 0, True, "the platform's own figures are used"),
         ("exclude", 0, False, "excluded from planning"),
-        ("fail", 2, True, "the loads of some hosts are not available"),
+        ("fail", 2, True, "on_silent_host: fail: the loads of some hosts are not available"),
     ],
 )
 def test_a_host_that_does_not_answer(

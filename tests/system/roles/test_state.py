@@ -100,7 +100,10 @@ def test_reading_and_check_mode_make_no_file(asked: bool, home: dict[str, str], 
 def test_a_second_run_is_refused_and_check_mode_only_tells(home: dict[str, str]) -> None:
     with run_state(options(), CLUSTER, home, check_mode=False):
         with (
-            pytest.raises(LockHeld, match=f"^cluster {CLUSTER.name}: Another run is working on this cluster"),
+            pytest.raises(
+                LockHeld,
+                match=f"^cluster {CLUSTER.name}: Another run is working on this cluster: process ",
+            ),
             run_state(options(), CLUSTER, home, check_mode=False),
         ):
             pass

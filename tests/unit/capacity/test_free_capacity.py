@@ -234,27 +234,30 @@ def test_a_vlan_is_shared_only_by_types_that_share(mine: str, yours: str, free: 
 
 
 @pytest.mark.parametrize(
-    ("values", "field"),
+    ("values", "start"),
     [
-        ({"vcpus": 1, "required_pools": ["p", "p"]}, "required_pools"),
-        ({"vcpus": 1, "required_pools": ["p"], "pools": 2}, "pools"),
-        ({"vcpus": 1, "min_servers": 2}, "min_servers"),
-        ({"vcpus": 1, "pools": 3, "min_servers": 3, "max_servers": 2}, "min_servers"),
-        ({"pools": 0, "vcpus": 1}, "vcpus"),
-        ({"pools": 0, "required_pools": ["p"]}, "required_pools"),
-        ({}, "vcpus"),
-        ({"vcpus": -1}, "vcpus"),
-        ({"vcpus": 1, "pools": 101}, "pools"),
-        ({"vcpus": 1, "priority": 101}, "priority"),
-        ({"vcpus": 1, "priority": -101}, "priority"),
-        ({"vcpus": 1, "lifetime": 0.9}, "lifetime"),
-        ({"vcpus": 1, "lifetime": 3660 * 86_400 + 1}, "lifetime"),
+        ({"vcpus": 1, "required_pools": ["p", "p"]}, "required_pools: "),
+        ({"vcpus": 1, "required_pools": ["p"], "pools": 2}, "pools (2) must not exceed "),
+        ({"vcpus": 1, "min_servers": 2}, "min_servers (2) must not exceed pools (1)"),
+        (
+            {"vcpus": 1, "pools": 3, "min_servers": 3, "max_servers": 2},
+            "min_servers (3) must not exceed max_servers (2)",
+        ),
+        ({"pools": 0, "vcpus": 1}, "vcpus and pools: 0 are mutually exclusive"),
+        ({"pools": 0, "required_pools": ["p"]}, "required_pools and pools: 0 are mutually exclusive"),
+        ({}, "one of vcpus, memory, storage and networks is required"),
+        ({"vcpus": -1}, "vcpus: "),
+        ({"vcpus": 1, "pools": 101}, "pools: "),
+        ({"vcpus": 1, "priority": 101}, "priority: "),
+        ({"vcpus": 1, "priority": -101}, "priority: "),
+        ({"vcpus": 1, "lifetime": 0.9}, "lifetime: "),
+        ({"vcpus": 1, "lifetime": 3660 * 86_400 + 1}, "lifetime: "),
     ],
 )
-def test_what_nobody_can_ask_for(values: dict[str, Any], field: str) -> None:
+def test_what_nobody_can_ask_for(values: dict[str, Any], start: str) -> None:
     with pytest.raises(InputError) as refused:
         request(**values)
-    assert field in str(refused.value)
+    assert str(refused.value).startswith(start)
 
 
 @pytest.mark.parametrize(
