@@ -56,12 +56,13 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
 
     `clock` is read for the policy's time_limit only.
     """
-    found = _plan(snapshot, policy, clock)
+    stop = StoppingCriterion(policy, clock)
+    found = _plan(snapshot, policy, stop)
     again = _moved_again(snapshot, policy, found)
     if not again:
         return found
     # To leave them where they are is worth a migration each, or as many points as a migration must win.
-    other = _plan(snapshot, replace(policy, cool_down=RECENT_SECONDS), clock)
+    other = _plan(snapshot, replace(policy, cool_down=RECENT_SECONDS), stop.renewed())
     if len(other.migrations) > len(found.migrations) + len(again):
         return found
     if not _is_as_good(other, found, policy.min_gain * len(again)):
@@ -97,8 +98,7 @@ def _is_as_good(one: Plan, other: Plan, points: float) -> bool:
     )
 
 
-def _plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float]) -> Plan:
-    stop = StoppingCriterion(policy, clock)
+def _plan(snapshot: Snapshot, policy: Policy, stop: StoppingCriterion) -> Plan:
     if defers(snapshot, policy):
         return deferred_plan(snapshot, policy)
     unmatched = unmatched_selectors(snapshot, policy)

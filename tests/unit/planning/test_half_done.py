@@ -51,6 +51,29 @@ def test_what_was_moved_longer_ago_is_moved_as_any_other() -> None:
     assert again
 
 
+class Ticks:
+    """A clock that goes on by a second each time it is read."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def test_the_time_limit_is_that_of_both_plans() -> None:
+    """Where the first plan has used it up, the second one does not begin it anew, but ends at once."""
+    snapshot = generate(Shape(hosts=8, guests=60, seed=1, skew=6))
+    half, done = after_some(snapshot, plan(snapshot, POLICY), 3, at=snapshot.taken_at)
+    limited = replace(POLICY, time_limit=20.0)
+    alone, both = Ticks(), Ticks()
+    forgetful = plan(replace(half, taken_at="2026-01-02T00:00:00Z"), limited, alone)
+    assert done & {migration.guest.id for migration in forgetful.migrations}, "a second plan is made"
+    plan(half, limited, both)
+    assert 20 <= alone.now < both.now < alone.now + 20
+
+
 def test_a_proof_counts_migrations_of_all_guests() -> None:
     """That fewer would do if those were moved again is not hidden."""
     snapshot = generate(Shape(hosts=8, guests=60, seed=19, skew=6))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Final
 
 from ..._model.policy.policy import Policy
@@ -23,7 +24,16 @@ class StoppingCriterion:
         """clock: returns seconds; it is read for the policy's time_limit only."""
         self._clock, self._limit = clock, policy.time_limit
         self._started = clock()
-        self.evaluations = EVALUATIONS_PER_EFFORT * policy.effort
+        self._all_evaluations = EVALUATIONS_PER_EFFORT * policy.effort
+        self.evaluations = self._all_evaluations
+
+    def renewed(self) -> StoppingCriterion:
+        """Returns one that ends at the same moment, and with evaluations anew: for another plan of the same
+        request.
+        """
+        other = copy(self)
+        other.evaluations = self._all_evaluations
+        return other
 
     def elapsed_share(self) -> float:
         """Returns the share of the time limit that is over, 0 where there is no limit."""
