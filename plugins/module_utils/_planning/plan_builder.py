@@ -28,7 +28,7 @@ from .model.solution import Solution
 from .report.cluster_state import cluster_state
 from .report.consolidate import emptied
 from .report.reasons import Reasons
-from .report.search_findings import Sought
+from .report.search_findings import SearchFindings
 from .report.unresolved import broken_rules, immovable, is_complete
 from .schedule.list_scheduler import Schedule
 from .schedule.moves import Move
@@ -76,8 +76,8 @@ def build_plan(
                 storage=_storage(problem, hop),
             )
         )
-    sought = Sought(stuck=frozenset(hop.guest for hop in left), proven=proven)
-    unresolved = _unresolved(found, places, sought)
+    findings = SearchFindings(stuck=frozenset(hop.guest for hop in left), proven=proven)
+    unresolved = _unresolved(found, places, findings)
     hot = goal_of(problem).hot_hosts(problem, after)
     return Plan(
         cluster=problem.snapshot.cluster,
@@ -95,7 +95,7 @@ def build_plan(
             seconds_lower_bound=round(ordered.bound, 1),
         ),
         unresolved=tuple(unresolved),
-        immovable=immovable(state, places, after, sought, hot) if unresolved else (),
+        immovable=immovable(state, places, after, findings, hot) if unresolved else (),
         emptied=tuple(problem.hosts[host].id for host in emptied(problem, places))
         if problem.traits.chooses_hosts
         else (),
@@ -144,7 +144,7 @@ def _storage(problem: Problem, hop: Move) -> dict[str, str]:
     return {name: name for name in names if name in places and not places[name].shared}
 
 
-def _unresolved(result: SearchResult, places: Sequence[int], sought: Sought) -> list[Unresolved]:
+def _unresolved(result: SearchResult, places: Sequence[int], findings: SearchFindings) -> list[Unresolved]:
     state, problem = result.solution, result.solution.problem
     after = cluster_state(problem, places)
     found = list(problem.unresolved)
@@ -166,12 +166,12 @@ def _unresolved(result: SearchResult, places: Sequence[int], sought: Sought) -> 
         )
     goal = goal_of(problem)
     if problem.traits.names_hosts:
-        left_behind = goal.unresolved(state, places, after, sought)
+        left_behind = goal.unresolved(state, places, after, findings)
         return [*left_behind, *found] if left_behind else []
     explained = {item.subject for item in found if item.code in ("rule_impossible", "rule_names_unknown")}
-    found += broken_rules(state, places, after, explained, sought)
-    found += goal.unresolved(state, places, after, sought, impossible=result.impossible)
-    no_order = sought.no_order(problem, sought.stuck)
+    found += broken_rules(state, places, after, explained, findings)
+    found += goal.unresolved(state, places, after, findings, impossible=result.impossible)
+    no_order = findings.no_order(problem, findings.stuck)
     if no_order and not is_complete(found):
         found.append(Unresolved(what="order of migrations", why=no_order, code="no_safe_order"))
     return found

@@ -11,7 +11,7 @@ from ..._model.plan import ClusterState, MigrationKind, Unresolved
 from ..model.problem import Problem
 from ..model.solution import Solution
 from ..report.consolidate import kept_on
-from ..report.search_findings import Sought
+from ..report.search_findings import SearchFindings
 from .goal import Goal
 
 
@@ -25,12 +25,12 @@ class Consolidate(Goal):
         state: Solution,
         places: Sequence[int],
         after: ClusterState,
-        sought: Sought | None,
+        findings: SearchFindings | None,
         *,
         impossible: bool,
     ) -> list[Unresolved]:
-        stuck = super()._own_unresolved(state, places, after, sought, impossible=impossible)
-        return stuck + kept_on(state, places, sought)
+        stuck = super()._own_unresolved(state, places, after, findings, impossible=impossible)
+        return stuck + kept_on(state, places, findings)
 
     def hot_hosts(self, problem: Problem, after: ClusterState) -> set[int]:
         return set()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ..._model.plan import ClusterState, MigrationKind, Unresolved
 from ..model.problem import Problem
 from ..model.solution import Solution
-from ..report.search_findings import Sought
+from ..report.search_findings import SearchFindings
 from ..report.unresolved import left_on, stranded
 from .goal import Goal
 
@@ -23,11 +23,11 @@ class Evacuate(Goal):
         state: Solution,
         places: Sequence[int],
         after: ClusterState,
-        sought: Sought | None,
+        findings: SearchFindings | None,
         *,
         impossible: bool = False,
     ) -> list[Unresolved]:
-        return stranded(state, places, sought)
+        return stranded(state, places, findings)
 
     def lower_bound(self, state: Solution) -> tuple[int, str]:
         total = len(_to_leave(state.problem))

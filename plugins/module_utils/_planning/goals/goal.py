@@ -12,7 +12,7 @@ from ..bounds.combinatorial import band_migrations_lower_bound
 from ..model.problem import Problem
 from ..model.solution import Solution
 from ..model.stopping import StoppingCriterion
-from ..report.search_findings import Sought
+from ..report.search_findings import SearchFindings
 from ..report.unresolved import above_band, contradicts, over_limits, stranded
 from ..search.solve import SearchResult, solve
 from ..tolerances import WISHES
@@ -25,22 +25,27 @@ class Goal:
         self, problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple[int, int]] = frozenset()
     ) -> SearchResult:
         """Returns the best placement found; `forbidden` as in search.solve."""
-        return solve(problem, stop, forbidden)
+        found = solve(problem, stop, forbidden)
+        self._finish(found.solution)
+        return found
+
+    def _finish(self, state: Solution) -> None:
+        """Change what the search has found further, if the goal wants more."""
 
     def unresolved(
         self,
         state: Solution,
         places: Sequence[int],
         after: ClusterState,
-        sought: Sought | None,
+        findings: SearchFindings | None,
         *,
         impossible: bool = False,
     ) -> list[Unresolved]:
-        """Returns what the goal wants besides rules, and the placement does not provide. sought: None where
+        """Returns what the goal wants besides rules, and the placement does not provide. findings: None where
         no plan was searched for; impossible: whether it is proven that no placement is inside the band.
         """
         return [
-            *self._own_unresolved(state, places, after, sought, impossible=impossible),
+            *self._own_unresolved(state, places, after, findings, impossible=impossible),
             *over_limits(state.problem, places),
         ]
 
@@ -49,11 +54,11 @@ class Goal:
         state: Solution,
         places: Sequence[int],
         after: ClusterState,
-        sought: Sought | None,
+        findings: SearchFindings | None,
         *,
         impossible: bool,
     ) -> list[Unresolved]:
-        return stranded(state, places, sought) if state.problem.traits.empties_maintenance else []
+        return stranded(state, places, findings) if state.problem.traits.empties_maintenance else []
 
     def lower_bound(self, state: Solution) -> tuple[int, str]:
         """Returns a number of migrations that every plan which reaches as much needs, and the method."""

@@ -10,34 +10,28 @@ from collections.abc import Sequence
 from ..._model.plan import ClusterState, MigrationKind, Unresolved
 from ..model.problem import Problem
 from ..model.solution import Solution
-from ..model.stopping import StoppingCriterion
 from ..report.relieve import hot_after, relief_lower_bound, relieves, still_overloaded
-from ..report.search_findings import Sought
+from ..report.search_findings import SearchFindings
 from ..search.relief import overloaded, points_before, relieve_hosts
-from ..search.solve import SearchResult
 from .goal import Goal
 
 
 class Relieve(Goal):
     """Repairs rules, then brings overloaded hosts down to their target, and moves no other guest."""
 
-    def solve(
-        self, problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple[int, int]] = frozenset()
-    ) -> SearchResult:
-        found = super().solve(problem, stop, forbidden)
-        relieve_hosts(found.solution)
-        return found
+    def _finish(self, state: Solution) -> None:
+        relieve_hosts(state)
 
     def _own_unresolved(
         self,
         state: Solution,
         places: Sequence[int],
         after: ClusterState,
-        sought: Sought | None,
+        findings: SearchFindings | None,
         *,
         impossible: bool,
     ) -> list[Unresolved]:
-        return still_overloaded(state, sought)
+        return still_overloaded(state, findings)
 
     def lower_bound(self, state: Solution) -> tuple[int, str]:
         fewest, _method = super().lower_bound(state)

@@ -11,34 +11,28 @@ from ..._model.plan import ClusterState, Unresolved
 from ..bounds.combinatorial import band_migrations_lower_bound, is_out_of_reach
 from ..model.problem import Problem
 from ..model.solution import Solution
-from ..model.stopping import StoppingCriterion
-from ..report.search_findings import Sought
+from ..report.search_findings import SearchFindings
 from ..report.unresolved import out_of_band
 from ..search.priority_swap import swap_by_priority
-from ..search.solve import SearchResult
 from .goal import Goal
 
 
 class Spread(Goal):
     """Repairs rules, empties hosts in maintenance, then brings every host into the band of each metric."""
 
-    def solve(
-        self, problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple[int, int]] = frozenset()
-    ) -> SearchResult:
-        found = super().solve(problem, stop, forbidden)
-        swap_by_priority(found.solution)
-        return found
+    def _finish(self, state: Solution) -> None:
+        swap_by_priority(state)
 
     def _own_unresolved(
         self,
         state: Solution,
         places: Sequence[int],
         after: ClusterState,
-        sought: Sought | None,
+        findings: SearchFindings | None,
         *,
         impossible: bool,
     ) -> list[Unresolved]:
-        stuck = super()._own_unresolved(state, places, after, sought, impossible=impossible)
+        stuck = super()._own_unresolved(state, places, after, findings, impossible=impossible)
         return stuck + out_of_band(state.problem, places, after, impossible=impossible)
 
     def lower_bound(self, state: Solution) -> tuple[int, str]:

@@ -105,11 +105,11 @@ def cluster_index(snapshot: Snapshot, request: PlacementRequest) -> ClusterIndex
             hint="Is the account allowed to see them?",
         )
     own = cluster_name(snapshot)
-    # What was promised before the platform told its instance is known by the name without it.
+    # What was reserved before the platform reported its instance is known by the name without it.
     older = cluster_name(replace(snapshot, cluster=replace(snapshot.cluster, instance=None)))
     held = [item.reservation for item in request.held if item.cluster in (own, older)]
-    told = _with_stated_facts(snapshot, request)
-    full = with_reservations(told, held) if held else told
+    stated = _with_stated_facts(snapshot, request)
+    full = with_reservations(stated, held) if held else stated
     known, policy = with_estimated_load(with_policy_applied(full, request.policy), request.policy)
     known = with_hosts_closed(known, policy)
     # How the rest of the cluster is to be is for balancing; here only limits, weights and rules count.
@@ -150,8 +150,8 @@ def _with_stated_facts(snapshot: Snapshot, request: PlacementRequest) -> Snapsho
         for identity in select_hosts(snapshot.hosts, facts.hosts, f"request.hosts[{index}].hosts.names"):
             hosts[identity] = _with_facts(hosts[identity], facts)
     names = {name for host in snapshot.hosts for name in host.datastores}
-    for index, told in enumerate(request.datastores):
-        for pattern in told.datastores:
+    for index, stated in enumerate(request.datastores):
+        for pattern in stated.datastores:
             if pattern not in names and not WILDCARDS & set(pattern):
                 raise PlanningError(
                     f"no host has a datastore {pattern!r}",
@@ -180,9 +180,9 @@ def _with_facts(host: Host, facts: HostFacts) -> Host:
     )
 
 
-def _with_datastores(host: Host, told: Sequence[DatastoreFacts]) -> Host:
+def _with_datastores(host: Host, stated: Sequence[DatastoreFacts]) -> Host:
     stores = dict(host.datastores)
-    for facts in told:
+    for facts in stated:
         for name in [name for name in stores if any(like(name, pattern) for pattern in facts.datastores)]:
             if facts.closed:
                 del stores[name]

@@ -18,7 +18,7 @@ from ..search.host_emptying import (
     running_by_host,
 )
 from ..tolerances import REPORTED_AMOUNT
-from .search_findings import Sought
+from .search_findings import SearchFindings
 
 
 def emptied(problem: Problem, places: Sequence[int]) -> tuple[int, ...]:
@@ -48,9 +48,10 @@ def why_consolidated(problem: Problem, after: ClusterState, source: int, target:
     return f"{aim}; {enters.name} ends at {figures}"
 
 
-def kept_on(state: Solution, places: Sequence[int], sought: Sought | None) -> list[Unresolved]:
-    """The hosts that are used so little that they should become empty, and can't; sought: None where no plan
-    was looked for.
+def kept_on(state: Solution, places: Sequence[int], findings: SearchFindings | None) -> list[Unresolved]:
+    """The hosts that are used so little that they should become empty, and can't.
+
+    findings: None where no plan was searched for.
     """
     problem = state.problem
     wants = consolidation_of(problem)
@@ -62,7 +63,7 @@ def kept_on(state: Solution, places: Sequence[int], sought: Sought | None) -> li
     return [
         Unresolved(
             what=f"host {problem.hosts[host].name} stays on",
-            why=f"{below}, and {_what_keeps(state, host, after[host], sought)}",
+            why=f"{below}, and {_what_keeps(state, host, after[host], findings)}",
             code="host_stays_on",
             subject=problem.hosts[host].id,
         )
@@ -71,7 +72,7 @@ def kept_on(state: Solution, places: Sequence[int], sought: Sought | None) -> li
     ]
 
 
-def _what_keeps(state: Solution, host: int, guests: int, sought: Sought | None) -> str:
+def _what_keeps(state: Solution, host: int, guests: int, findings: SearchFindings | None) -> str:
     problem = state.problem
     most = problem.policy.max_migrations
     fixed = [
@@ -83,9 +84,11 @@ def _what_keeps(state: Solution, host: int, guests: int, sought: Sought | None) 
         return f"it runs {listed(fixed, 3)}"
     if most is not None and state.moves + guests > most:
         return f"its {guests} guests are more than max_migrations, {most}, leaves"
-    if sought is None:
+    if findings is None:
         return f"it still runs {guests} guest{'s' * (guests != 1)}"
-    no_order = sought.no_order(problem, (guest for unit in state.on[host] for guest in problem.members[unit]))
+    no_order = findings.no_order(
+        problem, (guest for unit in state.on[host] for guest in problem.members[unit])
+    )
     if no_order is not None:
         return no_order
     limits = problem.policy.limits

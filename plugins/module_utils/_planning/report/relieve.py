@@ -13,7 +13,7 @@ from ..model.problem import Problem
 from ..model.solution import Solution
 from ..search.relief import NONE, ceilings, overloaded, overloads, points_before
 from ..tolerances import POINTS
-from .search_findings import Sought
+from .search_findings import SearchFindings
 
 
 def figure(metric: str, percent: float) -> str:
@@ -73,8 +73,8 @@ def hot_after(problem: Problem, after: ClusterState) -> set[int]:
     return set(overloaded(problem, points))
 
 
-def still_overloaded(state: Solution, sought: Sought | None) -> list[Unresolved]:
-    """The hosts that stay above a threshold, by how much and why; sought: None where no plan was looked
+def still_overloaded(state: Solution, findings: SearchFindings | None) -> list[Unresolved]:
+    """The hosts that stay above a threshold, by how much and why; findings: None where no plan was looked
     for.
     """
     problem = state.problem
@@ -89,7 +89,7 @@ def still_overloaded(state: Solution, sought: Sought | None) -> list[Unresolved]
         found.append(
             Unresolved(
                 what=f"host {problem.hosts[host].name} overloaded",
-                why=f"it stays at {' and '.join(texts)}; {_what_keeps(state, host, sought)}",
+                why=f"it stays at {' and '.join(texts)}; {_what_keeps(state, host, findings)}",
                 code="host_overloaded",
                 subject=problem.hosts[host].id,
             )
@@ -97,7 +97,7 @@ def still_overloaded(state: Solution, sought: Sought | None) -> list[Unresolved]
     return found
 
 
-def _what_keeps(state: Solution, host: int, sought: Sought | None) -> str:
+def _what_keeps(state: Solution, host: int, findings: SearchFindings | None) -> str:
     problem = state.problem
     most = problem.policy.max_migrations
     if most is not None and state.moves >= most:
@@ -110,9 +110,11 @@ def _what_keeps(state: Solution, host: int, sought: Sought | None) -> str:
     ]
     if not movable:
         return f"none of its {len(fixed)} guests may be moved" if fixed else "it runs no guests"
-    if sought is None:
+    if findings is None:
         return f"{movable} of its guests may be moved"
-    no_order = sought.no_order(problem, (guest for unit in state.on[host] for guest in problem.members[unit]))
+    no_order = findings.no_order(
+        problem, (guest for unit in state.on[host] for guest in problem.members[unit])
+    )
     if no_order is not None:
         return no_order
     names = problem.metrics.names

@@ -15,7 +15,7 @@ MAX_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
+class SearchFindings:
     """stuck: guests whose migrations found no safe moment. proven: whether there is no safe order for them at
     all.
     """

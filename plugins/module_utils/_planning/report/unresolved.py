@@ -18,7 +18,7 @@ from ..model.solution import Solution
 from ..tolerances import REPORTED_POINTS
 from .obstacles import above_limits, held_there, kept_together, out_of_moves, takes_no_more, too_large
 from .reasons import label
-from .search_findings import Sought, has_place
+from .search_findings import SearchFindings, has_place
 
 MAX_IMMOVABLE, MAX_FIXED = 200, 3
 
@@ -78,9 +78,13 @@ def _outside(problem: Problem, after: ClusterState) -> Iterator[tuple[str, float
 
 
 def broken_rules(
-    state: Solution, places: Sequence[int], after: ClusterState, explained: set[str], sought: Sought | None
+    state: Solution,
+    places: Sequence[int],
+    after: ClusterState,
+    explained: set[str],
+    findings: SearchFindings | None,
 ) -> list[Unresolved]:
-    """The strict rules that stay broken; explained: names of those that are reported already; sought: None
+    """The strict rules that stay broken; explained: names of those that are reported already; findings: None
     where no plan was looked for.
     """
     problem = state.problem
@@ -94,7 +98,7 @@ def broken_rules(
         guests = [index[guest] for guest in rule.guests]
         why = _crowds(problem, rule, index) or kept_together(problem, rule, places, index)
         wrong = _in_the_way(problem, rule, guests, places)
-        whys = [why] if why else _what_keeps(state, places, wrong, sought)
+        whys = [why] if why else _what_keeps(state, places, wrong, findings)
         found.append(
             Unresolved(
                 what=f"rule {rule.name}",
@@ -107,7 +111,7 @@ def broken_rules(
 
 
 def _what_keeps(
-    state: Solution, places: Sequence[int], guests: Sequence[int], sought: Sought | None
+    state: Solution, places: Sequence[int], guests: Sequence[int], findings: SearchFindings | None
 ) -> Iterator[str]:
     """Why guests stay where a rule does not want them: those that do not move, and those that may."""
     problem = state.problem
@@ -115,16 +119,16 @@ def _what_keeps(
     if fixed:
         yield fixed
     movable = [guest for guest in guests if problem.stays[guest] is None]
-    why = (out_of_moves(problem, places) or _not_found(state, movable, sought)) if movable else None
+    why = (out_of_moves(problem, places) or _not_found(state, movable, findings)) if movable else None
     if why:
         yield why
 
 
-def _not_found(state: Solution, guests: Sequence[int], sought: Sought | None) -> str | None:
+def _not_found(state: Solution, guests: Sequence[int], findings: SearchFindings | None) -> str | None:
     """Why guests that may move do not; None where nobody looked for a plan."""
-    if sought is None:
+    if findings is None:
         return None
-    no_order = sought.no_order(state.problem, guests)
+    no_order = findings.no_order(state.problem, guests)
     if no_order is not None:
         return no_order
     if has_place(state, guests):
@@ -216,14 +220,14 @@ def _places(problem: Problem, guests: Sequence[int]) -> dict[int, int]:
     }
 
 
-def stranded(state: Solution, places: Sequence[int], sought: Sought | None) -> list[Unresolved]:
-    """Hosts in maintenance, or to be emptied, that still run guests; sought: as in broken_rules."""
+def stranded(state: Solution, places: Sequence[int], findings: SearchFindings | None) -> list[Unresolved]:
+    """Hosts in maintenance, or to be emptied, that still run guests; findings: as in broken_rules."""
     problem, found = state.problem, []
     word = "to be emptied" if problem.traits.names_hosts else "in maintenance"
     for host, leaving in enumerate(problem.roles.leaving):
         left = left_on(problem, places, host) if leaving else []
         if left:
-            whys = [(problem.guests[g].name, _why_left(state, places, g, sought)) for g in left]
+            whys = [(problem.guests[g].name, _why_left(state, places, g, findings)) for g in left]
             texts = [f"{name} ({why})" if why else name for name, why in whys]
             found.append(
                 Unresolved(
@@ -241,16 +245,18 @@ def left_on(problem: Problem, places: Sequence[int], host: int) -> list[int]:
     return [guest for guest, place in enumerate(places) if place == host and problem.occupies[guest]]
 
 
-def _why_left(state: Solution, places: Sequence[int], guest: int, sought: Sought | None) -> str | None:
+def _why_left(
+    state: Solution, places: Sequence[int], guest: int, findings: SearchFindings | None
+) -> str | None:
     problem = state.problem
     known = (
         problem.stays[guest]
         or too_large(problem, guest, problem.needs.ceiling_for_rules)
         or out_of_moves(problem, places)
     )
-    if known is not None or sought is None:
+    if known is not None or findings is None:
         return known
-    no_order = sought.no_order(problem, [guest])
+    no_order = findings.no_order(problem, [guest])
     if no_order is not None:
         return no_order
     if has_place(state, [guest]):
@@ -262,7 +268,11 @@ def _why_left(state: Solution, places: Sequence[int], guest: int, sought: Sought
 
 
 def immovable(
-    state: Solution, places: Sequence[int], after: ClusterState, sought: Sought, hot: Collection[int]
+    state: Solution,
+    places: Sequence[int],
+    after: ClusterState,
+    findings: SearchFindings,
+    hot: Collection[int],
 ) -> tuple[Immovable, ...]:
     """Guests that can't be moved although their host stays too full, or is to be emptied, or their rule
     broken. hot: the hosts that stay too full.
@@ -273,7 +283,7 @@ def immovable(
             Immovable(
                 guest=GuestRef(id=problem.guests[guest].id, name=problem.guests[guest].name),
                 host=problem.hosts[host].id,
-                why=_why_left(state, places, guest, sought) or "",
+                why=_why_left(state, places, guest, findings) or "",
             )
             for host, leaving in enumerate(problem.roles.leaving)
             for guest in (left_on(problem, places, host) if leaving else ())

@@ -13,7 +13,7 @@ from ..tolerances import COST
 NEVER = float("inf")
 # So many hosts with room are looked at, the emptiest first: more than any but the largest clusters have.
 MAX_CANDIDATES = 100
-# Hosts on which room is sought by moving one guest, and by moving several.
+# Hosts that are tried for free capacity by moving one guest, and by moving several.
 MAX_ASKED, FEW_ASKED = 64, 12
 
 
