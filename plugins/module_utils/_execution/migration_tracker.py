@@ -193,8 +193,8 @@ class MigrationTracker:
         begun = self.running.pop(task)
         seconds = round(self._clock.monotonic() - begun.since, 3)
         self._left += [(self._clock.monotonic(), move) for move in begun.moves]
-        told = self._co_migrated_at(begun.migration.step, begun.migration.target, along)
-        self._end(begun.migration, result, why, task, begun.at, seconds, told)
+        co_migrated = self._co_migrated_at(begun.migration.step, begun.migration.target, along)
+        self._end(begun.migration, result, why, task, begun.at, seconds, co_migrated)
 
     def record_co_migrated(self, step: int, guests: Collection[str]) -> None:
         """Some of these turn out to have come along with a step that did not end well."""

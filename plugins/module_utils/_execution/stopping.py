@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Being told to stop: by a signal, by a file, or by time running out."""
+"""Why a run stops early: a signal, a file, or the end of its time."""
 
 from __future__ import annotations
 

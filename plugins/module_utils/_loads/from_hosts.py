@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What hypervisors told of themselves, put into the snapshot of their cluster. Pure."""
+"""Merges the loads that hypervisors report into the snapshot of their cluster. Pure."""
 
 from __future__ import annotations
 

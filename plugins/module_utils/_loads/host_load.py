@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a hypervisor told of itself: the JSON that host_load_info returns.
+"""The load that a hypervisor reports: the JSON that host_load_info returns.
 
 Memory in bytes, pressure in percent of time stalled. What the kernel does not tell is None.
 """

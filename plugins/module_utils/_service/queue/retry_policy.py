@@ -20,7 +20,7 @@ NO_ROOM = frozenset({"NoRoom", "NotFulfilled"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often something is tried, and the pauses between: random, up to a limit that doubles from
+    """The number of tries, and the delays between them: random, below a limit that doubles from
     `first_seconds` to `most_seconds`.
     """
 
@@ -29,6 +29,6 @@ class RetryPolicy:
     most_seconds: Annotated[float, Bounds(0.01, 86_400)] = 300.0
 
     def delay(self, tried: int, rng: float) -> float:
-        """Seconds until the next try after so many, `rng` from 0 to 1; never less than half the limit."""
+        """Returns seconds until the next try after `tried` ones, by `rng` (0 to 1) half the limit to all."""
         limit = min(self.most_seconds, self.first_seconds * 2.0 ** min(tried - 1, 60))
         return limit * (0.5 + rng / 2)
