@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from ..._capacity.lease import Phase
 from ..._capacity.pool import NetworkType, PlatformName
+from .reservation import RESERVATION
 
 _NETWORK = {
     "name": {"type": "str", "required": True},
@@ -83,27 +84,7 @@ LEASE_ARGUMENTS: dict[str, Any] = {
     "poll_interval": {"type": "float", "default": 1},
     "keep_place": {"type": "float", "default": 0},
     "resize": {"type": "bool", "default": False},
-    "placements": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "cluster": {"type": "str", "required": True},
-            "guest": {"type": "str", "required": True},
-            "host": {"type": "str", "required": True},
-            "cpu": {"type": "float", "required": True},
-            "memory": {"type": "str", "required": True},
-            "disks": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "datastore": {"type": "str", "required": True},
-                    "size": {"type": "str", "required": True},
-                },
-            },
-            "networks": {"type": "list", "elements": "str"},
-            "tags": {"type": "list", "elements": "str"},
-        },
-    },
+    "placements": {"type": "list", "elements": "dict", "options": RESERVATION},
     "placements_seen": {"type": "dict"},
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from ..._model.placement_request import Siblings, Strategy
+from .reservation import RESERVATION
 
 _NAMES: dict[str, Any] = {"type": "list", "elements": "str"}
 _HOSTS: dict[str, Any] = {
@@ -98,23 +99,6 @@ PLACEMENT_ARGUMENTS: dict[str, Any] = {
     "held": {
         "type": "list",
         "elements": "dict",
-        "options": {
-            "lease": {"type": "str"},
-            "cluster": {"type": "str", "required": True},
-            "guest": {"type": "str", "required": True},
-            "host": {"type": "str", "required": True},
-            "cpu": {"type": "float", "required": True},
-            "memory": {"type": "str", "required": True},
-            "disks": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "datastore": {"type": "str", "required": True},
-                    "size": {"type": "str", "required": True},
-                },
-            },
-            "networks": _NAMES,
-            "tags": _NAMES,
-        },
+        "options": {"lease": {"type": "str"}, **RESERVATION},
     },
 }
