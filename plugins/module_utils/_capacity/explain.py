@@ -112,7 +112,7 @@ def _check_names(request: Request, pools: Sequence[Pool]) -> None:
     for name in request.required_pools:
         if name not in known:
             raise UnknownPool(
-                f"there is no pool {name!r}", where="required_pools", hint=f"There are {named(known)}"
+                f"there is no pool {name!r}", where="required_pools", hint=f"Available: {named(known)}"
             )
 
 
@@ -123,7 +123,7 @@ def _admission(pools: Sequence[Pool]) -> str:
     parts = [f"name them in required_pools: {named(excluded)}"] if excluded else []
     parts += [f"labels that there are: {', '.join(labels)}"] if labels else []
     parts += [f"taints to tolerate: {', '.join(taints)}"] if taints else []
-    return "; ".join(parts).capitalize() if parts else f"There are {named(pool.name for pool in pools)}"
+    return "; ".join(parts).capitalize() if parts else f"Available: {named(pool.name for pool in pools)}"
 
 
 def _spread(request: Request) -> str:

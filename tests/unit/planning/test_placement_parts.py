@@ -724,7 +724,7 @@ def test_facts_of_a_datastore_that_no_host_has_are_refused_with_those_there_are(
     facts = {"datastores": ["nas"], "class": "ssd"}
     with pytest.raises(PlanningError, match="no host has a datastore 'nas'") as error:
         answer({"hosts": {"h1": {"datastores": STORES}}}, {"name": "n"}, datastores=[facts])
-    assert "There are own, san" in str(error.value)
+    assert "Available: own, san" in str(error.value)
 
 
 TIGHT: dict[str, Any] = {

@@ -156,7 +156,7 @@ def _with_stated_facts(snapshot: Snapshot, request: PlacementRequest) -> Snapsho
                 raise PlanningError(
                     f"no host has a datastore {pattern!r}",
                     where=f"request.datastores[{index}].datastores",
-                    hint=f"There are {', '.join(sorted(names)[:10]) or 'none'}",
+                    hint=f"Available: {', '.join(sorted(names)[:10]) or 'none'}",
                 )
     if request.datastores:
         for identity, host in hosts.items():
