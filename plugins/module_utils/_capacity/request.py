@@ -66,7 +66,7 @@ class Request:
                     raise InputError.conflict(name, "pools: 0")
         elif not (self.vcpus or self.memory or self.storage or self.networks):
             raise InputError.required(
-                "one of vcpus, memory, storage and networks", expected="a number above 0"
+                "vcpus", when="memory, storage and networks are left out", expected="a number above 0"
             )
 
     @property

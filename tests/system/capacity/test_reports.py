@@ -156,7 +156,7 @@ def test_nonsense_about_pools(modules: Modules, given: dict[str, Any], message: 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "^one of vcpus, memory, storage and networks is required: a number above 0"),
+        ({}, "^vcpus is required when memory, storage and networks are left out: a number above 0"),
         ({"vcpus": -1}, "^vcpus: -1 is not a number from 0"),
         ({"memory": "-1"}, "^memory: '-1' is not a size of at least 0"),
         ({"vcpus": 1, "lifetime": 0}, "^lifetime: 0 is not a number from 1"),

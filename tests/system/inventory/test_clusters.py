@@ -267,7 +267,7 @@ def test_what_makes_no_sense(tmp_path: Path) -> None:
         assert says in said
     twice = rehearsed(tmp_path, cluster("prod"), clusters=["prod", "prod"])
     _none, said = inventory(twice, code=1)
-    assert "clusters: 'prod' is not the name of a cluster that is not named already" in said
+    assert "clusters: 'prod' is not named once: it is the same cluster as" in said
     other = tmp_path / "other.yml"
     other.write_text("plugin: evenkeel.cluster.clusters\nplatform: rehearsal\n")
     _none, said = inventory(other, code=1)

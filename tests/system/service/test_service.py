@@ -186,7 +186,7 @@ def test_submit_and_poll(site: Site) -> None:
         ([], "request", "an object"),
         ({}, "kind", "one of place, lease, renew, release, which is required"),
         ({"kind": "destroy"}, "kind", "one of place, lease, renew, release"),
-        ({"kind": "lease"}, "vcpus", "more than 0, and neither are memory, storage and networks"),
+        ({"kind": "lease"}, "vcpus", "a number above 0, which is required when"),
         ({"kind": "lease", "vcpus": -1}, "vcpus", "a number from 0 to 999999"),
         ({"kind": "lease", "vcpus": 1, "memory": "much"}, "memory", "a size of at least 0, such as 96G"),
         ({"kind": "lease", "vcpus": 1, "wait": -1}, "wait", "a number from 0 to 2592000"),

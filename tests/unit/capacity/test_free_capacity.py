@@ -245,7 +245,7 @@ def test_a_vlan_is_shared_only_by_types_that_share(mine: str, yours: str, free: 
         ),
         ({"pools": 0, "vcpus": 1}, "vcpus and pools: 0 are mutually exclusive"),
         ({"pools": 0, "required_pools": ["p"]}, "required_pools and pools: 0 are mutually exclusive"),
-        ({}, "one of vcpus, memory, storage and networks is required"),
+        ({}, "vcpus is required when memory, storage and networks are left out"),
         ({"vcpus": -1}, "vcpus: "),
         ({"vcpus": 1, "pools": 101}, "pools: "),
         ({"vcpus": 1, "priority": 101}, "priority: "),
