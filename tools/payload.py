@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print what Ansible packs and sends for each module: our files, all files, and bytes.
 
-    .venv/bin/python tools/payload.py [MODULE …]
+    .venv/bin/python -m ansible_collections.evenkeel.cluster.tools.payload [MODULE …]
 
 A module packs everything that it imports, imports inside functions included. Only modules that plan are to
 pack the planner; the last column says which do. With names of modules, their files are listed instead.
@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# Not imported from its neighbour: Ansible must be the first to import the collection.
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "ansible_collections/evenkeel/cluster/plugins/module_utils/"
 
@@ -49,10 +49,8 @@ def payload(module: str) -> Payload:
     """What Ansible packs for a module of the collection, named without its namespace."""
     from ansible.executor.module_common import modify_module
     from ansible.parsing.dataloader import DataLoader
-    from ansible.plugins.loader import init_plugin_loader
     from ansible.template import Templar
 
-    init_plugin_loader()
     built = modify_module(
         module_name=f"ansible_collections.evenkeel.cluster.plugins.modules.{module}",
         module_path=str(ROOT / "plugins" / "modules" / f"{module}.py"),
@@ -74,6 +72,12 @@ def modules() -> list[str]:
 
 def main() -> None:
     """Print one line for each module, or with arguments the files of the modules that they name."""
+    if __package__:
+        # Ansible must be the first to import the collection, and python -m has imported it already.
+        os.execv(sys.executable, [sys.executable, __file__, *sys.argv[1:]])
+    from ansible.plugins.loader import init_plugin_loader
+
+    init_plugin_loader()
     if sys.argv[1:]:
         for module in sys.argv[1:]:
             print("\n".join(payload(module).ours))
