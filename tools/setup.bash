@@ -32,6 +32,24 @@ pip_install() {
     .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "requirements/$1.txt" "${@:2}"
 }
 
+# unpack_awx: of the package ansible, which has a hundred collections, only awx.awx, beside this one.
+unpack_awx() {
+    local folder
+    folder=$(mktemp -d)
+    .venv/bin/python -m pip download -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+        -r requirements/awx.txt -d "$folder" || die "the collection awx.awx could not be downloaded"
+    .venv/bin/python - "$folder" <<'END'
+import sys, sysconfig, zipfile
+from pathlib import Path
+
+site = sysconfig.get_path("purelib")
+for wheel in Path(sys.argv[1]).glob("*.whl"):
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(site, [name for name in file.namelist() if name.startswith("ansible_collections/awx/")])
+END
+    rm -rf "$folder"
+}
+
 make_venv() {
     local python
     [ "$(cat .venv/made-in 2>/dev/null)" = "$PWD" ] && .venv/bin/python -m pip --version >/dev/null 2>&1 && return
@@ -127,6 +145,7 @@ prepare() {
         pip_install "$wanted"
         if [ "$wanted" = dev ]; then
             pip_install schema --no-deps
+            unpack_awx
             recipe >.venv/installed-runtime
         fi
         link_collection "$wanted"
