@@ -8,9 +8,13 @@ from docutils import nodes
 
 project = "Even Keel"
 copyright = "2026 The Even Keel Authors"  # noqa: A001
-extensions = ["myst_parser", "sphinx_antsibull_ext"]
-html_theme = "alabaster"
-html_theme_options = {"page_width": "1080px", "fixed_sidebar": True, "description": "Clusters kept level"}
+extensions = ["myst_parser", "sphinx_antsibull_ext", "sphinx_design"]
+myst_enable_extensions = ["colon_fence"]
+html_theme = "furo"
+html_title = "Even Keel"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_theme_options = {"sidebar_hide_name": False, "navigation_with_keys": True}
 html_show_sourcelink = False
 myst_heading_anchors = 3
 nitpicky = True

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from pathlib import Path
 
 from .run import ROOT, Shell, StepFailed, counted
 
@@ -22,6 +24,12 @@ def expected_pages() -> list[str]:
         if kind != "action"  # documented by the module of the same name
     ]
     return pages + [f"{role.name}_role" for role in sorted((ROOT / "roles").glob("*/"))]
+
+
+def without_contents(page: Path) -> None:
+    """Take the list of sections out of a generated page: the theme shows one beside the text."""
+    text = page.read_text("utf-8")
+    page.write_text(re.sub(r"^\.\. contents::.*\n(?: +:.*\n)*", "", text, flags=re.MULTILINE), "utf-8")
 
 
 def build(shell: Shell) -> str:
@@ -46,6 +54,8 @@ def build(shell: Shell) -> str:
         reference,
         "evenkeel.cluster",
     )
+    for page in reference.rglob("*.rst"):
+        without_contents(page)
     missing = [page for page in expected_pages() if not (reference / f"{page}.rst").is_file()]
     if missing:
         raise StepFailed(f"no page for {', '.join(missing)}")
