@@ -20,7 +20,8 @@ ADAPTERS = ("proxmox", "vmmanager", "vsphere")
 # The rooms of an adapter, each of which may import those before it, and what adapters share.
 ROOMS = ("api", "read", "migrate")
 SHARED = tuple(
-    f"{UTILS}/_platforms/{name}.py" for name in ("errors", "protocol", "transport", "values", "waiting")
+    f"{UTILS}/_platforms/{name}.py"
+    for name in ("connection", "errors", "protocol", "transport", "values", "waiting")
 )
 
 # A layer, and what it may import besides itself. A file that is named alone is a layer of its own.

@@ -20,6 +20,10 @@ class Unreachable(PlatformError):
     """No endpoint of the platform answers."""
 
 
+class NoResponse(Unreachable):
+    """A call that changes something got no answer: it may or may not have been run."""
+
+
 class CertificateRefused(PlatformError):
     """The platform's certificate does not verify."""
 

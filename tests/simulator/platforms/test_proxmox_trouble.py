@@ -23,7 +23,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmo
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.errors import (
     NodeUnresponsive,
-    NoResponse,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.api.session import Session
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
@@ -275,7 +274,7 @@ def test_once_an_answer_was_lost_the_next_host_is_asked(simulator: Simulate, tmp
     assert talk.get("cluster/status")
     call = "POST /nodes/{node}/qemu/{vmid}/migrate"
     first.switches(drop_connection=[{"call": call, "when": "after"}])
-    with pytest.raises(NoResponse, match="the call may have been run, but no answer came"):
+    with pytest.raises(errors.NoResponse, match="the call may have been run, but no answer came"):
         talk.post("nodes/pve1/qemu/100/migrate", {"target": "pve2", "online": 1})
     assert talk.get("cluster/status")
     assert [clusters.calls(served)["GET /cluster/status"] for served in (first, second)] == [1, 1]

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
+    NoResponse,
     NotFound,
     Refused,
     StartRefused,
@@ -20,40 +20,21 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protoc
     MigrationRequest,
     MigrationState,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.errors import (
-    NoResponse,
-)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.platform import (
     VMManagerPlatform,
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms import vmmanager_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
+from ansible_collections.evenkeel.cluster.tests.simulator.platforms.following import (
+    follow,
+    migrate,
+    wait_until,
+)
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.vmmanager_clusters import GIB, request
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 
-DEADLINE_SECONDS = 20
 STARTING = "POST /vm/v3/host/{id}/migrate"
 MIGRATED = MigrationState(state="migrated", percent=100)
-
-
-def follow(
-    platform: VMManagerPlatform, tasks: dict[str, MigrationRequest], until: Callable[[], bool] = lambda: False
-) -> dict[str, MigrationState]:
-    """Poll until all have ended."""
-    end = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < end:
-        states = dict(platform.poll(tasks))
-        if until() or all(state.state != "running" for state in states.values()):
-            return states
-        time.sleep(0.02)
-    raise AssertionError(f"still running after {DEADLINE_SECONDS} s: {states}")
-
-
-def migrate(platform: VMManagerPlatform, wanted: MigrationRequest) -> MigrationState:
-    prepared = platform.prepare(wanted)
-    assert prepared.objection is None
-    task = platform.start(prepared)
-    return follow(platform, {task: wanted})[task]
 
 
 def begun(served: launch.Simulator) -> int:
@@ -389,10 +370,7 @@ def test_a_start_that_never_arrived_is_no_doubt_for_ever(simulator: Simulate) ->
     with pytest.raises(NoResponse):
         platform.start(platform.prepare(wanted))
     assert platform.look(["100"]).guests["100"].busy is not None
-    end = time.monotonic() + DEADLINE_SECONDS
-    while platform.look(["100"]).guests["100"].busy is not None:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(lambda: platform.look(["100"]).guests["100"].busy is None)
     assert platform.find(wanted) is None
     assert migrate(platform, wanted) == MIGRATED
 

@@ -11,10 +11,9 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 from ..._model.snapshot import Snapshot
-from ..errors import NotFound, Refused
+from ..errors import NoResponse, NotFound, Refused
 from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Prepared
 from .api.connection import VMManagerConnection
-from .api.errors import NoResponse
 from .api.lists import Lists
 from .api.notices import ReadFailures
 from .api.permissions import require_admin

@@ -51,10 +51,6 @@ class NoSuchCall(UnexpectedAnswer):
     """The version of Proxmox VE that was asked does not have this call."""
 
 
-class NoResponse(Unreachable):
-    """A call that changes something got no answer: it may or may not have been run."""
-
-
 def passed_on(status: int) -> bool:
     """Whether a host answered for a node, or a daemon, that did not answer it."""
     return status in _PROXY_ERRORS

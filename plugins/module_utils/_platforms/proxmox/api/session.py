@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 from ...errors import (
     AuthenticationFailed,
     CertificateRefused,
+    NoResponse,
     PlatformError,
     SessionLost,
     UnexpectedAnswer,
@@ -33,7 +34,7 @@ from ...transport import (
     timed_out,
 )
 from .connection import ProxmoxConnection
-from .errors import NodeUnresponsive, NoResponse, error_of, host_trouble, passed_on
+from .errors import NodeUnresponsive, error_of, host_trouble, passed_on
 from .login import LoginFailed, Ticket, plain_session
 from .values import row
 
@@ -209,7 +210,6 @@ class Session:
 
     def _open(self, index: int) -> _Link:
         connection, host = self._connection, self._connection.api_hosts[index]
-        verify = (connection.ca_path or True) if connection.validate_certs else False
         try:
             api = ProxmoxAPI(
                 host,
@@ -218,7 +218,7 @@ class Session:
                 # With a token, even an empty one, the library sends nothing yet.
                 token_name=connection.api_token_id or "",
                 token_value=connection.api_token_secret or "",
-                verify_ssl=verify,
+                verify_ssl=connection.verify,
                 timeout=connection.api_timeout,
             )
             api._store["session"].hooks["response"].append(self._record_date)
@@ -228,7 +228,7 @@ class Session:
                     api._backend.get_base_url(),
                     connection.api_user,
                     connection.api_password or "",
-                    verify=verify,
+                    verify=connection.verify,
                     timeout=connection.api_timeout,
                 )
         except LoginFailed as failed:

@@ -109,21 +109,12 @@ def _no(why: str, *, passing: bool = False) -> Preconditions:
     return Preconditions(objection=Objection(why, passing))
 
 
-def storage_for(name: str, request: MigrationRequest, connection: ProxmoxConnection) -> str:
-    """Where disks on this local storage go."""
-    if name in request.storage:
-        return request.storage[name]
-    if isinstance(connection.target_storage, str):
-        return connection.target_storage
-    return (connection.target_storage or {}).get(name, name)
-
-
 def sent_elsewhere(
     found: Preconditions, request: MigrationRequest, connection: ProxmoxConnection
 ) -> dict[str, str]:
     """The storages whose volumes are to lie on another one on the target; all others keep their names."""
     names = sorted(found.local_storages | found.carried)
-    pairs = {name: storage_for(name, request, connection) for name in names}
+    pairs = {name: connection.storage_for(name, request.storage) for name in names}
     return {name: target for name, target in pairs.items() if name != target}
 
 
@@ -266,7 +257,7 @@ def _storage_objections(
             why = f"it has disks on {name}, local to its node; set with_local_disks to copy them"
             yield Objection(why)
             continue
-        target = storage_for(name, request, cluster.connection)
+        target = cluster.connection.storage_for(name, request.storage)
         if target not in cluster.storages or not cluster.storages[target].on(request.target):
             yield Objection(f"{request.target} lacks storage {target}")
         if target != name and is_ha_managed(entry, cluster.ha):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...errors import PlatformError, Refused, UnexpectedAnswer
+from ...errors import NoResponse, PlatformError, Refused, UnexpectedAnswer
 from ...protocol import MigrationRequest
 from ...values import Row
 from ..api.connection import ProxmoxConnection
-from ..api.errors import NoResponse, refused_start
+from ..api.errors import refused_start
 from ..api.notices import ONE_CALL
 from ..api.session import Session
 from ..api.values import Upid, flag, row, rows

@@ -8,9 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 
-from ...errors import PermissionMissing, Refused, UnexpectedAnswer
 from ...values import Row
-from ..api.errors import NodeUnresponsive
+from ..api.notices import ONE_CALL
 from ..api.session import Session
 from ..api.values import flag, options, rows
 
@@ -37,7 +36,7 @@ class PciMappings:
     def _read(self) -> Mapping[str, frozenset[str]]:
         try:
             return live_mappings(rows(self._session.get(PATH), PATH))
-        except (PermissionMissing, Refused, UnexpectedAnswer, NodeUnresponsive):
+        except ONE_CALL:
             # It only takes the device for one that can't be migrated.
             return {}
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from ...connection import RestConnection
 
 HTTPS: Final = 443
 Unit = Literal["percent", "cores", "bytes", "kib", "mib", "bits"]
@@ -30,13 +31,11 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VMManagerConnection:
+class VMManagerConnection(RestConnection):
     """A token, or an e-mail address (`username`) and password. `cluster` is a name or id; None where there is
     one only.
 
-    `window_seconds`: measured loads are averages over so long, 0 for the newest value. `workers` calls may be
-    under way at once. `target_storage` says where local disks go, one storage for all or one for each; None
-    for the same name. `metrics`: what is not among them is not measured.
+    `metrics`: a load that is not among them is not measured.
     """
 
     host: str
@@ -44,15 +43,7 @@ class VMManagerConnection:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
-    validate_certs: bool = True
-    ca_path: str | None = None
     timeout: float = 30
-    cluster: str | None = None
-    window_seconds: int = 0
-    workers: int = 8
-    restart_containers: bool = False
-    with_local_disks: bool = False
-    target_storage: str | Mapping[str, str] | None = None
     metrics: tuple[Metric, ...] = ()
 
     @property

@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping
 
 from ...errors import (
+    NoResponse,
     NotFound,
     PermissionMissing,
     PlatformError,
     Refused,
     StartRefused,
     UnexpectedAnswer,
-    Unreachable,
 )
 
 # Of functions that are closed to the outside, and of those that the account's role does not allow.
@@ -29,10 +29,6 @@ _PASSES = re.compile(r"\b(lock|locked|busy|task|tasks|progress)\b", re.IGNORECAS
 
 class Denied(Refused):
     """The platform does not do what it is asked, and says why with a code of its own."""
-
-
-class NoResponse(Unreachable):
-    """A call that changes something got no answer: it may or may not have been run."""
 
 
 class PlatformSuspended(NoResponse):

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 from ...errors import (
     AuthenticationFailed,
     CertificateRefused,
+    NoResponse,
     PermissionMissing,
     SessionLost,
     Unreachable,
@@ -35,7 +36,7 @@ from ...transport import (
 )
 from ...values import row
 from .connection import VMManagerConnection
-from .errors import NoResponse, PlatformSuspended, error_of, not_vmmanager, redirected
+from .errors import PlatformSuspended, error_of, not_vmmanager, redirected
 
 try:
     import requests
@@ -110,7 +111,7 @@ class Session:
         self._http.auth = lambda prepared: prepared
         self.date: datetime | None = None
         # Given with each call: what is set for all calls gives way to REQUESTS_CA_BUNDLE.
-        self._verify = (connection.ca_path or True) if connection.validate_certs else False
+        self._verify = connection.verify
         self._token = connection.token or self._logged_in()
 
     def get(self, path: str, query: str = "") -> Any:

@@ -78,7 +78,7 @@ class Prechecker:
                 why = f"it has disks on {name}, local to its node; set with_local_disks to copy them"
                 yield Objection(why)
                 continue
-            target = self._storage_for(name, request)
+            target = self.connection.storage_for(name, request.storage)
             if self.place.storage_id(target) is None:
                 yield Objection(f"the cluster has no storage {target}")
 
@@ -127,8 +127,9 @@ class Prechecker:
         """The node alone, unless disks are to go to another storage."""
         moved = []
         for disk in disks:
-            target = disk.storage if disk.shared else self._storage_for(disk.storage, request)
-            target = request.storage.get(disk.storage, target)
+            target = request.storage.get(disk.storage, disk.storage)
+            if not disk.shared:
+                target = self.connection.storage_for(disk.storage, request.storage)
             storage = self.place.storage_id(target)
             if target != disk.storage and storage is not None:
                 moved.append({"id": int(disk.id), "dst_storage": int(storage)})
@@ -138,14 +139,6 @@ class Prechecker:
             )
         body: dict[str, object] = {"node": int(request.target)}
         return {**body, "plain": False, "disks": moved} if moved else body
-
-    def _storage_for(self, name: str, request: MigrationRequest) -> str:
-        """Where disks on this local storage go."""
-        if name in request.storage:
-            return request.storage[name]
-        if isinstance(self.connection.target_storage, str):
-            return self.connection.target_storage
-        return (self.connection.target_storage or {}).get(name, name)
 
 
 def _of_guest(entry: Row, history: MigrationHistory, disks: Sequence[GuestDisk]) -> Iterator[Objection]:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ...errors import PlatformError, UnexpectedAnswer
+from ...errors import NoResponse, PlatformError, UnexpectedAnswer
 from ...values import Row, row
-from ..api.errors import Denied, NoResponse, PlatformSuspended, refused_start
+from ..api.errors import Denied, PlatformSuspended, refused_start
 from ..api.lists import Lists
 from ..api.session import MAX_RESUME_ATTEMPTS, Session
 from ..api.values import reference
