@@ -105,9 +105,13 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
     read_clusters,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.errors import NameTaken
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    options_of,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.environment import SECRETS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PLATFORM_ARGUMENTS,
+    PlatformOptions,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
@@ -140,9 +144,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             if spec["type"] == "path" and options[name] is not None:
                 options[name] = self._beside(path, config[name])
         options.update(_as_modules_take_them(options))
+        platform = options_of(PlatformOptions, options)
         try:
             clusters = self._clusters(options, path, cache)
-            for entry in entries(clusters, options, options["cluster_prefix"], options["host_prefix"]):
+            for entry in entries(clusters, platform, options["cluster_prefix"], options["host_prefix"]):
                 self._add(entry)
         except EvenKeelError as error:
             raise AnsibleParserError(str(error)) from None
@@ -177,7 +182,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         return kept
 
     def _read(self, options: dict[str, Any]) -> list[dict[str, Any]]:
-        clusters, notices = read_clusters(options, options["clusters"], os.environ)
+        clusters, notices = read_clusters(
+            options_of(PlatformOptions, options), options["clusters"], os.environ
+        )
         for notice in notices:
             self.display.warning(notice)
         return clusters

@@ -650,30 +650,19 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.balance_plan import (
+    BALANCE_PLAN_ARGUMENTS,
     run_balance_plan,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import (
-    POLICY_ARGUMENTS,
-    REFUSAL_ARGUMENTS,
-    WHAT_IF_ARGUMENTS,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import (
     given_arguments,
     run_module,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.snapshots import SNAPSHOT_ARGUMENTS
 
 
 def main() -> None:
     given = given_arguments()
     module = AnsibleModule(
-        argument_spec={
-            **SNAPSHOT_ARGUMENTS,
-            "plan_path": {"type": "path"},
-            **POLICY_ARGUMENTS,
-            **REFUSAL_ARGUMENTS,
-            **WHAT_IF_ARGUMENTS,
-        },
+        argument_spec=BALANCE_PLAN_ARGUMENTS,
         mutually_exclusive=[("snapshot", "snapshot_path")],
         required_one_of=[("snapshot", "snapshot_path")],
         supports_check_mode=True,

@@ -496,15 +496,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_lease import (
     run_capacity_lease,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
-    LEASE_ARGUMENTS,
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import LeaseOptions
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**STATE_ARGUMENTS, **LEASE_ARGUMENTS}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=argument_spec(LeaseOptions), supports_check_mode=True)
     hide_secrets(module, os.environ)
     run_module(module, run_capacity_lease)
 

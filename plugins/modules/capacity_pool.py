@@ -401,14 +401,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.capacity_pool import (
     run_capacity_pool,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import POOL_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import PoolOptions
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**STATE_ARGUMENTS, **POOL_ARGUMENTS},
+        argument_spec=argument_spec(PoolOptions),
         mutually_exclusive=[("snapshot", "snapshot_path")],
         supports_check_mode=True,
     )

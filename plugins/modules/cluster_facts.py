@@ -258,24 +258,18 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.cluster_facts import (
+    FactsOptions,
     run_cluster_facts,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
-    PLATFORM_ARGUMENTS,
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            **PLATFORM_ARGUMENTS,
-            **STATE_ARGUMENTS,
-            "window": {"type": "int", "default": 0},
-            "history": {"type": "int", "default": 3600},
-            "snapshot_path": {"type": "path"},
-        },
+        argument_spec=argument_spec(FactsOptions),
         supports_check_mode=True,
     )
     hide_secrets(module, os.environ)

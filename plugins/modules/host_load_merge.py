@@ -145,16 +145,18 @@ silent:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_load_merge import (
-    HOST_LOAD_ARGUMENTS,
+    HostLoadMergeOptions,
     run_host_load_merge,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.snapshots import MERGE_ARGUMENTS
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**MERGE_ARGUMENTS, **HOST_LOAD_ARGUMENTS},
+        argument_spec=argument_spec(HostLoadMergeOptions),
         mutually_exclusive=[("snapshot", "snapshot_path")],
         required_one_of=[("snapshot", "snapshot_path")],
         supports_check_mode=True,

@@ -190,27 +190,18 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_maintenance import (
+    MaintenanceOptions,
     run_host_maintenance,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
-    PLATFORM_ARGUMENTS,
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import SELECTOR
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            **PLATFORM_ARGUMENTS,
-            "host": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "allow_running_guests": {"type": "bool", "default": False},
-            "may_stay": {"type": "dict", "options": SELECTOR},
-            "shut_down": {"type": "dict", "options": SELECTOR},
-            "only_shut_down": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 600},
-        },
+        argument_spec=argument_spec(MaintenanceOptions),
         supports_check_mode=True,
     )
     hide_secrets(module, os.environ)

@@ -255,16 +255,18 @@ missing:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.prometheus_load import (
-    PROMETHEUS_ARGUMENTS,
+    PrometheusLoadOptions,
     run_prometheus_load,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.snapshots import MERGE_ARGUMENTS
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**MERGE_ARGUMENTS, **PROMETHEUS_ARGUMENTS},
+        argument_spec=argument_spec(PrometheusLoadOptions),
         mutually_exclusive=[("snapshot", "snapshot_path")],
         required_one_of=[("snapshot", "snapshot_path")],
         supports_check_mode=True,

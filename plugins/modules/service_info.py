@@ -144,15 +144,17 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.service import (
-    INFO_ARGUMENTS,
+    InfoOptions,
     run_service_info,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**STATE_ARGUMENTS, **INFO_ARGUMENTS}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=argument_spec(InfoOptions), supports_check_mode=True)
     hide_secrets(module, os.environ)
     run_module(module, run_service_info)
 

@@ -165,17 +165,19 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.service import (
-    REQUEST_ARGUMENTS,
     REQUIRED_IF,
+    RequestOptions,
     run_service_request,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**STATE_ARGUMENTS, **REQUEST_ARGUMENTS},
+        argument_spec=argument_spec(RequestOptions),
         required_if=REQUIRED_IF,
         supports_check_mode=True,
     )

@@ -419,49 +419,18 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_migrate import (
+    MigrateOptions,
     run_vm_migrate,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
-    PLATFORM_ARGUMENTS,
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import (
-    LOCK_ARGUMENTS,
-    STATE_ARGUMENTS,
-)
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            **PLATFORM_ARGUMENTS,
-            "plan": {"type": "dict"},
-            "plan_path": {"type": "path"},
-            "guest": {"type": "str"},
-            "target": {"type": "str"},
-            "max_parallel": {"type": "int"},
-            "max_per_host": {"type": "int"},
-            "max_in_per_host": {"type": "int"},
-            "max_out_per_host": {"type": "int"},
-            "max_per_datastore": {"type": "int"},
-            "max_memory_in_flight": {"type": "int"},
-            "timeout": {"type": "float", "default": 3600},
-            "run_timeout": {"type": "float"},
-            "on_failure": {"type": "str", "choices": ["continue", "stop", "rollback"], "default": "continue"},
-            "max_failures": {"type": "str", "default": "0"},
-            "on_stop": {"type": "str", "choices": ["finish", "cancel"], "default": "finish"},
-            "stop_file": {"type": "path"},
-            "journal_path": {"type": "path"},
-            "progress_path": {"type": "path"},
-            **STATE_ARGUMENTS,
-            **LOCK_ARGUMENTS,
-            "poll_interval": {"type": "float", "default": 2},
-            "restart_containers": {"type": "bool", "default": False},
-            "with_local_disks": {"type": "bool", "default": False},
-            "target_storage": {"type": "str"},
-            "bandwidth_limit": {"type": "int"},
-            "outcome_path": {"type": "path"},
-        },
+        argument_spec=argument_spec(MigrateOptions),
         mutually_exclusive=[("plan", "plan_path", "guest")],
         required_one_of=[("plan", "plan_path", "guest")],
         required_together=[("guest", "target")],

@@ -710,8 +710,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.vm_placement import (
     run_vm_placement,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.placement import (
-    PLACEMENT_ARGUMENTS,
+    PlacementOptions,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
 
@@ -720,15 +723,7 @@ SNAPSHOTS = ("snapshot", "snapshot_path", "snapshots", "snapshot_paths")
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "snapshot": {"type": "dict"},
-            "snapshot_path": {"type": "path"},
-            "snapshots": {"type": "list", "elements": "dict"},
-            "snapshot_paths": {"type": "list", "elements": "path"},
-            **PLACEMENT_ARGUMENTS,
-            "placement_path": {"type": "path"},
-            "plan_path": {"type": "path"},
-        },
+        argument_spec=argument_spec(PlacementOptions),
         mutually_exclusive=[SNAPSHOTS],
         required_one_of=[SNAPSHOTS],
         supports_check_mode=True,

@@ -19,10 +19,15 @@ import time
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.execution import stop_signal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import run_state
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.execution import (
+    ExecutionOptions,
+    stop_signal,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import (
+    RunOptions,
+    run_state,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock import SystemClock
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
@@ -81,10 +86,10 @@ def remembered(folder: Path) -> list[tuple[str, str]]:
         return [(str(guest), str(result)) for guest, result in rows]
 
 
-def _memory(folder: Path) -> dict[str, Any]:
+def _memory(folder: Path) -> RunOptions:
     """Options of the state database. The lock is another matter."""
     url = f"sqlite:///{folder}/state.db"
-    return {"platform": "proxmox", "state_url": url, "lock": False, "lock_wait": 0}
+    return RunOptions(platform="proxmox", state_url=url, lock=False)
 
 
 def main() -> int:
@@ -101,7 +106,7 @@ def main() -> int:
         migrations=[decode(Migration, step, "migration") for step in document["migrations"]],
         rules=[decode(Rule, rule, "rule") for rule in document["rules"]],
     )
-    stop = stop_signal({"run_timeout": None, "stop_file": str(folder / "stop")}, SystemClock())
+    stop = stop_signal(ExecutionOptions(stop_file=str(folder / "stop")), SystemClock())
 
     def observe(progress: Progress) -> None:
         if not progress.moving and not progress.left:

@@ -10,129 +10,141 @@ its own, and one that talks to Proxmox VE has no use for pyvmomi.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
 from .._model.errors import InputError
 from .._platforms.maintenance import PlatformWithMaintenance
 from .._platforms.rehearsal import RehearsalPlatform
 from .options.environment import missing
+from .options.platform import MovingOptions, PlatformOptions
 from .options.storage_map import target_storage
 
+_LIVE = MovingOptions()
+_Value = TypeVar("_Value")
 
-def open_platform(params: Mapping[str, Any], *, window: int = 0, history: int = 0) -> PlatformWithMaintenance:
+
+def open_platform(
+    options: PlatformOptions, moving: MovingOptions = _LIVE, *, window: int = 0, history: int = 0
+) -> PlatformWithMaintenance:
     """The platform that the options name; loads are averaged over `window` seconds, 0 for the present value,
     and the platform's own record of migrations is read `history` seconds back where it costs a call.
 
     Raises InputError for options that do not fit together and PlatformError when it can't be reached.
     """
-    if params["platform"] == "vsphere":
-        return _vsphere(params, window, history)
-    if params["platform"] == "proxmox":
-        return _proxmox(params, window)
-    if params["platform"] == "vmmanager":
-        return _vmmanager(params, window)
-    if not params["rehearsal_path"]:
+    if options.platform == "vsphere":
+        return _vsphere(options, window, history)
+    if options.platform == "proxmox":
+        return _proxmox(options, moving, window)
+    if options.platform == "vmmanager":
+        return _vmmanager(options, moving, window)
+    if not options.rehearsal_path:
         raise missing("rehearsal", "rehearsal_path")
-    return RehearsalPlatform(params["rehearsal_path"], params["cluster"])
+    return RehearsalPlatform(_set(options.rehearsal_path), options.cluster)
 
 
-def _require(params: Mapping[str, Any], *options: str, when: str = "", instead: str = "") -> None:
-    for option in options:
-        if not params[option]:
-            raise missing(params["platform"], option, when=when, instead=instead)
+def _require(options: PlatformOptions, *names: str, when: str = "", instead: str = "") -> None:
+    for name in names:
+        if not getattr(options, name):
+            raise missing(options.platform, name, when=when, instead=instead)
 
 
-def _verifies(params: Mapping[str, Any]) -> bool:
-    verify = params["validate_certs"] is not False
-    if not verify and params["ca_path"]:
+def _set(value: _Value | None) -> _Value:
+    """An option that has been required before."""
+    if value is None:
+        raise ValueError("an option is None that was required")
+    return value
+
+
+def _verifies(options: PlatformOptions) -> bool:
+    verify = options.validate_certs is not False
+    if not verify and options.ca_path:
         raise InputError.conflict("ca_path", "validate_certs: false")
     return verify
 
 
-def _vsphere(params: Mapping[str, Any], window: int, history: int) -> PlatformWithMaintenance:
+def _vsphere(options: PlatformOptions, window: int, history: int) -> PlatformWithMaintenance:
     from .._platforms.vsphere.api.connection import VSphereConnection
     from .._platforms.vsphere.platform import VSpherePlatform
 
-    _require(params, "hostname", "username", "password")
+    _require(options, "hostname", "username", "password")
     return VSpherePlatform(
         VSphereConnection(
-            hostname=params["hostname"],
-            port=params["port"] or 443,
-            username=params["username"],
-            password=params["password"],
-            validate_certs=_verifies(params),
-            ca_path=params["ca_path"],
-            proxy_host=params["proxy_host"],
-            proxy_port=params["proxy_port"],
-            datacenter=params["datacenter"],
-            cluster=params["cluster"],
+            hostname=_set(options.hostname),
+            port=options.port or 443,
+            username=_set(options.username),
+            password=_set(options.password),
+            validate_certs=_verifies(options),
+            ca_path=options.ca_path,
+            proxy_host=options.proxy_host,
+            proxy_port=options.proxy_port,
+            datacenter=options.datacenter,
+            cluster=options.cluster,
             window_seconds=window,
             history_seconds=history,
-            timeout=params["api_timeout"],
+            timeout=options.api_timeout,
         )
     )
 
 
-def _proxmox(params: Mapping[str, Any], window: int) -> PlatformWithMaintenance:
+def _proxmox(options: PlatformOptions, moving: MovingOptions, window: int) -> PlatformWithMaintenance:
     from .._platforms.proxmox.api.connection import ProxmoxConnection
     from .._platforms.proxmox.platform import ProxmoxPlatform
 
-    _require(params, "api_host", "api_user")
-    if params["api_token_id"] or params["api_token_secret"]:
-        _require(params, "api_token_id", when="api_token_secret is set")
-        _require(params, "api_token_secret", when="api_token_id is set")
-        if params["api_password"]:
+    _require(options, "api_host", "api_user")
+    if options.api_token_id or options.api_token_secret:
+        _require(options, "api_token_id", when="api_token_secret is set")
+        _require(options, "api_token_secret", when="api_token_id is set")
+        if options.api_password:
             raise InputError.conflict("api_password", "api_token_id")
     else:
-        _require(params, "api_password", instead="api_token_id and api_token_secret")
+        _require(options, "api_password", instead="api_token_id and api_token_secret")
     return ProxmoxPlatform(
         ProxmoxConnection(
-            api_hosts=tuple(params["api_host"]),
-            api_port=params["api_port"] or 8006,
-            api_user=params["api_user"],
-            api_password=params["api_password"],
-            api_token_id=params["api_token_id"],
-            api_token_secret=params["api_token_secret"],
-            validate_certs=_verifies(params),
-            ca_path=params["ca_path"],
-            api_timeout=params["api_timeout"],
-            cluster=params["cluster"],
+            api_hosts=tuple(_set(options.api_host)),
+            api_port=options.api_port or 8006,
+            api_user=_set(options.api_user),
+            api_password=options.api_password,
+            api_token_id=options.api_token_id,
+            api_token_secret=options.api_token_secret,
+            validate_certs=_verifies(options),
+            ca_path=options.ca_path,
+            api_timeout=options.api_timeout,
+            cluster=options.cluster,
             window_seconds=window,
-            restart_containers=params.get("restart_containers", False),
-            with_local_disks=params.get("with_local_disks", False),
-            target_storage=target_storage(params.get("target_storage")),
-            bandwidth_limit=params.get("bandwidth_limit"),
+            restart_containers=moving.restart_containers,
+            with_local_disks=moving.with_local_disks,
+            target_storage=target_storage(moving.target_storage),
+            bandwidth_limit=moving.bandwidth_limit,
         )
     )
 
 
-def _vmmanager(params: Mapping[str, Any], window: int) -> PlatformWithMaintenance:
+def _vmmanager(options: PlatformOptions, moving: MovingOptions, window: int) -> PlatformWithMaintenance:
     from .._platforms.vmmanager.api.connection import Metric, VMManagerConnection
     from .._platforms.vmmanager.platform import VMManagerPlatform
 
-    _require(params, "vmmanager_host")
-    if not params["vmmanager_token"]:
-        _require(params, "vmmanager_username", "vmmanager_password", instead="vmmanager_token")
-    elif params["vmmanager_password"]:
+    _require(options, "vmmanager_host")
+    if not options.vmmanager_token:
+        _require(options, "vmmanager_username", "vmmanager_password", instead="vmmanager_token")
+    elif options.vmmanager_password:
         raise InputError.conflict("vmmanager_password", "vmmanager_token")
-    host, port = _endpoint(params["vmmanager_host"], params["vmmanager_port"])
+    host, port = _endpoint(_set(options.vmmanager_host), options.vmmanager_port)
     return VMManagerPlatform(
         VMManagerConnection(
             host=host,
             port=port,
-            username=params["vmmanager_username"],
-            password=params["vmmanager_password"],
-            token=params["vmmanager_token"],
-            validate_certs=_verifies(params),
-            ca_path=params["ca_path"],
-            timeout=params["api_timeout"],
-            cluster=params["cluster"],
+            username=options.vmmanager_username,
+            password=options.vmmanager_password,
+            token=options.vmmanager_token,
+            validate_certs=_verifies(options),
+            ca_path=options.ca_path,
+            timeout=options.api_timeout,
+            cluster=options.cluster,
             window_seconds=window,
-            restart_containers=params.get("restart_containers", False),
-            with_local_disks=params.get("with_local_disks", False),
-            target_storage=target_storage(params.get("target_storage")),
-            metrics=tuple(Metric(**entry) for entry in params["vmmanager_metrics"] or ()),
+            restart_containers=moving.restart_containers,
+            with_local_disks=moving.with_local_disks,
+            target_storage=target_storage(moving.target_storage),
+            metrics=tuple(Metric(**entry) for entry in options.vmmanager_metrics or ()),
         )
     )
 

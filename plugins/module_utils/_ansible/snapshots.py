@@ -6,28 +6,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .._model.snapshot import Snapshot
 from .json_files import read_json, write_json
-
-SNAPSHOT_ARGUMENTS: dict[str, Any] = {
-    "snapshot": {"type": "dict"},
-    "snapshot_path": {"type": "path"},
-}
-MERGE_ARGUMENTS: dict[str, Any] = {**SNAPSHOT_ARGUMENTS, "merged_path": {"type": "path"}}
+from .options.argument_spec import Path
 
 
-def snapshot_of(params: Mapping[str, Any]) -> Snapshot:
+@dataclass(frozen=True, kw_only=True)
+class SnapshotOptions:
+    """A snapshot, or the file that it is in."""
+
+    snapshot: Mapping[str, Any] | None = None
+    snapshot_path: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeOptions(SnapshotOptions):
+    """Where the snapshot goes that something was merged into."""
+
+    merged_path: Path | None = None
+
+
+def snapshot_of(options: SnapshotOptions) -> Snapshot:
     """The snapshot of the option `snapshot`, or of the file that `snapshot_path` names."""
-    path = params["snapshot_path"]
-    return Snapshot.from_json(params["snapshot"] if path is None else read_json(path, "snapshot_path"))
+    path = options.snapshot_path
+    return Snapshot.from_json(options.snapshot if path is None else read_json(path, "snapshot_path"))
 
 
-def snapshot_result(params: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
+def snapshot_result(options: MergeOptions, snapshot: Snapshot) -> dict[str, Any]:
     """The snapshot as the result, or in a file where it came from one or is to go to one."""
-    path = params["merged_path"] or params["snapshot_path"]
+    path = options.merged_path or options.snapshot_path
     if path is None:
         return {"snapshot": snapshot.to_json()}
-    write_json(path, snapshot.to_json(), "merged_path" if params["merged_path"] else "snapshot_path")
+    write_json(path, snapshot.to_json(), "merged_path" if options.merged_path else "snapshot_path")
     return {"snapshot_path": path}

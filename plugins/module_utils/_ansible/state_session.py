@@ -9,9 +9,9 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._execution.stopping import StopSignal
 from .._model.errors import InputError
@@ -20,7 +20,9 @@ from .._model.snapshot import ClusterRef, Snapshot
 from .._state.errors import LockLost, StateError
 from .._state.owner import this_process
 from .._state.urls import sqlite_file
+from .options.argument_spec import Secret, argument_spec
 from .options.environment import STATE_VARIABLE
+from .options.platform import PlatformOptions
 from .options.values import at_least
 
 # What loads SQLAlchemy, which takes as long as all else of a module together, is loaded where there is a
@@ -30,13 +32,37 @@ if TYPE_CHECKING:
     from .._state.history import GuestMove
     from .._state.locks import Lock
 
-STATE_ARGUMENTS: dict[str, Any] = {"state_url": {"type": "str", "no_log": True}}
 # How long a database that did not answer is left alone: each try may take long, and migrations go on.
 _SILENT_SECONDS = 30.0
-LOCK_ARGUMENTS: dict[str, Any] = {
-    "lock": {"type": "bool", "default": True},
-    "lock_wait": {"type": "float", "default": 0},
-}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateOptions:
+    """The state database: a URL of SQLAlchemy."""
+
+    state_url: Secret | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStateOptions(PlatformOptions, StateOptions):
+    """A cluster, and the database that remembers what was done to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockOptions:
+    """Whether to hold the lock of the cluster, and how many seconds to wait for it."""
+
+    lock: bool = True
+    lock_wait: float = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(ClusterStateOptions, LockOptions):
+    """What the state of a run that acts on a cluster depends on."""
+
+
+STATE_ARGUMENTS = argument_spec(StateOptions)
+LOCK_ARGUMENTS = argument_spec(LockOptions)
 
 
 class RunState:
@@ -119,7 +145,7 @@ class RunState:
 
 @contextmanager
 def run_state(
-    params: Mapping[str, Any],
+    options: RunOptions,
     cluster: ClusterRef,
     environment: Mapping[str, str],
     *,
@@ -132,34 +158,34 @@ def run_state(
 
     Raises LockHeld, and StateError when a database was asked for that can't be used.
     """
-    at_least(params, 0, "lock_wait")
+    at_least(options, 0, "lock_wait")
     from .._state.database import now
     from .._state.locks import LOCK_SECONDS, cluster_lock, holder
 
-    key = cluster_key(params, cluster)
+    key = cluster_key(options, cluster)
     notices: list[str] = []
     with ExitStack() as stack:
-        database = _open(params, environment, notices, make=not check_mode)
-        others = database if params["lock"] else None
+        database = _open(options, environment, notices, make=not check_mode)
+        others = database if options.lock else None
         lock, asked_at = None, 0.0
         if database is not None:
             stack.enter_context(database)
             asked_at = database.read(now)
         if database is not None and check_mode:
             other = holder(database, key)
-            if other is not None and params["lock"]:
+            if other is not None and options.lock:
                 notices.append(f"Another run works on cluster {cluster.name}: {other}")
             database = None
-        elif database is not None and params["lock"]:
+        elif database is not None and options.lock:
             lock = stack.enter_context(
                 cluster_lock(
                     database,
                     key,
                     this_process(),
                     name=cluster.name,
-                    older=[older for older in cluster_keys(params, cluster) if older != key],
+                    older=[older for older in cluster_keys(options, cluster) if older != key],
                     seconds=LOCK_SECONDS if seconds is None else seconds,
-                    wait=params["lock_wait"],
+                    wait=options.lock_wait,
                 )
             )
         kept = RunState(database, key, lock, notices, others, asked_at)
@@ -170,14 +196,14 @@ def run_state(
 
 
 def with_history(
-    read: Callable[[], Snapshot], params: Mapping[str, Any], environment: Mapping[str, str]
+    read: Callable[[], Snapshot], options: ClusterStateOptions, environment: Mapping[str, str]
 ) -> tuple[Snapshot, Sequence[str]]:
     """What `read` gives with what earlier runs did, and what could not be found out.
 
     Raises StateError when a database was asked for that can't be used, before anything is read.
     """
     notices: list[str] = []
-    database = _open(params, environment, notices, make=False)
+    database = _open(options, environment, notices, make=False)
     if database is None:
         # Where the file is made meanwhile, its clock is that of this machine.
         moment = None if notices else time.time()
@@ -189,34 +215,34 @@ def with_history(
         # Before the reading: what is recorded from now on may have happened after it.
         moment = database.read(now)
         snapshot = replace(read(), remembered_at=moment)
-        keys = cluster_keys(params, snapshot.cluster)
+        keys = cluster_keys(options, snapshot.cluster)
         past, refused = recall(database, *keys), refusals(database, *keys)
         return with_history(snapshot, past, refused, moment), notices
 
 
-def cluster_key(params: Mapping[str, Any], cluster: ClusterRef) -> str:
+def cluster_key(options: PlatformOptions, cluster: ClusterRef) -> str:
     """What the database knows a cluster by: the same from every controller, different for every cluster."""
-    if params["platform"] == "rehearsal":
+    if options.platform == "rehearsal":
         # A copy of a real cluster's snapshot carries its id, and must not be taken for it.
-        return f"rehearsal:{Path(params['rehearsal_path']).resolve()}"
-    parts = (params["platform"], cluster.instance, cluster.id)
+        return f"rehearsal:{Path(options.rehearsal_path or '').resolve()}"
+    parts = (options.platform, cluster.instance, cluster.id)
     return ":".join(part for part in parts if part)
 
 
-def cluster_keys(params: Mapping[str, Any], cluster: ClusterRef) -> Sequence[str]:
+def cluster_keys(options: PlatformOptions, cluster: ClusterRef) -> Sequence[str]:
     """The key of a cluster, and the one that earlier versions knew it by, which had no instance."""
-    key = cluster_key(params, cluster)
-    older = cluster_key(params, replace(cluster, instance=None))
+    key = cluster_key(options, cluster)
+    older = cluster_key(options, replace(cluster, instance=None))
     return (key,) if key == older else (key, older)
 
 
 def _open(
-    params: Mapping[str, Any], environment: Mapping[str, str], notices: list[str], *, make: bool
+    options: StateOptions, environment: Mapping[str, str], notices: list[str], *, make: bool
 ) -> Database | None:
     """The database that was asked for, or else the one that there is by default, whose absence is only worth
     a notice. Without `make` a SQLite file that is not there is left so.
     """
-    asked = params["state_url"] or environment.get(STATE_VARIABLE)
+    asked = options.state_url or environment.get(STATE_VARIABLE)
     url = asked or _default_url(environment)
     if url is None:
         notices.append("Nothing is remembered of this run, because there is no home folder to keep it in.")
@@ -235,15 +261,13 @@ def _open(
         return None
 
 
-def needed_database(
-    params: Mapping[str, Any], environment: Mapping[str, str], *, make: bool = True
-) -> Database:
+def needed_database(options: StateOptions, environment: Mapping[str, str], *, make: bool = True) -> Database:
     """The database that was asked for, or the one that there is by default, for verbs that are nothing
     without it. Without `make` one in memory stands in for a SQLite file that is not there.
 
     Raises StateError when it can't be used.
     """
-    url = params["state_url"] or environment.get(STATE_VARIABLE) or _default_url(environment)
+    url = options.state_url or environment.get(STATE_VARIABLE) or _default_url(environment)
     if url is None:
         raise InputError(
             "state_url", None, "a database", statement=": no state database", hint="Set state_url, or HOME"
@@ -257,16 +281,15 @@ def needed_database(
 
 
 def journal_path(
-    params: Mapping[str, Any], cluster: ClusterRef, environment: Mapping[str, str]
+    asked: str | None, options: PlatformOptions, cluster: ClusterRef, environment: Mapping[str, str]
 ) -> str | None:
     """Where the journal of a run is: as asked for, or one for each cluster; None where there is no home. One
     that an earlier version has left unfinished goes on under its name.
     """
     folder = _folder(environment)
-    if params["journal_path"] or folder is None:
-        path: str | None = params["journal_path"]
-        return path
-    names = [hashlib.sha256(key.encode()).hexdigest()[:16] for key in cluster_keys(params, cluster)]
+    if asked or folder is None:
+        return asked
+    names = [hashlib.sha256(key.encode()).hexdigest()[:16] for key in cluster_keys(options, cluster)]
     paths = [f"{folder}/journals/{name}.jsonl" for name in names]
     return next((path for path in paths if Path(path).exists()), paths[0])
 

@@ -24,13 +24,16 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.errors import FileError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
-    INFO_ARGUMENTS,
-    LEASE_ARGUMENTS,
-    POOL_ARGUMENTS,
-    REAP_ARGUMENTS,
+    InfoOptions,
+    LeaseOptions,
+    PoolOptions,
+    ReapOptions,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.environment import (
     with_environment,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
+    PlatformOptions,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
     CapacityError,
@@ -59,25 +62,20 @@ class Modules:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def _options(self, arguments: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        assert set(given) <= set(arguments)
-        return {
-            "state_url": self.url,
-            **{name: spec.get("default") for name, spec in arguments.items()},
-            **given,
-        }
+    def _options(self, cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
+        return vars(cls(state_url=self.url, **given))
 
     def pool(self, *, check: bool = False, **given: Any) -> dict[str, Any]:
-        return run_capacity_pool(self._options(POOL_ARGUMENTS, given), check)
+        return run_capacity_pool(self._options(PoolOptions, given), check)
 
     def lease(self, *, check: bool = False, **given: Any) -> dict[str, Any]:
-        return run_capacity_lease(self._options(LEASE_ARGUMENTS, given), check)
+        return run_capacity_lease(self._options(LeaseOptions, given), check)
 
     def info(self, **given: Any) -> dict[str, Any]:
-        return run_capacity_info(self._options(INFO_ARGUMENTS, given), False)
+        return run_capacity_info(self._options(InfoOptions, given), False)
 
     def reap(self, *, check: bool = False, **given: Any) -> dict[str, Any]:
-        return run_capacity_reap(self._options(REAP_ARGUMENTS, given), check)
+        return run_capacity_reap(self._options(ReapOptions, given), check)
 
 
 @pytest.fixture
@@ -295,12 +293,12 @@ def test_the_variables_of_proxmox_and_vmmanager(modules: Modules) -> None:
     ],
 )
 def test_a_job_can_open_the_platform_of_its_lease(
-    modules: Modules, platform: str, options: tuple[str, ...], secrets: dict[str, str]
+    modules: Modules, platform: Any, options: tuple[str, ...], secrets: dict[str, str]
 ) -> None:
     modules.pool(name="a", platform=platform, server="h.example.com", port=8443, username="ci", **USUAL)
     env = modules.lease(name="x", vcpus=1)["lease"]["env"]
     assert not secrets.keys() & env.keys()
-    found = with_environment({"platform": platform}, env | secrets)
+    found = vars(with_environment(PlatformOptions(platform=platform), env | secrets))
     host = ["h.example.com"] if platform == "proxmox" else "h.example.com"
     assert [found[option] for option in options] == [host, 8443, "ci"]
     assert list(found.values()).count("s") == len(secrets)

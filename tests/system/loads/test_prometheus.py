@@ -14,9 +14,9 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.prometheus_load import (
     PROMETHEUS_ARGUMENTS,
+    PrometheusLoadOptions,
     run_prometheus_load,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.snapshots import MERGE_ARGUMENTS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._loads.errors import (
     LoadMissing,
     PrometheusError,
@@ -203,10 +203,8 @@ def snapshot(**of_guests: Any) -> Snapshot:
 
 def load(place: Running, given: Snapshot, **options: Any) -> dict[str, Any]:
     """What the module returns for these options."""
-    defaults = {
-        name: spec.get("default") for name, spec in {**MERGE_ARGUMENTS, **PROMETHEUS_ARGUMENTS}.items()
-    }
-    return run_prometheus_load({**defaults, "url": place.url, "snapshot": given.to_json(), **options}, True)
+    every = {"url": place.url, "snapshot": given.to_json(), **options}
+    return run_prometheus_load(vars(PrometheusLoadOptions(**every)), True)
 
 
 def parts(result: Mapping[str, Any]) -> tuple[dict[str, Host], dict[str, Guest]]:

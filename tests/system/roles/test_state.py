@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import (
+    RunOptions,
     cluster_key,
     journal_path,
     run_state,
@@ -47,10 +48,8 @@ FAILED = MigrationOutcome(
 )  # fmt: skip
 
 
-def options(**given: object) -> dict[str, Any]:
-    return {
-        "platform": "proxmox", "rehearsal_path": None, "state_url": None, "lock": True, "lock_wait": 0,
-    } | given  # fmt: skip
+def options(**given: Any) -> RunOptions:
+    return RunOptions(**{"platform": "proxmox", **given})
 
 
 @pytest.fixture
@@ -181,10 +180,11 @@ def test_an_end_is_remembered_before_the_run_is_over(home: dict[str, str]) -> No
 
 
 def test_what_a_database_did_not_take_is_written_when_it_does(home: dict[str, str], tmp_path: Path) -> None:
-    params = options(state_url=f"sqlite:///{tmp_path}/state.db")
+    url = f"sqlite:///{tmp_path}/state.db"
+    params = options(state_url=url)
     with (
         run_state(params, CLUSTER, home, check_mode=False) as kept,
-        open_database(params["state_url"]) as other,
+        open_database(url) as other,
     ):
         other.transaction(HISTORY.drop)
         kept.record(FAILED)
@@ -306,12 +306,12 @@ def test_clusters_of_one_name_on_two_instances_share_nothing_but_what_is_older(h
 
 
 def test_a_journal_that_an_earlier_version_left_unfinished_goes_on(home: dict[str, str]) -> None:
-    given = options(journal_path=None)
-    older = Path(str(journal_path(given, replace(CLUSTER, instance=None), home)))
-    own = journal_path(given, replace(CLUSTER, instance="abc"), home)
+    given = options()
+    older = Path(str(journal_path(None, given, replace(CLUSTER, instance=None), home)))
+    own = journal_path(None, given, replace(CLUSTER, instance="abc"), home)
     assert own != str(older)
     older.parent.mkdir(parents=True)
     older.write_text("")
-    assert journal_path(given, replace(CLUSTER, instance="abc"), home) == str(older)
+    assert journal_path(None, given, replace(CLUSTER, instance="abc"), home) == str(older)
     older.unlink()
-    assert journal_path(given, replace(CLUSTER, instance="abc"), home) == own
+    assert journal_path(None, given, replace(CLUSTER, instance="abc"), home) == own

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
-    LEASE_ARGUMENTS,
+    LeaseOptions,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig, Work
@@ -75,7 +76,7 @@ def test_the_role_asks_for_all_that_a_lease_may_be() -> None:
     passed = set(tasks[0]["evenkeel.cluster.capacity_lease"])
     # These are for playbooks that hold something themselves.
     own = {"owner_pid", "poll_interval", "resize", "placements", "placements_seen"}
-    assert passed == (set(LEASE_ARGUMENTS) | {"state_url"}) - own
+    assert passed == ({field.name for field in fields(LeaseOptions)}) - own
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.prometheus_load import (
     PROMETHEUS_ARGUMENTS,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
+    argument_spec,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
-    LEASE_ARGUMENTS,
+    LeaseOptions,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.placement import (
     PLACEMENT_ARGUMENTS,
@@ -90,7 +93,7 @@ def test_the_role_lease_takes_what_its_module_takes() -> None:
     options = yaml.safe_load(text)["argument_specs"]["main"]["options"]
     tasks = (role / "tasks" / "main.yml").read_text(encoding="utf-8")
     found = []
-    for name, spec in {**STATE_ARGUMENTS, **LEASE_ARGUMENTS}.items():
+    for name, spec in argument_spec(LeaseOptions).items():
         found += differences(spec, options.get(f"lease_{name}", {}), name)
         found += [] if f'    {name}: "{{{{ lease_{name}' in tasks else [f"{name} is not passed on"]
     assert found == []

@@ -12,7 +12,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
     with_environment,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
-    PLATFORM_ARGUMENTS,
+    MovingOptions,
+    PlatformOptions,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.platforms import open_platform
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
@@ -20,23 +21,25 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmana
     VMManagerPlatform,
 )
 
+LIVE = MovingOptions()
 
-def options(**given: object) -> dict[str, object]:
-    return {name: spec.get("default") for name, spec in PLATFORM_ARGUMENTS.items()} | given
+
+def options(**given: Any) -> PlatformOptions:
+    return PlatformOptions(**given)
 
 
 def test_an_option_wins_over_its_variable() -> None:
     result = with_environment(
         options(platform="vsphere", hostname="mine"), {"VMWARE_HOST": "theirs", "VMWARE_PORT": "8443"}
     )
-    assert (result["hostname"], result["port"]) == ("mine", 8443)
+    assert (result.hostname, result.port) == ("mine", 8443)
 
 
 def test_only_the_variables_of_the_platform_count() -> None:
     result = with_environment(
         options(platform="proxmox"), {"VMWARE_VALIDATE_CERTS": "no", "PROXMOX_HOST": "a, b"}
     )
-    assert (result["validate_certs"], result["api_host"]) == (None, ["a", "b"])
+    assert (result.validate_certs, result.api_host) == (None, ["a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -119,9 +122,10 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_options_that_do_not_fit_together(given: dict[str, object], message: str) -> None:
+def test_options_that_do_not_fit_together(given: dict[str, Any], message: str) -> None:
+    moving = MovingOptions(target_storage=given.pop("target_storage", None))
     with pytest.raises(InputError, match=message):
-        open_platform(options(**given))
+        open_platform(options(**given), moving)
 
 
 @pytest.mark.parametrize(
@@ -159,11 +163,11 @@ def test_a_vmmanager_is_known_by_its_address_and_its_token_alone() -> None:
     [(None, None), ("1", None), ("fast", "fast"), ("local:fast,old:new", {"local": "fast", "old": "new"})],
 )
 def test_where_local_disks_go(text: str | None, expected: object) -> None:
-    given = options(platform="vmmanager", vmmanager_host="h", vmmanager_token="t", target_storage=text)
-    assert connected(given).target_storage == expected
+    given = options(platform="vmmanager", vmmanager_host="h", vmmanager_token="t")
+    assert connected(given, MovingOptions(target_storage=text)).target_storage == expected
 
 
-def connected(given: dict[str, object]) -> Any:
+def connected(given: PlatformOptions, moving: MovingOptions = LIVE) -> Any:
     """The connection that options make: with a token nothing is asked of the platform yet."""
-    platform: Any = open_platform(given)
+    platform: Any = open_platform(given, moving)
     return platform._connection

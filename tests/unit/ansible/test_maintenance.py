@@ -12,31 +12,17 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.host_maintenance import (
+    MaintenanceOptions,
     run_host_maintenance,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.errors import GuestsOnHost
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
-    PLATFORM_ARGUMENTS,
-)
 
 from ...system.roles.test_roles_on_a_rehearsal import cluster, guest, host
 
 
 def options(path: Path, **given: Any) -> dict[str, Any]:
-    defaults = {name: spec.get("default") for name, spec in PLATFORM_ARGUMENTS.items()}
-    return {
-        **defaults,
-        "platform": "rehearsal",
-        "rehearsal_path": str(path),
-        "host": "h1",
-        "state": "present",
-        "allow_running_guests": False,
-        "may_stay": None,
-        "shut_down": None,
-        "only_shut_down": False,
-        "timeout": 10,
-        **given,
-    }
+    usual = {"platform": "rehearsal", "rehearsal_path": str(path), "host": "h1", "timeout": 10}
+    return vars(MaintenanceOptions(**{**usual, **given}))
 
 
 @pytest.fixture

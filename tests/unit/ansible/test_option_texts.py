@@ -14,7 +14,7 @@ import yaml
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.placement import (
     PLACEMENT_ARGUMENTS,
-    VMS,
+    VM,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import POLICY_ARGUMENTS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.values import only_given
@@ -117,5 +117,5 @@ def test_the_defaults_of_a_placement_are_those_of_a_request() -> None:
         return {name: option["default"] for name, option in spec.items() if "default" in option}
 
     vm = {"name": "x", "cpu": 1, "memory": 1}
-    explicit = {**defaults(PLACEMENT_ARGUMENTS), "vms": [{**vm, **defaults(VMS["options"])}]}
+    explicit = {**defaults(PLACEMENT_ARGUMENTS), "vms": [{**vm, **defaults(VM)}]}
     assert PlacementRequest.from_json(explicit) == PlacementRequest.from_json({"vms": [vm]})

@@ -57,7 +57,10 @@ import ansible_collections
 if str(_COLLECTIONS) not in ansible_collections.__path__:
     ansible_collections.__path__.append(str(_COLLECTIONS))
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import needed_database
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import (
+    StateOptions,
+    needed_database,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.server import serve
@@ -71,7 +74,7 @@ async def main(queue: asyncio.Queue[Any], args: Mapping[str, Any]) -> None:
     if unknown:
         raise InputError(unknown[0], args[unknown[0]], "a known argument; known is config")
     config = ServiceConfig.from_json(_configuration(args.get("config"), os.environ))
-    with needed_database({"state_url": None}, os.environ) as database:
+    with needed_database(StateOptions(), os.environ) as database:
         await serve(database, config, os.environ, queue.put)
 
 

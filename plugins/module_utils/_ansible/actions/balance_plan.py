@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 from ..._model.errors import EvenKeelError
 from ..._model.overrides import Overrides
@@ -17,42 +17,55 @@ from ..._model.snapshot import Refusal, Snapshot
 from ..._planning.planner import plan as make_plan
 from ..._planning.snapshots.what_if import apply_overrides
 from ..json_files import write_json
-from ..options.policy import POLICY_ARGUMENTS
+from ..options.argument_spec import Path, Spec, argument_spec, options_of
+from ..options.policy import POLICY_ARGUMENTS, REFUSAL, WHAT_IF
 from ..options.values import numbers, only_given, without_none
 from ..reports.plan import plan_report
-from ..snapshots import snapshot_of
+from ..snapshots import SnapshotOptions, snapshot_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalancePlanOptions(SnapshotOptions):
+    """The options of balance_plan besides those of the policy, which POLICY_ARGUMENTS describes."""
+
+    plan_path: Path | None = None
+    refusals: Annotated[Sequence[Mapping[str, Any]] | None, Spec(options=REFUSAL)] = None
+    what_if: Annotated[Mapping[str, Any] | None, Spec(options=WHAT_IF)] = None
+
+
+BALANCE_PLAN_ARGUMENTS = {**argument_spec(BalancePlanOptions), **POLICY_ARGUMENTS}
 
 
 def run_balance_plan(params: dict[str, Any], _check_mode: bool, given: Mapping[str, Any]) -> dict[str, Any]:
     """Plan from a snapshot and the policy options; into a file, with a summary as the result, when plan_path
     is given. `given` holds the options that the task sets, as it sets them.
     """
+    options = options_of(BalancePlanOptions, params)
     try:
-        plan = _plan(params, given)
+        plan = _plan(options, Policy.from_json(policy_of(params, given)))
     except EvenKeelError as error:
         # The options are the parts of the policy: users know no option `policy`.
         raise error.inside("policy") from None
     result: dict[str, Any] = {
         "changed": False,
-        "summary": summary(plan, params["plan_path"]),
+        "summary": summary(plan, options.plan_path),
         "report": plan_report(plan),
         "unresolved": [f"{item.what}: {item.why}" for item in plan.unresolved],
         "notices": list(plan.notices),
         "warnings": list(plan.notices),
     }
-    if params["plan_path"]:
-        write_json(params["plan_path"], plan.to_json(), "plan_path")
+    if options.plan_path:
+        write_json(options.plan_path, plan.to_json(), "plan_path")
     else:
         result["plan"] = plan.to_json()
     return result
 
 
-def _plan(params: Mapping[str, Any], given: Mapping[str, Any]) -> Plan:
-    policy = Policy.from_json(policy_of(params, given))
-    snapshot = snapshot_of(params)
-    if params["what_if"]:
-        snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(params["what_if"])))
-    return make_plan(with_refusals(snapshot, params["refusals"] or ()), policy)
+def _plan(options: BalancePlanOptions, policy: Policy) -> Plan:
+    snapshot = snapshot_of(options)
+    if options.what_if:
+        snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(options.what_if)))
+    return make_plan(with_refusals(snapshot, options.refusals or ()), policy)
 
 
 def with_refusals(snapshot: Snapshot, given: Sequence[Mapping[str, Any]]) -> Snapshot:

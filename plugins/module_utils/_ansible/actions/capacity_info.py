@@ -23,6 +23,8 @@ from ..._capacity.store.repository import Repository
 from ..._capacity.store.transaction import read_transaction, write_transaction
 from ..._model.errors import InputError
 from ..json_files import write_text
+from ..options.argument_spec import options_of
+from ..options.capacity import InfoOptions, ReapOptions
 from ..options.values import at_least
 from ..reports.prometheus_text import metrics
 from ..state_session import needed_database
@@ -30,25 +32,26 @@ from ..state_session import needed_database
 
 def run_capacity_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Pools with their usage, leases and the queue."""
-    at_least(params, 0, "ended_within")
+    options = options_of(InfoOptions, params)
+    at_least(options, 0, "ended_within")
 
     def read(repository: Repository) -> tuple[list[dict[str, Any]], ...]:
         # Whoever is to end them may come much later.
         over = disregard_ended(repository)
-        leases = leases_report(repository, params["ended_within"], over)
+        leases = leases_report(repository, options.ended_within, over)
         return pools_report(repository), leases, queue_report(repository)
 
-    with needed_database(params, os.environ, make=False) as database:
+    with needed_database(options, os.environ, make=False) as database:
         (pools, leases, queue), (placements, seen) = read_transaction(
             database, lambda repository: (read(repository), reservations_report(repository))
         )
-    if params["metrics_path"]:
+    if options.metrics_path:
         going_on = [entry for entry in leases if entry["ended_at"] is None]
         # Whoever collects metrics is somebody else.
-        write_text(params["metrics_path"], metrics(pools, going_on, queue), "metrics_path", mode=0o644)
-    pools = [pool for pool in pools if _matches(pool["name"], params["pools"])]
-    leases = [entry for entry in leases if _wanted(entry, params)]
-    queue = [entry for entry in queue if _named(entry, params)]
+        write_text(options.metrics_path, metrics(pools, going_on, queue), "metrics_path", mode=0o644)
+    pools = [pool for pool in pools if _matches(pool["name"], options.pools)]
+    leases = [entry for entry in leases if _wanted(entry, options)]
+    queue = [entry for entry in queue if _named(entry, options)]
     return {
         "changed": False,
         "pools": pools,
@@ -60,16 +63,16 @@ def run_capacity_info(params: dict[str, Any], _check_mode: bool) -> dict[str, An
     }
 
 
-def _wanted(entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
-    if params["phases"] and entry["phase"] not in params["phases"]:
+def _wanted(entry: Mapping[str, Any], options: InfoOptions) -> bool:
+    if options.phases and entry["phase"] not in options.phases:
         return False
-    if params["pools"] and not any(_matches(pool["name"], params["pools"]) for pool in entry["pools"]):
+    if options.pools and not any(_matches(pool["name"], options.pools) for pool in entry["pools"]):
         return False
-    return _named(entry, params)
+    return _named(entry, options)
 
 
-def _named(entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
-    return _matches(entry["name"], params["leases"]) and _matches(entry["owner"] or "", params["owners"])
+def _named(entry: Mapping[str, Any], options: InfoOptions) -> bool:
+    return _matches(entry["name"], options.leases) and _matches(entry["owner"] or "", options.owners)
 
 
 def _matches(name: str, patterns: Sequence[str] | None) -> bool:
@@ -97,8 +100,9 @@ def _summary(
 
 def run_capacity_reap(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """End what is over and what nobody is there for any more."""
-    gone = params["gone_owners"] or []
-    living = params["living_owners"]
+    options = options_of(ReapOptions, params)
+    gone = options.gone_owners or []
+    living = options.living_owners
     if living is not None and not living:
         raise InputError(
             "living_owners",
@@ -106,15 +110,15 @@ def run_capacity_reap(params: dict[str, Any], check_mode: bool) -> dict[str, Any
             "a list of at least one owner",
             hint="Name those that are gone in gone_owners: an empty list would end every lease",
         )
-    at_least(params, 0, "grace")
+    at_least(options, 0, "grace")
 
     def end(repository: Repository) -> list[Lease]:
         ended = end_expired(repository) + end_without_process(repository)
-        ended += end_without_owner(repository, gone, living, params["grace"])
+        ended += end_without_owner(repository, gone, living, options.grace)
         grant_queue(repository)
         return ended
 
-    with needed_database(params, os.environ, make=not check_mode) as database:
+    with needed_database(options, os.environ, make=not check_mode) as database:
         ended = write_transaction(database, end, undo=check_mode)
     result: dict[str, Any] = {"changed": bool(ended), "reaped": [one.to_json() for one in ended]}
     if ended:

@@ -22,6 +22,8 @@ from ..._model.reservation import Reservation
 from ..._model.text.sizes import size_of
 from ..._state.database import Database
 from ..._state.owner import process, this_process
+from ..options.argument_spec import options_of
+from ..options.capacity import LeaseOptions
 from ..options.values import at_least, without_none
 from ..state_session import needed_database
 
@@ -33,35 +35,34 @@ _PLAIN = (
 
 def run_capacity_lease(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Let a lease be there, last longer, or be over."""
-    decode(Name, params["name"], "name")
-    at_least(params, 0, "wait", "keep_place")
-    if params["poll_interval"] <= 0:
-        raise InputError("poll_interval", params["poll_interval"], "a number above 0")
-    if params["state"] == "present":
-        request, placement, requester = request_of(params), _placement(params), _requester(params)
-        with needed_database(params, os.environ, make=not check_mode) as database:
-            options = WaitOptions(
-                wait=params["wait"], poll=params["poll_interval"], keep=params["keep_place"]
-            )
+    options = options_of(LeaseOptions, params)
+    decode(Name, options.name, "name")
+    at_least(options, 0, "wait", "keep_place")
+    if options.poll_interval <= 0:
+        raise InputError("poll_interval", options.poll_interval, "a number above 0")
+    if options.state == "present":
+        request, placement, requester = request_of(options), _placement(options), _requester(options)
+        with needed_database(options, os.environ, make=not check_mode) as database:
+            waiting = WaitOptions(wait=options.wait, poll=options.poll_interval, keep=options.keep_place)
             obtained = wait_for_lease(
                 database,
-                params["name"],
+                options.name,
                 request,
                 requester,
-                options,
+                waiting,
                 placement=placement,
-                resize=params["resize"],
+                resize=options.resize,
                 dry=check_mode,
             )
         return _result(obtained.before, obtained.after)
-    with needed_database(params, os.environ, make=not check_mode) as database:
-        return _end_or_renew(database, params, check_mode)
+    with needed_database(options, os.environ, make=not check_mode) as database:
+        return _end_or_renew(database, options, check_mode)
 
 
-def _end_or_renew(database: Database, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    name, owner = params["name"], params["owner"]
-    if params["state"] == "renewed":
-        lifetime = params["lifetime"]
+def _end_or_renew(database: Database, options: LeaseOptions, check_mode: bool) -> dict[str, Any]:
+    name, owner = options.name, options.owner
+    if options.state == "renewed":
+        lifetime = options.lifetime
         if lifetime is not None:
             Request.from_json({"vcpus": 1, "lifetime": lifetime})
         before, after = write_transaction(
@@ -76,35 +77,36 @@ def _end_or_renew(database: Database, params: Mapping[str, Any], check_mode: boo
     return _result(was, ended)
 
 
-def request_of(params: Mapping[str, Any]) -> Request:
+def request_of(options: LeaseOptions) -> Request:
     """What the options ask for; what they leave out has its default."""
-    body: dict[str, Any] = {name: params[name] for name in _PLAIN if params[name] is not None}
-    if params["pool_selector"] is not None:
-        body["pool_selector"] = {str(key): str(value) for key, value in params["pool_selector"].items()}
+    body: dict[str, Any] = without_none({name: getattr(options, name) for name in _PLAIN})
+    if options.pool_selector is not None:
+        body["pool_selector"] = {str(key): str(value) for key, value in options.pool_selector.items()}
     for name in ("memory", "storage"):
-        if params[name] is not None:
-            body[name] = size_of(params[name], name)
-    if params["required_pools"] and params["pools"] is None:
-        body["pools"] = len(params["required_pools"])
+        size = getattr(options, name)
+        if size is not None:
+            body[name] = size_of(size, name)
+    if options.required_pools and options.pools is None:
+        body["pools"] = len(options.required_pools)
     return Request.from_json(body)
 
 
-def _requester(params: Mapping[str, Any]) -> Requester:
+def _requester(options: LeaseOptions) -> Requester:
     holder = None
-    if params["owner_pid"] is not None:
-        holder = process(params["owner_pid"])
+    if options.owner_pid is not None:
+        holder = process(options.owner_pid)
         if holder is None:
-            raise InputError("owner_pid", params["owner_pid"], "a process that runs here")
+            raise InputError("owner_pid", options.owner_pid, "a process that runs here")
     return Requester(waiter=this_process(), holder=holder)
 
 
-def _placement(params: Mapping[str, Any]) -> Placement | None:
-    if params["placements"] is None:
-        if params["placements_seen"] is not None:
+def _placement(options: LeaseOptions) -> Placement | None:
+    if options.placements is None:
+        if options.placements_seen is not None:
             raise InputError.required("placements", when="placements_seen is set")
         return None
     found = []
-    for index, given in enumerate(params["placements"]):
+    for index, given in enumerate(options.placements):
         path = f"placements[{index}]"
         body = without_none(given)
         cluster = decode(Name, body.pop("cluster"), f"{path}.cluster")
@@ -114,7 +116,7 @@ def _placement(params: Mapping[str, Any]) -> Placement | None:
             for number, disk in enumerate(body.get("disks", []))
         ]
         found.append((cluster, decode(Reservation, body, path)))
-    return placement_of(found, _seen(params["placements_seen"]))
+    return placement_of(found, _seen(options.placements_seen))
 
 
 def _seen(given: Mapping[str, Any] | None) -> dict[str, int] | None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..._capacity.from_snapshot import Share, capacity_of
@@ -19,6 +19,9 @@ from ..._model.errors import InputError
 from ..._model.snapshot import Snapshot
 from ..._model.text.sizes import size_of
 from ..json_files import read_json
+from ..options.argument_spec import options_of
+from ..options.capacity import PoolOptions
+from ..options.values import without_none
 from ..state_session import needed_database
 
 _PLACE = (
@@ -31,10 +34,11 @@ _SNAPSHOT_PLATFORMS = ("vsphere", "proxmox", "vmmanager")
 
 def run_capacity_pool(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Let the pool be as the options have it; what they leave out stays as it is."""
-    wanted = _from_options(params) if params["state"] == "present" else {}
-    with needed_database(params, os.environ, make=not check_mode) as database:
+    options = options_of(PoolOptions, params)
+    wanted = _from_options(options) if options.state == "present" else {}
+    with needed_database(options, os.environ, make=not check_mode) as database:
         before, after, report = write_transaction(
-            database, lambda repository: _change(repository, params, wanted), undo=check_mode
+            database, lambda repository: _change(repository, options, wanted), undo=check_mode
         )
     result: dict[str, Any] = {"changed": before != after, "pool": report}
     if before != after:
@@ -43,43 +47,44 @@ def run_capacity_pool(params: dict[str, Any], check_mode: bool) -> dict[str, Any
 
 
 def _change(
-    repository: Repository, params: Mapping[str, Any], wanted: Mapping[str, Any]
+    repository: Repository, options: PoolOptions, wanted: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None, dict[str, Any] | None]:
     """The pool before and after, and the report on it."""
-    name = params["name"]
+    name = options.name
     present = next((pool for pool in repository.pools() if pool.name == name), None)
     before = None if present is None else present.to_json()
-    if params["state"] == "absent":
+    if options.state == "absent":
         if present is not None:
             remove_pool(repository, present)
         return before, None, None
-    pool = _merged(name, before, wanted, params["networks"], params["networks_state"])
+    pool = _merged(name, before, wanted, options.networks, options.networks_state)
     after = pool.to_json()
     if after != before:
-        save_pool(repository, pool, below_leased=params["allow_below_leased"])
+        save_pool(repository, pool, below_leased=options.allow_below_leased)
     report = next(entry for entry in pools_report(repository) if entry["name"] == name)
     return before, after, report
 
 
-def _from_options(params: Mapping[str, Any]) -> dict[str, Any]:
+def _from_options(options: PoolOptions) -> dict[str, Any]:
     """The fields of a pool that the options tell, a snapshot's first."""
-    wanted: dict[str, Any] = _from_snapshot(params)
+    wanted: dict[str, Any] = _from_snapshot(options)
+    given = {name: getattr(options, name) for name in (*_PLACE, *_OTHERS, "memory", "storage")}
     # An empty text, or port 0, takes away what was there.
-    wanted |= {name: params[name] or None for name in _PLACE if params[name] is not None}
-    wanted |= {name: params[name] for name in _OTHERS if params[name] is not None}
+    wanted |= {name: given[name] or None for name in _PLACE if given[name] is not None}
+    wanted |= {name: given[name] for name in _OTHERS if given[name] is not None}
     if "labels" in wanted:
         wanted["labels"] = {str(key): str(value) for key, value in wanted["labels"].items()}
     for name in ("memory", "storage"):
-        if params[name] is not None:
-            wanted[name] = size_of(params[name], name)
+        if given[name] is not None:
+            wanted[name] = size_of(given[name], name)
     return wanted
 
 
-def _from_snapshot(params: Mapping[str, Any]) -> dict[str, Any]:
-    value = params["snapshot"]
-    if params["snapshot_path"] is not None:
-        value = read_json(params["snapshot_path"], "snapshot_path")
-    share = params["share"]
+def _from_snapshot(options: PoolOptions) -> dict[str, Any]:
+    value: object = options.snapshot
+    if options.snapshot_path is not None:
+        value = read_json(options.snapshot_path, "snapshot_path")
+    share = options.share
     if value is None:
         if share is not None:
             raise InputError.required("snapshot", when="share is set", hint="Set snapshot or snapshot_path")
@@ -115,7 +120,7 @@ def _merged(
     name: str,
     before: Mapping[str, Any] | None,
     wanted: Mapping[str, Any],
-    networks: list[dict[str, Any]] | None,
+    networks: Sequence[Mapping[str, Any]] | None,
     networks_state: str,
 ) -> Pool:
     body = {"name": name, **(before or {}), **wanted}
@@ -127,7 +132,7 @@ def _merged(
                 hint="The snapshot does not report it" if "cluster" in wanted and "memory" in wanted else "",
             )
     if networks is not None:
-        given = [_without_none(network) for network in networks]
+        given = [without_none(network) for network in networks]
         body["networks"] = _networks(body.get("networks", []), given, networks_state)
     return Pool.from_json(body)
 
@@ -143,7 +148,3 @@ def _networks(
     replaced = {network["name"]: network for network in given}
     kept = [replaced.pop(network["name"], network) for network in before]
     return [*kept, *replaced.values()]
-
-
-def _without_none(network: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in network.items() if value is not None}

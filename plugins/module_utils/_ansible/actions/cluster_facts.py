@@ -7,28 +7,40 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from ..._model.snapshot import Snapshot
 from ..json_files import write_json
+from ..options.argument_spec import Path, options_of
 from ..options.environment import with_environment
 from ..options.values import at_least
 from ..platforms import open_platform
-from ..state_session import with_history
+from ..state_session import ClusterStateOptions, with_history
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactsOptions(ClusterStateOptions):
+    """The options of cluster_facts; `window` and `history` in seconds."""
+
+    window: int = 0
+    history: int = 3600
+    snapshot_path: Path | None = None
 
 
 def run_cluster_facts(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Read the cluster into ansible_facts; into a file, with a summary as the fact, when snapshot_path is
     given.
     """
-    at_least(params, 0, "window", "history", unit="seconds")
-    connection = with_environment(params, os.environ)
-    with closing(open_platform(connection, window=params["window"], history=params["history"])) as platform:
-        snapshot, unknown = with_history(platform.read, params, os.environ)
+    options = options_of(FactsOptions, params)
+    at_least(options, 0, "window", "history", unit="seconds")
+    connection = with_environment(options, os.environ)
+    with closing(open_platform(connection, window=options.window, history=options.history)) as platform:
+        snapshot, unknown = with_history(platform.read, options, os.environ)
         notices = [notice.text for notice in snapshot.notices]
-    facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, params["snapshot_path"])}
-    if params["snapshot_path"]:
-        write_json(params["snapshot_path"], snapshot.to_json(), "snapshot_path")
+    facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, options.snapshot_path)}
+    if options.snapshot_path:
+        write_json(options.snapshot_path, snapshot.to_json(), "snapshot_path")
     else:
         facts["evenkeel_snapshot"] = snapshot.to_json()
     return {"changed": False, "ansible_facts": facts, "warnings": [*notices, *unknown]}

@@ -6,25 +6,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from ..._loads.fallback import Fallback
 from ..._loads.from_hosts import Choice, merge
 from ..._loads.host_load import HostLoad
 from ..._model.errors import InputError
+from ..options.argument_spec import argument_spec, options_of
 from ..reports.missing_loads import missing_report
-from ..snapshots import snapshot_of, snapshot_result
+from ..snapshots import MergeOptions, snapshot_of, snapshot_result
 
-HOST_LOAD_ARGUMENTS: dict[str, Any] = {
-    "answers": {"type": "dict"},
-    "cpu": {"type": "str", "choices": ["platform", "load"], "default": "platform"},
-    "period": {"type": "int", "choices": [60, 300], "default": 300},
-    "on_silent_host": {"type": "str", "choices": ["platform", "exclude", "fail"], "default": "platform"},
-}
+
+@dataclass(frozen=True, kw_only=True)
+class HostLoadOptions:
+    """The answers of hosts, and how to read them; `period` in seconds."""
+
+    answers: Mapping[str, Any] | None = None
+    cpu: Literal["platform", "load"] = "platform"
+    period: Literal[60, 300] = 300
+    on_silent_host: Fallback = "platform"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostLoadMergeOptions(MergeOptions, HostLoadOptions):
+    """The options of host_load_merge."""
+
+
+HOST_LOAD_ARGUMENTS = argument_spec(HostLoadOptions)
 
 
 def run_host_load_merge(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Put what hosts answered into the snapshot; without answers only say whom to ask."""
-    snapshot = snapshot_of(params)
+    options = options_of(HostLoadMergeOptions, params)
+    snapshot = snapshot_of(options)
     result: dict[str, Any] = {
         "changed": False,
         "hosts": [
@@ -33,18 +48,18 @@ def run_host_load_merge(params: dict[str, Any], _check_mode: bool) -> dict[str, 
             if host.status == "online"
         ],
     }
-    if params["answers"] is None:
+    if options.answers is None:
         return result
-    choice = Choice(cpu=params["cpu"], period=params["period"], on_silent_host=params["on_silent_host"])
+    choice = Choice(cpu=options.cpu, period=options.period, on_silent_host=options.on_silent_host)
     merged = merge(
-        snapshot, {key: parse_answer(key, given) for key, given in params["answers"].items()}, choice
+        snapshot, {key: parse_answer(key, given) for key, given in options.answers.items()}, choice
     )
     return {
         **result,
-        **snapshot_result(params, merged.snapshot),
+        **snapshot_result(options, merged.snapshot),
         "told": list(merged.told),
         "silent": [{"id": host.id, "name": host.name, "why": host.why} for host in merged.silent],
-        "warnings": missing_report(merged.silent, params["on_silent_host"]),
+        "warnings": missing_report(merged.silent, options.on_silent_host),
     }
 
 

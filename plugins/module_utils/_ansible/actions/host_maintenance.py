@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from ..._model.codec import decode
 from ..._model.lookup import find_one
@@ -19,54 +19,46 @@ from ..._model.text.regexes import check_regex
 from ..._model.text.wording import listed
 from ..._planning.model.guest_locations import Stayers, has_to_leave, stayers
 from ..errors import GuestsOnHost
+from ..options.argument_spec import Spec, options_of
 from ..options.environment import with_environment
+from ..options.platform import PlatformOptions
+from ..options.policy import SELECTOR
 from ..options.values import at_least, without_none
 from ..platforms import open_platform
 
 MAX_NAMES = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaintenanceOptions:
-    """The options of host_maintenance beside those of the platform; `timeout` in seconds."""
+@dataclass(frozen=True, kw_only=True)
+class MaintenanceOptions(PlatformOptions):
+    """The options of host_maintenance; `timeout` in seconds."""
 
     host: str
-    on: bool
-    allow_running_guests: bool
-    may_stay: Selector
-    shut_down: Selector
-    only_shut_down: bool
-    timeout: int
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> MaintenanceOptions:
-        """Raises InputError for the first option that is wrong."""
-        at_least(params, 1, "timeout", unit="seconds")
-        return cls(
-            host=params["host"],
-            on=params["state"] == "present",
-            allow_running_guests=params["allow_running_guests"],
-            may_stay=_selector(params, "may_stay"),
-            shut_down=_selector(params, "shut_down"),
-            only_shut_down=params["only_shut_down"],
-            timeout=params["timeout"],
-        )
+    state: Literal["present", "absent"] = "present"
+    allow_running_guests: bool = False
+    may_stay: Annotated[Mapping[str, Any] | None, Spec(options=SELECTOR)] = None
+    shut_down: Annotated[Mapping[str, Any] | None, Spec(options=SELECTOR)] = None
+    only_shut_down: bool = False
+    timeout: int = 600
 
 
 def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Switch maintenance mode of one host, unless it is as wanted already."""
-    options = MaintenanceOptions.from_params(params)
-    with closing(open_platform(with_environment(params, os.environ))) as platform:
+    options = options_of(MaintenanceOptions, params)
+    at_least(options, 1, "timeout", unit="seconds")
+    may_stay, shut_down = _selector(options.may_stay, "may_stay"), _selector(options.shut_down, "shut_down")
+    wanted = options.state == "present"
+    with closing(open_platform(with_environment(options, os.environ))) as platform:
         snapshot = platform.read()
         host = find_one(snapshot.hosts, "host", options.host, "host")
-        stay = stayers(snapshot.guests, options.may_stay, options.shut_down)
+        stay = stayers(snapshot.guests, may_stay, shut_down)
         here = [guest for guest in snapshot.guests if guest.host == host.id]
         running = [guest for guest in here if has_to_leave(guest, stay)]
-        leaving = [guest for guest in here if options.on and _is_shut_down(guest, stay)]
+        leaving = [guest for guest in here if wanted and _is_shut_down(guest, stay)]
         before = platform.in_maintenance(host.id)
-        if before != options.on:
-            platform.require_maintenance(host.id, on=options.on)
-        if options.on and not before and running and not options.allow_running_guests:
+        if before != wanted:
+            platform.require_maintenance(host.id, on=wanted)
+        if wanted and not before and running and not options.allow_running_guests:
             raise GuestsOnHost(
                 f"guests are still running on it: {_listed(running)}",
                 where=f"host {host.name}",
@@ -75,14 +67,14 @@ def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, 
         # Also where the mode is on already: on Proxmox VE it is asked for elsewhere, before this is called.
         for guest in leaving if not check_mode else ():
             platform.shut_down(guest.id, timeout=options.timeout)
-        after = before if options.on and options.only_shut_down else options.on
+        after = before if wanted and options.only_shut_down else wanted
         if before != after and not check_mode:
             platform.set_maintenance(host.id, on=after, timeout=options.timeout)
     return _result(host, running, leaving, before, after)
 
 
-def _selector(params: Mapping[str, Any], option: str) -> Selector:
-    selector: Selector = decode(Selector, without_none(params[option] or {}), option)
+def _selector(given: Mapping[str, Any] | None, option: str) -> Selector:
+    selector: Selector = decode(Selector, without_none(given or {}), option)
     check_regex(selector.regex, f"{option}.regex")
     return selector
 

@@ -9,14 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._model.errors import EvenKeelError, InputError
 from ..._model.snapshot import Snapshot
 from ..errors import NameTaken
 from ..options.environment import SECRETS, with_environment
-from ..options.platform import PLATFORM_ARGUMENTS
+from ..options.platform import PLATFORM_ARGUMENTS, PlatformOptions
 from ..platforms import open_platform
 from .cluster_facts import summary
 
@@ -34,20 +34,20 @@ class Entry:
 
 
 def read_clusters(
-    params: Mapping[str, Any], wanted: Sequence[str], environment: Mapping[str, str]
+    given: PlatformOptions, wanted: Sequence[str], environment: Mapping[str, str]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Every cluster that is wanted, all that there are unless any is named, and what could not be found out.
 
     What is given is plain JSON without secrets, which may be kept: `option` (what the option cluster names it
     by), `summary` and `hosts`. Guests are only counted.
     """
-    if wanted and params["cluster"]:
+    if wanted and given.cluster:
         raise InputError.conflict("clusters", "cluster")
-    given = with_environment(params, environment)
-    options = list(wanted) or [params["cluster"]] if wanted or params["cluster"] else _all(given)
+    given = with_environment(given, environment)
+    named = list(wanted) or ([given.cluster] if given.cluster else _all(given))
     found, notices = [], []
-    for option in options:
-        with closing(open_platform({**given, "cluster": option})) as platform:
+    for option in named:
+        with closing(open_platform(replace(given, cluster=option))) as platform:
             snapshot = platform.read()
             notices += [f"cluster {snapshot.cluster.name}: {notice.text}" for notice in snapshot.notices]
         found.append(_kept(snapshot, option))
@@ -57,7 +57,7 @@ def read_clusters(
 
 def entries(
     clusters: Sequence[Mapping[str, Any]],
-    params: Mapping[str, Any],
+    options: PlatformOptions,
     cluster_prefix: str,
     host_prefix: str,
 ) -> list[Entry]:
@@ -66,9 +66,11 @@ def entries(
     Raises NameTaken where two would have the same name, or two clusters the same group.
     """
     connection = {
-        f"balance_{option}": params[option]
+        f"balance_{option}": getattr(options, option)
         for option, spec in PLATFORM_ARGUMENTS.items()
-        if option not in SECRETS and option != "cluster" and params[option] not in (None, spec.get("default"))
+        if option not in SECRETS
+        and option != "cluster"
+        and getattr(options, option) not in (None, spec.get("default"))
     }
     titles = Counter(cluster["summary"]["cluster"]["name"] for cluster in clusters)
     result = []
@@ -80,14 +82,14 @@ def entries(
     return result
 
 
-def _all(given: Mapping[str, Any]) -> list[str]:
+def _all(given: PlatformOptions) -> list[str]:
     with closing(open_platform(given)) as platform:
-        options = list(platform.clusters())
-    if not options:
+        found = list(platform.clusters())
+    if not found:
         raise EvenKeelError(
-            "the account sees no cluster", where=f"platform {given['platform']}", hint="Does it lack a right?"
+            "the account sees no cluster", where=f"platform {given.platform}", hint="Does it lack a right?"
         )
-    return options
+    return found
 
 
 def _kept(snapshot: Snapshot, option: str) -> dict[str, Any]:

@@ -5,86 +5,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 from ansible.module_utils.basic import env_fallback
 
 from ..._loads.asking import ask
+from ..._loads.fallback import Fallback
 from ..._loads.from_prometheus import merge
 from ..._loads.prometheus import Prometheus, PrometheusConnection
 from ..._loads.settings import Settings
+from ..options.argument_spec import Path, Secret, Spec, argument_spec, options_of
 from ..options.values import at_least, numbers
 from ..reports.missing_loads import missing_report
-from ..snapshots import snapshot_of, snapshot_result
+from ..snapshots import MergeOptions, snapshot_of, snapshot_result
 
-METRICS = ("cpu", "memory", "network_io", "disk_io", "pressure_cpu", "pressure_memory", "pressure_io")
+Metric = Literal["cpu", "memory", "network_io", "disk_io", "pressure_cpu", "pressure_memory", "pressure_io"]
 SETTINGS = ("exporters", "queries", "selector", "metrics", "range", "step", "rate_window", "on_missing")
 
 
-def _from_environment(variable: str) -> tuple[Any, list[str]]:
-    return (env_fallback, [variable])
+@dataclass(frozen=True, kw_only=True)
+class QueryOptions:
+    """An entry of queries."""
+
+    of: Literal["guest", "host"]
+    metric: Metric
+    query: str
+    label: str
+    pattern: str = ".+"
 
 
-PROMETHEUS_ARGUMENTS: dict[str, Any] = {
-    "url": {"type": "str", "required": True, "fallback": _from_environment("PROMETHEUS_URL")},
-    "username": {"type": "str", "fallback": _from_environment("PROMETHEUS_USERNAME")},
-    "password": {"type": "str", "no_log": True, "fallback": _from_environment("PROMETHEUS_PASSWORD")},
-    "bearer_token": {"type": "str", "no_log": True, "fallback": _from_environment("PROMETHEUS_TOKEN")},
-    "headers": {"type": "dict", "default": {}},
-    "validate_certs": {"type": "bool", "default": True},
-    "ca_path": {"type": "path", "fallback": _from_environment("PROMETHEUS_CA_PATH")},
-    "client_cert": {"type": "path"},
-    "client_key": {"type": "path", "no_log": False},
-    "timeout": {"type": "int", "default": 30},
-    "exporters": {
-        "type": "list",
-        "elements": "str",
-        "choices": ["pve", "node", "vmware"],
-        "default": [],
-    },
-    "queries": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "of": {"type": "str", "choices": ["guest", "host"], "required": True},
-            "metric": {"type": "str", "choices": list(METRICS), "required": True},
-            "query": {"type": "str", "required": True},
-            "label": {"type": "str", "required": True},
-            "pattern": {"type": "str", "default": ".+"},
-        },
-    },
-    "selector": {"type": "str", "default": ""},
-    "metrics": {
-        "type": "list",
-        "elements": "str",
-        "choices": list(METRICS),
-        "default": ["cpu", "memory"],
-    },
-    "range": {"type": "int", "default": 3600},
-    "step": {"type": "int", "default": 60},
-    "rate_window": {"type": "int", "default": 300},
-    "percentile": {"type": "raw", "default": 95},
-    "on_missing": {"type": "str", "choices": ["platform", "exclude", "fail"], "default": "platform"},
-}
+def _variable(name: str) -> Spec:
+    return Spec(fallback=(env_fallback, [name]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrometheusOptions:
+    """Where Prometheus is, and what it is asked; times in seconds."""
+
+    url: Annotated[str, _variable("PROMETHEUS_URL")]
+    username: Annotated[str | None, _variable("PROMETHEUS_USERNAME")] = None
+    password: Annotated[Secret | None, _variable("PROMETHEUS_PASSWORD")] = None
+    bearer_token: Annotated[Secret | None, _variable("PROMETHEUS_TOKEN")] = None
+    headers: Annotated[Mapping[str, Any], Spec(default={})] = field(default_factory=dict)
+    validate_certs: bool = True
+    ca_path: Annotated[Path | None, _variable("PROMETHEUS_CA_PATH")] = None
+    client_cert: Path | None = None
+    client_key: Annotated[Path | None, Spec(no_log=False)] = None
+    timeout: int = 30
+    exporters: Annotated[Sequence[Literal["pve", "node", "vmware"]], Spec(default=[])] = ()
+    queries: Annotated[
+        Sequence[Mapping[str, Any]], Spec(options=argument_spec(QueryOptions), default=[])
+    ] = ()
+    selector: str = ""
+    metrics: Sequence[Metric] = ("cpu", "memory")
+    range: int = 3600
+    step: int = 60
+    rate_window: int = 300
+    percentile: Any = 95
+    on_missing: Fallback = "platform"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrometheusLoadOptions(MergeOptions, PrometheusOptions):
+    """The options of prometheus_load."""
+
+
+PROMETHEUS_ARGUMENTS = argument_spec(PrometheusOptions)
 
 
 def run_prometheus_load(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Ask for the loads as they were when the snapshot was taken, and put them into it."""
+    options = options_of(PrometheusLoadOptions, params)
     settings = Settings.from_json(
         {
-            **{name: params[name] for name in SETTINGS},
-            "percentile": numbers(params["percentile"], "percentile"),
+            **{name: getattr(options, name) for name in SETTINGS},
+            "percentile": numbers(options.percentile, "percentile"),
         }
     )
-    snapshot = snapshot_of(params)
-    with closing(Prometheus(_connection(params))) as prometheus:
+    snapshot = snapshot_of(options)
+    with closing(Prometheus(_connection(options))) as prometheus:
         answers = ask(prometheus, snapshot, settings)
     merged = merge(snapshot, answers, settings.on_missing)
     return {
         "changed": False,
-        **snapshot_result(params, merged.snapshot),
+        **snapshot_result(options, merged.snapshot),
         "guests": dict(merged.guests),
         "hosts": dict(merged.hosts),
         "missing": [
@@ -95,17 +102,17 @@ def run_prometheus_load(params: dict[str, Any], _check_mode: bool) -> dict[str, 
     }
 
 
-def _connection(params: dict[str, Any]) -> PrometheusConnection:
-    at_least(params, 1, "timeout", unit="seconds")
+def _connection(options: PrometheusOptions) -> PrometheusConnection:
+    at_least(options, 1, "timeout", unit="seconds")
     return PrometheusConnection(
-        url=params["url"],
-        username=params["username"],
-        password=params["password"],
-        bearer_token=params["bearer_token"],
-        headers={name: str(value) for name, value in params["headers"].items()},
-        validate_certs=params["validate_certs"],
-        ca_path=params["ca_path"],
-        client_cert=params["client_cert"],
-        client_key=params["client_key"],
-        timeout=params["timeout"],
+        url=options.url,
+        username=options.username,
+        password=options.password,
+        bearer_token=options.bearer_token,
+        headers={name: str(value) for name, value in options.headers.items()},
+        validate_certs=options.validate_certs,
+        ca_path=options.ca_path,
+        client_cert=options.client_cert,
+        client_key=options.client_key,
+        timeout=options.timeout,
     )

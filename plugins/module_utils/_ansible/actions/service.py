@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from ..._model.errors import InputError
 from ..._service.queue.repository import Failure, complete, defer, fail, listed, start, task_named
@@ -16,24 +17,34 @@ from ..._service.queue.task import Status, Task
 from ..._service.webhooks.outbox import delivery_reports
 from ..._state.database import Database
 from ..._state.owner import process
+from ..options.argument_spec import NoSecret, options_of
 from ..options.values import at_least
-from ..state_session import needed_database
+from ..state_session import StateOptions, needed_database
 
-REQUEST_ARGUMENTS: dict[str, Any] = {
-    "id": {"type": "str", "required": True},
-    "claim": {"type": "str", "required": True, "no_log": False},
-    "state": {"type": "str", "choices": ["begun", "completed", "waiting", "failed"], "required": True},
-    "worker_pid": {"type": "int"},
-    "result": {"type": "dict"},
-    "error": {"type": "str"},
-    "error_type": {"type": "str", "default": "Failed"},
-    "seconds": {"type": "float", "default": 1},
-}
-INFO_ARGUMENTS: dict[str, Any] = {
-    "ids": {"type": "list", "elements": "str"},
-    "statuses": {"type": "list", "elements": "str", "choices": list(get_args(Status))},
-    "ended_within": {"type": "float", "default": 86_400},
-}
+
+@dataclass(frozen=True, kw_only=True)
+class RequestOptions(StateOptions):
+    """The options of service_request; `seconds` until the work is tried again."""
+
+    id: str
+    claim: NoSecret
+    state: Literal["begun", "completed", "waiting", "failed"]
+    worker_pid: int | None = None
+    result: Mapping[str, Any] | None = None
+    error: str | None = None
+    error_type: str = "Failed"
+    seconds: float = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoOptions(StateOptions):
+    """The options of service_info; `ended_within` in seconds."""
+
+    ids: Sequence[str] | None = None
+    statuses: Sequence[Status] | None = None
+    ended_within: float = 86_400
+
+
 REQUIRED_IF = [
     ("state", "completed", ["result"]),
     ("state", "waiting", ["error"]),
@@ -43,29 +54,30 @@ REQUIRED_IF = [
 
 def run_service_request(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Say how far the work on a request has come. In check mode nothing is said."""
-    at_least(params, 0, "seconds")
-    with needed_database(params, os.environ, make=not check_mode) as database:
+    options = options_of(RequestOptions, params)
+    at_least(options, 0, "seconds")
+    with needed_database(options, os.environ, make=not check_mode) as database:
         if check_mode:
-            task = task_named(database, params["id"])
+            task = task_named(database, options.id)
             return _result(task, True, 0.0) if task is not None else {"changed": False, "request": None}
-        return _tell(database, params)
+        return _tell(database, options)
 
 
-def _tell(database: Database, params: Mapping[str, Any]) -> dict[str, Any]:
-    name, claim, state = params["id"], params["claim"], params["state"]
+def _tell(database: Database, options: RequestOptions) -> dict[str, Any]:
+    name, claim, state = options.id, options.claim, options.state
     if state == "begun":
         worker = None
-        if params["worker_pid"] is not None:
-            worker = process(params["worker_pid"])
+        if options.worker_pid is not None:
+            worker = process(options.worker_pid)
             if worker is None:
-                raise InputError("worker_pid", params["worker_pid"], "a process that runs here")
+                raise InputError("worker_pid", options.worker_pid, "a process that runs here")
         task, left = start(database, name, claim, worker)
         return _result(task, True, left)
     if state == "completed":
-        return _result(*complete(database, name, claim, params["result"]), 0.0)
-    failure = Failure(kind=params["error_type"] or "Failed", message=params["error"])
+        return _result(*complete(database, name, claim, options.result or {}), 0.0)
+    failure = Failure(kind=options.error_type or "Failed", message=options.error or "")
     if state == "waiting":
-        return _result(*defer(database, name, claim, params["seconds"], failure), 0.0)
+        return _result(*defer(database, name, claim, options.seconds, failure), 0.0)
     return _result(*fail(database, name, claim, failure), 0.0)
 
 
@@ -77,15 +89,16 @@ def _result(task: Task, changed: bool, left: float) -> dict[str, Any]:
 
 def run_service_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
     """Requests, and who was told of their end."""
-    at_least(params, 0, "ended_within")
-    with needed_database(params, os.environ, make=False) as database:
+    options = options_of(InfoOptions, params)
+    at_least(options, 0, "ended_within")
+    with needed_database(options, os.environ, make=False) as database:
         found = [
             delivery_reports(database, task)
-            for task in listed(database, params["ended_within"])
-            if _matches(task.id, params["ids"]) and task.status in (params["statuses"] or get_args(Status))
+            for task in listed(database, options.ended_within)
+            if _matches(task.id, options.ids) and task.status in (options.statuses or get_args(Status))
         ]
     return {"changed": False, "requests": found}
 
 
-def _matches(name: str, patterns: list[str] | None) -> bool:
+def _matches(name: str, patterns: Sequence[str] | None) -> bool:
     return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)

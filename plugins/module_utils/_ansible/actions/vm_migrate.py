@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._execution.clock import Clock, SystemClock
@@ -34,30 +34,46 @@ from ..._platforms.errors import PlatformError
 from ..._platforms.protocol import Platform
 from ..errors import FileError
 from ..json_files import read_json, write_json
+from ..options.argument_spec import Path, options_of
 from ..options.environment import with_environment
-from ..options.execution import concurrency_limits, failure_policy, stop_signal
+from ..options.execution import ExecutionOptions, concurrency_limits, failure_policy, stop_signal
+from ..options.platform import MovingOptions
 from ..options.storage_map import local_datastores, redirected
 from ..platforms import open_platform
 from ..reports.outcome import memory_moved, outcome_report
 from ..reports.plan import host_name, plan_report, readable
 from ..reports.progress_file import ProgressFile
-from ..state_session import RunState, journal_path, run_state
+from ..state_session import RunOptions, RunState, journal_path, run_state
 from .single_migration import single_migration
 from .stale_plan import stale_reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrateOptions(RunOptions, ExecutionOptions, MovingOptions):
+    """The options of vm_migrate. `plan`, `plan_path` or `guest` is set, and `target` with `guest`."""
+
+    plan: Mapping[str, Any] | None = None
+    plan_path: Path | None = None
+    guest: str | None = None
+    target: str | None = None
+    journal_path: Path | None = None
+    progress_path: Path | None = None
+    outcome_path: Path | None = None
 
 
 def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Carry out a plan, or one migration, on the platform; in check mode all of it except the migrations
     themselves.
     """
+    options = options_of(MigrateOptions, params)
     clock = SystemClock()
-    failure_policy(params)
-    stop = stop_signal(params, clock)
-    plan = _plan_of(params)
+    failure_policy(options)
+    stop = stop_signal(options, clock)
+    plan = _plan_of(options)
     policy = plan.policy if plan else Policy()
-    with closing(open_platform(with_environment(params, os.environ))) as platform:
+    with closing(open_platform(with_environment(options, os.environ), options)) as platform:
         cluster = plan.cluster if plan else platform.read().cluster
-        with run_state(params, cluster, os.environ, check_mode=check_mode) as kept:
+        with run_state(options, cluster, os.environ, check_mode=check_mode) as kept:
             # Only now: whoever held the lock before may have changed the cluster.
             before = platform.read()
             if plan is not None:
@@ -66,19 +82,20 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 # It was switched on since the plan was made.
                 stop.request(active_balancer(before))
             work = (
-                _of_plan(plan, before, params["target_storage"])
+                _of_plan(plan, before, options.target_storage)
                 if plan
-                else single_migration(before, params["guest"], params["target"])
+                else single_migration(before, options.guest or "", options.target or "")
             )
             seen = _with_reclaimable_memory(platform, plan)
             journal = Journal(
-                None if check_mode else journal_path(params, work.cluster, os.environ), work.digest()
+                None if check_mode else journal_path(options.journal_path, options, work.cluster, os.environ),
+                work.digest(),
             )
             stale = _stale(plan, kept, before, journal)
             if stale is not None:
                 stop.request(stale)
-            slots = concurrency_limits(params, platform.capacities, local_datastores(before))
-            outcome = _execute(work, seen, slots, journal, params, kept, stop, clock, check_mode=check_mode)
+            slots = concurrency_limits(options, platform.capacities, local_datastores(before))
+            outcome = _execute(work, seen, slots, journal, options, kept, stop, clock, check_mode=check_mode)
         notices: list[str] = []
         state = present_state(before, policy, work.emptied)
         state_after = state
@@ -90,7 +107,7 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 if after is not None
                 else replace(state, spread=dict.fromkeys(state.spread))
             )
-    kept_at = _store_outcome(outcome, params["outcome_path"], notices)
+    kept_at = _store_outcome(outcome, options.outcome_path, notices)
     result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
     left = _not_migrated(plan, outcome, before, after, check_mode=check_mode)
     result["summary"] |= {"in_band": None if left is None else not left, "unresolved": len(left or ())}
@@ -196,10 +213,10 @@ def _memory(work: MigrationJob) -> Mapping[str, int]:
     return {migration.guest.id: migration.cost.memory for migration in work.migrations}
 
 
-def _plan_of(params: Mapping[str, Any]) -> Plan | None:
-    if params["plan_path"] is not None:
-        return Plan.from_json(read_json(params["plan_path"], "plan_path"))
-    return None if params["plan"] is None else Plan.from_json(params["plan"])
+def _plan_of(options: MigrateOptions) -> Plan | None:
+    if options.plan_path is not None:
+        return Plan.from_json(read_json(options.plan_path, "plan_path"))
+    return None if options.plan is None else Plan.from_json(options.plan)
 
 
 def _of_plan(plan: Plan, snapshot: Snapshot, target_storage: str | None) -> MigrationJob:
@@ -239,14 +256,14 @@ def _execute(
     platform: Platform,
     slots: ConcurrencyLimits,
     journal: Journal,
-    params: Mapping[str, Any],
+    options: MigrateOptions,
     kept: RunState,
     stop: StopSignal,
     clock: Clock,
     *,
     check_mode: bool,
 ) -> Outcome:
-    policy = failure_policy(params)
+    policy = failure_policy(options)
     if check_mode:
         planned = Executor(
             work,
@@ -260,7 +277,7 @@ def _execute(
             observe=lambda _progress: None,
         )
         return planned.run().as_planned()
-    with closing(ProgressFile(params["progress_path"])) as progress:
+    with closing(ProgressFile(options.progress_path)) as progress:
         return Executor(
             work,
             platform,

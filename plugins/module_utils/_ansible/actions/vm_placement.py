@@ -15,6 +15,8 @@ from ..._model.snapshot import Snapshot
 from ..._model.text.sizes import size_of
 from ..._planning.placement.placer import place
 from ..json_files import read_json, write_json
+from ..options.argument_spec import options_of
+from ..options.placement import PlacementOptions, RequestOptions
 from ..options.values import without_none
 from ..snapshots import snapshot_of
 
@@ -25,9 +27,10 @@ def run_vm_placement(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
     """Place guests by the snapshots and the request. Fails where none has a place, with the answer that says
     what would fit.
     """
+    options = options_of(PlacementOptions, params)
     try:
-        request = PlacementRequest.from_json(request_of(params))
-        snapshots = _snapshots(params)
+        request = PlacementRequest.from_json(request_of(options))
+        snapshots = _snapshots(options)
         answer = place(snapshots, request)
     except EvenKeelError as error:
         # The options are the parts of the request: users know no option `request`.
@@ -42,12 +45,12 @@ def run_vm_placement(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
         "warnings": list(answer.notes),
         "vms": [_in_short(answer, one) for one in answer.placements],
     }
-    if plan is not None and params["plan_path"]:
-        write_json(params["plan_path"], plan.to_json(), "plan_path")
+    if plan is not None and options.plan_path:
+        write_json(options.plan_path, plan.to_json(), "plan_path")
     elif plan is not None:
         result["plan"] = plan.to_json()
-    if params["placement_path"]:
-        write_json(params["placement_path"], answer.to_json(), "placement_path")
+    if options.placement_path:
+        write_json(options.placement_path, answer.to_json(), "placement_path")
     else:
         result["placement"] = answer.to_json()
     if answer.status == "impossible":
@@ -61,14 +64,14 @@ def _of_each(answer: Placement) -> Sequence[str]:
     return [f"cluster {tried.cluster.name}: {tried.says}" for tried in answer.clusters]
 
 
-def _snapshots(params: Mapping[str, Any]) -> list[Snapshot]:
-    if params["snapshot"] is not None or params["snapshot_path"] is not None:
-        return [snapshot_of(params)]
-    if params["snapshots"] is not None:
-        return [_numbered(value, f"snapshots[{index}]") for index, value in enumerate(params["snapshots"])]
+def _snapshots(options: PlacementOptions) -> list[Snapshot]:
+    if options.snapshot is not None or options.snapshot_path is not None:
+        return [snapshot_of(options)]
+    if options.snapshots is not None:
+        return [_numbered(value, f"snapshots[{index}]") for index, value in enumerate(options.snapshots)]
     return [
         _numbered(read_json(path, f"snapshot_paths[{index}]"), f"snapshot_paths[{index}]")
-        for index, path in enumerate(params["snapshot_paths"])
+        for index, path in enumerate(options.snapshot_paths or ())
     ]
 
 
@@ -79,15 +82,15 @@ def _numbered(value: object, path: str) -> Snapshot:
         raise error.under(path) from None
 
 
-def request_of(params: Mapping[str, Any]) -> dict[str, Any]:
+def request_of(options: RequestOptions) -> dict[str, Any]:
     """The request's JSON from the options: what was left out is left out, at every depth."""
-    request: dict[str, Any] = {name: params[name] for name in PASSED_ON if params[name] is not None}
-    request["vms"] = [_vm(given, f"vms[{index}]") for index, given in enumerate(params["vms"])]
-    if params["policy"] is not None:
-        request["policy"] = params["policy"]
-    request["hosts"] = [without_none(given) for given in params["hosts"] or ()]
-    request["datastores"] = [without_none(given) for given in params["datastores"] or ()]
-    request["held"] = [_held(given, f"held[{index}]") for index, given in enumerate(params["held"] or ())]
+    request: dict[str, Any] = without_none({name: getattr(options, name) for name in PASSED_ON})
+    request["vms"] = [_vm(given, f"vms[{index}]") for index, given in enumerate(options.vms)]
+    if options.policy is not None:
+        request["policy"] = options.policy
+    request["hosts"] = [without_none(given) for given in options.hosts or ()]
+    request["datastores"] = [without_none(given) for given in options.datastores or ()]
+    request["held"] = [_held(given, f"held[{index}]") for index, given in enumerate(options.held or ())]
     return request
 
 

@@ -1,23 +1,43 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The argument spec of a module from the dataclass that its options make up.
+"""The options of a module as a dataclass, from which its argument spec is made.
 
-The dataclass is the only place where an option, its default and its text are written. What is documented is
-made of it by tools/options.py, with the same functions.
+The dataclass is the only place where an option, its type and its default are written, and for a policy its
+text: tools/options.py makes the documentation of that with the same functions.
 """
 
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from ..._model.codec import Bounds, hints_of, is_required, json_name
 
 _SCALARS = {str: "str", int: "int", float: "float", bool: "bool"}
 _MAX_CHOICES = 10
+
+_Options = TypeVar("_Options")
+
+
+class Spec:
+    """Entries of an argument spec that do not follow from the type of a field, such as no_log=True."""
+
+    def __init__(self, **entries: object) -> None:
+        self.entries: Mapping[str, Any] = entries
+
+
+Path = Annotated[str, Spec(type="path")]
+Secret = Annotated[str, Spec(no_log=True)]
+# Ansible takes an option for a secret by its name.
+NoSecret = Annotated[str, Spec(no_log=False)]
+
+
+def options_of(cls: type[_Options], params: Mapping[str, Any]) -> _Options:
+    """The options of a module as AnsibleModule has validated them; what is within them stays as it is."""
+    return cls(**{field.name: params[field.name] for field in fields(cls)})  # type: ignore[arg-type]
 
 
 def argument_spec(cls: type, *, texts: bool = False) -> dict[str, Any]:
@@ -53,20 +73,24 @@ def _type(hint: Any, texts: bool) -> dict[str, Any]:
     if origin is Annotated:
         inner, *notes = get_args(hint)
         choices = next((_choices(inner, note) for note in notes if isinstance(note, Bounds)), None)
-        return _type(inner, texts) | ({"choices": choices} if choices else {})
+        found = _type(inner, texts) | ({"choices": choices} if choices else {})
+        for note in notes:
+            found |= note.entries if isinstance(note, Spec) else {}
+        return found
     if origin in (Union, types.UnionType):
         others = [option for option in get_args(hint) if option is not type(None)]
         return _type(others[0], texts) if len(others) == 1 else {"type": "raw"}
     if origin is Literal:
-        return {"type": "str", "choices": list(get_args(hint))}
-    if origin is tuple:
+        choices = list(get_args(hint))
+        return {"type": _SCALARS[type(choices[0])], "choices": choices}
+    if origin in (tuple, Sequence):
         element = _type(get_args(hint)[0], texts)
         return {"type": "list", "elements": element.pop("type"), **element}
     if origin is not None and issubclass(origin, Mapping):
         return {"type": "dict"}
     if isinstance(hint, type) and is_dataclass(hint):
         return {"type": "dict", "options": argument_spec(hint, texts=texts)}
-    return {"type": _SCALARS[hint]}
+    return {"type": "raw" if hint is Any else _SCALARS[hint]}
 
 
 def _choices(hint: Any, bounds: Bounds) -> list[int] | None:

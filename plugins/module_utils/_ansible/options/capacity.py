@@ -1,104 +1,117 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules for pools and leases."""
+"""Options of the modules for pools and leases. Sizes are texts such as 8G, times are in seconds."""
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
+from ..._capacity.from_snapshot import Share
 from ..._capacity.lease import Phase
 from ..._capacity.pool import NetworkType, PlatformName
+from ..snapshots import SnapshotOptions
+from ..state_session import StateOptions
+from .argument_spec import Path, Spec, argument_spec
 from .reservation import RESERVATION
 
-_NETWORK = {
-    "name": {"type": "str", "required": True},
-    "type": {"type": "str", "choices": list(get_args(NetworkType)), "default": "single-tenant"},
-    "vlan": {"type": "int"},
-    "port_group": {"type": "str"},
-    "cidr": {"type": "str"},
-    "gateway": {"type": "str"},
-    "dns_servers": {"type": "list", "elements": "str"},
-}
 
-POOL_ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "platform": {"type": "str", "choices": list(get_args(PlatformName))},
-    "server": {"type": "str"},
-    "port": {"type": "int"},
-    "username": {"type": "str"},
-    "datacenter": {"type": "str"},
-    "cluster": {"type": "str"},
-    "datastore": {"type": "str"},
-    "resource_pool": {"type": "str"},
-    "folder": {"type": "str"},
-    "template": {"type": "str"},
-    "region": {"type": "str"},
-    "zone": {"type": "str"},
-    "vcpus": {"type": "int"},
-    "memory": {"type": "str"},
-    "storage": {"type": "str"},
-    "snapshot": {"type": "dict"},
-    "snapshot_path": {"type": "path"},
-    "share": {
-        "type": "dict",
-        "options": {
-            "hosts": {"type": "list", "elements": "str"},
-            "spare_hosts": {"type": "int", "default": 0},
-            "percent": {"type": "float", "default": 100},
-            "datastores": {"type": "list", "elements": "str"},
-        },
-    },
-    "cpu_overcommit": {"type": "float"},
-    "exclude": {"type": "bool"},
-    "cordoned": {"type": "bool"},
-    "labels": {"type": "dict"},
-    "taints": {"type": "list", "elements": "str"},
-    "networks": {"type": "list", "elements": "dict", "options": _NETWORK},
-    "networks_state": {"type": "str", "choices": ["exact", "present", "absent"], "default": "exact"},
-    "allow_below_leased": {"type": "bool", "default": False},
-}
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """An entry of the option networks of a pool."""
 
-LEASE_ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "renewed", "absent"], "default": "present"},
-    "vcpus": {"type": "int"},
-    "memory": {"type": "str"},
-    "storage": {"type": "str"},
-    "pools": {"type": "int"},
-    "required_pools": {"type": "list", "elements": "str"},
-    "pool_selector": {"type": "dict"},
-    "tolerations": {"type": "list", "elements": "str"},
-    "min_servers": {"type": "int"},
-    "max_servers": {"type": "int"},
-    "networks": {"type": "int"},
-    "network_type": {"type": "str", "choices": list(get_args(NetworkType))},
-    "group": {"type": "str"},
-    "owner": {"type": "str"},
-    "owner_pid": {"type": "int"},
-    "purpose": {"type": "str"},
-    "lifetime": {"type": "float"},
-    "priority": {"type": "int"},
-    "wait": {"type": "float", "default": 0},
-    "poll_interval": {"type": "float", "default": 1},
-    "keep_place": {"type": "float", "default": 0},
-    "resize": {"type": "bool", "default": False},
-    "placements": {"type": "list", "elements": "dict", "options": RESERVATION},
-    "placements_seen": {"type": "dict"},
-}
+    name: str
+    type: NetworkType = "single-tenant"
+    vlan: int | None = None
+    port_group: str | None = None
+    cidr: str | None = None
+    gateway: str | None = None
+    dns_servers: Sequence[str] | None = None
 
-INFO_ARGUMENTS: dict[str, Any] = {
-    "pools": {"type": "list", "elements": "str"},
-    "leases": {"type": "list", "elements": "str"},
-    "owners": {"type": "list", "elements": "str"},
-    "phases": {"type": "list", "elements": "str", "choices": list(get_args(Phase))},
-    "ended_within": {"type": "float", "default": 0},
-    "metrics_path": {"type": "path"},
-}
 
-REAP_ARGUMENTS: dict[str, Any] = {
-    "gone_owners": {"type": "list", "elements": "str"},
-    "living_owners": {"type": "list", "elements": "str"},
-    "grace": {"type": "float", "default": 300},
-}
+@dataclass(frozen=True, kw_only=True)
+class PoolOptions(StateOptions, SnapshotOptions):
+    """The options of capacity_pool."""
+
+    name: str
+    state: Literal["present", "absent"] = "present"
+    platform: PlatformName | None = None
+    server: str | None = None
+    port: int | None = None
+    username: str | None = None
+    datacenter: str | None = None
+    cluster: str | None = None
+    datastore: str | None = None
+    resource_pool: str | None = None
+    folder: str | None = None
+    template: str | None = None
+    region: str | None = None
+    zone: str | None = None
+    vcpus: int | None = None
+    memory: str | None = None
+    storage: str | None = None
+    share: Annotated[Mapping[str, Any] | None, Spec(options=argument_spec(Share))] = None
+    cpu_overcommit: float | None = None
+    exclude: bool | None = None
+    cordoned: bool | None = None
+    labels: Mapping[str, Any] | None = None
+    taints: Sequence[str] | None = None
+    networks: Annotated[Sequence[Mapping[str, Any]] | None, Spec(options=argument_spec(NetworkOptions))] = (
+        None
+    )
+    networks_state: Literal["exact", "present", "absent"] = "exact"
+    allow_below_leased: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseOptions(StateOptions):
+    """The options of capacity_lease."""
+
+    name: str
+    state: Literal["present", "renewed", "absent"] = "present"
+    vcpus: int | None = None
+    memory: str | None = None
+    storage: str | None = None
+    pools: int | None = None
+    required_pools: Sequence[str] | None = None
+    pool_selector: Mapping[str, Any] | None = None
+    tolerations: Sequence[str] | None = None
+    min_servers: int | None = None
+    max_servers: int | None = None
+    networks: int | None = None
+    network_type: NetworkType | None = None
+    group: str | None = None
+    owner: str | None = None
+    owner_pid: int | None = None
+    purpose: str | None = None
+    lifetime: float | None = None
+    priority: int | None = None
+    wait: float = 0
+    poll_interval: float = 1
+    keep_place: float = 0
+    resize: bool = False
+    placements: Annotated[Sequence[Mapping[str, Any]] | None, Spec(options=RESERVATION)] = None
+    placements_seen: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoOptions(StateOptions):
+    """The options of capacity_info. Names and owners are shell patterns."""
+
+    pools: Sequence[str] | None = None
+    leases: Sequence[str] | None = None
+    owners: Sequence[str] | None = None
+    phases: Sequence[Phase] | None = None
+    ended_within: float = 0
+    metrics_path: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReapOptions(StateOptions):
+    """The options of capacity_reap."""
+
+    gone_owners: Sequence[str] | None = None
+    living_owners: Sequence[str] | None = None
+    grace: float = 300

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from ..._model.errors import InputError
+from .platform import PlatformOptions
 
 _VSPHERE = {
     "hostname": "VMWARE_HOST",
@@ -50,16 +52,17 @@ SECRETS = frozenset({"password", "api_password", "api_token_secret", "vmmanager_
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+_Options = TypeVar("_Options", bound=PlatformOptions)
 
 
-def with_environment(params: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+def with_environment(options: _Options, environment: Mapping[str, str]) -> _Options:
     """The options, those left out taken from the environment variables of their platform."""
-    result = dict(params)
-    for option, variable in VARIABLES[params["platform"]].items():
-        text = environment.get(variable)
-        if result.get(option) in (None, []) and text:
-            result[option] = _typed(option, variable, text)
-    return result
+    found = {
+        option: _typed(option, variable, environment[variable])
+        for option, variable in VARIABLES[options.platform].items()
+        if getattr(options, option) in (None, []) and environment.get(variable)
+    }
+    return replace(options, **found)
 
 
 def missing(platform: str, option: str, *, when: str = "", instead: str = "") -> InputError:

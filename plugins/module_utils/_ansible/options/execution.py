@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from dataclasses import dataclass
 from math import inf
 from types import FrameType
-from typing import Any
+from typing import Literal
 
 from ..._execution.clock import Clock
 from ..._execution.concurrency_limits import ConcurrencyLimits
@@ -17,6 +17,7 @@ from ..._execution.job import FailurePolicy
 from ..._execution.stopping import StopSignal
 from ..._model.errors import InputError
 from ..._platforms.protocol import Capacities
+from .argument_spec import Path
 from .values import at_least
 
 LIMITS = (
@@ -29,34 +30,54 @@ LIMITS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions:
+    """How many migrations run at once, and when a run stops. Times in seconds, memory in bytes."""
+
+    max_parallel: int | None = None
+    max_per_host: int | None = None
+    max_in_per_host: int | None = None
+    max_out_per_host: int | None = None
+    max_per_datastore: int | None = None
+    max_memory_in_flight: int | None = None
+    timeout: float = 3600
+    run_timeout: float | None = None
+    poll_interval: float = 2
+    on_failure: Literal["continue", "stop", "rollback"] = "continue"
+    max_failures: str = "0"
+    on_stop: Literal["finish", "cancel"] = "finish"
+    stop_file: Path | None = None
+
+
 def concurrency_limits(
-    params: Mapping[str, Any], capacities: Capacities, local: frozenset[tuple[str, str]]
+    options: ExecutionOptions, capacities: Capacities, local: frozenset[tuple[str, str]]
 ) -> ConcurrencyLimits:
     """What was not given is what the platform sustains."""
-    at_least(params, 1, *LIMITS)
-    per_host = params["max_per_host"] or capacities.per_host
+    at_least(options, 1, *LIMITS)
+    per_host = options.max_per_host or capacities.per_host
     return ConcurrencyLimits(
-        cluster=params["max_parallel"] or capacities.cluster,
+        cluster=options.max_parallel or capacities.cluster,
         per_host=per_host,
-        per_datastore=params["max_per_datastore"] or per_host,
-        memory=params["max_memory_in_flight"],
-        into_host=params["max_in_per_host"],
-        out_of_host=params["max_out_per_host"],
+        per_datastore=options.max_per_datastore or per_host,
+        memory=options.max_memory_in_flight,
+        into_host=options.max_in_per_host,
+        out_of_host=options.max_out_per_host,
         local=local,
     )
 
 
-def failure_policy(params: Mapping[str, Any]) -> FailurePolicy:
+def failure_policy(options: ExecutionOptions) -> FailurePolicy:
     for name in ("timeout", "run_timeout", "poll_interval"):
         # So that what is no number at all is refused too.
-        if params[name] is not None and not params[name] > 0:
-            raise InputError(name, params[name], "a number of seconds greater than 0")
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            raise InputError(name, value, "a number of seconds greater than 0")
     return FailurePolicy(
-        timeout=params["timeout"],
-        poll_interval=params["poll_interval"],
-        on_failure=params["on_failure"],
-        max_failures=_failures(params["max_failures"]),
-        on_stop=params["on_stop"],
+        timeout=options.timeout,
+        poll_interval=options.poll_interval,
+        on_failure=options.on_failure,
+        max_failures=_failures(options.max_failures),
+        on_stop=options.on_stop,
     )
 
 
@@ -74,11 +95,11 @@ def _failures(text: str) -> float:
     return number
 
 
-def stop_signal(params: Mapping[str, Any], clock: Clock) -> StopSignal:
+def stop_signal(options: ExecutionOptions, clock: Clock) -> StopSignal:
     """Stops on SIGTERM and SIGINT, on the stop file, and when the time of the run is over."""
-    run_timeout = params["run_timeout"]
+    run_timeout = options.run_timeout
     deadline = None if run_timeout is None else clock.monotonic() + run_timeout
-    stop = StopSignal(file=params["stop_file"], deadline=deadline)
+    stop = StopSignal(file=options.stop_file, deadline=deadline)
 
     def heard(number: int, _frame: FrameType | None) -> None:
         stop.request(f"{signal.Signals(number).name} asked for it")

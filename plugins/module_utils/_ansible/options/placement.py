@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
 
 from ..._model.placement_request import Siblings, Strategy
+from ..snapshots import SnapshotOptions
+from .argument_spec import Path, Spec, argument_spec
 from .reservation import RESERVATION
 
 _NAMES: dict[str, Any] = {"type": "list", "elements": "str"}
@@ -17,88 +21,91 @@ _HOSTS: dict[str, Any] = {
     "pools": _NAMES,
     "labels": {"type": "dict"},
 }
-VMS: dict[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "required": True,
-    "options": {
-        "name": {"type": "str", "required": True},
-        "count": {"type": "int", "default": 1},
-        "first": {"type": "int", "default": 1},
-        "cpu": {"type": "float", "required": True},
-        "memory": {"type": "str", "required": True},
-        "used": {
-            "type": "dict",
-            "options": {
-                "cpu": {"type": "float"},
-                "memory": {"type": "str"},
-                "disk_io": {"type": "float"},
-                "network_io": {"type": "float"},
-            },
+VM: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "count": {"type": "int", "default": 1},
+    "first": {"type": "int", "default": 1},
+    "cpu": {"type": "float", "required": True},
+    "memory": {"type": "str", "required": True},
+    "used": {
+        "type": "dict",
+        "options": {
+            "cpu": {"type": "float"},
+            "memory": {"type": "str"},
+            "disk_io": {"type": "float"},
+            "network_io": {"type": "float"},
         },
-        "disks": {
-            "type": "list",
-            "elements": "dict",
-            "options": {
-                "size": {"type": "str", "required": True},
-                "datastore": {"type": "str"},
-                "class": {"type": "str"},
-                "shared": {"type": "bool"},
-            },
-        },
-        "networks": _NAMES,
-        "devices": {
-            "type": "list",
-            "elements": "dict",
-            "options": {"kind": {"type": "str", "required": True}, "count": {"type": "int", "default": 1}},
-        },
-        "pool": {"type": "str"},
-        "dedicated": {"type": "bool"},
-        "labels": {"type": "dict"},
-        "hosts": {"type": "dict", "options": _HOSTS},
-        "cpu_models": _NAMES,
-        "min_version": {"type": "str"},
-        "tags": _NAMES,
-        "affinity": _NAMES,
-        "anti_affinity": _NAMES,
-        "even_spread": _NAMES,
-        "max_skew": {"type": "int", "default": 1},
-        "name_prefix": {"type": "str", "choices": list(get_args(Siblings)), "default": "ignore"},
     },
-}
-PLACEMENT_ARGUMENTS: dict[str, Any] = {
-    "vms": VMS,
-    "strategy": {"type": "str", "choices": list(get_args(Strategy)), "default": "spread"},
-    "spare": {"type": "int", "default": 0},
-    "make_room": {"type": "bool"},
-    "all_or_nothing": {"type": "bool"},
-    "runners_up": {"type": "int", "default": 3},
-    "explain": {"type": "bool"},
-    "policy": {"type": "dict"},
-    "hosts": {
+    "disks": {
         "type": "list",
         "elements": "dict",
         "options": {
-            "hosts": {"type": "dict", "required": True, "options": _HOSTS},
-            "pool": {"type": "str"},
-            "dedicated": {"type": "bool"},
-            "labels": {"type": "dict"},
-            "max_guests": {"type": "int"},
-            "devices": {"type": "dict"},
-        },
-    },
-    "datastores": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "datastores": {"type": "list", "elements": "str", "required": True},
+            "size": {"type": "str", "required": True},
+            "datastore": {"type": "str"},
             "class": {"type": "str"},
-            "closed": {"type": "bool"},
+            "shared": {"type": "bool"},
         },
     },
-    "held": {
+    "networks": _NAMES,
+    "devices": {
         "type": "list",
         "elements": "dict",
-        "options": {"lease": {"type": "str"}, **RESERVATION},
+        "options": {"kind": {"type": "str", "required": True}, "count": {"type": "int", "default": 1}},
     },
+    "pool": {"type": "str"},
+    "dedicated": {"type": "bool"},
+    "labels": {"type": "dict"},
+    "hosts": {"type": "dict", "options": _HOSTS},
+    "cpu_models": _NAMES,
+    "min_version": {"type": "str"},
+    "tags": _NAMES,
+    "affinity": _NAMES,
+    "anti_affinity": _NAMES,
+    "even_spread": _NAMES,
+    "max_skew": {"type": "int", "default": 1},
+    "name_prefix": {"type": "str", "choices": list(get_args(Siblings)), "default": "ignore"},
 }
+_HOST_FACTS: dict[str, Any] = {
+    "hosts": {"type": "dict", "required": True, "options": _HOSTS},
+    "pool": {"type": "str"},
+    "dedicated": {"type": "bool"},
+    "labels": {"type": "dict"},
+    "max_guests": {"type": "int"},
+    "devices": {"type": "dict"},
+}
+_DATASTORE_FACTS: dict[str, Any] = {
+    "datastores": {"type": "list", "elements": "str", "required": True},
+    "class": {"type": "str"},
+    "closed": {"type": "bool"},
+}
+_HELD: dict[str, Any] = {"lease": {"type": "str"}, **RESERVATION}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestOptions:
+    """The options of vm_placement that make up the request."""
+
+    vms: Annotated[Sequence[Mapping[str, Any]], Spec(options=VM)]
+    strategy: Strategy = "spread"
+    spare: int = 0
+    make_room: bool | None = None
+    all_or_nothing: bool | None = None
+    runners_up: int = 3
+    explain: bool | None = None
+    policy: Mapping[str, Any] | None = None
+    hosts: Annotated[Sequence[Mapping[str, Any]] | None, Spec(options=_HOST_FACTS)] = None
+    datastores: Annotated[Sequence[Mapping[str, Any]] | None, Spec(options=_DATASTORE_FACTS)] = None
+    held: Annotated[Sequence[Mapping[str, Any]] | None, Spec(options=_HELD)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacementOptions(RequestOptions, SnapshotOptions):
+    """The options of vm_placement."""
+
+    snapshots: Sequence[Mapping[str, Any]] | None = None
+    snapshot_paths: Sequence[Path] | None = None
+    placement_path: Path | None = None
+    plan_path: Path | None = None
+
+
+PLACEMENT_ARGUMENTS = argument_spec(RequestOptions)

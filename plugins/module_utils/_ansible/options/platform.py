@@ -5,53 +5,68 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
 
-PLATFORMS = ("vsphere", "proxmox", "vmmanager", "rehearsal")
+from .argument_spec import NoSecret, Path, Secret, Spec, argument_spec
 
-# Environment variables are resolved in connect.py: which ones count depends on `platform`.
-PLATFORM_ARGUMENTS: dict[str, Any] = {
-    "platform": {"type": "str", "required": True, "choices": list(PLATFORMS)},
-    "cluster": {"type": "str"},
-    "validate_certs": {"type": "bool"},
-    "ca_path": {"type": "path"},
-    "api_timeout": {"type": "int", "default": 45},
-    "hostname": {"type": "str"},
-    "port": {"type": "int"},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "datacenter": {"type": "str"},
-    "proxy_host": {"type": "str"},
-    "proxy_port": {"type": "int"},
-    "api_host": {"type": "list", "elements": "str"},
-    "api_port": {"type": "int"},
-    "api_user": {"type": "str"},
-    "api_password": {"type": "str", "no_log": True},
-    "api_token_id": {"type": "str", "no_log": False},
-    "api_token_secret": {"type": "str", "no_log": True},
-    "vmmanager_host": {"type": "str"},
-    "vmmanager_port": {"type": "int"},
-    "vmmanager_username": {"type": "str"},
-    "vmmanager_password": {"type": "str", "no_log": True},
-    "vmmanager_token": {"type": "str", "no_log": True},
-    "vmmanager_metrics": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "of": {"type": "str", "choices": ["vm", "node"], "required": True},
-            "metric": {
-                "type": "str",
-                "choices": ["cpu", "memory", "network_io", "disk_io"],
-                "required": True,
-            },
-            "target": {"type": "str", "required": True},
-            "unit": {
-                "type": "str",
-                "choices": ["percent", "cores", "bytes", "kib", "mib", "bits"],
-                "required": True,
-            },
-            "interval": {"type": "str", "default": "1hour"},
-        },
-    },
-    "rehearsal_path": {"type": "path"},
-}
+PlatformName = Literal["vsphere", "proxmox", "vmmanager", "rehearsal"]
+PLATFORMS = get_args(PlatformName)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricOptions:
+    """An entry of vmmanager_metrics."""
+
+    of: Literal["vm", "node"]
+    metric: Literal["cpu", "memory", "network_io", "disk_io"]
+    target: str
+    unit: Literal["percent", "cores", "bytes", "kib", "mib", "bits"]
+    interval: str = "1hour"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformOptions:
+    """Where a cluster is. What is left out may come from the environment; `api_timeout` in seconds."""
+
+    platform: PlatformName
+    cluster: str | None = None
+    validate_certs: bool | None = None
+    ca_path: Path | None = None
+    api_timeout: int = 45
+    hostname: str | None = None
+    port: int | None = None
+    username: str | None = None
+    password: Secret | None = None
+    datacenter: str | None = None
+    proxy_host: str | None = None
+    proxy_port: int | None = None
+    api_host: Sequence[str] | None = None
+    api_port: int | None = None
+    api_user: str | None = None
+    api_password: Secret | None = None
+    api_token_id: NoSecret | None = None
+    api_token_secret: Secret | None = None
+    vmmanager_host: str | None = None
+    vmmanager_port: int | None = None
+    vmmanager_username: str | None = None
+    vmmanager_password: Secret | None = None
+    vmmanager_token: Secret | None = None
+    vmmanager_metrics: Annotated[
+        Sequence[Mapping[str, Any]] | None, Spec(options=argument_spec(MetricOptions))
+    ] = None
+    rehearsal_path: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovingOptions:
+    """How guests are migrated that can't be migrated live with shared disks; `bandwidth_limit` in KiB/s."""
+
+    restart_containers: bool = False
+    with_local_disks: bool = False
+    target_storage: str | None = None
+    bandwidth_limit: int | None = None
+
+
+PLATFORM_ARGUMENTS = argument_spec(PlatformOptions)

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from ..._model.overrides import Overrides
 from ..._model.policy.policy import Policy
 from ..._model.selector import Selector
 from ..._model.snapshot import RuleKind
@@ -15,53 +18,30 @@ from .argument_spec import argument_spec
 SELECTOR: dict[str, Any] = argument_spec(Selector)
 POLICY_ARGUMENTS: dict[str, Any] = argument_spec(Policy)
 
-REFUSAL_ARGUMENTS: dict[str, Any] = {
-    "refusals": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "guest": {"type": "str", "required": True},
-            "host": {"type": "str", "required": True},
-            "why": {"type": "str"},
-            "at": {"type": "str"},
-        },
-    },
-}
-WHAT_IF_ARGUMENTS: dict[str, Any] = {
-    "what_if": {
-        "type": "dict",
-        "options": {
-            "hosts_removed": {"type": "list", "elements": "str"},
-            "hosts_returned": {"type": "list", "elements": "str"},
-            "hosts_added": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "like": {"type": "str", "required": True},
-                },
-            },
-            "guests_grown": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "guest": {"type": "str", "required": True},
-                    "factor": {"type": "float", "required": True},
-                },
-            },
-            "rules_added": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "kind": {"type": "str", "required": True, "choices": list(get_args(RuleKind))},
-                    "guests": {"type": "list", "elements": "str", "required": True},
-                    "hosts": {"type": "list", "elements": "str"},
-                    "strict": {"type": "bool", "default": True},
-                    "max_skew": {"type": "int"},
-                    "weight": {"type": "float"},
-                },
-            },
-        },
-    },
-}
+
+@dataclass(frozen=True, kw_only=True)
+class RefusalOptions:
+    """An entry of refusals, as vm_migrate returns it."""
+
+    guest: str
+    host: str
+    why: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleOptions:
+    """An entry of what_if.rules_added."""
+
+    name: str
+    kind: RuleKind
+    guests: Sequence[str]
+    hosts: Sequence[str] | None = None
+    strict: bool = True
+    max_skew: int | None = None
+    weight: float | None = None
+
+
+REFUSAL = argument_spec(RefusalOptions)
+WHAT_IF = argument_spec(Overrides)
+WHAT_IF["rules_added"]["options"] = argument_spec(RuleOptions)

@@ -57,8 +57,9 @@ def _number(value: Any, option: str, expected: str) -> Any:
         raise InputError(option, value, expected) from None
 
 
-def at_least(params: Mapping[str, Any], least: float, *options: str, unit: str = "") -> None:
+def at_least(options: object, least: float, *names: str, unit: str = "") -> None:
     """Raises InputError for the first of the options that is set, and below `least` or no number at all."""
-    for option in options:
-        if params[option] is not None and not params[option] >= least:
-            raise InputError(option, params[option], f"a number{unit and ' of '}{unit} of at least {least:g}")
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not value >= least:
+            raise InputError(name, value, f"a number{unit and ' of '}{unit} of at least {least:g}")
