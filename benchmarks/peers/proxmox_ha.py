@@ -41,7 +41,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
-from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.co_migration import partners_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.move_units import partners_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place_in
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 

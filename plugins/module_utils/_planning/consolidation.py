@@ -15,10 +15,12 @@ from .model.builder import build_problem
 from .model.capacity import with_closed
 from .model.guest_locations import has_to_leave, stayers_of
 from .model.problem import Problem
+from .model.solution import solution_of
+from .model.thresholds import consolidation_of, running_by_host
 from .report.consolidate import consolidation_lower_bound, hosts_needed
 from .report.unresolved import is_complete
-from .search.host_emptying import choose_hosts_to_empty, consolidation_of, running_by_host
-from .search.solve import SearchResult, solution_of
+from .search.host_emptying import choose_hosts_to_empty
+from .search.solve import SearchResult
 
 Solve = Callable[[Problem], SearchResult]
 Finish = Callable[[Problem, SearchResult], tuple[Plan, SearchResult]]

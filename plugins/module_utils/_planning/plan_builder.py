@@ -22,6 +22,7 @@ from .._model.plan import (
 )
 from .bounds.combinatorial import spread_lower_bound
 from .goal_dispatch import goal_of
+from .goals.goal import EndState
 from .model.capacity import closed_hosts
 from .model.problem import Problem
 from .model.solution import Solution
@@ -148,29 +149,25 @@ def _unresolved(result: SearchResult, places: Sequence[int], findings: SearchFin
     state, problem = result.solution, result.solution.problem
     after = cluster_state(problem, places)
     found = list(problem.unresolved)
+    why = None
     if len(problem.hosts) == 1:
-        found.append(
-            Unresolved(
-                what=f"cluster {problem.snapshot.cluster.name}",
-                why=f"it has one host only, {problem.hosts[0].name}: there is nowhere to migrate to",
-                code="no_target_host",
-            )
-        )
+        why = f"it has one host only, {problem.hosts[0].name}: there is nowhere to migrate to"
     elif not any(problem.roles.receives):
+        why = f"no host may receive guests: {closed_hosts(problem.hosts, problem.roles)}"
+    if why is not None:
         found.append(
-            Unresolved(
-                what=f"cluster {problem.snapshot.cluster.name}",
-                why=f"no host may receive guests: {closed_hosts(problem.hosts, problem.roles)}",
-                code="no_target_host",
-            )
+            Unresolved(what=f"cluster {problem.snapshot.cluster.name}", why=why, code="no_target_host")
         )
     goal = goal_of(problem)
+    end = EndState(
+        solution=state, places=places, cluster=after, findings=findings, impossible=result.impossible
+    )
     if problem.traits.names_hosts:
-        left_behind = goal.unresolved(state, places, after, findings)
+        left_behind = goal.unresolved(end)
         return [*left_behind, *found] if left_behind else []
     explained = {item.subject for item in found if item.code in ("rule_impossible", "rule_names_unknown")}
     found += broken_rules(state, places, after, explained, findings)
-    found += goal.unresolved(state, places, after, findings, impossible=result.impossible)
+    found += goal.unresolved(end)
     no_order = findings.no_order(problem, findings.stuck)
     if no_order and not is_complete(found):
         found.append(Unresolved(what="order of migrations", why=no_order, code="no_safe_order"))

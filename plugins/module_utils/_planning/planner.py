@@ -26,7 +26,7 @@ from .model.guest_locations import stayers_of
 from .model.problem import Problem
 from .model.rules import PINS
 from .model.selectors import select_guests, select_hosts
-from .model.solution import Solution
+from .model.solution import Solution, solution_of
 from .model.stopping import StoppingCriterion
 from .plan_builder import build_plan
 from .report.cluster_state import violations
@@ -37,7 +37,7 @@ from .schedule.moves import Move
 from .schedule.order import schedule_moves
 from .schedule.rerouting import MAX_HOSTS, concatenate, repair_exhaustively, reroute, schedule_of
 from .search.move_reduction import reduce_moves
-from .search.solve import SearchResult, solution_of
+from .search.solve import SearchResult, solve
 from .snapshots.after_migrations import snapshot_after
 from .snapshots.estimated_load import with_estimated_load
 from .snapshots.policy_overlay import with_policy_applied
@@ -169,17 +169,17 @@ def _plan_once(
         return plan_consolidation(
             snapshot,
             policy,
-            lambda problem: goal_of(problem).solve(problem, stop),
+            lambda problem: solve(problem, stop),
             lambda problem, found: _with_safe_order(problem, found, stop),
         )
     problem = build_problem(snapshot, policy)
-    result, found = _with_safe_order(problem, goal_of(problem).solve(problem, stop), stop)
+    result, found = _with_safe_order(problem, solve(problem, stop), stop)
     if traits.proves:
         end = found.solution.problem
         return end if end.loosened else problem, result, found
     if traits.names_hosts and result.immovable:
         roomy = build_problem(snapshot, policy, makes_room=True)
-        other, better = _with_safe_order(roomy, goal_of(roomy).solve(roomy, stop), stop)
+        other, better = _with_safe_order(roomy, solve(roomy, stop), stop)
         if len(other.immovable) < len(result.immovable):
             return roomy, other, better
     return problem, result, found
@@ -218,7 +218,7 @@ def _with_safe_order(
     if any(step.kind == "parking" for step in result.migrations) and _defects(
         problem, result, _shelters(problem)
     ):
-        result, end = _order_moves(problem, goal_of(problem).solve(problem, stop), stop, reroutes=False)
+        result, end = _order_moves(problem, solve(problem, stop), stop, reroutes=False)
     return _repaired_exhaustively(problem, result, end.solution) or (result, end)
 
 
@@ -282,7 +282,7 @@ def _order_moves(
         left, proven = ordered.left, ordered.proven
         stuck = {hop.guest for hop in left}
         forbidden |= {(unit, state.where[unit]) for unit in kinds if stuck & set(problem.members[unit])}
-        found = goal_of(problem).solve(problem, stop, frozenset(forbidden))
+        found = solve(problem, stop, frozenset(forbidden))
         state = found.solution
     while True:
         kinds = _kinds(state)
@@ -303,7 +303,7 @@ def _order_moves(
         # A guest that is parked on the way takes two of the migrations that there may be.
         policy = replace(problem.policy, max_migrations=max(0, 2 * most - len(ordered.placed)))
         smaller = replace(problem, policy=policy)
-        return _order_moves(smaller, goal_of(smaller).solve(smaller, stop), stop, reroutes=reroutes)
+        return _order_moves(smaller, solve(smaller, stop), stop, reroutes=reroutes)
     return build_plan(found, kinds, ordered, left, proven=proven), found
 
 

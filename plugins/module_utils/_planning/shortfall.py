@@ -9,11 +9,12 @@ from .._model.plan import Unresolved
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .goal_dispatch import goal_of
+from .goals.goal import EndState
 from .model.builder import build_problem
 from .model.capacity import with_hosts_closed
+from .model.solution import solution_of
 from .report.cluster_state import cluster_state
 from .report.unresolved import broken_rules
-from .search.solve import solution_of
 from .snapshots.estimated_load import with_estimated_load
 from .snapshots.policy_overlay import with_policy_applied
 
@@ -27,4 +28,5 @@ def shortfall(snapshot: Snapshot, policy: Policy) -> tuple[Unresolved, ...]:
     start = solution_of(problem, list(problem.home))
     state = cluster_state(problem, problem.home)
     broken = [] if problem.traits.names_hosts else broken_rules(start, problem.home, state, set(), None)
-    return (*broken, *goal_of(problem).unresolved(start, problem.home, state, None))
+    end = EndState(solution=start, places=problem.home, cluster=state, findings=None)
+    return (*broken, *goal_of(problem).unresolved(end))

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ..._model.plan import ClusterState, MigrationKind, Unresolved
 from ..model.problem import Problem
 from ..model.solution import Solution
 from ..report.consolidate import kept_on
-from ..report.search_findings import SearchFindings
-from .goal import Goal
+from .goal import EndState, Goal
 
 
 class Consolidate(Goal):
@@ -20,17 +17,8 @@ class Consolidate(Goal):
     them, is decided around it: see consolidation.py.
     """
 
-    def _own_unresolved(
-        self,
-        state: Solution,
-        places: Sequence[int],
-        after: ClusterState,
-        findings: SearchFindings | None,
-        *,
-        impossible: bool,
-    ) -> list[Unresolved]:
-        stuck = super()._own_unresolved(state, places, after, findings, impossible=impossible)
-        return stuck + kept_on(state, places, findings)
+    def _own_unresolved(self, end: EndState) -> list[Unresolved]:
+        return super()._own_unresolved(end) + kept_on(end.solution, end.places, end.findings)
 
     def hot_hosts(self, problem: Problem, after: ClusterState) -> set[int]:
         return set()

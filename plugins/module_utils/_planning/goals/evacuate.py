@@ -5,29 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..._model.plan import ClusterState, MigrationKind, Unresolved
+from ..._model.plan import MigrationKind, Unresolved
 from ..model.problem import Problem
 from ..model.solution import Solution
-from ..report.search_findings import SearchFindings
 from ..report.unresolved import left_on, stranded
-from .goal import Goal
+from .goal import EndState, Goal
 
 
 class Evacuate(Goal):
     """Empties the hosts and wants nothing else; a limit that another host exceeds is only a notice."""
 
-    def unresolved(
-        self,
-        state: Solution,
-        places: Sequence[int],
-        after: ClusterState,
-        findings: SearchFindings | None,
-        *,
-        impossible: bool = False,
-    ) -> list[Unresolved]:
-        return stranded(state, places, findings)
+    def unresolved(self, end: EndState) -> list[Unresolved]:
+        return stranded(end.solution, end.places, end.findings)
 
     def lower_bound(self, state: Solution) -> tuple[int, str]:
         total = len(_to_leave(state.problem))

@@ -6,59 +6,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..._model.plan import ClusterState, MigrationKind, Unresolved
 from ..bounds.combinatorial import band_migrations_lower_bound
 from ..model.problem import Problem
 from ..model.solution import Solution
-from ..model.stopping import StoppingCriterion
 from ..report.search_findings import SearchFindings
 from ..report.unresolved import above_band, contradicts, over_limits, stranded
-from ..search.solve import SearchResult, solve
 from ..tolerances import WISHES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndState:
+    """Where a plan ends, or the cluster as it is.
+
+    places: by guest, its host; findings: None where no plan was searched for; impossible: whether it is
+    proven that no placement is inside the band.
+    """
+
+    solution: Solution
+    places: Sequence[int]
+    cluster: ClusterState
+    findings: SearchFindings | None
+    impossible: bool = False
 
 
 class Goal:
     """The answers that most goals share. What the stages below must know of a goal is in its GoalTraits."""
 
-    def solve(
-        self, problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple[int, int]] = frozenset()
-    ) -> SearchResult:
-        """Returns the best placement found; `forbidden` as in search.solve."""
-        found = solve(problem, stop, forbidden)
-        self._finish(found.solution)
-        return found
+    def unresolved(self, end: EndState) -> list[Unresolved]:
+        """Returns what the goal wants besides rules, and the placement does not provide."""
+        return [*self._own_unresolved(end), *over_limits(end.solution.problem, end.places)]
 
-    def _finish(self, state: Solution) -> None:
-        """Change what the search has found further, if the goal wants more."""
-
-    def unresolved(
-        self,
-        state: Solution,
-        places: Sequence[int],
-        after: ClusterState,
-        findings: SearchFindings | None,
-        *,
-        impossible: bool = False,
-    ) -> list[Unresolved]:
-        """Returns what the goal wants besides rules, and the placement does not provide. findings: None where
-        no plan was searched for; impossible: whether it is proven that no placement is inside the band.
-        """
-        return [
-            *self._own_unresolved(state, places, after, findings, impossible=impossible),
-            *over_limits(state.problem, places),
-        ]
-
-    def _own_unresolved(
-        self,
-        state: Solution,
-        places: Sequence[int],
-        after: ClusterState,
-        findings: SearchFindings | None,
-        *,
-        impossible: bool,
-    ) -> list[Unresolved]:
-        return stranded(state, places, findings) if state.problem.traits.empties_maintenance else []
+    def _own_unresolved(self, end: EndState) -> list[Unresolved]:
+        empties = end.solution.problem.traits.empties_maintenance
+        return stranded(end.solution, end.places, end.findings) if empties else []
 
     def lower_bound(self, state: Solution) -> tuple[int, str]:
         """Returns a number of migrations that every plan which reaches as much needs, and the method."""

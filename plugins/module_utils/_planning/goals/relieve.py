@@ -5,33 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ..._model.plan import ClusterState, MigrationKind, Unresolved
 from ..model.problem import Problem
 from ..model.solution import Solution
+from ..model.thresholds import overloaded, points_before
 from ..report.relieve import hot_after, relief_lower_bound, relieves, still_overloaded
-from ..report.search_findings import SearchFindings
-from ..search.relief import overloaded, points_before, relieve_hosts
-from .goal import Goal
+from .goal import EndState, Goal
 
 
 class Relieve(Goal):
     """Repairs rules, then brings overloaded hosts down to their target, and moves no other guest."""
 
-    def _finish(self, state: Solution) -> None:
-        relieve_hosts(state)
-
-    def _own_unresolved(
-        self,
-        state: Solution,
-        places: Sequence[int],
-        after: ClusterState,
-        findings: SearchFindings | None,
-        *,
-        impossible: bool,
-    ) -> list[Unresolved]:
-        return still_overloaded(state, findings)
+    def _own_unresolved(self, end: EndState) -> list[Unresolved]:
+        return still_overloaded(end.solution, end.findings)
 
     def lower_bound(self, state: Solution) -> tuple[int, str]:
         fewest, _method = super().lower_bound(state)

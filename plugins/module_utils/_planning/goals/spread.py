@@ -5,35 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..._model.plan import ClusterState, Unresolved
+from ..._model.plan import Unresolved
 from ..bounds.combinatorial import band_migrations_lower_bound, is_out_of_reach
 from ..model.problem import Problem
 from ..model.solution import Solution
-from ..report.search_findings import SearchFindings
 from ..report.unresolved import out_of_band
-from ..search.priority_swap import swap_by_priority
-from .goal import Goal
+from .goal import EndState, Goal
 
 
 class Spread(Goal):
     """Repairs rules, empties hosts in maintenance, then brings every host into the band of each metric."""
 
-    def _finish(self, state: Solution) -> None:
-        swap_by_priority(state)
-
-    def _own_unresolved(
-        self,
-        state: Solution,
-        places: Sequence[int],
-        after: ClusterState,
-        findings: SearchFindings | None,
-        *,
-        impossible: bool,
-    ) -> list[Unresolved]:
-        stuck = super()._own_unresolved(state, places, after, findings, impossible=impossible)
-        return stuck + out_of_band(state.problem, places, after, impossible=impossible)
+    def _own_unresolved(self, end: EndState) -> list[Unresolved]:
+        stuck = super()._own_unresolved(end)
+        problem = end.solution.problem
+        return stuck + out_of_band(problem, end.places, end.cluster, impossible=end.impossible)
 
     def lower_bound(self, state: Solution) -> tuple[int, str]:
         fewest = band_migrations_lower_bound(state.problem, banded=True)

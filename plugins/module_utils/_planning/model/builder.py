@@ -15,12 +15,11 @@ from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
 from ..errors import PlanningError
 from .capacity import MEMORY, ResourceNeeds, host_roles, resource_needs
-from .co_migration import without_abandoned
 from .eligibility import immovable_reason, reachable_hosts, refused_targets, requirements_of
 from .guest_locations import arriving, has_to_leave, place_of, stayers_of
 from .metrics import build_metrics
 from .minimal_conflicts import HostSharing, excludes_every_host, minimal_conflict
-from .move_units import group_into_units
+from .move_units import group_into_units, without_abandoned
 from .no_feasible_host import NoFeasibleHost
 from .problem import Group, Problem, Vector
 from .rule_counters import pairs

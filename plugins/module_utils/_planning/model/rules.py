@@ -15,7 +15,7 @@ from ..._model.policy.policy import Policy
 from ..._model.policy.rule_spec import RuleSpec
 from ..._model.snapshot import Guest, Rule, Snapshot
 from ..._model.text.regexes import compiled
-from .co_migration import co_migration_groups
+from .move_units import co_migration_groups
 from .selectors import select_guests, select_hosts
 
 TRAILING_DIGITS = re.compile(r"[0-9]+\Z")

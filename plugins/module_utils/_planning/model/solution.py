@@ -349,3 +349,22 @@ def _floor(points: Sequence[float], capacity: Sequence[float], limit: float) -> 
     # The sum is convex and piecewise linear with its corners at p and p - limit.
     corners = {mean - limit, mean} | {c for p in points for c in (p, p - limit) if mean - limit < c < mean}
     return min(sorted(corners), key=outside)
+
+
+def solution_of(problem: Problem, places: list[int]) -> Solution:
+    """Returns the solution in which every guest is on the host of this index."""
+    state = Solution(problem)
+    if problem.policy.levels and problem.metrics.names:
+        state.set_band(best_floor(state))
+    for unit, guests in enumerate(problem.members):
+        hosts = {places[guest] for guest in guests}
+        target = hosts.pop() if len(hosts) == 1 else SPLIT_AT_HOME
+        if target != state.where[unit]:
+            state.remove(unit)
+            if target == SPLIT_AT_HOME:
+                state.return_to_origin(unit)
+            else:
+                state.insert(unit, target)
+    if problem.policy.levels and problem.metrics.names:
+        state.set_band(best_floor(state))
+    return state

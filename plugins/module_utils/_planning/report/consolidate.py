@@ -11,12 +11,7 @@ from ..._model.plan import ClusterState, Unresolved
 from ..._model.text.wording import listed
 from ..model.problem import Problem
 from ..model.solution import Solution
-from ..search.host_emptying import (
-    consolidation_of,
-    is_underused,
-    may_be_emptied,
-    running_by_host,
-)
+from ..model.thresholds import consolidation_of, is_underused, may_be_emptied, running_by_host
 from ..tolerances import REPORTED_AMOUNT
 from .search_findings import SearchFindings
 

@@ -11,7 +11,7 @@ from itertools import accumulate
 from ..._model.plan import ClusterState, Unresolved
 from ..model.problem import Problem
 from ..model.solution import Solution
-from ..search.relief import NONE, ceilings, overloaded, overloads, points_before
+from ..model.thresholds import NO_THRESHOLD, ceilings, overloaded, overloads, points_before
 from ..tolerances import POINTS
 from .search_findings import SearchFindings
 
@@ -61,7 +61,7 @@ def _figures(problem: Problem, state: ClusterState, host: int) -> str:
     return " and ".join(
         figure(name, value)
         for name, top in zip(problem.metrics.names, tops, strict=True)
-        if top < NONE and (value := used[name]) is not None
+        if top < NO_THRESHOLD and (value := used[name]) is not None
     )
 
 
@@ -121,7 +121,7 @@ def _what_keeps(state: Solution, host: int, findings: SearchFindings | None) -> 
     room = " and ".join(
         f"{threshold(names[index], top)} {'vCPUs per core' if names[index] == 'vcpu' else names[index]}"
         for index, top in enumerate(ceilings(problem))
-        if top < NONE
+        if top < NO_THRESHOLD
     )
     more = f", and {len(fixed)} more may not be moved" if fixed else ""
     return f"no host below {room} has room for one of the {movable} guests that may leave{more}"

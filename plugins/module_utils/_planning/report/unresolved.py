@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from ..._model.plan import ClusterState, GuestRef, Immovable, Unresolved
 from ..._model.snapshot import Rule
 from ..._model.text.wording import listed
-from ..model.co_migration import partners_of
 from ..model.minimal_conflicts import hall_violation
+from ..model.move_units import partners_of
 from ..model.problem import Problem
 from ..model.rules import PINS
 from ..model.solution import Solution

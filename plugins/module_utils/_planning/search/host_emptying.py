@@ -8,52 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from ..._model.policy.goals import Consolidation
-from ..model.problem import Problem
 from ..model.rule_counters import RuleCounter
 from ..model.solution import SPLIT_AT_HOME, Solution
+from ..model.thresholds import consolidation_of, is_underused
 from .insertion import crowding
 from .local_search import revert_redundant_moves
 
 Undo = list[tuple[int, int]]
-
-
-def consolidation_of(problem: Problem) -> Consolidation:
-    return problem.policy.consolidate or Consolidation()
-
-
-def running_by_host(problem: Problem, places: Sequence[int]) -> list[int]:
-    """How many guests each host has that keep it from being empty."""
-    counts = [0] * len(problem.hosts)
-    for guest, place in enumerate(places):
-        counts[place] += problem.occupies[guest]
-    return counts
-
-
-def may_be_emptied(problem: Problem) -> list[int]:
-    """Hosts that run guests, all of which may move, and that no policy or maintenance speaks of. A host that
-    takes no guests is never chosen, but a rule may empty it.
-    """
-    stuck = {
-        home
-        for guest, home in enumerate(problem.home)
-        if problem.occupies[guest] and problem.stays[guest] is not None
-    }
-    chosen, leaving = problem.hosts_to_empty, problem.roles.leaving
-    return [
-        host
-        for host, guests in enumerate(running_by_host(problem, problem.home))
-        if guests and host not in stuck and (host in chosen or not leaving[host])
-    ]
-
-
-def is_underused(state: Solution, host: int) -> bool:
-    """Whether the host is below what the policy calls worth emptying, in every metric that it reports."""
-    below = consolidation_of(state.problem).below
-    scale = state.problem.metrics.scale[host]
-    return below is None or all(
-        points < below for points, factor in zip(state.points[host], scale, strict=True) if factor
-    )
 
 
 def choose_hosts_to_empty(state: Solution, banned: frozenset[int] = frozenset()) -> list[int]:

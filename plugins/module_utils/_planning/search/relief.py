@@ -9,63 +9,14 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 
-from ..._model.policy.goals import Relief
-from ..errors import PlanningError
-from ..model.problem import Problem, Vector
 from ..model.solution import Solution
+from ..model.thresholds import NO_THRESHOLD, ceilings, overloaded, overloads, relief_of
 from ..tolerances import POINTS
 from .local_search import revert_redundant_moves
 
-NONE = float("inf")
 GIB = 1024**3
 # Pairs of departures that are looked at for a single one in their place.
 MAX_PAIRS = 200
-
-
-def relief_of(problem: Problem) -> Relief:
-    """What the policy asks for. Raises PlanningError where it asks for nothing."""
-    if problem.policy.relieve is None:
-        raise PlanningError("it has no thresholds, which goal: relieve needs", where="policy.relieve")
-    return problem.policy.relieve
-
-
-def overloads(problem: Problem) -> Vector:
-    """By metric, the percentage above which a host is overloaded; infinite where there is none."""
-    percents = relief_of(problem).overload.percents()
-    return tuple(percents.get(name, NONE) for name in problem.metrics.names)
-
-
-def ceilings(problem: Problem) -> Vector:
-    """By metric, what overloaded hosts come down to, and below which hosts receive."""
-    percents = relief_of(problem).ceilings()
-    return tuple(percents.get(name, NONE) for name in problem.metrics.names)
-
-
-def overloaded(problem: Problem, points: Sequence[Sequence[float]]) -> dict[int, tuple[int, ...]]:
-    """By host that is above a threshold, the metrics in which it is. Hosts that may give nothing are not
-    counted, nor those that are to be emptied anyway.
-    """
-    tops = overloads(problem)
-    found = {}
-    for host, values in enumerate(points):
-        if not problem.roles.gives[host] or problem.roles.leaving[host]:
-            continue
-        over = tuple(
-            index
-            for index, (value, top) in enumerate(zip(values, tops, strict=True))
-            if problem.metrics.scale[host][index] and value > top + POINTS
-        )
-        if over:
-            found[host] = over
-    return found
-
-
-def points_before(problem: Problem) -> list[Vector]:
-    """By host and metric, percent in use as the snapshot has it."""
-    return [
-        tuple(a * b for a, b in zip(load, scale, strict=True))
-        for load, scale in zip(problem.metrics.host, problem.metrics.scale, strict=True)
-    ]
 
 
 def relieve_hosts(state: Solution) -> None:
@@ -100,7 +51,7 @@ class _Relieving:
             if problem.guests[guest].is_on_host and guest not in in_units:
                 self.fixed[home] += 1
         self.known = [
-            all(problem.metrics.scale[host][i] for i, top in enumerate(self.ceilings) if top < NONE)
+            all(problem.metrics.scale[host][i] for i, top in enumerate(self.ceilings) if top < NO_THRESHOLD)
             for host in range(len(problem.hosts))
         ]
 

@@ -10,12 +10,14 @@ from random import Random
 
 from ..bounds.exact import prove_or_improve
 from ..model.problem import Problem
-from ..model.solution import SPLIT_AT_HOME, Solution, best_floor
+from ..model.solution import Solution, best_floor
 from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS
 from .improve import improve
 from .local_search import revert_redundant_moves
 from .move_reduction import reduce_moves
+from .priority_swap import swap_by_priority
+from .relief import relieve_hosts
 from .repair import clear_leaving_hosts, repair, ruin_and_recreate, unplaced_units
 
 
@@ -33,11 +35,20 @@ class SearchResult:
 def solve(
     problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple[int, int]] = frozenset()
 ) -> SearchResult:
-    """The best placement found: rules mended, then every metric inside its band, with few migrations.
+    """Returns the best placement found for the policy's goal: rules restored first, and few migrations.
 
     stop: what is left to spend on it.
     forbidden: units and hosts between which there was no safe way.
     """
+    found = _place(problem, stop, forbidden)
+    if problem.traits.relieves:
+        relieve_hosts(found.solution)
+    elif problem.traits.levels_band:
+        swap_by_priority(found.solution)
+    return found
+
+
+def _place(problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple[int, int]]) -> SearchResult:
     policy = problem.policy
     rng = Random(policy.seed)
     budget = problem.budget
@@ -100,22 +111,3 @@ def _return_if_cheap(state: Solution, unit: int, price: float) -> None:
             and state.soft_cost <= wishes + POINTS
         ),
     )
-
-
-def solution_of(problem: Problem, places: list[int]) -> Solution:
-    """The state in which every guest is on the host of this index."""
-    state = Solution(problem)
-    if problem.policy.levels and problem.metrics.names:
-        state.set_band(best_floor(state))
-    for unit, guests in enumerate(problem.members):
-        hosts = {places[guest] for guest in guests}
-        target = hosts.pop() if len(hosts) == 1 else SPLIT_AT_HOME
-        if target != state.where[unit]:
-            state.remove(unit)
-            if target == SPLIT_AT_HOME:
-                state.return_to_origin(unit)
-            else:
-                state.insert(unit, target)
-    if problem.policy.levels and problem.metrics.names:
-        state.set_band(best_floor(state))
-    return state
