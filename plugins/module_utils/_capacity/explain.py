@@ -71,7 +71,7 @@ def check_possible(request: Request, pools: Sequence[Pool]) -> None:
 
 
 def wanted(request: Request) -> str:
-    """What a request wants of each pool, in words."""
+    """The resources that a request needs of each pool, in words."""
     parts = [f"{request.vcpus} vCPUs"] if request.vcpus else []
     parts += [f"{size(request.memory)} memory"] if request.memory else []
     parts += [f"{size(request.storage)} storage"] if request.storage else []
@@ -85,7 +85,9 @@ def wanted(request: Request) -> str:
 def why_waiting(
     waiting: QueuedRequest, before: Sequence[QueuedRequest], rooms: Sequence[FreeCapacity], book: NetworkBook
 ) -> str:
-    """Why somebody in the queue has nothing yet, given what is free and who is before it."""
+    """The reason why a request in the queue is not fulfilled yet, from the free capacity and the requests
+    before it.
+    """
     request, who = waiting.request, waiting.shared_by
     if allocate(request, who, rooms, book) is not None:
         return f"what is free is kept for {_requests(len(before))} before it"
@@ -139,7 +141,7 @@ def _spread(request: Request) -> str:
 
 
 def _most(request: Request, pools: Iterable[Pool]) -> str:
-    """What the pools nearest to the request could give at most."""
+    """The maximum that the pools closest to the request could provide."""
     nearest = sorted(pools, key=lambda pool: (FreeCapacity(pool).shortage(request), pool.name))[:_MAX_POOLS]
     return "; ".join(
         f"pool {pool.name} {_amounts(request, FreeCapacity(pool), fitting_networks(request, pool))}"
@@ -178,5 +180,5 @@ def _by_number(counts: Counter[Obstacle]) -> list[tuple[Obstacle, int]]:
 
 
 def named(names: Iterable[str], most: int = 20) -> str:
-    """Names in their order, but not more than so many."""
+    """The first names, in their order, and the number of the others."""
     return listed(sorted(names), most)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking for a lease, coming for it, renewing it, giving it back.
+"""Requesting, claiming, renewing and releasing leases.
 
 Each function is a step within one write transaction.
 """
@@ -156,7 +156,7 @@ def _whom(owner: str | None) -> str:
 def _agree(
     repository: Repository, lease: Lease, request: Request, requester: Requester, *, resize: bool
 ) -> Lease:
-    """The lease that there is, changed to the request as far as that is harmless."""
+    """The existing lease, with those fields of the request that may change."""
     where, hint = f"lease {lease.name}", "Use a name of your own"
     if requester.holder is not None and lease.holder is not None and requester.holder != lease.holder:
         raise LeaseDiffers(f"it belongs to {lease.holder}", where=where, hint=hint)
@@ -189,7 +189,7 @@ def _differences(old: Request, new: Request, names: Sequence[str]) -> str:
 
 
 def _shifted(repository: Repository, lease: Lease, request: Request) -> float | None:
-    """When it ends, had it had the lifetime of the request from its start."""
+    """The end of the lease if it had had the lifetime of the request from its start."""
     if lease.until is None:
         return None
     until = lease.until + request.lifetime - lease.request.lifetime
@@ -199,7 +199,7 @@ def _shifted(repository: Repository, lease: Lease, request: Request) -> float | 
 
 
 def _refuse_growth(repository: Repository, lease: Lease, request: Request) -> None:
-    """Raises what is right when a lease can't get the sizes of a request where it is."""
+    """Raise the error for a lease that cannot have the sizes of a request in its pools."""
     check_possible(request, repository.pools())
     if lease.phase == "Pending":
         return

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pool: a part of the world that capacity is leased from."""
+"""Pools of capacity that leases are taken from."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """A part of the world that capacity is leased from: usually a cluster, which fails as one."""
+    """Capacity to lease from, usually that of one cluster: a domain that fails as one."""
 
     name: Name
     platform: PlatformName | None = None
@@ -99,7 +99,7 @@ class Pool:
 
     @property
     def vcpu_limit(self) -> int:
-        """How many vCPUs can be leased, overcommitted."""
+        """The number of vCPUs that can be leased, overcommitment included."""
         # 10 × 1.1 is to be 11.
         return math.floor(self.vcpus * self.cpu_overcommit + 1e-6)
 

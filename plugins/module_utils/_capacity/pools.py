@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Describing pools, changing them, and taking them away."""
+"""Creating, changing and removing pools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_NAMES = 10
 
 
 def save_pool(repository: Repository, pool: Pool, *, below_leased: bool) -> None:
-    """Write a pool as it is to be, and serve who waits for it.
+    """Create or change a pool, and serve the requests that wait for it.
 
     Raises PoolInUse when leases have more of it than it would offer, unless `below_leased`, and when they
     have networks of it that it would offer no more.
@@ -32,7 +32,7 @@ def save_pool(repository: Repository, pool: Pool, *, below_leased: bool) -> None
 
 
 def remove_pool(repository: Repository, pool: Pool) -> None:
-    """Take a pool away; requests that only it could fulfil fail. Raises PoolInUse when it has leases."""
+    """Remove a pool; requests that only it could fulfil fail. Raises PoolInUse when it has leases."""
     expire_and_grant(repository)
     leases = [lease.name for lease in repository.leases() if lease.is_from(pool)]
     if leases:

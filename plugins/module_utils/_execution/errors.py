@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can keep a plan from being carried out at all."""
+"""Errors that keep a plan from being run at all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .._model.errors import EvenKeelError
 
 
 class ExecutionError(EvenKeelError):
-    """A plan can't be carried out."""
+    """A plan cannot be run."""
 
 
 class JournalError(ExecutionError):
-    """The journal can't be read or written: without it nothing is started."""
+    """The journal cannot be read or written; nothing is started without it."""
 
 
 class WrongCluster(ExecutionError):

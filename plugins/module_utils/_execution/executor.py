@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work + platform → outcome: one run, with everything that can come between."""
+"""Running a plan on a platform to its outcome, failures of every kind included."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from .progress import Progress, progress
 from .rollback_plan import rollback_migrations
 from .stopping import StopSignal
 
-# What no repetition can mend.
+# Errors that no repetition can fix.
 _FINAL = (AuthenticationFailed, PermissionMissing, WrongCluster)
 _MIN_PAUSE_SECONDS = 0.1
 
 
 class Executor:
-    """One run of one piece of work. `observe` is told after every round how far it is, `ended` of each end at
-    once; also of those that a run which was killed may have told nobody.
+    """One run of one job. `observe` is called after every round with the progress, `ended` at once for each
+    migration that has ended, also for those of a run that was killed before it could report them.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Executor:
         self._began = clock.monotonic()
 
     def run(self) -> Outcome:
-        """Carry the work out and tell what became of each migration.
+        """Run the migrations and return the outcome of each.
 
         Raises WrongCluster before anything is started when the platform serves another cluster, PlatformError
-        when it can't even be looked at, and JournalError when nothing could be kept of what would be started.
+        when it cannot be read, and JournalError when the journal cannot be written.
         """
         self._began, started_at = self._clock.monotonic(), self._clock.now()
         for outcome in self._journal.past.outcomes:
@@ -112,9 +112,7 @@ class Executor:
         self._report()
 
     def _check_stop(self) -> None:
-        """Look whether nothing new may start: told to stop, too many failures, or a journal that can't be
-        kept.
-        """
+        """Start no more migrations after a stop signal, too many failures, or a failed journal write."""
         self._renew_lock()
         stopped = self._stop.reason(self._clock.monotonic())
         if stopped is not None and self._failure_policy.on_stop == "cancel":
@@ -186,8 +184,8 @@ class Executor:
             self._silent_since.pop("poll", None)
 
     def _tolerate(self, question: str, error: EvenKeelError) -> None:
-        """Give a platform that does not answer some time, for each question on its own: one that shows its
-        hosts may yet fail to tell of its tasks. Then, or when no time will help, give up.
+        """Tolerate a platform that does not answer for some time, separately for each question, because one
+        that reports its hosts may still fail to report its tasks. Then, or after a final error, give up.
         """
         now = self._clock.monotonic()
         since = self._silent_since.setdefault(question, now)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be carried out, and under which conditions."""
+"""The migrations of a run, and the conditions under which they are run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class MigrationJob:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
-        """What a journal names this work by."""
+        """The name of this job in the journal."""
         text = json.dumps([encode(self.cluster), [encode(migration) for migration in self.migrations]])
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run has begun, kept on disk so that a killed run can be finished.
+"""A record on disk of the migrations that a run has started, so that a killed run can be finished.
 
 JSON lines. The start of a migration is on disk before the platform is asked; its task and its end follow. The
 journal only helps: where it and the live cluster disagree, the cluster is right.
@@ -27,9 +27,9 @@ from .errors import JournalError
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """What an unfinished run left: by step, when it was begun, its task and its end, and whether the run was
-    rolling back. `outcomes` are all ends in the journal, also of another plan, because they may not have been
-    recorded elsewhere. `along` are, by step, the guests that the platform moved along.
+    """The record of an unfinished run: by step, when it was begun, its task and its end, and whether the run
+    was rolling back. `outcomes` are all ends in the journal, also of another plan, because they may not have
+    been recorded elsewhere. `along` are, by step, the guests that the platform moved along.
     """
 
     begun: Mapping[int, str] = field(default_factory=dict)

@@ -157,14 +157,14 @@ class Launcher:
         return guest is None or guest.busy is not None or guest.host != migration.source
 
     def _find_running(self, migration: Migration) -> str | None:
-        """Its task, if it is under way and the platform tells: if not, the next look will."""
+        """Its task, if it is under way and the platform reports it; otherwise the next look decides."""
         try:
             return self._platform.find(request_for(migration))
         except PlatformError:
             return None
 
     def _taking_room(self) -> list[Migration]:
-        """What is under way, and what has ended but may not be counted yet where it is now."""
+        """Migrations under way, and those that have ended but may not be counted on their target yet."""
         settling = self._tracker.recently_ended(self._platform.capacities.settling_seconds)
         return [*self._tracker.moving, *settling]
 
@@ -213,7 +213,7 @@ class Launcher:
             at = self._tracker.begin(migration, prepared.partners)
             task = self._platform.start(prepared)
         except _UNCERTAIN as error:
-            # The next look tells whether it runs, has arrived, or has to be started again.
+            # The next look shows whether it runs, has arrived, or has to be started again.
             self._attempts[migration.step] = self._attempts.get(migration.step, 0) + 1
             if self._attempts[migration.step] >= MAX_START_ATTEMPTS:
                 self._tracker.end_pending(migration, "failed", str(error))

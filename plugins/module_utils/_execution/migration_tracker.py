@@ -40,7 +40,7 @@ class RunningMigration:
 
 
 def co_migrated(migration: Migration, along: Sequence[CoMigrated]) -> list[Migration]:
-    """What the platform does besides, as if it were planned."""
+    """Migrations that the platform makes in addition, as if they were planned."""
     return [
         replace(
             migration,
@@ -98,7 +98,7 @@ class MigrationTracker:
 
     @property
     def moving(self) -> Sequence[Migration]:
-        """What is under way, with what the platform takes along: each guest once."""
+        """Migrations under way, with those of partners that the platform moves along; each guest once."""
         moves = [*self.underway, *(move for begun in self.running.values() for move in begun.moves[1:])]
         return tuple({(move.guest.id, move.target): move for move in reversed(moves)}.values())
 
@@ -143,7 +143,7 @@ class MigrationTracker:
         return bool(self._pending or self.running)
 
     def outcomes(self) -> tuple[MigrationOutcome, ...]:
-        """What became of each that has ended, in the order of the plan."""
+        """The outcomes of the migrations that have ended, in the order of the plan."""
         return tuple(self._ended[step] for step in self._order if step in self._ended)
 
     def counts(self) -> Mapping[str, int]:
@@ -204,7 +204,7 @@ class MigrationTracker:
             self._record(replace(outcome, along=along))
 
     def _co_migrated_at(self, step: int, target: str, guests: Collection[str]) -> tuple[CoMigrated, ...]:
-        """Those that no step of the plan tells of."""
+        """Those that are in no step of the plan."""
         return tuple(
             moved
             for moved in self._along.get(step, ())
@@ -237,7 +237,7 @@ class MigrationTracker:
         self._record(outcome)
 
     def correct(self, step: int, why: str) -> None:
-        """It turned out later that the guest arrived after all."""
+        """Change a failure to a success: the guest was found on its target later."""
         self._record(replace(self._ended[step], result="migrated", why=why))
 
     def _record(self, outcome: MigrationOutcome) -> None:
@@ -254,7 +254,7 @@ class MigrationTracker:
         self.later_targets = {**self.later_targets, **_later_targets(migrations)}
 
     def take_over(self, outcome: MigrationOutcome) -> None:
-        """What an earlier part of this run has done, and is still true."""
+        """Results of an earlier part of this run that still hold."""
         del self._pending[outcome.step]
         self._ended[outcome.step] = outcome
 

@@ -20,7 +20,7 @@ _UNKNOWN = MigrationState(state="failed", why="the platform does not know the ta
 
 @dataclass(frozen=True, slots=True)
 class _Cancelling:
-    """`late`: it took too long, which is a failure, not somebody's wish."""
+    """`late`: it exceeded its time limit, which is a failure and not a cancellation by a user."""
 
     since: float
     why: str
@@ -28,7 +28,7 @@ class _Cancelling:
 
 
 class Monitor:
-    """Asks for all running migrations in one call. `percent` is what the platform last told, by task."""
+    """Polls all running migrations in one call. `percent` is the last reported progress, by task."""
 
     def __init__(self, platform: Platform, tracker: MigrationTracker, clock: Clock, timeout: float) -> None:
         self._platform = platform
@@ -58,7 +58,7 @@ class Monitor:
         self._tracker.end_running(task, result, why, along)
 
     def cancel_all(self, why: str) -> None:
-        """Ask the platform to stop everything that runs; `poll` tells what came of it."""
+        """Ask the platform to stop all running migrations; `poll` reports how they ended."""
         for task in list(self._tracker.running):
             self._cancel(task, why, late=False)
 

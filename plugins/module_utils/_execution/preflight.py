@@ -43,7 +43,7 @@ def preflight(
     rule_targets: Collection[str] = (),
     names: Mapping[str, str] = NAMELESS,
 ) -> PreflightResult:
-    """What to do with a migration that may start now. `underway` are the running migrations, `later` the
+    """The decision about a migration that may start now. `underway` are the running migrations, `later` the
     hosts that later steps take the same guest to, `rule_targets` the hosts that may be filled up to
     `memory_for_rules`, because a migration of the plan restores a rule there. `names` are those of hosts, by
     id.

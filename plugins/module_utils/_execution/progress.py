@@ -15,7 +15,7 @@ from .migration_tracker import MigrationTracker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moving:
-    """A migration under way; `percent` where the platform tells."""
+    """A migration under way; `percent` where the platform reports it."""
 
     step: int
     guest: str
@@ -27,7 +27,7 @@ class Moving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A run at one moment. `memory_moved` counts what is under way as far as the platform tells;
+    """A run at one moment. `memory_moved` counts what is under way as far as the platform reports it;
     `seconds_left` is estimated from it, None at first.
     """
 

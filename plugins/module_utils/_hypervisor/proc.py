@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Linux hypervisor tells of itself in /proc.
+"""The load that a Linux hypervisor reports in /proc.
 
 This runs on the hypervisor, with the Python that it has: 3.8, and the standard library only. Memory is in
 bytes, pressure in percent of time stalled, loads in tasks that run or wait. What a kernel does not tell is

@@ -22,7 +22,7 @@ OTHER_MACHINE = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """How to read what the hosts tell.
+    """Options for loads that hosts report.
 
     cpu: `platform` keeps what the platform measured and takes the load average only where it measured
     nothing; `load` takes it everywhere. period: seconds that loads and pressures are averages over.
@@ -35,7 +35,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """The snapshot as the hosts see themselves, by id those that told, and those that did not."""
+    """The snapshot with the loads that hosts reported; the ids of hosts that did (`told`), and those that
+    did not (`silent`).
+    """
 
     snapshot: Snapshot
     told: tuple[str, ...]
@@ -43,7 +45,7 @@ class Merged:
 
 
 def merge(snapshot: Snapshot, answers: Mapping[str, HostLoad | str], choice: Choice) -> Merged:
-    """`answers`: by host id or name, what it told, or why it told nothing.
+    """`answers`: by host id or name, the reported load, or the reason why there is none.
 
     Hosts that are online are expected to answer. Raises InputError for a host that is not in the snapshot
     and LoadMissing when a host is silent and none may be.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The load that a hypervisor reports: the JSON that host_load_info returns.
 
-Memory in bytes, pressure in percent of time stalled. What the kernel does not tell is None.
+Memory in bytes, pressure in percent of time stalled. A figure that the kernel does not report is None.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instant queries to a Prometheus, or whatever speaks its HTTP API."""
+"""Instant queries to a Prometheus, or another server with the same HTTP API."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def usable(value: float) -> bool:
 
 
 def _cause(error: BaseException) -> str:
-    """What urllib3 and requests wrap several times over."""
+    """The cause that urllib3 and requests wrap several times."""
     inner = error
     while inner.args and isinstance(inner.args[0], BaseException):
         inner = inner.args[0]

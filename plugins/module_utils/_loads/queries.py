@@ -38,7 +38,7 @@ class Query:
 
 
 def _pve() -> Iterator[Query]:
-    """prometheus-pve-exporter. Its targets may all be nodes of one cluster, and each tells of all guests."""
+    """prometheus-pve-exporter. Its targets may all be nodes of one cluster, and each reports all guests."""
     guest, host = r"(?:qemu|lxc)/(\d+)", "node/(.+)"
 
     def per_id(kind: str, expression: str) -> str:
@@ -94,7 +94,7 @@ def _node() -> Iterator[Query]:
 
 
 def _vmware() -> Iterator[Query]:
-    """vmware_exporter. It tells MHz, MB, and KB a second. A machine that migrates gets other labels, and so
+    """vmware_exporter. It reports MHz, MB, and KB a second. A machine that migrates gets other labels, and so
     another series: the ones of before and after are made one.
     """
     place = "dc_name, cluster_name"

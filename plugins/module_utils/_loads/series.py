@@ -16,7 +16,7 @@ from .queries import Of, Query
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the guests or hosts of a snapshot are known by; None for what several are known by. `bare`: hosts
+    """Guests or hosts of a snapshot by label; None for a label that several have. `bare`: hosts
     that the platform knows without a domain.
     """
 

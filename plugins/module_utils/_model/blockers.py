@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What blocks a migration, in one sentence each, with the way out."""
+"""The blockers of migrations, each in one sentence with the remedy."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@
 Every error names what failed, for which field or object, and what to do. All are in the `errors.py` of the
 room that raises them; `_ansible/runner.py` alone turns them into a failed module. Catch …
 
-    EvenKeelError                 whatever cannot be done
+    EvenKeelError                 any failure
       InputError                  a value from outside is wrong; it names the field. _model
       UnknownName, AmbiguousName  no host or guest, or more than one, has the name. _model
       UrlError, ProcError         a URL, or a file below /proc, cannot be parsed. _model

@@ -71,7 +71,7 @@ def guest_load(guest: Guest, resource: str) -> float | None:
 
 
 def guest_demand(guest: Guest, metric: str, demand: str) -> float | None:
-    """What the guest weighs in a metric, by the policy's idea of weight."""
+    """The load of a guest in a metric, by the basis that the policy names."""
     if metric == "vcpu":
         return guest.assigned.get("cpu")
     used = guest_load(guest, metric)

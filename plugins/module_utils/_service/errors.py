@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong with requests to the service."""
+"""Errors of requests to the service."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ class ServiceLibraryMissing(ServiceError):
 
 
 class SecretMissing(ServiceError):
-    """A secret that the configuration names can't be had, or is of no use."""
+    """A secret that the configuration names is not available, or not usable."""

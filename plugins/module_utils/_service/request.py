@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be asked of the service, and how it is checked before it is taken."""
+"""Requests to the service, and the checks before one is accepted."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renew:
-    """Let a lease last for so many seconds, or for what it was asked for, from now on."""
+    """Restart the lifetime of a lease now, with this number of seconds or with the requested lifetime."""
 
     name: Name
     owner: Text | None = None

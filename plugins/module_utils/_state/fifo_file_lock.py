@@ -4,7 +4,7 @@
 """First come, first served before a SQLite file.
 
 SQLite lets those who wait for a file try again and again, and whoever tries at the right moment wins: among
-many, some wait very long. A plain lock of a file beside it would not mend that, for whoever asks in the
+many, some wait very long. A plain lock of a file beside it would not fix that, for whoever asks in the
 moment between the end of one and the waking of the next overtakes all who wait. So everybody takes a ticket,
 the next number, and locks the byte of that number in the file; whoever has ticket n waits until nobody has a
 lock on the bytes before it. The kernel takes the locks of a process away when it dies, wherever that is, and

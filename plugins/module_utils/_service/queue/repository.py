@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Requests in the state database: taken, begun, ended.
 
-A request is in the database before anybody is told that it was taken. Whoever works on it holds a claim;
+A request is in the database before its acceptance is reported. Whoever works on it holds a claim;
 without the claim nobody can end it, and when its holder is gone it is handed on again.
 """
 
@@ -88,7 +88,7 @@ def task_named(database: Database, name: str) -> Task | None:
 
 
 def listed(database: Database, seconds: float) -> Sequence[Task]:
-    """Requests that go on, and those that ended within so many seconds, in the order of coming."""
+    """Unfinished requests and those that ended within this number of seconds, in order of arrival."""
 
     def read(connection: Connection) -> list[Task]:
         ended = SERVICE_REQUESTS.c.ended_at
@@ -204,7 +204,7 @@ def defer_unchanged(connection: Connection, task: Task) -> None:
 
 
 def purge(database: Database, days: float) -> int:
-    """Throw away requests that ended so long ago, and what was told of them. Gives how many."""
+    """Delete requests that ended this number of seconds ago, and their call-backs. Returns their number."""
 
     def write(connection: Connection) -> int:
         old = sa.select(SERVICE_REQUESTS.c.id).where(

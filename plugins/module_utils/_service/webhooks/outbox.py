@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is to be told of the end of a request, kept until they were.
+"""Call-backs about the end of a request, kept until they are delivered.
 
-Rows come into being in the same transaction as the end that they tell of.
+Rows are inserted in the same transaction as the end that they report.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Channel = Literal["callback", "dead_letter"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One of those who are told. `id` is the same at each try, `body` what they get, byte by byte."""
+    """One call-back. `id` is the same for each attempt; `body` is sent byte by byte as it is."""
 
     id: str
     request: str
@@ -59,7 +59,7 @@ class Delivery:
 
 
 def announce(connection: Connection, task: Task, at: float) -> None:
-    """Let everybody be told that a task has ended."""
+    """Queue the call-backs about the end of a task."""
     news = json.dumps({"type": f"request.{task.status}", "request": task.to_json()}, separators=(",", ":"))
     callbacks: list[tuple[Channel, str, str]] = [
         ("callback", receiver, news) for receiver in task.terms.receivers
@@ -89,7 +89,7 @@ def deliveries(database: Database, request: str) -> Sequence[Delivery]:
 
 
 def delivery_reports(database: Database, task: Task) -> dict[str, Any]:
-    """A task as callers see it, with who was told of its end."""
+    """A task as callers see it, with the call-backs about its end."""
     return {**task.to_json(), "callbacks": [one.to_json() for one in deliveries(database, task.id)]}
 
 

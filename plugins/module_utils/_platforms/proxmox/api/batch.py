@@ -27,7 +27,7 @@ _MAX = 100
 
 
 class Getter(Protocol):
-    """What answers a reading: the session, or what it has answered already."""
+    """The source of a reading: the session, or its cached answers."""
 
     @property
     def major(self) -> int: ...
@@ -110,7 +110,7 @@ class BatchedAnswers:
                 self._answers[_key(f"nodes/{node}/{reading.path}", reading.params)] = answer
 
     def _batch(self, node: str, readings: list[Reading]) -> list[Mapping[str, Any]]:
-        """Nothing where it can't be had so: then each is asked for by itself."""
+        """The answers, none where the batch fails: then each reading is made on its own."""
         commands = [
             {"path": reading.path, "method": "GET", "args": dict(reading.params)} for reading in readings
         ]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What could not be read of a cluster, gathered while it is read, and said once for each reason."""
+"""Failed readings of a cluster, collected while it is read and reported once for each reason."""
 
 from __future__ import annotations
 

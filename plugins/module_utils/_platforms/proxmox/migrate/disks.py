@@ -28,7 +28,7 @@ class Findings:
     running: bool | None = None
 
     def object_to(self, why: str) -> None:
-        """What lasts until somebody changes it."""
+        """Add an objection that lasts until somebody changes the configuration."""
         self.objections.append(Objection(why))
 
 

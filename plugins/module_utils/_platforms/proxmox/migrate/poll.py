@@ -245,7 +245,7 @@ class TaskPoller:
         return now - followed.locked_since >= LOCK_SECONDS
 
     def _status(self, entry: Row) -> str:
-        """What the guest does, as its node says; the lists are up to 10 s old, those of the old node too."""
+        """The run state of the guest by its node; the lists are up to 10 s old, those of the old node too."""
         path = f"{path_of(entry)}/status/current"
         if entry.get("node") not in self._offline():
             with suppress(PlatformError):
@@ -282,7 +282,7 @@ class TaskPoller:
         if end is None and followed.real is not None:
             return self._running(task, along)
         if end is not None and end.known and not followed.end_seen:
-            # The places were read before this end: the next look tells where the guest is after it.
+            # The places were read before this end: the next look shows where the guest is after it.
             followed.end_seen = True
             return self._running(task, along)
         begun = followed.seen_moving or (end is not None and end.known)

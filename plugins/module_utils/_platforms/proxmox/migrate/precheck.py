@@ -54,7 +54,7 @@ class Preconditions:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What a check knows of the cluster: the states of nodes by name, where guests are replicated to (None
+    """The cluster as a check needs it: the states of nodes by name, where guests are replicated to (None
     when it is not known).
     """
 

@@ -25,7 +25,7 @@ FRESH_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class HighAvailability:
-    """What /cluster/ha holds, as it is: 9.x has rules, 8.x has groups."""
+    """The content of /cluster/ha: 9.x has rules, 8.x has groups."""
 
     resources: tuple[Row, ...]
     rules: tuple[Row, ...]
@@ -45,7 +45,7 @@ class HighAvailability:
 
     def as_rules(self, active: Collection[str]) -> Iterator[Rule]:
         """Those in force, as HA itself takes them; `active` are the nodes that may receive guests. No rule
-        binds what HA does not manage, or is told to ignore.
+        binds what HA does not manage, or is set to ignore.
         """
         managed = {
             str(resource.get("sid")): resource
@@ -159,7 +159,7 @@ def _guests(sids: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class NodeStates:
-    """What the HA manager thinks of the nodes; empty where HA was never used.
+    """The states of the nodes by the HA manager; empty where HA was never used.
 
     The manager writes it every ten seconds while it looks after anything. An idle one leaves what it thought
     last: after `FRESH_SECONDS` without a new one it says nothing of now. `disarmed` is the mode in which HA

@@ -69,7 +69,7 @@ class LiveStateReader:
     def _busy(
         self, tasks: Sequence[Row], entries: Sequence[Row], resources: Resources, states: NodeStates
     ) -> dict[str, str]:
-        """What holds guests, by id."""
+        """The task or lock that holds a guest, by id."""
         ids = {id_of(entry) for entry in entries}
         migrations = {
             guest: str(task.get("upid"))
@@ -104,7 +104,7 @@ def _runs(task: Row) -> bool:
 
 
 def _held(entry: Row, states: NodeStates, target: str | None) -> str | None:
-    """What the guest's own line says."""
+    """The migration, lock or HA state that holds the guest, from its own row."""
     state = entry.get("hastate")
     if entry.get("lock") == "migrate" or state in ("migrate", "relocate"):
         return _migrating(target)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is being done to guests while the cluster is read."""
+"""Tasks and migrations under way while the cluster is read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class MigrationsInProgress:
     def read(
         cls, session: Session, tasks: Iterable[Row], resources: Resources, states: NodeStates
     ) -> MigrationsInProgress:
-        """`tasks` are those of /cluster/tasks. What a node that is gone told last stays there for ever."""
+        """`tasks` are those of /cluster/tasks. The last report of a node that is gone stays for ever."""
         up = {str(entry.get("node")) for entry in resources.nodes if entry.get("status") != "offline"}
         guests = {str(entry.get("vmid")): entry for entry in resources.guests}
         running = [

@@ -160,7 +160,7 @@ class TaskPoller:
         return self.monotonic() - since < seconds
 
     def _output(self, entry: Row) -> str:
-        """What the task says of its end: in its line, or when it is asked for alone."""
+        """The output of the task, from its row or from a call about it alone."""
         found = entry.get("output")
         if not found:
             path = f"{TASKS}/{reference(entry)}"

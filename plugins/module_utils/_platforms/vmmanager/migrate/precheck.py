@@ -97,9 +97,9 @@ class Prechecker:
             yield Objection(f"{name} is not among the nodes that it may go to")
         elif not flag(target.get("suitable")):
             reasons = list(self._against(request, entry, target))
-            told = ", ".join(reason.why for reason in reasons)
+            listed = ", ".join(reason.why for reason in reasons)
             yield Objection(
-                f"{name} is not suitable for it{': ' + told if told else ''}",
+                f"{name} is not suitable for it{': ' + listed if listed else ''}",
                 passing=bool(reasons) and all(reason.passing for reason in reasons),
             )
 

@@ -52,7 +52,7 @@ def under_way(session: Session, lists: Lists, guest: str) -> str | None:
 
 
 def name_of(lists: Lists, number: str) -> str:
-    """What a start would have called the task of this number."""
+    """The name that a start would have returned for the task of this number."""
     listed = lists.find(TASKS, [{"id": int(number)}]) if number.isdigit() else []
     consul = reference(listed[0].get("consul_id")) if listed else None
     return f"{NUMBER}{number}" if consul is None else f"{CONSUL}{consul}"

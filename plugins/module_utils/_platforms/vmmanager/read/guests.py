@@ -104,7 +104,7 @@ def is_plain(entry: Row) -> bool:
 
 
 def power_on(node: Row, entry: Row) -> Power:
-    """What is said of a guest whose node is away is of the past."""
+    """The power state; unknown where the node is away, because the report is of the past."""
     return power_of(entry) if status_of(node) == "online" else "unknown"
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was done to a guest: its tasks, as its own history lists them."""
+"""The tasks of a guest, from its own history."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class MigrationHistory:
 
     @property
     def bound_for(self) -> str | None:
-        """The node that a migration under way goes to, where its parameters tell."""
+        """The node that a migration under way goes to, where its parameters name it."""
         found = [
             part(entry.get("params"), *_TARGETS)
             for entry in self.entries

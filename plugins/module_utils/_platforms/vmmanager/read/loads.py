@@ -131,7 +131,7 @@ class LoadReader:
         return min(asked, *(round(seconds) for seconds in self._covered.values())) if self._covered else 0
 
     def notices(self, names: Mapping[Of, Mapping[str, str]]) -> Iterator[Notice]:
-        """What could not be read; `names` of guests and nodes by id."""
+        """Failed readings; `names` of guests and nodes by id."""
         groups: dict[tuple[Of, str], dict[str, str]] = {}
         for failure in self._failures:
             groups.setdefault((failure.of, failure.target), {})[failure.identity] = failure.why

@@ -110,7 +110,7 @@ def host_now(entry: Row, memory_used: float | None) -> HostNow:
 
 
 def _datastores(entry: Row, place: ClusterPlace) -> Iterable[tuple[str, HostDatastore]]:
-    """What a node says of its space is about its own main storage; of no other is it told."""
+    """A node reports the space of its own main storage only."""
     own = part(entry, "storage", "storage_mib")
     capacity, used = mib(part(own, "size_mib", "total")), mib(part(own, "used_mib", "used"))
     free = mib(part(own, "available_mib"))

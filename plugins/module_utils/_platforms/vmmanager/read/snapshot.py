@@ -205,7 +205,7 @@ class Reader:
             yield host_of(entry, self.place, reading.used)
 
     def _general(self, guests: Sequence[Row]) -> Iterator[Notice]:
-        """What this platform does not report at all."""
+        """Notices about facts that this platform does not report at all."""
         if not self.connection.metrics:
             yield _NO_METRICS
         if self.place.balancers is None:

@@ -47,7 +47,7 @@ class Fault(Refused):
 
     @property
     def way_out(self) -> str:
-        """What to do about it; empty where the server's own words must do."""
+        """The remedy; empty where there is only the server's own message."""
         return _WAYS_OUT.get(self.name, "")
 
 
@@ -182,7 +182,7 @@ def passes(error: Element | None) -> bool:
 
 
 def way_out(error: Element | None) -> str:
-    """What to do about a LocalizedMethodFault; empty where vCenter's own words must do."""
+    """The remedy for a LocalizedMethodFault; empty where there is only vCenter's own message."""
     return _WAYS_OUT.get(type_of(find(error, "fault")), "")
 
 

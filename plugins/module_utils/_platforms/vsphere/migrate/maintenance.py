@@ -46,7 +46,7 @@ def set_maintenance(session: Session, host: str, *, on: bool, limits: WaitLimits
     try:
         task = text(returned(session.call(place, method, *arguments, repeatable=False)))
     except AnswerLost:
-        # It may have been carried out all the same: the host itself will tell.
+        # It may have been run all the same: the state of the host shows it.
         task = None
     except Refused:
         # Somebody else may have been faster.

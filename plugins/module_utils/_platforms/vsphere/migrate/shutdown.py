@@ -37,7 +37,7 @@ def shut_down(session: Session, guest: str, limits: WaitLimits) -> None:
     try:
         session.call(vm, "ShutdownGuest", repeatable=False)
     except AnswerLost:
-        # It may have been asked all the same: its power state will tell.
+        # The request may have arrived all the same: the power state shows it.
         pass
     except Refused:
         if not _is_off(session.renewing(lambda: _look(session, guest))):

@@ -46,8 +46,8 @@ _UNPROTECTED = frozenset({"starting", "needSecondary"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a guest is judged by. `cpu_models` are those of the cluster's hosts, `disabled` the guests that
-    DRS is told to leave alone, `moving` those under migration with their targets, where known.
+    """The facts by which a guest is judged. `cpu_models` are those of the cluster's hosts, `disabled` the
+    guests that DRS is set to leave alone, `moving` those under migration with their targets, where known.
     """
 
     inventory: Inventory

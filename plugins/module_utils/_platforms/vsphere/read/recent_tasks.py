@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is going on: tasks under way on hosts and guests, and where migrations under way lead to."""
+"""Tasks under way on hosts and guests, and where migrations under way lead to."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Moves:
 def migrations(
     session: Session, place: ClusterPlace, guests: Mapping[str, Found], tasks: Mapping[str, Found]
 ) -> Moves:
-    """What moves at this moment, whoever asked for it.
+    """Migrations under way, including those that others started.
 
     A task does not name its target, but the event of its start does: one call where anything moves.
     """

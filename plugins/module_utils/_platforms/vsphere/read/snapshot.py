@@ -155,7 +155,7 @@ def _read_notices(inventory: Inventory) -> Iterator[Notice]:
 
 
 def _hidden_notices(inventory: Inventory) -> Iterator[Notice]:
-    """What hosts and guests refer to and the account does not see."""
+    """Objects that hosts and guests refer to and the account cannot read."""
     hosts, guests = inventory.hosts.values(), inventory.guests.values()
     networks = {network for found in (*hosts, *guests) for network in found.items("network")}
     datastores = {datastore for host in hosts for datastore in host.items("datastore")}
