@@ -23,12 +23,18 @@ def only_from(folder: str | Path) -> dict[str, str]:
 
 
 @contextmanager
-def installed(shell: Shell) -> Iterator[Path]:
-    """The collection as its users get it: built, and installed into an empty directory, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="evenkeel-installed-") as temporary:
+def built(shell: Shell) -> Iterator[Path]:
+    """The tarball of the collection, in a directory of its own that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="evenkeel-built-") as temporary:
         with collection_copy() as copy:
             shell.run("ansible-galaxy", "collection", "build", "--output-path", temporary, cwd=copy)
-        tarball = next(Path(temporary).glob("*.tar.gz"))
+        yield next(Path(temporary).glob("*.tar.gz"))
+
+
+@contextmanager
+def installed(shell: Shell) -> Iterator[Path]:
+    """The collection as its users get it: built, and installed into an empty directory, gone afterwards."""
+    with built(shell) as tarball, tempfile.TemporaryDirectory(prefix="evenkeel-installed-") as temporary:
         install = ("ansible-galaxy", "collection", "install", "--offline", "-p", temporary, tarball)
         shell.run(*install, cwd=temporary, env=only_from(temporary))
         _keep(tarball)

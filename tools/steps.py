@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import docs, layers, package
+from . import docs, importer, layers, package
 from .ansible_test import ansible_test
 from .run import ROOT, Shell, StepFailed, cores, counted
 from .tree import collection_copy
@@ -49,6 +49,7 @@ def steps() -> list[Step]:
         Step("lint", "ansible-lint, production profile", _lint),
         Step("docs", "a page for every module, role and guide", docs.build),
         *_molecule_steps(),
+        Step("importer", "Galaxy's own importer takes the tarball", importer.import_collection),
         Step("package", "built, installed elsewhere, run by its full name", package.build_install_run),
     ]
 
