@@ -198,23 +198,25 @@ class Solution:
         self.insert(unit, host)
 
     def try_moves(self, moves: Sequence[tuple[int, int]], accept: Callable[[], bool]) -> bool:
-        """Moves units to hosts, all if each fits and `accept` agrees to the result, else none. Returns
-        whether they were moved.
+        """Moves units to hosts, all if each fits and `accept` agrees to the result, else none; none either
+        when `accept` raises. Returns whether they were moved.
         """
         before = [(unit, self.remove(unit)) for unit, _host in moves]
-        placed = 0
-        for unit, host in moves:
-            if not self.fits(unit, host):
-                break
-            self.insert(unit, host)
-            placed += 1
-        if placed == len(moves) and accept():
-            return True
-        for unit, _host in moves[:placed]:
-            self.remove(unit)
-        for unit, host in before:
-            self.insert(unit, host)
-        return False
+        placed, accepted = 0, False
+        try:
+            for unit, host in moves:
+                if not self.fits(unit, host):
+                    break
+                self.insert(unit, host)
+                placed += 1
+            accepted = placed == len(moves) and accept()
+        finally:
+            if not accepted:
+                for unit, _host in moves[:placed]:
+                    self.remove(unit)
+                for unit, host in before:
+                    self.insert(unit, host)
+        return accepted
 
     def restore(self, places: Sequence[int]) -> None:
         """Moves every unit back to where it was: `places` is a copy of `where`."""
