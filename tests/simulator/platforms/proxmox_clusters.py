@@ -25,6 +25,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmo
     ProxmoxPlatform,
 )
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 GIB = 1024**3
 RELEASES = ("8.4", "9.0", "9.2")
@@ -245,7 +246,7 @@ def connection(simulator: launch.Simulator, **changes: Any) -> ProxmoxConnection
         api_user=simulator.user,
         api_password=simulator.password,
         ca_path=simulator.ca_path,
-        api_timeout=10,
+        api_timeout=PATIENCE_SECONDS,
     )
     return replace(plain, **changes)
 

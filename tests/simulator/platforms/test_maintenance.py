@@ -29,6 +29,7 @@ from ansible_collections.evenkeel.cluster.tests.simulator.platforms import (
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.system.roles.test_roles_on_a_rehearsal import play
 
 
@@ -40,10 +41,10 @@ def test_an_esx_host_enters_and_leaves(simulator: Simulate) -> None:
     served = simulator("vcenter", vsphere_clusters.small())
     platform = vsphere_clusters.connect(served)
     assert not platform.in_maintenance("host-b")
-    platform.set_maintenance("host-b", on=True, timeout=10)
+    platform.set_maintenance("host-b", on=True, timeout=PATIENCE_SECONDS)
     assert platform.in_maintenance("host-b")
     assert hosts_in_maintenance(served) == ["host-b"]
-    platform.set_maintenance("host-b", on=False, timeout=10)
+    platform.set_maintenance("host-b", on=False, timeout=PATIENCE_SECONDS)
     assert hosts_in_maintenance(served) == []
     platform.close()
 
@@ -55,7 +56,7 @@ def test_guests_that_are_off_stay_on_a_host_in_maintenance(simulator: Simulate) 
     )
     served = simulator("vcenter", cluster)
     platform = vsphere_clusters.connect(served)
-    platform.set_maintenance("host-a", on=True, timeout=10)
+    platform.set_maintenance("host-a", on=True, timeout=PATIENCE_SECONDS)
     assert served.state()["guests"]["vm-one"]["host"] == "host-a"
     platform.close()
 
@@ -72,10 +73,10 @@ def test_an_esx_host_with_running_guests_is_given_up_on_and_stays_in_service(sim
 def test_what_vcenter_refuses_is_told(simulator: Simulate) -> None:
     served = simulator("vcenter", vsphere_clusters.small())
     platform = vsphere_clusters.connect(served)
-    platform.set_maintenance("host-b", on=False, timeout=10)
+    platform.set_maintenance("host-b", on=False, timeout=PATIENCE_SECONDS)
     served.change_host("host-b", status="offline")
     with pytest.raises(Refused, match=r"does not respond.*InvalidHostConnectionState"):
-        platform.set_maintenance("host-b", on=True, timeout=10)
+        platform.set_maintenance("host-b", on=True, timeout=PATIENCE_SECONDS)
     with pytest.raises(NotFound, match="host-zz"):
         platform.in_maintenance("host-zz")
     platform.close()
@@ -88,11 +89,11 @@ def test_a_lost_answer_or_session_is_no_obstacle(simulator: Simulate) -> None:
         drop_connection=[{"call": "EnterMaintenanceMode_Task", "when": "after"}],
     )
     platform = vsphere_clusters.connect(served)
-    platform.set_maintenance("host-b", on=True, timeout=10)
+    platform.set_maintenance("host-b", on=True, timeout=PATIENCE_SECONDS)
     served.expire_sessions()
     assert platform.in_maintenance("host-b")
     served.expire_sessions()
-    platform.set_maintenance("host-b", on=False, timeout=10)
+    platform.set_maintenance("host-b", on=False, timeout=PATIENCE_SECONDS)
     assert hosts_in_maintenance(served) == []
     platform.close()
 
@@ -118,7 +119,7 @@ def test_a_missing_privilege_is_named(simulator: Simulate) -> None:
     served = simulator("vcenter", vsphere_clusters.small(), read_only_user="viewer")
     platform = vsphere_clusters.connect(served, username="viewer")
     with pytest.raises(PermissionMissing, match=r"Host\.Config\.Maintenance"):
-        platform.set_maintenance("host-b", on=True, timeout=10)
+        platform.set_maintenance("host-b", on=True, timeout=PATIENCE_SECONDS)
     assert hosts_in_maintenance(served) == []
     platform.close()
 
@@ -133,10 +134,10 @@ def test_a_node_is_waited_for(release: str, simulator: Simulate) -> None:
         served.change_host("pve2", maintenance=not platform.in_maintenance("pve2"))
 
     platform = ProxmoxPlatform(proxmox_clusters.connection(served), sleep=someone_asks)
-    platform.set_maintenance("pve2", on=True, timeout=60)
+    platform.set_maintenance("pve2", on=True, timeout=PATIENCE_SECONDS)
     assert platform.in_maintenance("pve2")
-    platform.set_maintenance("pve2", on=True, timeout=60)
-    platform.set_maintenance("pve2", on=False, timeout=60)
+    platform.set_maintenance("pve2", on=True, timeout=PATIENCE_SECONDS)
+    platform.set_maintenance("pve2", on=False, timeout=PATIENCE_SECONDS)
     assert hosts_in_maintenance(served) == []
     assert len(pauses) == 2
     platform.close()
@@ -151,7 +152,7 @@ def test_a_node_that_nobody_has_asked_for_is_given_up_on(simulator: Simulate) ->
         monotonic=lambda: float(next(seconds)),
     )
     with pytest.raises(Refused, match=r"pve2.*ha-manager crm-command node-maintenance enable pve2"):
-        platform.set_maintenance("pve2", on=True, timeout=30)
+        platform.set_maintenance("pve2", on=True, timeout=PATIENCE_SECONDS)
     platform.close()
 
 
@@ -176,10 +177,10 @@ def test_a_disarmed_manager_is_not_waited_for(simulator: Simulate) -> None:
 def test_a_guest_of_proxmox_is_shut_down_by_its_own_system(number: str, simulator: Simulate) -> None:
     served = simulator("proxmox", proxmox_clusters.small())
     platform = ProxmoxPlatform(proxmox_clusters.connection(served), sleep=lambda _seconds: None)
-    platform.shut_down(number, timeout=60)
+    platform.shut_down(number, timeout=PATIENCE_SECONDS)
     assert served.state()["guests"][number]["power"] == "stopped"
     # One that is off already is left alone.
-    platform.shut_down(number, timeout=60)
+    platform.shut_down(number, timeout=PATIENCE_SECONDS)
     posts = [call for call in proxmox_clusters.calls(served) if call.endswith("/status/shutdown")]
     assert [proxmox_clusters.calls(served)[call] for call in posts] == [1]
     platform.close()
@@ -199,7 +200,7 @@ def test_a_guest_that_ha_would_start_again_is_not_shut_down(simulator: Simulate)
     served = simulator("proxmox", proxmox_clusters.small(), options=("--ha-guest", "100"))
     platform = proxmox_clusters.connect(served)
     with pytest.raises(Refused, match=r"HA manages it.*ha-manager set vm:100 --state stopped"):
-        platform.shut_down("100", timeout=60)
+        platform.shut_down("100", timeout=PATIENCE_SECONDS)
     assert not any("shutdown" in call for call in proxmox_clusters.calls(served))
     platform.close()
 
@@ -209,7 +210,7 @@ def test_the_right_to_shut_guests_down_is_named(simulator: Simulate) -> None:
     served = simulator("proxmox", proxmox_clusters.small(), grants={"root@pam": {"/": rights}})
     platform = proxmox_clusters.connect(served)
     with pytest.raises(PermissionMissing, match=r"VM\.PowerMgmt on /vms/100"):
-        platform.shut_down("100", timeout=60)
+        platform.shut_down("100", timeout=PATIENCE_SECONDS)
     platform.close()
 
 

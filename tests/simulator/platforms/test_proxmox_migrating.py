@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -20,7 +19,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
     Capacities,
-    MigrationRequest,
     MigrationState,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
@@ -28,44 +26,13 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmo
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms import proxmox_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
+from ansible_collections.evenkeel.cluster.tests.simulator.platforms.following import Hands, follow, migrate
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.proxmox_clusters import (
     GIB,
     RELEASES,
     request,
 )
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
-
-DEADLINE_SECONDS = 20
-
-
-def follow(
-    platform: ProxmoxPlatform, tasks: dict[str, MigrationRequest], until: Callable[[], bool] = lambda: False
-) -> dict[str, MigrationState]:
-    """Poll until all have ended."""
-    end = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < end:
-        states = dict(platform.poll(tasks))
-        if until() or all(state.state != "running" for state in states.values()):
-            return states
-        time.sleep(0.02)
-    raise AssertionError(f"still running after {DEADLINE_SECONDS} s: {states}")
-
-
-def migrate(platform: ProxmoxPlatform, wanted: MigrationRequest) -> MigrationState:
-    prepared = platform.prepare(wanted)
-    assert prepared.objection is None
-    task = platform.start(prepared)
-    return follow(platform, {task: wanted})[task]
-
-
-class Hands:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.mark.parametrize("release", RELEASES)

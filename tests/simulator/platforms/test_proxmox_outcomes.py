@@ -11,7 +11,6 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
-    MigrationRequest,
     MigrationState,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
@@ -19,33 +18,15 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmo
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms import proxmox_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
+from ansible_collections.evenkeel.cluster.tests.simulator.platforms.following import (
+    Hands,
+    follow,
+    migrate,
+    wait_until,
+)
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.proxmox_clusters import GIB, request
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
-
-
-class Hands:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def end_of(platform: ProxmoxPlatform, task: str, wanted: MigrationRequest) -> MigrationState:
-    alarm = time.monotonic() + PATIENCE_SECONDS
-    while (state := dict(platform.poll({task: wanted}))[task]).state == "running":
-        assert time.monotonic() < alarm, state
-        time.sleep(0.02)
-    return state
-
-
-def migrate(platform: ProxmoxPlatform, wanted: MigrationRequest) -> MigrationState:
-    prepared = platform.prepare(wanted)
-    assert prepared.objection is None
-    return end_of(platform, platform.start(prepared), wanted)
 
 
 def by_hand(served: launch.Simulator, **changes: Any) -> tuple[ProxmoxPlatform, Hands]:
@@ -98,10 +79,7 @@ def test_a_lock_counts_as_left_behind_some_seconds_after_the_end(simulator: Simu
     platform, hands = by_hand(served)
     wanted = request(100, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + PATIENCE_SECONDS
-    while clusters.place(served, 100) == "pve1":
-        assert time.monotonic() < alarm
-        time.sleep(0.02)
+    wait_until(lambda: clusters.place(served, 100) != "pve1")
     assert platform.poll({task: wanted})[task].state == "running"
     hands.seconds = 4
     assert platform.poll({task: wanted})[task].state == "running"
@@ -118,10 +96,7 @@ def test_a_good_end_is_none_where_the_lock_stays(simulator: Simulate) -> None:
     platform, hands = by_hand(served)
     wanted = request(100, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + PATIENCE_SECONDS
-    while clusters.place(served, 100) == "pve1":
-        assert time.monotonic() < alarm
-        time.sleep(0.02)
+    wait_until(lambda: clusters.place(served, 100) != "pve1")
     assert platform.poll({task: wanted})[task].state == "running"
     # The moment at which a lock counts as left behind.
     hands.seconds = 5
@@ -164,12 +139,10 @@ def test_what_a_person_stops_is_no_failure_of_the_guest(
     platform = clusters.connect(served, restart_containers=True)
     wanted = request(number, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + PATIENCE_SECONDS
-    while not served.state()["migrations"]:
-        assert time.monotonic() < alarm
+    wait_until(lambda: bool(served.state()["migrations"]))
     another = clusters.connect(served)
     another.cancel(another.find(wanted) or "")
-    state = end_of(platform, task, wanted)
+    state = follow(platform, {task: wanted})[task]
     assert state.state == "cancelled"
     assert "interrupted by signal" in state.why
     assert clusters.place(served, number) == "pve1"
@@ -193,7 +166,7 @@ def test_a_container_that_is_stopped_by_a_late_cancel_is_named(simulator: Simula
     wanted = request(103, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
     platform.cancel(task)
-    state = end_of(platform, task, wanted)
+    state = follow(platform, {task: wanted})[task]
     assert state.state == "cancelled"
     assert "it is stopped on pve1, where it ran before" in state.why
 
@@ -247,7 +220,7 @@ def test_a_container_under_ha_is_migrated_when_it_runs_again(simulator: Simulate
     while clusters.place(served, 103) == "pve1":
         assert platform.poll({task: wanted})[task].state == "running"
         assert time.monotonic() < alarm
-    assert end_of(platform, task, wanted).state == "migrated"
+    assert follow(platform, {task: wanted})[task].state == "migrated"
     assert served.state()["guests"]["103"]["power"] == "running"
 
 
@@ -263,9 +236,7 @@ def test_a_container_that_ha_does_not_start_again_was_not_migrated(simulator: Si
     platform, hands = by_hand(served, restart_containers=True)
     wanted = request(103, "pve1", "pve2")
     task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + PATIENCE_SECONDS
-    while clusters.place(served, 103) == "pve1":
-        assert time.monotonic() < alarm
+    wait_until(lambda: clusters.place(served, 103) != "pve1")
     assert platform.poll({task: wanted})[task].state == "running"
     hands.seconds = 119
     assert platform.poll({task: wanted})[task].state == "running"

@@ -4,40 +4,32 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Disk, HostDatastore
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import PermissionMissing
-from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import Objection
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.protocol import (
+    MigrationState,
+    Objection,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.proxmox.platform import (
     ProxmoxPlatform,
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms import proxmox_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
+from ansible_collections.evenkeel.cluster.tests.simulator.platforms.following import migrate
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.proxmox_clusters import GIB, request
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
-from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
+MIGRATED = MigrationState(state="migrated", percent=100)
 LOCAL = (Disk(datastore="local-lvm", size=GIB),)
 GPU = {
     "id": "gpu",
     "live-migration-capable": 1,
     "map": ["node=pve1,path=0000:01:00.0", "node=pve2,path=0000:01:00.0"],
 }
-
-
-def migrated(platform: ProxmoxPlatform, number: int, source: str, target: str) -> bool:
-    wanted = request(number, source, target)
-    task = platform.start(platform.prepare(wanted))
-    alarm = time.monotonic() + PATIENCE_SECONDS
-    while (state := dict(platform.poll({task: wanted}))[task]).state == "running":
-        assert time.monotonic() < alarm
-        time.sleep(0.02)
-    assert state.why == ""
-    return state.state == "migrated"
 
 
 def one_guest(
@@ -67,7 +59,7 @@ def test_what_goes_along_by_itself_is_no_obstacle(config: dict[str, str], simula
     served.change_guest("100", config=config)
     platform = clusters.connect(served)
     assert platform.prepare(request(100, "pve1", "pve2")).objection is None
-    assert migrated(platform, 100, "pve1", "pve2")
+    assert migrate(platform, request(100, "pve1", "pve2")) == MIGRATED
 
 
 def test_memory_that_a_snapshot_holds_on_a_local_storage_goes_along(simulator: Simulate) -> None:
@@ -75,7 +67,7 @@ def test_memory_that_a_snapshot_holds_on_a_local_storage_goes_along(simulator: S
     served.change_guest("100", saved_memory=["local-lvm:vm-100-state-before"])
     platform = clusters.connect(served)
     assert platform.prepare(request(100, "pve1", "pve2")).objection is None
-    assert migrated(platform, 100, "pve1", "pve2")
+    assert migrate(platform, request(100, "pve1", "pve2")) == MIGRATED
 
 
 @pytest.mark.parametrize(
@@ -111,7 +103,7 @@ def test_a_stopped_machine_with_a_mapped_device_goes_where_that_is(simulator: Si
         == "pve3 lacks the mapped devices hostpci0"
     )
     assert platform.prepare(request(100, "pve1", "pve2")).objection is None
-    assert migrated(platform, 100, "pve1", "pve2")
+    assert migrate(platform, request(100, "pve1", "pve2")) == MIGRATED
 
 
 def test_a_local_disk_with_snapshots_is_not_copied_while_the_machine_runs(simulator: Simulate) -> None:
@@ -131,7 +123,7 @@ def test_a_local_disk_with_snapshots_is_not_copied_while_the_machine_runs(simula
     assert str(replicated.prepare(request(100, "pve1", "pve3")).objection).startswith(
         "it is replicated, and a running guest is migrated only to where its replicas are (pve2)"
     )
-    assert migrated(replicated, 100, "pve1", "pve2")
+    assert migrate(replicated, request(100, "pve1", "pve2")) == MIGRATED
 
 
 def test_what_is_pending_does_not_count(simulator: Simulate) -> None:
@@ -153,7 +145,7 @@ def test_a_node_that_is_not_upgraded_yet_is_asked_as_one(kind: str, simulator: S
     platform = clusters.connect(served, restart_containers=True)
     assert platform.prepare(request(100, "pve1", "pve2")).objection is None
     assert "with_local_disks" in str(platform.prepare(request(101, "pve1", "pve2")).objection)
-    assert migrated(platform, 100, "pve1", "pve2")
+    assert migrate(platform, request(100, "pve1", "pve2")) == MIGRATED
 
 
 def test_a_node_that_is_offline_or_not_there_is_no_target(simulator: Simulate) -> None:
@@ -178,16 +170,16 @@ def log_of(platform: ProxmoxPlatform, served: launch.Simulator, number: int) -> 
 def test_connections_go_along_where_both_nodes_can(able: bool, simulator: Simulate) -> None:
     served = one_guest(simulator, conntrack=able, migration_seconds=0)
     platform = clusters.connect(served)
-    assert migrated(platform, 100, "pve1", "pve2")
+    assert migrate(platform, request(100, "pve1", "pve2")) == MIGRATED
     assert ("migrating conntrack state" in log_of(platform, served, 100)) is able
-    assert migrated(platform, 100, "pve2", "pve1")
+    assert migrate(platform, request(100, "pve2", "pve1")) == MIGRATED
     assert clusters.calls(served).get("GET /nodes/{node}/capabilities/qemu/migration", 0) == 2 * able
 
 
 def test_ha_is_never_told_of_connections(simulator: Simulate) -> None:
     served = one_guest(simulator, options=("--ha-guest", "100"), ha_delay_seconds=0.05)
     platform = clusters.connect(served)
-    assert migrated(platform, 100, "pve1", "pve2")
+    assert migrate(platform, request(100, "pve1", "pve2")) == MIGRATED
     assert "migrating conntrack state" not in log_of(platform, served, 100)
 
 
@@ -209,7 +201,7 @@ def test_space_is_needed_only_on_storages_that_disks_are_sent_to_by_name(simulat
     sent = clusters.connect(served, with_local_disks=True, target_storage={"local-lvm": "fast"})
     with pytest.raises(PermissionMissing, match=r"Datastore\.AllocateSpace on /storage/fast"):
         sent.prepare(request(100, "pve1", "pve2"))
-    assert migrated(kept, 100, "pve1", "pve2")
+    assert migrate(kept, request(100, "pve1", "pve2")) == MIGRATED
 
 
 def test_only_the_storages_that_change_are_sent(simulator: Simulate) -> None:
@@ -224,7 +216,7 @@ def test_only_the_storages_that_change_are_sent(simulator: Simulate) -> None:
     served = simulator("proxmox", cluster, grants={"root@pam": grants})
     platform = clusters.connect(served, with_local_disks=True, target_storage={"local-lvm": "fast"})
     assert platform.prepare(request(100, "pve1", "pve2")).objection is None
-    assert migrated(platform, 100, "pve1", "pve2")
+    assert migrate(platform, request(100, "pve1", "pve2")) == MIGRATED
     assert [disk.datastore for disk in platform.read().guests[0].disks] == ["fast", "other"]
 
 
@@ -243,7 +235,7 @@ def test_ha_that_is_disarmed_and_ignores_its_guests_is_not_in_the_way(simulator:
     platform = clusters.connect(served, **sent)
     assert platform.look(["100"]).guests["100"].busy is None
     assert platform.prepare(request(100, "pve1", "pve2")).objection is None
-    assert migrated(platform, 100, "pve1", "pve2")
+    assert migrate(platform, request(100, "pve1", "pve2")) == MIGRATED
     served.switches(ha_disarmed="freeze")
     frozen = clusters.connect(served, **sent)
     why = "HA is disarmed and holds its guests (freeze): arm it again"

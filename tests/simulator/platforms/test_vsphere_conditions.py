@@ -30,6 +30,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms import vsphere_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 GIB = clusters.GIB
 ONE = MigrationRequest(guest="vm-one", source="host-a", target="host-b")
@@ -114,7 +115,7 @@ def test_agents_are_vcenters_own_affair(simulator: Simulate) -> None:
     served = simulator("vcenter", cluster)
     assert read(served).guests == (agent,)
     platform = clusters.connect(served)
-    platform.set_maintenance("host-a", on=True, timeout=20)
+    platform.set_maintenance("host-a", on=True, timeout=PATIENCE_SECONDS)
     assert platform.in_maintenance("host-a")
     assert guest_of(platform.read(), "vcls").power == "stopped"
     platform.close()
@@ -187,7 +188,7 @@ def test_a_guest_that_is_not_well_says_so_and_counts_as_vcenter_counts_it(
         with pytest.raises(Refused, match="which guests still run"):
             platform.set_maintenance("host-a", on=True, timeout=1)
     else:
-        platform.set_maintenance("host-a", on=True, timeout=20)
+        platform.set_maintenance("host-a", on=True, timeout=PATIENCE_SECONDS)
     platform.close()
 
 
@@ -262,7 +263,7 @@ def test_maintenance_mode_that_somebody_else_has_begun_is_waited_for_and_never_c
         time.sleep(seconds)
 
     platform = clusters.VSpherePlatform(clusters.connection(served), sleep=guests_leave)
-    platform.set_maintenance("host-a", on=True, timeout=60)
+    platform.set_maintenance("host-a", on=True, timeout=PATIENCE_SECONDS)
     assert platform.in_maintenance("host-a")
     assert clusters.calls(served)["EnterMaintenanceMode_Task"] == 1
     platform.close()
@@ -565,9 +566,9 @@ def test_the_home_of_a_guest_is_known_by_its_decoded_name(simulator: Simulate) -
 def test_a_guest_is_shut_down_by_its_own_operating_system(simulator: Simulate) -> None:
     served = simulator("vcenter", clusters.small())
     platform = clusters.connect(served)
-    platform.shut_down("vm-one", timeout=30)
+    platform.shut_down("vm-one", timeout=PATIENCE_SECONDS)
     assert served.state()["guests"]["vm-one"]["power"] == "stopped"
-    platform.shut_down("vm-one", timeout=30)
+    platform.shut_down("vm-one", timeout=PATIENCE_SECONDS)
     assert clusters.calls(served)["ShutdownGuest"] == 1
     platform.close()
 
@@ -578,7 +579,7 @@ def test_a_guest_that_can_not_be_asked_or_does_not_obey_stays_on(simulator: Simu
     served.change_guest("vm-two", tools="deaf")
     platform = clusters.connect(served)
     with pytest.raises(Refused, match=r"guest one: .*VMware Tools are not running"):
-        platform.shut_down("vm-one", timeout=30)
+        platform.shut_down("vm-one", timeout=PATIENCE_SECONDS)
     with pytest.raises(Refused, match=r"guest two: it is still on 0\.5 seconds after"):
         platform.shut_down("vm-two", timeout=0.5)
     with pytest.raises(NotFound, match="vm-zz"):

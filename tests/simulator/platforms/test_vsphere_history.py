@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +20,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms import vsphere_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
-from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
+from ansible_collections.evenkeel.cluster.tests.simulator.platforms.following import follow
 
 HOUR = 3600
 
@@ -50,11 +49,7 @@ def move(platform: VSpherePlatform, guest: str, *, cancel: bool = False) -> str:
     task = platform.start(platform.prepare(request))
     if cancel:
         platform.cancel(task)
-    alarm = time.monotonic() + PATIENCE_SECONDS
-    while (state := platform.poll({task: request})[task].state) == "running":
-        assert time.monotonic() < alarm
-        time.sleep(0.02)
-    return state
+    return follow(platform, {task: request})[task].state
 
 
 def test_what_a_guest_went_through_lately_is_read(simulator: Simulate) -> None:

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -33,6 +32,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms import vsphere_clusters as clusters
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
+from ansible_collections.evenkeel.cluster.tests.simulator.platforms.following import follow, wait_until
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 
 GIB = clusters.GIB
@@ -43,19 +43,6 @@ def many(guests: int) -> Snapshot:
     hosts = tuple(clusters.host(name) for name in ("a", "b"))
     light = {"cpu": 0.1, "memory": GIB, "network_io": 0.0, "disk_io": 0.0}
     return clusters.cluster(hosts, tuple(clusters.guest(f"{n:02}", "a", used=light) for n in range(guests)))
-
-
-def ended(
-    platform: VSpherePlatform, tasks: Mapping[str, MigrationRequest], seconds: float = 10
-) -> Mapping[str, MigrationState]:
-    """The states once nothing runs any more."""
-    deadline = time.monotonic() + seconds
-    while True:
-        states = platform.poll(tasks)
-        if all(state.state != "running" for state in states.values()):
-            return states
-        assert time.monotonic() < deadline, states
-        time.sleep(0.02)
 
 
 def moved(served: launch.Simulator) -> list[str]:
@@ -84,21 +71,16 @@ def test_a_guest_is_checked_migrated_and_seen_on_its_target(begin: Begin) -> Non
     task = platform.start(prepared)
     running = platform.poll({task: ONE})[task]
     assert running.state == "running"
-    assert ended(platform, {task: ONE}) == {task: MigrationState(state="migrated", percent=100)}
+    assert follow(platform, {task: ONE}) == {task: MigrationState(state="migrated", percent=100)}
     assert platform.look(["vm-one"]).guests == {"vm-one": GuestNow(host="host-b", power="running")}
     assert served.state()["guests"]["vm-one"]["host"] == "host-b"
     platform.close()
 
 
 def test_progress_is_told(begin: Begin) -> None:
-    _, platform = begin(migration_seconds=20)
+    _, platform = begin(migration_seconds=120)
     task = platform.start(platform.prepare(ONE))
-    seen: set[float] = set()
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline and not any(0 < percent < 95 for percent in seen):
-        seen.add(platform.poll({task: ONE})[task].percent or 0)
-        time.sleep(0.05)
-    assert any(0 < percent < 95 for percent in seen)
+    wait_until(lambda: 0 < (platform.poll({task: ONE})[task].percent or 0) < 95)
     platform.cancel(task)
     platform.close()
 
@@ -115,7 +97,7 @@ def test_twenty_tasks_are_polled_in_one_call(begin: Begin) -> None:
     assert [state.state for state in states.values()] == ["running"] * 20
     for task in tasks:
         platform.cancel(task)
-    assert {state.state for state in ended(platform, tasks).values()} == {"cancelled"}
+    assert {state.state for state in follow(platform, tasks).values()} == {"cancelled"}
     platform.close()
 
 
@@ -123,7 +105,7 @@ def test_a_migration_that_fails_on_the_way(begin: Begin) -> None:
     fault = {"guest": "vm-one", "at_percent": 50, "error": "MigrationFault"}
     _, platform = begin(fail_migrations=[fault])
     task = platform.start(platform.prepare(ONE))
-    state = ended(platform, {task: ONE})[task]
+    state = follow(platform, {task: ONE})[task]
     assert state.state == "failed"
     assert "MigrationFault" in state.why
     assert platform.look(["vm-one"]).guests["vm-one"].host == "host-a"
@@ -134,7 +116,7 @@ def test_a_cancelled_migration_leaves_the_guest_where_it_was(begin: Begin) -> No
     served, platform = begin(migration_seconds=5)
     task = platform.start(platform.prepare(ONE))
     platform.cancel(task)
-    assert ended(platform, {task: ONE})[task].state == "cancelled"
+    assert follow(platform, {task: ONE})[task].state == "cancelled"
     assert served.state()["guests"]["vm-one"]["host"] == "host-a"
     platform.close()
 
@@ -142,10 +124,10 @@ def test_a_cancelled_migration_leaves_the_guest_where_it_was(begin: Begin) -> No
 def test_cancelling_what_is_over_or_unknown_is_no_error(begin: Begin) -> None:
     _, platform = begin(migration_seconds=0)
     task = platform.start(platform.prepare(ONE))
-    ended(platform, {task: ONE})
+    follow(platform, {task: ONE})
     platform.cancel(task)
     platform.cancel("task-that-never-was")
-    assert ended(platform, {task: ONE})[task].state == "migrated"
+    assert follow(platform, {task: ONE})[task].state == "migrated"
     platform.close()
 
 
@@ -191,7 +173,7 @@ def test_a_target_in_maintenance_is_told_by_the_check_and_by_a_look(begin: Begin
     with pytest.raises(StartRefused, match="maintenance"):
         platform.start(prepared)
     task = platform.start(replace(prepared, objection=None))
-    state = ended(platform, {task: ONE})[task]
+    state = follow(platform, {task: ONE})[task]
     assert (state.state, "InvalidHostState" in state.why) == ("failed", True)
     platform.close()
 
@@ -251,7 +233,7 @@ def test_a_success_with_the_guest_elsewhere_is_a_failure(begin: Begin) -> None:
         migration_seconds=0,
     )
     task = platform.start(platform.prepare(ONE))
-    ended(platform, {task: ONE})
+    follow(platform, {task: ONE})
     served.change_guest("vm-one", host="host-c")
     state = platform.poll({task: ONE})[task]
     assert state == MigrationState(state="failed", why="vCenter reports success, but the guest is on host-c")
@@ -272,7 +254,7 @@ def test_a_start_whose_answer_is_lost_is_found_again_and_not_repeated(begin: Beg
         migration_seconds=0.5, drop_connection=[{"call": "RelocateVM_Task", "when": "after"}]
     )
     task = platform.start(platform.prepare(ONE))
-    assert ended(platform, {task: ONE})[task].state == "migrated"
+    assert follow(platform, {task: ONE})[task].state == "migrated"
     assert moved(served) == ["vm-one"]
     platform.close()
 
@@ -282,7 +264,7 @@ def test_a_start_whose_answer_is_lost_and_that_is_over_already(begin: Begin) -> 
         migration_seconds=0, drop_connection=[{"call": "RelocateVM_Task", "when": "after"}]
     )
     task = platform.start(platform.prepare(ONE))
-    assert ended(platform, {task: ONE})[task].state == "migrated"
+    assert follow(platform, {task: ONE})[task].state == "migrated"
     assert moved(served) == ["vm-one"]
     platform.close()
 
@@ -294,7 +276,7 @@ def test_a_start_that_never_arrived_is_an_error_and_nothing_is_started(begin: Be
     assert moved(served) == []
     assert clusters.calls(served)["RelocateVM_Task"] == 1
     task = platform.start(platform.prepare(ONE))
-    assert ended(platform, {task: ONE})[task].state == "migrated"
+    assert follow(platform, {task: ONE})[task].state == "migrated"
     platform.close()
 
 
@@ -306,7 +288,7 @@ def test_sessions_that_end_at_every_step(begin: Begin) -> None:
     served.expire_sessions()
     task = platform.start(prepared)
     served.expire_sessions()
-    assert ended(platform, {task: ONE})[task].state == "migrated"
+    assert follow(platform, {task: ONE})[task].state == "migrated"
     served.expire_sessions()
     assert platform.look(["vm-one"]).guests["vm-one"].host == "host-b"
     assert moved(served) == ["vm-one"]
@@ -339,7 +321,7 @@ def test_disks_that_are_not_named_stay_when_the_home_moves(begin: Begin) -> None
     prepared = platform.prepare(request)
     assert prepared.objection is None
     task = platform.start(prepared)
-    assert ended(platform, {task: request})[task].state == "migrated"
+    assert follow(platform, {task: request})[task].state == "migrated"
     (found,) = platform.read().guests
     assert [(disk.datastore, disk.size) for disk in found.disks] == [("new", GIB), ("fast", 2 * GIB)]
     platform.close()
@@ -357,7 +339,7 @@ def test_disks_go_along_to_where_they_are_told(begin: Begin) -> None:
     prepared = platform.prepare(request)
     assert prepared.objection is None
     task = platform.start(prepared)
-    assert ended(platform, {task: request})[task].state == "migrated"
+    assert follow(platform, {task: request})[task].state == "migrated"
     (found,) = platform.read().guests
     assert [disk.datastore for disk in found.disks] == ["new", "new"]
     served.switches(no_permission_on=["datastore-dc0/new"])

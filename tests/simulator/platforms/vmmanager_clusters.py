@@ -27,6 +27,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmana
     VMManagerPlatform,
 )
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 GIB = 1024**3
 SHAPES = (2022, 2026)
@@ -190,7 +191,7 @@ def connection(simulator: launch.Simulator, **changes: Any) -> VMManagerConnecti
         username=simulator.user,
         password=simulator.password,
         ca_path=simulator.ca_path,
-        timeout=10,
+        timeout=PATIENCE_SECONDS,
         metrics=METRICS,
         window_seconds=3600,
     )

@@ -23,6 +23,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
     VSpherePlatform,
 )
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 MIB = 1024**2
 GIB = 1024**3
@@ -153,7 +154,7 @@ def connection(simulator: launch.Simulator, **changes: object) -> VSphereConnect
         username=simulator.user,
         password=simulator.password,
         ca_path=simulator.ca_path,
-        timeout=10,
+        timeout=PATIENCE_SECONDS,
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
