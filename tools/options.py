@@ -1,23 +1,33 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write what documents the options of a policy, from its dataclasses in _model/policy.
+"""Write the documentation of options from its one source, the dataclasses and the modules.
 
     .venv/bin/python -m ansible_collections.evenkeel.cluster.tools.options
 
-Written are plugins/doc_fragments/policy.py and the marked blocks of roles/*/meta/argument_specs.yml and
-roles/balance/tasks/plan.yml. The argument spec is made of the dataclasses at run time.
+The options of a policy are documented by its dataclasses in _model/policy: plugins/doc_fragments/policy.py
+and marked blocks of the roles balance and evacuate are made of them. An option that a role passes on to a
+module is documented by the module. The argument specs of modules are made of dataclasses at run time.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ..plugins.module_utils._ansible.actions.prometheus_load import PROMETHEUS_ARGUMENTS
 from ..plugins.module_utils._ansible.options.argument_spec import argument_spec
+from ..plugins.module_utils._ansible.options.capacity import LeaseOptions
+from ..plugins.module_utils._ansible.options.execution import ExecutionOptions
+from ..plugins.module_utils._ansible.options.placement import PLACEMENT_ARGUMENTS
+from ..plugins.module_utils._ansible.options.platform import PLATFORM_ARGUMENTS, MovingOptions
+from ..plugins.module_utils._ansible.options.policy import POLICY_ARGUMENTS
+from ..plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 from ..plugins.module_utils._model.policy.policy import Policy
 from .run import ROOT
 
@@ -25,6 +35,10 @@ SELECTED = ("may_stay", "shut_down")
 FRAGMENT = "plugins/doc_fragments/policy.py"
 BEGIN = "# Written by tools/options.py, up to END."
 END = "# END"
+PLUGINS = "ansible_collections.evenkeel.cluster.plugins"
+ROLES = ("balance", "evacuate", "host_load", "lease", "place", "service")
+# Which of them are secret is no part of the documentation.
+_SPECS = {**PLATFORM_ARGUMENTS, **STATE_ARGUMENTS, **PROMETHEUS_ARGUMENTS}
 HEAD = '''# Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -37,6 +51,43 @@ class ModuleDocFragment:
 '''
 
 
+_STATE = ("state_url", "lock", "lock_wait")
+_MOVING = (field.name for field in (*fields(ExecutionOptions), *fields(MovingOptions)))
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A block of the options that a role passes on to a module, in one of its own options if `inside`."""
+
+    role: str
+    module: str
+    names: Sequence[str]
+    prefix: str
+    inside: bool = False
+
+    @property
+    def mark(self) -> str:
+        return f"# Written by tools/options.py from {self.module}, up to END."
+
+
+PASSED = (
+    Passed("lease", "capacity_lease", [field.name for field in fields(LeaseOptions)], "lease_"),
+    Passed("place", "vm_migrate", ["platform", *_STATE], "balance_"),
+    Passed("place", "vm_placement", list(PLACEMENT_ARGUMENTS), "place_"),
+    Passed("host_load", "host_load_merge", ["cpu", "period", "on_silent_host"], "host_load_"),
+    Passed("evacuate", "vm_migrate", ["platform", *_STATE, "journal_path", "stop_file"], "balance_"),
+    Passed("service", "capacity_lease", ["state_url"], "service_"),
+    Passed("balance", "cluster_facts", list(PLATFORM_ARGUMENTS), "balance_"),
+    Passed("balance", "prometheus_load", list(PROMETHEUS_ARGUMENTS), "balance_prometheus.", inside=True),
+    Passed(
+        "balance",
+        "vm_migrate",
+        [*_STATE, *(name for name in _MOVING if name not in POLICY_ARGUMENTS), "journal_path"],
+        "balance_",
+    ),
+)
+
+
 class _Dumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, indentless=False)
@@ -46,22 +97,71 @@ def texts() -> dict[str, str]:
     """The text of each file, by its path."""
     options = argument_spec(Policy, texts=True)
     guests = {name: options[name] for name in SELECTED}
-    found = {
+    found: dict[str, str] = {
         FRAGMENT: HEAD
         + _fragment("DOCUMENTATION", options)
         + "\n"
         + _fragment("GUESTS", {name: _alone(option) for name, option in guests.items()})
     }
-    role = {f"balance_{name}": _of_role(option, options) for name, option in options.items()}
+    roles = {path: (ROOT / path).read_text(encoding="utf-8") for path in map(_specs_of, ROLES)}
+
+    def write(role: str, mark: str, block: Mapping[str, Any], indent: int = 6) -> None:
+        roles[_specs_of(role)] = _with_block(roles[_specs_of(role)], mark, _yaml(block), indent)
+
+    write(
+        "balance", BEGIN, {f"balance_{name}": _of_role(option, options) for name, option in options.items()}
+    )
     # defaults/main.yml sets them.
     evacuate = {
         f"evacuate_{name}": _renamed(_alone(option), "options") | {"default": {}}
         for name, option in guests.items()
     }
-    found |= _with_block("roles/balance/meta/argument_specs.yml", _yaml(role), 6)
-    found |= _with_block("roles/evacuate/meta/argument_specs.yml", _yaml(evacuate), 6)
+    write("evacuate", BEGIN, evacuate)
+    for block in PASSED:
+        write(block.role, block.mark, _passed(block), 10 if block.inside else 6)
+    plan = "roles/balance/tasks/plan.yml"
     lines = (f'{name}: "{{{{ balance_{name} | default(omit) }}}}"' for name in options)
-    return found | _with_block("roles/balance/tasks/plan.yml", "\n".join(lines), 4)
+    tasks = _with_block((ROOT / plan).read_text(encoding="utf-8"), BEGIN, "\n".join(lines), 4)
+    return found | roles | {plan: tasks}
+
+
+def _specs_of(role: str) -> str:
+    return f"roles/{role}/meta/argument_specs.yml"
+
+
+def documented_options(module: str) -> dict[str, Any]:
+    """The options of a module as ansible-doc shows them, those of its fragments among them."""
+    found = yaml.safe_load(importlib.import_module(f"{PLUGINS}.modules.{module}").DOCUMENTATION)
+    result: dict[str, Any] = {}
+    for name in found.get("extends_documentation_fragment", []):
+        _namespace, _collection, file, *part = name.split(".")
+        fragments = importlib.import_module(f"{PLUGINS}.doc_fragments.{file}").ModuleDocFragment
+        text = getattr(fragments, part[0].upper() if part else "DOCUMENTATION")
+        result |= yaml.safe_load(text).get("options", {})
+    result |= found.get("options", {})
+    return result
+
+
+def _passed(block: Passed) -> dict[str, Any]:
+    module = documented_options(block.module)
+    found = {}
+    for name in block.names:
+        option = _of_role(_as_spec(module[name]), module, block.prefix)
+        if _SPECS.get(name, {}).get("no_log"):
+            option["no_log"] = True
+        if "fallback" in _SPECS.get(name, {}):
+            option.pop("required", None)
+        found[name if block.inside else block.prefix + name] = option
+    return found
+
+
+def _as_spec(option: Mapping[str, Any]) -> dict[str, Any]:
+    """A documented option as argument_spec() has it with texts."""
+    text = option["description"]
+    found = dict(option) | {"description": [text] if isinstance(text, str) else text}
+    if "suboptions" in option:
+        found["options"] = {name: _as_spec(item) for name, item in found.pop("suboptions").items()}
+    return found
 
 
 def _fragment(name: str, options: Mapping[str, Any]) -> str:
@@ -83,13 +183,13 @@ def _renamed(option: Mapping[str, Any], key: str) -> dict[str, Any]:
     return found
 
 
-def _of_role(option: Mapping[str, Any], options: Iterable[str]) -> dict[str, Any]:
-    """The option of the module as one of the role balance: what it refers to bears the role's names."""
+def _of_role(option: Mapping[str, Any], options: Iterable[str], prefix: str = "balance_") -> dict[str, Any]:
+    """The option of a module as one of a role: what it refers to bears the role's names."""
     names = "|".join(options)
 
     def renamed(text: str) -> str:
-        text = re.sub(rf"O\(({names})\b", r"O(balance_\1", text)
-        return re.sub(r"RV\(", "C(", text)
+        text = re.sub(rf"O\(({names})\b", rf"O({prefix}\1", text)
+        return re.sub(r"RV\((?=[^#]*?\))", "C(", text)
 
     def inside(item: Mapping[str, Any]) -> dict[str, Any]:
         found = dict(item) | {"description": [renamed(text) for text in item["description"]]}
@@ -111,14 +211,15 @@ def _yaml(value: object) -> str:
     return text.rstrip("\n")
 
 
-def _with_block(path: str, block: str, indent: int) -> dict[str, str]:
+def _with_block(text: str, mark: str, block: str, indent: int) -> str:
     """The file with other lines between its marks."""
-    before, _mark, rest = (ROOT / path).read_text(encoding="utf-8").partition(f"{BEGIN}\n")
+    before, begin, rest = text.partition(f"{mark}\n")
     margin = " " * indent
     lines = "".join(f"{margin}{line}\n" if line else "\n" for line in block.splitlines())
-    _old, mark, after = rest.partition(f"{margin}{END}\n")
-    assert mark, f"{path} has no marks of a block"
-    return {path: f"{before}{BEGIN}\n{lines}{mark}{after}"}
+    _old, end, after = rest.partition(f"{margin}{END}\n")
+    assert begin, f"no mark {mark}"
+    assert end, f"no end of the block {mark}"
+    return before + begin + lines + end + after
 
 
 def stale() -> list[str]:

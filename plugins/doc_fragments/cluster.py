@@ -209,7 +209,7 @@ options:
   lock_wait:
     description:
       - Seconds to wait for another run that holds the lock. Then it is an error that names that run.
-      - A plan that the other run has overtaken is refused after the wait.
+      - After the wait a plan that the other run has made obsolete is refused. The role P(evenkeel.cluster.balance#role) plans again.
     type: float
     default: 0
 """

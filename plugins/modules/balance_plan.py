@@ -122,11 +122,13 @@ options:
             type: bool
             default: true
           max_skew:
-            description: Maximum difference between the numbers of members on two hosts, for V(even_spread). Defaults to 1.
+            description: Maximum difference between the numbers of members on two hosts, for V(even_spread).
             type: int
+            default: 1
           weight:
-            description: How much a preference counts. Defaults to 1.
+            description: Weight of a rule that is not strict.
             type: float
+            default: 1
 requirements:
   - highspy, for O(engine=exact)
 seealso:
@@ -494,6 +496,11 @@ plan:
               returned: success
               type: str
               sample: web01 and web02 are on esx1
+            strict:
+              description: V(false), and only then there, for a soft rule, which may stay broken.
+              returned: for a soft rule
+              type: bool
+              sample: false
         hosts:
           description:
             - By the id of each host its C(name), C(used) in percent of its capacity by metric, which is null where it is not known,
@@ -527,6 +534,11 @@ plan:
               returned: success
               type: str
               sample: web01 and web02 are on esx1
+            strict:
+              description: V(false), and only then there, for a soft rule, which may stay broken.
+              returned: for a soft rule
+              type: bool
+              sample: false
         hosts:
           description:
             - By the id of each host its C(name), C(used) in percent of its capacity by metric, which is null where it is not known,

@@ -75,14 +75,16 @@ options:
     description: On how many servers the pools may be at most.
     type: int
   networks:
-    description: Number of networks in each pool. Defaults to 0.
+    description: Number of networks in each pool.
     type: int
+    default: 0
   network_type:
     description:
-      - Type of the networks. Defaults to V(single-tenant).
+      - Type of the networks.
       - Where no V(multi-tenant) network is free, a single-tenant one takes its place.
     type: str
     choices: [single-tenant, disconnected, multi-tenant, nested-multi-tenant, public-ipv6]
+    default: single-tenant
   group:
     description:
       - Leases of the same group share their networks, server by server. So do the pools of one lease.
@@ -103,14 +105,15 @@ options:
     type: str
   lifetime:
     description:
-      - Seconds after which the lease ends unless it is renewed. A new lease defaults to 86400.
-      - It begins when the lease is fulfilled.
+      - Seconds after which the lease ends unless it is renewed, counted from the moment when it is fulfilled.
+      - Without a value this is 86400 with O(state=present), and the present lifetime of the lease with O(state=renewed).
     type: float
   priority:
     description:
-      - Priority in the queue, from -100 to 100. Defaults to 0.
+      - Priority in the queue, from -100 to 100.
       - Every ten minutes of waiting count as one more, so that no request waits forever.
     type: int
+    default: 0
   wait:
     description:
       - Seconds to wait where there is no room. Those who wait longest are served first, and no small request lives on what a

@@ -129,8 +129,9 @@ options:
         description: Pool of the host. Defaults to any pool.
         type: str
       dedicated:
-        description: With V(true) dedicated hosts only, otherwise never those.
+        description: Whether the VM needs a dedicated host. Otherwise it never gets one.
         type: bool
+        default: false
       labels:
         description: Labels and their values that the host must have, all of them.
         type: dict
@@ -207,12 +208,14 @@ options:
     default: 0
   make_room:
     description:
-      - Whether guests that are there may be migrated where there is no room otherwise. As few as can be found are.
-      - Then RV(placement.plan) is to be carried out by M(evenkeel.cluster.vm_migrate) before anything is created.
+      - Whether existing guests may be migrated when the VMs have no place otherwise. The plan has as few migrations as can be found.
+      - Run RV(placement.plan) with M(evenkeel.cluster.vm_migrate) before the VMs are created.
     type: bool
+    default: false
   all_or_nothing:
-    description: Whether none gets a place where not all have one. They do not, unless this is V(false).
+    description: Whether no VM gets a place unless all VMs have one. With V(false) those that have a place get it.
     type: bool
+    default: true
   runners_up:
     description: Number of next best hosts to report for each VM.
     type: int
@@ -220,7 +223,7 @@ options:
   explain:
     description:
       - Whether every host that does not fit is reported with its reason, in addition to the counts by reason.
-      - Defaults to V(true) for a single VM. For hundreds of VMs on hundreds of hosts that is much text.
+      - Without a value this is V(true) for a single VM and V(false) for several, for the report of hundreds of VMs is long.
     type: bool
   policy:
     description:
@@ -272,6 +275,7 @@ options:
       closed:
         description: Whether no disks of new VMs go there.
         type: bool
+        default: false
   held:
     description:
       - Room that others were promised, as M(evenkeel.cluster.capacity_info) returns it in C(placements).

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,18 +28,6 @@ from ansible_collections.evenkeel.cluster.tools import options
 PLUGINS = Path(__file__).parents[3] / "plugins"
 PACKAGE = "ansible_collections.evenkeel.cluster.plugins"
 NAMES = sorted(file.stem for file in (PLUGINS / "modules").glob("*.py"))
-
-
-def documentation(name: str) -> dict[str, Any]:
-    """The options of a module as ansible-doc shows them, those of its fragments among them."""
-    found = yaml.safe_load(importlib.import_module(f"{PACKAGE}.modules.{name}").DOCUMENTATION)
-    result: dict[str, Any] = dict(found.get("options", {}))
-    for fragment in found.get("extends_documentation_fragment", []):
-        _namespace, _collection, file, *part = fragment.split(".")
-        fragments = importlib.import_module(f"{PACKAGE}.doc_fragments.{file}").ModuleDocFragment
-        text = getattr(fragments, part[0].upper() if part else "DOCUMENTATION")
-        result = {**yaml.safe_load(text).get("options", {}), **result}
-    return result
 
 
 def argument_spec(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -64,9 +53,9 @@ def differences(spec: Mapping[str, Any], shown: Mapping[str, Any], path: str = "
         yield f"{path}{name} is only in {'the argument spec' if name in spec else 'the documentation'}"
     for name in spec.keys() & shown.keys():
         for key in ("type", "elements", "choices", "default", "required"):
-            if (spec[name].get(key) or None) != (shown[name].get(key) or None):
-                documented = shown[name].get(key)
-                yield f"{path}{name}.{key} is {spec[name].get(key)!r}, and documented as {documented!r}"
+            expected, documented = spec[name].get(key), shown[name].get(key)
+            if expected != documented and (expected or documented or key == "default"):
+                yield f"{path}{name}.{key} is {expected!r}, and documented as {documented!r}"
         inner = shown[name].get("suboptions") or {}
         yield from differences(spec[name].get("options") or {}, inner, f"{path}{name}.")
 
@@ -75,7 +64,34 @@ def differences(spec: Mapping[str, Any], shown: Mapping[str, Any], path: str = "
 def test_the_documentation_of_a_module_has_the_types_choices_and_defaults_of_its_argument_spec(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert list(differences(argument_spec(name, monkeypatch), documentation(name))) == []
+    assert list(differences(argument_spec(name, monkeypatch), options.documented_options(name))) == []
+
+
+def prose_defaults(shown: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Options without a default whose description has a plain value for it."""
+    for name, option in shown.items():
+        text = " ".join(
+            [option["description"]] if isinstance(option["description"], str) else option["description"]
+        )
+        plain = re.search(
+            r"[Dd]efaults? (?:to|is) (?:V\(|C\()?(?:-?\d|true|false)|unless this is V\((?:true|false)", text
+        )
+        if plain and "default" not in option and "Falls back to E(" not in text:
+            yield f"{path}{name}: {plain[0]}"
+        inner = option.get("suboptions") or option.get("options") or {}
+        yield from prose_defaults(inner, f"{path}{name}.")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_plain_default_of_a_module_is_no_prose(name: str) -> None:
+    assert list(prose_defaults(options.documented_options(name))) == []
+
+
+@pytest.mark.parametrize("role", options.ROLES)
+def test_a_plain_default_of_a_role_is_no_prose(role: str) -> None:
+    specs = yaml.safe_load((PLUGINS.parent / "roles" / role / "meta" / "argument_specs.yml").read_text())
+    for entry in specs["argument_specs"].values():
+        assert list(prose_defaults(entry["options"])) == []
 
 
 def test_what_is_written_from_the_dataclasses_is_not_stale() -> None:

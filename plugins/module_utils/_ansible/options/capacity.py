@@ -80,14 +80,14 @@ class LeaseOptions(StateOptions):
     tolerations: Sequence[str] | None = None
     min_servers: int | None = None
     max_servers: int | None = None
-    networks: int | None = None
-    network_type: NetworkType | None = None
+    networks: int = 0
+    network_type: NetworkType = "single-tenant"
     group: str | None = None
     owner: str | None = None
     owner_pid: int | None = None
     purpose: str | None = None
     lifetime: float | None = None
-    priority: int | None = None
+    priority: int = 0
     wait: float = 0
     poll_interval: float = 1
     keep_place: float = 0

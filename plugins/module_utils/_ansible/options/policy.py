@@ -38,8 +38,8 @@ class RuleOptions:
     guests: Sequence[str]
     hosts: Sequence[str] | None = None
     strict: bool = True
-    max_skew: int | None = None
-    weight: float | None = None
+    max_skew: int = 1
+    weight: float = 1
 
 
 REFUSAL = argument_spec(RefusalOptions)
