@@ -12,8 +12,8 @@ description:
     request until it has ended. A request that nobody works on any more, since the process was killed, is handed on again.
   - Answers what became of a request, and calls receivers, with a signature, when it has ended.
   - The event is C(evenkeel_request) with C(id), C(kind) and C(claim), which the playbook C(evenkeel.cluster.request) takes.
-  - The state database is told by E(EVENKEEL_STATE_URL). Secrets come from environment variables or files that the
-    configuration names.
+  - The environment variable E(EVENKEEL_STATE_URL) names the state database. Secrets come from environment
+    variables or files that the configuration names.
 options:
   config:
     description:
