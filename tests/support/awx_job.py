@@ -143,7 +143,7 @@ def _answers(launch: Launch, template: Mapping[str, Any]) -> dict[str, object]:
     if not template.get("survey_enabled"):
         return {}
     questions = read("surveys", launch.template)["spec"]
-    answers = {one["variable"]: one["default"] for one in questions if one["default"] != ""}
+    answers = {one["variable"]: one["default"] for one in questions if one.get("default", "") != ""}
     missing = [
         f"'{one['variable']}' value missing"
         for one in questions
