@@ -45,7 +45,7 @@ def stability(full: bool) -> Figures:
         again += bool(second.migrations)
         moved += len(first.migrations)
         back += sum(home.get(migration.guest.id) == migration.target for migration in third.migrations)
-        broken += len([v for v in first.after.violations if not v.detail.startswith("wish")])
+        broken += sum(violation.strict for violation in first.after.violations)
         in_order = first.status == "balanced"
         reached += in_order
         impossible += not in_order and is_proven_impossible(snapshot, asked)

@@ -62,6 +62,9 @@ class Violation:
 
     rule: str
     detail: str
+    strict: Annotated[bool, "false: a soft rule, which may stay broken"] = field(
+        default=True, metadata={"omit": True}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..._model.plan import ClusterState, Migration, Plan
+from ..._model.plan import ClusterState, Migration, Plan, Violation
 
 GIB = 1024**3
 # A name of hundreds of characters would push every other column of its table off the screen.
@@ -39,14 +39,18 @@ def _lines(plan: Plan) -> list[str]:
         lines += ["", f"become empty: {names}"]
     for wave, migrations in _by_wave(plan.migrations):
         lines += ["", f"wave {wave}", *table([_migration(plan, migration) for migration in migrations])]
-    lines += _section("broken rules now", (f"{item.rule}: {item.detail}" for item in plan.before.violations))
-    lines += _section("broken rules left", (f"{item.rule}: {item.detail}" for item in plan.after.violations))
+    lines += _section("broken rules now", map(_violation, plan.before.violations))
+    lines += _section("broken rules left", map(_violation, plan.after.violations))
     lines += _section("unresolved", (f"{item.what}: {item.why}" for item in plan.unresolved))
     lines += _section("notes", plan.notices)
     lines += _section(
         "can't be migrated", (f"{item.guest.name} ({item.guest.id}): {item.why}" for item in plan.immovable)
     )
     return lines
+
+
+def _violation(violation: Violation) -> str:
+    return f"{'' if violation.strict else 'soft rule '}{violation.rule}: {violation.detail}"
 
 
 def _headline(plan: Plan) -> str:

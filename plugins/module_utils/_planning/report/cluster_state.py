@@ -72,7 +72,7 @@ def _spread(problem: Problem, loads: Sequence[Sequence[float]], name: str) -> fl
 
 
 def violations(problem: Problem, places: Places) -> list[Violation]:
-    """Every rule that does not hold; the ones that are only wishes say so."""
+    """Every rule that does not hold, strict or soft."""
     index = {guest.id: number for number, guest in enumerate(problem.guests)}
     found = []
     groups = {group.name: group for group in problem.groups}
@@ -81,7 +81,7 @@ def violations(problem: Problem, places: Places) -> list[Violation]:
             problem, groups.get(rule.name), rule, [index[guest] for guest in rule.guests], places
         )
         if detail:
-            found.append(Violation(rule=rule.name, detail=detail if rule.strict else f"wish: {detail}"))
+            found.append(Violation(rule=rule.name, detail=detail, strict=rule.strict))
     return found
 
 

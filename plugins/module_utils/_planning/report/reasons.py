@@ -70,7 +70,8 @@ class Reasons:
         if not broken:
             return ""
         verb = "eases" if broken[0].rule in self.still else "mends"
-        return f"{verb} rule {broken[0].rule}: {broken[0].detail}"
+        noun = "rule" if broken[0].strict else "soft rule"
+        return f"{verb} {noun} {broken[0].rule}: {broken[0].detail}"
 
     def _partner(self, guest: int, source: str) -> str:
         """Of a guest that is under no broken rule: the partner that is, and which it goes with."""
