@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from ..._model.snapshot import Snapshot
 from ..errors import NoResponse, NotFound, Refused
 from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Prepared
+from .api.circuit_breaker import CircuitBreaker
 from .api.connection import VMManagerConnection
 from .api.lists import Lists
-from .api.notices import ReadFailures
 from .api.permissions import require_admin
 from .api.session import Session
 from .migrate.poll import TaskPoller
-from .migrate.precheck import Prechecker, Preconditions
+from .migrate.precheck import Cluster, Preconditions, preconditions
 from .migrate.start import CONSUL, start, under_way
 from .read.clusters import ClusterPlace, cluster_ids, find_cluster
 from .read.guests import GuestDisk, disks_of
@@ -161,13 +161,13 @@ class VMManagerPlatform:
     @property
     def _live_state(self) -> LiveStateReader:
         if self._live_state_reader is None:
-            meter = LoadReader(self._session, self._connection, ReadFailures(self._session, strict=True))
+            meter = LoadReader(self._session, self._connection, CircuitBreaker(self._session, strict=True))
             self._live_state_reader = LiveStateReader(self._session, self._lists, self._place, meter)
         return self._live_state_reader
 
     def _preconditions(self, request: MigrationRequest) -> Preconditions:
-        checker = Prechecker(self._session, self._lists, self._connection, self._place, self._live_state)
-        return checker.preconditions(request, self._disks_of(request.guest))
+        cluster = Cluster(self._session, self._lists, self._connection, self._place, self._live_state)
+        return preconditions(cluster, request, self._disks_of(request.guest))
 
     def _disks_of(self, guest: str) -> list[GuestDisk]:
         if self._disks is None or self._monotonic() - self._disks[0] > DISKS_SECONDS:

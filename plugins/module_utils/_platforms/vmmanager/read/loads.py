@@ -18,8 +18,8 @@ from urllib.parse import urlencode
 from ...._model.snapshot import Notice, Source
 from ...._model.text.wording import counted, listed
 from ...values import rows
+from ..api.circuit_breaker import CircuitBreaker
 from ..api.connection import Metric, Unit, VMManagerConnection
-from ..api.notices import ReadFailures
 from ..api.session import Session
 from ..api.values import number
 
@@ -68,7 +68,7 @@ class LoadReader:
 
     session: Session
     connection: VMManagerConnection
-    partly: ReadFailures
+    breaker: CircuitBreaker
     _failures: list[_Failure] = field(default_factory=list)
     _covered: dict[tuple[Of, str], float] = field(default_factory=dict)
 
@@ -164,7 +164,7 @@ class LoadReader:
             series = rows(self.session.get(path, asked), f"GET {path}")
             return sorted(point for item in series for point in _pairs(item.get("datapoints")))
 
-        found = self.partly.attempt(f"{entry.of} {entry.target}", read)
+        found = self.breaker.attempt(f"{entry.of} {entry.target}", read)
         if found.value is None:
             self._fail(entry, identity, found.why)
             return None

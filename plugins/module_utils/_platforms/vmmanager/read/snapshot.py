@@ -16,9 +16,9 @@ from ...._model.snapshot import ClusterRef, Host, Notice, Snapshot
 from ...._model.text.moments import written
 from ...._model.text.wording import counted, listed, sentence
 from ...values import Row, row, rows
+from ..api.circuit_breaker import CircuitBreaker
 from ..api.connection import VMManagerConnection
 from ..api.lists import Lists
-from ..api.notices import ReadFailures
 from ..api.session import Session
 from ..api.values import number
 from .clusters import ClusterPlace
@@ -73,9 +73,9 @@ class Reader:
         guests = list(self._with_place(guests_of(self.lists, self.place), nodes))
         disks = disks_of(self.lists, self.place)
         taken_at = (self.session.date or self.now()).astimezone(UTC)
-        partly = ReadFailures(self.session)
-        meter = LoadReader(self.session, self.connection, partly)
-        facts = self._facts(guests, nodes, meter, partly, taken_at)
+        breaker = CircuitBreaker(self.session)
+        meter = LoadReader(self.session, self.connection, breaker)
+        facts = self._facts(guests, nodes, meter, breaker, taken_at)
         readings = self._readings(nodes, meter)
         self.notices += self._general(guests)
         self.notices += meter.notices(
@@ -129,7 +129,7 @@ class Reader:
         guests: Sequence[Row],
         nodes: Mapping[str, Row],
         meter: LoadReader,
-        partly: ReadFailures,
+        breaker: CircuitBreaker,
         taken_at: datetime,
     ) -> dict[str, GuestFacts]:
         there = [
@@ -142,12 +142,12 @@ class Reader:
 
         def of_one(entry: Row) -> GuestFacts:
             identity = id_of(entry)
-            history = partly.attempt("history", lambda: MigrationHistory.read(self.session, identity))
+            history = breaker.attempt("history", lambda: MigrationHistory.read(self.session, identity))
             if history.value is None:
                 missing.setdefault("history", {})[identity] = history.why
             snapshots: bool | None = False
             if needs_snapshot_call(entry):
-                asked = partly.attempt("snapshots", lambda: self._has_snapshots(identity))
+                asked = breaker.attempt("snapshots", lambda: self._has_snapshots(identity))
                 snapshots = asked.value
                 if snapshots is None:
                     missing.setdefault("list of snapshots", {})[identity] = asked.why

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls about one object: when one fails, the rest of the cluster is read all the same."""
+"""Calls about one object each, which may fail without an end to the reading of the cluster."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from .lists import CLUSTERS
 from .session import Session
 
 T = TypeVar("T")
-# How many calls of one kind may meet silence, or a closed function, before no more of that kind are made.
+# Maximum of calls of one kind that get no answer, or meet a closed function.
 MAX_SILENT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
-    """What a call returned, or why there is nothing."""
+    """The result of a call, or why there is none."""
 
     value: T | None
     why: str = ""
 
 
 @dataclass(slots=True)
-class ReadFailures:
-    """Makes calls about one object each. `kind` names what is asked for, such as history.
+class CircuitBreaker:
+    """After MAX_SILENT calls of a kind, such as history, without an answer it makes no more of that kind.
 
-    `strict`: silence about one object is an error, as it may be over when it is asked for again.
+    `strict`: an unanswered call is an error at once, because the next try may be answered.
     """
 
     session: Session
@@ -49,7 +49,7 @@ class ReadFailures:
     _answered: set[str] = field(default_factory=set)
 
     def attempt(self, kind: str, call: Callable[[], T]) -> Found[T]:
-        """Raises PlatformError when it is the platform that does not answer, not this object."""
+        """Raises PlatformError when the platform itself does not answer."""
         if kind not in self._answered and self._silent[kind] >= MAX_SILENT:
             return Found(None, f"not asked for, because the first {self._silent[kind]} calls had no answer")
         try:
