@@ -74,7 +74,13 @@ class Setup:
             check=False,
             cwd=self.folder,
             timeout=PATIENCE_SECONDS,
-            env={**kept, "HOME": str(self.folder), "ANSIBLE_NOCOLOR": "1", **environment},
+            env={
+                **kept,
+                "HOME": str(self.folder),
+                "PWD": str(self.folder),
+                "ANSIBLE_NOCOLOR": "1",
+                **environment,
+            },
         )
         return Ran(done.returncode, done.stdout + done.stderr, self.awx.requests[before:])
 
