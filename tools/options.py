@@ -77,7 +77,7 @@ PASSED = (
     Passed("host_load", "host_load_merge", ["cpu", "period", "on_silent_host"], "host_load_"),
     Passed("evacuate", "vm_migrate", ["platform", *_STATE, "journal_path", "stop_file"], "balance_"),
     Passed("service", "capacity_lease", ["state_url"], "service_"),
-    Passed("balance", "cluster_facts", list(PLATFORM_ARGUMENTS), "balance_"),
+    Passed("balance", "cluster_facts", [*PLATFORM_ARGUMENTS, "window"], "balance_"),
     Passed("balance", "prometheus_load", list(PROMETHEUS_ARGUMENTS), "balance_prometheus.", inside=True),
     Passed(
         "balance",

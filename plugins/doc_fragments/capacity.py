@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   state_url:
     description:
-      - The database that holds pools and leases, as V(sqlite:///PATH) or V(postgresql+psycopg://USER:PASSWORD@HOST/DATABASE).
-        Controllers that share pools share a PostgreSQL database.
+      - Database of pools, leases and requests, as V(sqlite:///PATH) or V(postgresql+psycopg://USER:PASSWORD@HOST/DATABASE).
+        Controllers that share pools need a common PostgreSQL database.
       - Falls back to E(EVENKEEL_STATE_URL), then to the file C(evenkeel/state.db) below E(XDG_STATE_HOME) or C(~/.local/state).
     type: str
 requirements:

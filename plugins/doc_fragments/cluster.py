@@ -21,7 +21,7 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
-      - The module never changes a cluster. Files that it is asked to write are its result and are written in check mode too.
+      - The module never changes a cluster. Files named in options are its result and are also written in check mode.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
@@ -31,43 +31,43 @@ attributes:
 options:
   platform:
     description:
-      - What runs the cluster.
-      - V(vmmanager) is VMmanager 6 by ISPsystem. It rests on public material and has never been tried on a real one.
-      - V(rehearsal) is a snapshot file that behaves as a cluster. Migrations change the file.
+      - Platform of the cluster.
+      - V(vmmanager) is VMmanager 6 by ISPsystem. Its support is based on public documentation and was not tested on a real installation.
+      - V(rehearsal) simulates a cluster from a snapshot file. Migrations change the file.
     type: str
     required: true
     choices: [vsphere, proxmox, vmmanager, rehearsal]
   cluster:
     description:
       - Name of the cluster. On vSphere also its managed object id, on VMmanager its number.
-      - May be left out on vSphere and VMmanager where the account sees one cluster only.
-      - On Proxmox VE and in a rehearsal there is one cluster. When given, it must have this name.
+      - It is optional on vSphere and VMmanager when the account sees only one cluster.
+      - Proxmox VE and a rehearsal have only one cluster. If set, the name must match.
     type: str
   validate_certs:
     description:
-      - Whether the platform's TLS certificate must verify. It must, unless this is V(false).
+      - Whether to verify the TLS certificate of the platform. Without a value and a variable of the environment it is verified.
       - Falls back to E(VMWARE_VALIDATE_CERTS), E(PROXMOX_VALIDATE_CERTS) or E(VMMANAGER_VALIDATE_CERTS).
     type: bool
   ca_path:
     description:
-      - PEM file with the certificate authorities to trust instead of the system's.
+      - PEM file with the trusted certificate authorities, instead of those of the system.
       - Falls back to E(PROXMOX_CA_PATH) on Proxmox VE and to E(VMMANAGER_CA_PATH) on VMmanager.
     type: path
   api_timeout:
     description:
-      - How many seconds the platform has to answer one call.
-      - A node of Proxmox VE waits 30 seconds for another one. With less than that, a node that hangs looks as if
-        the whole API did not answer.
+      - Timeout of one API call in seconds.
+      - A node of Proxmox VE waits 30 seconds for another node. With a shorter timeout, one hanging node looks like a failure of
+        the whole API.
     type: int
     default: 45
   hostname:
     description:
-      - Name or address of the vCenter. A single ESXi host is refused, as it can't migrate.
+      - Name or address of the vCenter. A single ESXi host is refused, because it cannot migrate guests.
       - Falls back to E(VMWARE_HOST).
     type: str
   port:
     description:
-      - Port of the vCenter. Defaults to 443.
+      - Port of the vCenter. Without a value and a variable of the environment it is 443.
       - Falls back to E(VMWARE_PORT).
     type: int
   username:
@@ -81,11 +81,11 @@ options:
       - Falls back to E(VMWARE_PASSWORD).
     type: str
   datacenter:
-    description: The datacenter of the vCenter, where clusters of the same name exist in several.
+    description: Datacenter of the cluster. It is required when several datacenters have a cluster of this name.
     type: str
   proxy_host:
     description:
-      - HTTP proxy between here and the vCenter.
+      - HTTP proxy for the connection to the vCenter.
       - Falls back to E(VMWARE_PROXY_HOST).
     type: str
   proxy_port:
@@ -95,13 +95,13 @@ options:
     type: int
   api_host:
     description:
-      - Names or addresses of the nodes of a Proxmox VE cluster. The first that answers is used. When it fails, the next.
+      - Names or addresses of the nodes of a Proxmox VE cluster. The first that answers is used. If it fails later, the next one is used.
       - Falls back to E(PROXMOX_HOST), separated by commas.
     type: list
     elements: str
   api_port:
     description:
-      - Port of the Proxmox VE API. Defaults to 8006.
+      - Port of the Proxmox VE API. Without a value and a variable of the environment it is 8006.
       - Falls back to E(PROXMOX_PORT).
     type: int
   api_user:
@@ -131,7 +131,7 @@ options:
     type: str
   vmmanager_port:
     description:
-      - Port of the platform. Defaults to 443.
+      - Port of the platform. Without a value and a variable of the environment it is 443.
       - Falls back to E(VMMANAGER_PORT).
     type: int
   vmmanager_username:
@@ -151,38 +151,38 @@ options:
     type: str
   vmmanager_metrics:
     description:
-      - The series of VMmanager's statistics that the loads are read from. Their names are not public.
-        A browser's developer tools show them as C(target) when the statistics of a node or a virtual machine are open.
+      - Series of VMmanager's statistics to read loads from. Their names are not documented publicly.
+        The developer tools of a browser show them as C(target) on the statistics page of a node or virtual machine.
       - Entries of one O(vmmanager_metrics[].of) and O(vmmanager_metrics[].metric) are added up.
-      - What is not named is not measured. Then what the guests were given counts instead of what they use.
+      - A metric without an entry is not measured. The assigned resources of guests count instead of their usage then.
     type: list
     elements: dict
     suboptions:
       of:
-        description: Whether the series is one of virtual machines or of nodes.
+        description: Object of the series, virtual machines or nodes.
         type: str
         choices: [vm, node]
         required: true
       metric:
-        description: Which load it is.
+        description: Metric of the series.
         type: str
         choices: [cpu, memory, network_io, disk_io]
         required: true
       target:
-        description: The platform's name of it.
+        description: Name of the series on the platform.
         type: str
         required: true
       unit:
-        description: What its values are in. V(percent) is of the machine's own cpu or memory, the others are per second for network and disks.
+        description: Unit of its values. V(percent) refers to the CPU or memory of the machine itself. For network and disks, the other units are per second.
         type: str
         choices: [percent, cores, bytes, kib, mib, bits]
         required: true
       interval:
-        description: The platform's name of the time that it is asked for.
+        description: Time range of the query, by its name on the platform.
         type: str
         default: 1hour
   rehearsal_path:
-    description: The snapshot file that plays the cluster, for O(platform=rehearsal).
+    description: Snapshot file that simulates the cluster, for O(platform=rehearsal).
     type: path
 """
 
@@ -190,11 +190,12 @@ options:
 options:
   state_url:
     description:
-      - The database that remembers earlier runs, as V(sqlite:///PATH) or V(postgresql+psycopg://USER:PASSWORD@HOST/DATABASE).
-      - Controllers that share clusters should share a PostgreSQL database.
+      - Database of earlier runs, as V(sqlite:///PATH) or V(postgresql+psycopg://USER:PASSWORD@HOST/DATABASE).
+      - Controllers that share clusters need a common PostgreSQL database.
       - Falls back to E(EVENKEEL_STATE_URL), then to the file C(evenkeel/state.db) below E(XDG_STATE_HOME) or C(~/.local/state).
-        When that file can't be used, there is a warning and the run goes on without. A database that was asked for must work.
-      - V(sqlite://) keeps everything in memory and forgets it at the end.
+        When that file cannot be used, the run continues without a database and with a warning. When a database that is set explicitly
+        cannot be used, the run fails.
+      - V(sqlite://) keeps everything in memory until the end of the task.
     type: str
 """
 
@@ -202,14 +203,14 @@ options:
 options:
   lock:
     description:
-      - Whether to hold the lock of the cluster in the database of O(state_url), so that two runs never act on it at once.
-      - The lock of a run that was killed is taken over, at once on the same machine and after two minutes elsewhere.
+      - Whether to lock the cluster in the database of O(state_url), so that two runs never change it at the same time.
+      - The lock of a run that was killed expires, on the same machine at once and on other machines after two minutes.
     type: bool
     default: true
   lock_wait:
     description:
-      - Seconds to wait for another run that holds the lock. Then it is an error that names that run.
-      - After the wait a plan that the other run has made obsolete is refused. The role P(evenkeel.cluster.balance#role) plans again.
+      - Number of seconds to wait for the lock of another run. After that the task fails and names the other run.
+      - A plan that the other run has made obsolete meanwhile is refused. The role P(evenkeel.cluster.balance#role) plans again.
     type: float
     default: 0
 """

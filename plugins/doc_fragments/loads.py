@@ -15,9 +15,9 @@ options:
   snapshot_path:
     description:
       - File that holds the snapshot, instead of O(snapshot).
-      - The result is written there too, unless O(merged_path) is given.
+      - The result replaces it, unless O(merged_path) is set.
     type: path
   merged_path:
-    description: File to write the resulting snapshot to. Then it is not returned.
+    description: File to write the resulting snapshot to. The snapshot is not returned then.
     type: path
 """

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: balance_plan
-short_description: Plan the migrations that put a cluster in order
+short_description: Plan the migrations that balance a cluster
 version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Finds few migrations that mend broken rules and bring every chosen metric inside its band, in an order that is safe at every moment.
-  - Every plan has been replayed by an independent verifier before it is returned.
+  - Finds a small number of migrations that restore violated rules and bring every chosen metric within its band, in an order that is
+    safe at every step.
+  - An independent verifier replays every plan before it is returned.
   - Reads no cluster and changes nothing. The same snapshot and options give the same plan.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
@@ -28,17 +29,17 @@ options:
     description: The cluster, as M(evenkeel.cluster.cluster_facts) returns it.
     type: dict
   snapshot_path:
-    description: File that holds the snapshot. The faster way for large clusters.
+    description: File that holds the snapshot. It is faster than O(snapshot) for large clusters.
     type: path
   plan_path:
     description:
-      - File to write the plan to, whole or not at all. Only its owner may read it. Then the plan itself is not returned.
-      - It is written in check mode too.
+      - File to write the plan to, in one atomic step. Only its owner may read it. RV(plan) is not returned then.
+      - The file is also written in check mode.
     type: path
   refusals:
     description:
       - Migrations that the platform's own check has just refused, as M(evenkeel.cluster.vm_migrate) returns them.
-      - The plan avoids them, in addition to those that the snapshot remembers. They count from the moment of the snapshot.
+      - The plan avoids them, in addition to those in the snapshot. They count from the moment of the snapshot.
     type: list
     elements: dict
     suboptions:
@@ -47,7 +48,7 @@ options:
         type: str
         required: true
       host:
-        description: Id of the host that it can't go to.
+        description: Id of the host that refused it.
         type: str
         required: true
       why:
@@ -57,54 +58,54 @@ options:
         description: When it was refused. Not used.
         type: str
   what_if:
-    description: Changes to the snapshot before it is planned, to ask before buying or retiring. The plan is of a cluster that does not exist.
+    description: Changes to the snapshot before it is planned, such as hosts to buy or to retire. The plan is for a cluster that does not exist.
     type: dict
     suboptions:
       hosts_removed:
-        description: Ids or names of hosts that shall be gone. Their guests have to go elsewhere.
+        description: Ids or names of hosts to remove. Their guests move to other hosts.
         type: list
         elements: str
       hosts_returned:
-        description: Ids or names of hosts in maintenance mode that shall be back in service.
+        description: Ids or names of hosts in maintenance mode to return to service.
         type: list
         elements: str
       hosts_added:
-        description: Hosts that shall be there, empty.
+        description: Empty hosts to add.
         type: list
         elements: dict
         suboptions:
           name:
-            description: A name that no host has.
+            description: Name of the host. No other host may have it.
             type: str
             required: true
           like:
-            description: Id or name of the host that it is like.
+            description: Id or name of the host to copy all facts from.
             type: str
             required: true
       guests_grown:
-        description: Guests that shall use, and be given, more or less.
+        description: Guests whose usage and assigned resources change.
         type: list
         elements: dict
         suboptions:
           guest:
-            description: Its id, or its name where no other guest has it.
+            description: Id of the guest, or its name if it is unique.
             type: str
             required: true
           factor:
-            description: How many times as much.
+            description: Factor of the change.
             type: float
             required: true
       rules_added:
-        description: Rules that shall hold besides.
+        description: Rules to add.
         type: list
         elements: dict
         suboptions:
           name:
-            description: A name that no rule has.
+            description: Name of the rule. No other rule may have it.
             type: str
             required: true
           kind:
-            description: As O(rules[].kind).
+            description: Kind of the rule, as O(rules[].kind).
             type: str
             required: true
             choices: [affinity, anti_affinity, even_spread, host_affinity, host_anti_affinity]
@@ -118,7 +119,7 @@ options:
             type: list
             elements: str
           strict:
-            description: Whether it must hold.
+            description: Whether the rule is required. Otherwise it is a preference.
             type: bool
             default: true
           max_skew:
@@ -143,11 +144,11 @@ EXAMPLES = r"""
     aggressiveness: 4
   register: balance
 
-- name: Show it
+- name: Show the plan
   ansible.builtin.debug:
     msg: "{{ balance.report }}"
 
-- name: Mend rules only; keep web01, web02, … on different hosts where there are enough
+- name: Restore rules only, and spread web01, web02, … evenly over the hosts
   evenkeel.cluster.balance_plan:
     snapshot_path: /var/lib/evenkeel/production.snapshot.json
     plan_path: /var/lib/evenkeel/production.plan.json
@@ -163,7 +164,7 @@ EXAMPLES = r"""
     evacuate:
       names: [esx3.example.com, esx4.example.com]
 
-- name: As FDRS does it, with a tighter limit
+- name: Plan like FDRS, with a narrower band
   evenkeel.cluster.balance_plan:
     snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
     preset: fdrs
@@ -178,7 +179,7 @@ EXAMPLES = r"""
       overload: {vcpus_per_core: 6, memory: 85}
       target: {vcpus_per_core: 5, memory: 75}
 
-- name: Which hosts could be switched off for the night
+- name: Find hosts that can be switched off for the night
   evenkeel.cluster.balance_plan:
     snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
     goal: consolidate
@@ -186,7 +187,7 @@ EXAMPLES = r"""
       min_hosts: 2
       fill: 80
 
-- name: Level, and let guests leave node3 on Saturdays at 22:00
+- name: Balance, and empty node3 for its maintenance on Saturdays at 22:00
   evenkeel.cluster.balance_plan:
     snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
     maintenance_windows:
@@ -197,7 +198,7 @@ EXAMPLES = r"""
         lead_minutes: 30
         timezone: Europe/Berlin
 
-- name: What would one host less and one rule more take
+- name: Plan for a cluster with one host less and one more rule
   evenkeel.cluster.balance_plan:
     snapshot_path: /var/lib/evenkeel/production.snapshot.json
     what_if:
@@ -231,49 +232,49 @@ summary:
       type: dict
       contains:
         id:
-          description: Its id, by which it is meant.
+          description: Its id, which identifies it.
           returned: success
           type: str
           sample: domain-c8
         name:
-          description: Its name, for people.
+          description: Its name.
           returned: success
           type: str
           sample: production
     status:
       description:
-        - V(balanced) when nothing was wrong or nothing will be after it, V(improved) when something stays.
-        - V(unchanged) when no migration is worth it, V(infeasible) when what was asked for can't be had.
+        - V(balanced) when the cluster satisfies the policy, with or without migrations. V(improved) when some findings remain.
+        - V(unchanged) when no migration is worthwhile. V(infeasible) when the policy cannot be satisfied.
       returned: success
       type: str
       sample: balanced
     plan_path:
-      description: The file that holds the plan, as it was asked for.
+      description: The file that holds the plan.
       returned: success
       type: str
       sample: /var/lib/evenkeel/production.plan.json
     migrations:
-      description: How many migrations there are.
+      description: Number of migrations.
       returned: success
       type: int
       sample: 9
     migrations_lower_bound:
-      description: No legal plan reaches as much with fewer.
+      description: Lower bound of the number of migrations. No allowed plan achieves the same with fewer.
       returned: success
       type: int
       sample: 8
     optimal:
-      description: Whether it is proven that no plan reaches as much with fewer.
+      description: Whether it is proven that no plan achieves the same with fewer migrations.
       returned: success
       type: bool
       sample: false
     waves:
-      description: How many waves they make.
+      description: Number of waves.
       returned: success
       type: int
       sample: 3
     memory_bytes:
-      description: Bytes of memory that are copied.
+      description: Bytes of memory to copy.
       returned: success
       type: int
       sample: 77309411328
@@ -288,12 +289,12 @@ summary:
       type: dict
       sample: {"cpu": 14.1, "memory": 12.9}
     violations_before:
-      description: How many rules are broken before.
+      description: Number of violated rules before the plan.
       returned: success
       type: int
       sample: 2
     violations_after:
-      description: How many rules are broken after.
+      description: Number of violated rules after the plan.
       returned: success
       type: int
       sample: 0
@@ -303,12 +304,12 @@ summary:
       type: int
       sample: 0
     hosts_emptied:
-      description: How many hosts become empty, with O(goal=consolidate).
+      description: Number of hosts that the plan empties, with O(goal=consolidate).
       returned: success
       type: int
       sample: 0
 error:
-  description: What kind of error it is, C(InputError), C(PlanningError), C(FileError) or C(UnsafePlan).
+  description: Kind of the error, C(InputError), C(PlanningError), C(FileError) or C(UnsafePlan).
   returned: failure
   type: str
   sample: InputError
@@ -320,14 +321,14 @@ report:
   sample: ["cluster production (vsphere): balanced by 9 migrations in 3 waves"]
 notices:
   description:
-    - What the plan rests on that was not measured or not read, and selectors that match nothing, a line each.
+    - Assumptions of the plan about values that were not measured or not read, and selectors without a match, one line each.
     - The same lines are warnings.
   returned: success
   type: list
   elements: str
   sample: ["2 guests are being migrated at this moment: web01, web02"]
 unresolved:
-  description: What the plan does not resolve and why, one line each.
+  description: Findings that the plan does not resolve, with the reason, one line each.
   returned: success
   type: list
   elements: str
@@ -348,43 +349,43 @@ plan:
       type: dict
       contains:
         id:
-          description: Its id, by which it is meant.
+          description: Its id, which identifies it.
           returned: success
           type: str
           sample: domain-c8
         name:
-          description: Its name, for people.
+          description: Its name.
           returned: success
           type: str
           sample: production
         instance:
           description: The vCenter or VMmanager that it belongs to.
-          returned: when the snapshot says
+          returned: when the snapshot has it
           type: str
           sample: 5a1c0f4e-0001-4a3c-9d2e-000000000000
     platform:
-      description: What runs the cluster.
+      description: Platform of the cluster.
       returned: success
       type: str
       sample: vsphere
     snapshot_digest:
-      description: Which snapshot it was made from.
+      description: Digest of the snapshot of the plan.
       returned: success
       type: str
       sample: "sha256:3acfb594b249b5eab67712cd5edd5d01e055129fa3d34e0a5a300854e669745c"
     remembered_at:
-      description: As in the snapshot. What runs recorded later is not reckoned with.
-      returned: when the snapshot says
+      description: As in the snapshot. The plan does not consider later records of runs.
+      returned: when the snapshot has it
       type: float
       sample: 1769896800.25
     notices:
-      description: What the plan rests on that was not measured or not read, and selectors that match nothing, a line each.
+      description: Assumptions about values that were not measured or not read, and selectors without a match, one line each.
       returned: when there are any
       type: list
       elements: str
       sample: ["2 guests are being migrated at this moment: web01, web02"]
     policy:
-      description: What was asked for, with every default filled in.
+      description: The policy with every default.
       returned: success
       type: dict
       sample: {"goal": "spread", "metrics": ["cpu", "memory"]}
@@ -394,7 +395,7 @@ plan:
       type: str
       sample: balanced
     migrations:
-      description: The migrations in an order that is safe.
+      description: The migrations in a safe order.
       returned: success
       type: list
       elements: dict
@@ -405,7 +406,7 @@ plan:
           type: int
           sample: 1
         wave:
-          description: Migrations of one wave may run side by side.
+          description: Number of the wave. Migrations of one wave can run at the same time.
           returned: success
           type: int
           sample: 1
@@ -415,43 +416,43 @@ plan:
           type: dict
           contains:
             id:
-              description: Its id, by which it is meant.
+              description: Its id, which identifies it.
               returned: success
               type: str
               sample: vm-42
             name:
-              description: Its name, for people.
+              description: Its name.
               returned: success
               type: str
               sample: web01
         from:
-          description: Id of the host that it leaves.
+          description: Id of the source host.
           returned: success
           type: str
           sample: host-12
         to:
-          description: Id of the host that it goes to.
+          description: Id of the target host.
           returned: success
           type: str
           sample: host-15
         kind:
-          description: What it is for, C(balance), C(rule), C(evacuate), C(relieve), C(consolidate) or C(parking).
+          description: Purpose, C(balance), C(rule), C(evacuate), C(relieve), C(consolidate) or C(parking).
           returned: success
           type: str
           sample: balance
         why:
-          description: The reason, with numbers.
+          description: Reason, with figures.
           returned: success
           type: str
           sample: takes esx1 from 91 % to 78 % memory
         after:
-          description: Steps that must have ended well before this one starts.
+          description: Steps that must have succeeded before this one starts.
           returned: success
           type: list
           elements: int
           sample: []
         cost:
-          description: What the migration takes.
+          description: Cost of the migration.
           returned: success
           type: dict
           contains:
@@ -461,13 +462,13 @@ plan:
               type: int
               sample: 8589934592
             seconds:
-              description: How many seconds that takes by O(migration_bandwidth) and O(dirty_factor).
+              description: Duration in seconds by O(migration_bandwidth) and O(dirty_factor).
               returned: success
               type: float
               sample: 68.7
         storage:
-          description: Datastores whose disks go along, by the datastore that they are on, with the one that they go to.
-          returned: when a guest with disks on a datastore that only its host has is migrated
+          description: Target datastore of the disks that are migrated as well, by their present datastore.
+          returned: when a guest with disks on a local datastore is migrated
           type: dict
           sample: {"local-lvm": "local-lvm"}
     before:
@@ -476,12 +477,12 @@ plan:
       type: dict
       contains:
         spread:
-          description: Points between the fullest and the emptiest host, by metric. Null where it is not known.
+          description: Points between the fullest and the emptiest host, by metric. Null if unknown.
           returned: success
           type: dict
           sample: {"cpu": 31.0, "memory": 44.2}
         violations:
-          description: Rules that do not hold.
+          description: Violated rules.
           returned: success
           type: list
           elements: dict
@@ -492,19 +493,19 @@ plan:
               type: str
               sample: web
             detail:
-              description: Which guests stand where they should not.
+              description: Guests that violate the rule.
               returned: success
               type: str
               sample: web01 and web02 are on esx1
             strict:
-              description: V(false), and only then there, for a soft rule, which may stay broken.
-              returned: for a soft rule
+              description: V(false) for a preference, which may stay violated.
+              returned: for a preference
               type: bool
               sample: false
         hosts:
           description:
-            - By the id of each host its C(name), C(used) in percent of its capacity by metric, which is null where it is not known,
-              and C(guests), how many run there.
+            - By the id of each host its C(name), C(used) in percent of its capacity by metric, null if unknown, and the number of its
+              running C(guests).
           returned: success
           type: dict
           sample: {"host-12": {"name": "esx1", "used": {"cpu": 71.5, "memory": 91.0}, "guests": 41}}
@@ -514,12 +515,12 @@ plan:
       type: dict
       contains:
         spread:
-          description: Points between the fullest and the emptiest host, by metric. Null where it is not known.
+          description: Points between the fullest and the emptiest host, by metric. Null if unknown.
           returned: success
           type: dict
           sample: {"cpu": 14.1, "memory": 12.9}
         violations:
-          description: Rules that do not hold.
+          description: Violated rules.
           returned: success
           type: list
           elements: dict
@@ -530,34 +531,34 @@ plan:
               type: str
               sample: web
             detail:
-              description: Which guests stand where they should not.
+              description: Guests that violate the rule.
               returned: success
               type: str
               sample: web01 and web02 are on esx1
             strict:
-              description: V(false), and only then there, for a soft rule, which may stay broken.
-              returned: for a soft rule
+              description: V(false) for a preference, which may stay violated.
+              returned: for a preference
               type: bool
               sample: false
         hosts:
           description:
-            - By the id of each host its C(name), C(used) in percent of its capacity by metric, which is null where it is not known,
-              and C(guests), how many run there.
+            - By the id of each host its C(name), C(used) in percent of its capacity by metric, null if unknown, and the number of its
+              running C(guests).
           returned: success
           type: dict
           sample: {"host-12": {"name": "esx1", "used": {"cpu": 58.2, "memory": 78.3}, "guests": 36}}
     proof:
-      description: What is proven about the plan.
+      description: Proven facts about the plan.
       returned: success
       type: dict
       contains:
         migrations_lower_bound:
-          description: No legal plan that puts everything in order has fewer migrations. 0 where something stays undone.
+          description: No allowed plan that resolves all findings has fewer migrations. 0 when findings remain.
           returned: success
           type: int
           sample: 8
         optimal:
-          description: Whether this plan puts everything in order with as few migrations as that.
+          description: Whether this plan resolves all findings with that number of migrations.
           returned: success
           type: bool
           sample: false
@@ -567,33 +568,33 @@ plan:
           type: dict
           sample: {"cpu": 0.0, "memory": 3.1}
         method:
-          description: How the number of migrations was proven.
+          description: Method of the proof.
           returned: success
           type: str
           sample: fewest departures and arrivals that bring every host into the band, rules included
         seconds:
-          description: How many seconds all migrations take, as many at a time as O(max_per_host) lets them.
+          description: Duration of all migrations in seconds, within the limits of O(max_per_host).
           returned: success
           type: float
           sample: 219.8
         seconds_lower_bound:
-          description: How many seconds they take at least in any order.
+          description: Minimum duration in seconds in any order.
           returned: success
           type: float
           sample: 211.2
     unresolved:
-      description: What the plan does not resolve.
+      description: Findings that the plan does not resolve.
       returned: success
       type: list
       elements: dict
       contains:
         what:
-          description: What is not in order.
+          description: The finding.
           returned: success
           type: str
           sample: rule db
         why:
-          description: Why it stays so, with names and numbers.
+          description: Reason why it remains, with names and figures.
           returned: success
           type: str
           sample: 3 guests (db1, db2, db3) can't be apart on 2 hosts
@@ -607,12 +608,12 @@ plan:
           type: str
           sample: rule_impossible
         subject:
-          description: The id of the host, or the name of the rule or metric, that the entry is about.
-          returned: when it is about one of these
+          description: Id of the host, or name of the rule or metric, of the finding.
+          returned: for a finding about a host, rule or metric
           type: str
           sample: db
     immovable:
-      description: Guests that would have to move and can't.
+      description: Guests that would have to move but cannot.
       returned: success
       type: list
       elements: dict
@@ -623,12 +624,12 @@ plan:
           type: dict
           contains:
             id:
-              description: Its id, by which it is meant.
+              description: Its id, which identifies it.
               returned: success
               type: str
               sample: vm-7
             name:
-              description: Its name, for people.
+              description: Its name.
               returned: success
               type: str
               sample: nas
@@ -638,20 +639,20 @@ plan:
           type: str
           sample: host-12
         why:
-          description: What keeps it there.
+          description: Reason why it cannot move.
           returned: success
           type: str
           sample: "it can't be migrated: passthrough_device"
     emptied:
-      description: Ids of the hosts that run guests now and none after it.
+      description: Ids of the hosts that run guests before the plan and none after it.
       returned: with O(goal=consolidate), when there are any
       type: list
       elements: str
       sample: [host-15]
     reclaimable:
       description:
-        - By the id of each host that gives memory back when it is wanted, as ZFS does with its cache, bytes of its memory that are
-          C(used), and bytes that are C(reclaimable) and that the platform counts as used besides.
+        - By the id of each host that frees memory on demand, such as the cache of ZFS, bytes of its memory that are C(used), and bytes
+          that are C(reclaimable) and that the platform counts as used.
       returned: when the snapshot has such hosts
       type: dict
       sample: {"node/pve1": {"used": 68719476736, "reclaimable": 17179869184}}

@@ -8,43 +8,43 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: capacity_info
-short_description: Tell how full pools are, who has leases, and who waits
+short_description: Report the usage of pools, the leases, and the queue
 version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Reads pools with their usage, leases, and the queue with positions and reasons. Changes nothing and does not wait.
+  - Returns pools with their usage, leases, and the queue with positions and reasons. Changes nothing and does not wait.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.read_only
   - evenkeel.cluster.capacity
 options:
   pools:
-    description: Names or shell patterns of the pools. Leases are those that have some of them.
+    description: Names or shell patterns of pools. Only leases of these pools are returned.
     type: list
     elements: str
   leases:
-    description: Names or shell patterns of the leases.
+    description: Names or shell patterns of leases.
     type: list
     elements: str
   owners:
-    description: Names or shell patterns of the owners of leases.
+    description: Names or shell patterns of owners of leases.
     type: list
     elements: str
   phases:
-    description: Phases of the leases.
+    description: Phases of leases.
     type: list
     elements: str
     choices: [Pending, Fulfilled, Failed, Released]
   ended_within:
-    description: Leases that ended within so many seconds are returned too. They are remembered for ninety days.
+    description: Leases that ended within this number of seconds are returned, too. They are recorded for ninety days.
     type: float
     default: 0
   metrics_path:
     description:
-      - File to write all of that to as metrics of Prometheus, whatever the other options choose, such as one that the textfile
-        collector of the node exporter reads. Everybody may read it.
-      - It is written in check mode too.
+      - File to write metrics for Prometheus to, such as one for the textfile collector of the node exporter. It covers all pools and
+        leases, regardless of the other options. Everybody may read it.
+      - The file is also written in check mode.
     type: path
 seealso:
   - module: evenkeel.cluster.capacity_pool
@@ -52,7 +52,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: How full is everything
+- name: Read the usage of all pools
   evenkeel.cluster.capacity_info:
   register: capacity
 
@@ -61,11 +61,11 @@ EXAMPLES = r"""
     msg: "{{ item.name }}: {{ item.usage.vcpus.percent }} % of the vCPUs, {{ item.usage.memory.percent }} % of the memory"
   loop: "{{ capacity.pools }}"
 
-- name: Let Prometheus know
+- name: Write metrics for Prometheus
   evenkeel.cluster.capacity_info:
     metrics_path: /var/lib/prometheus/node-exporter/evenkeel.prom
 
-- name: What happened to the leases of a job today
+- name: Read the leases of a job of the last day
   evenkeel.cluster.capacity_info:
     owners: ["https://ci.example.com/job/4711"]
     ended_within: 86400
@@ -89,7 +89,7 @@ pools:
         networks: {capacity: 31, limit: 31, leased: 2, available: 29, percent: 6.5}
       leases: [build-4711, build-4712]
 leases:
-  description: The leases in the order of asking, as M(evenkeel.cluster.capacity_lease) returns them.
+  description: The leases in the order of their requests, as M(evenkeel.cluster.capacity_lease) returns them.
   returned: success
   type: list
   elements: dict
@@ -99,13 +99,13 @@ leases:
       owner: https://ci.example.com/job/4711
       until: "2026-02-01T02:01:10Z"
 queue:
-  description: Who waits, in the order of being served.
+  description: The waiting requests, in the order in which they are served.
   returned: success
   type: list
   elements: dict
   contains:
     position:
-      description: Its position, from 1.
+      description: Position in the queue, from 1.
       returned: success
       type: int
       sample: 1
@@ -115,7 +115,7 @@ queue:
       type: str
       sample: build-4720
     owner:
-      description: Whom it is for, or null.
+      description: Owner of the lease, or null.
       returned: success
       type: str
       sample: https://ci.example.com/job/4720
@@ -125,65 +125,65 @@ queue:
       type: int
       sample: 0
     requested_at:
-      description: When it was asked for.
+      description: Time of the request.
       returned: success
       type: str
       sample: "2026-01-31T22:00:00Z"
     waited_seconds:
-      description: For how long it has waited.
+      description: Number of seconds that it has waited.
       returned: success
       type: float
       sample: 73.2
     why:
-      description: Why it waits.
+      description: Reason for waiting.
       returned: success
       type: str
       sample: "0 of 3 pools have room for 24 vCPUs, 96G memory: 2 vcpus, 1 cordoned"
 placements:
   description:
-    - The room on hosts that leases hold, whatever O(pools) and O(leases) choose, as O(evenkeel.cluster.capacity_lease#module:placements).
-    - Whoever places guests passes it on, so that nobody is promised the same room.
+    - Capacity that leases reserve on hosts, regardless of O(pools) and O(leases), as O(evenkeel.cluster.capacity_lease#module:placements).
+    - Pass it to O(evenkeel.cluster.vm_placement#module:held), so that the same capacity is not used twice.
   returned: success
   type: list
   elements: dict
   sample: [{"lease": "build-4714", "cluster": "proxmox:prod", "guest": "web01", "host": "pve3", "cpu": 4, "memory": 8589934592, "disks": []}]
 placements_seen:
-  description: How often placements were added, by cluster, for O(evenkeel.cluster.capacity_lease#module:placements_seen).
+  description: Number of times that placements were added, by cluster, for O(evenkeel.cluster.capacity_lease#module:placements_seen).
   returned: success
   type: dict
   sample: {"proxmox:prod": 17}
 summary:
-  description: All of that in a few numbers.
+  description: Summary in a few numbers.
   returned: success
   type: dict
   contains:
     pools:
-      description: How many pools there are.
+      description: Number of pools.
       returned: success
       type: int
       sample: 3
     cordoned:
-      description: How many of them are cordoned.
+      description: Number of cordoned pools.
       returned: success
       type: int
       sample: 1
     excluded:
-      description: How many of them serve only requests that name them.
+      description: Number of pools that serve only requests that name them.
       returned: success
       type: int
       sample: 0
     leases:
-      description: How many leases are fulfilled.
+      description: Number of fulfilled leases.
       returned: success
       type: int
       sample: 12
     queue:
-      description: How many requests wait.
+      description: Number of waiting requests.
       returned: success
       type: int
       sample: 1
     available:
-      description: What can still be leased, of all the pools together, the cordoned ones included.
+      description: Capacity that can still be leased from all pools together, cordoned pools included.
       returned: success
       type: dict
       contains:

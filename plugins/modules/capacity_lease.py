@@ -8,17 +8,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: capacity_lease
-short_description: Lease capacity from a pool, renew a lease, or give it back
+short_description: Lease capacity from a pool, renew a lease, or release it
 version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Gets room in one or several pools that M(evenkeel.cluster.capacity_pool) describes, so that nobody else gets the same room.
-    However many ask at once, no pool is ever leased beyond its capacity.
-  - The least utilised of the pools that have room is chosen, by the free part of its vCPUs plus the free part of its memory.
-  - Where there is no room, O(wait) waits in a fair queue.
-  - A lease is known by its O(name). Asked for again with the same options it is the same lease, and nothing changes.
-  - A lease ends when it is given back, when its O(lifetime) is over, or when its owner is gone.
+  - Leases capacity of one or several pools that M(evenkeel.cluster.capacity_pool) describes. Leased capacity is exclusive.
+    However many requests come at once, no pool is ever leased beyond its capacity.
+  - Of the pools with enough free capacity the least utilised is chosen, by the free share of its vCPUs plus the free share of its memory.
+  - When no pool has enough free capacity, the request waits in a fair queue for up to O(wait) seconds.
+  - A lease is identified by its O(name). The same name with the same options returns the same lease and changes nothing.
+  - A lease ends when it is released, when its O(lifetime) is over, or when its owner is gone.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.capacity
@@ -28,51 +28,51 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
-      - Nobody is waited for in check mode. The lease that is returned is the one that there would be now.
+      - Check mode does not wait. It returns the lease that the module would acquire now.
 options:
   name:
-    description: Name of the lease, which the caller chooses, such as the number of a build.
+    description: Name of the lease, chosen by the caller, such as the number of a build.
     type: str
     required: true
   state:
     description:
-      - V(present) acquires the lease, or finds it.
-      - V(renewed) lets a lease that there is last for its O(lifetime) from now on.
-      - V(absent) gives it back, or withdraws from the queue.
+      - V(present) acquires the lease, or returns the existing one.
+      - V(renewed) restarts the O(lifetime) of an existing lease.
+      - V(absent) releases the lease, or withdraws it from the queue.
     type: str
     choices: [present, renewed, absent]
     default: present
   vcpus:
-    description: How many vCPUs are wanted of each pool.
+    description: Number of vCPUs to lease from each pool.
     type: int
   memory:
-    description: How much memory is wanted of each pool, in bytes or as V(96G), where a G is 1024³.
+    description: Memory to lease from each pool, in bytes or as V(96G), where a G is 1024³.
     type: str
   storage:
-    description: How much storage is wanted of each pool, in bytes or as V(500G).
+    description: Storage to lease from each pool, in bytes or as V(500G).
     type: str
   pools:
     description:
-      - Number of pools. Defaults to the number of O(required_pools), or 1.
-      - V(0) leases nothing of a pool. It is for a lease that only holds O(placements).
+      - Number of pools. Without a value it is the number of O(required_pools), or 1 without O(required_pools).
+      - V(0) leases nothing from a pool, for a lease that only reserves O(placements).
     type: int
   required_pools:
-    description: Only these pools will do. Naming a pool is the only way to one that is described with C(exclude).
+    description: Only these pools are considered. A pool with C(exclude) is only considered when it is named here.
     type: list
     elements: str
   pool_selector:
-    description: Only pools with all of these labels will do.
+    description: Only pools with all of these labels are considered.
     type: dict
   tolerations:
     description:
-      - Taints that the pools may have, such as V(workload=gpu). Just V(workload) tolerates every value, V(*) every taint.
+      - Taints of pools to tolerate, such as V(workload=gpu). V(workload) tolerates every value of that taint, V(*) every taint.
     type: list
     elements: str
   min_servers:
-    description: On how many servers the pools must be at least.
+    description: Minimum number of servers that the pools are on.
     type: int
   max_servers:
-    description: On how many servers the pools may be at most.
+    description: Maximum number of servers that the pools are on.
     type: int
   networks:
     description: Number of networks in each pool.
@@ -81,27 +81,27 @@ options:
   network_type:
     description:
       - Type of the networks.
-      - Where no V(multi-tenant) network is free, a single-tenant one takes its place.
+      - When no V(multi-tenant) network is free, a single-tenant network is leased instead.
     type: str
     choices: [single-tenant, disconnected, multi-tenant, nested-multi-tenant, public-ipv6]
     default: single-tenant
   group:
     description:
-      - Leases of the same group share their networks, server by server. So do the pools of one lease.
-      - A lease of networks alone, without vCPUs and memory, gets networks besides those of its group.
+      - Leases of the same group share their networks, server by server. The pools of one lease do so, too.
+      - A lease of networks only, without vCPUs and memory, gets networks in addition to those of its group.
     type: str
   owner:
     description:
-      - Whom the lease is for, such as a job. Where a lease has an owner, others can't get it by its name.
+      - Owner of the lease, such as a job. A task with another owner is refused when it names this lease.
       - M(evenkeel.cluster.capacity_reap) ends the leases of owners that are gone.
     type: str
   owner_pid:
     description:
-      - Id of a process on this machine, such as that of the job. When it has ended, so has the lease, however it ended.
-      - That is noticed as soon as somebody needs the room. Check it with O(lifetime) where the process is elsewhere.
+      - Id of a process on this machine, such as that of the job. The lease ends when the process has ended, for whatever reason.
+      - This is detected as soon as another request needs the capacity. Use O(lifetime) for a process on another machine.
     type: int
   purpose:
-    description: What the lease is for, for those who read it.
+    description: Purpose of the lease, as a comment.
     type: str
   lifetime:
     description:
@@ -111,37 +111,37 @@ options:
   priority:
     description:
       - Priority in the queue, from -100 to 100.
-      - Every ten minutes of waiting count as one more, so that no request waits forever.
+      - It rises by one for every ten minutes of waiting, so that no request waits forever.
     type: int
     default: 0
   wait:
     description:
-      - Seconds to wait where there is no room. Those who wait longest are served first, and no small request lives on what a
-        large one before it waits for.
-      - The place in the queue lapses two minutes after the last sign of life of this task, and at once on this machine.
+      - Maximum number of seconds to wait for free capacity. The request that waits longest is served first, and no smaller request
+        takes the capacity that a larger one before it waits for.
+      - When this task is killed, its place in the queue lapses after two minutes, on the same machine at once.
     type: float
     default: 0
   poll_interval:
-    description: Seconds between two looks while it waits, on average.
+    description: Average number of seconds between two checks of the queue while the request waits.
     type: float
     default: 1
   keep_place:
     description:
-      - For how many seconds the place in the queue is kept when there was no room in time. Then this is no failure, the phase is
-        C(Pending), and asking again in time goes on waiting at the same place.
+      - Number of seconds to keep the place in the queue when O(wait) is over. The task does not fail then and returns the phase
+        C(Pending). The same task within this time continues to wait at the same place.
     type: float
     default: 0
   resize:
     description:
-      - Whether a lease that there is gets the O(vcpus), O(memory) and O(storage) that are asked for now, in the pools that it has.
-      - Where they have no room, this fails and the lease goes on with what it has.
-      - Without it, asking for another size than the lease has is an error.
+      - Whether an existing lease is changed to other O(vcpus), O(memory) and O(storage), in the pools that it has.
+      - When the pools have not enough free capacity, the task fails and the lease stays as it is.
+      - With V(false) another size than that of the existing lease is an error.
     type: bool
     default: false
   placements:
     description:
-      - Where the guests of the lease will be. Until it ends, whoever places guests sees them there.
-      - All together must be within what is leased. They replace those that the lease held. Left out, those go on.
+      - Hosts and sizes of the guests that will use the lease. Their capacity is reserved on these hosts until the lease ends.
+      - In total they must not exceed the leased capacity. They replace earlier reservations of the lease. Without a value, these stay.
     type: list
     elements: dict
     suboptions:
@@ -150,7 +150,7 @@ options:
         type: str
         required: true
       guest:
-        description: Name or id that the guest will have. Once a guest of that name or id is in the cluster, it holds nothing more.
+        description: Name or id that the guest will have. Once the guest exists, the reservation has no effect.
         type: str
         required: true
       host:
@@ -158,15 +158,15 @@ options:
         type: str
         required: true
       cpu:
-        description: How many cores it will have.
+        description: Number of assigned cores.
         type: float
         required: true
       memory:
-        description: How much memory it will have, in bytes or as V(8G).
+        description: Assigned memory, in bytes or as V(8G).
         type: str
         required: true
       disks:
-        description: Its disks.
+        description: Disks of the guest.
         type: list
         elements: dict
         suboptions:
@@ -175,23 +175,23 @@ options:
             type: str
             required: true
           size:
-            description: Its size, in bytes or as V(100G).
+            description: Size of the disk, in bytes or as V(100G).
             type: str
             required: true
       networks:
-        description: Its networks.
+        description: Ids of the guest's networks.
         type: list
         elements: str
       tags:
-        description: Its tags.
+        description: Tags of the guest.
         type: list
         elements: str
   placements_seen:
     description:
-      - By cluster, how often placements had been added to it when these were thought of, as
-        RV(evenkeel.cluster.capacity_info#module:placements_seen) tells. A cluster that is not named had none.
-      - When others were added since, this fails with C(HoldsChanged), and placing again finds what is still free.
-      - Left out, it does not matter.
+      - Counters of RV(evenkeel.cluster.capacity_info#module:placements_seen), by cluster, that O(placements) is based on. A cluster that
+        is left out has the counter 0.
+      - When other leases have reserved capacity since then, the task fails with C(HoldsChanged). Place the guests again then.
+      - Without a value this is not checked.
     type: dict
 seealso:
   - module: evenkeel.cluster.capacity_pool
@@ -200,7 +200,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Lease room for a build, and wait up to an hour for it
+- name: Lease capacity for a build, and wait up to an hour for it
   evenkeel.cluster.capacity_lease:
     name: build-4711
     owner: https://ci.example.com/job/4711
@@ -219,12 +219,12 @@ EXAMPLES = r"""
   environment: "{{ leased.lease.env }}"
   changed_when: true
 
-- name: Let it last longer
+- name: Renew it
   evenkeel.cluster.capacity_lease:
     name: build-4711
     state: renewed
 
-- name: Give it back
+- name: Release it
   evenkeel.cluster.capacity_lease:
     name: build-4711
     state: absent
@@ -237,7 +237,7 @@ EXAMPLES = r"""
     vcpus: 8
     memory: 32G
 
-- name: Ask again and again without giving up the place in the queue
+- name: Retry without losing the place in the queue
   evenkeel.cluster.capacity_lease:
     name: build-4713
     vcpus: 24
@@ -248,7 +248,7 @@ EXAMPLES = r"""
   retries: 60
   delay: 60
 
-- name: Hold the room on a host that a guest will be created on
+- name: Reserve capacity on the host that a guest will be created on
   evenkeel.cluster.capacity_lease:
     name: build-4714
     pools: 0
@@ -258,7 +258,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lease:
-  description: The lease. Null for one that was absent already and is not remembered.
+  description: The lease. Null when it was absent already and is no longer recorded.
   returned: success
   type: dict
   contains:
@@ -268,7 +268,7 @@ lease:
       type: str
       sample: build-4711
     id:
-      description: Another for each lease, although a name may come again.
+      description: Id of the lease, unique even when its name is used again.
       returned: success
       type: str
       sample: 5f0a1c3ed2b94f67
@@ -286,23 +286,23 @@ lease:
       description:
         - Why the lease ended; null until then.
         - V(released) or V(withdrawn) from the queue, by a task. V(expired), at the end of its lifetime. V(owner gone). V(lapsed),
-          when nobody waits in its place of the queue any more. V(unclaimed), when it was granted and nobody waits for it any
-          more. V(unfulfilled), when it was not granted in time. V(impossible), when no pool can ever fulfil it.
+          when the waiting task is gone. V(unclaimed), when it was granted but not claimed in time.
+          V(unfulfilled), when it was not granted in time. V(impossible), when no pool can ever fulfil it.
       returned: success
       type: str
       sample: expired
     owner:
-      description: Whom it is for, or null.
+      description: Owner of the lease, or null.
       returned: success
       type: str
       sample: https://ci.example.com/job/4711
     purpose:
-      description: What it is for, or null.
+      description: Purpose of the lease, or null.
       returned: success
       type: str
       sample: nightly tests
     group:
-      description: With whom it shares networks, or null.
+      description: Group that it shares networks with, or null.
       returned: success
       type: str
       sample: nightly
@@ -312,12 +312,12 @@ lease:
       type: int
       sample: 0
     request:
-      description: Everything that was asked for.
+      description: The request.
       returned: success
       type: dict
       sample: {"vcpus": 24, "memory": 103079215104, "storage": 536870912000, "pools": 1, "networks": 1, "lifetime": 14400.0}
     requested_at:
-      description: When it was asked for.
+      description: Time of the request.
       returned: success
       type: str
       sample: "2026-01-31T22:00:00Z"
@@ -337,7 +337,7 @@ lease:
       type: str
       sample: null
     pools:
-      description: What it has.
+      description: The pools, with what is leased from them.
       returned: success
       type: list
       elements: dict
@@ -348,22 +348,22 @@ lease:
           type: str
           sample: dal10
         platform:
-          description: What runs it, or null.
+          description: Platform, or null.
           returned: success
           type: str
           sample: vsphere
         server:
-          description: What provisions it, or null.
+          description: Server that provisions it, or null.
           returned: success
           type: str
           sample: vcenter.example.com
         port:
-          description: Port of the server, null where it is the usual one.
+          description: Port of the server, null for the usual one.
           returned: success
           type: int
           sample: null
         username:
-          description: The user that jobs are to be, or null.
+          description: User that jobs log in as, or null.
           returned: success
           type: str
           sample: ci@vsphere.local
@@ -455,7 +455,7 @@ lease:
           type: str
           sample: pve3
         cpu:
-          description: How many cores it will have.
+          description: Number of assigned cores.
           returned: success
           type: float
           sample: 4
@@ -465,7 +465,7 @@ lease:
           type: int
           sample: 8589934592
         disks:
-          description: Its disks.
+          description: Disks of the guest.
           returned: success
           type: list
           elements: dict

@@ -13,10 +13,10 @@ version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - A pool is a part of the world that fails as one, usually a cluster, with the vCPUs, memory, storage and networks that may be
-    leased from it with M(evenkeel.cluster.capacity_lease).
-  - Options that are left out leave a pool that there is as it was, so that cordoning it takes two options.
-  - The pool is a description in the database. No platform is connected to.
+  - A pool is a failure domain, usually a cluster, with the vCPUs, memory, storage and networks that can be leased from it with
+    M(evenkeel.cluster.capacity_lease).
+  - Options without a value leave an existing pool as it is. To cordon a pool, two options are enough.
+  - The pool is only described in the database. The module does not connect to a platform.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.capacity
@@ -28,37 +28,37 @@ options:
     required: true
   state:
     description:
-      - V(absent) takes the pool away. It is refused while the pool has leases.
-      - Requests in the queue that no other pool can fulfil fail then.
+      - V(absent) removes the pool. This is refused while the pool has leases.
+      - Queued requests that no other pool can fulfil fail then.
     type: str
     choices: [present, absent]
     default: present
   platform:
-    description: What runs the pool. It decides which environment variables a lease comes with.
+    description: Platform of the pool. It determines the environment variables of a lease.
     type: str
     choices: [vsphere, proxmox, vmmanager]
   server:
     description:
-      - Name or address of the vCenter, or of what else provisions the pool.
-      - Pools of the same server and O(datacenter) that name the same port group share it. A pool without a server shares nothing.
-      - This and the other texts are taken away by an empty text.
+      - Name or address of the vCenter or another server that provisions the pool.
+      - Pools of the same server and O(datacenter) share port groups of the same name. A pool without a server shares none.
+      - An empty text removes this and other texts.
     type: str
   port:
-    description: Port of the server, where it is not the usual one. V(0) takes it away.
+    description: Port of the server, if it is not the usual one. V(0) removes it.
     type: int
   username:
     description:
-      - User of the server that jobs are to be. Only handed on.
-      - There is no option for a password or a token, since whoever may read leases would read them.
+      - User of the server that jobs log in as. Only passed on to leases.
+      - There is no option for a password or token, because everybody who may read leases could read it.
     type: str
   datacenter:
     description: The datacenter.
     type: str
   cluster:
-    description: The cluster. Defaults to that of O(snapshot) or O(snapshot_path).
+    description: The cluster. Without a value it is the cluster of O(snapshot) or O(snapshot_path).
     type: str
   datastore:
-    description: The datastore that guests of a lease are to use.
+    description: The datastore for guests of a lease.
     type: str
   resource_pool:
     description: The resource pool.
@@ -76,63 +76,63 @@ options:
     description: The zone of the failure domain.
     type: str
   vcpus:
-    description: How many vCPUs the pool has, before O(cpu_overcommit). A new pool needs it, or a snapshot.
+    description: Number of vCPUs of the pool, before O(cpu_overcommit). It is required for a new pool without a snapshot.
     type: int
   memory:
-    description: How much memory the pool has, in bytes or as V(2684G), where a G is 1024³. A new pool needs it, or a snapshot.
+    description: Memory of the pool, in bytes or as V(2684G), where a G is 1024³. It is required for a new pool without a snapshot.
     type: str
   storage:
-    description: How much storage the pool has, in bytes or as V(50T). It is required for a new pool, unless the snapshot reports it.
+    description: Storage of the pool, in bytes or as V(50T). It is required for a new pool, unless the snapshot reports it.
     type: str
   snapshot:
     description:
       - A snapshot of the pool's cluster, as M(evenkeel.cluster.cluster_facts) returns it, to take the capacity from.
       - >-
-        The capacity is the whole one of the hosts that may have guests, less what they reserve, whatever uses it now. Hosts
+        It is the total capacity of the hosts that may run guests, less their reserves, regardless of the present usage. Hosts
         that are offline, in maintenance or otherwise out of service do not count. A shared datastore counts once.
-      - O(vcpus), O(memory) and O(storage) win over it.
+      - O(vcpus), O(memory) and O(storage) take precedence.
     type: dict
   snapshot_path:
     description: File that holds the snapshot, instead of O(snapshot).
     type: path
   share:
-    description: Which part of the snapshot's cluster the pool is.
+    description: Share of the snapshot's cluster that belongs to the pool.
     type: dict
     suboptions:
       hosts:
-        description: Ids or names of the hosts. Defaults to all hosts.
+        description: Ids or names of the hosts. Without a value all hosts count.
         type: list
         elements: str
       spare_hosts:
-        description: For the failure of how many hosts room is kept. The largest hosts do not count then.
+        description: Number of host failures to keep capacity for. The capacity of that many of the largest hosts does not count.
         type: int
         default: 0
       percent:
-        description: Percentage of what is left that the pool gets.
+        description: Percentage of the remaining capacity that belongs to the pool.
         type: float
         default: 100
       datastores:
-        description: Names of the datastores that count. Defaults to all datastores.
+        description: Names of the datastores. Without a value all datastores count.
         type: list
         elements: str
   cpu_overcommit:
-    description: How many vCPUs may be leased for each that there is. A new pool has 1.
+    description: Number of vCPUs that can be leased for each vCPU of the pool. Without a value a new pool has 1.
     type: float
   exclude:
-    description: Whether the pool serves only requests that name it. A new pool serves all.
+    description: Whether the pool serves only requests that name it. Without a value a new pool serves all requests.
     type: bool
   cordoned:
-    description: Whether nothing new is leased from the pool. Leases that there are go on. A new pool is not cordoned.
+    description: Whether the pool gets no new leases. Existing leases continue. Without a value a new pool is not cordoned.
     type: bool
   labels:
-    description: Labels that a request can select the pool by.
+    description: Labels for C(pool_selector) of M(evenkeel.cluster.capacity_lease).
     type: dict
   taints:
-    description: Words such as V(workload=gpu). The pool serves only requests that tolerate each of them.
+    description: Taints such as V(workload=gpu). The pool serves only requests that tolerate all of them.
     type: list
     elements: str
   networks:
-    description: Networks that can be leased together with the pool's capacity.
+    description: Networks that can be leased together with capacity of the pool.
     type: list
     elements: dict
     suboptions:
@@ -142,40 +142,40 @@ options:
         required: true
       type:
         description:
-          - What it is for. One lease or group has a network at a time, whatever its type.
-          - Networks of the types V(multi-tenant) and V(nested-multi-tenant) may share a VLAN. Whoever has one of another type has
-            its VLAN alone, as far as networks say which O(networks[].vlan) they have.
+          - Type of the network. Only one lease or group has a network at a time, whatever the type.
+          - Networks of the types V(multi-tenant) and V(nested-multi-tenant) may share a VLAN. A lease of a network of another type
+            has the VLAN to itself, as far as O(networks[].vlan) is set.
         type: str
         choices: [single-tenant, disconnected, multi-tenant, nested-multi-tenant, public-ipv6]
         default: single-tenant
       vlan:
-        description: Its VLAN, from 0 to 4094.
+        description: VLAN of the network, from 0 to 4094.
         type: int
       port_group:
-        description: Name of the port group or bridge on the platform. Defaults to O(networks[].name).
+        description: Name of the port group or bridge on the platform. Without a value it is O(networks[].name).
         type: str
       cidr:
-        description: Its addresses, such as V(10.94.169.0/25). Only handed on to whoever leases it.
+        description: Address range, such as V(10.94.169.0/25). Only passed on to the lease.
         type: str
       gateway:
-        description: Its gateway. Only handed on.
+        description: Gateway. Only passed on to the lease.
         type: str
       dns_servers:
-        description: Its name servers. Only handed on.
+        description: Name servers. Only passed on to the lease.
         type: list
         elements: str
   networks_state:
     description:
-      - V(exact) gives the pool just O(networks).
-      - V(present) adds them, or replaces those of the same name.
-      - V(absent) takes those of these names away.
+      - V(exact) replaces all networks of the pool by O(networks).
+      - V(present) adds O(networks), or replaces networks of the same names.
+      - V(absent) removes the networks of these names.
     type: str
     choices: [exact, present, absent]
     default: exact
   allow_below_leased:
     description:
-      - Whether the capacity may become less than what is leased. Then nothing more is leased until enough leases have ended.
-      - A network that is leased can't be taken away.
+      - Whether the capacity may drop below what is leased. Nothing new is leased then until enough leases have ended.
+      - A leased network cannot be removed.
     type: bool
     default: false
 seealso:
@@ -203,7 +203,7 @@ EXAMPLES = r"""
       - {name: ci-1296, port_group: ci-vlan-1296, vlan: 1296}
       - {name: ci-910-1, port_group: ci-vlan-910-1, vlan: 910, type: multi-tenant}
 
-- name: Describe one by what its cluster has, with room for the failure of a host
+- name: Describe a pool from a snapshot, with capacity for the failure of a host
   evenkeel.cluster.capacity_pool:
     name: production
     server: pve1.example.com
@@ -224,7 +224,7 @@ EXAMPLES = r"""
     networks:
       - {name: ci-1300, port_group: ci-vlan-1300, vlan: 1300}
 
-- name: Take it away
+- name: Remove it
   evenkeel.cluster.capacity_pool:
     name: dal10
     state: absent
@@ -242,22 +242,22 @@ pool:
       type: str
       sample: dal10
     platform:
-      description: What runs it, or null.
+      description: Platform, or null.
       returned: success
       type: str
       sample: vsphere
     server:
-      description: What provisions it, or null.
+      description: Server that provisions it, or null.
       returned: success
       type: str
       sample: vcenter.example.com
     port:
-      description: Port of the server, null where it is the usual one.
+      description: Port of the server, null for the usual one.
       returned: success
       type: int
       sample: null
     username:
-      description: The user that jobs are to be, or null.
+      description: User that jobs log in as, or null.
       returned: success
       type: str
       sample: ci@vsphere.local
@@ -302,22 +302,22 @@ pool:
       type: str
       sample: us-east-1
     vcpus:
-      description: How many vCPUs it has, before overcommitment.
+      description: Number of vCPUs, before overcommitment.
       returned: success
       type: int
       sample: 240
     memory:
-      description: How many bytes of memory it has.
+      description: Memory in bytes.
       returned: success
       type: int
       sample: 2881923055616
     storage:
-      description: How many bytes of storage it has.
+      description: Storage in bytes.
       returned: success
       type: int
       sample: 54975581388800
     cpu_overcommit:
-      description: How many vCPUs may be leased for each that there is.
+      description: Number of vCPUs that can be leased for each vCPU.
       returned: success
       type: float
       sample: 1.5
@@ -327,7 +327,7 @@ pool:
       type: bool
       sample: false
     cordoned:
-      description: Whether nothing new is leased from it.
+      description: Whether it gets no new leases.
       returned: success
       type: bool
       sample: false
@@ -343,43 +343,43 @@ pool:
       elements: str
       sample: ["workload=gpu"]
     networks:
-      description: Its networks, as they were described, each with the names of the leases that have it.
+      description: Its networks as described, each with the names of the leases that use it.
       returned: success
       type: list
       elements: dict
       sample: [{"name": "ci-1296", "type": "single-tenant", "vlan": 1296, "port_group": "ci-vlan-1296", "leases": ["build-4711"]}]
     usage:
-      description: How full it is.
+      description: Usage of the pool.
       returned: success
       type: dict
       contains:
         vcpus: &usage
-          description: How much of this there is and how much of it is leased.
+          description: Capacity and leased part.
           returned: success
           type: dict
           contains:
             capacity:
-              description: How much there is.
+              description: Capacity.
               returned: success
               type: int
               sample: 240
             limit:
-              description: How much can be leased.
+              description: Amount that can be leased in total.
               returned: success
               type: int
               sample: 360
             leased:
-              description: How much is leased.
+              description: Leased amount.
               returned: success
               type: int
               sample: 48
             available:
-              description: How much more can be leased. Below 0 where the capacity became less than what is leased.
+              description: Amount that can still be leased. Negative when the capacity is below what is leased.
               returned: success
               type: int
               sample: 312
             percent:
-              description: How much of the limit is leased, null where the limit is 0.
+              description: Leased percentage of the limit. Null when the limit is 0.
               returned: success
               type: float
               sample: 13.3
@@ -387,7 +387,7 @@ pool:
         storage: *usage
         networks: *usage
     leases:
-      description: Names of the leases that have some of it.
+      description: Names of the leases of the pool.
       returned: success
       type: list
       elements: str

@@ -13,11 +13,11 @@ version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Ends leases whose lifetime is over, whose process has ended, or whose owner is gone, and tells which.
+  - Ends leases whose lifetime is over, whose process has ended, or whose owner is gone, and returns them.
   - >-
-    A lease that is over holds nothing from that moment on, whether or not anybody runs this module. It is for owners that only
-    something else knows to be gone, and for whoever has to clean up after leases that end.
-  - It touches no platform. Guests of leases that end are left alone.
+    A lease whose lifetime is over frees its capacity at once, without this module. The module is for owners whose end only another
+    system knows, and for cleaning up after leases that have ended.
+  - It connects to no platform and does not change the guests of leases that end.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.capacity
@@ -29,12 +29,12 @@ options:
     elements: str
   living_owners:
     description:
-      - All owners that there still are. Every other owner is gone. Leases without an owner are left alone.
-      - It may not be empty, lest a list that could not be had ends every lease.
+      - All owners that still exist. The leases of every other owner end. Leases without an owner stay.
+      - The list must not be empty, so that a failure to read it does not end every lease.
     type: list
     elements: str
   grace:
-    description: Leases that were asked for within so many seconds are spared, since their owner may be younger than O(living_owners).
+    description: Leases requested within this number of seconds stay, because their owner may be newer than the list of O(living_owners).
     type: float
     default: 300
 seealso:
@@ -43,17 +43,17 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Which jobs run
+- name: List the running jobs
   ansible.builtin.uri:
     url: https://ci.example.com/api/jobs?state=running
   register: jobs
 
-- name: End the leases of those that do not
+- name: End the leases of all other jobs
   evenkeel.cluster.capacity_reap:
     living_owners: "{{ jobs.json | map(attribute='url') }}"
   register: result
 
-- name: Tell
+- name: Show the leases that ended
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.reason }}"
   loop: "{{ result.reaped }}"

@@ -14,7 +14,7 @@ author:
   - The Even Keel Authors (@evenkeel)
 description:
   - Reads the hosts, guests, loads, datastores, networks and rules of one cluster, in the same shape for every platform.
-  - Says of each guest when it was last migrated and when that last failed, as far as the platform or O(state_url) remembers.
+  - Reports for each guest when it was last migrated and when a migration last failed, as far as the platform or O(state_url) has recorded it.
   - Changes nothing.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
@@ -28,30 +28,30 @@ attributes:
 options:
   window:
     description:
-      - Over how many seconds loads are averaged. V(0) takes the present values.
-      - On Proxmox VE this is rounded up to a period that the nodes keep, an hour or a day.
-      - On VMmanager it is at most what O(vmmanager_metrics[].interval) reaches back.
-      - A rehearsal has only the loads that its file holds.
+      - Period in seconds over which loads are averaged. V(0) uses the present values.
+      - On Proxmox VE it is rounded up to a period that the nodes record, an hour or a day.
+      - On VMmanager it is limited by O(vmmanager_metrics[].interval).
+      - A rehearsal always has the loads of its file.
     type: int
     default: 0
   history:
     description:
-      - How far back, in seconds, vCenter's own events are searched for migrations, those of DRS included.
+      - Period in seconds for which the events of vCenter are searched for migrations, those of DRS included.
       - The longer of O(evenkeel.cluster.balance_plan#module:cool_down) and O(evenkeel.cluster.balance_plan#module:retry_after)
-        is enough. V(0) asks for none.
+        is enough. V(0) searches none.
       - Proxmox VE always reports recent tasks.
     type: int
     default: 3600
   snapshot_path:
     description:
-      - File to write the snapshot to. Then only a summary is returned, which spares large clusters a lot of time.
-      - It is written in check mode too.
+      - File to write the snapshot to. Only a summary is returned then, which saves a lot of time with large clusters.
+      - The file is also written in check mode.
     type: path
 requirements:
   - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
   - requests, for O(platform=vmmanager)
-  - SQLAlchemy 2, where earlier runs are remembered
+  - SQLAlchemy 2, for the state database
   - psycopg 3, for a O(state_url) on PostgreSQL
 seealso:
   - module: evenkeel.cluster.balance_plan
@@ -88,7 +88,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: What was read.
+  description: The facts.
   returned: success
   type: dict
   contains:
@@ -98,7 +98,7 @@ ansible_facts:
       type: dict
       contains:
         platform:
-          description: What runs the cluster.
+          description: Platform of the cluster.
           returned: success
           type: str
           sample: proxmox
@@ -128,43 +128,43 @@ ansible_facts:
           type: str
           sample: /var/lib/evenkeel/production.snapshot.json
         hosts:
-          description: How many hosts there are.
+          description: Number of hosts.
           returned: success
           type: int
           sample: 8
         active_hosts:
-          description: How many hosts may receive guests.
+          description: Number of hosts that can receive guests.
           returned: success
           type: int
           sample: 7
         guests:
-          description: How many guests there are.
+          description: Number of guests.
           returned: success
           type: int
           sample: 200
         running_guests:
-          description: How many guests hold memory on their host, or may, paused ones and those in an unknown state included.
+          description: Number of guests that use memory on their host, including paused guests and guests in an unknown state.
           returned: success
           type: int
           sample: 180
         migratable_guests:
-          description: How many guests can be migrated live.
+          description: Number of guests that can be migrated live.
           returned: success
           type: int
           sample: 175
         rules:
-          description: How many rules the platform holds.
+          description: Number of rules of the platform.
           returned: success
           type: int
           sample: 12
         notices:
-          description: What could not be read, a line each. The same lines are warnings.
+          description: Facts that could not be read, one line each. The same lines are warnings.
           returned: success
           type: list
           elements: str
           sample: ["Pool.Audit is missing on /pool, so pools of guests are not known"]
         other_balancers:
-          description: What else moves guests in this cluster by itself.
+          description: Other balancers that migrate guests of this cluster.
           returned: success
           type: list
           elements: str
@@ -172,7 +172,7 @@ ansible_facts:
     evenkeel_snapshot:
       description:
         - The snapshot. Its JSON Schema is in C(docs/schemas/snapshot.json) of the collection.
-        - Units are cores, bytes, bytes per second and percent. What the platform does not report is null.
+        - Units are cores, bytes, bytes per second and percent. A figure that the platform does not report is null.
       returned: when O(snapshot_path) is not given
       type: dict
       contains:
@@ -182,7 +182,7 @@ ansible_facts:
           type: str
           sample: evenkeel.cluster/snapshot/1
         platform:
-          description: What runs the cluster.
+          description: Platform of the cluster.
           returned: success
           type: str
           sample: vsphere
@@ -197,7 +197,7 @@ ansible_facts:
           type: str
           sample: "2026-01-31T22:00:00Z"
         window_seconds:
-          description: What the loads are an average over, 0 for the present value.
+          description: Period of the averages in seconds, 0 for present values.
           returned: success
           type: int
           sample: 3600
@@ -209,46 +209,46 @@ ansible_facts:
           sample: [{"id": "host-12", "name": "esx1", "status": "online", "maintenance": false, "schedulable": true}]
         guests:
           description:
-            - Virtual machines and containers, with place, load, disks, networks, tags and what blocks their migration.
-            - C(power) says whether a guest holds memory on its host. V(running) includes paused ones and the like, for which
-              C(run_state) has the platform's own word. C(sources) says which loads are not what C(window_seconds) says, and
-              C(migrating_to) where a migration under way goes.
+            - Virtual machines and containers, with host, load, disks, networks, tags and reasons that block their migration.
+            - C(power) is whether a guest uses memory on its host. V(running) includes paused and similar guests, whose state on the
+              platform is in C(run_state). C(sources) lists loads with a source other than C(window_seconds), and C(migrating_to) is the
+              target of a running migration.
           returned: success
           type: list
           elements: dict
           sample: [{"id": "vm-42", "name": "web01", "kind": "vm", "host": "host-12", "power": "running", "migratable": true}]
         rules:
-          description: Affinity, anti-affinity and pins that the platform holds.
+          description: Affinity, anti-affinity and host rules of the platform.
           returned: success
           type: list
           elements: dict
           sample: [{"name": "web", "kind": "anti_affinity", "guests": ["vm-42", "vm-43"], "strict": true}]
         notices:
           description:
-            - What could not be read, or not wholly, and which kinds of facts that hides.
-            - M(evenkeel.cluster.balance_plan) refuses a policy that selects by a hidden fact.
+            - Facts that could not be read, or only in part, with the kinds of facts that are hidden.
+            - M(evenkeel.cluster.balance_plan) refuses a policy that selects by hidden facts.
           returned: when there is any
           type: list
           elements: dict
           sample: [{"text": "Pool.Audit is missing on /pool, so pools of guests are not known", "hides": ["pools"]}]
         refusals:
           description:
-            - Migrations that the platform's own check refused in earlier runs, by guest and host, as the state database has them.
+            - Migrations that the platform's own check refused in earlier runs, by guest and host, as recorded in the state database.
           returned: when there are any
           type: list
           elements: dict
           sample: [{"guest": "vm-42", "host": "host-15", "why": "No such device", "at": "2026-01-31T22:00:00Z"}]
         other_balancers:
-          description: What else moves guests in this cluster by itself.
+          description: Other balancers that migrate guests of this cluster.
           returned: when there is any
           type: list
           elements: str
           sample: ["DRS (fullyAutomated)"]
         remembered_at:
           description:
-            - When the reading began, by the clock of the database that remembers earlier runs, in seconds since 1970.
-            - What runs have recorded by then is in the snapshot. A plan that another run has overtaken since is known by it.
-          returned: when there is somewhere to remember
+            - When the reading began, by the clock of the state database, in seconds since 1970.
+            - The snapshot includes what runs had recorded by then. Later records make a plan obsolete.
+          returned: with a state database
           type: float
           sample: 1769896800.25
 """

@@ -15,7 +15,7 @@ author:
 description:
   - Reads load averages, pressure stall information, memory, the ZFS ARC and the CPUs from C(/proc) of the host that it runs on.
   - Runs over the connection that Ansible has to the host. It needs no privileges there, and no library.
-  - Changes nothing. M(evenkeel.cluster.host_load_merge) puts what it gives into the snapshot of a cluster.
+  - Changes nothing. M(evenkeel.cluster.host_load_merge) merges the results into the snapshot of a cluster.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
 attributes:
@@ -27,7 +27,7 @@ attributes:
     support: none
 options:
   proc:
-    description: Where the C(/proc) of the hypervisor is mounted, for a connection into a container that sees it elsewhere.
+    description: Path of the hypervisor's C(/proc), for a connection into a container that mounts it at another path.
     type: path
     default: /proc
 requirements:
@@ -49,13 +49,13 @@ EXAMPLES = r"""
 RETURN = r"""
 load:
   description:
-    - What the kernel reports. Units are bytes and percent.
-    - What this kernel does not tell is null.
+    - Figures of the kernel, in bytes and percent.
+    - A figure that this kernel does not report is null.
   returned: success
   type: dict
   contains:
     loadavg:
-      description: How many tasks ran, wanted to run or waited for a disk, on average over that many minutes.
+      description: Average number of tasks that ran, were ready to run or waited for a disk.
       returned: success
       type: dict
       contains:
@@ -80,7 +80,7 @@ load:
       type: dict
       contains:
         cpu:
-          description: For a CPU. Null where the kernel has no such figures.
+          description: For a CPU. Null if the kernel does not report it.
           returned: success
           type: dict
           contains: &stalls
@@ -90,17 +90,17 @@ load:
               type: dict
               sample: {"avg10": 3.1, "avg60": 2.84, "avg300": 2.5}
             full:
-              description: The same, of time in which all tasks waited. Older kernels do not tell it of the CPU.
+              description: The same for time in which all tasks waited. Older kernels do not report it for the CPU.
               returned: success
               type: dict
               sample: {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0}
         memory:
-          description: For memory. Null where the kernel has no such figures.
+          description: For memory. Null if the kernel does not report it.
           returned: success
           type: dict
           contains: *stalls
         io:
-          description: For a disk. Null where the kernel has no such figures.
+          description: For a disk. Null if the kernel does not report it.
           returned: success
           type: dict
           contains: *stalls
@@ -110,22 +110,23 @@ load:
       type: dict
       contains:
         total:
-          description: What the kernel has.
+          description: Total memory.
           returned: success
           type: int
           sample: 270252122112
         free:
-          description: What nothing uses.
+          description: Unused memory.
           returned: success
           type: int
           sample: 8053063680
         available:
-          description: What new programs can have, by the kernel's estimate. Caches of the kernel count, the ARC does not.
+          description: Memory available to new programs, as the kernel estimates it. Caches of the kernel count, the ARC does not.
           returned: success
           type: int
           sample: 61203283968
         used:
-          description: What is out of reach for a new guest, which is RV(load.memory.total) less RV(load.memory.available) and RV(load.zfs_arc.reclaimable).
+          description: >-
+            Memory that is not available to a new guest, which is RV(load.memory.total) less RV(load.memory.available) and RV(load.zfs_arc.reclaimable).
           returned: success
           type: int
           sample: 148747862016
@@ -135,32 +136,32 @@ load:
           type: int
           sample: 8589930496
         swap_free:
-          description: Swap space that nothing uses.
+          description: Unused swap space.
           returned: success
           type: int
           sample: 8589930496
     zfs_arc:
-      description: The cache of ZFS. Null where there is no ZFS.
+      description: The cache of ZFS. Null without ZFS.
       returned: success
       type: dict
       contains:
         size:
-          description: How large it is.
+          description: Present size.
           returned: success
           type: int
           sample: 68719476736
         minimum:
-          description: Below this size ZFS gives nothing back.
+          description: Minimum size. ZFS frees nothing below it.
           returned: success
           type: int
           sample: 8418017280
         maximum:
-          description: How large it may get.
+          description: Maximum size.
           returned: success
           type: int
           sample: 135088275456
         reclaimable:
-          description: What ZFS gives back when it is wanted, which is the size above the minimum.
+          description: Memory that ZFS frees on demand, which is the size above the minimum.
           returned: success
           type: int
           sample: 60301459456
@@ -170,22 +171,22 @@ load:
       type: dict
       contains:
         sockets:
-          description: How many packages there are. Null where the kernel does not tell.
+          description: Number of packages. Null if the kernel does not report it.
           returned: success
           type: int
           sample: 2
         cores:
-          description: How many cores there are in all packages. Null where the kernel does not tell.
+          description: Number of cores in all packages. Null if the kernel does not report it.
           returned: success
           type: int
           sample: 32
         threads:
-          description: How many logical CPUs there are.
+          description: Number of logical CPUs.
           returned: success
           type: int
           sample: 64
         model:
-          description: What the first of them calls itself.
+          description: Model name of the first CPU.
           returned: success
           type: str
           sample: AMD EPYC 7543 32-Core Processor

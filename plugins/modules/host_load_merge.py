@@ -13,15 +13,15 @@ version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Takes what M(evenkeel.cluster.host_load_info) returned on the hosts of a cluster, and the snapshot that
-    M(evenkeel.cluster.cluster_facts) made of it, and gives the snapshot with the hosts' loads as they see them themselves.
-  - A host's used memory becomes what is out of reach for a new guest. The ZFS ARC above its least size is not counted as used.
-  - A host's pressure becomes the kernel's pressure stall information, where the kernel has it.
-  - A host's used CPU becomes its load average, where the platform measured nothing or O(cpu=load).
-    Then its running guests share it, less the host's own part. Their shares are in proportion to what the platform measured of them,
-    or to what they were given.
-  - Number and model of a host's CPUs become its labels C(cpu_sockets), C(cpu_cores), C(cpu_threads), C(cpu_model) and C(cpu_level).
-  - Touches no network. The role P(evenkeel.cluster.host_load#role) asks the hosts and calls this module.
+  - Merges the results of M(evenkeel.cluster.host_load_info) on the hosts of a cluster into its snapshot of
+    M(evenkeel.cluster.cluster_facts).
+  - The used memory of a host becomes the memory that is not available to a new guest. The ZFS ARC above its minimum size does not count.
+  - The pressure of a host becomes the pressure stall information of its kernel, if the kernel has it.
+  - The used CPU of a host becomes its load average if the platform measured nothing, or with O(cpu=load).
+    It is then distributed among its running guests, less the host's own part, in proportion to their measured usage, or to their
+    assigned CPU.
+  - The number and model of the CPUs of a host become its labels C(cpu_sockets), C(cpu_cores), C(cpu_threads), C(cpu_model) and C(cpu_level).
+  - Makes no connection. The role P(evenkeel.cluster.host_load#role) measures the hosts and runs this module.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.read_only
@@ -29,27 +29,27 @@ extends_documentation_fragment:
 options:
   answers:
     description:
-      - By id or name of a host, what a task with M(evenkeel.cluster.host_load_info) has registered there, whether it went well or not.
-      - When left out, nothing is merged. Only RV(hosts) is returned, the hosts to ask.
+      - Registered results of M(evenkeel.cluster.host_load_info), failed ones included, by id or name of the host.
+      - Without a value nothing is merged, and only RV(hosts) is returned, the hosts to measure.
     type: dict
   cpu:
     description:
-      - V(platform) keeps the CPU load that the platform measured, and takes the load average where it measured none.
-      - V(load) takes the load average of every host. It shows how much more is wanted than there is. It also counts tasks that wait for a disk.
+      - V(platform) keeps the CPU load that the platform measured, and uses the load average if there is none.
+      - V(load) uses the load average of every host. It shows demand above the capacity, and includes tasks that wait for a disk.
     type: str
     choices: [platform, load]
     default: platform
   period:
-    description: Over how many seconds the load average and the pressure are taken.
+    description: Period in seconds of the load average and the pressure.
     type: int
     choices: [60, 300]
     default: 300
   on_silent_host:
     description:
-      - What to do about a host that is online and has not reported its load. It is named in a warning in any case.
-      - V(platform) keeps the platform's own figures of it.
-      - V(exclude) sends nothing there, and leaves it out of the comparison of hosts.
-      - V(fail) is an error.
+      - Action for a host that is online and has not reported its load. A warning names the host in any case.
+      - V(platform) keeps the figures of the platform.
+      - V(exclude) migrates no guests to the host and leaves it out of the comparison of hosts.
+      - V(fail) fails.
     type: str
     choices: [platform, exclude, fail]
     default: platform
@@ -60,7 +60,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask each hypervisor
+- name: Measure each hypervisor
   evenkeel.cluster.host_load_info:
   delegate_to: "{{ item }}"
   loop: [pve1, pve2, pve3]
@@ -68,7 +68,7 @@ EXAMPLES = r"""
   ignore_unreachable: true
   register: asked
 
-- name: Put it into the snapshot
+- name: Merge the results into the snapshot
   evenkeel.cluster.host_load_merge:
     snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
     answers: "{{ dict(asked.results | map(attribute='item') | zip(asked.results)) }}"
@@ -83,7 +83,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 hosts:
-  description: The hosts that are online, and so expected to answer.
+  description: The hosts that are online and expected to report their load.
   returned: success
   type: list
   elements: dict
@@ -99,7 +99,7 @@ hosts:
       type: str
       sample: pve1
     address:
-      description: Where it can be reached, null where the platform does not tell.
+      description: Its address. Null if the platform does not report it.
       returned: success
       type: str
       sample: 10.0.0.11
@@ -114,13 +114,13 @@ snapshot_path:
   type: str
   sample: /var/lib/evenkeel/production.snapshot.json
 told:
-  description: Ids of the hosts whose own figures are in the snapshot now.
+  description: Ids of the hosts whose own figures the snapshot has now.
   returned: when O(answers) is given
   type: list
   elements: str
   sample: [pve1, pve2]
 silent:
-  description: Hosts that are online and reported nothing.
+  description: Hosts that are online and did not report their load.
   returned: when O(answers) is given
   type: list
   elements: dict
@@ -136,7 +136,7 @@ silent:
       type: str
       sample: pve3
     why:
-      description: Why it reported nothing.
+      description: Reason why it did not.
       returned: success
       type: str
       sample: "Failed to connect to the host via ssh: Connection refused"

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_maintenance
-short_description: Take a host out of service for maintenance, or back
+short_description: Switch the maintenance mode of a host
 version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Switches the maintenance mode of one host and waits until the platform has it so.
-  - Refuses to take a host out of service that still runs guests, and names them. It never migrates a guest, and stops none but
-    those that O(shut_down) selects.
-  - Guests that are paused, and those whose state is not known, are still there. Agents that the platform itself moves or shuts
-    down, such as vCLS, do not count.
+  - Switches the maintenance mode of one host and waits until the platform has switched it.
+  - Refuses to take a host out of service that still runs guests, and names them. It never migrates a guest, and shuts down only
+    the guests of O(shut_down).
+  - Paused guests and guests in an unknown state count as running. Agents that the platform itself moves or shuts down, such as
+    vCLS, do not count.
   - On vSphere the host enters maintenance mode by the API, without moving guests that are powered off.
   - >-
-    The API of Proxmox VE shows maintenance mode and has no call to switch it. There this module only waits for what
-    C(ha-manager crm-command node-maintenance enable|disable NODE) has asked for on a node. The role
+    The API of Proxmox VE shows maintenance mode but has no call to switch it. There this module only waits for the effect of
+    C(ha-manager crm-command node-maintenance enable|disable NODE) on a node. The role
     P(evenkeel.cluster.evacuate#role) runs that command over SSH. Check mode reports whether it is needed.
   - >-
-    On VMmanager a change is refused, in check mode too. Which call switches maintenance mode there is not public, and without an
+    On VMmanager a change is refused, also in check mode. The API call for maintenance mode is not public, and without an
     evacuation it stops every virtual machine of the node. Empty the node, then switch it in VMmanager's interface.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
@@ -35,7 +35,7 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
-      - Does everything except the switching itself. Guests that still run on the host are refused in check mode too.
+      - Does everything except the switching itself. Running guests on the host are refused in check mode, too.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: full
@@ -54,22 +54,22 @@ options:
   allow_running_guests:
     description:
       - Whether the host may be taken out of service although guests run on it.
-      - vSphere then waits until something has moved them, up to O(timeout). Proxmox VE migrates those that its HA manager looks after.
+      - vSphere then waits up to O(timeout) until they are moved. Proxmox VE migrates those that its HA manager manages.
     type: bool
     default: false
   only_shut_down:
     description:
       - Whether to shut down the guests of O(shut_down) and leave maintenance mode as it is.
-      - For Proxmox VE, whose HA manager is asked for maintenance mode elsewhere, after they are off. No effect with O(state=absent).
+      - For Proxmox VE, where a command of the HA manager switches maintenance mode after they are off. No effect with O(state=absent).
     type: bool
     default: false
   timeout:
-    description: Seconds after which waiting is given up. On vSphere the host is then back in service.
+    description: Maximum number of seconds to wait. After that the module fails, and on vSphere the host is back in service.
     type: int
     default: 600
 notes:
-  - vSphere enters maintenance mode only when no guest runs on the host any more, also when O(may_stay) selects some.
-  - The power of the guests of O(shut_down) is never cut. When one still runs after O(timeout) seconds, the module fails and the
+  - vSphere enters maintenance mode only when no guest runs on the host, including the guests of O(may_stay).
+  - The guests of O(shut_down) are never powered off. When one of them still runs after O(timeout) seconds, the module fails and the
     host stays in service.
 requirements:
   - pyvmomi, for O(platform=vsphere)
@@ -103,7 +103,7 @@ EXAMPLES = r"""
     shut_down:
       tags: [test]
 
-- name: Take it back
+- name: Return it to service
   evenkeel.cluster.host_maintenance:
     platform: vsphere
     hostname: vcenter.example.com
@@ -113,13 +113,13 @@ EXAMPLES = r"""
     host: esx3.example.com
     state: absent
 
-- name: Ask the HA manager of Proxmox VE, which has no API for it
+- name: Switch maintenance mode on Proxmox VE, which has no API call for it
   ansible.builtin.command:
     argv: [ha-manager, crm-command, node-maintenance, enable, pve3]
   changed_when: true
   delegate_to: pve1.example.com
 
-- name: Wait until it has the node in maintenance
+- name: Wait until the node is in maintenance mode
   evenkeel.cluster.host_maintenance:
     platform: proxmox
     api_host: [pve1.example.com, pve2.example.com]
@@ -147,7 +147,7 @@ host:
       type: str
       sample: esx3.example.com
 maintenance:
-  description: Whether it is in maintenance mode now. In check mode, whether it would be.
+  description: Whether the host is in maintenance mode now. In check mode, whether it would be.
   returned: success
   type: bool
   sample: true
@@ -168,7 +168,7 @@ shut_down_guests:
       type: str
       sample: test01
 running_guests:
-  description: Guests that run on it and would have to leave.
+  description: Guests that run on the host and would have to leave.
   returned: success
   type: list
   elements: dict

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: prometheus_load
-short_description: Put loads that Prometheus has recorded into the snapshot of a cluster
+short_description: Merge loads from Prometheus into the snapshot of a cluster
 version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Asks a Prometheus what the guests and hosts of a cluster used over a time.
-    Gives the snapshot with a percentile of it instead of the platform's own figures.
+  - Queries a Prometheus for the usage of the guests and hosts of a cluster over a period.
+    Returns the snapshot with a percentile of the usage instead of the figures of the platform.
   - Works with everything that speaks the HTTP API of Prometheus, such as Thanos, Mimir and VictoriaMetrics.
-  - The time ends when the snapshot was taken, so that the same snapshot gets the same loads.
-  - A guest's memory is never taken to be less than what the platform measured, since a target must have room for all of it.
+  - The period ends when the snapshot was taken, so that the same snapshot gets the same loads.
+  - The memory of a guest is at least what the platform measured, because a target needs free memory for all of it.
   - >-
-    A host whose guests Prometheus knows takes what it uses for itself now, and what its guests take by their percentiles. In what is
-    known of a host's past there are guests that have left since. A host whose guests Prometheus does not know takes its own percentile,
-    but not of times before the last migration that the snapshot knows of.
+    When Prometheus has series of the guests of a host, the load of the host is its own present usage plus the percentiles of its guests,
+    because its history includes guests that have left since. Otherwise it is the percentile of the host itself, since the last
+    migration in the snapshot.
   - Changes nothing.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
@@ -30,13 +30,13 @@ extends_documentation_fragment:
 options:
   url:
     description:
-      - Where the Prometheus is, such as V(https://prometheus.example.com:9090). What stands before C(/api/v1/query), where that is elsewhere.
+      - URL of the Prometheus, such as V(https://prometheus.example.com:9090), without C(/api/v1/query).
       - Falls back to E(PROMETHEUS_URL).
     type: str
     required: true
   username:
     description:
-      - User of the Prometheus, or of what stands before it.
+      - User of the Prometheus, or of a proxy in front of it.
       - Falls back to E(PROMETHEUS_USERNAME).
     type: str
   password:
@@ -46,60 +46,60 @@ options:
     type: str
   bearer_token:
     description:
-      - Token to send, instead of a user and password.
+      - Bearer token, instead of a user and password.
       - Falls back to E(PROMETHEUS_TOKEN).
     type: str
   headers:
-    description: Headers to send with every query, such as the tenant V(X-Scope-OrgID) of a Mimir. They are no place for secrets.
+    description: Headers to send with every query, such as the tenant V(X-Scope-OrgID) of a Mimir. Headers are not treated as secrets.
     type: dict
     default: {}
   validate_certs:
-    description: Whether the server's TLS certificate must verify.
+    description: Whether to verify the TLS certificate of the server.
     type: bool
     default: true
   ca_path:
     description:
-      - PEM file with the certificate authorities to trust instead of the usual ones.
+      - PEM file with the trusted certificate authorities, instead of those of the system.
       - Falls back to E(PROMETHEUS_CA_PATH).
     type: path
   client_cert:
-    description: PEM file with a certificate to show to the server, and its key unless O(client_key) has it.
+    description: PEM file with the client certificate, and with its key unless O(client_key) is set.
     type: path
   client_key:
     description: PEM file with the key of O(client_cert).
     type: path
   timeout:
-    description: How many seconds the server has to answer one query.
+    description: Timeout of one query in seconds.
     type: int
     default: 30
   exporters:
     description:
-      - Exporters for which the queries are known here. Where two tell the same, the later one counts.
+      - Exporters with built-in queries. When two report the same metric, the later one in the list counts.
       - V(pve) is prometheus-pve-exporter, which reports CPU and memory of hosts and guests, and of guests also their network and disk traffic.
-        Guests are known by their ids.
-      - V(node) is node_exporter on the hosts, which reports everything about hosts, pressure included, and counts the ZFS ARC above its least size as free.
-        Hosts are known by their names or addresses.
-      - V(vmware) is vmware_exporter, which reports everything but pressure of hosts and guests. Both are known by their names.
+        Guests are identified by their ids.
+      - V(node) is node_exporter on the hosts, which reports everything about hosts, pressure included, and counts the ZFS ARC above its minimum size as free.
+        Hosts are identified by their names or addresses.
+      - V(vmware) is vmware_exporter, which reports everything but pressure of hosts and guests. Both are identified by their names.
     type: list
     elements: str
     choices: [pve, node, vmware]
     default: []
   queries:
     description:
-      - Queries for any other exporter. One of these counts instead of an exporter's query for the same metric of the same kind.
-      - A query gives the present value of all guests or all hosts, in cores, bytes, bytes per second and percent.
-      - In a query C($selector) stands for O(selector), and C($rate) for O(rate_window).
+      - Queries for any other exporter. It replaces the query of O(exporters) for the same metric of the same kind.
+      - A query returns the present value of all guests or all hosts, in cores, bytes, bytes per second and percent.
+      - C($selector) in a query is replaced by O(selector), and C($rate) by O(rate_window).
     type: list
     elements: dict
     default: []
     suboptions:
       of:
-        description: Whether the query is about guests or hosts.
+        description: Object of the query, guests or hosts.
         type: str
         choices: [guest, host]
         required: true
       metric:
-        description: Which metric the query returns. Pressure is available for hosts only.
+        description: Metric that the query returns. Pressure is available for hosts only.
         type: str
         choices: [cpu, memory, network_io, disk_io, pressure_cpu, pressure_memory, pressure_io]
         required: true
@@ -108,52 +108,52 @@ options:
         type: str
         required: true
       label:
-        description: The label that says of whom a series is.
+        description: Label that identifies the guest or host of a series.
         type: str
         required: true
       pattern:
         description:
-          - Regular expression that the whole label matches. Its first group, or all of it where there is none, is the id or the name of a guest,
-            or the id, the name or the address of a host.
-          - A host is also found by the part of its name before the first dot.
+          - Regular expression that must match the whole label. Its first group, or the whole match without a group, is the id or name of a
+            guest, or the id, name or address of a host.
+          - A host is also identified by the part of its name before the first dot.
         type: str
         default: .+
   selector:
     description:
       - Label matchers to add to the queries of O(exporters), such as V(job="pve-production").
-      - They are needed where the Prometheus watches several clusters. On Proxmox VE that is found out, and is an error.
+      - They are needed when the Prometheus monitors several clusters. On Proxmox VE the module fails without them then.
     type: str
     default: ""
   metrics:
-    description: What to ask for.
+    description: Metrics to query.
     type: list
     elements: str
     choices: [cpu, memory, network_io, disk_io, pressure_cpu, pressure_memory, pressure_io]
     default: [cpu, memory]
   range:
-    description: How many seconds to look back.
+    description: Period in seconds before the snapshot.
     type: int
     default: 3600
   step:
-    description: Seconds between the values that percentiles are taken of.
+    description: Resolution in seconds of the values for the percentile.
     type: int
     default: 60
   rate_window:
-    description: Seconds over which counters are rated, at least four times as long as the time between two scrapes.
+    description: Window in seconds for the rate of counters. Use at least four times the scrape interval.
     type: int
     default: 300
   percentile:
     description:
-      - Which percentile of the values counts, from V(0), the least, to V(100), the largest.
-      - A number for all metrics, or a dictionary with one for each metric. A metric that is not in it gets 95.
+      - Percentile of the values, from V(0), the minimum, to V(100), the maximum.
+      - A number for all metrics, or a dictionary with a number for each metric. A metric that is missing in it gets 95.
     type: raw
     default: 95
   on_missing:
     description:
-      - What becomes of a running guest, or a host that is online, of which there is no series, or several. It is named in a warning in any case.
-      - V(platform) keeps the platform's own figure.
-      - V(exclude) leaves such a guest where it is, and sends nothing to such a host.
-      - V(fail) is an error.
+      - Action for a running guest, or a host that is online, without a series or with several. A warning names it in any case.
+      - V(platform) keeps the figure of the platform.
+      - V(exclude) does not migrate such a guest, and migrates no guests to such a host.
+      - V(fail) fails.
     type: str
     choices: [platform, exclude, fail]
     default: platform
@@ -186,7 +186,7 @@ EXAMPLES = r"""
       memory: 100
     snapshot_path: /var/lib/evenkeel/production.snapshot.json
 
-- name: Take the CPU of guests from an exporter of one's own
+- name: Take the CPU of guests from another exporter
   evenkeel.cluster.prometheus_load:
     url: https://prometheus.example.com:9090
     metrics: [cpu]
@@ -210,23 +210,23 @@ snapshot_path:
   type: str
   sample: /var/lib/evenkeel/production.snapshot.json
 guests:
-  description: How many running guests got each metric that was asked for of guests.
+  description: Number of running guests with a value for each metric.
   returned: success
   type: dict
   sample: {"cpu": 180, "memory": 180}
 hosts:
-  description: How many hosts that are online got each metric that was asked for of hosts.
+  description: Number of online hosts with a value for each metric.
   returned: success
   type: dict
   sample: {"cpu": 8, "memory": 8}
 missing:
-  description: Who lacks what.
+  description: Guests and hosts without a value for a metric.
   returned: success
   type: list
   elements: dict
   contains:
     kind:
-      description: Whether it is a V(guest) or a V(host).
+      description: V(guest) or V(host).
       returned: success
       type: str
       sample: guest
@@ -241,12 +241,12 @@ missing:
       type: str
       sample: web01
     metric:
-      description: The metric that it lacks.
+      description: The metric without a value.
       returned: success
       type: str
       sample: cpu
     why:
-      description: Why it lacks it.
+      description: Reason.
       returned: success
       type: str
       sample: Prometheus has no series of its cpu

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_info
-short_description: Tell what became of requests to the service
+short_description: Report requests to the service and their results
 version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Reads the requests that the rulebook C(evenkeel.cluster.requests) has taken, and whether receivers were called. Changes nothing.
+  - Returns the requests that the rulebook C(evenkeel.cluster.requests) has received, with their results and callbacks. Changes nothing.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.read_only
@@ -24,12 +24,12 @@ options:
     type: list
     elements: str
   statuses:
-    description: What became of them.
+    description: Statuses of the requests.
     type: list
     elements: str
     choices: [processing, completed, failed]
   ended_within:
-    description: Requests that ended within so many seconds are returned in addition to those that are active.
+    description: Requests that ended within this number of seconds are returned in addition to the active ones.
     type: float
     default: 86400
 seealso:
@@ -37,13 +37,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: What failed within the last hour
+- name: Read the requests that failed within the last hour
   evenkeel.cluster.service_info:
     statuses: [failed]
     ended_within: 3600
   register: service
 
-- name: Tell
+- name: Show their errors
   ansible.builtin.debug:
     msg: "{{ item.id }}: {{ item.error.message }}"
   loop: "{{ service.requests }}"
@@ -51,7 +51,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 requests:
-  description: The requests, in the order of coming.
+  description: The requests, in the order in which they were received.
   returned: success
   type: list
   elements: dict
@@ -72,7 +72,7 @@ requests:
       type: str
       sample: completed
     received_at:
-      description: When it was taken.
+      description: When it was received.
       returned: success
       type: str
       sample: "2026-01-31T22:00:00Z"
@@ -82,17 +82,17 @@ requests:
       type: str
       sample: "2026-01-31T22:00:04Z"
     tries:
-      description: How often the work was begun.
+      description: Number of tries.
       returned: success
       type: int
       sample: 1
     result:
-      description: What came of it, or null.
+      description: Result, or null.
       returned: success
       type: dict
       sample: {"lease": {"name": "build-4711", "phase": "Fulfilled"}}
     error:
-      description: What went wrong the last time, or null.
+      description: Error of the last try, or null.
       returned: success
       type: dict
       sample: null
@@ -103,7 +103,7 @@ requests:
       elements: dict
       contains:
         id:
-          description: Id of the call-back, the same at each try.
+          description: Id of the callback, the same at each try.
           returned: success
           type: str
           sample: msg_5f0a1c3ed2b94f675f0a1c3ed2b94f67
@@ -123,17 +123,17 @@ requests:
           type: str
           sample: delivered
         tries:
-          description: How often it was tried.
+          description: Number of tries.
           returned: success
           type: int
           sample: 1
         error:
-          description: Why the last try failed, or null.
+          description: Error of the last try, or null.
           returned: success
           type: str
           sample: null
         ended_at:
-          description: When it was delivered or given up, or null.
+          description: When it was delivered or abandoned, or null.
           returned: success
           type: str
           sample: "2026-01-31T22:00:05Z"

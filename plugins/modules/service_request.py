@@ -13,11 +13,11 @@ version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - The rulebook C(evenkeel.cluster.requests) takes requests in and hands each on, with a claim, to a playbook. By this module that playbook
-    begins, and reports its result.
-  - Only whoever has the claim is heard. When the process that has begun is gone, or takes too long, the request is handed on again with
-    another claim, and this module fails with C(ClaimLost).
-  - With the end of a request, everybody who is to be called is remembered in the same transaction.
+  - The rulebook C(evenkeel.cluster.requests) receives requests and passes each of them, with a claim, to a playbook. The playbook accepts the
+    request and reports its result with this module.
+  - Only the present claim is accepted. When the process that works on the request is gone, or takes too long, the request is passed on again
+    with a new claim, and this module fails with C(ClaimLost) for the old one.
+  - The callbacks of a request are recorded in the same transaction as its end.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.capacity
@@ -41,35 +41,35 @@ options:
     required: true
   state:
     description:
-      - V(begun) takes the request on. This counts as a try.
+      - V(begun) accepts the request. This counts as a try.
       - V(completed) ends it with O(result).
-      - V(waiting) has it handed on again after O(seconds). This counts as no try.
+      - V(waiting) passes it on again after O(seconds). This does not count as a try.
       - >-
-        V(failed) has it handed on again after a pause that grows, while tries are left. An O(error_type) that would be the same at the next
-        try ends it at once.
+        V(failed) passes it on again after an increasing pause, while tries are left. An O(error_type) that a new try cannot avoid ends it
+        at once.
     type: str
     choices: [begun, completed, waiting, failed]
     required: true
   worker_pid:
     description:
-      - Id of the process on this machine that does the work. When it has ended without telling how it went, the request is handed on again.
-      - Defaults to the process of C(ansible-playbook) when the connection is local.
+      - Id of the process on this machine that does the work. When it ends without reporting a result, the request is passed on again.
+      - Without a value it is the process of C(ansible-playbook) if the connection is local.
     type: int
   result:
-    description: What came of it, for O(state=completed).
+    description: Result of the request, for O(state=completed).
     type: dict
   error:
-    description: What went wrong, or what is waited for, for O(state=failed) and O(state=waiting).
+    description: Error message for O(state=failed), or reason for O(state=waiting).
     type: str
   error_type:
     description:
       - The C(error) of the module that failed, such as C(NoRoom), or V(Failed).
-      - With C(NoRoom) and C(NotFulfilled) the request is tried again as long as it wants to wait.
+      - With C(NoRoom) and C(NotFulfilled) the request is tried again until its time to wait is over.
       - With C(InputError), C(Impossible), C(UnknownPool), C(LeaseDiffers) and C(LeaseNotHeld) it is not.
     type: str
     default: Failed
   seconds:
-    description: Seconds until it is handed on again, for O(state=waiting).
+    description: Number of seconds until the request is passed on again, for O(state=waiting).
     type: float
     default: 1
 seealso:
@@ -77,14 +77,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Begin
+- name: Accept the request
   evenkeel.cluster.service_request:
     id: "{{ ansible_eda.event.evenkeel_request.id }}"
     claim: "{{ ansible_eda.event.evenkeel_request.claim }}"
     state: begun
   register: begun
 
-- name: Tell what came of it
+- name: Report the result
   evenkeel.cluster.service_request:
     id: "{{ ansible_eda.event.evenkeel_request.id }}"
     claim: "{{ ansible_eda.event.evenkeel_request.claim }}"
@@ -94,7 +94,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 request:
-  description: The request. Null in check mode for one that there is not.
+  description: The request. Null in check mode if it does not exist.
   returned: success
   type: dict
   contains:
@@ -114,7 +114,7 @@ request:
       type: str
       sample: processing
     received_at:
-      description: When it was taken.
+      description: When it was received.
       returned: success
       type: str
       sample: "2026-01-31T22:00:00Z"
@@ -124,17 +124,17 @@ request:
       type: str
       sample: null
     tries:
-      description: How often the work was begun.
+      description: Number of tries.
       returned: success
       type: int
       sample: 1
     result:
-      description: What came of it, or null.
+      description: Result, or null.
       returned: success
       type: dict
       sample: null
     error:
-      description: What went wrong the last time, or null.
+      description: Error of the last try, or null.
       returned: success
       type: dict
       contains:
@@ -144,17 +144,17 @@ request:
           type: str
           sample: NoRoom
         message:
-          description: What went wrong.
+          description: Error message.
           returned: success
           type: str
           sample: "cluster prod: 0 of 12 hosts fit: 12 memory"
     work:
-      description: What is asked for, with every default, sizes in bytes.
+      description: The requested work, with every default and with sizes in bytes.
       returned: success
       type: dict
       sample: {"vcpus": 24, "memory": 103079215104, "wait": 600.0}
     wait_left:
-      description: For how many seconds more it may wait for room.
+      description: Number of seconds that it may still wait for free capacity.
       returned: success
       type: float
       sample: 583.2

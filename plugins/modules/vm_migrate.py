@@ -8,16 +8,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vm_migrate
-short_description: Carry out a plan, or migrate one guest
+short_description: Run the migrations of a plan, or migrate one guest
 version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
   - Runs the migrations of a plan in their order, several at a time, and reports the result of each.
-  - Looks at the cluster again right before every migration and drops what no longer makes sense.
-  - A guest that is on its target already is left alone, so a second run of the same plan changes nothing.
-  - Where another run has moved guests elsewhere since the cluster was read for the plan, nothing is started, and RV(stale) is true.
-    That is known from the database of O(state_url). With O(lock=false) it does not matter.
+  - Checks the cluster again right before every migration and skips migrations that no longer make sense.
+  - A guest that is on its target already is not migrated, so a second run of the same plan changes nothing.
+  - When the database of O(state_url) shows that another run has moved guests elsewhere since the cluster was read for the plan, nothing
+    is started and RV(stale) is true. With O(lock=false) this is not checked.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.platform
@@ -43,68 +43,70 @@ options:
     description: Id or name of one guest to migrate, instead of a plan.
     type: str
   target:
-    description: Id or name of the host that O(guest) goes to.
+    description: Id or name of the target host of O(guest).
     type: str
   max_parallel:
-    description: Maximum concurrent migrations in the cluster. Defaults to what the platform sustains.
+    description: Maximum concurrent migrations in the cluster. Without a value it is what the platform sustains.
     type: int
   max_per_host:
-    description: Maximum concurrent migrations per host, incoming and outgoing together. Defaults to what the platform sustains.
+    description: Maximum concurrent migrations per host, incoming and outgoing together. Without a value it is what the platform sustains.
     type: int
   max_in_per_host:
-    description: Maximum concurrent incoming migrations per host. Defaults to O(max_per_host).
+    description: Maximum concurrent incoming migrations per host. Without a value only O(max_per_host) limits them.
     type: int
   max_out_per_host:
-    description: Maximum concurrent outgoing migrations per host. Defaults to O(max_per_host).
+    description: Maximum concurrent outgoing migrations per host. Without a value only O(max_per_host) limits them.
     type: int
   max_per_datastore:
     description:
-      - Maximum concurrent migrations with disks per datastore. Defaults to O(max_per_host).
-      - Those that leave their disks where they are, on a datastore that both hosts have, copy none and do not count.
-      - A datastore that is local to its host is another one on every host, though it has the same name there.
+      - Maximum concurrent migrations with disks per datastore. Without a value it is O(max_per_host).
+      - Migrations that leave the disks on a datastore of both hosts copy no disks and do not count.
+      - A local datastore counts per host, although it has the same name on every host.
     type: int
   max_memory_in_flight:
-    description: Bytes of memory that all migrations under way may have together. A guest that is larger than this goes alone.
+    description: Maximum memory in bytes of all guests that are migrated at the same time. A larger guest is migrated alone.
     type: int
   timeout:
-    description: Seconds after which a migration is cancelled. It counts as failed then.
+    description: Number of seconds after which a migration is cancelled. It counts as failed.
     type: float
     default: 3600
   on_failure:
     description:
-      - What happens when more migrations than O(max_failures) have failed.
-      - V(continue) goes on with what does not rest on them, V(stop) starts nothing new.
-      - V(rollback) starts nothing new and then undoes what was done, in reverse, with the same care.
+      - Action when more migrations than O(max_failures) have failed.
+      - V(continue) runs the migrations that do not depend on the failed ones. V(stop) starts no new migrations.
+      - V(rollback) starts no new migrations and then migrates the guests back in reverse order, with the same checks.
     type: str
     choices: [continue, stop, rollback]
     default: continue
   max_failures:
-    description: How many migrations may fail, a number or a share such as V(10%).
+    description: Number of migrations that may fail, or a percentage such as V(10%).
     type: str
     default: "0"
   on_stop:
-    description: Whether migrations under way are left to finish or are cancelled, when the run is stopped by a signal, the stop file or its time.
+    description:
+      - Action for running migrations when a signal, O(stop_file) or O(run_timeout) stops the run.
+      - V(finish) waits for them, V(cancel) cancels them.
     type: str
     choices: [finish, cancel]
     default: finish
   stop_file:
-    description: While this file exists, nothing new is started.
+    description: While this file exists, no new migrations are started.
     type: path
   journal_path:
     description:
-      - File to keep what was begun in, so that a run that was killed is finished by the same command.
-      - Defaults to one file for each cluster in C(evenkeel/journals) below E(XDG_STATE_HOME) or C(~/.local/state).
-      - Migrations that still run are followed, none is started twice, none is lost from the result. It is gone when the run has ended.
-      - When it is lost the live cluster alone decides, which is safe too, and the result covers only the later part.
+      - File that records the started migrations, so that the same command completes a run that was killed.
+      - Without a value it is one file for each cluster in C(evenkeel/journals) below E(XDG_STATE_HOME) or C(~/.local/state).
+      - Migrations that still run are monitored, none is started twice, and none is missing in the result. The file is removed at the end of the run.
+      - Without the file the same command is safe as well, but the result covers only the migrations after the kill.
     type: path
   progress_path:
     description: File to write the progress to while the module runs, as JSON lines.
     type: path
   run_timeout:
-    description: Seconds after which nothing new is started.
+    description: Number of seconds after which no new migrations are started.
     type: float
   poll_interval:
-    description: Most seconds between two looks at the migrations under way. All are asked for in one call.
+    description: Maximum number of seconds between two polls of the running migrations. One call polls all of them.
     type: float
     default: 2
   restart_containers:
@@ -117,30 +119,30 @@ options:
     default: false
   target_storage:
     description:
-      - Where local disks go on Proxmox VE or VMmanager, for O(with_local_disks).
+      - Target storage of local disks on Proxmox VE or VMmanager, for O(with_local_disks).
       - The name of a storage, pairs such as V(local-lvm:fast), or V(1) for the storage of the same name.
-      - A plan has them go to the storage of the same name, unless it says another itself.
+      - Without a value it is the storage in the plan, or the storage of the same name.
     type: str
   bandwidth_limit:
     description:
-      - KiB per second that one migration on Proxmox VE may take.
-      - HA does not apply it to the guests that it manages; the outcome of such a migration says so.
+      - Bandwidth limit of one migration on Proxmox VE, in KiB per second.
+      - HA does not apply it to the guests that it manages; the outcome of such a migration reports this.
     type: int
   outcome_path:
-    description: File to write the outcome to. Then only a summary is returned.
+    description: File to write the outcome to. Only a summary is returned then.
     type: path
 requirements:
   - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
   - requests, for O(platform=vmmanager)
-  - SQLAlchemy, for the memory of earlier runs and the lock; with psycopg where O(state_url) names PostgreSQL
+  - SQLAlchemy, for the state database and the lock; with psycopg when O(state_url) is PostgreSQL
 seealso:
   - module: evenkeel.cluster.cluster_facts
   - module: evenkeel.cluster.balance_plan
 """
 
 EXAMPLES = r"""
-- name: Carry out a plan
+- name: Run a plan
   evenkeel.cluster.vm_migrate:
     platform: vsphere
     hostname: vcenter.example.com
@@ -149,7 +151,7 @@ EXAMPLES = r"""
     cluster: production
     plan_path: /var/lib/evenkeel/production.plan.json
 
-- name: See what would be done
+- name: Show the migrations without running them
   evenkeel.cluster.vm_migrate:
     platform: rehearsal
     rehearsal_path: production.snapshot.json
@@ -176,13 +178,13 @@ summary:
   contains:
     status:
       description:
-        - V(done) when every guest is on its target, V(planned) in check mode, V(partial) when something is left.
-        - V(stopped) when nothing new was started from some moment on, V(rolled_back) when what was done is undone.
+        - V(done) when every guest is on its target, V(planned) in check mode, V(partial) when some migrations were not done.
+        - V(stopped) when the run was stopped, V(rolled_back) when its migrations were undone.
       returned: always
       type: str
       sample: done
     seconds:
-      description: How long it took.
+      description: Duration in seconds.
       returned: always
       type: float
       sample: 83.2
@@ -207,7 +209,7 @@ summary:
       type: int
       sample: 0
     skipped:
-      description: Migrations that no longer made sense, or came after one that did not end well.
+      description: Migrations that no longer made sense, or depend on one that did not succeed.
       returned: always
       type: int
       sample: 0
@@ -223,13 +225,13 @@ summary:
       sample: 0
     in_band:
       description:
-        - Whether everything is as the policy of the plan wants it after the run. In check mode, whether it would be.
-        - Null for a single migration, and where the cluster could not be read again.
+        - Whether the cluster satisfies the policy of the plan after the run. In check mode, whether it would.
+        - Null for a single migration, and when the cluster could not be re-read.
       returned: always
       type: bool
       sample: true
     unresolved:
-      description: How many things are not.
+      description: Number of entries of RV(unresolved).
       returned: always
       type: int
       sample: 0
@@ -244,7 +246,7 @@ summary:
       type: dict
       sample: {"cpu": 31.0, "memory": 44.2}
     spread_after:
-      description: The same, measured again at the end. Null where the cluster could not be read again.
+      description: The same, measured again at the end. Null when the cluster could not be re-read.
       returned: always
       type: dict
       sample: {"cpu": 14.2, "memory": 12.8}
@@ -255,7 +257,7 @@ summary:
       sample: /var/lib/evenkeel/production.outcome.json
 report:
   description:
-    - The lines of what was done, every migration with its end and its time. With O(outcome_path) only those that did not end well.
+    - Lines with the result and the duration of every migration. With O(outcome_path) only those that did not succeed.
   returned: always
   type: list
   elements: str
@@ -264,15 +266,15 @@ report:
     - "  1  web01 (vm-42)  esx1 → esx3  migrated  21.4 s"
     - "spread, measured again: cpu 31.0 → 14.2, memory 44.2 → 12.8"
 unresolved:
-  description: What is not as the policy of the plan wants it after the run, and why, a line each.
+  description: Parts of the policy of the plan that the cluster does not satisfy after the run, with the reason, one line each.
   returned: always
   type: list
   elements: str
   sample: ["spread of memory: 22.0 points where 15 are allowed: esx1 is at 81.0 % and esx3 at 59.0 %"]
 refusals:
   description:
-    - Migrations that the platform's own check refused. M(evenkeel.cluster.balance_plan) takes them and plans around them.
-    - With a state database they are also remembered there, and later readings of the cluster have them.
+    - Migrations that the platform's own check refused. M(evenkeel.cluster.balance_plan) accepts them and plans around them.
+    - The state database records them, too, and M(evenkeel.cluster.cluster_facts) reports them later.
   returned: always
   type: list
   elements: dict
@@ -283,7 +285,7 @@ refusals:
       type: str
       sample: vm-42
     host:
-      description: Id of the host that it can't go to.
+      description: Id of the host that refused it.
       returned: always
       type: str
       sample: host-15
@@ -305,7 +307,7 @@ stale:
   type: bool
   sample: false
 outcome:
-  description: What became of every migration. Its JSON Schema is in C(docs/schemas/outcome.json) of the collection.
+  description: Result of every migration. Its JSON Schema is in C(docs/schemas/outcome.json) of the collection.
   returned: when O(outcome_path) is not given
   type: dict
   contains:
@@ -325,12 +327,12 @@ outcome:
       type: str
       sample: done
     started_at:
-      description: When it began, in UTC.
+      description: Start time in UTC.
       returned: always
       type: str
       sample: "2026-01-31T22:00:00Z"
     seconds:
-      description: How long it took.
+      description: Duration in seconds.
       returned: always
       type: float
       sample: 83.2
@@ -351,12 +353,12 @@ outcome:
           type: dict
           sample: {"id": "vm-42", "name": "web01"}
         from:
-          description: Id of the host that it was to leave.
+          description: Id of the source host.
           returned: always
           type: str
           sample: host-12
         to:
-          description: Id of the host that it was to go to.
+          description: Id of the target host.
           returned: always
           type: str
           sample: host-15
@@ -366,7 +368,7 @@ outcome:
           type: str
           sample: migrated
         why:
-          description: Why it was skipped, refused, failed or cancelled.
+          description: Reason why it was skipped, refused, failed or cancelled.
           returned: always
           type: str
           sample: ""
@@ -376,22 +378,22 @@ outcome:
           type: str
           sample: task-117
         started_at:
-          description: When it was started, in UTC.
+          description: Start time in UTC.
           returned: always
           type: str
           sample: "2026-01-31T22:00:01Z"
         ended_at:
-          description: When its end was seen, in UTC.
+          description: Time in UTC at which its end was detected.
           returned: always
           type: str
           sample: "2026-01-31T22:00:22Z"
         seconds:
-          description: How long it took.
+          description: Duration in seconds.
           returned: always
           type: float
           sample: 21.4
         along:
-          description: Guests of no step of the plan that the platform took along to the same host, such as partners
+          description: Guests outside the plan that the platform migrated to the same host as well, such as partners
             under HA of Proxmox VE.
           returned: when there are any
           type: list

@@ -13,11 +13,11 @@ version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Says on which host and which datastores new VMs are to be created, one or a batch of them, and why not elsewhere.
-  - Counts what is free within the limits of the policy, rules, quotas of guests, pools, dedicated hosts, networks, devices, and room
-    that others were promised. Each VM that gets a place is counted before the next one does.
-  - Where not all have a place the module fails, and says what would fit.
-  - Every answer has been checked by an independent verifier before it is returned.
+  - Returns the host and the datastores on which each of one or several new VMs is to be created, and why the other hosts do not fit.
+  - Considers the limits of the policy, rules, quotas of guests, pools, dedicated hosts, networks, devices, and capacity that leases
+    reserve. Each VM that has a place counts for the next one.
+  - When a VM has no place, the module fails and reports the largest VM that would fit.
+  - An independent verifier checks every answer before it is returned.
   - Reads no cluster, creates nothing and changes nothing. The same snapshot and options give the same answer.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
@@ -30,13 +30,13 @@ options:
     description: The cluster, as M(evenkeel.cluster.cluster_facts) returns it.
     type: dict
   snapshot_path:
-    description: File that holds the snapshot. The faster way for large clusters.
+    description: File that holds the snapshot. It is faster than O(snapshot) for large clusters.
     type: path
   snapshots:
     description:
-      - Several clusters, of which the best is chosen. All VMs go to the same one.
-      - The best is the one where some of the VMs are already. Otherwise it is the one where most have a place, then the one that takes
-        the fewest migrations, then with O(strategy=pack) the fullest one and else the emptiest.
+      - Snapshots of several clusters, of which the best is chosen. All VMs go to the same cluster.
+      - The best cluster is the one that has some of the VMs already. Otherwise it is the one where most VMs have a place, then the one
+        with the fewest migrations, then the fullest with O(strategy=pack) and the emptiest with the other strategies.
     type: list
     elements: dict
   snapshot_paths:
@@ -45,21 +45,21 @@ options:
     elements: path
   vms:
     description:
-      - The VMs that are wanted.
-      - A VM whose name a guest of the cluster has already is reported with its host, and so is one that O(held) has a place for. So asking
-        again when some of a batch were created completes the batch.
+      - The VMs to place.
+      - A VM that exists already, by its name, is reported with its host, and so is a VM that has a place in O(held). When only
+        some VMs of a batch were created, the same request completes the batch.
     type: list
     elements: dict
     required: true
     suboptions:
       name:
-        description: Name that it will have. No two guests may have it.
+        description: Name of the VM. It must be unique in the cluster.
         type: str
         required: true
       count:
         description:
           - Number of equal VMs.
-          - Numbers take the place of C(#) in the name, V(web##) makes C(web01), or are added to it.
+          - The number of each VM replaces the C(#) in the name, so that V(web##) becomes C(web01). Without C(#) it is appended.
         type: int
         default: 1
       first:
@@ -67,15 +67,15 @@ options:
         type: int
         default: 1
       cpu:
-        description: How many cores it is given.
+        description: Number of assigned cores.
         type: float
         required: true
       memory:
-        description: How much memory it is given, in bytes or as V(8G).
+        description: Assigned memory, in bytes or as V(8G).
         type: str
         required: true
       used:
-        description: Expected usage. CPU and memory default to what is assigned.
+        description: Expected usage. Without a value, all of the assigned CPU and memory counts as used.
         type: dict
         suboptions:
           cpu:
@@ -91,29 +91,29 @@ options:
             description: Bytes per second.
             type: float
       disks:
-        description: Its disks. Those that ask for the same datastores lie together where they can.
+        description: Disks of the VM. Disks with the same requirements get the same datastore if it has enough free space.
         type: list
         elements: dict
         suboptions:
           size:
-            description: Its size, in bytes or as V(100G).
+            description: Size of the disk, in bytes or as V(100G).
             type: str
             required: true
           datastore:
-            description: Id of the datastore, or a shell pattern of ids such as V(ssd-*). Defaults to any with enough free space.
+            description: Id of the datastore, or a shell pattern of ids such as V(ssd-*). Without a value any datastore with enough free space can be chosen.
             type: str
           class:
             description: Class of the datastore. See O(datastores[].class).
             type: str
           shared:
-            description: Whether the datastore must be one of several hosts, or of one host only.
+            description: V(true) requires a datastore that several hosts share, V(false) one that only a single host has.
             type: bool
       networks:
         description: Ids of networks that the host must have.
         type: list
         elements: str
       devices:
-        description: Devices for this VM alone, such as PCI cards. See O(hosts[].devices).
+        description: Devices for the exclusive use of the VM, such as PCI cards. See O(hosts[].devices).
         type: list
         elements: dict
         suboptions:
@@ -126,84 +126,84 @@ options:
             type: int
             default: 1
       pool:
-        description: Pool of the host. Defaults to any pool.
+        description: Pool of the host. Without a value the host may be in any pool.
         type: str
       dedicated:
         description: Whether the VM needs a dedicated host. Otherwise it never gets one.
         type: bool
         default: false
       labels:
-        description: Labels and their values that the host must have, all of them.
+        description: Labels with their values, all of which the host must have.
         type: dict
       hosts:
-        description: The only hosts that will do, unless all will.
+        description: Hosts that the VM may be placed on. Without a value all hosts are allowed.
         type: dict
         suboptions: &hosts
           names:
-            description: Ids, names or shell patterns of names, such as V(esx1*).
+            description: Ids, names, or shell patterns of names, such as V(esx1*).
             type: list
             elements: str
           regex:
-            description: Regular expression that a name matches from its start.
+            description: Regular expression that must match a name from its start.
             type: str
           pools:
             description: Names or shell patterns of pools.
             type: list
             elements: str
           labels:
-            description: Labels and their values, all of which must be there.
+            description: Labels with their values, all of which must be present.
             type: dict
       cpu_models:
-        description: CPU models that it can run on. A host whose model is not known will do.
+        description: CPU models that the VM can run on. A host whose model is unknown is allowed.
         type: list
         elements: str
       min_version:
-        description: Least version of the hypervisor. A host whose version is not known will do.
+        description: Minimum version of the hypervisor. A host whose version is unknown is allowed.
         type: str
       tags:
-        description: Tags that it will have. Those that are rules, such as V(evenkeel-anti-affinity-web), count.
+        description: Tags of the VM. Tags that define rules, such as V(evenkeel-anti-affinity-web), are respected.
         type: list
         elements: str
       affinity:
         description: >-
-          Guests that it must share a host with, by id, name or shell pattern of names. Those of this request count too, and a count of
-          more than one is kept together.
+          Guests that the VM must share a host with, by id, name or shell pattern of names, guests of this request included. With a
+          C(count) above 1 the VMs of this entry share a host, too.
         type: list
         elements: str
       anti_affinity:
-        description: Guests that it must not share a host with, by id, name or shell pattern of names. Those of this request count too.
+        description: Guests that the VM must not share a host with, by id, name or shell pattern of names, guests of this request included.
         type: list
         elements: str
       even_spread:
         description: >-
-          Guests that it is to be spread evenly with, by id, name or shell pattern of names, over all hosts that could have it. Those of
-          this request count too. That works for more guests than hosts.
+          Guests that are spread evenly together with the VM over all hosts that it may run on, by id, name or shell pattern of names,
+          guests of this request included. There may be more guests than hosts.
         type: list
         elements: str
       max_skew:
-        description: Maximum difference between the numbers of guests on two hosts, where they are spread evenly.
+        description: Maximum difference between the numbers of guests on two hosts, for O(vms[].even_spread).
         type: int
         default: 1
       name_prefix:
         description:
-          - What to do about guests whose names are alike but for trailing digits, those of this request among them.
-          - V(anti_affinity) keeps the VM apart from them, V(even_spread) spreads them evenly.
-          - VMs of this request with V(ignore) may be beside each other, and beside guests that are there; not beside one with V(anti_affinity).
+          - Rule for guests whose names differ only in trailing digits, guests of this request included.
+          - V(anti_affinity) keeps the VM apart from them, V(even_spread) spreads them evenly, V(ignore) adds no rule.
+          - A VM with V(ignore) is still kept apart from a VM of this request with V(anti_affinity).
         type: str
         default: ignore
         choices: [ignore, anti_affinity, even_spread]
   strategy:
     description:
-      - V(spread) takes the host that leaves the cluster most level, in all metrics of O(policy) together.
-      - V(least_loaded) takes the host whose fullest metric is lowest with the VM there.
-      - V(pack) takes the fullest host that has room.
+      - V(spread) selects the host that leaves the cluster best balanced, in all metrics of O(policy) together.
+      - V(least_loaded) selects the host whose most utilised metric is lowest with the VM on it.
+      - V(pack) selects the fullest host that can take the VM.
     type: str
     default: spread
     choices: [spread, pack, least_loaded]
   spare:
     description:
-      - So many hosts may fail, whichever they are, and the others have free as much as their guests take. Reckoned in sums, for
-        dedicated hosts and others apart.
+      - Number of host failures to reserve capacity for. Whichever hosts fail, the others have as much free as the guests of the failed
+        hosts use. It is calculated in totals, separately for dedicated and other hosts.
     type: int
     default: 0
   make_room:
@@ -217,7 +217,7 @@ options:
     type: bool
     default: true
   runners_up:
-    description: Number of next best hosts to report for each VM.
+    description: Number of runner-up hosts to report for each VM.
     type: int
     default: 3
   explain:
@@ -228,13 +228,13 @@ options:
   policy:
     description:
       - >-
-        Limits, reserves, exclusions, rules, maintenance windows, metrics and weights, as M(evenkeel.cluster.balance_plan) has them as
-        options, such as V({limits: {memory: 85, cpu_overcommit: 4}}).
-      - A goal has no effect, except that hosts that are to be emptied take nothing.
-      - C(max_migrations) is the most that make room. C(exclude.targets) are hosts that take nothing.
+        Limits, reserves, exclusions, rules, maintenance windows, metrics and weights, as the options of
+        M(evenkeel.cluster.balance_plan), such as V({limits: {memory: 85, cpu_overcommit: 4}}).
+      - A goal has no effect, except that hosts to be emptied receive no VMs.
+      - C(max_migrations) limits the migrations of O(make_room). C(exclude.targets) are hosts that receive no VMs.
     type: dict
   hosts:
-    description: What the platform does not say of some hosts. Of several entries that mean a host the last one counts.
+    description: Facts about hosts that the platform does not report. When several entries match a host, the last one applies.
     type: list
     elements: dict
     suboptions:
@@ -244,23 +244,23 @@ options:
         required: true
         suboptions: *hosts
       pool:
-        description: The pool that they are in.
+        description: Pool of the hosts.
         type: str
       dedicated:
-        description: Whether they are for VMs that ask for dedicated hosts only.
+        description: Whether the hosts are reserved for VMs with O(vms[].dedicated).
         type: bool
       labels:
-        description: Labels that they have besides.
+        description: Additional labels of the hosts.
         type: dict
       max_guests:
-        description: Most running guests on each.
+        description: Maximum number of running guests on each host.
         type: int
       devices:
         description: >-
-          By kind, how many devices that no guest has each of them can hand out, such as V({nvidia-a100: 2}).
+          Number of unassigned devices on each host, by kind, such as V({nvidia-a100: 2}).
         type: dict
   datastores:
-    description: What the platform does not say of some datastores.
+    description: Facts about datastores that the platform does not report.
     type: list
     elements: dict
     suboptions:
@@ -270,28 +270,28 @@ options:
         elements: str
         required: true
       class:
-        description: The class that they are of, such as V(gold).
+        description: Class of the datastores, such as V(gold).
         type: str
       closed:
-        description: Whether no disks of new VMs go there.
+        description: Whether the datastores receive no disks of new VMs.
         type: bool
         default: false
   held:
     description:
-      - Room that others were promised, as M(evenkeel.cluster.capacity_info) returns it in C(placements).
-      - What is held in another cluster, or for a guest that exists meanwhile, does not count.
+      - Capacity that leases reserve on hosts, as M(evenkeel.cluster.capacity_info) returns it in C(placements).
+      - Reservations in another cluster, or for a guest that exists by now, do not count.
     type: list
     elements: dict
     suboptions:
       lease:
-        description: Name of the lease, which makes no difference here.
+        description: Name of the lease. Not used.
         type: str
       cluster:
         description: The cluster, as C(platform:id) of its snapshot, on vSphere C(platform:instance:id).
         type: str
         required: true
       guest:
-        description: Name or id that the guest will have.
+        description: Name or id that the guest will have. Once the guest exists, the reservation has no effect.
         type: str
         required: true
       host:
@@ -299,15 +299,15 @@ options:
         type: str
         required: true
       cpu:
-        description: How many cores it will have.
+        description: Number of assigned cores.
         type: float
         required: true
       memory:
-        description: How much memory it will have, in bytes or as V(8G).
+        description: Assigned memory, in bytes or as V(8G).
         type: str
         required: true
       disks:
-        description: Its disks.
+        description: Disks of the guest.
         type: list
         elements: dict
         suboptions:
@@ -316,24 +316,24 @@ options:
             type: str
             required: true
           size:
-            description: Its size, in bytes or as V(100G).
+            description: Size of the disk, in bytes or as V(100G).
             type: str
             required: true
       networks:
-        description: Its networks.
+        description: Ids of the guest's networks.
         type: list
         elements: str
       tags:
-        description: Its tags.
+        description: Tags of the guest.
         type: list
         elements: str
   placement_path:
     description:
-      - File to write the answer to. Then RV(placement) is not returned.
-      - It is written in check mode, and where the module fails, too.
+      - File to write the answer to. RV(placement) is not returned then.
+      - The file is also written in check mode and when the module fails.
     type: path
   plan_path:
-    description: File to write the plan to that makes room, where there is one.
+    description: File to write the plan of O(make_room) to, when there is one.
     type: path
 seealso:
   - module: evenkeel.cluster.cluster_facts
@@ -343,7 +343,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Where does a VM go
+- name: Place a VM
   evenkeel.cluster.vm_placement:
     snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
     vms:
@@ -355,7 +355,7 @@ EXAMPLES = r"""
         name_prefix: anti_affinity
   register: place
 
-- name: Show it
+- name: Show its host and datastore
   ansible.builtin.debug:
     msg: "{{ place.vms[0].host }} and {{ place.vms[0].datastore }}, since {{ place.placement.placements[0].search.says }}"
 
@@ -377,7 +377,7 @@ EXAMPLES = r"""
     vms:
       - {name: train, cpu: 32, memory: 256G, dedicated: true, devices: [{kind: nvidia-a100, count: 2}]}
 
-- name: Make room where there is none
+- name: Migrate other guests to make room
   evenkeel.cluster.vm_placement:
     snapshot: "{{ ansible_facts.evenkeel_snapshot }}"
     vms: [{name: erp, cpu: 16, memory: 128G}]
@@ -385,13 +385,13 @@ EXAMPLES = r"""
     plan_path: /var/lib/evenkeel/erp.plan.json
   register: place
 
-- name: Migrate what is in the way
+- name: Run the migrations
   when: place.summary.migrations > 0
   evenkeel.cluster.vm_migrate:
     platform: proxmox
     plan_path: /var/lib/evenkeel/erp.plan.json
 
-- name: The best of two clusters, in which leases hold room already
+- name: The best of two clusters in which leases reserve capacity
   evenkeel.cluster.vm_placement:
     snapshot_paths: [/var/lib/evenkeel/east.json, /var/lib/evenkeel/west.json]
     held: "{{ capacity.placements }}"
@@ -401,7 +401,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 vms:
-  description: Each VM with its place, in short, in the order of the request.
+  description: Summary of each VM and its place, in the order of the request.
   returned: always
   type: list
   elements: dict
@@ -412,7 +412,7 @@ vms:
       type: str
       sample: db07
     state:
-      description: V(new), V(held) when room is held for it already, or V(present) when it is there already.
+      description: V(new), V(held) when O(held) has a place for the VM, or V(present) when the VM exists already.
       returned: always
       type: str
       sample: new
@@ -432,12 +432,12 @@ vms:
       type: str
       sample: pve3
     address:
-      description: Address of the host, where it is known.
+      description: Address of the host, if known.
       returned: always
       type: str
       sample: 10.0.0.13
     datastore:
-      description: Datastore of its first disk. Null where it has none.
+      description: Datastore of the first disk. Null when the VM has no disk.
       returned: always
       type: str
       sample: ssd-2
@@ -448,12 +448,12 @@ vms:
       elements: str
       sample: [ssd-2]
     cpu:
-      description: Cores that it is given.
+      description: Number of assigned cores.
       returned: always
       type: float
       sample: 8
     memory:
-      description: Bytes of memory that it is given.
+      description: Assigned memory in bytes.
       returned: always
       type: int
       sample: 68719476736
@@ -481,7 +481,7 @@ summary:
   type: dict
   contains:
     status:
-      description: V(placed) when all VMs have a place, V(partial) when some have, V(impossible) when none gets one.
+      description: V(placed) when all VMs have a place, V(partial) when some have, V(impossible) when none has.
       returned: always
       type: str
       sample: placed
@@ -491,22 +491,22 @@ summary:
       type: dict
       sample: {"id": "production", "name": "production"}
     snapshot:
-      description: Position of its snapshot among those that were given, from 0 on.
+      description: Index of the chosen snapshot in O(snapshots) or O(snapshot_paths), from 0.
       returned: always
       type: int
       sample: 0
     placed:
-      description: How many VMs have a place.
+      description: Number of VMs with a place.
       returned: always
       type: int
       sample: 1
     unplaced:
-      description: How many have none.
+      description: Number of VMs without a place.
       returned: always
       type: int
       sample: 0
     migrations:
-      description: How many migrations make room.
+      description: Number of migrations that make room.
       returned: always
       type: int
       sample: 0
@@ -516,12 +516,12 @@ summary:
       type: dict
       sample: {"cpu": 12.1, "memory": 20.4}
     spread_after:
-      description: The same with the VMs there.
+      description: The same with the VMs in place.
       returned: always
       type: dict
       sample: {"cpu": 11.0, "memory": 18.2}
 report:
-  description: The answer in lines, and where something has no place what would fit.
+  description: The answer in lines, with the largest VM that would fit when a VM has no place.
   returned: always
   type: list
   elements: str
@@ -578,7 +578,7 @@ placement:
           type: str
           sample: db07
         request:
-          description: Position of the entry of O(vms) that asked for it, from 0 on.
+          description: Index of its entry in O(vms), from 0.
           returned: always
           type: int
           sample: 0
@@ -593,12 +593,12 @@ placement:
           type: dict
           sample: {"id": "pve3", "name": "pve3", "address": "10.0.0.13"}
         cpu:
-          description: Cores that it is given.
+          description: Number of assigned cores.
           returned: always
           type: float
           sample: 8
         memory:
-          description: Bytes of memory that it is given.
+          description: Assigned memory in bytes.
           returned: always
           type: int
           sample: 68719476736
@@ -622,7 +622,7 @@ placement:
           sample: []
         score:
           description:
-            - What the place costs, in points. The lower the better.
+            - Cost of the place in points. The lowest is chosen.
             - With O(strategy=spread) the standard deviation of the hosts from level, summed over the metrics. With
               O(strategy=least_loaded) the percentage of the host's fullest metric, with O(strategy=pack) the percentage that stays free
               on average.
@@ -630,20 +630,20 @@ placement:
           type: float
           sample: 12.412
         runners_up:
-          description: The next best hosts with their score.
+          description: The runner-up hosts with their scores.
           returned: always
           type: list
           elements: dict
           sample: [{"host": {"id": "pve1", "name": "pve1", "address": "10.0.0.11"}, "score": 12.904}]
         search:
           description: >-
-            How many hosts there are and how many fit, the others counted by reason in C(refused), the same in a sentence in C(says), and
-            with O(explain) each of them with its reason in C(refusals).
+            Number of hosts and of those that fit. C(refused) counts the others by reason, C(says) is the same in a sentence, and with
+            O(explain) C(refusals) has each of them with its reason.
           returned: always
           type: dict
           sample: {"hosts": 12, "fit": 5, "refused": {"memory": 4, "pool": 3}, "says": "5 of 12 hosts fit: 4 memory, 3 pool", "refusals": []}
     unplaced:
-      description: Each VM without a place, with the C(search) as above and in C(largest) what would fit.
+      description: Each VM without a place, with its C(search) as above and the C(largest) VM that would fit.
       returned: always
       type: list
       elements: dict
@@ -654,17 +654,17 @@ placement:
           type: str
           sample: db08
         request:
-          description: Position of the entry of O(vms) that asked for it, from 0 on.
+          description: Index of its entry in O(vms), from 0.
           returned: always
           type: int
           sample: 0
         search:
-          description: As for those that have a place.
+          description: As for VMs with a place.
           returned: always
           type: dict
           sample: {"hosts": 12, "fit": 0, "refused": {"memory": 9, "pool": 3}, "says": "0 of 12 hosts fit: 9 memory, 3 pool", "refusals": []}
         largest:
-          description: Most memory with the cores that it asks for, most cores with the memory that it asks for, and on which hosts.
+          description: Most memory with the requested cores, most cores with the requested memory, and the hosts that have them.
           returned: always
           type: dict
           sample: {"memory": 34359738368, "memory_host": "pve3", "cpu": null, "cpu_host": null}
@@ -679,18 +679,18 @@ placement:
       type: dict
       sample: {"cpu": 11.0, "memory": 18.2}
     clusters:
-      description: All clusters that were looked at and what they have to offer, the chosen one first.
+      description: All clusters with the result of placing the VMs there, the chosen one first.
       returned: always
       type: list
       elements: dict
       sample: [{"cluster": {"id": "production", "name": "production"}, "placed": 1, "wanted": 1, "migrations": 0, "load": 61.2}]
     plan:
-      description: The migrations that make room, as M(evenkeel.cluster.vm_migrate) takes them. Null where none are needed.
+      description: The migrations that make room, as M(evenkeel.cluster.vm_migrate) takes them. Null when none are needed.
       returned: always
       type: dict
       sample: {"schema": "evenkeel.cluster/plan/1", "migrations": []}
     promises:
-      description: The new places, as C(placements) of M(evenkeel.cluster.capacity_lease) takes them, so that a lease holds them.
+      description: The new places, in the form of C(placements) of M(evenkeel.cluster.capacity_lease), which reserves them.
       returned: always
       type: list
       elements: dict
@@ -702,8 +702,8 @@ placement:
       elements: str
       sample: ["db07 → pve3 on ssd-2"]
     notes:
-      description: What could not be made sense of and was left out, such as a metric that no host reports.
-      returned: when there is anything
+      description: Parts of the request that had no effect, such as a metric that no host reports.
+      returned: when there are any
       type: list
       elements: str
       sample: ["metric disk_io: no host reports it, so it can't be levelled"]
