@@ -32,13 +32,13 @@ from .migrate.maintenance import await_maintenance, in_maintenance, require_main
 from .migrate.poll import TaskPoller
 from .migrate.precheck import Cluster, Preconditions, is_ha_managed, preconditions, sent_elsewhere
 from .migrate.start import can_receive_conntrack, start, under_way
-from .read.bridges import Bridges
 from .read.cluster import Membership, Resources
 from .read.cluster_facts import replicas
 from .read.guests import id_of
 from .read.ha import NodeStates
 from .read.hosts import status_of
 from .read.live_state import LiveStateReader
+from .read.nodes import Bridges
 from .read.snapshot import read_snapshot
 from .read.storages import Storage, storages
 

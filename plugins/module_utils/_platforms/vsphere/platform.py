@@ -18,7 +18,6 @@ from ..._model.text.wording import sentence
 from ..errors import AuthenticationFailed, PermissionMissing, Refused, UnexpectedAnswer, Unreachable
 from ..protocol import Capacities, ClusterNow, MigrationRequest, MigrationState, Prepared, all_of
 from ..waiting import WaitLimits
-from .api.clock import server_time
 from .api.connection import VSphereConnection, endpoint_of
 from .api.errors import Lacking
 from .api.library import require, vim
@@ -69,7 +68,7 @@ class VSpherePlatform:
 
     def read(self) -> Snapshot:
         # Events and samples carry vCenter's time: a controller whose clock is wrong must not matter.
-        taken_at = self._asking(lambda: server_time(self._session))
+        taken_at = self._asking(self._session.server_time)
         inventory, loads, features, moves = self._asking(lambda: self._read(taken_at))
         tags, no_tags = self._tags(inventory)
         past, no_past = self._past(taken_at)

@@ -15,10 +15,10 @@ from ..api.connection import ProxmoxConnection
 from ..api.errors import NodeUnresponsive, NoSuchCall
 from ..api.session import Session
 from ..api.values import flag, row
-from ..read.bridges import Bridges
 from ..read.guest_config import GuestConfig, container_config, vm_config
 from ..read.guests import id_of, path_of, power_of
 from ..read.ha import NodeStates
+from ..read.nodes import Bridges
 from ..read.storages import Storage
 from .disks import Findings, judge_disks
 

@@ -5,16 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+from ...._model.native_balancer import NativeBalancer
 from ...errors import NotFound, NotQuorate, UnexpectedAnswer
 from ...values import Row
 from ..api.notices import ONE_CALL
 from ..api.session import Session
-from ..api.values import flag, options, rows
+from ..api.values import amount, flag, options, rows, whole
 
 REBALANCE = "ha-auto-rebalance"
+# The schedulers that look at loads.
+SCHEDULERS: Mapping[str, Literal["static", "dynamic"]] = {"static": "static", "dynamic": "dynamic"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,44 @@ def other_balancers(datacenter: Row) -> tuple[str, ...]:
     """
     crs = datacenter.get("crs")
     settings = crs if isinstance(crs, Mapping) else options(crs or "")
-    acts = flag(settings.get(REBALANCE)) and settings.get("ha") in ("static", "dynamic")
+    acts = flag(settings.get(REBALANCE)) and settings.get("ha") in SCHEDULERS
     return (f"Proxmox VE crs {REBALANCE}",) if acts else ()
+
+
+def native_balancer(datacenter: Row, version: str, resources: Iterable[Row]) -> NativeBalancer | None:
+    """Returns the automatic rebalancing of HA with its settings, or None before Proxmox VE 9.2."""
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:2]]
+    if numbers < [9, 2]:
+        return None
+    crs = datacenter.get("crs")
+    settings = crs if isinstance(crs, Mapping) else options(crs or "")
+    usual = NativeBalancer(enabled=False)
+    rounds = whole(settings.get(f"{REBALANCE}-hold-duration"))
+    return NativeBalancer(
+        enabled=bool(other_balancers(datacenter)),
+        scheduler=SCHEDULERS.get(str(settings.get("ha")), "basic"),
+        threshold=_share(settings.get(f"{REBALANCE}-threshold"), usual.threshold),
+        margin=_share(settings.get(f"{REBALANCE}-margin"), usual.margin),
+        hold_rounds=usual.hold_rounds if rounds is None else rounds,
+        method="topsis" if settings.get(f"{REBALANCE}-method") == "topsis" else "bruteforce",
+        guests=tuple(sorted(_rebalanced(resources))),
+    )
+
+
+def _rebalanced(resources: Iterable[Row]) -> Iterator[str]:
+    """The guests that HA runs and may migrate for balance, which each resource can forbid."""
+    for entry in resources:
+        runs = str(entry.get("state", "started")) in ("started", "enabled")
+        if runs and flag(entry.get("auto-rebalance", 1)):
+            yield str(entry.get("sid")).partition(":")[2]
+
+
+def _share(value: object, default: float) -> float:
+    """A share, or a percentage from 1 on."""
+    number = amount(value)
+    if number is None:
+        return default
+    return min(number if number < 1 else number / 100, 1.0)
 
 
 def instance(session: Session, membership: Membership) -> str | None:

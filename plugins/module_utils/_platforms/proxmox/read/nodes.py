@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ...values import Row
 from ..api.batch import Getter, Reading
 from ..api.errors import NodeUnresponsive
 from ..api.notices import ONE_CALL, ReadFailures
+from ..api.session import Session
 from ..api.values import row, rows
 from .cpu import features_of
 from .load_series import LoadSeries, timeframe
+
+# Bridges change seldom, and migrations start in bursts.
+_BRIDGES_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +114,34 @@ def read_history(
     path = f"{node_path}/{reading.path}"
     points = rows(session.get(path, **reading.params), path)
     return LoadSeries(points, window_seconds, since)
+
+
+class Bridges:
+    """The bridges of nodes, as they were a moment ago. Proxmox VE itself finds only in the
+    task that a node lacks one.
+    """
+
+    def __init__(self, session: Session, monotonic: Callable[[], float]) -> None:
+        self._session = session
+        self._monotonic = monotonic
+        self._seen: dict[str, tuple[float, frozenset[str]]] = {}
+
+    def lacking(self, wanted: Iterable[str], source: str, target: str) -> list[str]:
+        """Those of the wanted that the source has and the target has not. One that is not even seen on the
+        source is there all the same: the account may not see it anywhere.
+        """
+        wanted = sorted(wanted)
+        if not wanted:
+            return []
+        missing = [bridge for bridge in wanted if bridge not in self._of(target)]
+        return [bridge for bridge in missing if bridge in self._of(source)]
+
+    def _of(self, node: str) -> frozenset[str]:
+        now = self._monotonic()
+        at, bridges = self._seen.get(node, (0.0, frozenset()))
+        if node not in self._seen or now - at > _BRIDGES_SECONDS:
+            path = f"nodes/{node}/network"
+            listed = rows(self._session.get(path, type="any_bridge"), path)
+            bridges = frozenset(str(entry["iface"]) for entry in listed if entry.get("iface"))
+            self._seen[node] = now, bridges
+        return bridges

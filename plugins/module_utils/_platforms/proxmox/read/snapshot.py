@@ -25,7 +25,7 @@ from ..api.notices import MAX_NAMED, ONE_CALL, ReadFailures, in_order, with_name
 from ..api.permissions import Privileges
 from ..api.session import Session
 from ..api.values import amount, moment, names, row
-from .cluster import Membership, Resources, instance, other_balancers
+from .cluster import Membership, Resources, instance, native_balancer, other_balancers
 from .cluster_facts import ClusterFacts
 from .guest_config import container_config, vm_config
 from .guests import (
@@ -88,6 +88,7 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
         guests=guests if averaged else tuple(replace(guest, sources=_new(guest.sources)) for guest in guests),
         rules=_rules(cluster, {host.id for host in hosts if host.active}),
         other_balancers=other_balancers(cluster.options),
+        native_balancer=native_balancer(cluster.options, session.version, cluster.ha.resources),
         notices=gaps.notices(),
     )
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
@@ -47,6 +48,16 @@ class Session:
     @property
     def credentials(self) -> tuple[str, str]:
         return self._username, self._password
+
+    def server_time(self) -> datetime:
+        """The time by vCenter's own clock, which its events and samples are dated with."""
+        moment = text(returned(self.call(vim.ServiceInstance("ServiceInstance"), "CurrentTime"))) or ""
+        try:
+            return datetime.fromisoformat(moment)
+        except ValueError:
+            raise UnexpectedAnswer(
+                f"vCenter's time is {moment!r}, which is no moment", where=self.where
+            ) from None
 
     def manager(self, name: str) -> Any:
         """A service of this vCenter, such as perfManager."""
