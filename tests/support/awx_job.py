@@ -142,7 +142,9 @@ def _answers(launch: Launch, template: Mapping[str, Any]) -> dict[str, object]:
     """What the survey has by itself; an answer that is wanted and not given refuses the launch."""
     if not template.get("survey_enabled"):
         return {}
-    questions = read("surveys", launch.template)["spec"]
+    # A check asks what the balance asks that it shows.
+    survey = "balance" if launch.template == "check" else launch.template
+    questions = read("surveys", survey)["spec"]
     answers = {one["variable"]: one["default"] for one in questions if one.get("default", "") != ""}
     missing = [
         f"'{one['variable']}' value missing"

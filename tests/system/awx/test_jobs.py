@@ -121,10 +121,33 @@ def test_a_place_and_a_lease_are_answers_too(desk: Desk) -> None:
     lease = desk.launch("lease", lease_name="order-8", lease_vcpus=4)
     assert lease["status"] == "failed"
     assert lease["artifacts"]["evenkeel_lease"]["order-8"]["phase"] == "Failed"
-    assert "there is no pool yet" in lease["artifacts"]["evenkeel_lease"]["order-8"]["reason"]
+    assert "no pool is defined" in lease["artifacts"]["evenkeel_lease"]["order-8"]["reason"]
 
     lease = desk.launch("lease", lease_name="order-8", lease_pools=0)
     assert lease["artifacts"]["evenkeel_lease"]["order-8"]["phase"] == "Fulfilled"
+
+
+def test_answers_of_surveys_reach_the_roles(desk: Desk) -> None:
+    before = desk.guests()
+    check = desk.launch("check", request_goal="rules")
+    assert check["status"] == "successful", check
+    assert check["artifacts"]["evenkeel_balance"]["production"]["plan"]["status"]
+    assert desk.guests() == before
+
+    balance = desk.launch("balance", request_goal="spread", request_max_migrations=1)
+    assert balance["status"] == "successful", balance
+    outcome = balance["artifacts"]["evenkeel_balance"]["production"]["outcome"]
+    moved = [number for number, host in desk.guests().items() if before[number] != host]
+    assert len(moved) == outcome["migrated"] <= 1
+
+    nobody = desk.launch("evacuate", "check", request_hosts="nohost")
+    assert nobody["status"] == "failed"
+    assert "nohost" in nobody["artifacts"]["evenkeel_balance"]["production"]["error"]
+
+    pool = desk.launch("lease", lease_name="order-9", request_vcpus=4, request_memory=8)
+    assert "no pool is defined" in pool["artifacts"]["evenkeel_lease"]["order-9"]["reason"]
+    reaped = desk.launch("reap")
+    assert (reaped["status"], reaped["artifacts"]["evenkeel_reaped"]) == ("successful", [])
 
 
 def test_the_command_line_of_ansible_runner_does_the_same(desk: Desk) -> None:

@@ -88,8 +88,8 @@ def test_the_example_is_set_up_once_and_removed(setup: Setup, everything: dict[s
     credentials = ["Production Proxmox VE", "State database of Even Keel"]
     for name, one in templates.items():
         linked = [
-            awx.objects["credentials"][id]["name"]
-            for id in awx.links["job_templates", one["id"], "credentials"]
+            awx.objects["credentials"][number]["name"]
+            for number in awx.links["job_templates", one["id"], "credentials"]
         ]
         assert sorted(linked) == credentials
         asked = awx.surveys.get(("job_templates", one["id"]), {}).get("spec", [])
