@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,21 @@ FULL: dict[str, Any] = {
     "awx_templates": {"balance": {"extra_vars": {"balance_aggressiveness": 2}}},
     "awx_execution_environment": {"image": "registry.example.com/keel:1"},
 }
+
+
+def test_the_guide_names_every_variable_and_its_example_is_accepted() -> None:
+    guide = (ROOT / "docs" / "awx.md").read_text()
+    blocks = re.findall(r"```yaml\n(# awx\.yml\n.*?)```", guide, re.DOTALL)
+    assert [awx_objects(yaml.safe_load(block), "error") for block in blocks] == [""]
+    rows = [
+        re.findall(r"`(awx_\w+)`", line.split("|")[1])
+        for line in guide.splitlines()
+        if line.startswith("| `awx_")
+    ]
+    named = sorted(name for row in rows for name in row)
+    error = awx_objects({**SMALL, "zzzz": 1}, "error")
+    known = error.rpartition("Known: ")[2].split(", ")
+    assert named == known
 
 
 def test_the_example_and_the_full_one_are_accepted() -> None:
