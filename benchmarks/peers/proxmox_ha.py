@@ -33,7 +33,6 @@ from ansible_collections.evenkeel.cluster.benchmarks.peers.ha_snapshots import (
     snapshot_of,
     used_by,
 )
-from ansible_collections.evenkeel.cluster.benchmarks.peers.native import Settings, balance
 from ansible_collections.evenkeel.cluster.benchmarks.peers.report import Row, Verdict
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
     PlacementRequest,
@@ -42,6 +41,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan impor
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.move_units import partners_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.native_balancer import (
+    Settings,
+    balance,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place_in
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 

@@ -12,7 +12,9 @@ options:
   preset:
     description:
       - Another system, whose values replace the defaults of all options that are not set. V(fdrs), V(vmmanager)
-        for the auto-balancer of VMmanager 6, V(proxmox_rebalancing), V(proxlb), or V(drs).
+        for the auto-balancer of VMmanager 6, V(proxmox_rebalancing), V(proxlb), V(drs), or V(proxmox) for the balancer
+        of Proxmox VE 9.2.
+      - With V(proxmox) the plan also says what that balancer would do with the datacenter's own settings.
       - Options that are set win over the preset, single keys of a dictionary too. RV(plan.policy) shows the resulting
         policy.
       - The O(max_migrations) of a preset does not apply to O(goal=evacuate) and O(goal=consolidate), which empty
@@ -25,6 +27,7 @@ options:
       - proxmox_rebalancing
       - proxlb
       - drs
+      - proxmox
   goal:
     description:
       - V(spread) restores rules and brings the fullest and the emptiest host within O(max_spread) points of each

@@ -17,6 +17,7 @@ from typing import Annotated, Final, Literal, Optional
 
 from .codec import Bounds, Pattern, decode, demand_schema, encode
 from .errors import InputError
+from .native_balancer import NativeBalancer
 
 SNAPSHOT_SCHEMA: Final = "evenkeel.cluster/snapshot/1"
 
@@ -281,6 +282,9 @@ class Snapshot:
     other_balancers: Annotated[tuple[str, ...], "what else moves guests in this cluster by itself"] = field(
         default=(), metadata={"omit": True}
     )
+    native_balancer: Annotated[
+        NativeBalancer | None, "how the platform's own balancer is set up; null where it has none"
+    ] = field(default=None, metadata={"omit": True})
     remembered_at: Annotated[
         Amount | None,
         "when the reading began, in seconds since 1970 by the clock of the state database: what runs "

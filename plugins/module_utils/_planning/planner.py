@@ -28,6 +28,7 @@ from .model.rules import PINS
 from .model.selectors import select_guests, select_hosts
 from .model.solution import Solution, solution_of
 from .model.stopping import StoppingCriterion
+from .native_balancer import native_notice
 from .plan_builder import build_plan
 from .report.cluster_state import violations
 from .report.notices import plan_notices
@@ -54,8 +55,15 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     """Raises PlanningError when there is nothing to plan with, UnsafePlan when the planner itself is at
     fault.
 
-    `clock` is read for the policy's time_limit only.
+    `clock` is read for the policy's time_limit only. With the preset proxmox, a notice says what the
+    platform's own balancer would do.
     """
+    found = _best_plan(snapshot, policy, clock)
+    notice = native_notice(snapshot) if policy.preset == "proxmox" else ""
+    return replace(found, notices=(*found.notices, notice)) if notice else found
+
+
+def _best_plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float]) -> Plan:
     stop = StoppingCriterion(policy, clock)
     found = _plan(snapshot, policy, stop)
     again = _moved_again(snapshot, policy, found)

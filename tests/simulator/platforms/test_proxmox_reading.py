@@ -44,7 +44,8 @@ def test_reads_what_there_is(release: str, simulator: Simulate) -> None:
     # By the platform's clock, with which its tasks are dated too, not by that of the machine that reads.
     assert moment(before) <= found.taken_at <= moment(time.time())
     assert found.cluster.instance is not None
-    assert replace(found, taken_at=expected.taken_at, cluster=expected.cluster) == expected
+    alike = replace(found, taken_at=expected.taken_at, cluster=expected.cluster, native_balancer=None)
+    assert alike == expected
 
 
 def test_a_generated_cluster_is_the_same_as_far_as_proxmox_tells(simulator: Simulate) -> None:

@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.benchmarks.peers.native import Settings, balance, beside, spread
+from ansible_collections.evenkeel.cluster.benchmarks.peers.native import beside, spread
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     ClusterRef,
     Guest,
     Host,
     Rule,
     Snapshot,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.native_balancer import (
+    Settings,
+    balance,
 )
 
 EAGER = Settings(threshold=0.0, margin=0.0)

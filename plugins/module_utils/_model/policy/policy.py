@@ -92,7 +92,9 @@ class Policy:
         Preset | None,
         "Another system, whose values replace the defaults of all options that are not set. "
         "V(fdrs), V(vmmanager) for the auto-balancer of VMmanager 6, V(proxmox_rebalancing), "
-        "V(proxlb), or V(drs).\n"
+        "V(proxlb), V(drs), or V(proxmox) for the balancer of Proxmox VE 9.2.\n"
+        "With V(proxmox) the plan also says what that balancer would do with the datacenter's own "
+        "settings.\n"
         "Options that are set win over the preset, single keys of a dictionary too. "
         "RV(plan.policy) shows the resulting policy.\n"
         "The O(max_migrations) of a preset does not apply to O(goal=evacuate) and "

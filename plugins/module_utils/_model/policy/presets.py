@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-Preset = Literal["fdrs", "vmmanager", "proxmox_rebalancing", "proxlb", "drs"]
+Preset = Literal["fdrs", "vmmanager", "proxmox_rebalancing", "proxlb", "drs", "proxmox"]
 
 PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
     "fdrs": {
@@ -59,6 +59,14 @@ PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
         "platform_rules": True,
         "other_balancers": "respect",
         "consolidate": {"below": 45, "fill": 81},
+    },
+    "proxmox": {
+        "goal": "spread",
+        "metrics": ["cpu", "memory"],
+        "max_spread": 20,
+        "demand": "used",
+        "platform_rules": True,
+        "other_balancers": "respect",
     },
 }
 # What a preset says is not meant when the other one is given, or when this is the goal.
