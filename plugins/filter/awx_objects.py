@@ -25,6 +25,7 @@ options:
     choices:
       objects: The objects.
       error: What is wrong with the variables as one sentence, or an empty text. Secrets are not part of it.
+      requirements: What has to be installed as one sentence, or an empty text.
     default: objects
 """
 
@@ -40,11 +41,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: What O(part) asks for. A text with O(part=error).
+  description: What O(part) asks for. A text with O(part=error) and O(part=requirements).
   type: dict
 """
 
 import functools
+import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -93,12 +95,23 @@ def _role_options() -> dict[str, Mapping[str, Any]]:
     return options
 
 
+def _requirements() -> str:
+    try:
+        found = importlib.util.find_spec("ansible_collections.awx.awx")
+    except ModuleNotFoundError:
+        found = None
+    missing = "The collection awx.awx is required. Install it: ansible-galaxy collection install awx.awx"
+    return "" if found else missing
+
+
 def awx_objects(values: object, part: str = "objects") -> dict[str, Any] | str:
     """Returns the objects of the variables of awx_setup, or what is wrong with the variables."""
     if not isinstance(values, Mapping):
         raise AnsibleFilterError(f"A dictionary of variables is required, not {type(values).__name__}.")
-    if part not in ("objects", "error"):
-        raise AnsibleFilterError(f"part: {part!r} is not objects or error.")
+    if part not in ("objects", "error", "requirements"):
+        raise AnsibleFilterError(f"part: {part!r} is not objects, error or requirements.")
+    if part == "requirements":
+        return _requirements()
     files = _files()
     try:
         wanted = wanted_objects(
