@@ -315,6 +315,9 @@ class Awx:
             answer = {"id": number, "type": "project_update", "status": self.updates[number], "failed": False}
             self.updates[number] = "successful"
             return 200, answer
+        if words == ["me"]:
+            me = {"id": 1, "type": "user", "username": "admin", "is_superuser": True}
+            return 200, {"count": 1, "next": None, "previous": None, "results": [me]}
         endpoint = words[0]
         if endpoint not in TABLE and endpoint != "unified_job_templates":
             raise Refused({"detail": "The requested resource could not be found."}, 404)

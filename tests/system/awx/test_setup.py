@@ -275,3 +275,21 @@ def test_an_address_is_required(setup: Setup, small: dict[str, Any]) -> None:
     assert ran.error == (
         "awx_host is required: the URL of AWX. Set it, or the environment variable CONTROLLER_HOST."
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"awx_token": "another"}, "Invalid authentication credentials for /api/v2/me/ (HTTP 401)."),
+        ({"awx_host": "http://127.0.0.1:9"}, "There was an unknown error when trying to connect to"),
+    ],
+)
+def test_an_awx_that_is_not_reached(
+    setup: Setup, small: dict[str, Any], change: dict[str, Any], why: str
+) -> None:
+    values = {**small, **change}
+    ran = setup.run(values)
+    assert ran.code == 2
+    assert ran.error.startswith(
+        f"AWX at {values['awx_host']} was not reached. Check awx_host and awx_token. {why}"
+    )
