@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compares the built-in balancer of Proxmox VE (HA's automatic rebalance, 9.2) with plans of Even Keel:
 
-    .venv/bin/python benchmarks/peers/native.py [--markdown] [SNAPSHOT.json ...]
+    .venv/bin/python benchmarks/peers/native.py [--threshold X] [--margin X] [--markdown] [SNAPSHOT.json ...]
 
 Without a snapshot it compares generated clusters. It follows the published rule: the load of a node is the
 mean of its CPU and memory in use, as shares; the imbalance is the standard deviation of the loads divided by
@@ -41,6 +41,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapsho
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 SPREAD: Final = 20
+# Settings with which the balancer acts on clusters of more than four nodes.
+TUNED: Final = Settings(threshold=0.05, margin=0.01)
+PAGE: Final = report.PAGE.with_name("proxmox-native-balancer.md")
 COMMON: Final = Shape(skew=12.0, broken=0.0, fixed=0.0)
 CLUSTERS: Final = (
     replace(COMMON, hosts=3, guests=24, seed=4, fill=0.5),
@@ -89,6 +92,8 @@ class Beside:
     before: float
     defaults: Run
     defaults_spread: float
+    tuned: Run
+    tuned_spread: float
     forced: Run
     forced_spread: float
     forced_seconds: float
@@ -97,8 +102,8 @@ class Beside:
     ours_spread: float
 
 
-def beside(name: str, snapshot: Snapshot) -> Beside:
-    """Returns the balancer with its defaults, the balancer that continues while any move is an improvement,
+def beside(name: str, snapshot: Snapshot, tuned: Settings = TUNED) -> Beside:
+    """Returns the balancer with its defaults, with other settings, and while any move is an improvement;
     and a plan.
 
     until: migrations after which the balancer that continues is first within the band of the plan.
@@ -107,7 +112,7 @@ def beside(name: str, snapshot: Snapshot) -> Beside:
     policy = Policy.from_json({"metrics": ["cpu", "memory"], "max_spread": SPREAD})
     ours = plan(known, policy)
     onward = Settings(threshold=0.0, margin=0.0)
-    defaults, forced = balance(known), balance(known, onward)
+    defaults, forced, more = balance(known), balance(known, onward), balance(known, tuned)
     places: dict[str, str] = {}
     count, until = 0, 0 if spread(known) <= SPREAD else None
     for move in forced.moves:
@@ -115,12 +120,13 @@ def beside(name: str, snapshot: Snapshot) -> Beside:
         count += len(move.guests)
         if until is None and spread(known, places) <= SPREAD:
             until = count
-    first = {guest: move.target for move in defaults.moves for guest in move.guests}
     return Beside(
         name=name,
         before=spread(known),
         defaults=defaults,
-        defaults_spread=spread(known, first),
+        defaults_spread=spread(known, _places(defaults)),
+        tuned=more,
+        tuned_spread=spread(known, _places(more)),
         forced=forced,
         forced_spread=spread(known, places),
         forced_seconds=seconds(known, forced, onward, policy.migration_bandwidth),
@@ -130,16 +136,21 @@ def beside(name: str, snapshot: Snapshot) -> Beside:
     )
 
 
-def lines(found: Sequence[Beside]) -> str:
+def _places(run: Run) -> dict[str, str]:
+    return {guest: move.target for move in run.moves for guest in move.guests}
+
+
+def lines(found: Sequence[Beside], tuned: Settings = TUNED) -> str:
     """Returns a table with one row for each cluster."""
     text = [
-        f"| cluster | spread | imbalance | with its defaults | until it rests | until {SPREAD} points "
-        "| Even Keel |",
-        "|---|---|---|---|---|---|---|",
+        f"| cluster | spread | imbalance | defaults | {tuned.threshold:g} and {tuned.margin:g} "
+        f"| until it rests | until {SPREAD} points | Even Keel |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     text += [
         f"| {row.name} | {row.before:.0f} | {row.defaults.before:.2f} "
         f"| {_ending(row.defaults.migrations, row.defaults_spread)} "
+        f"| {_ending(row.tuned.migrations, row.tuned_spread)} "
         f"| {_ending(row.forced.migrations, row.forced_spread, row.forced_seconds)} "
         f"| {'never' if row.until is None else report.migrations(row.until)} "
         f"| {_ending(len(row.ours.migrations), row.ours_spread, row.ours.proof.seconds)} |"
@@ -160,17 +171,20 @@ def main() -> None:
     parser.add_argument(
         "snapshots", nargs="*", type=Path, metavar="SNAPSHOT", help="as cluster_facts wrote it"
     )
-    parser.add_argument("--markdown", action="store_true", help="replace the table in docs/peers.md")
+    parser.add_argument("--markdown", action="store_true", help="replace the table in its page in docs")
+    parser.add_argument("--threshold", type=float, default=TUNED.threshold, help="of the second run, a share")
+    parser.add_argument("--margin", type=float, default=TUNED.margin, help="of the second run, a share")
     asked = parser.parse_args()
+    tuned = Settings(threshold=asked.threshold, margin=asked.margin)
     given = [(path.stem, Snapshot.from_json(json.loads(path.read_text()))) for path in asked.snapshots]
     clusters = given or [
         (f"{shape.hosts} × {shape.guests}{', hosts of three sizes' if shape.mixed else ''}", generate(shape))
         for shape in CLUSTERS
     ]
-    table = lines([beside(name, snapshot) for name, snapshot in clusters])
+    table = lines([beside(name, snapshot, tuned) for name, snapshot in clusters], tuned)
     print(table, end="")
     if asked.markdown:
-        report.write("native", table)
+        report.write("native", table, PAGE)
 
 
 if __name__ == "__main__":

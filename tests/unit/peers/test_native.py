@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from ansible_collections.evenkeel.cluster.benchmarks.peers.native import beside, spread
+from ansible_collections.evenkeel.cluster.benchmarks.peers.native import (
+    PAGE,
+    beside,
+    lines,
+    spread,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     ClusterRef,
     Guest,
@@ -158,3 +163,11 @@ def test_beside_a_plan_both_start_from_the_same_spread_and_the_plan_ends_within_
     # Three rounds of ten seconds before each of the four.
     assert both.forced_seconds == pytest.approx(120.0)
     assert both.ours_spread <= 20
+
+
+def test_the_page_has_a_table_of_the_same_columns() -> None:
+    table = lines([beside("six on one", cluster(dict.fromkeys("abcdef", "n1")))])
+    page = PAGE.read_text()
+    shown = page.split("<!-- begin native -->\n")[1].split("<!-- end native -->")[0]
+    assert shown.splitlines()[:2] == table.splitlines()[:2]
+    assert {line.count("|") for line in shown.splitlines()} == {table.splitlines()[0].count("|")}
