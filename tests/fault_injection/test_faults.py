@@ -293,7 +293,7 @@ def run_in(reset: Reset, fault: Fault, platform: str, moment: str) -> bool:
         arrived = places(after)[step.guest.id] == step.target
         assert arrived or step.result not in ("migrated", "already_there"), step
         # A task that was cancelled may go on when nobody looks any more.
-        late = step.result == "failed" and step.why.startswith("ran out of")
+        late = step.result == "failed" and step.why.startswith("exceeded its timeout")
         guest = after["guests"][step.guest.id]
         unwell = guest["power"] != "running" or guest.get("run_state") or fault.name.endswith("paused there")
         assert not arrived or late or unwell or step.result not in ("failed", "skipped", "refused"), step

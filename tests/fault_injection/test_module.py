@@ -274,7 +274,7 @@ def test_the_time_of_the_whole_run(platform: Platform, ready: Ready, tmp_path: P
     assert summary["status"] == "stopped"
     assert summary["migrated"] + summary["skipped"] == len(STEPS)
     assert summary["skipped"] > 0
-    assert "the time for the whole run is over" in result["msg"]
+    assert "the time limit of the run was reached" in result["msg"]
     assert len(settle(simulator)["migrations"]) == summary["migrated"]
 
 

@@ -78,8 +78,9 @@ def test_partners_that_find_no_room_keep_a_guest_where_it_is(execute: Execute) -
     (ended,) = outcome.migrations
     assert (ended.result, where["115"], where["101"]) == ("skipped", "h4", "h1")
     assert ended.why == (
-        "h2 has no room: 18432 MiB in use or on the way, 40960 MiB to come with guest101 (101),"
-        " guest102 (102), guest103 (103), guest104 (104), which the platform moves along, 58982 MiB allowed"
+        "h2 has too little free memory: 18432 MiB in use or arriving, 40960 MiB needed with guest101 (101),"
+        " guest102 (102), guest103 (103), guest104 (104), which the platform migrates with it,"
+        " 58982 MiB allowed"
     )
 
 
@@ -105,7 +106,8 @@ def test_a_partner_that_may_not_go_there_keeps_a_guest_where_it_is(execute: Exec
     (ended,) = outcome.migrations
     assert (ended.result, where["115"], where["101"]) == ("skipped", "h4", "h1")
     assert ended.why == (
-        "the platform would move guest101 (101) along: it would break rule apart: guest 107 is on h2"
+        "the platform would migrate guest101 (101) together with it:"
+        " it would break rule apart: guest 107 is on h2"
     )
 
 
@@ -114,7 +116,7 @@ def test_a_partner_of_the_plan_is_one_of_its_steps_and_none_besides(execute: Exe
     assert (outcome.status, where["110"], where["111"]) == ("done", "h4", "h4")
     assert [ended.result for ended in outcome.migrations] == ["migrated", "migrated"]
     assert [along(outcome, number) for number in (0, 1)] == [[], []]
-    assert "the platform moved it along with step" in "".join(ended.why for ended in outcome.migrations)
+    assert "migrated by the platform together with step" in "".join(ended.why for ended in outcome.migrations)
 
 
 def test_check_mode_counts_partners_too(execute: Execute) -> None:
@@ -124,4 +126,4 @@ def test_check_mode_counts_partners_too(execute: Execute) -> None:
     first, second = outcome.as_planned().migrations
     assert (first.result, second.result) == ("planned", "skipped")
     assert [moved.guest.id for moved in first.along] == ["101", "102", "103"]
-    assert "h2 has no room: 51200 MiB in use" in second.why
+    assert "h2 has too little free memory: 51200 MiB in use" in second.why

@@ -49,7 +49,7 @@ def _expiry(repository: Repository, lease: Lease) -> LeaseEnd:
             "Failed",
             "lapsed",
             f"Its place in the queue lapsed at {moment(lease.place_until)}, because the task that waited for"
-            " it sent no sign of life",
+            " it stopped reporting",
         )
     if lease.place_until is not None and lease.place_until <= repository.now:
         return LeaseEnd("Released", "unclaimed", "Granted, but not claimed in time")

@@ -44,13 +44,15 @@ def check_possible(request: Request, pools: Sequence[Pool]) -> None:
     if request.pools == 0:
         return
     if not pools:
-        raise Impossible("there is no pool yet", where="lease", hint="Describe one with capacity_pool")
+        raise Impossible("no pool is defined", where="lease", hint="Create one with capacity_pool")
     _check_names(request, pools)
     admitted = [pool for pool in pools if admission_error(request, pool) is None]
     if not admitted:
         counts = Counter(why for pool in pools if (why := admission_error(request, pool)) is not None)
         raise Impossible(
-            f"no pool admits it: {_counted(counts, len(pools))}", where="lease", hint=_admission(pools)
+            f"no pool accepts this lease: {_counted(counts, len(pools))}",
+            where="lease",
+            hint=_admission(pools),
         )
     large = [pool for pool in admitted if static_shortfall(request, pool) is None]
     if not large:
@@ -64,7 +66,7 @@ def check_possible(request: Request, pools: Sequence[Pool]) -> None:
         servers = len({server_of(pool) for pool in large})
         raise Impossible(
             f"only {named(pool.name for pool in large)} of {servers} server{'s' if servers > 1 else ''}"
-            f" could hold {wanted(request)}, and {_spread(request)} wanted",
+            f" can hold {wanted(request)}, but {_spread(request)} required",
             where="lease",
             hint="Ask for fewer pools or servers, or for less of each",
         )
@@ -90,18 +92,19 @@ def why_waiting(
     """
     request, who = waiting.request, waiting.shared_by
     if allocate(request, who, rooms, book) is not None:
-        return f"what is free is kept for {_requests(len(before))} before it"
+        return f"the free capacity is kept for {_requests(len(before))} ahead of it"
     concerned = [room for room in rooms if admission_error(request, room.pool) is None]
     counts = Counter(
         why for room in concerned if (why := current_shortfall(request, who, room, book)) is not None
     )
     free = len(concerned) - sum(counts.values())
-    text = f"{free} of {len(concerned)} pools {'has' if free == 1 else 'have'} room for {wanted(request)}"
+    have = "has" if free == 1 else "have"
+    text = f"{free} of {len(concerned)} pools {have} enough free capacity for {wanted(request)}"
     if counts:
         text += f": {', '.join(f'{number} {why}' for why, number in _by_number(counts))}"
     if request.pools > 1 or request.min_servers > 1 or request.max_servers is not None:
-        text += f", and {_spread(request)} wanted"
-    behind = f"; {_requests(len(before))} before it" if before else ""
+        text += f", but {_spread(request)} required"
+    behind = f"; {_requests(len(before))} ahead of it" if before else ""
     return f"{text}; free now: {_free(request, concerned, book, who)}{behind}"
 
 

@@ -136,7 +136,7 @@ def _fate(lease: Lease | None) -> str:
     if lease is None:
         return "there is no lease of that name"
     if lease.phase == "Pending":
-        return "it still waits in the queue"
+        return "it is still in the queue"
     return f"it ended at {moment(lease.ended_at)}: {lease.reason}"
 
 
@@ -150,7 +150,7 @@ def _require_owner(lease: Lease, owner: str | None) -> None:
 
 
 def _whom(owner: str | None) -> str:
-    return "nobody in particular" if owner is None else owner
+    return "nobody" if owner is None else owner
 
 
 def _agree(
@@ -168,7 +168,7 @@ def _agree(
     if hard and not (resize and hard <= _SIZES):
         more = ", or set resize to change its size where it is" if hard <= _SIZES else ""
         raise LeaseDiffers(
-            "it is there already, for something else: " + _differences(lease.request, request, sorted(hard)),
+            "it exists already with other options: " + _differences(lease.request, request, sorted(hard)),
             where=where,
             hint=f"Release it first{more}",
         )
@@ -225,8 +225,8 @@ def _refuse_growth(repository: Repository, lease: Lease, request: Request) -> No
     )
     if lease.id not in served.allotments:
         raise NotFulfilled(
-            f"it can't grow by {wanted(more)} in {', '.join(more.required_pools)}: there is no room, or it is"
-            " kept for others",
+            f"it can't grow by {wanted(more)} in {', '.join(more.required_pools)}: there is too little"
+            " free capacity, or it is kept for other requests",
             where=f"lease {lease.name}",
             hint="It goes on with what it has",
         )

@@ -154,7 +154,7 @@ class Journal:
                 return ()
             if not self._path.is_file():
                 raise JournalError(
-                    f"{self._path} is not a regular file", where="journal_path", hint="Name another path"
+                    f"{self._path} is not a regular file", where="journal_path", hint="Set another path"
                 )
             return self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError as error:
@@ -174,7 +174,9 @@ class Journal:
                 stream.truncate(0)
         except BlockingIOError:
             raise JournalError(
-                f"another run holds {self._path}", where="journal_path", hint="Let it end, or end it, first"
+                f"{self._path} is locked by another run",
+                where="journal_path",
+                hint="Wait for that run, or stop it",
             ) from None
         except OSError as error:
             raise self._trouble("written", error) from None
@@ -204,7 +206,7 @@ class Journal:
         return JournalError(
             f"{self._path} can't be {what}: {error.strerror}",
             where="journal_path",
-            hint="Make room there, or name another path",
+            hint="Free space there, or set another path",
         )
 
 
@@ -214,4 +216,4 @@ def _path(text: str | None) -> Path | None:
     try:
         return Path(text).expanduser() if text else None
     except RuntimeError:
-        raise JournalError(f"{text} can't be found: there is no such user", where="journal_path") from None
+        raise JournalError(f"{text} can't be found: that user does not exist", where="journal_path") from None

@@ -79,7 +79,7 @@ class Launcher:
         for migration in by_critical_path(tracker.pending, tracker.underway, self._concurrency):
             hindrance = self._tracker.blocking_failure(migration)
             if hindrance is not None:
-                why = f"it comes after step {hindrance.step}, which was {hindrance.result}"
+                why = f"depends on step {hindrance.step}, which was {hindrance.result}"
                 self._tracker.end_pending(migration, "skipped", why)
             elif self._tracker.is_ready(migration):
                 self._consider(migration, now)
@@ -115,7 +115,9 @@ class Launcher:
         elif migration.step in self._past.begun or migration.step in self._attempts:
             self._tracker.end_pending(migration, "migrated", "Completed while no run was monitoring it.")
         elif (step := self._tracker.co_migrated_with(migration)) is not None:
-            self._tracker.end_pending(migration, "migrated", f"the platform moved it along with step {step}")
+            self._tracker.end_pending(
+                migration, "migrated", f"migrated by the platform together with step {step}"
+            )
         else:
             self._tracker.end_pending(migration, "already_there")
 
@@ -193,7 +195,9 @@ class Launcher:
             conflict = self._rule_check.with_migration(move, present, moving, [*others, *coming, migration])
             if conflict is not None:
                 name = f"{move.guest.name} ({move.guest.id})"
-                return PreflightResult("drop", f"the platform would move {name} along: {conflict}")
+                return PreflightResult(
+                    "drop", f"the platform would migrate {name} together with it: {conflict}"
+                )
         return GO
 
     def _start(self, migration: Migration, now: ClusterNow) -> None:

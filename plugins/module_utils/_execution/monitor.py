@@ -15,7 +15,7 @@ from .clock import Clock
 from .job import MAX_CANCEL_SECONDS
 from .migration_tracker import MigrationTracker, RunningMigration
 
-_UNKNOWN = MigrationState(state="failed", why="the platform does not know the task any more")
+_UNKNOWN = MigrationState(state="failed", why="the platform no longer reports the task")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,12 @@ class Monitor:
             if outcome.result == "skipped" and is_there:
                 step = self._tracker.co_migrated_with(outcome)
                 if step is not None:
-                    self._tracker.correct(outcome.step, f"the platform moved it along with step {step}")
+                    self._tracker.correct(outcome.step, f"migrated by the platform together with step {step}")
             elif outcome.result in ("failed", "cancelled"):
                 if guest is not None and is_there and guest.is_healthy:
-                    self._tracker.correct(outcome.step, f"it arrived after all, though: {outcome.why}")
+                    self._tracker.correct(
+                        outcome.step, f"arrived on its target after all; reported before: {outcome.why}"
+                    )
                 there = {other for other, state in now.guests.items() if state.host == outcome.target}
                 self._tracker.record_co_migrated(outcome.step, there)
 
@@ -97,9 +99,9 @@ class Monitor:
         now = self._clock.monotonic()
         cancelling = self._cancelling.get(task)
         if cancelling is None and now - begun.since > self._timeout:
-            self._cancel(task, f"ran out of its {self._timeout:g} seconds", late=True)
+            self._cancel(task, f"exceeded its timeout of {self._timeout:g} s", late=True)
         elif cancelling is not None and now - cancelling.since > MAX_CANCEL_SECONDS:
-            self._tracker.end_running(task, "failed", f"{cancelling.why}; cancelled, but it still runs")
+            self._tracker.end_running(task, "failed", f"{cancelling.why}; cancelled, but still running")
 
     def _cancel(self, task: str, why: str, *, late: bool) -> None:
         if task in self._cancelling:

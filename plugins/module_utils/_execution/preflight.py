@@ -50,7 +50,7 @@ def preflight(
     """
     guest = now.guests.get(migration.guest.id)
     if guest is None:
-        return PreflightResult("drop", "the guest is gone")
+        return PreflightResult("drop", "the guest no longer exists")
     if guest.host == migration.target and guest.busy is None:
         return THERE
     if guest.busy is not None:
@@ -68,7 +68,9 @@ def preflight(
             "drop", f"there is no host {names.get(migration.target, migration.target)} any more"
         )
     if not target.active:
-        return PreflightResult("drop", f"{names.get(migration.target, migration.target)} takes no guests now")
+        return PreflightResult(
+            "drop", f"{names.get(migration.target, migration.target)} does not accept guests now"
+        )
     return free_capacity([migration], now, underway, limits, rule_targets, names)
 
 
@@ -100,8 +102,9 @@ def free_capacity(
     touching = any(migration.target in (other.source, other.target) for other in underway)
     return PreflightResult(
         "wait" if touching else "drop",
-        f"{names.get(migration.target, migration.target)} has no room:"
-        f" {(target.memory_used + arriving) / MIB:.0f} MiB in use or on the way,"
-        f" {memory / MIB:.0f} MiB to come{f' with {partners}, which the platform moves along' * bool(along)},"
+        f"{names.get(migration.target, migration.target)} has too little free memory:"
+        f" {(target.memory_used + arriving) / MIB:.0f} MiB in use or arriving,"
+        f" {memory / MIB:.0f} MiB needed"
+        f"{f' with {partners}, which the platform migrates with it' * bool(along)},"
         f" {ceiling / MIB:.0f} MiB allowed",
     )

@@ -67,7 +67,7 @@ class RuleCheck:
         if rule.kind == "host_affinity":
             inside = migration.source in rule.hosts
             return (
-                f"{self._name(migration.target)} is none of its hosts"
+                f"{self._name(migration.target)} is not one of its hosts"
                 if inside and migration.target not in rule.hosts
                 else None
             )
@@ -83,7 +83,7 @@ class RuleCheck:
                 if guest != migration.guest.id and host != ends.get(migration.guest.id)
             )
             whole = len({now.guests[guest].host for guest in rule.guests if guest in now.guests}) <= 1
-            return f"others of it stay on {self._name(apart[0])}" if apart and whole else None
+            return f"other guests of it stay on {self._name(apart[0])}" if apart and whole else None
         return self._uneven(rule, now, ends, [*underway, *pending])
 
     def _name(self, identity: str) -> str:

@@ -24,7 +24,7 @@ class StopSignal:
         if self._requested is not None:
             return self._requested
         if self._file is not None and self._file.exists():
-            return f"the stop file {self._file} is there"
+            return f"the stop file {self._file} exists"
         if self._deadline is not None and now >= self._deadline:
-            return "the time for the whole run is over"
+            return "the time limit of the run was reached"
         return None

@@ -63,8 +63,8 @@ def ask(prometheus: Prometheus, snapshot: Snapshot, settings: Settings) -> Answe
     notices = list(prometheus.notices)
     if not settled and any(of == "host" for of, _metric in settings.chosen()):
         notices.append(
-            f"a guest was migrated {quiet} s ago: what Prometheus knows of hosts still holds guests that "
-            "have left since, so the platform's own figures of hosts are used"
+            f"a guest was migrated {quiet} s ago: the values of hosts in Prometheus still include guests"
+            " that have left since, so the platform's own values of hosts are used"
         )
     return Answers(guests=guests, hosts=hosts, hosts_now=hosts_now, notices=notices)
 
@@ -83,13 +83,13 @@ def _demand_this_cluster(prometheus: Prometheus, snapshot: Snapshot, settings: S
     clusters = sorted(item.labels.get("id", "").removeprefix("cluster/") for item in found)
     if len(clusters) > 1:
         raise PrometheusError(
-            f"it knows {len(clusters)} clusters: {', '.join(clusters)}",
+            f"it has series of {len(clusters)} clusters: {', '.join(clusters)}",
             where="pve_cluster_info",
             hint='Set selector to matchers that only one of them has, such as job="pve-production"',
         )
     if clusters and snapshot.platform == "proxmox" and clusters != [snapshot.cluster.name]:
         raise PrometheusError(
-            f"it knows cluster {clusters[0]}, and the snapshot is of cluster {snapshot.cluster.name}",
+            f"it has series of cluster {clusters[0]}, but the snapshot is of cluster {snapshot.cluster.name}",
             where="pve_cluster_info",
             hint="Set selector to matchers that this cluster has",
         )
@@ -101,7 +101,9 @@ def _demand_something(found: Sequence[Found], prometheus: Prometheus) -> None:
     strangers = [stranger for item in found for stranger in item.strangers]
     if strangers:
         some = ", ".join(strangers[:SAMPLE_STRANGERS])
-        hint = f"Series are of {some}; label and pattern of a query say whose it is"
+        hint = f"Series are of {some}. Set label and pattern of the query so that they match this cluster"
     else:
-        hint = "There are no such series at all: is it the right exporter, or is selector too narrow"
-    raise PrometheusError("no series is of a guest or host of this cluster", where=prometheus.url, hint=hint)
+        hint = "Prometheus has no such series. Check exporters and selector"
+    raise PrometheusError(
+        "no series matches a guest or host of this cluster", where=prometheus.url, hint=hint
+    )

@@ -111,8 +111,8 @@ def _not_this_machine(host: Host, load: HostLoad) -> str | None:
     if not capacity or abs(capacity - load.memory.total) <= OTHER_MACHINE * capacity:
         return None
     return (
-        f"what answered has {load.memory.total} bytes of memory, and the platform says {capacity:.0f}: "
-        "it must be another machine"
+        f"the machine that answered has {load.memory.total} bytes of memory, but the platform reports"
+        f" {capacity:.0f}: it must be another host"
     )
 
 

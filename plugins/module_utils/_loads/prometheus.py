@@ -104,7 +104,7 @@ class Prometheus:
         if not isinstance(data, dict) or data.get("resultType") != "vector":
             kind = data.get("resultType") if isinstance(data, dict) else None
             raise PrometheusError(
-                f"the answer is a {kind or 'strange thing'}, and a vector of series is needed",
+                f"the result is {f'a {kind}' if kind else 'of an unknown type'} and not a vector of series",
                 where=where,
                 hint=f"The query was {query}",
             )
@@ -128,7 +128,7 @@ class Prometheus:
             )
         except requests.exceptions.SSLError as error:
             raise PrometheusError(
-                f"its certificate was not accepted, or ours: {_cause(error)}",
+                f"its certificate, or the client certificate, was not accepted: {_cause(error)}",
                 where=where,
                 hint="Set ca_path to the authority that issued it; one that has expired, or names another"
                 " server, must be replaced there",
@@ -140,7 +140,7 @@ class Prometheus:
                 hint="A shorter range or a longer step makes its work easier, timeout gives it longer",
             ) from None
         except (requests.exceptions.RequestException, OSError) as error:
-            raise PrometheusError(f"it can't be asked: {_cause(error)}", where=where) from None
+            raise PrometheusError(f"the request failed: {_cause(error)}", where=where) from None
 
 
 def _check(connection: PrometheusConnection) -> None:
@@ -168,7 +168,7 @@ def _parsed(answer: Any, where: str) -> dict[str, Any]:
     """Prometheus explains most of what goes wrong in JSON; what stands before it does not."""
     if answer.status_code in (401, 403):
         raise PrometheusError(
-            f"it answers {answer.status_code} {answer.reason}: the account may not ask, or is none",
+            f"it answers {answer.status_code} {answer.reason}: the credentials are wrong or lack permission",
             where=where,
             hint="Set username and password, or bearer_token",
         )
@@ -180,7 +180,7 @@ def _parsed(answer: Any, where: str) -> dict[str, Any]:
         return body
     text = f"; the answer leads to {answer.headers['Location']}" if "Location" in answer.headers else ""
     raise PrometheusError(
-        f"it answers {answer.status_code} {answer.reason}, and nothing that a Prometheus would say{text}",
+        f"it answers {answer.status_code} {answer.reason}, which is not an answer of Prometheus{text}",
         where=where,
         hint=f"Is {PATH} there, below url",
     )

@@ -78,7 +78,7 @@ def assign(series: Iterable[Series], query: Query, names: Names) -> Found:
         if identity is None:
             strangers.append(f'{query.label}="{label}"')
         elif identity in values or identity in troubles:
-            troubles[identity] = f"several series are of its {query.metric}; a selector would choose one"
+            troubles[identity] = f"several series match its {query.metric}; narrow selector to one of them"
             values.pop(identity, None)
         elif usable(item.value):
             values[identity] = item.value

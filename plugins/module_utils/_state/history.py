@@ -220,6 +220,6 @@ def _rows(cluster: str, outcome: MigrationOutcome) -> Iterator[dict[str, str | N
                 "source": moved.source,
                 "target": outcome.target,
                 "result": "migrated",
-                "why": f"the platform moved it along with {outcome.guest.name}",
+                "why": f"migrated by the platform together with {outcome.guest.name}",
                 "started_at": outcome.started_at,
             }

@@ -146,7 +146,7 @@ def test_a_task_that_is_never_listed_is_judged_by_the_guest(simulator: Simulate)
     assert platform.poll({"consul:4712": wanted})["consul:4712"] == MIGRATED
     lost = request(999, 1, 2)
     assert platform.poll({"task:4713": lost})["task:4713"] == MigrationState(
-        state="failed", why="the guest is gone"
+        state="failed", why="the guest no longer exists"
     )
 
 

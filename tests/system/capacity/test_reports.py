@@ -194,7 +194,7 @@ def test_nonsense_about_leases(modules: Modules, given: dict[str, Any], message:
 
 def test_without_any_pool(modules: Modules) -> None:
     for check in (True, False):
-        with pytest.raises(CapacityError, match=r"there is no pool yet. Describe one with capacity_pool"):
+        with pytest.raises(CapacityError, match=r"no pool is defined. Create one with capacity_pool"):
             modules.lease(name="x", vcpus=1, check=check)
 
 
@@ -339,7 +339,9 @@ def test_what_is_told_can_be_chosen(modules: Modules) -> None:
     assert info["summary"]["available"]["vcpus"] == 10
     (waiting,) = info["queue"]
     assert (waiting["position"], waiting["owner"]) == (1, "me")
-    assert waiting["why"].startswith("0 of 1 pools have room for 10 vCPUs: 1 vcpus; free now: pool b 0 vCPUs")
+    assert waiting["why"].startswith(
+        "0 of 1 pools have enough free capacity for 10 vCPUs: 1 vcpus; free now: pool b 0 vCPUs"
+    )
     with pytest.raises(InputError, match=r"^ended_within: -1"):
         modules.info(ended_within=-1)
 

@@ -135,7 +135,7 @@ def test_the_place_of_a_killed_process_is_lost_at_once(url: str, one_pool: Datab
     get(one_pool, "first", vcpus=8)
     with another(url, "second", 10) as started:
         eventually(lambda: phase(one_pool, "second") == "Pending", started)
-        with pytest.raises(NotFulfilled, match="what is free is kept for 1 request before it"):
+        with pytest.raises(NotFulfilled, match="the free capacity is kept for 1 request ahead of it"):
             get(one_pool, "third", vcpus=2)
         kill(started)
         assert get(one_pool, "third", vcpus=2).phase == "Fulfilled"

@@ -262,9 +262,9 @@ def test_counters_by_their_old_and_new_names(server: Running) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"selector": ""}, r"it knows 2 clusters: prod, test.*Set selector"),
-        ({"selector": 'job="other"'}, r"it knows cluster test, and the snapshot is of cluster prod"),
-        ({"selector": 'job="nobody"'}, r"There are no such series at all"),
+        ({"selector": ""}, r"it has series of 2 clusters: prod, test.*Set selector"),
+        ({"selector": 'job="other"'}, r"it has series of cluster test, but the snapshot is of cluster prod"),
+        ({"selector": 'job="nobody"'}, r"Prometheus has no such series"),
         ({"selector": "job="}, r"the clusters of pve_exporter: .*parse error"),
     ],
 )
@@ -340,7 +340,7 @@ def test_vmware_exporter(server: Running) -> None:
     (why,) = [
         item["why"] for item in result["missing"] if (item["name"], item["metric"]) == ("db01", "memory")
     ]
-    assert why == "several series are of its memory; a selector would choose one"
+    assert why == "several series match its memory; narrow selector to one of them"
     chosen = load(
         server, esx(snapshot()), exporters=["vmware"], metrics=metrics, selector='cluster_name="prod"'
     )
@@ -413,8 +413,8 @@ def test_options_that_make_no_sense(server: Running, options: dict[str, Any], sa
     ("query", "says"),
     [
         ("own_cpu[", r"the cpu of guests: .*parse error.*The query was quantile_over_time"),
-        ("nothing_of_that_name", r"There are no such series at all"),
-        ("own_cpu{guest='kvm-elsewhere'}", r'Series are of guest="kvm-elsewhere"; label and pattern'),
+        ("nothing_of_that_name", r"Prometheus has no such series"),
+        ("own_cpu{guest='kvm-elsewhere'}", r'Series are of guest="kvm-elsewhere". Set label and pattern'),
     ],
 )
 def test_queries_that_make_no_sense(server: Running, query: str, says: str) -> None:

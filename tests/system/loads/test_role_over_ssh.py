@@ -272,7 +272,7 @@ def test_a_host_that_is_no_hypervisor_or_another_one(site: Site, tmp_path: Path)
     run = ask(site, tmp_path, given, {"pve1": elsewhere, "pve2": variables(site, site.outer, "pve2")})
     assert run.code == 0, run.printed
     assert "host pve1: /nonexistent/loadavg: can't be read" in run.printed
-    assert "host pve2: what answered has 68719476736 bytes of memory" in run.printed
+    assert "host pve2: the machine that answered has 68719476736 bytes of memory" in run.printed
     assert {host.used["memory"] for host in run.snapshot.hosts} == {60 * GIB}
 
 

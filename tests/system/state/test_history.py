@@ -257,7 +257,7 @@ def test_whoever_came_along_is_kept_with_a_reason_and_only_when_it_has_ended(dat
     record(database, "c", [replace(outcome("1", "skipped"), along=(partner,))])
     (row,) = database.read(lambda connection: connection.execute(sa.select(HISTORY)).all())
     assert (row.guest, row.source, row.target, row.result, row.why) == (
-        "2", "c", "b", "migrated", "the platform moved it along with name of 1",
+        "2", "c", "b", "migrated", "migrated by the platform together with name of 1",
     )  # fmt: skip
 
 

@@ -213,12 +213,12 @@ def test_what_can_not_be_is_refused_or_skipped_and_what_comes_after_it_too(clust
         [
             "lacks network dmz",
             "passthrough_device",
-            "takes no guests",
-            "no room",
+            "does not accept guests",
+            "too little free memory",
             "on c, not on b",
-            "gone",
-            "comes after step 3",
-            "comes after step 1, which was refused",
+            "no longer exists",
+            "depends on step 3",
+            "depends on step 1, which was refused",
         ],
         strict=True,
     ):
@@ -273,7 +273,7 @@ def test_a_rule_that_would_break_now_keeps_a_migration_back(cluster: Path) -> No
 def test_partners_are_not_torn_apart(cluster: Path) -> None:
     together = Rule(name="pair", kind="affinity", guests=("1", "2"), strict=True, source="test")
     alone = run(cluster, [step(1, "1", "a", "b")], rules=[together]).migrations[0]
-    assert (alone.result, "others of it stay on a" in alone.why) == ("skipped", True)
+    assert (alone.result, "other guests of it stay on a" in alone.why) == ("skipped", True)
     assert run(cluster, [step(1, "1", "a", "b"), step(2, "2", "a", "b")], rules=[together]).status == "done"
 
 
@@ -362,7 +362,7 @@ def test_the_disk_of_the_journal_fills(cluster: Path, tmp_path: Path, on_failure
     assert outcome.status == "stopped"
     assert "skipped" in results
     assert {migration.why for migration in outcome.migrations if migration.result == "skipped"} == {
-        f"journal_path: {path} can't be written: File too large. Make room there, or name another path"
+        f"journal_path: {path} can't be written: File too large. Free space there, or set another path"
     }
     moved = [migration.guest.id for migration in outcome.migrations if migration.result == "migrated"]
     assert [name for name in ("1", "2", "3") if places(cluster)[name] == "b"] == moved

@@ -94,7 +94,7 @@ def test_a_platform_in_trouble_is_asked_at_random_moments(cluster: Path) -> None
 
 @pytest.mark.parametrize(
     ("seconds", "result", "why"),
-    [(29, "migrated", ""), (32, "failed", "ran out of its 30 seconds"), (999, "failed", "ran out of")],
+    [(29, "migrated", ""), (32, "failed", "exceeded its timeout of 30 s"), (999, "failed", "exceeded its")],
 )
 def test_a_migration_that_takes_too_long_is_cancelled(
     cluster: Path, seconds: float, result: str, why: str
@@ -113,7 +113,7 @@ def test_what_can_not_be_cancelled_is_followed_for_a_minute(cluster: Path) -> No
     lost, late = outcome.migrations
     assert (lost.result, lost.why) == (
         "failed",
-        "ran out of its 30 seconds; cancelled, but it still runs",
+        "exceeded its timeout of 30 s; cancelled, but still running",
     )
     assert 90 < lost.seconds < 94  # type: ignore[operator]
     assert (late.result, late.why) == ("migrated", "")
@@ -125,7 +125,7 @@ def test_a_cancel_that_fails_is_told(cluster: Path) -> None:
     slow = Slow(str(cluster), HandClock(), seconds={"1": 999}, silent=unreachable("cancel", 0, 9999))
     outcome = Run(slow, [step(1)], FailurePolicy(timeout=30, poll_interval=1)).run()
     assert outcome.migrations[0].why == (
-        "ran out of its 30 seconds; not cancelled: no route to it; cancelled, but it still runs"
+        "exceeded its timeout of 30 s; not cancelled: no route to it; cancelled, but still running"
     )
 
 
@@ -399,8 +399,10 @@ def test_what_was_called_failed_may_still_arrive(cluster: Path, late: float, res
     run = Run(slow, [step(1)], FailurePolicy(timeout=30, poll_interval=1))
     outcome = run.run()
     assert results(outcome) == [result]
-    why = "ran out of its 30 seconds"
-    assert outcome.migrations[0].why == (f"it arrived after all, though: {why}" if late == 3 else why)
+    why = "exceeded its timeout of 30 s"
+    if late == 3:
+        why = f"arrived on its target after all; reported before: {why}"
+    assert outcome.migrations[0].why == why
     assert [ended.result for ended in run.heard] == (["failed", "migrated"] if late == 3 else ["failed"])
     # Five seconds are enough to look for it.
     assert slow.clock.seconds < 1040
@@ -417,7 +419,7 @@ def test_whom_the_platform_takes_along_is_told_and_not_moved_again(cluster: Path
     assert [guest for guest, _at in slow.starts] == ["1"]
     first, second = outcome.migrations
     assert [moved.guest.id for moved in first.along] == ["3"]
-    assert (second.result, second.why) == ("migrated", "the platform moved it along with step 1")
+    assert (second.result, second.why) == ("migrated", "migrated by the platform together with step 1")
 
 
 def test_who_is_taken_along_must_have_room_as_well(cluster: Path) -> None:
@@ -428,7 +430,7 @@ def test_who_is_taken_along_must_have_room_as_well(cluster: Path) -> None:
     outcome = Run(slow, [step(3)]).run()
     assert results(outcome) == ["skipped"]
     assert "46080 MiB" not in outcome.migrations[0].why
-    assert "51200 MiB to come with guest-4 (4), which the platform moves along" in outcome.migrations[0].why
+    assert "51200 MiB needed with guest-4 (4), which the platform migrates" in outcome.migrations[0].why
 
 
 def test_who_is_taken_along_must_keep_the_rules_as_well(cluster: Path) -> None:
@@ -437,7 +439,8 @@ def test_who_is_taken_along_must_keep_the_rules_as_well(cluster: Path) -> None:
     outcome = Run(slow, [step(1)], rules=[apart]).run()
     assert results(outcome) == ["skipped"]
     assert outcome.migrations[0].why == (
-        "the platform would move guest-2 (2) along: it would break rule web: b is one of its hosts"
+        "the platform would migrate guest-2 (2) together with it:"
+        " it would break rule web: b is one of its hosts"
     )
 
 

@@ -148,7 +148,7 @@ def test_a_journal_without_a_path_keeps_nothing_and_none_is_in_the_way_of_itself
 
 def test_two_runs_at_once(tmp_path: Path) -> None:
     first = begun(tmp_path / "journal")
-    with pytest.raises(JournalError, match="another run holds"):
+    with pytest.raises(JournalError, match="is locked by another run"):
         Journal(str(tmp_path / "journal"), "plan")
     first.finish()
     assert Journal(str(tmp_path / "journal"), "plan").past == EarlierRun()
@@ -211,7 +211,7 @@ def test_a_disk_that_fills(tmp_path: Path) -> None:
     with full_after(path.stat().st_size + 20):
         journal.ended(replace(ENDED, step=3))
         why = f"journal_path: {path} can't be written: File too large"
-        assert journal.broken == f"{why}. Make room there, or name another path"
+        assert journal.broken == f"{why}. Free space there, or set another path"
         for begin in (lambda: journal.begin(4, AT), journal.rolling_back):
             with pytest.raises(JournalError, match="can't be written: File too large"):
                 begin()

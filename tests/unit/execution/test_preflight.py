@@ -51,16 +51,16 @@ def with_used(gib: float) -> HostNow:
     ("state", "answer", "why"),
     [
         (now(), "go", ""),
-        (now(guest=None), "drop", "gone"),
+        (now(guest=None), "drop", "no longer exists"),
         (now(guest=replace(GUEST, host="b")), "there", ""),
         (now(guest=replace(GUEST, host="b", busy="migrate")), "busy", "busy: migrate"),
         (now(guest=replace(GUEST, busy="backup")), "busy", "busy: backup"),
         (now(guest=replace(GUEST, host="x")), "drop", "on x, not on a"),
         (now(guest=replace(GUEST, power="stopped")), "drop", "stopped"),
         (now(target=None), "drop", "no host b"),
-        (now(target=replace(HOST, active=False)), "drop", "takes no guests"),
+        (now(target=replace(HOST, active=False)), "drop", "does not accept guests"),
         (now(target=with_used(80)), "go", ""),
-        (now(target=with_used(80.001)), "drop", "no room"),
+        (now(target=with_used(80.001)), "drop", "too little free memory"),
         (now(target=replace(HOST, memory_used=None)), "go", ""),
     ],
 )
@@ -109,15 +109,17 @@ def test_a_reserve_is_kept_free() -> None:
             85,
             [],
             "drop",
-            "host-b has no room: 87040 MiB in use or on the way, 10240 MiB to come, 92160 MiB allowed",
+            "host-b has too little free memory: 87040 MiB in use or arriving,"
+            " 10240 MiB needed, 92160 MiB allowed",
         ),
         (
             75,
             [("b", 7), ("c", 50)],
             "wait",
-            "host-b has no room: 83968 MiB in use or on the way, 10240 MiB to come, 92160 MiB allowed",
+            "host-b has too little free memory: 83968 MiB in use or arriving,"
+            " 10240 MiB needed, 92160 MiB allowed",
         ),
-        (85, [("c", 50)], "drop", "87040 MiB in use or on the way"),
+        (85, [("c", 50)], "drop", "87040 MiB in use or arriving"),
     ],
 )
 def test_what_is_said_of_a_host_without_room(
@@ -137,7 +139,7 @@ def test_who_comes_along_counts_and_is_named() -> None:
     assert free_capacity([MIGRATION, partner], now(target=with_used(75)), [], Limits()) == GO
     judged = free_capacity([MIGRATION, partner], now(target=with_used(76)), [], Limits())
     assert judged.answer == "drop"
-    assert "15360 MiB to come with db (p), which the platform moves along, 92160 MiB allowed" in judged.why
+    assert "15360 MiB needed with db (p), which the platform migrates with it, 92160 MiB" in judged.why
 
 
 @pytest.mark.parametrize("unknown", ["memory_used", "memory_capacity"])
@@ -156,4 +158,4 @@ def test_names_are_those_that_people_know() -> None:
         "there is no host host-b any more"
     )
     closed = now(target=replace(HOST, active=False))
-    assert preflight(MIGRATION, closed, [], Limits(), names=names).why == "host-b takes no guests now"
+    assert preflight(MIGRATION, closed, [], Limits(), names=names).why == "host-b does not accept guests now"

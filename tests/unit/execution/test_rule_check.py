@@ -99,7 +99,7 @@ def test_guests_that_must_be_apart(
 @pytest.mark.parametrize(
     ("kind", "hosts", "source", "target", "broken"),
     [
-        ("host_affinity", "ac", "a", "b", "host-b is none of its hosts"),
+        ("host_affinity", "ac", "a", "b", "host-b is not one of its hosts"),
         ("host_affinity", "ab", "a", "b", None),
         ("host_affinity", "c", "a", "b", None),
         ("host_affinity", "b", "a", "b", None),
@@ -121,10 +121,10 @@ def test_hosts_of_a_rule_count_only_for_whom_it_holds(
 @pytest.mark.parametrize(
     ("places", "planned", "broken"),
     [
-        ({"1": "a", "2": "a"}, [], "others of it stay on host-a"),
+        ({"1": "a", "2": "a"}, [], "other guests of it stay on host-a"),
         ({"1": "a", "2": "a"}, [move("2", "a", "b")], None),
-        ({"1": "a", "2": "a", "3": "a"}, [move("2", "a", "b")], "others of it stay on host-a"),
-        ({"1": "a", "2": "a"}, [move("2", "a", "c")], "others of it stay on c"),
+        ({"1": "a", "2": "a", "3": "a"}, [move("2", "a", "b")], "other guests of it stay on host-a"),
+        ({"1": "a", "2": "a"}, [move("2", "a", "c")], "other guests of it stay on c"),
         # Those that were apart may be so.
         ({"1": "a", "2": "c"}, [], None),
         ({"1": "a"}, [], None),
@@ -179,7 +179,7 @@ def test_hosts_that_can_take_nobody_do_not_count_in_a_spread(where: Any) -> None
 def test_every_rule_of_a_guest_is_asked_and_the_first_that_breaks_is_named() -> None:
     rules = [TOGETHER, rule("host_affinity", "1", "a"), APART]
     assert why(rules, {"1": "a", "2": "b"}, ONE_TO_B) == (
-        "it would break rule r: host-b is none of its hosts"
+        "it would break rule r: host-b is not one of its hosts"
     )
 
 

@@ -122,7 +122,7 @@ class TaskPoller:
                 continue
             entry = places.get(request.guest)
             if entry is None:
-                states[task] = MigrationState(state="failed", why="the guest is gone")
+                states[task] = MigrationState(state="failed", why="the guest no longer exists")
             elif task in with_ha:
                 states[task] = self._ha_state(task, request, places)
             else:

@@ -33,7 +33,7 @@ NODES_SECONDS = 15.0
 AWAY_SECONDS = 180.0
 _ABORTED = frozenset({"abort", "aborted", "cancel", "cancelled", "canceled"})
 RUNNING = MigrationState(state="running")
-_GONE = "the guest is gone"
+_GONE = "the guest no longer exists"
 
 
 @dataclass(slots=True)
