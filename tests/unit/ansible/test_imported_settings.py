@@ -232,6 +232,7 @@ def test_each_of_several_ports_of_proxlb_is_named() -> None:
         ("", "The file is not from a balancer that is supported: it is empty. Use the .env file of"),
         ("#!/bin/sh\nPATH=/bin\n", "it has neither VMMANAGER_HOST nor [proxmox] nor proxmox_api. Use the"),
         ("VMMANAGER_USERNAME=admin\n", "VMMANAGER_HOST is required"),
+        (f"{ENV}VMMANAGER_PASSWORD=\udce4\n", "The file is not UTF-8. Save it as UTF-8"),
         (f"{ENV}secret without a sign\n", "line 2 is not NAME=value"),
         (f"{ENV}MIGRATION_TIMEOUT=soon\n", "MIGRATION_TIMEOUT: 'soon' is not a number of at least 1"),
         (f"{ENV}MAX_MIGRATIONS_PER_CYCLE=1.5\n", "MAX_MIGRATIONS_PER_CYCLE: '1.5' is not a whole number"),
@@ -282,6 +283,10 @@ def test_what_is_wrong_is_one_sentence_without_a_secret(text: str, sentence: str
 
 def test_a_valid_file_has_no_error() -> None:
     assert [imported_settings(read(name), "prod", "error") for name in NAMES] == ["", "", ""]
+
+
+def test_a_mark_of_the_byte_order_does_no_harm() -> None:
+    assert hosts(f"\ufeff{ENV}") == hosts(ENV)
 
 
 def test_the_name_is_one_of_an_inventory_host() -> None:

@@ -78,10 +78,10 @@ def test_the_settings_of_the_datacenter_count() -> None:
 
 
 def test_of_many_migrations_the_first_are_shown() -> None:
-    eager = NativeBalancer(enabled=False, threshold=0.0, margin=0.0, guests=names(40))
-    small = {name: {**values, "cpu": 2, "memory": 2} for name, values in guests(40).items()}
+    eager = NativeBalancer(enabled=False, threshold=0.0, margin=0.0, guests=names(24))
+    small = {name: {**values, "cpu": 2, "memory": 2} for name, values in guests(24).items()}
     found = planned(small, eager)
-    assert f"at least {MAX_SHOWN} of 40 HA guests" in found.notices[-1]
+    assert f"at least {MAX_SHOWN} of 24 HA guests" in found.notices[-1]
     assert found.notices[-1].count(" from pve1 to ") == MAX_SHOWN
 
 

@@ -22,6 +22,9 @@ def import_settings(text: str, name: str, parse_yaml: Callable[[str], object]) -
 
     parse_yaml raises ValueError, with a message that quotes nothing of the text.
     """
+    text = text.removeprefix("\ufeff")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise EvenKeelError("The file is not UTF-8", hint="Save it as UTF-8")
     if not _NAME.fullmatch(name):
         raise InputError("name", name, "the name of an inventory host: letters, digits, and . _ -")
     if re.search(r"(?m)^\s*\[[\w-]+\]\s*$", text):
