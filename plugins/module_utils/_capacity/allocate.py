@@ -27,7 +27,7 @@ class Allocation:
 
 
 def admission_error(request: Request, pool: Pool) -> Obstacle | None:
-    """What keeps a request out of a pool whatever is free there; None when nothing does."""
+    """The reason why a pool does not accept a request, however much is free; None without one."""
     if request.required_pools:
         if pool.name not in request.required_pools:
             return "not asked for"
@@ -46,7 +46,7 @@ def _tolerated(taint: str, request: Request) -> bool:
 
 
 def static_shortfall(request: Request, pool: Pool) -> Obstacle | None:
-    """What of a pool the request wants more of than there is when nobody has any; None when it could fit."""
+    """The resource of which even the empty pool has too little; None when the request could fit."""
     short = FreeCapacity(pool).shortages(request)
     if short:
         return short[0]
@@ -142,5 +142,5 @@ def _first(
 
 
 def server_of(pool: Pool) -> str:
-    """What counts as one server: a pool without any is one of its own."""
+    """The server of a pool; a pool without one counts as a server of its own."""
     return pool.server.lower() if pool.server else f"pool {pool.name}"

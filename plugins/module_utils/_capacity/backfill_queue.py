@@ -46,7 +46,7 @@ class Grants:
 
 
 def shared_by(lease: str, request: Request) -> str:
-    """What the networks of a lease are shared by. One of networks alone wants others than its group has."""
+    """The key that leases with the same networks share. One of networks alone has its own."""
     if request.group is None or not (request.vcpus or request.memory):
         return f"lease {lease}"
     return f"group {request.group}"

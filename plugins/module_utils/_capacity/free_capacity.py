@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is left of pools and networks while requests are looked at in turn."""
+"""Free capacity of pools and networks while requests are served in turn."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NetworkUse:
 
 
 class FreeCapacity:
-    """What can still be taken of one pool. Below 0 where more was leased than there is now."""
+    """Free capacity of one pool. Below 0 where more is leased than the pool has now."""
 
     __slots__ = ("memory", "pool", "storage", "vcpus")
 
@@ -71,7 +71,7 @@ class FreeCapacity:
 
 
 class NetworkBook:
-    """Who has which port group."""
+    """The owners of port groups."""
 
     def __init__(self, uses: Iterable[NetworkUse] = ()) -> None:
         self._ports: dict[tuple[str, str], NetworkUse] = {}
@@ -92,7 +92,7 @@ class NetworkBook:
             self._vlans.setdefault((use.place, use.vlan), {})[use.port_group] = use
 
     def user(self, pool: Pool, network: Network) -> str | None:
-        """Who has it; None when nobody does."""
+        """The owner; None without one."""
         use = self._ports.get((pool.place, network.port))
         return None if use is None else use.shared_by
 

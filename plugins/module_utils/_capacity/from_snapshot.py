@@ -17,7 +17,7 @@ from .._model.snapshot import Host, Snapshot
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """Which part of a cluster a pool is: some of its hosts or all, less the largest `spare_hosts` for the
-    failure of so many, and of that `percent`; storage is that of some datastores or all.
+    failure of this many, and of that `percent`; storage is that of some datastores or all.
     """
 
     hosts: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """vCPUs, bytes of memory, bytes of storage; None where the snapshot does not tell."""
+    """vCPUs, bytes of memory, bytes of storage; None where the snapshot has none."""
 
     vcpus: int
     memory: int

@@ -162,8 +162,8 @@ def _agree(
         raise LeaseDiffers(f"it belongs to {lease.holder}", where=where, hint=hint)
     differing = set(lease.request.differences(request))
     if "owner" in differing:
-        told = f"it belongs to {_whom(lease.request.owner)}, not to {_whom(request.owner)}"
-        raise LeaseDiffers(told, where=where, hint=hint)
+        conflict = f"it belongs to {_whom(lease.request.owner)}, not to {_whom(request.owner)}"
+        raise LeaseDiffers(conflict, where=where, hint=hint)
     hard = differing - _FREE
     if hard and not (resize and hard <= _SIZES):
         more = ", or set resize to change its size where it is" if hard <= _SIZES else ""

@@ -70,7 +70,7 @@ def _usage(capacity: int, limit: int, leased: int) -> dict[str, Any]:
 def leases_report(
     repository: Repository, ended_within: float, over: Sequence[Lease] = ()
 ) -> list[dict[str, Any]]:
-    """The leases that go on, and those that ended within so many seconds, `over` among them: those whose end
+    """The leases that go on, and those that ended within these seconds, `over` among them: those whose end
     nobody has written yet.
     """
     after = repository.now - ended_within if ended_within > 0 else None
@@ -91,7 +91,7 @@ def reservations_report(repository: Repository) -> tuple[list[dict[str, Any]], d
 
 
 def queue_report(repository: Repository) -> list[dict[str, Any]]:
-    """Who waits, in order, and why."""
+    """The queue, in order, with reasons."""
     by_id: dict[str, Lease] = {lease.id: lease for lease in repository.leases()}
     return [
         {

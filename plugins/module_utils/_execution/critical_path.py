@@ -20,7 +20,7 @@ def by_critical_path(
 ) -> list[Migration]:
     """First what restores a rule or empties a host, and what such a migration waits for. Of these, and of the
     others, first what holds up the most: by the time of the longest chain that waits for it, or that its
-    busiest host still needs with so many migrations at once. `pending` stands in the order of the plan.
+    busiest host still needs with this many migrations at once. `pending` stands in the order of the plan.
     """
     into: Counter[str] = Counter()
     out_of: Counter[str] = Counter()

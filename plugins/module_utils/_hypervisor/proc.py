@@ -4,7 +4,7 @@
 """The load that a Linux hypervisor reports in /proc.
 
 This runs on the hypervisor, with the Python that it has: 3.8, and the standard library only. Memory is in
-bytes, pressure in percent of time stalled, loads in tasks that run or wait. What a kernel does not tell is
+bytes, pressure in percent of time stalled, loads in tasks that run or wait. What a kernel does not report is
 None, never 0.
 """
 
@@ -112,7 +112,7 @@ def _arc(text: str | None) -> dict[str, int] | None:
 
 
 def _cpu(text: str) -> dict[str, Any]:
-    """Sockets and cores are told on x86 only, where each logical CPU names its own."""
+    """Sockets and cores are reported on x86 only, where each logical CPU names its own."""
     blocks = [_fields(block) for block in text.split("\n\n")]
     threads = [block for block in blocks if "processor" in block]
     sockets = {block["physical id"] for block in threads if "physical id" in block}

@@ -21,7 +21,7 @@ SAMPLE_STRANGERS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What a Prometheus knows of a cluster, by metric: percentiles of guests, percentiles of hosts, and what
+    """The answers of Prometheus, by metric: percentiles of guests, percentiles of hosts, and what
     hosts use now. A metric that was not asked for is not there.
 
     `notices`: what was not asked for, and why.

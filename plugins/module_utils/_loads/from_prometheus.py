@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Prometheus knows of a cluster, put into its snapshot. Pure.
+"""Merges the loads from Prometheus into a snapshot. Pure.
 
 A host's past holds guests that have left since, and not yet those that have come. So a host whose guests are
 known to Prometheus uses what it takes for itself now, and what its guests take by their percentiles.
@@ -131,7 +131,7 @@ def _from_here(sources: Sources, metrics: Collection[str]) -> Sources:
 
 
 def _of_parts(metric: str, measured: float | None, residents: Sequence[tuple[Guest, Guest]]) -> float | None:
-    """What the host takes for itself, which is what was measured less its guests, and what the guests take.
+    """The host's own use, which is the measured one less that of its guests, and the use of the guests.
     Where the host was not measured, only the guests.
     """
     if measured is None and not residents:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to ask a Prometheus: ready for three exporters, or the user's own.
+"""Queries for Prometheus: prepared for three exporters, or the user's own.
 
 A query gives the present value, in the units of a snapshot, of every guest or host at once. `$selector` in it
 is replaced by the label matchers that the user adds, and `$rate` by the time over which counters are rated.

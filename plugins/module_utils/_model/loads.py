@@ -27,7 +27,7 @@ def host_capacity(host: Host, metric: str) -> float | None:
 
 
 def host_used(host: Host, metric: str) -> float | None:
-    """What the hypervisor measured; None where it did not. vCPUs are given to guests only."""
+    """The load that the hypervisor measured; None where it did not. vCPUs are given to guests only."""
     if metric in PRESSURES:
         return host.pressure.get(PRESSURES[metric])
     if metric == "vcpu":
@@ -52,7 +52,7 @@ def is_unmeasured(guest: Guest, resource: str) -> bool:
 
 
 def guest_used(guest: Guest, resource: str) -> float | None:
-    """What the guest needs where it goes. A cpu or memory that is not measured is taken to be as large as
+    """The guest's demand on its target. A cpu or memory that is not measured is taken to be as large as
     what was assigned.
     """
     if resource == "storage":

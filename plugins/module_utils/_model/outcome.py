@@ -49,7 +49,7 @@ class MigrationOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a plan. `done`: every guest is where the plan wants it; `partial`: some are not;
+    """The result of running a plan. `done`: every guest is where the plan wants it; `partial`: some are not;
     `planned`: check mode; `stopped`: nothing new was started from some moment on; `rolled_back`: what was
     done is undone.
     """

@@ -22,7 +22,7 @@ class NewHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrownGuest:
-    """A guest that uses, and is given, so many times as much."""
+    """A guest whose use and assigned resources are multiplied by a factor."""
 
     guest: Annotated[Id, "its id, or its name if no other guest has it"]
     factor: Annotated[float, Bounds(least=0)]

@@ -48,7 +48,7 @@ class HostRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What became of the hosts that were looked at: how many fit, and the others counted by reason."""
+    """The hosts that were considered: the number that fit, and the others counted by reason."""
 
     hosts: Count
     fit: Count
@@ -101,7 +101,7 @@ class Unplaced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterTried:
-    """What one of the clusters has to offer."""
+    """The offer of one of the clusters."""
 
     cluster: ClusterRef
     platform: Id

@@ -80,7 +80,7 @@ class WantedVm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """What the platform does not say of some hosts; of several that mean a host the last one counts."""
+    """Facts of hosts that the platform does not report; of several for one host the last one counts."""
 
     hosts: Selector
     pool: str | None = None
@@ -94,7 +94,7 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatastoreFacts:
-    """What the platform does not say of some datastores, by id or shell pattern of ids."""
+    """Facts of datastores that the platform does not report, by id or shell pattern of ids."""
 
     datastores: tuple[Id, ...]
     kind: Annotated[str | None, "class"] = field(default=None, metadata={"json": "class"})
@@ -123,9 +123,10 @@ class PlacementRequest:
     spare: Annotated[int, Bounds(least=0), "hosts that may fail without the rest lacking room"] = 0
     make_room: Annotated[bool, "whether guests that are there may be migrated where there is no room"] = False
     all_or_nothing: bool = True
-    runners_up: Annotated[int, Bounds(0, 1000), "how many of the next best hosts are told"] = 3
+    runners_up: Annotated[int, Bounds(0, 1000), "number of next best hosts that are reported"] = 3
     explain: Annotated[
-        bool | None, "whether each host that does not fit is told with its reason; null: for a single guest"
+        bool | None,
+        "whether hosts that do not fit are reported with reasons; null: for a single guest",
     ] = None
     policy: Annotated[Policy, "limits, reserves, exclusions and rules, as for plans"] = field(
         default_factory=Policy

@@ -32,7 +32,7 @@ class GuestRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a migration takes: bytes of memory to copy, and an estimate of its seconds."""
+    """The cost of a migration: bytes of memory to copy, and its estimated seconds."""
 
     memory: Bytes
     seconds: Annotated[float, Bounds(least=0)]
@@ -89,7 +89,7 @@ class ClusterState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What is known of how good a plan is: no legal plan reaches as much with fewer migrations than the
+    """The proven quality of a plan: no legal plan achieves as much with fewer migrations than the
     bound.
     """
 
@@ -157,7 +157,7 @@ class HostMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to do to put a cluster in order. `balanced`: nothing was wrong, or nothing will be after it;
+    """The migrations that put a cluster in order. `balanced`: nothing was wrong, or nothing will be after it;
     `improved`: better, but something stays; `unchanged`: no beneficial move; `infeasible`: what was asked for
     can't be had, see unresolved.
     """

@@ -30,7 +30,7 @@ class Reservation:
 
 
 def cluster_name(snapshot: Snapshot) -> str:
-    """What reservations know a cluster by: the same from every controller, different for every cluster."""
+    """The key of a cluster in reservations: the same from every controller, different for every cluster."""
     cluster = snapshot.cluster
     return ":".join(part for part in (snapshot.platform, cluster.instance, cluster.id) if part)
 

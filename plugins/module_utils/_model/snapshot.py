@@ -209,7 +209,7 @@ class Guest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Guests together, apart or evenly spread; or pinned to, or banned from, hosts. Not strict: a wish with a
+    """Guests together, apart or evenly spread; or pinned to, or banned from, hosts. Not strict: soft, with a
     weight.
     """
 
@@ -318,7 +318,7 @@ class Snapshot:
         return result
 
     def digest(self) -> str:
-        """What a plan names its snapshot by: sha256 over the canonical JSON."""
+        """The digest by which a plan names its snapshot: sha256 over the canonical JSON."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

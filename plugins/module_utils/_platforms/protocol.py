@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every hypervisor adapter offers: read, look, prepare, start, poll, cancel.
+"""The protocol of hypervisor adapters: read, look, prepare, start, poll, cancel.
 
 An adapter raises the errors of `errors.py` and nothing else. One adapter serves one cluster, and is used by
 one thread.

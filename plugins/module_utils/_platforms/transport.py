@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What adapters over the library requests share: failures below HTTP in words, calls at the same time."""
+"""Shared by adapters over the library requests: failures below HTTP in words, concurrent calls."""
 
 from __future__ import annotations
 

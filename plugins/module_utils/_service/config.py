@@ -67,7 +67,7 @@ class RabbitMq:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """Who is called when a request has ended. `always`: whether requests need not name it."""
+    """A receiver of calls about ended requests. `always`: whether requests need not name it."""
 
     name: Name
     url: Text

@@ -102,7 +102,7 @@ def parse_request(value: object, *, needs_id: bool = False, most_guests: int = 1
     kind = _read(Kind, body.pop("kind"), "kind")
     given = body.pop("id", None)
     if given is None and needs_id:
-        raise InputError.required("id", hint="The same message may arrive twice; the id tells them apart")
+        raise InputError.required("id", hint="The same message may arrive twice; the id distinguishes them")
     name = secrets.token_hex(16) if given is None else _read(Id, given, "id")
     notify = _read(tuple[Name, ...], body.pop("notify", []), "notify")
     if len(set(notify)) < len(notify):

@@ -11,7 +11,7 @@ from .._model.errors import InputError
 
 
 def advice(said: str, field: str) -> str:
-    """What to do about an error of a connection, where it is about a certificate; empty elsewhere."""
+    """The remedy for an error of a connection that is about a certificate; empty for other errors."""
     if "certificate" not in said.lower():
         return ""
     return (

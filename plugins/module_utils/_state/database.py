@@ -50,7 +50,7 @@ class Retry:
     rng: Callable[[], float] = random.random
 
     def pause(self, attempt: int) -> None:
-        """After so many attempts."""
+        """After a number of attempts."""
         self.sleep(self.rng() * min(self.most_seconds, self.first_seconds * 2.0 ** (attempt - 1)))
 
 
@@ -68,7 +68,7 @@ class Database:
             self.transaction(upgrade)
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns. It runs as if it were alone in the database, and again from its start when
+        """Returns the result of `work`. It runs as if alone in the database, and again from its start when
         that was not so: it must do nothing but queries.
 
         Raises StateBusy when it collided each time, StateUnavailable when the database does not answer.

@@ -9,7 +9,7 @@ from .._model.errors import EvenKeelError
 
 
 class StateError(EvenKeelError):
-    """What is to outlive a run could not be read or kept."""
+    """State that outlives a run could not be read or written."""
 
 
 class StateLibraryMissing(StateError):

@@ -29,7 +29,7 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """Who has a lock, in seconds since 1970: since when, and until when unless it is renewed. `alive_until`
+    """A lock's holder, in seconds since 1970: since when, and until when unless it is renewed. `alive_until`
     is that end on the steady clock of the owner's place; None when an older version wrote the lock.
     """
 

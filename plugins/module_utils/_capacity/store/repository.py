@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # For how long leases that have ended are remembered.
 _KEEP_SECONDS = 90 * 86_400
-# Older ones are looked for once in so many changes.
+# Older ones are looked for once in this number of changes.
 _FORGET_EVERY = 64
 
 
@@ -103,7 +103,7 @@ class Repository:
         self._connection.execute(sa.delete(POOLS).where(POOLS.c.name == name))
 
     def free_capacities(self, pools: Iterable[Pool]) -> list[FreeCapacity]:
-        """What is left of the pools."""
+        """Free capacity of the pools."""
         self._write_leases()
         sums = (
             sa.select(GRANTS.c.pool, *(sa.func.sum(GRANTS.c[name]).label(name) for name in RESOURCES))

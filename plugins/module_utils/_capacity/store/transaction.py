@@ -24,7 +24,7 @@ class _RolledBack(Exception):
 
 
 def write_transaction(database: Database, work: Callable[[Repository], T], *, undo: bool = False) -> T:
-    """What `work` returns, which nobody else changes anything during; with `undo` nothing of it lasts.
+    """Returns the result of `work`, during which nobody else changes anything; `undo`: nothing is kept.
 
     It may run again from its start, so it must do nothing but read and change the repository.
     """
@@ -50,5 +50,5 @@ def write_transaction(database: Database, work: Callable[[Repository], T], *, un
 
 
 def read_transaction(database: Database, work: Callable[[Repository], T]) -> T:
-    """What `work` returns, which must change nothing; it waits for nobody."""
+    """Returns the result of `work`, which must change nothing; it waits for nobody."""
     return database.read(lambda connection: work(Repository(connection)))

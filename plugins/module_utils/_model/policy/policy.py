@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What counts as in order: what the user wants of a cluster."""
+"""The policy: the desired state of a cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SPREAD_BY_AGGRESSIVENESS: Mapping[int, float] = {1: 25.0, 2: 20.0, 3: 15.0, 4: 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusions:
-    """What stays out: hosts that give nothing, hosts that take nothing, guests that stay where they are."""
+    """Exclusions: hosts that give no guests, hosts that take none, guests that stay where they are."""
 
     sources: Annotated[Selector, "Hosts that no guest leaves."] = field(default_factory=Selector)
     targets: Annotated[Selector, "Hosts that receive no guest."] = field(default_factory=Selector)
@@ -69,7 +69,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """What some hosts keep for themselves, out of the reach of guests."""
+    """Resources that some hosts keep for themselves, not available to guests."""
 
     hosts: Annotated[Selector, "The hosts."]
     memory: Annotated[int, Bounds(least=0), "Bytes of memory."] = 0
@@ -86,7 +86,7 @@ class Priority:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What counts as in order, and what may be done to get there."""
+    """The desired state of a cluster, and the actions that are allowed to reach it."""
 
     preset: Annotated[
         Preset | None,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users tell a balancer by tags on guests: ours, and those of ProxLB.
+"""Rules and exclusions by tags on guests: our tags, and those of ProxLB.
 
 evenkeel-affinity-X and plb_affinity_X keep guests together, evenkeel-anti-affinity-X and plb_anti_affinity_X
 keep them apart, evenkeel-pin-NODE and plb_pin_NODE keep a guest on that node (several: on one of them),

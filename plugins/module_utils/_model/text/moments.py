@@ -31,7 +31,7 @@ def read_moment(moment: str) -> datetime:
 
 
 def later(moment: str, seconds: float) -> str:
-    """The moment so many seconds later, or earlier when negative. Raises InputError for what is no moment."""
+    """The moment these seconds later, or earlier when negative. Raises InputError for what is no moment."""
     try:
         return written(read_moment(moment) + timedelta(seconds=seconds))
     except OverflowError:

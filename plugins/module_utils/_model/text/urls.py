@@ -40,7 +40,7 @@ class Url:
 
     @property
     def options(self) -> dict[str, str]:
-        """What the query says."""
+        """The parameters of the query."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
     def with_password(self) -> str:

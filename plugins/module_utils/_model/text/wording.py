@@ -49,7 +49,7 @@ def sentence(text: str) -> str:
 
 
 def listed(texts: Iterable[str], most: int, joint: str = ", ") -> str:
-    """The first of them, at most so many, and how many more there are."""
+    """The first of them, up to a maximum, and the number of the others."""
     found = list(texts)
     more = f" and {len(found) - most} more" if len(found) > most else ""
     return f"{joint.join(found[:most])}{more}"

@@ -62,7 +62,7 @@ class ConnectionLimiter:
         self._visitors.pop(transport, None)
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
-        """Log seldom what the loop says of connections that it can't accept. Gives what undoes this."""
+        """Log seldom what the loop says of connections that it can't accept. Returns the undoing of it."""
         before = loop.get_exception_handler()
 
         def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -138,7 +138,7 @@ class RabbitMqEndpoint:
             raise InputError("request", f"{len(message.body)} bytes", f"{self._settings.most_bytes} at most")
 
     async def _bury(self, dead: AbstractExchange) -> None:
-        """What failed in the end goes to the dead letters."""
+        """A message that failed in the end goes to the dead letters."""
         while True:
             try:
                 due = await self._intake.ask(
@@ -158,7 +158,7 @@ async def _until_closed(closed: asyncio.Event) -> None:
 
 
 def _lost() -> tuple[type[Exception], ...]:
-    """What a server that is gone, or comes back, is the cause of."""
+    """Errors that a server causes by going away or coming back."""
     known = aio_pika.exceptions
     return (known.AMQPError, known.ChannelInvalidStateError, OSError, TimeoutError)
 

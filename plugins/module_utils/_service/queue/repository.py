@@ -106,7 +106,7 @@ def find(connection: Connection, name: str) -> Task | None:
 
 
 def change(connection: Connection, name: str, **columns: Any) -> Task:
-    """Write columns of a request, in a transaction that is under way. Gives the task, changed.
+    """Write columns of a request, in a transaction that is under way. Returns the task, changed.
 
     Raises UnknownRequest.
     """
@@ -115,7 +115,7 @@ def change(connection: Connection, name: str, **columns: Any) -> Task:
 
 
 def start(database: Database, name: str, claim: str, worker: Owner | None) -> tuple[Task, float]:
-    """The worker has begun: a try counts. Gives the task, and for how many seconds it may still wait.
+    """The worker has begun: a try counts. Returns the task, and for how many seconds it may still wait.
 
     Raises UnknownRequest and ClaimLost.
     """
@@ -141,7 +141,7 @@ def start(database: Database, name: str, claim: str, worker: Owner | None) -> tu
 
 
 def complete(database: Database, name: str, claim: str, result: object) -> tuple[Task, bool]:
-    """It is done. Gives the task, and whether it was not done before. Raises UnknownRequest and ClaimLost."""
+    """Done. Returns the task, and whether it was not done before. Raises UnknownRequest and ClaimLost."""
 
     def write(connection: Connection) -> tuple[Task, bool]:
         done = _needed(connection, name)
@@ -158,7 +158,7 @@ def fail(
 ) -> tuple[Task, bool]:
     """A try has failed: it is tried again, as far as that is of use and tries are left, or has failed.
 
-    Gives the task, and whether anything changed. Raises UnknownRequest and ClaimLost.
+    Returns the task, and whether anything changed. Raises UnknownRequest and ClaimLost.
     """
 
     def write(connection: Connection) -> tuple[Task, bool]:
@@ -172,7 +172,7 @@ def fail(
 
 
 def defer(database: Database, name: str, claim: str, seconds: float, why: Failure) -> tuple[Task, bool]:
-    """It waits, which is no failed try. Gives the task, changed. Raises UnknownRequest and ClaimLost."""
+    """It waits, which is no failed try. Returns the task, changed. Raises UnknownRequest and ClaimLost."""
 
     def write(connection: Connection) -> tuple[Task, bool]:
         task = _claimed(connection, name, claim)

@@ -19,7 +19,7 @@ Status = Literal["processing", "completed", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What was settled when the request was taken. `wait` in seconds; `message` as it came, which goes to the
+    """Decisions made when the request was taken. `wait` in seconds; `message` as it came, which goes to the
     dead letters when the request fails; None when there was none.
     """
 

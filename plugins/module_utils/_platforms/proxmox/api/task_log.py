@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only the log of a task says: where a migration goes, why it failed, whether a person stopped it."""
+"""Facts that only a task's log has: a migration's target, why it failed, whether a person stopped it."""
 
 from __future__ import annotations
 

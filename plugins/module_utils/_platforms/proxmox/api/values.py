@@ -107,7 +107,7 @@ class Upid:
 
     @property
     def age(self) -> tuple[int, int]:
-        """What tasks of one node are ordered by: the second of the start, then the ticks since the node was
+        """The key that orders tasks of one node: the second of the start, then the ticks since the node was
         booted, which are finer.
         """
         return self.started, self.ticks

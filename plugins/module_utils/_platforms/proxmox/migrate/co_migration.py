@@ -49,7 +49,7 @@ class Partners:
         )
 
     def requests(self, target: str) -> Iterator[tuple[Row, MigrationRequest]]:
-        """What HA would do with each; not of those that it moves already."""
+        """The moves by HA for each guest, without those that it moves already."""
         for entry in self.coming:
             if not is_moving(entry):
                 yield (

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What volumes that only their node sees mean for a migration, as Proxmox VE lists them with their marks."""
+"""Whether volumes that only their node sees prevent a migration, as Proxmox VE lists and marks them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..api.values import flag
 
 @dataclass(slots=True)
 class Findings:
-    """What a check finds, as it is gathered: what speaks against the migration, the storages of attached
+    """The findings of a check, as they are gathered: objections to the migration, the storages of attached
     local disks and of what goes along unasked, whom HA moves along, and whether connections can go along.
     `running` is what the node says of it, None where it was not asked.
     """

@@ -54,7 +54,7 @@ class _End:
 
 @dataclass(slots=True)
 class _PolledTask:
-    """What `poll` can't see again of one migration. `since` is when we began to wait for HA, `before` what
+    """Facts of a migration that can't be read again. `since` is when we began to wait for HA, `before` what
     the guest did before it was started: running, stopped, or the platform's word for another state.
     `end_seen`: the end of HA's own migration was known before the places were read.
     """
@@ -130,7 +130,7 @@ class TaskPoller:
         return states
 
     def cancel(self, task: str) -> None:
-        """What HA has not begun yet, or what the list of tasks does not show yet, is stopped when it does."""
+        """A migration that HA has not begun, or that is not listed yet, is stopped as soon as it is."""
         self._cancelled.add(task)
         if Upid.parse(task).type == HA_REQUEST:
             self._to_stop.add(task)

@@ -232,7 +232,7 @@ def _judge_config(
     storages: Mapping[str, Storage],
     findings: Findings,
 ) -> None:
-    """What 8.x does not say of a running machine, and no version of a container."""
+    """Objections that 8.x does not report for a running machine, and no version for a container."""
     if entry.get("lock"):
         findings.objections.append(Objection(f"it is locked ({entry['lock']})", passing=True))
     for blocker, why in _FOREVER.items():

@@ -27,7 +27,7 @@ _UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 
 @dataclass(slots=True)
 class _Tail:
-    """What was read of the log of one migration; `real` is the task that writes it, None when not known.
+    """The progress read from the log of a migration; `real` is the task that writes it, None when not known.
     `copied` holds bytes done and in all, of each disk and of the memory.
     """
 
@@ -92,7 +92,7 @@ class TransferProgress:
 
 
 def _copied(line: str) -> dict[str, tuple[float, float]]:
-    """What a line says of a disk, or of the memory."""
+    """The progress of a disk, or of the memory, in a line."""
     if (found := _STATE.search(line)) is not None:
         name, parts = "", found.groups()
     elif (found := _DISK.search(line)) is not None:

@@ -140,7 +140,7 @@ class CpuNeeds:
     same_model: bool = False
 
     def of(self, host: Collection[str]) -> frozenset[str]:
-        """What it needs, as its present host has `host`."""
+        """The CPU features that it requires, as its present host has `host`."""
         return self.features.intersection(host)
 
 
@@ -156,7 +156,7 @@ def cpu_needs(setting: object) -> CpuNeeds:
 
 
 def features_of(flags: str | None, model: str | None) -> frozenset[str] | None:
-    """What a host has, from its cpuinfo; None where that says nothing of it."""
+    """The CPU features of a host, from its cpuinfo; None where that has none."""
     if not flags:
         return None
     found = set(flags.split())

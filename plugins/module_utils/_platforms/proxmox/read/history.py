@@ -45,13 +45,13 @@ class MigrationHistory:
         cls,
         session: Session,
         answered: Getter,
-        told: Iterable[Row],
+        listed: Iterable[Row],
         resources: Resources,
         now: float,
         gaps: ReadFailures,
     ) -> MigrationHistory:
-        """`told` are the tasks of /cluster/tasks, `now` is the present moment by the platform's clock."""
-        tasks = _tasks(session, answered, list(told), resources, now, gaps)
+        """`listed` are the tasks of /cluster/tasks, `now` is the present moment by the platform's clock."""
+        tasks = _tasks(session, answered, list(listed), resources, now, gaps)
         ended = sorted((task for task in tasks if task.end), key=lambda task: task.end)
         stopped = _stopped(session, ended, now)
         well = [task for task in ended if task.well]
@@ -88,7 +88,7 @@ class _Migration:
 
 
 def readings(resources: Resources, now: float) -> tuple[Reading, ...]:
-    """What a node is asked for: its migrations of machines, and of containers where there are any."""
+    """The calls to a node: its migrations of machines, and of containers where there are any."""
     params = {"since": max(int(now - HISTORY_SECONDS), 0), "source": "all", "limit": MAX_HISTORY_TASKS}
     containers = any(entry.get("type") == "lxc" for entry in resources.guests)
     kinds = ["qmigrate", "vzmigrate"] if containers else ["qmigrate"]
@@ -96,13 +96,18 @@ def readings(resources: Resources, now: float) -> tuple[Reading, ...]:
 
 
 def _tasks(
-    session: Session, answered: Getter, told: list[Row], resources: Resources, now: float, gaps: ReadFailures
+    session: Session,
+    answered: Getter,
+    listed: list[Row],
+    resources: Resources,
+    now: float,
+    gaps: ReadFailures,
 ) -> list[_Migration]:
-    """Each node's own list, and what was told of those that can't be asked."""
+    """Each node's own list, and the listed tasks of nodes that can't be asked."""
     up = [str(entry.get("node")) for entry in resources.nodes if entry.get("status") == "online"]
     wanted = [(node, reading) for node in up for reading in readings(resources, now)]
     lists = session.concurrently(lambda each: _of_node(answered, *each), wanted)
-    found = {str(task.get("upid")): _Migration.of(task) for task in told if task.get("type") in MIGRATIONS}
+    found = {str(task.get("upid")): _Migration.of(task) for task in listed if task.get("type") in MIGRATIONS}
     for (node, _reading), answer in zip(wanted, lists, strict=True):
         if isinstance(answer, PlatformError):
             gaps.missing("the older migrations", answer, host=node)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What guests and nodes use: cores, bytes, and bytes per second.
+"""Loads of guests and nodes: cores, bytes, and bytes per second.
 
 /cluster/resources has the present cpu and memory of everything; rates are only in the histories, for what it
 holds of network and disk are counters since the start.
@@ -121,7 +121,7 @@ def reclaimable(entry: Row, history: LoadSeries | None) -> int:
 
 
 def node_mean(present: Loads, guests: Iterable[tuple[Loads, Loads]]) -> Loads:
-    """What the node itself takes now, and the means of the guests (present, mean) that are on it.
+    """The node's own use now, and the means of the guests (present, mean) that are on it.
 
     Its own history would still hold what has been migrated away, and not yet what has come. Where the node's
     own share is not measured, this is only the guests'.

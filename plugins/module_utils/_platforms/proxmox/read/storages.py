@@ -56,7 +56,7 @@ def storages(entries: Iterable[Row], resources: Iterable[Row]) -> dict[str, Stor
 def datastores(
     node: str, online: bool, known: Mapping[str, Storage], resources: Iterable[Row]
 ) -> dict[str, HostDatastore]:
-    """What this node sees; one that the node itself reports as not available is not there."""
+    """The storages of this node, without those that the node reports as not available."""
     seen = {str(entry.get("storage")): entry for entry in resources if entry.get("node") == node}
     result = {}
     for storage in known.values():

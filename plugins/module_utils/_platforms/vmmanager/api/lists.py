@@ -14,7 +14,7 @@ from .values import whole
 CLUSTERS = "vm/v3/cluster"
 # Conditions in one call: a URL must not become too long.
 MAX_CONDITIONS = 50
-# From so many conditions on the whole list costs less.
+# From this number of conditions on the whole list costs less.
 MIN_WHOLE_LIST = 500
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What VMmanager's answers are made of: objects, lists, and values in more than one shape.
+"""Values in VMmanager's answers: objects, lists, and values in more than one shape.
 
 A related object comes nested ({"id": 3, "name": "n"}) or as its bare number, memory in MiB, moments as text
 or as seconds since 1970.

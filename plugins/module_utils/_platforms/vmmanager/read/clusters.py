@@ -33,7 +33,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlace:
-    """`storages` by id. `balancers` is None where nothing tells whether the platform's own balancer runs."""
+    """`storages` by id. `balancers` is None where it is not reported whether the platform's own runs."""
 
     id: str
     name: str

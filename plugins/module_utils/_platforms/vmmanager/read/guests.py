@@ -49,7 +49,7 @@ class GuestDisk:
 
 @dataclass(frozen=True, slots=True)
 class GuestFacts:
-    """Of one guest that is on its node, what its line does not tell; None for what could not be read."""
+    """Of one guest that is on its node, what its line does not report; None for what could not be read."""
 
     history: MigrationHistory | None
     snapshots: bool | None
@@ -120,8 +120,8 @@ def sizes_of(entry: Row) -> dict[str, Optional[float]]:
 
 def disks_unknown(entry: Row, disks: Sequence[GuestDisk]) -> bool:
     """Whether its line speaks of disks that the list of disks does not know as its own."""
-    told = whole(entry.get("disk_count")) or (1 if reference(part(entry.get("disk"), "id")) else 0)
-    return len(disks) < told
+    count = whole(entry.get("disk_count")) or (1 if reference(part(entry.get("disk"), "id")) else 0)
+    return len(disks) < count
 
 
 def needs_snapshot_call(entry: Row) -> bool:
@@ -168,7 +168,7 @@ def guest_of(
 
 
 def obstacles(entry: Row) -> Iterator[tuple[str, str]]:
-    """What a guest's own line has against a migration: the blocker, and the same in words."""
+    """Obstacles to a migration in a guest's own line: the blocker, and the same in words."""
     state = entry.get("state")
     if state in _PAUSED:
         yield "paused", f"its state is {state}: resume it, or shut it down"
@@ -209,7 +209,7 @@ def _blockers(
     if is_ignored(tags_of(entry)):
         yield "balancing_disabled"
     if entry.get("cpu_mode") == "host-passthrough":
-        # On another processor it may freeze, and which processors nodes have is not told.
+        # On another processor it may freeze, and the processors of nodes are not reported.
         yield "host_cpu"
     if any(not disk.shared for disk in disks):
         yield "local_disk"
@@ -218,7 +218,7 @@ def _blockers(
 
 
 def _of_present(entry: Row, facts: GuestFacts | None, disks: Sequence[GuestDisk], node: Row) -> Iterator[str]:
-    """What its state, what is under way, and what could not be read have against it."""
+    """Obstacles in its state, in running tasks, and in what could not be read."""
     online = status_of(node) == "online"
     if not online:
         yield "disconnected"

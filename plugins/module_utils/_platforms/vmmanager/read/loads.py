@@ -29,7 +29,7 @@ Points = Sequence[tuple[float, float]]
 _FACTORS: Mapping[Unit, float] = {"cores": 1, "bytes": 1, "kib": 1024, "mib": 1024 * 1024, "bits": 1 / 8}
 _PATHS: Mapping[Of, str] = {"vm": "vm/v3/host", "node": "vm/v3/node"}
 # Statistics are of whole minutes: what has started or arrived later than this has been measured too seldom,
-# unless its window holds at least so many points.
+# unless its window holds at least YOUNG_POINTS points.
 YOUNG_SECONDS = 180.0
 YOUNG_POINTS = 3
 # A newest value that is older than this, and older than three steps of its series, is no present value.
@@ -39,7 +39,7 @@ MAX_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one guest or node uses; `sources` of those loads that are not what the window says."""
+    """The use of one guest or node; `sources` of those loads that are not the average of the window."""
 
     used: Loads
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class LoadReader:
         return dict(zip(sizes, self.session.concurrently(of_one, sizes), strict=True))
 
     def window_seconds(self) -> int:
-        """What the loads are an average over: less than was asked for where a series does not reach back so
+        """The seconds that loads are averaged over: less than requested where a series does not reach back so
         far, and 0 where nothing could be averaged.
         """
         asked = self.connection.window_seconds
@@ -138,10 +138,10 @@ class LoadReader:
         for (of, target), reasons in sorted(groups.items()):
             # In the order of the lists, not in that in which calls ended.
             failures = {identity: reasons[identity] for identity in names[of] if identity in reasons}
-            told = [names[of][identity] for identity in failures]
-            whose = counted(len(told), "virtual machine" if of == "vm" else "node")
+            failed = [names[of][identity] for identity in failures]
+            whose = counted(len(failed), "virtual machine" if of == "vm" else "node")
             yield Notice(
-                text=f"The series {target} of {whose} could not be read: {listed(told, MAX_NAMED)}. The"
+                text=f"The series {target} of {whose} could not be read: {listed(failed, MAX_NAMED)}. The"
                 f" first reason: {next(iter(failures.values()), '')}",
                 hides=("loads",),
                 hosts=tuple(failures) if of == "node" else (),
@@ -214,7 +214,7 @@ def _pairs(value: object) -> Iterator[tuple[float, float]]:
 
 
 def _window(points: Points, seconds: int) -> Points:
-    """Those of so many seconds before the newest one; the newest one alone for 0."""
+    """Those of these seconds before the newest one; the newest one alone for 0."""
     if not points:
         return ()
     newest = points[-1][0]

@@ -70,7 +70,7 @@ def again(name: str) -> Any:
 def retrieve(
     session: Session, starts: Sequence[Any], wanted: Sequence[Any], *onwards: Any, page: int = PAGE
 ) -> list[Found]:
-    """What is `wanted` of the objects `starts` and of all that the steps `onwards` lead to.
+    """The `wanted` properties of the objects `starts` and of all that the steps `onwards` lead to.
 
     Objects that are gone are left out. Raises PermissionMissing when the account may not read a value.
     """

@@ -45,5 +45,5 @@ def known_versions() -> list[tuple[str, str]]:
 
 
 def serializer(version: str) -> Any:
-    """What writes requests in an API version. It never connects anywhere."""
+    """The serializer of requests for an API version. It never connects anywhere."""
     return _adapter.SoapStubAdapter(host="localhost", version=version)

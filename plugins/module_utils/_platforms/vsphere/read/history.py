@@ -39,7 +39,7 @@ class MigrationHistory:
 def read_history(
     session: Session, place: ClusterPlace, since: datetime, page: int = PAGE
 ) -> MigrationHistory:
-    """What the events of the cluster since then tell, in one call a page, never one a guest."""
+    """Migrations in the events of the cluster since then, by one call a page, never one a guest."""
     migrated: dict[str, str] = {}
     failed: dict[str, str] = {}
     for event in _events(session, place, since, page):
@@ -55,7 +55,7 @@ def read_history(
 
 
 def _events(session: Session, place: ClusterPlace, since: datetime, page: int) -> Iterator[Element]:
-    """From the oldest to the newest. A vCenter has only so many collectors: none is left behind."""
+    """From the oldest to the newest. A vCenter has few collectors: none is left behind."""
     manager = session.manager("eventManager")
     made = text(returned(session.call(manager, "CreateCollectorForEvents", _filter(place, since))))
     collector = vim.event.EventHistoryCollector(made)

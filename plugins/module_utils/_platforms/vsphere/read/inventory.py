@@ -43,7 +43,7 @@ HOST_PATHS = (
     "network",
     "recentTask",
 )
-# The devices are two thirds of a guest, and worth it: they alone tell the sizes and places of its disks, its
+# The devices are two thirds of a guest, and worth it: they alone have the sizes and places of its disks, its
 # mounted images and the devices of the host that it holds.
 GUEST_PATHS = (
     "name",
@@ -90,7 +90,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What the property collector found, by reference. `config` is the cluster's ClusterConfigInfoEx.
+    """Objects found by the property collector, by reference. `config` is the cluster's ClusterConfigInfoEx.
 
     `unseen` are hosts and guests that others refer to and that were not found; `homeless` are guests whose
     host vCenter did not say. `unusable` says why a host can't use a datastore, by datastore and host. Guests

@@ -16,7 +16,7 @@ from .inventory import Inventory
 
 @dataclass(frozen=True, slots=True)
 class Unreserved:
-    """What no running guest has reserved for itself, by host: bytes of memory and MHz. vCenter admits a guest
+    """Resources that no running guest has reserved, by host: bytes of memory and MHz. vCenter admits a guest
     only to a host that can keep what is reserved for the guest.
     """
 
