@@ -204,7 +204,7 @@ class TaskPoller:
         except NodeUnresponsive:
             return _silent(node)
         except NotFound:
-            return _End(f"the node that ran it ({node}) does not know the task any more", known=False)
+            return _End(f"the node that ran it ({node}) no longer reports the task", known=False)
         return None if status.get("status") == "running" else _End(str(status.get("exitstatus") or "unknown"))
 
     def _judge(self, task: str, request: MigrationRequest, entry: Row, end: _End) -> MigrationState:

@@ -60,6 +60,6 @@ def _state(task: Found | None, guest: Found | None, request: MigrationRequest) -
 
 
 def _elsewhere(task: Found | None, guest: Found | None) -> MigrationState:
-    said = "vCenter reports success" if task is not None else "vCenter does not know the task any more"
+    said = "vCenter reports success" if task is not None else "vCenter no longer reports the task"
     place = "gone" if guest is None else f"on {guest.text('runtime.host') or 'no host'}"
     return MigrationState(state="failed", why=f"{said}, but the guest is {place}")
