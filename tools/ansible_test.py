@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-
-from ansible_test._internal import python_requirements
 
 from .run import Shell
 
@@ -26,9 +24,16 @@ sys.exit(subprocess.run([*pip, "install", "--no-compile", *wanted], check=False)
 """
 
 
-def seed_pip(home: Path) -> None:
+PROGRAMS = Path(sys.executable).parent
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def seed_pip(home: Path, programs: Path) -> None:
     """Put the bootstrap file where ansible-test looks before it asks the internet."""
-    versions = re.findall(r"\bpip='([\d.]+)'", inspect.getsource(python_requirements))
+    source = next(
+        programs.parent.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py")
+    )
+    versions = re.findall(r"\bpip='([\d.]+)'", source.read_text("utf-8"))
     cache = home / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     program = PIP_BOOTSTRAP.format(python=sys.executable)
@@ -57,14 +62,20 @@ def furnish_home(home: Path) -> None:
             ours.symlink_to(theirs)
 
 
-def ansible_test(shell: Shell, copy: Path, *arguments: str) -> str:
-    """Run ansible-test in a copy of the collection, with a home of ours, for it writes there."""
-    seed_pip(shell.home)
+def ansible_test(
+    shell: Shell,
+    copy: Path,
+    *arguments: str,
+    python: str = THIS_PYTHON,
+    programs: Path = PROGRAMS,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Run the ansible-test of `programs` in a copy of the collection, with a home of ours."""
+    seed_pip(shell.home, programs)
     seed_keys(shell.home)
     furnish_home(shell.home)
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return shell.run(
-        "ansible-test",
+        programs / "ansible-test",
         arguments[0],
         "--local",
         "--python",
@@ -73,5 +84,5 @@ def ansible_test(shell: Shell, copy: Path, *arguments: str) -> str:
         "no",
         *arguments[1:],
         cwd=copy,
-        env={"HOME": str(shell.home)},
+        env={**(env or {}), "HOME": str(shell.home)},
     )

@@ -16,12 +16,14 @@ LOGS = ROOT / ".cache" / "check"
 
 
 def chosen(every: list[Step], names: list[str]) -> list[Step]:
-    """The named steps; `molecule` stands for every `molecule:…`."""
+    """The named steps, or all that need not be asked for; `molecule` stands for every `molecule:…`."""
     known = {step.name for step in every} | {step.name.partition(":")[0] for step in every}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise SystemExit(f"error: no step {', '.join(unknown)}; ./check --list names them")
-    return [step for step in every if not names or {step.name, step.name.partition(":")[0]} & set(names)]
+    if not names:
+        return [step for step in every if not step.asked_for]
+    return [step for step in every if {step.name, step.name.partition(":")[0]} & set(names)]
 
 
 def main() -> int:

@@ -65,7 +65,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         f"{UTILS}/_planning/errors.py",
         f"{UTILS}/_planning/model",
         f"{UTILS}/_planning/schedule",
-        f"{UTILS}/_planning/search",
         f"{UTILS}/_planning/snapshots",
     ),
     f"{UTILS}/_planning/goals": (
@@ -74,7 +73,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         f"{UTILS}/_planning/bounds",
         f"{UTILS}/_planning/model",
         f"{UTILS}/_planning/report",
-        f"{UTILS}/_planning/search",
     ),
     f"{UTILS}/_planning/placement": (
         f"{UTILS}/_model",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import docs, importer, layers, package
+from . import core, docs, importer, layers, package
 from .ansible_test import ansible_test
 from .run import ROOT, Shell, StepFailed, cores, counted
 from .tree import collection_copy
@@ -32,6 +32,8 @@ class Step:
     "whether it mostly waits, so that it takes no lane"
     telling: str = ""
     "a pattern of the lines that tell what failed; all of them do where there is none"
+    asked_for: bool = False
+    "whether it runs only when it is named"
 
 
 def steps() -> list[Step]:
@@ -49,6 +51,7 @@ def steps() -> list[Step]:
         Step("lint", "ansible-lint, production profile", _lint),
         Step("docs", "a page for every module, role and guide", docs.build),
         *_molecule_steps(),
+        *_core_steps(),
         Step("importer", "Galaxy's own importer takes the tarball", importer.import_collection),
         Step("package", "built, installed elsewhere, run by its full name", package.build_install_run),
     ]
@@ -165,6 +168,19 @@ def _molecule_steps() -> list[Step]:
 
 def _scenario(name: str, shell: Shell) -> str:
     return _recap(shell.run("molecule", "test", "--scenario-name", name))
+
+
+def _core_steps() -> list[Step]:
+    *older, newest = core.versions()
+    return [
+        Step(
+            f"core:{version}",
+            f"with ansible-core {version}",
+            partial(core.run_with_core, version),
+            asked_for=version in older,
+        )
+        for version in (*older, newest)
+    ]
 
 
 def _recap(printed: str) -> str:
