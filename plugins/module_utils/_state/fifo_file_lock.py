@@ -24,6 +24,10 @@ from pathlib import Path
 # The number of the last ticket is at the start of the file, and the lock of byte 0 is for who takes the next.
 _COUNTER = struct.Struct("<Q")
 _MOST = 2**62
+# Numbers of Linux' fcntl.h for locks of an open file. A Python that was built with old headers, such as those that uv
+# installs, has no names for them.
+_OFD_SETLK = 37
+_OFD_SETLKW = 38
 # As the kernel has a lock: kind, from where counted, first byte, how many of them, process.
 _LOCK = struct.Struct("@hhqqi4x")
 
@@ -107,7 +111,7 @@ class _Place:
 
 def _lock(turn: int, kind: int, first: int, count: int, *, wait: bool) -> None:
     """Raises OSError when that can't be, and, unless it waits, when others have it."""
-    command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
+    command = _OFD_SETLKW if wait else _OFD_SETLK
     fcntl.fcntl(turn, command, _LOCK.pack(kind, os.SEEK_SET, first, count, 0))
 
 
