@@ -404,7 +404,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
     argument_spec,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import PoolOptions
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.pool import PoolOptions
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import hide_secrets, run_module
 
 

@@ -26,7 +26,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.errors i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.capacity import (
     InfoOptions,
     LeaseOptions,
-    PoolOptions,
     ReapOptions,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.environment import (
@@ -35,6 +34,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PlatformOptions,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.pool import PoolOptions
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
     CapacityError,
     LeaseNotHeld,

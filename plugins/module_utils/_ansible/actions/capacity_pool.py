@@ -20,7 +20,7 @@ from ..._model.snapshot import Snapshot
 from ..._model.text.sizes import size_of
 from ..json_files import read_json
 from ..options.argument_spec import options_of
-from ..options.capacity import PoolOptions
+from ..options.pool import PoolOptions
 from ..options.values import without_none
 from ..state_session import needed_database
 
