@@ -29,9 +29,9 @@ Finish = Callable[[Problem, SearchResult], tuple[Plan, SearchResult]]
 def plan_consolidation(
     snapshot: Snapshot, policy: Policy, solve: Solve, finish: Finish
 ) -> tuple[Problem, Plan, SearchResult]:
-    """`solve` mends rules and empties hosts in maintenance; `finish` makes a plan of a placement.
+    """`solve` restores rules and empties hosts in maintenance; `finish` makes a plan of a placement.
 
-    Hosts that run no guests are taken to be off, unless a rule can't be mended or a host in maintenance not
+    Hosts that run no guests are taken to be off, unless a rule can't be restored or a host in maintenance not
     be emptied without them.
     """
     everywhere = build_problem(snapshot, policy)

@@ -47,7 +47,7 @@ def build_plan(
     *,
     proven: bool = False,
 ) -> Plan:
-    """The plan, with what it leaves undone. kinds: by unit that moves; left: hops without a safe moment;
+    """The plan, with what it leaves undone. kinds: by unit that moves; left: moves without a safe moment;
     proven: whether there is no safe order for them at all.
     """
     state = found.solution
@@ -58,26 +58,26 @@ def build_plan(
     waves: list[int] = []
     migrations = []
     for position, placed in enumerate(ordered.placed):
-        hop = placed.move
-        guest = problem.guests[hop.guest]
+        move = placed.move
+        guest = problem.guests[move.guest]
         waves.append(1 + max((waves[step] for step in placed.after), default=0))
-        kind = "parking" if hop.parking else kinds[problem.unit_of[hop.guest]]
-        memory = int(problem.needs.guest[hop.guest][1])
+        kind = "parking" if move.parking else kinds[problem.unit_of[move.guest]]
+        memory = int(problem.needs.guest[move.guest][1])
         migrations.append(
             Migration(
                 step=position + 1,
                 wave=waves[-1],
                 guest=GuestRef(id=guest.id, name=guest.name),
-                source=problem.hosts[hop.source].id,
-                target=problem.hosts[hop.target].id,
+                source=problem.hosts[move.source].id,
+                target=problem.hosts[move.target].id,
                 kind=kind,
-                why=reasons.of(kind, hop.guest, hop.source, hop.target),
+                why=reasons.of(kind, move.guest, move.source, move.target),
                 after=tuple(step + 1 for step in placed.after),
                 cost=Cost(memory=memory, seconds=round(placed.ends - placed.starts, 1)),
-                storage=_storage(problem, hop),
+                storage=_storage(problem, move),
             )
         )
-    findings = SearchFindings(stuck=frozenset(hop.guest for hop in left), proven=proven)
+    findings = SearchFindings(stuck=frozenset(move.guest for move in left), proven=proven)
     unresolved = _unresolved(found, places, findings)
     hot = goal_of(problem).hot_hosts(problem, after)
     return Plan(
@@ -139,9 +139,9 @@ def _rounded(bound: float | None) -> float | None:
     return None if bound is None else math.floor(bound * 1000) / 1000
 
 
-def _storage(problem: Problem, hop: Move) -> dict[str, str]:
-    places = problem.hosts[hop.source].datastores
-    names = [disk.datastore for disk in problem.guests[hop.guest].disks]
+def _storage(problem: Problem, move: Move) -> dict[str, str]:
+    places = problem.hosts[move.source].datastores
+    names = [disk.datastore for disk in problem.guests[move.guest].disks]
     return {name: name for name in names if name in places and not places[name].shared}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 from .._model.loads import is_unmeasured
 from .._model.plan import MigrationKind, Plan
@@ -282,27 +283,22 @@ def _order_moves(
     forbidden: set[tuple[int, int]] = set()
     left: list[Move] = []
     proven = False
-    for _detour in range(MAX_DETOURS):
+    for detour in count():
         kinds = _kinds(state)
         ordered = _order(state, kinds, reroutes=reroutes)
         if not ordered.left:
             break
         left, proven = ordered.left, ordered.proven
-        stuck = {hop.guest for hop in left}
-        forbidden |= {(unit, state.where[unit]) for unit in kinds if stuck & set(problem.members[unit])}
-        found = solve(problem, stop, frozenset(forbidden))
-        state = found.solution
-    while True:
-        kinds = _kinds(state)
-        ordered = _order(state, kinds, reroutes=reroutes)
-        if not ordered.left:
-            break
-        left, proven = ordered.left, ordered.proven
-        stuck = {hop.guest for hop in left}
-        for unit in kinds:
-            if stuck & set(problem.members[unit]):
-                state.remove(unit)
-                state.return_to_origin(unit)
+        guests = {move.guest for move in left}
+        stuck = [unit for unit in kinds if guests.intersection(problem.members[unit])]
+        if detour < MAX_DETOURS:
+            forbidden |= {(unit, state.where[unit]) for unit in stuck}
+            found = solve(problem, stop, frozenset(forbidden))
+            state = found.solution
+            continue
+        for unit in stuck:
+            state.remove(unit)
+            state.return_to_origin(unit)
     parks = problem.traits.counts_spread and any(placed.move.parking for placed in ordered.placed)
     if parks and settles and _stay_where_parked(state, ordered):
         return _order_moves(problem, found, stop, reroutes=reroutes, settles=settles - 1)
@@ -316,7 +312,7 @@ def _order_moves(
 
 
 def _stay_where_parked(state: Solution, ordered: Schedule) -> bool:
-    """Let a guest stay on the host where it would only wait, if that is as good. Gives whether one does."""
+    """Let a guest stay on the host where it would only wait, if that is as good. Returns whether one does."""
     changed = False
     for placed in ordered.placed:
         if not placed.move.parking:
@@ -382,9 +378,9 @@ def _kinds(state: Solution) -> dict[int, MigrationKind]:
 
 def _order(state: Solution, kinds: dict[int, MigrationKind], *, reroutes: bool) -> Schedule:
     problem = state.problem
-    mending = {state.where[unit] for unit, kind in kinds.items() if kind in ("rule", "evacuate")}
+    restoring = {state.where[unit] for unit, kind in kinds.items() if kind in ("rule", "evacuate")}
     ceilings = [
-        problem.needs.ceiling_for_rules[host] if host in mending else problem.needs.ceiling[host]
+        problem.needs.ceiling_for_rules[host] if host in restoring else problem.needs.ceiling[host]
         for host in range(len(problem.hosts))
     ]
     jobs = [

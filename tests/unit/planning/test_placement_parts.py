@@ -112,7 +112,7 @@ def test_what_a_unit_takes_is_gone_until_it_is_taken_away_again() -> None:
     assert room.devices[0] == {"gpu-a": 0, "gpu-b": 1}
     assert room.devices[1] == {"gpu-a": 1, "gpu-b": 2}
     taken = [after - was for was, after in zip(need, room.need[0], strict=True)]
-    assert dict(zip(map(str, room.world.resources), taken, strict=True)) == {
+    assert dict(zip(map(str, room.cluster.resources), taken, strict=True)) == {
         "cpu": 2,
         "memory": 10 * GIB,
         "assigned cpu": 2,
@@ -284,7 +284,7 @@ SCORED: Mapping[str, Any] = {
 def test_the_score_of_a_host_is_in_points_of_percent(strategy: str, scores: dict[str, float]) -> None:
     room = room_of(SCORED, {"name": "n", "cpu": 2, "memory": 10}, strategy=strategy)
     unit = room.task.units[0]
-    found = {host.id: room.score(unit, index) for index, host in enumerate(room.world.hosts)}
+    found = {host.id: room.score(unit, index) for index, host in enumerate(room.cluster.hosts)}
     assert found == pytest.approx(scores)
     chosen = answer(SCORED, {"name": "n", "cpu": 2, "memory": 10}, strategy=strategy).placements[0]
     assert chosen.score == min(scores.values())

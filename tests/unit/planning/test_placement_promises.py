@@ -60,7 +60,7 @@ def cases(draw: st.DrawFn, most: int = 3) -> tuple[Snapshot, PlacementRequest]:
 
 @st.composite
 def tight(draw: st.DrawFn) -> tuple[Snapshot, PlacementRequest]:
-    """Hosts that are so full that a large guest seldom fits, with guests that could give way."""
+    """Hosts that are so full that a large guest seldom fits, with guests that could make room."""
     guests: list[Guest] = []
     hosts: list[Host] = []
     for index in range(draw(st.integers(2, 4))):

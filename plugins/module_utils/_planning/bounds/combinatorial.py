@@ -51,7 +51,7 @@ def _spread_bound(problem: Problem, metric: int, counted: frozenset[int]) -> flo
         return max(0.0, (points - mean) * whole / (whole - capacity[host]))
 
     bound = max(forced(host, problem.fixed_points[host][metric]) for host in counted)
-    # A rule that can't be mended leaves a guest where it is, and those of a split affinity group apart.
+    # A rule that can't be restored leaves a guest where it is, and those of a split affinity group apart.
     masks = {
         unit: mask | 1 << home
         for unit, (mask, home) in enumerate(zip(problem.unit_mask, problem.unit_home, strict=True))
@@ -91,7 +91,7 @@ def is_closed(problem: Problem, counted: frozenset[int]) -> bool:
 
 
 def band_migrations_lower_bound(problem: Problem, *, banded: bool) -> int:
-    """The least number of guests that any plan moves which mends every rule, and levels if `banded`.
+    """The least number of guests that any plan moves which restores every rule, and levels if `banded`.
 
     Every host above the band must lose, and every host below it must gain, at least so many guests; how many
     depends on where the band lies, in each metric on its own. Weights on hosts and metrics, found by letting

@@ -46,7 +46,7 @@ class Goal:
     def lower_bound(self, state: Solution) -> tuple[int, str]:
         """Returns a number of migrations that every plan which reaches as much needs, and the method."""
         fewest = band_migrations_lower_bound(state.problem, banded=False)
-        return fewest, "fewest departures that mend every rule"
+        return fewest, "fewest departures that restore every rule"
 
     def hot_hosts(self, problem: Problem, after: ClusterState) -> set[int]:
         """Returns the hosts that stay too full for the goal."""

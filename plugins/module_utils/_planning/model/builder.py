@@ -37,8 +37,8 @@ def build_problem(
     idle_hosts: frozenset[str] = frozenset(),
 ) -> Problem:
     """loosened: names of rules that are broken and bind nobody who breaks them, so that a search may choose
-    which of them to mend. makes_room, hosts_to_empty, idle_hosts: as in Problem; the snapshot has these hosts
-    closed already. Raises PlanningError when there is nothing to plan with.
+    which of them to restore. makes_room, hosts_to_empty, idle_hosts: as in Problem; the snapshot has these
+    hosts closed already. Raises PlanningError when there is nothing to plan with.
     """
     if not snapshot.hosts:
         raise PlanningError(

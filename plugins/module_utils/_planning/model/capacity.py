@@ -182,7 +182,7 @@ class ResourceNeeds:
     """What may run out on a host: the resources in a fixed order, cpu and memory first; each host's use and
     ceilings, each guest's part.
 
-    ceiling: for migrations that level; ceiling_for_rules: for those that mend a rule or empty a host in
+    ceiling: for migrations that level; ceiling_for_rules: for those that restore a rule or empty a host in
     maintenance.
     A host may carry more than that to begin with. Then nothing comes to it until so much has left that there
     is room below the ceiling; what is there may stay.
@@ -222,14 +222,14 @@ def resource_needs(snapshot: Snapshot, policy: Policy) -> ResourceNeeds:
         coming[target] = [a + b for a, b in zip(coming[target], parts[:2], strict=True)]
     used: list[Vector] = []
     plain: list[Vector] = []
-    mending: list[Vector] = []
+    restoring: list[Vector] = []
     for host, sums, more in zip(snapshot.hosts, carried, coming, strict=True):
         present = [
             (host_used(host, resource.name) or 0.0) + more[number] if number < len(more) else total
             for number, (resource, total) in enumerate(zip(resources, sums, strict=True))
         ]
         used.append(tuple(present))
-        for ceilings, rules in ((plain, False), (mending, True)):
+        for ceilings, rules in ((plain, False), (restoring, True)):
             ceilings.append(
                 tuple(
                     _ceiling(resource, host, limits, total, rules=rules) * (1 + AMOUNT)
@@ -240,7 +240,7 @@ def resource_needs(snapshot: Snapshot, policy: Policy) -> ResourceNeeds:
         resources=tuple(resources),
         used=tuple(used),
         ceiling=tuple(plain),
-        ceiling_for_rules=tuple(mending),
+        ceiling_for_rules=tuple(restoring),
         guest=guest,
     )
 

@@ -60,7 +60,7 @@ def hall_violation(allowed: Mapping[int, Mask]) -> tuple[list[int], Mask] | None
 
 
 def _match(guest: int, allowed: Mapping[int, Mask], holder: dict[int, int]) -> list[int]:
-    """Give the guest a host along a shortest alternating path; where there is none, gives all guests that
+    """Assign the guest a host along a shortest alternating path; where there is none, returns all guests that
     such paths reach, itself included. O(guests + hosts) steps.
     """
     seen: Mask = 0

@@ -157,7 +157,7 @@ class Solution:
         self.bytes += self.bytes_moved(unit, host)
 
     def remove(self, unit: int) -> int:
-        """Remove a unit from where it is; gives that place."""
+        """Remove a unit from where it is; returns that place."""
         host = self.where[unit]
         if host == SPLIT_AT_HOME:
             for guest in self.problem.members[unit]:
@@ -197,15 +197,19 @@ class Solution:
         self.remove(unit)
         self.insert(unit, host)
 
-    def try_moves(self, moves: Sequence[tuple[int, int]], accept: Callable[[], bool]) -> bool:
+    def try_moves(
+        self, moves: Sequence[tuple[int, int]], accept: Callable[[], bool], *, origin_fits: bool = False
+    ) -> bool:
         """Moves units to hosts, all if each fits and `accept` agrees to the result, else none; none either
-        when `accept` raises. Returns whether they were moved.
+        when `accept` raises. origin_fits: a unit may return to its original host even where `fits` refuses
+        it. Returns whether they were moved.
         """
+        home = self.problem.unit_home
         before = [(unit, self.remove(unit)) for unit, _host in moves]
         placed, accepted = 0, False
         try:
             for unit, host in moves:
-                if not self.fits(unit, host):
+                if not (origin_fits and host == home[unit]) and not self.fits(unit, host):
                     break
                 self.insert(unit, host)
                 placed += 1
@@ -289,8 +293,8 @@ class Solution:
         for host, units in enumerate(self.on):
             came = [unit for unit in units if problem.unit_home[unit] != host]
             if came:
-                mends = any(self.must_move(unit) for unit in came)
-                ceilings = problem.needs.ceiling_for_rules if mends else problem.needs.ceiling
+                restores = any(self.must_move(unit) for unit in came)
+                ceilings = problem.needs.ceiling_for_rules if restores else problem.needs.ceiling
                 for need, (have, top) in enumerate(zip(self.need[host], ceilings[host], strict=True)):
                     if have > top and any(problem.unit_need[unit][need] for unit in came):
                         return True

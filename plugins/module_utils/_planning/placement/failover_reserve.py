@@ -15,24 +15,24 @@ class FailoverReserve:
     is as much as the guests of those take. How guests are cut is not looked at.
     """
 
-    def __init__(self, world: ClusterIndex, hosts: int) -> None:
+    def __init__(self, cluster: ClusterIndex, hosts: int) -> None:
         # free - what the largest hosts could come to carry of guests; it is the same wherever guests are.
         self._left: dict[bool, list[float]] = {}
         for dedicated in (False, True):
             members = [
                 index
-                for index, host in enumerate(world.hosts)
-                if world.roles.receives[index] and host.dedicated == dedicated
+                for index, host in enumerate(cluster.hosts)
+                if cluster.roles.receives[index] and host.dedicated == dedicated
             ]
             self._left[dedicated] = [
-                self._slack(world, members, hosts, need) for need in range(len(world.resources))
+                self._slack(cluster, members, hosts, need) for need in range(len(cluster.resources))
             ]
 
     @staticmethod
-    def _slack(world: ClusterIndex, members: list[int], hosts: int, need: int) -> float:
-        free = sum(max(0.0, world.ceiling[host][need] - world.need[host][need]) for host in members)
+    def _slack(cluster: ClusterIndex, members: list[int], hosts: int, need: int) -> float:
+        free = sum(max(0.0, cluster.ceiling[host][need] - cluster.need[host][need]) for host in members)
         reach = sorted(
-            max(0.0, world.ceiling[host][need] - world.need[host][need]) + world.carried[host][need]
+            max(0.0, cluster.ceiling[host][need] - cluster.need[host][need]) + cluster.carried[host][need]
             for host in members
         )
         lost = sum(reach[-hosts:])

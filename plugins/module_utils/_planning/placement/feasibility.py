@@ -35,17 +35,19 @@ def key(wanted: WantedVm) -> tuple[object, ...]:
     )
 
 
-def unfit(world: ClusterIndex, wanted: WantedVm, path: str) -> list[Reason | None]:
+def unfit(cluster: ClusterIndex, wanted: WantedVm, path: str) -> list[Reason | None]:
     """By host index, why it can't be a host of this guest; None where it can. Raises InputError for a pool,
     network or device that no host has: that is a typing error, not a lack of room.
     """
-    _refuse_unknown(world, wanted, path)
-    chosen = None if wanted.hosts is None else select_hosts(world.hosts, wanted.hosts, f"{path}.hosts.names")
+    _refuse_unknown(cluster, wanted, path)
+    chosen = (
+        None if wanted.hosts is None else select_hosts(cluster.hosts, wanted.hosts, f"{path}.hosts.names")
+    )
     return [
         shut
         or (("hosts", "it is not among the hosts that were asked for") if _left_out(host, chosen) else None)
         or _mismatch(host, wanted)
-        for host, shut in zip(world.hosts, world.shut, strict=True)
+        for host, shut in zip(cluster.hosts, cluster.shut, strict=True)
     ]
 
 
@@ -101,23 +103,23 @@ def _older(version: str | None, least: str | None) -> bool:
     return have + [0] * (length - len(have)) < want + [0] * (length - len(want))
 
 
-def _refuse_unknown(world: ClusterIndex, wanted: WantedVm, path: str) -> None:
-    pools = {host.pool for host in world.hosts if host.pool}
+def _refuse_unknown(cluster: ClusterIndex, wanted: WantedVm, path: str) -> None:
+    pools = {host.pool for host in cluster.hosts if host.pool}
     if wanted.pool is not None and wanted.pool not in pools:
         raise _unknown(f"{path}.pool", wanted.pool, "a pool that a host is in", pools)
-    networks = {name for host in world.hosts for name in host.networks} if wanted.networks else set()
+    networks = {name for host in cluster.hosts for name in host.networks} if wanted.networks else set()
     for name in wanted.networks:
         if name not in networks:
             raise _unknown(f"{path}.networks", name, "a network that a host has", networks)
-    kinds = {kind for host in world.hosts for kind in host.devices} if wanted.devices else set()
+    kinds = {kind for host in cluster.hosts for kind in host.devices} if wanted.devices else set()
     for device in wanted.devices:
         if not any(like(kind, device.kind) for kind in kinds):
             raise _unknown(f"{path}.devices", device.kind, "a kind of device that a host has", kinds)
     for index, disk in enumerate(wanted.disks):
-        if any(alike(host, disk) for host in world.hosts):
+        if any(alike(host, disk) for host in cluster.hosts):
             continue
-        names = {name for host in world.hosts for name in host.datastores}
-        classes = {store.kind for host in world.hosts for store in host.datastores.values() if store.kind}
+        names = {name for host in cluster.hosts for name in host.datastores}
+        classes = {store.kind for host in cluster.hosts for store in host.datastores.values() if store.kind}
         if disk.kind is not None and disk.kind not in classes:
             raise _unknown(f"{path}.disks[{index}].class", disk.kind, "a class of a datastore", classes)
         if disk.datastore is not None and not any(like(name, disk.datastore) for name in names):

@@ -33,20 +33,20 @@ def largest_fit(room: PlacementSolution, number: int) -> LargestFit | None:
         free = {
             resource: top - have
             for resource, top, have in zip(
-                room.world.resources, room.ceiling[host], room.need[host], strict=True
+                room.cluster.resources, room.ceiling[host], room.need[host], strict=True
             )
         }
-        if _fits(free, CPU, unit.need, room.world.resources):
+        if _fits(free, CPU, unit.need, room.cluster.resources):
             amount = _most(free, MEMORY, guest)
             if amount is not None and (memory is None or amount > memory[0]):
                 memory = (amount, host)
-        if _fits(free, MEMORY, unit.need, room.world.resources):
+        if _fits(free, MEMORY, unit.need, room.cluster.resources):
             amount = _most(free, CPU, guest)
             if amount is not None and (cpu is None or amount > cpu[0]):
                 cpu = (amount, host)
     if memory is None and cpu is None:
         return None
-    hosts = room.world.hosts
+    hosts = room.cluster.hosts
     return LargestFit(
         memory=None if memory is None else int(memory[0]),
         memory_host=None if memory is None else hosts[memory[1]].id,

@@ -44,7 +44,7 @@ class Cleared:
 
 def make_room(what: PlacementProblem, request: PlacementRequest) -> Cleared | None:
     """None where no migrations were found that help."""
-    world = what.world
+    cluster = what.cluster
     if not any(unit.open for unit in what.units):
         return None
     supposed, policy = _supposed(what)
@@ -57,19 +57,19 @@ def make_room(what: PlacementProblem, request: PlacementRequest) -> Cleared | No
     most = request.policy.max_migrations
     if steps is None or not steps or (most is not None and len(steps) > most):
         return None
-    plan = _plan(world, request, _renamed(world, steps, coming, places))
+    plan = _plan(cluster, request, _renamed(cluster, steps, coming, places))
     if plan is None:
         return None
-    after = index_of(snapshot_after(world.snapshot, plan), world.policy)
-    later = build_placement_problem(after, request, what.new, what.bonds)
+    after = index_of(snapshot_after(cluster.snapshot, plan), cluster.policy)
+    later = build_placement_problem(after, request, what.new, what.rules)
     hosts = _seats(later, request, {guest: after.at[host] for guest, host in places.items()})
     return None if hosts is None else Cleared(plan=plan, task=later, hosts=tuple(hosts))
 
 
 def _supposed(what: PlacementProblem) -> tuple[Snapshot, Policy]:
     """The cluster with the new guests on hosts of their own, and a policy that has these hosts emptied."""
-    world = what.world
-    snapshot = world.snapshot
+    cluster = what.cluster
+    snapshot = cluster.snapshot
     guests: list[Guest] = []
     pins: list[Rule] = []
     for number, unit in enumerate(what.units):
@@ -97,15 +97,15 @@ def _supposed(what: PlacementProblem) -> tuple[Snapshot, Policy]:
             )
     apart = [
         Rule(name=f"{NEW}{one}:{other}", kind="anti_affinity", guests=(one, other), strict=True, source=NEW)
-        for one, others in sorted(what.bonds.apart.items())
+        for one, others in sorted(what.rules.apart.items())
         for other in sorted(others)
     ]
-    kept = snapshot.rules if world.policy.platform_rules else ()
-    hosts = [_host(world, guests, dedicated=flag) for flag in (False, True)]
+    kept = snapshot.rules if cluster.policy.platform_rules else ()
+    hosts = [_host(cluster, guests, dedicated=flag) for flag in (False, True)]
     names = tuple(host.id for host in hosts)
-    limits = world.policy.limits
+    limits = cluster.policy.limits
     policy = replace(
-        world.policy,
+        cluster.policy,
         goal="evacuate",
         evacuate=Selector(names=names),
         limits=replace(limits, cpu_for_rules=limits.cpu, memory_for_rules=limits.memory),
@@ -121,7 +121,7 @@ def _supposed(what: PlacementProblem) -> tuple[Snapshot, Policy]:
             snapshot,
             hosts=(*snapshot.hosts, *hosts),
             guests=(*snapshot.guests, *guests),
-            rules=(*kept, *what.bonds.own, *pins, *apart),
+            rules=(*kept, *what.rules.own, *pins, *apart),
         ),
         policy,
     )
@@ -131,11 +131,12 @@ def _waiting(dedicated: bool) -> str:
     return f"{NEW}{'dedicated' if dedicated else 'ordinary'}"
 
 
-def _host(world: ClusterIndex, guests: Sequence[Guest], *, dedicated: bool) -> Host:
+def _host(cluster: ClusterIndex, guests: Sequence[Guest], *, dedicated: bool) -> Host:
     name = _waiting(dedicated)
-    here = [world.needs_of(guest) for guest in guests if guest.host == name]
+    here = [cluster.needs_of(guest) for guest in guests if guest.host == name]
     sums = {
-        resource.name: sum(need[index] for need in here) for index, resource in enumerate(world.resources[:2])
+        resource.name: sum(need[index] for need in here)
+        for index, resource in enumerate(cluster.resources[:2])
     }
     return Host(
         id=name,
@@ -167,10 +168,10 @@ def _without_new(migrations: Sequence[Migration], coming: Container[str]) -> lis
 
 
 def _renamed(
-    world: ClusterIndex, steps: Sequence[Migration], coming: Mapping[str, str], places: Mapping[str, str]
+    cluster: ClusterIndex, steps: Sequence[Migration], coming: Mapping[str, str], places: Mapping[str, str]
 ) -> list[Migration]:
     """The steps with their true reason. coming: by id, the names of the new guests; places: their hosts."""
-    names = {host.id: host.name for host in world.hosts}
+    names = {host.id: host.name for host in cluster.hosts}
     arrivals: dict[str, list[str]] = {}
     for guest, host in places.items():
         arrivals.setdefault(host, []).append(coming[guest])
@@ -183,26 +184,26 @@ def _renamed(
         why = (
             f"makes room for {', '.join(sorted(here)[:5])} on {names[step.source]}"
             if here
-            else f"leaves room on {names[step.source]} for guests that give way"
+            else f"frees capacity on {names[step.source]} for guests that make room"
         )
         result.append(replace(step, kind="balance", why=why))
     return result
 
 
-def _plan(world: ClusterIndex, request: PlacementRequest, steps: Sequence[Migration]) -> Plan | None:
+def _plan(cluster: ClusterIndex, request: PlacementRequest, steps: Sequence[Migration]) -> Plan | None:
     """The plan that vm_migrate carries out, checked in the cluster without the new guests."""
     policy = replace(request.policy, goal="spread", evacuate=None, relieve=None, consolidate=None)
-    problem = build_problem(world.snapshot, world.policy, makes_room=True)
+    problem = build_problem(cluster.snapshot, cluster.policy, makes_room=True)
     index = {guest.id: number for number, guest in enumerate(problem.guests)}
     places = list(problem.home)
     for step in steps:
-        places[index[step.guest.id]] = world.at[step.target]
+        places[index[step.guest.id]] = cluster.at[step.target]
     one = len(steps) == 1
     plan = Plan(
-        cluster=world.snapshot.cluster,
-        platform=world.snapshot.platform,
-        snapshot_digest=world.snapshot.digest(),
-        remembered_at=world.snapshot.remembered_at,
+        cluster=cluster.snapshot.cluster,
+        platform=cluster.snapshot.platform,
+        snapshot_digest=cluster.snapshot.digest(),
+        remembered_at=cluster.snapshot.remembered_at,
         policy=policy,
         status="improved",
         migrations=tuple(steps),
@@ -215,14 +216,14 @@ def _plan(world: ClusterIndex, request: PlacementRequest, steps: Sequence[Migrat
             method="without a migration there is no room",
         ),
     )
-    rules, _unresolved = resolve_rules(world.snapshot, world.policy)
+    rules, _unresolved = resolve_rules(cluster.snapshot, cluster.policy)
     barred = Exclusions(
-        sources=select_hosts(world.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
-        targets=select_hosts(world.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
-        guests=select_guests(world.snapshot.guests, policy.exclude.guests),
-        may_stay=stayers_of(world.snapshot, policy).all,
+        sources=select_hosts(cluster.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
+        targets=select_hosts(cluster.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
+        guests=select_guests(cluster.snapshot.guests, policy.exclude.guests),
+        may_stay=stayers_of(cluster.snapshot, policy).all,
     )
-    return None if verify_plan(world.snapshot, world.policy, rules, plan, barred) else plan
+    return None if verify_plan(cluster.snapshot, cluster.policy, rules, plan, barred) else plan
 
 
 def _seats(

@@ -126,7 +126,7 @@ def _settled(
     """The same, bettered by placing each again; or begun in the request's order, where that is better."""
     most = request.runners_up + 1
     units = len(room.task.units)
-    large = units * len(room.world.hosts) > MAX_TWO_ORDERS
+    large = units * len(room.cluster.hosts) > MAX_TWO_ORDERS
     local_improvement(room, choices, most, 1 if large else MAX_PASSES)
     if request.strategy != "spread" or large:
         return room, choices

@@ -43,9 +43,9 @@ class Unit:
 class PlacementProblem:
     """Everything that is to be placed, and the rules over several guests with where their members are."""
 
-    world: ClusterIndex
+    cluster: ClusterIndex
     new: tuple[NewGuest, ...]
-    bonds: PlacementRules
+    rules: PlacementRules
     units: tuple[Unit, ...]
     groups: tuple[Group, ...]
     at: tuple[Mapping[int, int], ...]
@@ -57,21 +57,21 @@ class PlacementProblem:
 
 
 def build_placement_problem(
-    world: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest], bound: PlacementRules
+    cluster: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest], bound: PlacementRules
 ) -> PlacementProblem:
-    return _Builder(world, request, new, bound).task()
+    return _Builder(cluster, request, new, bound).task()
 
 
 class _Builder:
     def __init__(
-        self, world: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest], bound: PlacementRules
+        self, cluster: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest], bound: PlacementRules
     ) -> None:
-        self.world, self.request, self.new, self.bound = world, request, tuple(new), bound
+        self.cluster, self.request, self.new, self.bound = cluster, request, tuple(new), bound
         self.coming = [index for index, item in enumerate(new) if item.known is None]
         self.index = {new[index].guest.id: index for index in self.coming}
         self.homes = self._homes()
-        self.names = {guest.id: guest.name for guest in world.snapshot.guests}
-        self.leaving = {guest.id: source for guest, source, _target in arriving(world.snapshot)}
+        self.names = {guest.id: guest.name for guest in cluster.snapshot.guests}
+        self.leaving = {guest.id: source for guest, source, _target in arriving(cluster.snapshot)}
         self._unfit: dict[tuple[object, ...], list[Reason | None]] = {}
 
     def _homes(self) -> dict[str, int]:
@@ -81,8 +81,8 @@ class _Builder:
         if not wanted:
             return {}
         return {
-            guest.id: self.world.at[place_of(guest, self.world.at)]
-            for guest in self.world.snapshot.guests
+            guest.id: self.cluster.at[place_of(guest, self.cluster.at)]
+            for guest in self.cluster.snapshot.guests
             if guest.id in wanted
         }
 
@@ -103,9 +103,9 @@ class _Builder:
             for number, guests in enumerate(members)
         ]
         return PlacementProblem(
-            world=self.world,
+            cluster=self.cluster,
             new=self.new,
-            bonds=self.bound,
+            rules=self.bound,
             units=tuple(units),
             groups=tuple(group for group, _rule in groups),
             at=tuple(at),
@@ -119,12 +119,12 @@ class _Builder:
         foes: frozenset[int],
         groups: Sequence[tuple[Group, Rule]],
     ) -> Unit:
-        world = self.world
+        cluster = self.cluster
         items = [self.new[guest] for guest in guests]
         return Unit(
             guests=guests,
-            need=_sum([world.needs_of(item.guest) for item in items]),
-            load=_sum([world.loads_of(item.guest) for item in items]),
+            need=_sum([cluster.needs_of(item.guest) for item in items]),
+            load=_sum([cluster.loads_of(item.guest) for item in items]),
             disks=tuple(disk for item in items for disk in item.wanted.disks),
             devices=tuple(device for item in items for device in item.wanted.devices),
             dedicated=items[0].wanted.dedicated,
@@ -165,7 +165,7 @@ class _Builder:
             if not rule.strict or ids.isdisjoint(rule.guests):
                 continue
             if rule.kind in ("host_affinity", "host_anti_affinity"):
-                listed = {self.world.at[host] for host in rule.hosts}
+                listed = {self.cluster.at[host] for host in rule.hosts}
                 inside = rule.kind == "host_affinity"
                 text = f"rule {rule.name} {'wants other hosts' if inside else 'forbids it'}"
                 _refuse(found, everywhere - listed if inside else listed, "host rule", text)
@@ -175,7 +175,7 @@ class _Builder:
                     # Where they are apart already, it is not for a new one to tear them further.
                     most = max(beside.values())
                     hosts = {host for host, many in beside.items() if many == most}
-                    names = ", ".join(sorted(self.world.hosts[host].name for host in hosts))
+                    names = ", ".join(sorted(self.cluster.hosts[host].name for host in hosts))
                     _refuse(found, everywhere - hosts, "affinity", f"rule {rule.name} wants {names}")
         return found
 
@@ -183,20 +183,20 @@ class _Builder:
         item = self.new[guest]
         name = key(item.wanted)
         if name not in self._unfit:
-            self._unfit[name] = unfit(self.world, item.wanted, f"request.vms[{item.request}]")
+            self._unfit[name] = unfit(self.cluster, item.wanted, f"request.vms[{item.request}]")
         return self._unfit[name]
 
     def _groups(
         self, members: Sequence[tuple[int, ...]], refused: Sequence[Sequence[Reason | None]]
     ) -> tuple[list[tuple[Group, Rule]], list[Mapping[int, int]]]:
         kinds = {"anti_affinity": "apart", "even_spread": "even", "affinity": "together"}
-        everywhere = frozenset(range(len(self.world.hosts)))
+        everywhere = frozenset(range(len(self.cluster.hosts)))
         groups: list[tuple[Group, Rule]] = []
         at: list[Mapping[int, int]] = []
         for rule in self.bound.rules:
             if rule.strict and rule.kind not in ("anti_affinity", "even_spread"):
                 continue
-            listed = frozenset(self.world.at[host] for host in rule.hosts)
+            listed = frozenset(self.cluster.at[host] for host in rule.hosts)
             domain: frozenset[int] = frozenset()
             if rule.kind == "even_spread":
                 domain = self._domain(rule, members, refused)
@@ -227,7 +227,7 @@ class _Builder:
         domain = {
             self.homes[guest]
             for guest in rule.guests
-            if guest in self.homes and self.world.hosts[self.homes[guest]].active
+            if guest in self.homes and self.cluster.hosts[self.homes[guest]].active
         }
         for guests, reasons in zip(members, refused, strict=True):
             if not mine.isdisjoint(guests):

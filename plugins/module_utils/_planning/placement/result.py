@@ -43,14 +43,14 @@ def placement_result(
     proven: bool,
 ) -> Placement:
     """Tell what the room has come to. All-or-nothing: a guest without a place takes the others' away."""
-    world = room.world
+    cluster = room.cluster
     whole = len(room.seats) == len(room.task.units)
     given = whole or not request.all_or_nothing
     explain = len(task.new) == 1 if request.explain is None else request.explain
     placements: list[Placed] = []
     for position, item in enumerate(task.new):
         if item.known is not None:
-            placements.append(_known(world, item, item.known))
+            placements.append(_known(cluster, item, item.known))
         elif given and room.task.unit_of[position] in room.seats:
             number = room.task.unit_of[position]
             placements.append(_placed(room, position, choices[number], explain=explain))
@@ -60,22 +60,22 @@ def placement_result(
         if item.known is None and (number := room.task.unit_of[position]) not in room.seats
     ]
     status: Status = "placed" if whole else "partial" if given and placements else "impossible"
-    lines = _lines(world, room, placements, unplaced, plan, given=given, proven=proven)
-    own = cluster_name(world.snapshot)
-    after = _spread(world, room.points)
+    lines = _lines(cluster, room, placements, unplaced, plan, given=given, proven=proven)
+    own = cluster_name(cluster.snapshot)
+    after = _spread(cluster, room.points)
     return Placement(
         status=status,
-        cluster=world.snapshot.cluster,
-        platform=world.snapshot.platform,
-        taken_at=world.snapshot.taken_at,
+        cluster=cluster.snapshot.cluster,
+        platform=cluster.snapshot.platform,
+        taken_at=cluster.snapshot.taken_at,
         placements=tuple(placements),
         unplaced=tuple(unplaced),
-        spread_before=_spread(task.world, task.world.points),
-        spread_after=after if given else _spread(task.world, task.world.points),
+        spread_before=_spread(task.cluster, task.cluster.points),
+        spread_after=after if given else _spread(task.cluster, task.cluster.points),
         clusters=(
             ClusterTried(
-                cluster=world.snapshot.cluster,
-                platform=world.snapshot.platform,
+                cluster=cluster.snapshot.cluster,
+                platform=cluster.snapshot.platform,
                 placed=len(task.new) - len(unplaced),
                 wanted=len(task.new),
                 migrations=len(plan.migrations) if plan else 0,
@@ -86,7 +86,7 @@ def placement_result(
         plan=plan,
         promises=tuple(_promise(own, one) for one in placements if one.state == "new"),
         says=tuple(lines),
-        notes=(*world.notes, *task.bonds.notes),
+        notes=(*cluster.notes, *task.rules.notes),
     )
 
 
@@ -104,7 +104,7 @@ def _placed(room: PlacementSolution, position: int, choice: Choice, *, explain: 
         name=item.guest.name,
         request=item.request,
         state="new",
-        host=_ref(room.world, seat.host),
+        host=_ref(room.cluster, seat.host),
         cpu=item.wanted.cpu,
         memory=item.wanted.memory,
         disks=tuple(
@@ -114,7 +114,7 @@ def _placed(room: PlacementSolution, position: int, choice: Choice, *, explain: 
         tags=item.wanted.tags,
         score=None if score is None else round(score, 3),
         runners_up=tuple(
-            RunnerUp(host=_ref(room.world, host), score=round(score, 3))
+            RunnerUp(host=_ref(room.cluster, host), score=round(score, 3))
             for score, host in choice.best
             if host != seat.host
         ),
@@ -122,13 +122,13 @@ def _placed(room: PlacementSolution, position: int, choice: Choice, *, explain: 
     )
 
 
-def _known(world: ClusterIndex, item: NewGuest, guest: Guest) -> Placed:
+def _known(cluster: ClusterIndex, item: NewGuest, guest: Guest) -> Placed:
     """A guest that is there, or is to be there, is where it is."""
     return Placed(
         name=item.guest.name,
         request=item.request,
         state="held" if is_reserved(guest) else "present",
-        host=_ref(world, world.at[guest.host]),
+        host=_ref(cluster, cluster.at[guest.host]),
         cpu=float(guest.assigned.get("cpu") or 0.0),
         memory=int(guest.assigned.get("memory") or 0),
         disks=guest.disks,
@@ -156,7 +156,7 @@ def _search(room: PlacementSolution, number: int, choice: Choice, *, explain: bo
     if seated is not None:
         room.remove(number)
     refusals = []
-    for host, facts in enumerate(room.world.hosts):
+    for host, facts in enumerate(room.cluster.hosts):
         reason = room.because(number, host)
         if reason is not None:
             refusals.append(HostRefusal(host=facts.id, name=facts.name, reason=reason[0], detail=reason[1]))
@@ -167,8 +167,8 @@ def _search(room: PlacementSolution, number: int, choice: Choice, *, explain: bo
     )
 
 
-def _ref(world: ClusterIndex, host: int) -> HostRef:
-    facts = world.hosts[host]
+def _ref(cluster: ClusterIndex, host: int) -> HostRef:
+    facts = cluster.hosts[host]
     return HostRef(id=facts.id, name=facts.name, address=facts.address)
 
 
@@ -185,16 +185,16 @@ def _promise(cluster: str, one: Placed) -> Promise:
     )
 
 
-def _spread(world: ClusterIndex, points: Sequence[Sequence[float]]) -> dict[str, float]:
+def _spread(cluster: ClusterIndex, points: Sequence[Sequence[float]]) -> dict[str, float]:
     result = {}
-    for index, name in enumerate(world.metrics):
-        values = [points[host][index] for host in world.counted[index]]
+    for index, name in enumerate(cluster.metrics):
+        values = [points[host][index] for host in cluster.counted[index]]
         result[name] = round(max(values) - min(values), 3)
     return result
 
 
 def _lines(
-    world: ClusterIndex,
+    cluster: ClusterIndex,
     room: PlacementSolution,
     placements: Sequence[Placed],
     unplaced: Sequence[Unplaced],
@@ -205,7 +205,7 @@ def _lines(
 ) -> list[str]:
     """The answer as people read it; where something has no place, that comes first, and what would fit."""
     lines = [f"{one.name}: {one.search.says}" for one in unplaced[:10]]
-    names = {host.id: host.name for host in world.hosts}
+    names = {host.id: host.name for host in cluster.hosts}
     by_name = {item.guest.name: item.guest for item in room.task.new}
     # The same said once is enough: members of a batch are often alike.
     hints = [in_words(one.largest, by_name[one.name], names) for one in unplaced]

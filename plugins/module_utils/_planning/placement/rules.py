@@ -14,7 +14,7 @@ from ..._model.errors import InputError
 from ..._model.lookup import Directory
 from ..._model.placement_request import PlacementRequest, WantedVm
 from ..._model.policy.tag_rules import tag_rules
-from ..._model.snapshot import Guest, Rule, Snapshot
+from ..._model.snapshot import Guest, Rule, RuleKind, Snapshot
 from ..model.rules import TRAILING_DIGITS, resolve_rules
 from ..model.selectors import WILDCARDS
 from .cluster_index import ClusterIndex
@@ -34,15 +34,15 @@ class PlacementRules:
 
 
 def placement_rules(
-    world: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest]
+    cluster: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest]
 ) -> PlacementRules:
     """Raises InputError for a guest that the request names and nobody has."""
     coming = {item.guest.id: item.guest for item in new if item.known is None}
     if not coming:
         return PlacementRules(rules=(), own=(), apart={}, notes=())
-    everyone = replace(world.snapshot, guests=(*world.snapshot.guests, *coming.values()))
-    of_policy, notes = _of_policy(world, everyone)
-    found = _of_tags(world, everyone, coming)
+    everyone = replace(cluster.snapshot, guests=(*cluster.snapshot.guests, *coming.values()))
+    of_policy, notes = _of_policy(cluster, everyone)
+    found = _of_tags(cluster, everyone, coming)
     apart: dict[str, frozenset[str]] = {}
     for index, wanted in enumerate(request.vms):
         own = [item.guest for item in new if item.request == index]
@@ -63,55 +63,49 @@ def placement_rules(
     )
 
 
-def _of_policy(world: ClusterIndex, everyone: Snapshot) -> tuple[list[Rule], Iterable[str]]:
-    if not world.policy.rules:
+def _of_policy(cluster: ClusterIndex, everyone: Snapshot) -> tuple[list[Rule], Iterable[str]]:
+    if not cluster.policy.rules:
         return [], ()
-    rules, unresolved = resolve_rules(everyone, replace(world.policy, platform_rules=False))
+    rules, unresolved = resolve_rules(everyone, replace(cluster.policy, platform_rules=False))
     return list(rules), [f"{item.what}: {item.why}" for item in unresolved]
 
 
-def _of_tags(world: ClusterIndex, everyone: Snapshot, coming: Mapping[str, Guest]) -> list[Rule]:
+def _of_tags(cluster: ClusterIndex, everyone: Snapshot, coming: Mapping[str, Guest]) -> list[Rule]:
     tags = {tag for guest in coming.values() for tag in guest.tags}
-    if not tags or not world.policy.platform_rules:
+    if not tags or not cluster.policy.platform_rules:
         return []
     marked = {
         guest.id: [tag for tag in guest.tags if tag in tags]
         for guest in everyone.guests
         if guest.tags and not tags.isdisjoint(guest.tags)
     }
-    known = {host.id for host in world.hosts}
+    known = {host.id for host in cluster.hosts}
     return [
         replace(rule, hosts=tuple(host for host in rule.hosts if host in known))
-        for rule in tag_rules(marked, {host.name: host.id for host in world.hosts})
+        for rule in tag_rules(marked, {host.name: host.id for host in cluster.hosts})
     ]
 
 
 def _of_request(everyone: Snapshot, wanted: WantedVm, own: Sequence[Guest], path: str) -> list[Rule]:
     ids = [guest.id for guest in own]
     found = []
-    if wanted.affinity:
-        others = _meant(everyone, wanted.affinity, f"{path}.affinity")
-        found.append(
-            Rule(
-                name=f"affinity of {wanted.name}",
-                kind="affinity",
-                guests=tuple(dict.fromkeys([*ids, *others])),
-                strict=True,
-                source="request",
+    kinds: tuple[tuple[RuleKind, Sequence[str]], ...] = (
+        ("affinity", wanted.affinity),
+        ("even_spread", wanted.even_spread),
+    )
+    for kind, names in kinds:
+        if names:
+            others = _meant(everyone, names, f"{path}.{kind}")
+            found.append(
+                Rule(
+                    name=f"{kind.replace('_', ' ')} of {wanted.name}",
+                    kind=kind,
+                    guests=tuple(dict.fromkeys([*ids, *others])),
+                    strict=True,
+                    source="request",
+                    max_skew=wanted.max_skew,
+                )
             )
-        )
-    if wanted.even_spread:
-        others = _meant(everyone, wanted.even_spread, f"{path}.even_spread")
-        found.append(
-            Rule(
-                name=f"even spread of {wanted.name}",
-                kind="even_spread",
-                guests=tuple(dict.fromkeys([*ids, *others])),
-                strict=True,
-                source="request",
-                max_skew=wanted.max_skew,
-            )
-        )
     return found
 
 

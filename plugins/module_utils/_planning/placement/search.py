@@ -45,7 +45,7 @@ def survey(room: PlacementSolution, number: int, most: int) -> Choice:
 
 
 def greedy(room: PlacementSolution, order: Iterable[int], most: int) -> dict[int, Choice]:
-    """Place what can be placed, in this order, each where it is best; gives what was found for each."""
+    """Place what can be placed, in this order, each where it is best; return what was found for each."""
     found = {}
     for number in order:
         choice = survey(room, number, most)
@@ -75,7 +75,7 @@ def local_improvement(room: PlacementSolution, choices: dict[int, Choice], most:
 def by_hardness(room: PlacementSolution) -> list[int]:
     """Units from the largest to the smallest; of those that are as large, the one with fewer hosts first."""
     tops = [
-        max((tops[need] for tops in room.ceiling), default=0.0) for need in range(len(room.world.resources))
+        max((tops[need] for tops in room.ceiling), default=0.0) for need in range(len(room.cluster.resources))
     ]
 
     def size(number: int) -> float:
@@ -132,7 +132,7 @@ class Exhaustive:
 
 def described(room: PlacementSolution, choice: Choice) -> Search:
     """The counts as operators know them."""
-    hosts = len(room.world.hosts)
+    hosts = len(room.cluster.hosts)
     parts = sorted(choice.refused.items(), key=lambda item: (-item[1], item[0]))
     reasons = ", ".join(f"{many} {word}" for word, many in parts)
     verb = "fits" if choice.fit == 1 else "fit"

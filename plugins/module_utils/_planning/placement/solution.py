@@ -36,30 +36,30 @@ class PlacementSolution:
 
     def __init__(self, task: PlacementProblem, strategy: Strategy, spare: int) -> None:
         self.task, self.strategy = task, strategy
-        world = task.world
-        self.world: ClusterIndex = world
-        self.need = [list(vector) for vector in world.need]
-        self.ceiling = [tuple(top * (1 + AMOUNT) for top in tops) for tops in world.ceiling]
-        self.points = [list(vector) for vector in world.points]
+        cluster = task.cluster
+        self.cluster: ClusterIndex = cluster
+        self.need = [list(vector) for vector in cluster.need]
+        self.ceiling = [tuple(top * (1 + AMOUNT) for top in tops) for tops in cluster.ceiling]
+        self.points = [list(vector) for vector in cluster.points]
         self.counts = [RuleCounter(group, dict(at)) for group, at in zip(task.groups, task.at, strict=True)]
-        self.stores = Stores(world.snapshot)
-        self.devices = [{kind: found.free for kind, found in host.devices.items()} for host in world.hosts]
-        self.on: list[set[int]] = [set() for _host in world.hosts]
+        self.stores = Stores(cluster.snapshot)
+        self.devices = [{kind: found.free for kind, found in host.devices.items()} for host in cluster.hosts]
+        self.on: list[set[int]] = [set() for _host in cluster.hosts]
         self.seats: dict[int, Assignment] = {}
-        self.spare = FailoverReserve(world, spare) if spare else None
+        self.spare = FailoverReserve(cluster, spare) if spare else None
         # By metric: where all hosts would be if they were one and everything was placed already.
         self.level = self._level()
         self.squares = [
-            sum((self.points[host][index] - level) ** 2 for host in world.counted[index])
+            sum((self.points[host][index] - level) ** 2 for host in cluster.counted[index])
             for index, level in enumerate(self.level)
         ]
 
     def _level(self) -> list[float]:
-        world = self.world
+        cluster = self.cluster
         result = []
-        for index, counted in enumerate(world.counted):
-            size = sum(1.0 / world.scale[host][index] for host in counted)
-            load = sum(self.points[host][index] / world.scale[host][index] for host in counted)
+        for index, counted in enumerate(cluster.counted):
+            size = sum(1.0 / cluster.scale[host][index] for host in counted)
+            load = sum(self.points[host][index] / cluster.scale[host][index] for host in counted)
             load += sum(unit.load[index] for unit in self.task.units)
             result.append(load / size if size else 0.0)
         return result
@@ -94,7 +94,7 @@ class PlacementSolution:
 
     def word(self, need: int) -> str:
         """What running out of a need is called."""
-        resource = self.world.resources[need]
+        resource = self.cluster.resources[need]
         return f"{resource.name} overcommitment" if resource.kind == "assigned" else resource.name
 
     def because(self, number: int, host: int) -> Reason | None:
@@ -107,7 +107,7 @@ class PlacementSolution:
         return None if word is None else (word, self._detail(unit, host, word))
 
     def _detail(self, unit: Unit, host: int, word: str) -> str:
-        for index, resource in enumerate(self.world.resources):
+        for index, resource in enumerate(self.cluster.resources):
             if self.word(index) == word:
                 free = self.ceiling[host][index] - self.need[host][index]
                 wants, has = _amount(resource, unit.need[index]), _amount(resource, max(0.0, free))
@@ -160,7 +160,7 @@ class PlacementSolution:
 
     def _change(self, unit: Unit, seat: Assignment, sign: int) -> None:
         host = seat.host
-        need, points, scale = self.need[host], self.points[host], self.world.scale[host]
+        need, points, scale = self.need[host], self.points[host], self.cluster.scale[host]
         for index, part in enumerate(unit.need):
             need[index] += sign * part
         for index, part in enumerate(unit.load):
@@ -194,7 +194,7 @@ class PlacementSolution:
         """What strategy spread makes small, as the hosts are now."""
         return sum(
             sqrt(max(0.0, square) / len(counted))
-            for square, counted in zip(self.squares, self.world.counted, strict=True)
+            for square, counted in zip(self.squares, self.cluster.counted, strict=True)
         )
 
     def score(self, unit: Unit, host: int) -> float:
@@ -203,13 +203,13 @@ class PlacementSolution:
         spread: the sum over the metrics of the standard deviation from level. least_loaded: the fullest
         metric of the host. pack: what stays free of it, on average.
         """
-        points, scale = self.points[host], self.world.scale[host]
+        points, scale = self.points[host], self.cluster.scale[host]
         if self.strategy == "spread":
             total = 0.0
             for index, part in enumerate(unit.load):
                 more = part * scale[index]
                 square = self.squares[index] + more * (2.0 * (points[index] - self.level[index]) + more)
-                total += sqrt(square / len(self.world.counted[index])) if square > 0.0 else 0.0
+                total += sqrt(square / len(self.cluster.counted[index])) if square > 0.0 else 0.0
             return total
         after = [have + part * by for have, part, by in zip(points, unit.load, scale, strict=True)]
         if not after:

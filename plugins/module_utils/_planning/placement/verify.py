@@ -14,7 +14,7 @@ from .solution import PlacementSolution
 
 def verify_result(room: PlacementSolution, request: PlacementRequest) -> None:
     """Raises UnsafePlan when the room is filled in a way that it may not be."""
-    world, task = room.world, room.task
+    cluster, task = room.cluster, room.task
     seated = []
     for number, seat in sorted(room.seats.items()):
         names = list(seat.datastores)
@@ -25,14 +25,14 @@ def verify_result(room: PlacementSolution, request: PlacementRequest) -> None:
                 Seated(
                     id=item.guest.id,
                     wanted=item.wanted,
-                    host=world.hosts[seat.host].id,
+                    host=cluster.hosts[seat.host].id,
                     datastores=tuple(names[:disks]),
                 )
             )
             names = names[disks:]
-    barred = select_hosts(world.hosts, world.policy.exclude.targets, "policy.exclude.targets.names")
+    barred = select_hosts(cluster.hosts, cluster.policy.exclude.targets, "policy.exclude.targets.names")
     defects = verify_placement(
-        world.snapshot, world.policy, seated, task.bonds.rules, task.bonds.apart, barred, request.spare
+        cluster.snapshot, cluster.policy, seated, task.rules.rules, task.rules.apart, barred, request.spare
     )
     if defects:
         raise UnsafePlan(

@@ -81,9 +81,7 @@ def _what_keeps(state: Solution, host: int, guests: int, findings: SearchFinding
         return f"its {guests} guests are more than max_migrations, {most}, leaves"
     if findings is None:
         return f"it still runs {guests} guest{'s' * (guests != 1)}"
-    no_order = findings.no_order(
-        problem, (guest for unit in state.on[host] for guest in problem.members[unit])
-    )
+    no_order = findings.no_order_from(state, host)
     if no_order is not None:
         return no_order
     limits = problem.policy.limits
@@ -115,11 +113,11 @@ def hosts_needed(problem: Problem) -> int:
         for h, host in enumerate(problem.hosts)
         if host.status == "online" and (host.schedulable or running[h]) and h not in forced
     ]
-    mends = any(
+    restores = any(
         leaving[problem.home[guests[0]]] or home < 0 or unit in problem.crowded
         for unit, (guests, home) in enumerate(zip(problem.members, problem.unit_home, strict=True))
     )
-    tops = problem.needs.ceiling_for_rules if mends or problem.rules else problem.needs.ceiling
+    tops = problem.needs.ceiling_for_rules if restores or problem.rules else problem.needs.ceiling
     most = len(forced)
     for need in range(len(problem.needs.resources)):
         load = [0.0] * len(problem.hosts)

@@ -19,12 +19,12 @@ class Reasons:
     """Says in one sentence with numbers why a migration is in the plan from one state to another."""
 
     def __init__(
-        self, problem: Problem, before: ClusterState, after: ClusterState, hops: Iterable[Move]
+        self, problem: Problem, before: ClusterState, after: ClusterState, moves: Iterable[Move]
     ) -> None:
         self.problem, self.before, self.after = problem, before, after
-        hops = [hop for hop in hops if not hop.parking]
-        self.leave = Counter(problem.home[hop.guest] for hop in hops)
-        self.enter = Counter(hop.target for hop in hops)
+        moves = [move for move in moves if not move.parking]
+        self.leave = Counter(problem.home[move.guest] for move in moves)
+        self.enter = Counter(move.target for move in moves)
         self.still = {violation.rule for violation in after.violations}
         detail = {violation.rule: violation for violation in before.violations}
         self.broken: dict[str, list[Violation]] = {}
@@ -39,11 +39,11 @@ class Reasons:
     def of(self, kind: MigrationKind, guest: int, source: int, target: int) -> str:
         leaves, enters = self.problem.hosts[source].name, self.problem.hosts[target].name
         if kind == "parking":
-            return f"waits on {enters} for room where it goes, and leaves room on {leaves}"
+            return f"moved to {enters} temporarily until its target has room; frees capacity on {leaves}"
         if kind == "evacuate":
             home = self.problem.home[guest]
             if not self.problem.roles.leaving[home]:
-                return f"gives way on {leaves} to guests of hosts that are to be emptied"
+                return f"makes room on {leaves} for guests of hosts that are to be emptied"
             ends = _use(self.after, self.problem.hosts[target].id)
             empties = self.problem.traits.names_hosts
             first = self.problem.hosts[home].name
@@ -55,32 +55,32 @@ class Reasons:
             return why_consolidated(self.problem, self.after, source, target)
         text = self._rule(guest, leaves) or self._partner(guest, leaves) if kind == "rule" else ""
         if not text and self.problem.traits.chooses_hosts:
-            return f"keeps the rules that it is under, over the hosts that stay on; {enters} takes it"
+            return f"keeps its rules on the hosts that stay on; moved to {enters}"
         text = text or self._main_change(source, target)
         if not text and self.enter[source]:
             return f"frees capacity on {leaves} that other migrations need"
         return text or f"moves load from {leaves} to {enters}"
 
     def _rule(self, guest: int, source: str) -> str:
-        # Of several broken rules the one that the plan mends is the reason.
+        # Of several broken rules the one that the plan restores is the reason.
         broken = sorted(
             self.broken.get(self.problem.guests[guest].id, ()),
             key=lambda violation: (violation.rule in self.still, source not in violation.detail),
         )
         if not broken:
             return ""
-        verb = "eases" if broken[0].rule in self.still else "mends"
+        verb = "reduces the violation of" if broken[0].rule in self.still else "restores"
         noun = "rule" if broken[0].strict else "soft rule"
         return f"{verb} {noun} {broken[0].rule}: {broken[0].detail}"
 
     def _partner(self, guest: int, source: str) -> str:
-        """Of a guest that is under no broken rule: the partner that is, and which it goes with."""
+        """Of a guest that is under no broken rule: the partner that is, and which it moves with."""
         problem = self.problem
         unit = problem.unit_of.get(guest)
         for other in () if unit is None else problem.members[unit]:
             text = self._rule(other, source)
             if text:
-                return f"goes with {problem.guests[other].name}, which {text}"
+                return f"moves with {problem.guests[other].name}, which {text}"
         return ""
 
     def _main_change(self, source: int, target: int) -> str:

@@ -112,9 +112,7 @@ def _what_keeps(state: Solution, host: int, findings: SearchFindings | None) -> 
         return f"none of its {len(fixed)} guests may be moved" if fixed else "it runs no guests"
     if findings is None:
         return f"{movable} of its guests may be moved"
-    no_order = findings.no_order(
-        problem, (guest for unit in state.on[host] for guest in problem.members[unit])
-    )
+    no_order = findings.no_order_from(state, host)
     if no_order is not None:
         return no_order
     names = problem.metrics.names

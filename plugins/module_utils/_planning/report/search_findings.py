@@ -38,6 +38,11 @@ class SearchFindings:
         there_is = "there is no safe order" if self.proven else "no safe order was found"
         return f"{there_is} in which to migrate {', '.join(names[:MAX_NAMED])}"
 
+    def no_order_from(self, state: Solution, host: int) -> str | None:
+        """As no_order, of the guests that may move and are on this host."""
+        members = state.problem.members
+        return self.no_order(state.problem, (guest for unit in state.on[host] for guest in members[unit]))
+
 
 def has_place(state: Solution, guests: Iterable[int]) -> bool:
     """Whether a host other than its own would take one of these guests as things are, with those that move

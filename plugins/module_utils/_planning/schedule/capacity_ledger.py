@@ -1,10 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who pays for whose room: the account behind `after`.
+"""Which departures free the capacity that an arrival takes: what `after` is made of.
 
-Every arrival pays for its room with what is free at the start or with what named departures have given back;
-those departures become its `after`. A coin is spent once, so whatever runs at the same time, there is room.
+Every arrival takes what is free at the start, or what earlier departures released; those departures become
+its `after`. Each release is spent once, so whatever runs at the same time, no host exceeds its ceiling.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..tolerances import AMOUNT
 
 @dataclass(slots=True)
 class Release:
-    """What is left of the room that a departure gave back; `departure` is its position in the order."""
+    """What is left of the capacity that a departure released; `departure` is its position in the order."""
 
     departure: int
     left: float
@@ -32,18 +32,19 @@ class CapacityLedger:
 
     def __init__(self, free: list[list[float]]) -> None:
         self.free = free
-        self._coins: dict[tuple[int, int], list[Release]] = {}
+        self._releases: dict[tuple[int, int], list[Release]] = {}
         self._brought_down: dict[tuple[int, int], set[int]] = {}
 
     def suffices(self, host: int, wanted: Sequence[float]) -> bool:
         """Whether there is room for so much of each need."""
         return all(
-            not amount or amount <= free + sum(coin.left for coin in self._coins.get((host, need), ()))
+            not amount
+            or amount <= free + sum(release.left for release in self._releases.get((host, need), ()))
             for need, (amount, free) in enumerate(zip(wanted, self.free[host], strict=True))
         )
 
     def reserve(self, host: int, wanted: Sequence[float]) -> set[int]:
-        """Spend what is free first, then what departures gave back, the earliest first; gives those
+        """Spend what is free first, then what departures released, the earliest first; returns those
         departures.
         """
         after: set[int] = set()
@@ -62,18 +63,18 @@ class CapacityLedger:
         """What a guest that has left took of each need."""
         for need, amount in enumerate(amounts):
             if amount > AMOUNT:
-                self._coins.setdefault((host, need), []).append(Release(departure, amount))
+                self._releases.setdefault((host, need), []).append(Release(departure, amount))
 
     def _spend(self, host: int, need: int, wanted: float) -> set[int]:
-        coins, spent = self._coins.get((host, need), []), set()
-        for coin in coins:
+        releases, spent = self._releases.get((host, need), []), set()
+        for release in releases:
             if wanted <= AMOUNT:
                 break
-            part = min(wanted, coin.left)
-            coin.left -= part
+            part = min(wanted, release.left)
+            release.left -= part
             wanted -= part
             if part > AMOUNT:
-                spent.add(coin.departure)
+                spent.add(release.departure)
         if spent:
-            self._coins[host, need] = [coin for coin in coins if coin.left > AMOUNT]
+            self._releases[host, need] = [release for release in releases if release.left > AMOUNT]
         return spent

@@ -19,7 +19,7 @@ Job = tuple[Move, ...]
 
 @dataclass(slots=True, kw_only=True)
 class ScheduledMove:
-    """A hop in its order; `after` are positions in the list of placed hops."""
+    """A move in its order; `after` are positions in the list of placed moves."""
 
     move: Move
     after: list[int]
@@ -29,7 +29,7 @@ class ScheduledMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What could be ordered, and the hops for which no safe moment was found. bound: no order of all of them
+    """What could be ordered, and the moves for which no safe moment was found. bound: no order of all of them
     takes fewer seconds without further migrations. proven: there is no safe order of all of them. rerouted:
     whether some of them go one after another, as a search over all placements on the way found it."""
 
@@ -53,9 +53,9 @@ class ListScheduler:
     end.
     """
 
-    def __init__(self, problem: Problem, hops: Sequence[Job], ceilings: Sequence[Sequence[float]]) -> None:
+    def __init__(self, problem: Problem, moves: Sequence[Job], ceilings: Sequence[Sequence[float]]) -> None:
         self.problem = problem
-        self.jobs = list(hops)
+        self.jobs = list(moves)
         self.waiting = set(range(len(self.jobs)))
         self.touching: dict[int, list[int]] = {}
         self.in_group: dict[int, list[int]] = {}
@@ -76,9 +76,9 @@ class ListScheduler:
                 for guest in group.guests:
                     self.groups_of.setdefault(guest, []).append(number)
         for job, parts in enumerate(self.jobs):
-            for host in {host for hop in parts for host in (hop.source, hop.target)}:
+            for host in {host for move in parts for host in (move.source, move.target)}:
                 self.touching.setdefault(host, []).append(job)
-            for number in {number for hop in parts for number in self.groups_of.get(hop.guest, ())}:
+            for number in {number for move in parts for number in self.groups_of.get(move.guest, ())}:
                 self.in_group.setdefault(number, []).append(job)
         self.at: dict[int, dict[int, int]] = {}
         self.left_by: dict[tuple[int, int], list[int]] = {}
@@ -95,9 +95,9 @@ class ListScheduler:
 
     def _turns(self, number: int) -> EvenSpreadTracker:
         group = self.problem.groups[number]
-        hops = [hop for job in self.in_group.get(number, ()) for hop in self.jobs[job]]
+        moves = [move for job in self.in_group.get(number, ()) for move in self.jobs[job]]
         return EvenSpreadTracker(
-            group, self.at[number], [hop for hop in hops if number in self.groups_of.get(hop.guest, ())]
+            group, self.at[number], [move for move in moves if number in self.groups_of.get(move.guest, ())]
         )
 
     def run(self) -> Schedule:
@@ -112,21 +112,21 @@ class ListScheduler:
             self._start_late()
             self._start_ready(self._concerned(self.placed[position].move))
         return Schedule(
-            placed=self.placed, left=[hop for job in sorted(self.waiting) for hop in self.jobs[job]]
+            placed=self.placed, left=[move for job in sorted(self.waiting) for move in self.jobs[job]]
         )
 
     def _start_late(self) -> None:
         late, self.late = self.late, []
-        for hop, after in late:
-            if self._has_slots(hop):
-                self._place(hop, after)
+        for move, after in late:
+            if self._has_slots(move):
+                self._place(move, after)
             else:
-                self.late.append((hop, after))
+                self.late.append((move, after))
 
-    def _concerned(self, hop: Move) -> list[int]:
-        """Waiting jobs that the end of this hop may have made safe: of its hosts, its guest and its rules."""
-        jobs = set(self.touching.get(hop.source, ())) | set(self.touching.get(hop.target, ()))
-        for number in self.groups_of.get(hop.guest, ()):
+    def _concerned(self, move: Move) -> list[int]:
+        """Waiting jobs that the end of this move may have made safe: of its hosts, its guest, its rules."""
+        jobs = set(self.touching.get(move.source, ())) | set(self.touching.get(move.target, ()))
+        for number in self.groups_of.get(move.guest, ()):
             jobs.update(self.in_group.get(number, ()))
         return sorted(jobs & self.waiting)
 
@@ -135,40 +135,40 @@ class ListScheduler:
         guest."""
         for number in sorted(self.waiting):
             job = self.jobs[number]
-            hop = job[0]
-            if len(job) > 1 or hop.guest in self.parked or not self._is_in_the_way(hop):
+            move = job[0]
+            if len(job) > 1 or move.guest in self.parked or not self._is_in_the_way(move):
                 continue
             if any(
                 self.problem.groups[group].kind == "even" and group not in self.serial
-                for group in self.groups_of.get(hop.guest, ())
+                for group in self.groups_of.get(move.guest, ())
             ):
                 continue  # a host more would need another look at its turns
-            for host in self._staging_hosts(hop):
-                detour = Move(guest=hop.guest, source=hop.source, target=host, parking=True)
+            for host in self._staging_hosts(move):
+                detour = Move(guest=move.guest, source=move.source, target=host, parking=True)
                 if self._obeys_rules((detour,)) and self._has_room((detour,)):
-                    self.parked.add(hop.guest)
-                    self.jobs[number] = (Move(guest=hop.guest, source=host, target=hop.target),)
+                    self.parked.add(move.guest)
+                    self.jobs[number] = (Move(guest=move.guest, source=host, target=move.target),)
                     self.touching.setdefault(host, []).append(number)
                     self._start((detour,))
                     return True
         return False
 
-    def _is_in_the_way(self, hop: Move) -> bool:
-        return any(self.jobs[number][0].target == hop.source for number in self.waiting)
+    def _is_in_the_way(self, move: Move) -> bool:
+        return any(self.jobs[number][0].target == move.source for number in self.waiting)
 
-    def _staging_hosts(self, hop: Move) -> list[int]:
+    def _staging_hosts(self, move: Move) -> list[int]:
         """Hosts that may run the guest, those with the most free memory first; then those that are to be
         empty, except for a guest whose rule counts hosts.
         """
         problem = self.problem
-        unit = problem.unit_of.get(hop.guest)
+        unit = problem.unit_of.get(move.guest)
         if unit is None or len(problem.members[unit]) > 1:
             return []
-        groups = (problem.groups[number] for number in self.groups_of.get(hop.guest, ()))
+        groups = (problem.groups[number] for number in self.groups_of.get(move.guest, ()))
         counted = any(group.kind == "even" for group in groups)
         mask = problem.unit_mask[unit]
-        wide = mask if counted else mask | problem.shelters.get(hop.guest, 0)
-        hosts = [h for h in range(len(self.going)) if wide >> h & 1 and h not in (hop.source, hop.target)]
+        wide = mask if counted else mask | problem.shelters.get(move.guest, 0)
+        hosts = [h for h in range(len(self.going)) if wide >> h & 1 and h not in (move.source, move.target)]
         return sorted(hosts, key=lambda host: (not mask >> host & 1, -self.room.free[host][1], host))
 
     def _start_ready(self, jobs: Iterable[int]) -> bool:
@@ -186,33 +186,33 @@ class ListScheduler:
                 any_started = True
         return any_started
 
-    def _has_arrived(self, hop: Move) -> bool:
-        return hop.guest not in self.parked or all(
+    def _has_arrived(self, move: Move) -> bool:
+        return move.guest not in self.parked or all(
             position in self.ended
             for position, placed in enumerate(self.placed)
-            if placed.move.guest == hop.guest
+            if placed.move.guest == move.guest
         )
 
-    def _has_slots(self, hop: Move) -> bool:
+    def _has_slots(self, move: Move) -> bool:
         return (
-            all(self.coming[host] + self.going[host] < self.slots.both for host in (hop.source, hop.target))
-            and self.coming[hop.target] < self.slots.into
-            and self.going[hop.source] < self.slots.out
+            all(self.coming[host] + self.going[host] < self.slots.both for host in (move.source, move.target))
+            and self.coming[move.target] < self.slots.into
+            and self.going[move.source] < self.slots.out
         )
 
     def _has_room(self, job: Job) -> bool:
         return self.room.suffices(job[0].target, self._needed(job))
 
     def _needed(self, job: Job) -> list[float]:
-        guests = [self.problem.needs.guest[hop.guest] for hop in job]
+        guests = [self.problem.needs.guest[move.guest] for move in job]
         return [sum(parts) for parts in zip(*guests, strict=True)]
 
     def _obeys_rules(self, job: Job) -> bool:
-        for hop in job:
-            for number in self.groups_of.get(hop.guest, ()):
+        for move in job:
+            for number in self.groups_of.get(move.guest, ()):
                 group, counts = self.problem.groups[number], self.at[number]
                 if group.kind == "apart":
-                    if counts.get(hop.target, 0):
+                    if counts.get(move.target, 0):
                         return False
                 elif number in self.serial and (
                     self._group_is_moving(number) or not self.turns[number].allows(counts, job)
@@ -222,46 +222,46 @@ class ListScheduler:
 
     def _group_is_moving(self, number: int) -> bool:
         return any(position not in self.ended for position in self.last_of_group.get(number, ())) or any(
-            number in self.groups_of.get(hop.guest, ()) for hop, _after in self.late
+            number in self.groups_of.get(move.guest, ()) for move, _after in self.late
         )
 
     def _start(self, job: Job) -> None:
         host = job[0].target
         after = self.room.reserve(host, self._needed(job))
-        for hop in job:
-            for number in self.groups_of.get(hop.guest, ()):
+        for move in job:
+            for number in self.groups_of.get(move.guest, ()):
                 if self.problem.groups[number].kind == "apart":
                     after.update(self.left_by.get((number, host), ()))
                 else:
                     after.update(self.last_of_group.get(number, ()))
-            if hop.guest in self.parked:
-                after.update(p for p, placed in enumerate(self.placed) if placed.move.guest == hop.guest)
+            if move.guest in self.parked:
+                after.update(p for p, placed in enumerate(self.placed) if placed.move.guest == move.guest)
         kept = self._without_implied(after)
-        for number in {number for hop in job for number in self.groups_of.get(hop.guest, ())} & self.serial:
+        for number in {number for move in job for number in self.groups_of.get(move.guest, ())} & self.serial:
             self.turns[number].record(self.at[number], job)
             self.last_of_group[number] = []
         # The rest of an affinity group follows as slots come free; what it needs is paid for now.
-        for hop in job:
-            if self._has_slots(hop):
-                self._place(hop, kept)
+        for move in job:
+            if self._has_slots(move):
+                self._place(move, kept)
             else:
-                self.late.append((hop, kept))
+                self.late.append((move, kept))
 
-    def _place(self, hop: Move, after: list[int]) -> None:
+    def _place(self, move: Move, after: list[int]) -> None:
         position = len(self.placed)
-        ends = self.now + seconds_of(self.problem, hop)
-        self.placed.append(ScheduledMove(move=hop, after=list(after), starts=self.now, ends=ends))
+        ends = self.now + seconds_of(self.problem, move)
+        self.placed.append(ScheduledMove(move=move, after=list(after), starts=self.now, ends=ends))
         mask = 0
         for step in after:
             mask |= self.ancestors[step] | 1 << step
         self.ancestors.append(mask)
-        for number in self.groups_of.get(hop.guest, ()):
+        for number in self.groups_of.get(move.guest, ()):
             counts = self.at[number]
-            counts[hop.target] = counts.get(hop.target, 0) + 1
+            counts[move.target] = counts.get(move.target, 0) + 1
             if number in self.serial:
                 self.last_of_group[number].append(position)
-        self.going[hop.source] += 1
-        self.coming[hop.target] += 1
+        self.going[move.source] += 1
+        self.coming[move.target] += 1
         heapq.heappush(self.running, (ends, position))
 
     def _without_implied(self, after: set[int]) -> list[int]:
@@ -271,12 +271,12 @@ class ListScheduler:
         return sorted(step for step in after if not implied >> step & 1)
 
     def _end(self, position: int) -> None:
-        hop = self.placed[position].move
+        move = self.placed[position].move
         self.ended.add(position)
-        self.going[hop.source] -= 1
-        self.coming[hop.target] -= 1
-        self.room.release(hop.source, position, self.problem.needs.guest[hop.guest])
-        for number in self.groups_of.get(hop.guest, ()):
+        self.going[move.source] -= 1
+        self.coming[move.target] -= 1
+        self.room.release(move.source, position, self.problem.needs.guest[move.guest])
+        for number in self.groups_of.get(move.guest, ()):
             counts = self.at[number]
-            counts[hop.source] -= 1
-            self.left_by.setdefault((number, hop.source), []).append(position)
+            counts[move.source] -= 1
+            self.left_by.setdefault((number, move.source), []).append(position)

@@ -40,10 +40,10 @@ class HostSlots:
         return cls(both=both, into=policy.max_in_per_host or both, out=policy.max_out_per_host or both)
 
 
-def seconds_of(problem: Problem, hop: Move) -> float:
+def seconds_of(problem: Problem, move: Move) -> float:
     """A second to begin with, then memory and what is written meanwhile, at the policy's bandwidth."""
     policy = problem.policy
-    return 1.0 + problem.needs.guest[hop.guest][1] * (1.0 + policy.dirty_factor) / policy.migration_bandwidth
+    return 1.0 + problem.needs.guest[move.guest][1] * (1.0 + policy.dirty_factor) / policy.migration_bandwidth
 
 
 def free_at_first(problem: Problem, ceilings: Sequence[Sequence[float]]) -> list[list[float]]:
@@ -55,9 +55,9 @@ def free_at_first(problem: Problem, ceilings: Sequence[Sequence[float]]) -> list
 
 
 def makespan_lower_bound(
-    problem: Problem, hops: Sequence[Move], ceilings: Sequence[Sequence[float]], *, detours: bool
+    problem: Problem, moves: Sequence[Move], ceilings: Sequence[Sequence[float]], *, detours: bool
 ) -> float:
-    """No order of these hops is faster; with `detours`, not even one that parks guests elsewhere meanwhile.
+    """No order of these moves is faster; with `detours`, not even one that parks guests elsewhere meanwhile.
 
     A host works through what it gives and takes, so many at a time; a guest for which there is no room on its
     host has to wait for as many departures from there as make some, the earliest first, and where there is no
@@ -66,24 +66,24 @@ def makespan_lower_bound(
     there is no such order, and only the first wait counts.
     """
     slots = HostSlots.of(problem.policy)
-    seconds = [seconds_of(problem, hop) for hop in hops]
+    seconds = [seconds_of(problem, move) for move in moves]
     leaving: dict[int, list[int]] = {}
     coming: dict[int, list[int]] = {}
-    for number, hop in enumerate(hops):
-        leaving.setdefault(hop.source, []).append(number)
-        coming.setdefault(hop.target, []).append(number)
+    for number, move in enumerate(moves):
+        leaving.setdefault(move.source, []).append(number)
+        coming.setdefault(move.target, []).append(number)
     busy = 0.0
     for host in {*leaving, *coming}:
         out, into = leaving.get(host, []), coming.get(host, [])
         for numbers, at_once in (([*out, *into], slots.both), (out, slots.out), (into, slots.into)):
             busy = max(busy, _least_on(at_once, [seconds[number] for number in numbers]))
     free = free_at_first(problem, ceilings)
-    siblings = _siblings_there(problem, hops, leaving)
+    siblings = _siblings_there(problem, moves, leaving)
     gone = seconds
-    first = starts = _starts(problem, hops, seconds, free, leaving, siblings)
+    first = starts = _starts(problem, moves, seconds, free, leaving, siblings)
     for _round in range(0 if detours else MAX_ROUNDS):
         ends = [start + takes for start, takes in zip(starts, seconds, strict=True)]
-        later = _starts(problem, hops, ends, free, leaving, siblings)
+        later = _starts(problem, moves, ends, free, leaving, siblings)
         if later == starts:
             gone = ends
             break
@@ -91,7 +91,7 @@ def makespan_lower_bound(
     else:
         starts = first
     ends = [start + takes for start, takes in zip(starts, seconds, strict=True)]
-    needs = [problem.needs.guest[hop.guest] for hop in hops]
+    needs = [problem.needs.guest[move.guest] for move in moves]
     last = []
     for host, into in coming.items():
         out = sorted(leaving.get(host, ()), key=gone.__getitem__)
@@ -111,9 +111,9 @@ def _least_on(at_once: int, seconds: Sequence[float]) -> float:
 
 
 def _siblings_there(
-    problem: Problem, hops: Sequence[Move], leaving: Mapping[int, Sequence[int]]
+    problem: Problem, moves: Sequence[Move], leaving: Mapping[int, Sequence[int]]
 ) -> list[list[int]]:
-    """By hop, the hops of guests that stand on its target and must be apart from its guest."""
+    """By move, the moves of guests that stand on its target and must be apart from its guest."""
     groups: dict[int, set[int]] = {}
     for number, group in enumerate(problem.groups):
         if group.strict and group.kind == "apart":
@@ -122,30 +122,30 @@ def _siblings_there(
     return [
         [
             other
-            for other in leaving.get(hop.target, ())
-            if groups.get(hop.guest, set()) & groups.get(hops[other].guest, set())
+            for other in leaving.get(move.target, ())
+            if groups.get(move.guest, set()) & groups.get(moves[other].guest, set())
         ]
-        for hop in hops
+        for move in moves
     ]
 
 
 def _starts(
     problem: Problem,
-    hops: Sequence[Move],
+    moves: Sequence[Move],
     ends: Sequence[float],
     free: Sequence[Sequence[float]],
     leaving: Mapping[int, Sequence[int]],
     siblings: Sequence[Sequence[int]],
 ) -> list[float]:
-    """By hop, when there is room for it at the earliest, if each hop ends when `ends` says."""
+    """By move, when there is room for it at the earliest, if each move ends when `ends` says."""
     needed = problem.needs.guest
     earliest = {host: sorted(numbers, key=lambda n: (ends[n], n)) for host, numbers in leaving.items()}
     starts = []
-    for hop, apart in zip(hops, siblings, strict=True):
+    for move, apart in zip(moves, siblings, strict=True):
         start = max((ends[other] for other in apart), default=0.0)
-        for need, wanted in enumerate(needed[hop.guest]):
-            gone = ((needed[hops[n].guest][need], ends[n]) for n in earliest.get(hop.target, ()))
-            start = max(start, _room_at(wanted, free[hop.target][need], gone))
+        for need, wanted in enumerate(needed[move.guest]):
+            gone = ((needed[moves[n].guest][need], ends[n]) for n in earliest.get(move.target, ()))
+            start = max(start, _room_at(wanted, free[move.target][need], gone))
         starts.append(start)
     return starts
 

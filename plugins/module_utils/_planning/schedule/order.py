@@ -22,17 +22,17 @@ FEWER_TRIES = 6
 
 def schedule_moves(
     problem: Problem,
-    hops: Sequence[Job],
+    moves: Sequence[Job],
     ceilings: Sequence[Sequence[float]],
     first: Collection[int] = (),
 ) -> Schedule:
-    """`hops`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need;
+    """`moves`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need;
     `first`: guests that begin before others where only so many may be under way.
     """
     best: Schedule | None = None
-    single = [hop for job in hops for hop in job]
+    single = [move for job in moves for move in job]
     bound = makespan_lower_bound(problem, single, ceilings, detours=False)
-    for priority in _priorities(problem, hops, first):
+    for priority in _priorities(problem, moves, first):
         found = ListScheduler(problem, priority, ceilings).run()
         if best is None or found.rank < best.rank:
             best = found
@@ -45,28 +45,28 @@ def schedule_moves(
     return replace(best, bound=bound)
 
 
-def _priorities(problem: Problem, hops: Sequence[Job], first: Collection[int]) -> Iterable[list[Job]]:
-    """Orders in which waiting hops are tried: busy hosts first, room for others first, then by chance."""
-    seconds = [sum(seconds_of(problem, hop) for hop in job) for job in hops]
+def _priorities(problem: Problem, moves: Sequence[Job], first: Collection[int]) -> Iterable[list[Job]]:
+    """Orders in which waiting moves are tried: busy hosts first, room for others first, then by chance."""
+    seconds = [sum(seconds_of(problem, move) for move in job) for job in moves]
     busy: dict[int, float] = {}
     wanted: dict[int, float] = {}
-    for job, takes in zip(hops, seconds, strict=True):
-        for hop in job[:1]:
-            busy[hop.source] = busy.get(hop.source, 0.0) + takes
-            busy[hop.target] = busy.get(hop.target, 0.0) + takes
-            wanted[hop.target] = wanted.get(hop.target, 0.0) + takes
-    heads = [job[0] for job in hops]
-    work = [busy[hop.source] + busy[hop.target] + takes for hop, takes in zip(heads, seconds, strict=True)]
+    for job, takes in zip(moves, seconds, strict=True):
+        for move in job[:1]:
+            busy[move.source] = busy.get(move.source, 0.0) + takes
+            busy[move.target] = busy.get(move.target, 0.0) + takes
+            wanted[move.target] = wanted.get(move.target, 0.0) + takes
+    heads = [job[0] for job in moves]
+    work = [busy[move.source] + busy[move.target] + takes for move, takes in zip(heads, seconds, strict=True)]
     # Whoever leaves a host that many want to come to goes before them.
-    opens = [w + 2 * wanted.get(hop.source, 0.0) for w, hop in zip(work, heads, strict=True)]
+    opens = [w + 2 * wanted.get(move.source, 0.0) for w, move in zip(work, heads, strict=True)]
     rng = Random(problem.policy.seed)
     most = FEWER_TRIES if first else MAX_TRIES
-    for attempt in range(max(2, min(most, MAX_STARTS // len(hops))) if hops else 0):
+    for attempt in range(max(2, min(most, MAX_STARTS // len(moves))) if moves else 0):
         weights = (opens, work, seconds)[attempt % 3]
         noise = 0.0 if attempt < 3 else 0.4 + 0.8 * (attempt % 2)
         keys = [weight * (1.0 + noise * (rng.random() - 0.5)) for weight in weights]
         ranked = sorted(
-            range(len(hops)),
+            range(len(moves)),
             key=lambda index: (heads[index].guest not in first, -keys[index], heads[index].guest),
         )
-        yield [hops[index] for index in ranked]
+        yield [moves[index] for index in ranked]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An order for what the scheduler could not order, and a placement with an order for rules that it could not
-mend: by looking at every placement on the way, where there are few enough.
+restore: by looking at every placement on the way, where there are few enough.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .moves import Move, makespan_lower_bound, seconds_of
 # So many guests over so many hosts are looked at together.
 MAX_GUESTS, MAX_HOSTS = 8, 6
 # Placements that are looked at before the search is given up: of one that knows where all shall go,
-# and of one that looks for what can be mended.
+# and of one that looks for what can be restored.
 MAX_STATES_TO_GOAL, MAX_STATES = 1500, 6000
 
 
@@ -38,9 +38,9 @@ def reroute(
 ) -> Schedule:
     """The order with what is left of it put in, one migration after another; as it was where there is no way
     to do so."""
-    hops = [hop for job in jobs for hop in job]
-    bound = makespan_lower_bound(problem, hops, ceilings, detours=True)
-    stuck = {hop.guest for hop in found.left}
+    moves = [move for job in jobs for move in job]
+    bound = makespan_lower_bound(problem, moves, ceilings, detours=True)
+    stuck = {move.guest for move in found.left}
     related = _related(problem, jobs, stuck)
     if len(related) <= MAX_GUESTS:
         others = [placed for placed in found.placed if placed.move.guest not in related]
@@ -59,12 +59,14 @@ def _related(problem: Problem, jobs: Sequence[Job], stuck: set[int]) -> set[int]
     """Guests that go from or to the hosts of those that are stuck, or are under a rule with them, and so
     on."""
     guests, hosts = set(stuck), set[int]()
-    moving = {hop.guest for job in jobs for hop in job}
+    moving = {move.guest for job in jobs for move in job}
     ruled = [set(group.guests) & moving for group in problem.groups if group.strict]
     while True:
-        hosts |= {h for job in jobs for hop in job if hop.guest in guests for h in (hop.source, hop.target)}
-        more = {hop.guest for job in jobs for hop in job if {hop.source, hop.target} & hosts}
-        more |= {hop.guest for job in jobs for hop in job if any(other.guest in guests for other in job)}
+        hosts |= {
+            h for job in jobs for move in job if move.guest in guests for h in (move.source, move.target)
+        }
+        more = {move.guest for job in jobs for move in job if {move.source, move.target} & hosts}
+        more |= {move.guest for job in jobs for move in job if any(other.guest in guests for other in job)}
         more |= {guest for group in ruled if group & guests for guest in group}
         if more <= guests:
             return guests
@@ -91,12 +93,12 @@ def _with_way(
 ) -> Schedule:
     """What is placed already, then the way of these guests to where they go."""
     wanted = set(guests)
-    goals = {hop.guest: hop.target for job in jobs for hop in job}
+    goals = {move.guest: move.target for job in jobs for move in job}
     places = list(problem.home)
     for item in placed:
         places[item.move.guest] = item.move.target
     units = sorted({problem.unit_of[guest] for guest in wanted})
-    left = [hop for job in jobs for hop in job if hop.guest in wanted]
+    left = [move for job in jobs for move in job if move.guest in wanted]
     complete = False
     for helpers in (False, True):
         chosen = [*units, *_helpers(problem, units, goals)] if helpers else units
@@ -172,8 +174,8 @@ def repair_exhaustively(
         return RepairResult(None, Schedule(), way.complete)
     places = list(problem.home)
     for job in way.jobs:
-        for hop in job:
-            places[hop.guest] = hop.target
+        for move in job:
+            places[move.guest] = move.target
     return RepairResult(tuple(places), sequential_schedule(problem, way.jobs, []), way.complete)
 
 
@@ -183,17 +185,17 @@ def sequential_schedule(problem: Problem, jobs: Sequence[Job], placed: Sequence[
     waited_for = {step for item in placed for step in item.after}
     before = [step for step in range(len(placed)) if step not in waited_for]
     now = max((item.ends for item in placed), default=0.0)
-    last = {hop.guest: number for number, job in enumerate(jobs) for hop in job}
+    last = {move.guest: number for number, job in enumerate(jobs) for move in job}
     for number, job in enumerate(jobs):
         first = len(result)
-        for hop in job:
-            waits = last[hop.guest] != number or hop.target == problem.home[hop.guest]
+        for move in job:
+            waits = last[move.guest] != number or move.target == problem.home[move.guest]
             result.append(
                 ScheduledMove(
-                    move=replace(hop, parking=waits),
+                    move=replace(move, parking=waits),
                     after=list(before),
                     starts=now,
-                    ends=now + seconds_of(problem, hop),
+                    ends=now + seconds_of(problem, move),
                 )
             )
         before = list(range(first, len(result)))
@@ -209,13 +211,13 @@ def schedule_of(problem: Problem, plan: Plan) -> Schedule:
     for step in plan.migrations:
         after = [number - 1 for number in step.after]
         starts = max((placed[number].ends for number in after), default=0.0)
-        hop = Move(
+        move = Move(
             guest=guests[step.guest.id],
             source=hosts[step.source],
             target=hosts[step.target],
             parking=step.kind == "parking",
         )
-        placed.append(ScheduledMove(move=hop, after=after, starts=starts, ends=starts + step.cost.seconds))
+        placed.append(ScheduledMove(move=move, after=after, starts=starts, ends=starts + step.cost.seconds))
     return Schedule(placed=placed)
 
 

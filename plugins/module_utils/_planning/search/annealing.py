@@ -15,10 +15,6 @@ from .local_search import local_search, revert_redundant_moves
 from .neighbourhood import RandomWalk, Trial, score
 from .params import PARAMS, CoolingSchedule
 
-LIGHTEST, HEAVIEST = 0.05, 50.0
-# From this part of the search on, the way leads inwards only.
-CLOSING = 0.8
-
 
 class Annealer(RandomWalk):
     """One run over a state, which ends as the best placement that the run has seen."""
@@ -52,7 +48,7 @@ class Annealer(RandomWalk):
                 if done >= 1.0:
                     break
                 temperature = schedule.hot * (schedule.cold / schedule.hot) ** done
-                self._set_weights(closing=done > CLOSING)
+                self._set_weights(closing=done > PARAMS.closing)
                 self._moved_band(self.weight, temperature)
             trial = self._propose()
             if not trial:
@@ -81,7 +77,7 @@ class Annealer(RandomWalk):
             self.weight *= factor
         elif not closing:
             self.weight /= factor
-        self.weight = min(HEAVIEST, max(LIGHTEST, self.weight))
+        self.weight = min(PARAMS.heaviest, max(PARAMS.lightest, self.weight))
 
     def _propose(self) -> Trial:
         mix = PARAMS.priced

@@ -16,10 +16,6 @@ from ..tolerances import COST, TIME
 from .neighbourhood import RandomWalk, Trial
 from .params import PARAMS
 
-# Temperatures, in what each migration of the budget leaves to be had on average when the search begins.
-HOT, COLD = 12.0, 0.1
-LOOK_EVERY = 250
-
 
 class DeviationAnnealer(RandomWalk):
     """Anneals the sum of the metrics' standard deviations over the hosts, in points.
@@ -39,7 +35,7 @@ class DeviationAnnealer(RandomWalk):
 
     def run(self, steps: int, share: float = 1.0) -> None:
         """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
-        state, rng = self.state, self.rng
+        state, rng, schedule = self.state, self.rng, PARAMS.less_deviation
         begun = self.stop.elapsed_share()
         span = max(TIME, (1.0 - begun) * share)
         if not self.hosts:
@@ -48,14 +44,14 @@ class DeviationAnnealer(RandomWalk):
         many = min(self.budget, len(self.home))
         unit = self.deviation / max(1, many)
         for step in range(steps):
-            if step % LOOK_EVERY == 0:
+            if step % schedule.look_every == 0:
                 done = max(step / steps, (self.stop.elapsed_share() - begun) / span)
                 now = state.broken, self._record_best()
                 if now < best:
                     best, kept = now, self._placement()
                 if done >= 1.0 or now[1] <= COST:
                     break
-                temperature = unit * HOT * (COLD / HOT) ** done
+                temperature = unit * schedule.hot * (schedule.cold / schedule.hot) ** done
             trial = self._propose()
             if not trial:
                 continue

@@ -15,17 +15,6 @@ from .local_search import local_search, revert_redundant_moves
 from .neighbourhood import RandomWalk, Trial, score
 from .params import PARAMS
 
-# Temperatures, as a part of the points that the average guest has in the metric where it takes the most:
-# at the beginning, after one migration more was granted, and at the end of a round.
-HOT, WARM, COLD = 0.2, 0.05, 0.003
-# Steps a guest: of a round; a round that leads nowhere is followed by a longer one.
-ROUND, LONGER, LONGEST = 200, 1.5, 1500
-# The first round asks for so much less than what there is.
-MIN_IMPROVEMENT = 0.1
-LOOK_EVERY = 100
-# Of so many migrations the least useful is looked for: in a large cluster the least of some is as good.
-CANDIDATES = 60
-
 
 class FixedCountAnnealer(RandomWalk):
     """Anneals the points outside the band over the placements of a fixed number of migrations.
@@ -48,11 +37,12 @@ class FixedCountAnnealer(RandomWalk):
         """So many steps, or this share of the time that is left, if that is shorter. Ends as the best
         placement that it has seen.
         """
+        rounds = PARAMS.fixed_rounds
         state, most, begun = self.state, self.budget, self.stop.elapsed_share()
         until = begun + (1.0 - begun) * share
         units = max(1, len(self.home))
-        length, hot, taken = ROUND * units, HOT, 0
-        goal = state.moves - max(1, round(MIN_IMPROVEMENT * state.moves))
+        length, hot, taken = rounds.round_steps * units, rounds.hot, 0
+        goal = state.moves - max(1, round(rounds.improvement * state.moves))
         # Where no guest has points there is no band to look for.
         some = bool(self.hosts) and self.unit > 0
         while some and taken < steps and self.best[2] > self.least and self.stop.elapsed_share() < until:
@@ -65,9 +55,10 @@ class FixedCountAnnealer(RandomWalk):
             if reached:
                 goal = self.best[2] - 1
             elif goal < self.best[2] - 1:
-                goal, hot = goal + 1, WARM
+                goal, hot = goal + 1, rounds.warm
             else:
-                length, hot = min(LONGEST * units, int(LONGER * length)), HOT
+                length = min(rounds.longest_round * units, int(rounds.longer * length))
+                hot = rounds.hot
         self.budget = most
         local_search(state, most, steps=len(self.hosts) * 4)
         while revert_redundant_moves(state):
@@ -77,15 +68,15 @@ class FixedCountAnnealer(RandomWalk):
             self._restore(self.kept)
 
     def _round(self, steps: int, hot: float, until: float) -> bool:
-        """Cool down once; gives whether the band was reached with fewer migrations than before."""
-        state, rng, log = self.state, self.rng, math.log
+        """Cool down once; returns whether the band was reached with fewer migrations than before."""
+        state, rng, log, rounds = self.state, self.rng, math.log, PARAMS.fixed_rounds
         reached, temperature = False, self.unit * hot
-        look_every = max(LOOK_EVERY, len(self.hosts))
+        look_every = max(rounds.look_every, len(self.hosts))
         for step in range(steps):
             if step % look_every == 0:
                 if self.stop.elapsed_share() >= until:
                     break
-                temperature = self.unit * hot * (COLD / hot) ** (step / steps)
+                temperature = self.unit * hot * (rounds.cold / hot) ** (step / steps)
                 self._moved_band(1.0, temperature)
             if state.total_excess <= POINTS:
                 now = score(state)
@@ -101,7 +92,7 @@ class FixedCountAnnealer(RandomWalk):
         return reached
 
     def _drop_to(self, goal: int) -> bool:
-        """Send home those that are missed least, until so many are away; gives whether that is so."""
+        """Send home those that are missed least, until so many are away; returns whether that is so."""
         budget, self.budget = self.budget, self.state.moves
         while self.state.moves > goal and self._drop():
             pass
@@ -109,9 +100,9 @@ class FixedCountAnnealer(RandomWalk):
         return self.state.moves <= goal
 
     def _drop(self) -> bool:
-        away, rng = self.away, self.rng
-        if len(away) > CANDIDATES:
-            away = [away[int(rng.random() * len(away))] for _look in range(CANDIDATES)]
+        away, rng, candidates = self.away, self.rng, PARAMS.fixed_rounds.candidates
+        if len(away) > candidates:
+            away = [away[int(rng.random() * len(away))] for _look in range(candidates)]
         missed = sorted((self._missed(unit), unit) for unit in away)
         return any(self._apply([(unit, self.home[unit])]) for _excess, unit in missed)
 

@@ -19,7 +19,7 @@ Undo = list[tuple[int, int]]
 
 def choose_hosts_to_empty(state: Solution, banned: frozenset[int] = frozenset()) -> list[int]:
     """Empty hosts, other than the banned, as long as the others have room within their limits and enough
-    hosts stay on. Changes the state, and gives the hosts.
+    hosts stay on. Changes the state, and returns the hosts.
     """
     work = _Emptying(state, banned)
     before = set(work.carrying())
@@ -45,7 +45,7 @@ class _Emptying:
         self.shut: set[int] = set()
 
     def empty_more(self) -> bool:
-        """Try hosts in several orders and keep what empties the most, with the fewest guests moved. Gives
+        """Try hosts in several orders and keep what empties the most, with the fewest guests moved. Returns
         whether any was emptied.
         """
         state = self.state
@@ -142,7 +142,7 @@ class _Emptying:
         return seen
 
     def _empty(self, host: int) -> bool:
-        """Move all guests of the host to others and shut it; gives whether that could be done, else nothing
+        """Move all guests of the host to others and shut it; returns whether that could be done, else nothing
         changed.
         """
         broken = self.state.broken

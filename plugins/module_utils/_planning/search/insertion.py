@@ -91,7 +91,7 @@ def best_insertion(
 def insert_with_ejection(state: Solution, unit: int, depth: int = 2) -> list[tuple[int, int]] | None:
     """Put a taken unit somewhere, moving others out of its way if no host has room as it is.
 
-    Gives what was moved and from where, to undo it; None, and nothing changed, when it can't be done.
+    Returns what was moved and from where, to undo it; None, and nothing changed, when it can't be done.
     """
     found = best_insertion(state, unit)
     if found is not None:

@@ -16,8 +16,8 @@ MAX_LEAVERS = 6
 
 
 def local_search(state: Solution, budget: int, steps: int) -> bool:
-    """Lower the excess until it is gone or nothing within the budget of moved guests helps. Gives whether it
-    is gone.
+    """Lower the excess until it is gone or nothing within the budget of moved guests helps. Returns whether
+    it is gone.
     """
     while state.total_excess > POINTS and steps > 0:
         steps -= 1
@@ -166,7 +166,7 @@ def _swap(state: Solution, first: int, second: int, budget: int) -> bool:
 
 
 def revert_redundant_moves(state: Solution, floor_free: bool = False) -> bool:
-    """Send units home whose migration turned out not to be needed, the largest first. Gives whether one
+    """Send units home whose migration turned out not to be needed, the largest first. Returns whether one
     was."""
     problem = state.problem
     away = sorted(

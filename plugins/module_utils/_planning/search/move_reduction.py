@@ -49,7 +49,7 @@ def reduce_moves(state: Solution, stop: StoppingCriterion, least: int = 0) -> No
 
 def _replaced(state: Solution, together: int, left: int, least: int, *, fewer: bool) -> int:
     """Send so many guests home, each choice of them in turn, and look for fewer ones in their place, or for
-    as many that are lighter. Gives how many placements may still be looked at.
+    as many that are lighter. Returns how many placements may still be looked at.
     """
     home = state.problem.unit_home
     while True:
@@ -136,7 +136,7 @@ def deviation(state: Solution) -> float:
 def _shorten(state: Solution) -> bool:
     """Where one guest comes to a host and another leaves it: the first goes on to where the second would go.
 
-    Gives whether that was as good somewhere.
+    Returns whether that was as good somewhere.
     """
     home = state.problem.unit_home
     away = [unit for unit, host in enumerate(state.where) if host >= 0 and 0 <= home[unit] != host]
@@ -154,22 +154,8 @@ def _shorten(state: Solution) -> bool:
 
 
 def _try(state: Solution, changes: Sequence[tuple[int, int]], standard: Incumbent) -> bool:
-    """Make the changes if they are as good; gives whether they were made."""
-    before = [(unit, state.remove(unit)) for unit, _host in changes]
-    placed = 0
-    for unit, host in changes:
-        # Whoever goes home belongs there, whatever else does not fit.
-        if host != state.problem.unit_home[unit] and not state.fits(unit, host):
-            break
-        state.insert(unit, host)
-        placed += 1
-    if placed == len(changes) and standard.is_met(state):
-        return True
-    for unit, _host in changes[:placed]:
-        state.remove(unit)
-    for unit, host in before:
-        state.insert(unit, host)
-    return False
+    """Make the changes if they are as good; returns whether they were made."""
+    return state.try_moves(changes, lambda: standard.is_met(state), origin_fits=True)
 
 
 def _max_within(values: Sequence[float], width: float, but: int) -> bool:

@@ -173,7 +173,7 @@ class RandomWalk:
         return deltas
 
     def _apply(self, trial: Trial) -> bool:
-        """Do it unless a limit or a rule forbids; gives whether it was done."""
+        """Do it unless a limit or a rule forbids; returns whether it was done."""
         state = self.state
         broken, wishes = state.broken_count, state.soft_cost if self.soft else 0.0
         before = [(unit, state.where[unit]) for unit, _host in trial]

@@ -41,6 +41,27 @@ class ProposalMix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FixedCountSchedule:
+    """hot, warm, cold: temperatures, as a part of the points that the average guest has in the metric where
+    it takes the most: at the beginning, after one migration more was granted, and at the end of a round.
+    round_steps, longest_round: steps a guest of the first and of the longest round; one that leads nowhere is
+    followed by one `longer` times as long. improvement: the first round asks for this part less than what
+    there is. candidates: of how many migrations the least useful is looked for; in a large cluster the least
+    of some is as good. look_every: as in CoolingSchedule.
+    """
+
+    hot: float = 0.2
+    warm: float = 0.05
+    cold: float = 0.003
+    round_steps: int = 200
+    longer: float = 1.5
+    longest_round: int = 1500
+    improvement: float = 0.1
+    candidates: int = 60
+    look_every: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchParams:
     """min_steps, max_steps: steps of annealing for each effort; one for each unit, within these.
     priced_steps: steps for each unit that pay for each migration; further ones have a fixed number of
@@ -49,7 +70,10 @@ class SearchParams:
     gap, and in tiny ones (attempts_per_unit), of which few attempts see all placements; attempt_steps,
     attempt_steps_per_unit: steps of each.
 
-    priced, fixed_count, deviation: the proposals of the three annealers.
+    priced, fixed_count, deviation: the proposals of the three annealers. lightest, heaviest: the weights that
+    a point outside the band may have; from the part `closing` of the search on, none loses weight.
+    less_deviation: temperatures in what each migration of the budget gains on average when the search begins.
+    repair_tries, repair_candidates: insertions tried, and guests considered, for one broken rule or host.
     """
 
     min_steps: int = 1500
@@ -64,6 +88,13 @@ class SearchParams:
     fewer_bytes: CoolingSchedule = CoolingSchedule(hot=0.2, cold=0.01)
     less_excess: CoolingSchedule = CoolingSchedule(hot=5.0, cold=0.05, free=True)
     quick_less_excess: CoolingSchedule = CoolingSchedule(hot=0.5, cold=0.01, free=True)
+    less_deviation: CoolingSchedule = CoolingSchedule(hot=12.0, cold=0.1, look_every=250, free=True)
+    fixed_rounds: FixedCountSchedule = FixedCountSchedule()
+    lightest: float = 0.05
+    heaviest: float = 50.0
+    closing: float = 0.8
+    repair_tries: int = 120
+    repair_candidates: int = 24
     # One more departs from 0.72 on.
     priced: ProposalMix = ProposalMix(returns=0.18, replaces=0.48, relocates=0.60, departs=0.72)
     # One more departs below 0.5, while fewer are away than may be.

@@ -23,7 +23,7 @@ def relieve_hosts(state: Solution) -> None:
     """Move guests off overloaded hosts, the worst first, until each is at its target or nothing more can be
     done within the policy's limits.
     """
-    # What mending turned out not to need is taken back, so that every migration has one reason.
+    # What restoring rules turned out not to need is taken back, so that every migration has one reason.
     while revert_redundant_moves(state):
         pass
     work = _Relieving(state)
@@ -131,7 +131,7 @@ class _Relieving:
         )
 
     def _send(self, unit: int) -> bool:
-        """Take it to the best host that may have it. Gives whether there was one."""
+        """Take it to the best host that may have it. Returns whether there was one."""
         state = self.state
         wishes = state.soft_cost
         source = state.remove(unit)
@@ -185,7 +185,7 @@ class _Relieving:
             self.state.try_moves([(unit, host)], lambda: not self._over(host))
 
     def _merge(self, host: int) -> bool:
-        """Gives whether two departures were replaced by one."""
+        """Returns whether two departures were replaced by one."""
         pairs = list(combinations(self._gone(host), 2))[:MAX_PAIRS]
         return any(
             self.state.try_moves(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mends every strict rule that is broken, wherever it is, and empties hosts in maintenance."""
+"""Restores every strict rule that is broken, wherever it is, and empties hosts in maintenance."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from ..model.problem import Problem
 from ..model.rule_counters import RuleCounter
 from ..model.solution import NOWHERE, Solution
 from .insertion import NEVER, best_insertion, candidate_hosts, insert_with_ejection, undo_all
-
-MAX_TRIES = 120
-MAX_CANDIDATES = 24
+from .params import PARAMS
 
 
 def repair(state: Solution, *, budget: int, empty_hosts: bool) -> None:
@@ -79,7 +77,7 @@ def _repair_rule(state: Solution, counts: RuleCounter, budget: int) -> bool:
     """One step towards a rule that holds: the cheapest guest to leave a crowded host."""
     amount = counts.amount
     best = (NEVER, -1, -1)
-    for unit in _crowded(state, counts)[:MAX_CANDIDATES]:
+    for unit in _crowded(state, counts)[: PARAMS.repair_candidates]:
         host = state.remove(unit)
         found = best_insertion(state, unit, frozenset((host,)))
         if found is not None:
@@ -93,7 +91,8 @@ def _repair_rule(state: Solution, counts: RuleCounter, budget: int) -> bool:
         state.relocate(best[1], best[2])
         return True
     return any(
-        _force_relocation(state, counts, unit, budget) for unit in _crowded(state, counts)[:MAX_CANDIDATES]
+        _force_relocation(state, counts, unit, budget)
+        for unit in _crowded(state, counts)[: PARAMS.repair_candidates]
     )
 
 
@@ -141,7 +140,7 @@ def ruin_and_recreate(state: Solution, rng: Random, *, budget: int, empty_hosts:
             _insert_by_ruin(state, unit, rng, budget)
     for counts in state.strict:
         stuck = 0
-        while counts.amount and stuck < MAX_TRIES // 10:
+        while counts.amount and stuck < PARAMS.repair_tries // 10:
             crowded = _crowded(state, counts)
             if not crowded or not _insert_by_ruin(state, crowded[stuck % len(crowded)], rng, budget):
                 stuck += 1
@@ -153,7 +152,7 @@ def _insert_by_ruin(state: Solution, unit: int, rng: Random, budget: int) -> boo
         # Once nobody more may move, looking on for every broken rule would take minutes for nothing.
         return False
     before = misplaced_guests(state)
-    for attempt in range(MAX_TRIES):
+    for attempt in range(PARAMS.repair_tries):
         host = hosts[attempt % len(hosts)]
         many = 1 + int(rng.random() * min(6, 1 + attempt // len(hosts)))
         here = list(state.on[host])

@@ -18,16 +18,16 @@ def co_migration_defects(
     one of them may go there is room for all.
     """
     homes = {guest.id: guest.migrating_to or guest.host for guest in snapshot.guests}
-    hops: dict[str, list[Migration]] = {}
+    steps_of: dict[str, list[Migration]] = {}
     for migration in migrations:
-        hops.setdefault(migration.guest.id, []).append(migration)
+        steps_of.setdefault(migration.guest.id, []).append(migration)
     taken: set[str] = set()
     for rule in rules:
         if not rule.co_migrates or taken & set(rule.guests):
             continue
         everyone = _with_all(rule, rules) & homes.keys()
         taken |= everyone
-        moving = [hop for guest in sorted(everyone) for hop in hops.get(guest, ())]
+        moving = [step for guest in sorted(everyone) for step in steps_of.get(guest, ())]
         if moving:
             yield from _defects(rule.name, everyone, homes, moving)
 
@@ -45,16 +45,16 @@ def _with_all(rule: Rule, rules: Sequence[Rule]) -> frozenset[str]:
 def _defects(
     name: str, everyone: Iterable[str], homes: Mapping[str, str], moving: Sequence[Migration]
 ) -> Iterable[str]:
-    ends = {guest: homes[guest] for guest in everyone} | {hop.guest.id: hop.target for hop in moving}
-    if len({hop.guest.id for hop in moving}) < len(moving):
+    ends = {guest: homes[guest] for guest in everyone} | {step.guest.id: step.target for step in moving}
+    if len({step.guest.id for step in moving}) < len(moving):
         yield f"rule {name}: one of its guests is migrated twice, and takes the others along each time"
-    for hop in moving:
-        elsewhere = sorted(guest for guest, end in ends.items() if end != hop.target)
+    for step in moving:
+        elsewhere = sorted(guest for guest, end in ends.items() if end != step.target)
         if elsewhere:
             yield (
-                f"rule {name}: step {hop.step} takes {', '.join(elsewhere[:5])} along to {hop.target}, where"
-                " the plan does not want them"
+                f"rule {name}: step {step.step} takes {', '.join(elsewhere[:5])} along to {step.target},"
+                " where the plan does not want them"
             )
-    own = {hop.step for hop in moving}
-    if len({frozenset(hop.after) - own for hop in moving}) > 1:
+    own = {step.step for step in moving}
+    if len({frozenset(step.after) - own for step in moving}) > 1:
         yield f"rule {name}: its guests go at once, and come after different steps"

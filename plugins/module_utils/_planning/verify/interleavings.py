@@ -47,11 +47,11 @@ class Replay:
             self.ancestors.append(mask)
         self.arrivals: dict[str, list[int]] = {}
         self.departures: dict[str, list[int]] = {}
-        self.hops: dict[str, list[int]] = {}
+        self.steps_of: dict[str, list[int]] = {}
         for index, migration in enumerate(migrations):
             self.arrivals.setdefault(migration.target, []).append(index)
             self.departures.setdefault(migration.source, []).append(index)
-            self.hops.setdefault(migration.guest.id, []).append(index)
+            self.steps_of.setdefault(migration.guest.id, []).append(index)
 
     def worst(self, gains: Mapping[int, float], reliefs: Mapping[int, float]) -> float:
         """The largest sum over all interleavings: gains count once begun, reliefs only once ended.
@@ -151,15 +151,15 @@ class Replay:
 
     def _ceilings(self, host: Host, here: Sequence[Guest]) -> Iterable[tuple[str, float, float]]:
         limits = self.policy.limits
-        # Mending a rule or emptying a host may fill further than levelling.
-        mends = any(self.migrations[i].kind in ("rule", "evacuate") for i in self.arrivals[host.id])
+        # Restoring a rule or emptying a host may fill further than levelling.
+        restores = any(self.migrations[i].kind in ("rule", "evacuate") for i in self.arrivals[host.id])
         percents = {
-            "cpu": limits.cpu_for_rules if mends else limits.cpu,
-            "memory": limits.memory_for_rules if mends else limits.memory,
+            "cpu": limits.cpu_for_rules if restores else limits.cpu,
+            "memory": limits.memory_for_rules if restores else limits.memory,
         }
         fill = self.policy.consolidate.fill if self.policy.consolidate else None
         packs = any(self.migrations[i].kind == "consolidate" for i in self.arrivals[host.id])
-        if packs and not mends and fill is not None:
+        if packs and not restores and fill is not None:
             percents = {name: min(percent, fill) for name, percent in percents.items()}
         ratios = {"cpu": limits.cpu_overcommit, "memory": limits.memory_overcommit}
         for name, percent in percents.items():
@@ -184,7 +184,7 @@ class Replay:
         if not rule.strict:
             return
         members = [guest for guest in rule.guests if guest in self.guests]
-        moving = [index for guest in members for index in self.hops.get(guest, ())]
+        moving = [index for guest in members for index in self.steps_of.get(guest, ())]
         if not moving:
             return
         if rule.kind in ("host_affinity", "host_anti_affinity"):
@@ -215,7 +215,7 @@ class Replay:
             place, came = self._home(guest), None
             if place != self.guests[guest].host:
                 stays.setdefault(self.guests[guest].host, []).append((guest, None, None))
-            for index in self.hops.get(guest, ()):
+            for index in self.steps_of.get(guest, ()):
                 stays.setdefault(place, []).append((guest, came, index))
                 place, came = self.migrations[index].target, index
             stays.setdefault(place, []).append((guest, came, None))
@@ -230,12 +230,12 @@ class Replay:
     def _crowd_defects(self, rule: Rule, members: Sequence[str]) -> Iterable[str]:
         first = Counter(self._home(guest) for guest in members)
         last = Counter(
-            self.migrations[self.hops[guest][-1]].target if guest in self.hops else self._home(guest)
+            self.migrations[self.steps_of[guest][-1]].target if guest in self.steps_of else self._home(guest)
             for guest in members
         )
         if sum(n * (n - 1) for n in last.values()) > sum(n * (n - 1) for n in first.values()):
             yield f"rule {rule.name}: more of its guests end up together"
-        own = {index for guest in members for index in self.hops.get(guest, ())}
+        own = {index for guest in members for index in self.steps_of.get(guest, ())}
         # One that is being migrated is still where it was.
         leaving = (guest for guest in members if self._home(guest) != self.guests[guest].host)
         present = first + Counter(self.guests[guest].host for guest in leaving)
@@ -310,7 +310,7 @@ class Replay:
         from there."""
         first = [self._home(guest) for guest in members]
         last = [
-            self.migrations[self.hops[guest][-1]].target if guest in self.hops else self._home(guest)
+            self.migrations[self.steps_of[guest][-1]].target if guest in self.steps_of else self._home(guest)
             for guest in members
         ]
         apart_before = len(first) - max(first.count(host) for host in first)
@@ -318,7 +318,7 @@ class Replay:
         if apart_after > apart_before:
             yield f"rule {rule.name}: its guests end up further apart"
         elif apart_before == 0 and len(members) > 1:
-            yield from self._parted_defects(rule, [self.hops.get(guest, []) for guest in members])
+            yield from self._parted_defects(rule, [self.steps_of.get(guest, []) for guest in members])
 
     def _parted_defects(self, rule: Rule, ways: Sequence[Sequence[int]]) -> Iterable[str]:
         """Partners go over the same hosts, and on from one only when all of them are there."""
