@@ -24,8 +24,8 @@ from pathlib import Path
 # The number of the last ticket is at the start of the file, and the lock of byte 0 is for who takes the next.
 _COUNTER = struct.Struct("<Q")
 _MOST = 2**62
-# Numbers of Linux' fcntl.h for locks of an open file. A Python that was built with old headers, such as those that uv
-# installs, has no names for them.
+# Numbers of Linux' fcntl.h for locks of an open file. A Python that was built with old headers, such as
+# those that uv installs, has no names for them.
 _OFD_SETLK = 37
 _OFD_SETLKW = 38
 # As the kernel has a lock: kind, from where counted, first byte, how many of them, process.
