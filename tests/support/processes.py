@@ -16,6 +16,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def started_at(pid: int) -> str | None:
+    """Clock ticks since boot, or None when it is gone: numbers of processes are used again."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def descendants(pid: int) -> list[int]:
     """The processes that this one has begun, and theirs."""
     children: dict[int, list[int]] = {}

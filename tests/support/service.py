@@ -21,7 +21,7 @@ from typing import Any
 import requests
 
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
-from ansible_collections.evenkeel.cluster.tests.support.processes import descendants
+from ansible_collections.evenkeel.cluster.tests.support.processes import descendants, started_at
 
 # An end for what never comes true; how long things take says nothing.
 TOKEN = "s3cret-token-of-the-tests"
@@ -41,6 +41,8 @@ class Service:
     arguments: Sequence[str] = ()
     url: str = ""
     _process: subprocess.Popen[bytes] | None = None
+    _left: dict[int, str | None] = field(default_factory=dict)
+    "when each playbook started that outlived a kill without its children, by process ID"
 
     def start(self) -> None:
         """Until it takes requests."""
@@ -70,17 +72,22 @@ class Service:
         """SIGKILL for its process group, and for the playbooks that it runs, whose groups are others."""
         process = self._process
         assert process is not None
-        victims = descendants(process.pid) if children else []
+        victims = descendants(process.pid)
+        if not children:
+            self._left |= {victim: started_at(victim) for victim in victims}
         os.killpg(process.pid, signal.SIGKILL)
-        for victim in victims:
-            with suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
+        if children:
+            _end(victims)
         process.wait()
         self._process = None
 
     def stop(self) -> None:
         if self._process is not None:
             self.kill(children=True)
+        for pid, started in self._left.items():
+            if started is not None and started_at(pid) == started:
+                _end([pid, *descendants(pid)])
+        self._left.clear()
 
     def said(self) -> str:
         file = self.folder / "service.log"
@@ -139,3 +146,9 @@ class Service:
             "EVENKEEL_SERVICE_TOKEN": TOKEN,
             **self.environment,
         }
+
+
+def _end(pids: Sequence[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
