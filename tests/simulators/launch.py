@@ -35,7 +35,7 @@ USERS = {
     "proxmox": "root@pam",
     "vmmanager": "admin@example.com",
 }
-START_SECONDS = 120.0
+START_SECONDS = 900.0
 """How long a simulator may take to load its snapshots."""
 
 Platform = Literal["vcenter", "proxmox", "vmmanager"]
@@ -144,7 +144,7 @@ class Simulator:
             headers={"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, context=self._tls, timeout=60) as answer:
+            with urllib.request.urlopen(request, context=self._tls, timeout=START_SECONDS) as answer:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise LaunchError(f"/_sim/{name}: {error.read().decode(errors='replace')}") from error

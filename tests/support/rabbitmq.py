@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
+
 # Where tools/setup.bash unpacks it.
 UNPACKED = Path(sys.prefix, "rabbitmq")
-# An end for what never comes true: a busy machine takes its time.
-START_SECONDS = 600.0
 
 
 @dataclass
@@ -48,7 +48,7 @@ class RabbitMq:
                 cwd=self.folder,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         # It listens before it lets anybody in.
         while self._ready() == before:
             if self._server.poll() is not None or time.monotonic() > deadline:

@@ -32,6 +32,7 @@ from ansible_collections.evenkeel.cluster.tests.simulator.platforms import proxm
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.proxmox_clusters import request
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 SECRET = "e1c2a7b0-0000-4000-8000-5ec2e7000000"
 TOKEN = f"keel@pve!balance={SECRET}"
@@ -374,7 +375,7 @@ def test_something_else_on_that_port_is_no_traceback(changes: dict[str, str], tm
             api_user="root@pam",
             api_password="sesame",
             ca_path=str(authority),
-            api_timeout=5,
+            api_timeout=PATIENCE_SECONDS,
         )
         with pytest.raises(errors.UnexpectedAnswer, match="not that of a Proxmox VE"):
             ProxmoxPlatform(replace(plain, **changes))  # type: ignore[arg-type]
@@ -420,7 +421,7 @@ def test_credentials_never_follow_a_redirect(changes: dict[str, str], tmp_path: 
             api_user="root@pam",
             api_password="sesame",
             ca_path=str(authority),
-            api_timeout=5,
+            api_timeout=PATIENCE_SECONDS,
         )
         with pytest.raises(errors.Unreachable, match=rf"redirects to {Redirecting.elsewhere}"):
             ProxmoxPlatform(replace(plain, **changes))  # type: ignore[arg-type]

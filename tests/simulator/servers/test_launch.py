@@ -38,7 +38,9 @@ def reachable(connection: dict[str, Any]) -> bool:
     tls = ssl.create_default_context(cafile=connection["ca_path"])
     try:
         with urllib.request.urlopen(
-            f"https://{connection['host']}:{connection['port']}/_sim/state", context=tls, timeout=5
+            f"https://{connection['host']}:{connection['port']}/_sim/state",
+            context=tls,
+            timeout=PATIENCE_SECONDS,
         ) as answer:
             return bool(json.load(answer)["guests"])
     except OSError:

@@ -16,6 +16,7 @@ from ansible_collections.evenkeel.cluster.tests.simulator.servers.proxmox_client
     log_in_by_token,
     refusal,
 )
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 TOKEN = "balancer@pve!run"
 SECRET = "01234567-89ab-4cde-8f01-23456789abcd"
@@ -72,11 +73,11 @@ def test_writing_by_ticket_needs_its_csrf_token(start_proxmox: StartProxmox) -> 
             cookies={"PVEAuthCookie": ticket},
             headers=header,
             verify=simulator.ca_path,
-            timeout=10,
+            timeout=PATIENCE_SECONDS,
         )
         assert (answer.status_code, answer.reason) == (401, "Permission denied - invalid csrf token")
         assert answer.content == b""
-    nobody = requests.get(f"{base}/version", verify=simulator.ca_path, timeout=10)
+    nobody = requests.get(f"{base}/version", verify=simulator.ca_path, timeout=PATIENCE_SECONDS)
     assert (nobody.status_code, nobody.reason) == (401, "No ticket")
 
 
@@ -127,7 +128,7 @@ def test_a_mistake_in_the_parameters_is_named(start_proxmox: StartProxmox) -> No
         cookies={"PVEAuthCookie": ticket},
         headers={"CSRFPreventionToken": csrf},
         verify=simulator.ca_path,
-        timeout=10,
+        timeout=PATIENCE_SECONDS,
     )
     assert (answer.status_code, answer.reason) == (400, "Parameter verification failed.")
     unknown = "property is not defined in schema and the schema does not allow additional properties"

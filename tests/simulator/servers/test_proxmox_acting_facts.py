@@ -28,6 +28,7 @@ from ansible_collections.evenkeel.cluster.tests.simulator.servers.small_cluster 
     snapshot,
 )
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator
+from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 TOKEN = "keel@pve!balance"
 SECRET = "e1c2a7b0-0000-4000-8000-5ec2e7000000"
@@ -36,7 +37,7 @@ GIB = 1024**3
 
 def bare(simulator: Simulator) -> http.client.HTTPSConnection:
     tls = ssl.create_default_context(cafile=simulator.ca_path)
-    return http.client.HTTPSConnection(simulator.host, simulator.port, context=tls, timeout=20)
+    return http.client.HTTPSConnection(simulator.host, simulator.port, context=tls, timeout=PATIENCE_SECONDS)
 
 
 def ask(
