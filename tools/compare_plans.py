@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare the plans of 40 fixed clusters before and after a change that must not change any plan.
+"""Compare the plans of 41 fixed clusters before and after a change that must not change any plan.
 
     .venv/bin/python -m ansible_collections.evenkeel.cluster.tools.compare_plans record /tmp/before.json
     .venv/bin/python -m ansible_collections.evenkeel.cluster.tools.compare_plans compare /tmp/before.json
@@ -62,7 +62,7 @@ class Case:
 
 
 def cases() -> dict[str, Case]:
-    """The 40 cases, by name."""
+    """The 41 cases, by name."""
     spread = {
         "default": Case(Shape(seed=1)),
         "large": Case(Shape(hosts=16, guests=300, seed=2)),
@@ -138,7 +138,9 @@ def cases() -> dict[str, Case]:
     }
     presets = {
         f"preset-{name}": Case(Shape(seed=50 + number, skew=5), {"preset": name})
-        for number, name in enumerate(("fdrs", "vmmanager", "proxmox_rebalancing", "proxlb", "drs"))
+        for number, name in enumerate(
+            ("fdrs", "vmmanager", "proxmox_rebalancing", "proxlb", "drs", "proxmox")
+        )
     }
     guests = [
         {"name": "new-web#", "count": 4, "cpu": 2, "memory": 4 * GIB, "name_prefix": "anti_affinity"},

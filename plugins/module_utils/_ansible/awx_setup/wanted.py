@@ -336,9 +336,9 @@ class _Objects:
     def schedules(self) -> list[Item]:
         found = []
         for one in self.settings.schedules:
-            if one.template == WORKFLOW:
-                assert self.settings.workflow is not None
-                target = ("workflow_job_templates", self.settings.workflow.name)
+            workflow = self.settings.workflow
+            if one.template == WORKFLOW and workflow is not None:
+                target = ("workflow_job_templates", workflow.name)
             else:
                 target = ("job_templates", self.named(one.template).name)
             found.append(
