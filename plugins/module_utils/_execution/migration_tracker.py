@@ -112,7 +112,9 @@ class MigrationTracker:
 
     def co_migrated_with(self, migration: Migration | MigrationOutcome) -> int | None:
         """The step of this run that took the guest along to where it was to go; None when none has."""
-        begun = {begun.migration.step: begun.migration.target for begun in self.running.values()}
+        # One whose start was not answered may have arrived, and be looked at later than what it took along.
+        begun = {step: pending.target for step, pending in self._pending.items()}
+        begun.update((begun.migration.step, begun.migration.target) for begun in self.running.values())
         begun.update((step, outcome.target) for step, outcome in self._ended.items())
         steps = (
             step
@@ -166,7 +168,7 @@ class MigrationTracker:
         return all(step in self._ended for step in migration.after)
 
     def begin(self, migration: Migration, along: Sequence[CoMigrated] = ()) -> str:
-        """A migration is about to be started, and takes others along; gives the moment."""
+        """A migration is about to be started, and takes others along; returns the moment."""
         at = self._clock.now()
         self._journal.begin(migration.step, at, along)
         self._along[migration.step] = tuple(along)

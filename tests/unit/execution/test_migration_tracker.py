@@ -165,3 +165,12 @@ def test_where_later_steps_take_a_guest() -> None:
     assert books.later_targets[5] == set()
     assert books.memory == dict.fromkeys(range(1, 6), 8)
     assert [each.step for each in books.pending] == [1, 2, 3, 4, 5]
+
+
+def test_one_whose_start_was_not_answered_has_taken_its_partner_along() -> None:
+    one, partner, other = move(1, "g", "a", "b"), move(2, "h", "a", "b"), move(3, "i", "a", "b")
+    books, _clock, _heard = ledger(one, partner, other)
+    assert books.co_migrated_with(partner) is None
+    books.begin(one, (along("h"),))
+    assert books.co_migrated_with(partner) == 1
+    assert books.co_migrated_with(other) is None
