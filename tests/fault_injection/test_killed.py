@@ -187,7 +187,8 @@ def test_two_at_once(reset: Reset, tmp_path: Path) -> None:
     first = worker_process.begin(tmp_path, "--linger", "60")
     until(lambda: worker_process.journal(tmp_path).count("started") == 3, first)
     assert worker_process.begin(tmp_path).wait(PATIENCE_SECONDS) == 1
-    assert "journal is locked by another run. Wait for that run, or stop it" in (tmp_path / "worker.log").read_text()
+    printed = (tmp_path / "worker.log").read_text()
+    assert "journal is locked by another run. Wait for that run, or stop it" in printed
     first.kill()
     first.wait()
     assert finish(tmp_path) == ["migrated"] * 4
