@@ -108,11 +108,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.errors i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
     options_of,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.environment import SECRETS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.platform import (
     PLATFORM_ARGUMENTS,
     PlatformOptions,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.variables import SECRETS
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
 OWN_OPTIONS = ("clusters", "cluster_prefix", "host_prefix")

@@ -12,14 +12,14 @@ from ansible.module_utils.basic import AnsibleModule, _load_params
 
 from .._model.errors import EvenKeelError, InputError
 from .._model.text.wording import is_storable
-from .options.environment import SECRETS, STATE_VARIABLE, VARIABLES
+from .options.variables import SECRETS, STATE_VARIABLE, VARIABLES
 
 # Such options are seconds, of which this is 30 years, or percentages; sizes are whole numbers.
 _LARGEST = 1_000_000_000
 
 
 def run_module(module: AnsibleModule, verb: Callable[[dict[str, Any], bool], dict[str, Any]]) -> None:
-    """Call a verb with the options and whether this is check mode, and end the module with what it gives."""
+    """Call a verb with the options and whether this is check mode, and end the module with its result."""
     try:
         refuse_unusable(module.params, module.no_log_values)
         result = verb(module.params, module.check_mode)

@@ -21,9 +21,9 @@ from .._state.errors import LockLost, StateError
 from .._state.owner import this_process
 from .._state.urls import sqlite_file
 from .options.argument_spec import Secret, argument_spec
-from .options.environment import STATE_VARIABLE
 from .options.platform import PlatformOptions
 from .options.values import at_least
+from .options.variables import STATE_VARIABLE
 
 # What loads SQLAlchemy, which takes as long as all else of a module together, is loaded where there is a
 # database.

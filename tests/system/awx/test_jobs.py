@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.environment import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.variables import (
     STATE_VARIABLE,
     VARIABLES,
 )

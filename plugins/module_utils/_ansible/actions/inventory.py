@@ -15,8 +15,9 @@ from typing import Any
 from ..._model.errors import EvenKeelError, InputError
 from ..._model.snapshot import Snapshot
 from ..errors import NameTaken
-from ..options.environment import SECRETS, with_environment
+from ..options.environment import with_environment
 from ..options.platform import PLATFORM_ARGUMENTS, PlatformOptions
+from ..options.variables import SECRETS
 from ..platforms import open_platform
 from .cluster_facts import summary
 

@@ -11,44 +11,7 @@ from typing import Any, TypeVar
 
 from ..._model.errors import InputError
 from .platform import PlatformOptions
-
-_VSPHERE = {
-    "hostname": "VMWARE_HOST",
-    "port": "VMWARE_PORT",
-    "username": "VMWARE_USER",
-    "password": "VMWARE_PASSWORD",
-    "validate_certs": "VMWARE_VALIDATE_CERTS",
-    "proxy_host": "VMWARE_PROXY_HOST",
-    "proxy_port": "VMWARE_PROXY_PORT",
-}
-_PROXMOX = {
-    "api_host": "PROXMOX_HOST",
-    "api_port": "PROXMOX_PORT",
-    "api_user": "PROXMOX_USER",
-    "api_password": "PROXMOX_PASSWORD",
-    "api_token_id": "PROXMOX_TOKEN_ID",
-    "api_token_secret": "PROXMOX_TOKEN_SECRET",
-    "validate_certs": "PROXMOX_VALIDATE_CERTS",
-    "ca_path": "PROXMOX_CA_PATH",
-}
-_VMMANAGER = {
-    "vmmanager_host": "VMMANAGER_HOST",
-    "vmmanager_port": "VMMANAGER_PORT",
-    "vmmanager_username": "VMMANAGER_USERNAME",
-    "vmmanager_password": "VMMANAGER_PASSWORD",
-    "vmmanager_token": "VMMANAGER_TOKEN",
-    "validate_certs": "VMMANAGER_VALIDATE_CERTS",
-    "ca_path": "VMMANAGER_CA_PATH",
-}
-VARIABLES: Mapping[str, Mapping[str, str]] = {
-    "vsphere": _VSPHERE,
-    "proxmox": _PROXMOX,
-    "vmmanager": _VMMANAGER,
-    "rehearsal": {},
-}
-# The database may want a password, and its URL holds it.
-STATE_VARIABLE = "EVENKEEL_STATE_URL"
-SECRETS = frozenset({"password", "api_password", "api_token_secret", "vmmanager_password", "vmmanager_token"})
+from .variables import VARIABLES
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
