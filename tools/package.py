@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .run import ROOT, Shell, StepFailed, counted
 from .tree import collection_copy
 
 DIST = ROOT / "dist"
+PROGRAMS = Path(sys.executable).parent
 EXAMPLE = Path("playbooks", "files", "example-cluster.json")
 
 
@@ -52,20 +54,28 @@ def _keep(tarball: Path) -> None:
 def build_install_run(shell: Shell) -> str:
     """Pass when the installed playbook levels the example cluster and then finds nothing to do."""
     with installed(shell) as collection, tempfile.TemporaryDirectory(prefix="evenkeel-run-") as workplace:
-        _balance_twice(shell, Path(workplace), collection)
+        balance_twice(shell, Path(workplace), collection, {})
         return counted([file for file in collection.rglob("*") if file.is_file()], "file") + " installed"
 
 
-def _balance_twice(shell: Shell, workplace: Path, collection: Path) -> None:
+def balance_twice(
+    shell: Shell, workplace: Path, collection: Path, settings: Mapping[str, str], programs: Path = PROGRAMS
+) -> str:
+    """Run the playbook of the installed collection on the example cluster: dry run, run, and a run with
+    nothing to do. Return what was printed.
+    """
     cluster = workplace / "cluster.json"
     shutil.copy2(collection / EXAMPLE, cluster)
     inventory = workplace / "inventory.yml"
     inventory.write_text(inventory_of(cluster))
-    env = only_from(collection.parents[2])
-    play = ("ansible-playbook", "evenkeel.cluster.balance", "-i", inventory)
-    shell.run(*play, cwd=workplace, env=env)
-    if "changed=0 " not in shell.run(*play, cwd=workplace, env=env):
+    env = {**only_from(collection.parents[2]), **settings}
+    play = (programs / "ansible-playbook", "evenkeel.cluster.balance", "-i", inventory)
+    printed = shell.run(*play, "--check", "--diff", cwd=workplace, env=env)
+    printed += shell.run(*play, cwd=workplace, env=env)
+    second = shell.run(*play, cwd=workplace, env=env)
+    if "changed=0 " not in second:
         raise StepFailed("the second run of evenkeel.cluster.balance still found something to do")
+    return printed + second
 
 
 def inventory_of(cluster: Path) -> str:

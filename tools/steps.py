@@ -171,15 +171,22 @@ def _scenario(name: str, shell: Shell) -> str:
 
 
 def _core_steps() -> list[Step]:
-    *older, newest = core.versions()
+    """The newest version briefly in every run; each of them thoroughly when it is named."""
+    *_older, newest = core.versions()
+    brief = Step(
+        "core:brief", f"installed with ansible-core {newest}", partial(core.run_with_core, newest, False)
+    )
     return [
-        Step(
-            f"core:{version}",
-            f"with ansible-core {version}",
-            partial(core.run_with_core, version),
-            asked_for=version in older,
-        )
-        for version in (*older, newest)
+        brief,
+        *(
+            Step(
+                f"core:{version}",
+                f"the same with ansible-core {version}, and a target of ansible-test",
+                partial(core.run_with_core, version, True),
+                asked_for=True,
+            )
+            for version in core.versions()
+        ),
     ]
 
 
