@@ -120,6 +120,29 @@ def test_a_ring_of_three_opens_over_an_empty_host() -> None:
     assert len(found.migrations) == 4
 
 
+def test_guests_that_the_platform_moves_together_trade_places_with_a_pinned_one() -> None:
+    """They go once, and all at once: the other one waits where its own rule does not want it."""
+    _snapshot, found = rules_of(
+        {"h1": {"memory": 64}, "h2": {"memory": 64}, "h3": {"memory": 64}},
+        {
+            "a1": {"host": "h1", "memory": 30},
+            "a2": {"host": "h1", "memory": 30},
+            "b": {"host": "h2", "memory": 50},
+        },
+        {
+            "group": {"kind": "affinity", "guests": ["a1", "a2"], "co_migrates": True},
+            "pin a": {"kind": "host_affinity", "guests": ["a1"], "hosts": ["h2"]},
+            "pin b": {"kind": "host_affinity", "guests": ["b"], "hosts": ["h1"]},
+        },
+    )
+    assert found.status == "balanced"
+    assert [step for step in steps(found) if step[0] == "b"] == [("b", "h2", "h3"), ("b", "h3", "h1")]
+    assert {step for step in steps(found) if step[0] != "b"} == {
+        ("a1", "h1", "h2"),
+        ("a2", "h1", "h2"),
+    }
+
+
 def test_only_what_is_proven_is_called_impossible() -> None:
     _snapshot, found = rules_of(
         {"h1": {"memory": 60}, "h2": {"memory": 60}},
