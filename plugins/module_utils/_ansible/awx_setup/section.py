@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TypeVar
 
 from ..._model.errors import InputError
+from ..._model.text.nearest import nearest
 
 _T = TypeVar("_T")
 _MAX_NAME = 512
@@ -151,5 +151,5 @@ def unknown(path: str, key: str, known: Sequence[str], parent: str = "") -> Inpu
 
 
 def meant(word: str, known: Sequence[str], parent: str) -> str:
-    near = get_close_matches(word, known, 1)
-    return f"Did you mean {f'{parent}.' if parent else ''}{near[0]}?" if near else ""
+    near = nearest(word, known)
+    return f"Did you mean {f'{parent}.' if parent else ''}{near}?" if near is not None else ""

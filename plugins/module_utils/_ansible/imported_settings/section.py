@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import urlsplit
 
 from ..._model.errors import InputError
+from ..._model.text.nearest import nearest
 
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
@@ -141,8 +141,8 @@ class Section:
         """Records every setting that was not asked for: the system does not have it."""
         for key in self.values:
             if key not in self._asked:
-                near = get_close_matches(key, sorted(self._asked), 1)
-                hint = f". Is {self.name(near[0])} meant?" if near else ""
+                near = nearest(key, self._asked)
+                hint = f". Is {self.name(near)} meant?" if near is not None else ""
                 self.left.append(NotCarriedOver(self.name(key), f"{system} has no such setting{hint}"))
 
 
