@@ -20,7 +20,7 @@ NO_THRESHOLD: Final = float("inf")
 def relief_of(problem: Problem) -> Relief:
     """What the policy asks for. Raises PlanningError where it asks for nothing."""
     if problem.policy.relieve is None:
-        raise PlanningError("it has no thresholds, which goal: relieve needs", where="policy.relieve")
+        raise PlanningError("goal: relieve requires at least one threshold", where="policy.relieve")
     return problem.policy.relieve
 
 

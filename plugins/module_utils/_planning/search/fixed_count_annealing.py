@@ -92,7 +92,7 @@ class FixedCountAnnealer(RandomWalk):
         return reached
 
     def _drop_to(self, goal: int) -> bool:
-        """Send home those that are missed least, until so many are away; returns whether that is so."""
+        """Undo the moves that matter least until at most `goal` are left; returns whether that succeeds."""
         budget, self.budget = self.budget, self.state.moves
         while self.state.moves > goal and self._drop():
             pass
