@@ -3,8 +3,9 @@
 """Every message that a user can meet, in one file for whoever reviews the language: messages.yml.
 
 Each case runs the `main` of a module with wrong options, in this process and through Ansible's own check of
-the argument spec. `says` is the whole text of the failure. With EVENKEEL_WRITE_MESSAGES=1 the texts are
-written anew, to be read in the diff.
+the argument spec. `says` is the whole text of the failure. To write the texts anew and read them in the diff:
+
+    EVENKEEL_WRITE_MESSAGES=1 .venv/bin/pytest -q -p no:xdist -k reviewed tests/unit/messages
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import importlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -23,6 +25,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 FILE = Path(__file__).with_name("messages.yml")
+HEAD = """---
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What modules say when they are called wrongly. FOLDER is a new folder, CLUSTER a snapshot of three hosts.
+"""
 CASES: list[dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 MODULES = "ansible_collections.evenkeel.cluster.plugins.modules"
 WRITE = "EVENKEEL_WRITE_MESSAGES"
@@ -88,17 +95,28 @@ def filled(value: Any, folder: Path) -> Any:
     return [filled(item, folder) for item in value] if isinstance(value, list) else value
 
 
+@pytest.fixture(scope="module")
+def texts(request: pytest.FixtureRequest) -> Iterator[dict[int, str]]:
+    """The texts of the failures by number of the case. They are written at the end, if that is requested."""
+    found: dict[int, str] = {}
+    if os.environ.get(WRITE) and hasattr(request.config, "workerinput"):
+        pytest.exit(f"{WRITE} requires a single process: pass -p no:xdist", returncode=2)
+    yield found
+    if os.environ.get(WRITE):
+        cases = [case | {"says": found.get(number, case["says"])} for number, case in enumerate(CASES)]
+        text = yaml.safe_dump(cases, sort_keys=False, width=110, allow_unicode=True, default_flow_style=None)
+        FILE.write_text(HEAD + text, encoding="utf-8")
+
+
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_a_wrong_input_is_answered_with_the_reviewed_message(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: int, texts: dict[int, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = CASES[number]
     said = message(case, tmp_path, monkeypatch)
     assert said, "the module did not fail"
-    if os.environ.get(WRITE):
-        _write(number, said)
-    else:
-        assert said == case["says"]
+    texts[number] = said
+    assert os.environ.get(WRITE) or said == case["says"]
 
 
 def test_no_message_uses_a_word_that_the_style_guide_replaces() -> None:
@@ -106,11 +124,3 @@ def test_no_message_uses_a_word_that_the_style_guide_replaces() -> None:
         r"\b(told|tells|unless told|gives|whoever|whatever|wanted|put up with|goes home|by itself)\b|, since "
     )
     assert [case["says"] for case in CASES if re.search(words, case["says"])] == []
-
-
-def _write(number: int, said: str) -> None:
-    """With one process only: every case writes the whole file."""
-    CASES[number] = {**CASES[number], "says": said}
-    head = [line for line in FILE.read_text(encoding="utf-8").splitlines() if line.startswith(("#", "---"))]
-    text = yaml.safe_dump(CASES, sort_keys=False, width=110, allow_unicode=True, default_flow_style=None)
-    FILE.write_text("\n".join(head) + "\n" + text, encoding="utf-8")
