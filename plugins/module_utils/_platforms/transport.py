@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 import ssl
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from .connection import RestConnection
 from .errors import CertificateRefused, MissingLibrary
 
 if TYPE_CHECKING:
@@ -27,24 +29,34 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def require_library(missing: str | None, platform: str, packages: str) -> None:
-    """Raise MissingLibrary where a library is `missing`; `packages` are those that the platform needs."""
-    if missing is not None:
-        raise MissingLibrary(
-            f"the Python library {missing} is not installed",
-            where=f"platform {platform}",
-            hint=f"Install {packages} for the Python that runs the module",
-        )
+class RestSession:
+    """A session that runs calls concurrently. Raises MissingLibrary when the library `missing` is not
+    installed (`packages` are those that the platform requires), CertificateRefused when the file of
+    certificates is not usable.
+    """
 
+    def __init__(
+        self, connection: RestConnection, missing: str | None, platform: str, packages: str
+    ) -> None:
+        if missing is not None:
+            raise MissingLibrary(
+                f"the Python library {missing} is not installed",
+                where=f"platform {platform}",
+                hint=f"Install {packages} for the Python that runs the module",
+            )
+        if connection.ca_path:
+            _require_ca_file(connection.ca_path)
+        self._lock = threading.Lock()
+        self._workers = connection.workers
 
-def concurrently(call: Callable[[T], R], items: Iterable[T], workers: int) -> list[R]:
-    """The results in the order of the items. The first error ends it."""
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(call, item) for item in items]
-        try:
-            return [future.result() for future in futures]
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def concurrently(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """The results in the order of the items. The first error ends it."""
+        with ThreadPoolExecutor(max_workers=self._workers) as pool:
+            futures = [pool.submit(call, item) for item in items]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
 def answered_at(date: str | None) -> datetime | None:
@@ -56,10 +68,8 @@ def answered_at(date: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def require_ca_file(path: str | None) -> None:
-    """Raise CertificateRefused where a file is named that holds no certificates."""
-    if not path:
-        return
+def _require_ca_file(path: str) -> None:
+    """Raises CertificateRefused when the file holds no certificates."""
     try:
         ssl.create_default_context(cafile=path)
     except OSError as error:

@@ -7,31 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from ..._model.errors import InputError
 from ..._model.text.nearest import nearest
+from ..section import KeyedSection
 
 _T = TypeVar("_T")
 _MAX_NAME = 512
 
 
 @dataclass(slots=True)
-class Section:
-    """One dictionary of the file, and the keys of it that have been asked for."""
-
-    path: str
-    values: Mapping[str, object]
-    _known: set[str] = field(default_factory=set)
-
-    def at(self, key: str) -> str:
-        """Returns the name of a key as messages show it."""
-        return f"{self.path}.{key}" if self.path else key
+class Section(KeyedSection):
+    """One dictionary of the file."""
 
     def has(self, key: str) -> bool:
-        self._known.add(key)
-        return self.values.get(key) is not None
+        return self.get(key) is not None
 
     def text(self, key: str, default: str = "") -> str:
         """Returns a text of one line."""
@@ -58,14 +50,7 @@ class Section:
         return value
 
     def flag(self, key: str, default: bool) -> bool:
-        if not self.has(key):
-            return default
-        value = self.values[key]
-        words = {"true": True, "yes": True, "false": False, "no": False}
-        found = value if isinstance(value, bool) else words.get(str(value).lower())
-        if found is None:
-            raise InputError(self.at(key), value, "true or false")
-        return found
+        return self.boolean(key, ("true", "yes"), ("false", "no")) if self.has(key) else default
 
     def whole(self, key: str, default: int | None, least: int, most: int | None = None) -> int | None:
         if not self.has(key):
@@ -86,11 +71,7 @@ class Section:
         if not self.has(key) and not default:
             raise InputError.required(self.at(key), expected=f"one of {', '.join(choices)}")
         value = self.text(key, default)
-        if value not in choices:
-            raise InputError(
-                self.at(key), value, f"one of {', '.join(choices)}", hint=meant(value, choices, "")
-            )
-        return value
+        return self.one_of(key, value, choices, meant(value, choices, ""))
 
     def words(self, key: str, choices: Sequence[str], default: Sequence[str]) -> list[str]:
         """Returns a list of texts, each of them one of the choices."""
@@ -139,9 +120,9 @@ class Section:
 
     def end(self, aside: Sequence[str] = ()) -> None:
         """Refuses keys that nothing has asked for."""
-        for key in self.values:
-            if key not in self._known and key not in aside:
-                raise unknown(self.at(key), key, sorted(self._known), self.path)
+        for key in self.unread():
+            if key not in aside:
+                raise unknown(self.at(key), key, sorted(self.asked), self.path)
 
 
 def unknown(path: str, key: str, known: Sequence[str], parent: str = "") -> InputError:

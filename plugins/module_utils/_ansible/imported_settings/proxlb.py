@@ -95,7 +95,7 @@ def _cluster(cluster: Section, variables: dict[str, Any], guests: list[str]) -> 
         for entry in (
             schedules.words(node) if isinstance(schedules.get(node), list) else [schedules.text(node)]
         ):
-            windows.append(_window(node, entry or "", schedules.name(node), hours, lead))
+            windows.append(_window(node, entry or "", schedules.at(node), hours, lead))
     if schedules.values:
         cluster.left.append(
             NotCarriedOver(
@@ -230,7 +230,7 @@ def _guests(balancing: Section, variables: dict[str, Any]) -> None:
     kinds = balancing.words("balance_types")
     strange = [kind for kind in kinds if kind not in ("vm", "ct")]
     if strange:
-        raise InputError(balancing.name("balance_types"), strange[0], "vm or ct")
+        raise InputError(balancing.at("balance_types"), strange[0], "vm or ct")
     if "ct" in kinds:
         blockers.append("container_restart")
         variables["balance_restart_containers"] = True

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import urlsplit
 
 from ..._model.errors import InputError
 from ..._model.text.nearest import nearest
+from ..section import KeyedSection
 
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
@@ -39,49 +40,37 @@ class Imported:
 
 
 @dataclass(slots=True)
-class Section:
+class Section(KeyedSection):
     """The settings of one section. Values may be text, as in an .env file, or typed, as in YAML."""
 
-    path: str
-    values: Mapping[str, object]
     left: list[NotCarriedOver]
-    _asked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for key in self.values:
             _plain(key, self.path or "the file")
 
-    def name(self, key: str) -> str:
-        """Returns the name of a setting as messages show it."""
-        return f"{self.path}.{key}" if self.path else key
-
     def get(self, key: str) -> object:
         """Returns the raw value, or None if the setting is missing or empty."""
-        self._asked.add(key)
-        value = self.values.get(key)
+        value = KeyedSection.get(self, key)
         return None if isinstance(value, str) and not value.strip() else value
 
     def leave(self, key: str, why: str) -> None:
         """Records that a setting is not carried over, if the file has it."""
         if self.get(key) is not None:
-            self.left.append(NotCarriedOver(self.name(key), why))
+            self.left.append(NotCarriedOver(self.at(key), why))
 
     def text(self, key: str) -> str | None:
         value = self.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InputError(self.name(key), value, "a text")
-        return _plain(str(value).strip(), self.name(key))
+        if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+            raise InputError(self.at(key), value, "a text")
+        return None if value is None else _plain(str(value).strip(), self.at(key))
 
     def secret(self, key: str) -> str | None:
         """Returns a text that no message shows."""
         value = self.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InputError(self.name(key), None, "a text", statement=" is not a text")
-        return str(value)
+        if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+            raise InputError(self.at(key), None, "a text", statement=" is not a text")
+        return None if value is None else str(value)
 
     def number(self, key: str, least: float = 0.0) -> float | None:
         value = self.get(key)
@@ -92,29 +81,21 @@ class Section:
         except ValueError:
             number = math.nan
         if not math.isfinite(number) or number < least:
-            raise InputError(self.name(key), value, f"a number of at least {least:g}")
+            raise InputError(self.at(key), value, f"a number of at least {least:g}")
         return int(number) if number.is_integer() else number
 
     def whole(self, key: str, least: int = 0) -> int | None:
         number = self.number(key, least)
         if number is not None and not isinstance(number, int):
-            raise InputError(self.name(key), self.get(key), "a whole number")
+            raise InputError(self.at(key), self.get(key), "a whole number")
         return number
 
     def flag(self, key: str) -> bool | None:
-        value = self.get(key)
-        word = str(value).strip().lower()
-        if value is None or word in _TRUE:
-            return None if value is None else True
-        if word in _FALSE:
-            return False
-        raise InputError(self.name(key), value, "true or false")
+        return None if self.get(key) is None else self.boolean(key, _TRUE, _FALSE)
 
     def choice(self, key: str, choices: Sequence[str]) -> str | None:
         value = self.text(key)
-        if value is not None and value not in choices:
-            raise InputError(self.name(key), value, f"one of {', '.join(choices)}")
-        return value
+        return None if value is None else self.one_of(key, value, choices)
 
     def words(self, key: str) -> list[str]:
         """Returns a list, which text separates by commas."""
@@ -125,25 +106,24 @@ class Section:
         if not isinstance(parts, list) or not all(
             isinstance(part, str | int) and not isinstance(part, bool) for part in parts
         ):
-            raise InputError(self.name(key), value, "a list of names")
-        words = [_plain(str(part).strip(), self.name(key)) for part in parts]
+            raise InputError(self.at(key), value, "a list of names")
+        words = [_plain(str(part).strip(), self.at(key)) for part in parts]
         return [word for word in words if word]
 
     def section(self, key: str) -> Section:
         """Returns a section inside this one, which is empty if it is missing."""
         value = self.get(key)
         if value is not None and not isinstance(value, Mapping):
-            raise InputError(self.name(key), value, "a section with settings")
+            raise InputError(self.at(key), value, "a section with settings")
         inner = {str(name): entry for name, entry in (value or {}).items()}
-        return Section(self.name(key), inner, self.left)
+        return Section(self.at(key), inner, self.left)
 
     def leave_the_rest(self, system: str) -> None:
         """Records every setting that was not asked for: the system does not have it."""
-        for key in self.values:
-            if key not in self._asked:
-                near = nearest(key, self._asked)
-                hint = f". Is {self.name(near)} meant?" if near is not None else ""
-                self.left.append(NotCarriedOver(self.name(key), f"{system} has no such setting{hint}"))
+        for key in self.unread():
+            near = nearest(key, self.asked)
+            hint = f". Is {self.at(near)} meant?" if near is not None else ""
+            self.left.append(NotCarriedOver(self.at(key), f"{system} has no such setting{hint}"))
 
 
 def _plain(text: str, path: str) -> str:

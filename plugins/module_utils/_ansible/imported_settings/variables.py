@@ -29,7 +29,7 @@ def excluded(sources: Sequence[str], targets: Sequence[str], guests: Sequence[st
 
 def proxmox_hosts(hosts: Sequence[str], section: Section, key: str) -> dict[str, object]:
     """Returns the API hosts. Their port is one variable, so several ports are not carried over."""
-    ends = [endpoint(host, section.name(key)) for host in hosts]
+    ends = [endpoint(host, section.at(key)) for host in hosts]
     variables: dict[str, object] = {"balance_api_host": [name for name, _port in ends]}
     ports = sorted({port or 8006 for _name, port in ends})
     if ports != [8006]:
@@ -37,7 +37,7 @@ def proxmox_hosts(hosts: Sequence[str], section: Section, key: str) -> dict[str,
     if len(ports) > 1:
         section.left.append(
             NotCarriedOver(
-                section.name(key),
+                section.at(key),
                 f"the hosts have several ports ({', '.join(map(str, ports))}), but balance_api_port is one",
             )
         )

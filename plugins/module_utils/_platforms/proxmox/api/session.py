@@ -10,10 +10,9 @@ when the session ended. What changes something is repeated only where it is cert
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from ...errors import (
     AuthenticationFailed,
@@ -25,12 +24,10 @@ from ...errors import (
     Unreachable,
 )
 from ...transport import (
+    RestSession,
     answered_at,
     certificate_error,
-    concurrently,
     reason,
-    require_ca_file,
-    require_library,
     timed_out,
 )
 from .connection import ProxmoxConnection
@@ -47,8 +44,6 @@ except ImportError as error:
 else:
     MISSING = None
 
-T = TypeVar("T")
-R = TypeVar("R")
 Method = Literal["get", "post", "delete"]
 
 
@@ -85,14 +80,12 @@ class _Link:
     version: str
 
 
-class Session:
+class Session(RestSession):
     """A session with the cluster. In `concurrently`, only what reads may be called."""
 
     def __init__(self, connection: ProxmoxConnection) -> None:
-        require_library(MISSING, "proxmox", "proxmoxer and requests")
-        require_ca_file(connection.ca_path)
+        super().__init__(connection, MISSING, "proxmox", "proxmoxer and requests")
         self._connection = connection
-        self._lock = threading.Lock()
         self._answered_at: float | None = None
         self._link = self._open_any(0, {})
 
@@ -122,10 +115,6 @@ class Session:
     def delete(self, path: str) -> Any:
         """Raises NoResponse when the call may or may not have been run."""
         return self._send("delete", path, {})
-
-    def concurrently(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """The results in the order of the items. The first error ends it."""
-        return concurrently(call, items, self._connection.workers)
 
     def close(self) -> None:
         """There is no logout, a ticket ends by itself: only the connections are closed."""

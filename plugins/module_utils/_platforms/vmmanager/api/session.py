@@ -11,12 +11,11 @@ take, when no answer came.
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from ...errors import (
     AuthenticationFailed,
@@ -27,12 +26,10 @@ from ...errors import (
     Unreachable,
 )
 from ...transport import (
+    RestSession,
     answered_at,
     certificate_error,
-    concurrently,
     reason,
-    require_ca_file,
-    require_library,
 )
 from ...values import row
 from .connection import VMManagerConnection
@@ -46,8 +43,6 @@ except ImportError as error:
 else:
     MISSING = None
 
-T = TypeVar("T")
-R = TypeVar("R")
 Method = Literal["GET", "POST"]
 
 LOGIN = "auth/v4/public/token"
@@ -78,7 +73,7 @@ class _Suspended(Exception):
     """503."""
 
 
-class Session:
+class Session(RestSession):
     """A session with one platform. In `concurrently`, only `get` may be called. `date` is the moment of the
     last answer by the platform's own clock; None where it does not say.
     """
@@ -91,13 +86,11 @@ class Session:
         monotonic: Callable[[], float] = time.monotonic,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        require_library(MISSING, "vmmanager", "requests")
-        require_ca_file(connection.ca_path)
+        super().__init__(connection, MISSING, "vmmanager", "requests")
         self._connection = connection
         self._sleep = sleep
         self._monotonic = monotonic
         self._rng = rng
-        self._lock = threading.Lock()
         name = f"[{connection.host}]" if ":" in connection.host else connection.host
         self.url = f"https://{name}:{connection.port}"
         self._http = requests.Session()
@@ -136,10 +129,6 @@ class Session:
         same for all who wait.
         """
         self._sleep(RESUME_STEP_SECONDS * attempt * (1 + self._rng() / 2))
-
-    def concurrently(self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """The results in the order of the items. The first error ends it."""
-        return concurrently(call, items, self._connection.workers)
 
     def close(self) -> None:
         """A token of a login ends by itself: only the connections are closed."""
