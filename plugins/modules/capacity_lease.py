@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.capacity
   - evenkeel.cluster.capacity.changes
+  - evenkeel.cluster.capacity.placements
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
@@ -138,54 +139,6 @@ options:
       - With V(false) another size than that of the existing lease is an error.
     type: bool
     default: false
-  placements:
-    description:
-      - Hosts and sizes of the guests that will use the lease. Their capacity is reserved on these hosts until the lease ends.
-      - In total they must not exceed the leased capacity. They replace earlier reservations of the lease. Without a value, these stay.
-    type: list
-    elements: dict
-    suboptions:
-      cluster:
-        description: The cluster, as C(platform:id) of its snapshot, on vSphere C(platform:instance:id).
-        type: str
-        required: true
-      guest:
-        description: Name or id that the guest will have. Once the guest exists, the reservation has no effect.
-        type: str
-        required: true
-      host:
-        description: Id of the host.
-        type: str
-        required: true
-      cpu:
-        description: Number of assigned cores.
-        type: float
-        required: true
-      memory:
-        description: Assigned memory, in bytes or as V(8G).
-        type: str
-        required: true
-      disks:
-        description: Disks of the guest.
-        type: list
-        elements: dict
-        suboptions:
-          datastore:
-            description: Id of the datastore.
-            type: str
-            required: true
-          size:
-            description: Size of the disk, in bytes or as V(100G).
-            type: str
-            required: true
-      networks:
-        description: Ids of the guest's networks.
-        type: list
-        elements: str
-      tags:
-        description: Tags of the guest.
-        type: list
-        elements: str
   placements_seen:
     description:
       - Counters of RV(evenkeel.cluster.capacity_info#module:placements_seen), by cluster, that O(placements) is based on. A cluster that

@@ -22,6 +22,7 @@ description:
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.read_only
+  - evenkeel.cluster.capacity.held
 attributes:
   platform:
     platforms: posix
@@ -276,57 +277,6 @@ options:
         description: Whether the datastores receive no disks of new VMs.
         type: bool
         default: false
-  held:
-    description:
-      - Capacity that leases reserve on hosts, as M(evenkeel.cluster.capacity_info) returns it in C(placements).
-      - Reservations in another cluster, or for a guest that exists by now, do not count.
-    type: list
-    elements: dict
-    suboptions:
-      lease:
-        description: Name of the lease. Not used.
-        type: str
-      cluster:
-        description: The cluster, as C(platform:id) of its snapshot, on vSphere C(platform:instance:id).
-        type: str
-        required: true
-      guest:
-        description: Name or id that the guest will have. Once the guest exists, the reservation has no effect.
-        type: str
-        required: true
-      host:
-        description: Id of the host.
-        type: str
-        required: true
-      cpu:
-        description: Number of assigned cores.
-        type: float
-        required: true
-      memory:
-        description: Assigned memory, in bytes or as V(8G).
-        type: str
-        required: true
-      disks:
-        description: Disks of the guest.
-        type: list
-        elements: dict
-        suboptions:
-          datastore:
-            description: Id of the datastore.
-            type: str
-            required: true
-          size:
-            description: Size of the disk, in bytes or as V(100G).
-            type: str
-            required: true
-      networks:
-        description: Ids of the guest's networks.
-        type: list
-        elements: str
-      tags:
-        description: Tags of the guest.
-        type: list
-        elements: str
   placement_path:
     description:
       - File to write the answer to. RV(placement) is not returned then.
