@@ -481,7 +481,7 @@ plan:
           returned: success
           type: dict
           sample: {"cpu": 31.0, "memory": 44.2}
-        violations:
+        violations: &violations
           description: Violated rules.
           returned: success
           type: list
@@ -519,27 +519,7 @@ plan:
           returned: success
           type: dict
           sample: {"cpu": 14.1, "memory": 12.9}
-        violations:
-          description: Violated rules.
-          returned: success
-          type: list
-          elements: dict
-          contains:
-            rule:
-              description: Name of the rule.
-              returned: success
-              type: str
-              sample: web
-            detail:
-              description: Guests that violate the rule.
-              returned: success
-              type: str
-              sample: web01 and web02 are on esx1
-            strict:
-              description: V(false) for a preference, which may stay violated.
-              returned: for a preference
-              type: bool
-              sample: false
+        violations: *violations
         hosts:
           description:
             - By the id of each host its C(name), C(used) in percent of its capacity by metric, null if unknown, and the number of its

@@ -231,7 +231,7 @@ lease:
       type: str
       sample: Fulfilled
     reason:
-      description: Why it is in this phase.
+      description: Reason for the phase.
       returned: success
       type: str
       sample: leased from dal10
@@ -290,7 +290,7 @@ lease:
       type: str
       sample: null
     pools:
-      description: The pools, with what is leased from them.
+      description: The pools, with the capacity that is leased from each.
       returned: success
       type: list
       elements: dict
@@ -311,7 +311,7 @@ lease:
           type: str
           sample: vcenter.example.com
         port:
-          description: Port of the server, null for the usual one.
+          description: Port of the server, null for the default port.
           returned: success
           type: int
           sample: null
@@ -367,17 +367,17 @@ lease:
           elements: dict
           sample: [{"name": "ci-910-1", "type": "multi-tenant", "vlan": 910, "port_group": "ci-vlan-910-1"}]
         vcpus:
-          description: How many vCPUs it has there.
+          description: Number of leased vCPUs.
           returned: success
           type: int
           sample: 24
         memory:
-          description: How many bytes of memory it has there.
+          description: Leased memory in bytes.
           returned: success
           type: int
           sample: 103079215104
         storage:
-          description: How many bytes of storage it has there.
+          description: Leased storage in bytes.
           returned: success
           type: int
           sample: 536870912000
@@ -387,18 +387,18 @@ lease:
           type: dict
           sample: {"GOVC_URL": "vcenter.example.com", "GOVC_DATACENTER": "dal", "GOVC_NETWORK": "ci-vlan-910-1"}
     placements:
-      description: The room on hosts that it holds.
+      description: Capacity on hosts that the lease reserves.
       returned: success
       type: list
       elements: dict
       contains:
         cluster:
-          description: The cluster.
+          description: The cluster, as C(platform:id) of its snapshot, on vSphere C(platform:instance:id).
           returned: success
           type: str
           sample: proxmox:prod
         guest:
-          description: Name or id that the guest will have.
+          description: Name or id that the guest will have. Once the guest exists, the reservation has no effect.
           returned: success
           type: str
           sample: web01
@@ -413,7 +413,7 @@ lease:
           type: float
           sample: 4
         memory:
-          description: How many bytes of memory it will have.
+          description: Assigned memory in bytes.
           returned: success
           type: int
           sample: 8589934592
@@ -424,13 +424,13 @@ lease:
           elements: dict
           sample: [{"datastore": "ceph", "size": 107374182400}]
         networks:
-          description: Its networks.
+          description: Ids of the guest's networks.
           returned: success
           type: list
           elements: str
           sample: ["vmbr0"]
         tags:
-          description: Its tags.
+          description: Tags of the guest.
           returned: success
           type: list
           elements: str

@@ -237,7 +237,7 @@ pool:
   type: dict
   contains:
     name:
-      description: Its name.
+      description: Name of the pool.
       returned: success
       type: str
       sample: dal10
@@ -252,7 +252,7 @@ pool:
       type: str
       sample: vcenter.example.com
     port:
-      description: Port of the server, null for the usual one.
+      description: Port of the server, null for the default port.
       returned: success
       type: int
       sample: null

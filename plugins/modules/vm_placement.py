@@ -397,29 +397,29 @@ vms:
       type: list
       elements: str
       sample: [ssd-2]
-    cpu:
+    cpu: &cpu
       description: Number of assigned cores.
       returned: always
       type: float
       sample: 8
-    memory:
+    memory: &memory
       description: Assigned memory in bytes.
       returned: always
       type: int
       sample: 68719476736
-    disks:
+    disks: &disks
       description: Its disks with their datastores, in the order of the request.
       returned: always
       type: list
       elements: dict
       sample: [{"datastore": "ssd-2", "size": 536870912000}]
-    networks:
+    networks: &networks
       description: Its networks.
       returned: always
       type: list
       elements: str
       sample: [vmbr0]
-    tags:
+    tags: &tags
       description: Its tags.
       returned: always
       type: list
@@ -435,7 +435,7 @@ summary:
       returned: always
       type: str
       sample: placed
-    cluster:
+    cluster: &cluster
       description: Id and name of the cluster.
       returned: always
       type: dict
@@ -501,13 +501,9 @@ placement:
       returned: always
       type: str
       sample: placed
-    cluster:
-      description: Id and name of the cluster.
-      returned: always
-      type: dict
-      sample: {"id": "production", "name": "production"}
+    cluster: *cluster
     platform:
-      description: What runs the cluster.
+      description: Platform of the cluster.
       returned: always
       type: str
       sample: proxmox
@@ -542,34 +538,11 @@ placement:
           returned: always
           type: dict
           sample: {"id": "pve3", "name": "pve3", "address": "10.0.0.13"}
-        cpu:
-          description: Number of assigned cores.
-          returned: always
-          type: float
-          sample: 8
-        memory:
-          description: Assigned memory in bytes.
-          returned: always
-          type: int
-          sample: 68719476736
-        disks:
-          description: Its disks with their datastores, in the order of the request.
-          returned: always
-          type: list
-          elements: dict
-          sample: [{"datastore": "ssd-2", "size": 536870912000}]
-        networks:
-          description: Its networks.
-          returned: always
-          type: list
-          elements: str
-          sample: [vmbr0]
-        tags:
-          description: Its tags.
-          returned: always
-          type: list
-          elements: str
-          sample: []
+        cpu: *cpu
+        memory: *memory
+        disks: *disks
+        networks: *networks
+        tags: *tags
         score:
           description:
             - Cost of the place in points. The lowest is chosen.
