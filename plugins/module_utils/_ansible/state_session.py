@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What outlives a run: from options to the state database, and what the verbs ask of it."""
+"""The state database of a module, from its options."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LockOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(ClusterStateOptions, LockOptions):
-    """What the state of a run that acts on a cluster depends on."""
+    """Options of a run that changes a cluster."""
 
 
 STATE_ARGUMENTS = argument_spec(StateOptions)
@@ -66,9 +66,9 @@ LOCK_ARGUMENTS = argument_spec(LockOptions)
 
 
 class RunState:
-    """What a run that acts has of the state database; nothing of it may fail what is under way. `others` is
-    the database where what other runs do counts, and `asked_at` when this one asked for the lock, by its
-    clock.
+    """The state of a run that changes a cluster. An error of the database never fails running migrations.
+    `others` is the database when other runs count, and `asked_at` the time of the request for the lock, by
+    the clock of the database.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class RunState:
 
     @property
     def notices(self) -> Sequence[str]:
-        """What could not be kept, and why."""
+        """Records that could not be kept, each with the reason."""
         return tuple(dict.fromkeys(self._notices))
 
     def shifted(self, remembered_at: float | None) -> Mapping[str, GuestMove]:
@@ -129,14 +129,14 @@ class RunState:
                 self._silent_until = time.monotonic() + _SILENT_SECONDS
 
     def finish(self) -> None:
-        """The run is over: what could not be written yet is written now or never."""
+        """Writes the records that could not be written during the run; the last attempt."""
         if self._database is None:
             return
         try:
             self._write(self._database)
             self._history.forget_old(self._database, self._cluster)
         except StateError as error:
-            self._notices.append(f"What was migrated is not remembered: {error}")
+            self._notices.append(f"The migrations of this run were not recorded: {error}")
 
     def _write(self, database: Database) -> None:
         self._history.record(database, self._cluster, self._unrecorded)
@@ -156,7 +156,7 @@ def run_state(
     runs out so many seconds (LOCK_SECONDS if None) after it was last renewed. In check mode nothing is kept,
     and who holds the lock is only a notice.
 
-    Raises LockHeld, and StateError when a database was asked for that can't be used.
+    Raises LockHeld, and StateError when a database that is set explicitly cannot be used.
     """
     at_least(options, 0, "lock_wait")
     from .._state.database import now
@@ -198,9 +198,9 @@ def run_state(
 def with_history(
     read: Callable[[], Snapshot], options: ClusterStateOptions, environment: Mapping[str, str]
 ) -> tuple[Snapshot, Sequence[str]]:
-    """What `read` gives with what earlier runs did, and what could not be found out.
+    """The snapshot that `read` returns with the records of earlier runs, and notices of those not available.
 
-    Raises StateError when a database was asked for that can't be used, before anything is read.
+    Raises StateError when a database that is set explicitly cannot be used, before anything is read.
     """
     notices: list[str] = []
     database = _open(options, environment, notices, make=False)
@@ -221,7 +221,7 @@ def with_history(
 
 
 def cluster_key(options: PlatformOptions, cluster: ClusterRef) -> str:
-    """What the database knows a cluster by: the same from every controller, different for every cluster."""
+    """The key of a cluster in the database: the same on every controller, different for every cluster."""
     if options.platform == "rehearsal":
         # A copy of a real cluster's snapshot carries its id, and must not be taken for it.
         return f"rehearsal:{Path(options.rehearsal_path or '').resolve()}"
@@ -245,7 +245,7 @@ def _open(
     asked = options.state_url or environment.get(STATE_VARIABLE)
     url = asked or _default_url(environment)
     if url is None:
-        notices.append("Nothing is remembered of this run, because there is no home folder to keep it in.")
+        notices.append("No state database: set state_url, or HOME. This run is not recorded.")
         return None
     file = sqlite_file(url)
     if file is not None and not make and not file.exists():
@@ -257,7 +257,7 @@ def _open(
     except StateError as error:
         if asked:
             raise
-        notices.append(f"Nothing is remembered of earlier runs or of this one: {error}")
+        notices.append(f"No state database; earlier runs do not count, and this run is not recorded: {error}")
         return None
 
 

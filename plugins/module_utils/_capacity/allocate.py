@@ -56,7 +56,7 @@ def static_shortfall(request: Request, pool: Pool) -> Obstacle | None:
 
 
 def fitting_networks(request: Request, pool: Pool) -> int:
-    """How many networks of a pool are of a type that will do, whoever has them."""
+    """The number of networks of a pool that are of a suitable type, leased ones included."""
     return sum(network.type in request.network_types for network in pool.networks)
 
 

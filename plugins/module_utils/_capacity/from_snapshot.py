@@ -36,7 +36,7 @@ class Capacity:
 
 
 def capacity_of(snapshot: Snapshot, share: Share) -> Capacity:
-    """The whole capacity of the hosts that may have guests, whatever uses it now.
+    """The whole capacity of the hosts that may have guests, whether it is used or not.
 
     Raises InputError for datastores that are not there, and when nothing would be left; UnknownName and
     AmbiguousName for hosts.

@@ -166,7 +166,7 @@ class Platform(Protocol):
         """
 
     def find(self, request: MigrationRequest) -> str | None:
-        """The task of a migration of this guest that is under way, whoever started it; None when there is
+        """The task of a running migration of this guest, no matter who started it; None when there is
         none.
         """
 

@@ -40,8 +40,8 @@ class FifoFileLock:
         self._patience = patience
 
     def acquire(self) -> int | None:
-        """Wait for the turn; `leave` with what this gives. None where there are no such locks, or where
-        others have held it for longer than the patience lasts: then go on without.
+        """Waits for the turn and returns the argument of `leave`. None where there are no such locks, or
+        where others have held it for longer than the patience lasts: then go on without.
         """
         # Locks of an open file, which threads have apart from each other, are Linux' own so far.
         if sys.platform != "linux":

@@ -151,7 +151,7 @@ def test_a_default_that_does_not_work_is_a_notice_and_one_that_was_asked_for_an_
     with pytest.raises(StateLibraryMissing):
         with_history(lambda: SNAPSHOT, options(state_url="sqlite://"), home)
     with run_state(options(), CLUSTER, {}, check_mode=False) as kept:
-        assert "no home folder" in kept.notices[0]
+        assert "set state_url, or HOME" in kept.notices[0]
 
 
 def test_modules_start_without_the_library() -> None:
@@ -169,7 +169,7 @@ def test_what_can_not_be_remembered_fails_no_migration(home: dict[str, str], tmp
             kept.record(FAILED)
         assert kept.notices == ()
     assert len(kept.notices) == 1
-    assert kept.notices[0].startswith("What was migrated is not remembered: ")
+    assert kept.notices[0].startswith("The migrations of this run were not recorded: ")
 
 
 def test_an_end_is_remembered_before_the_run_is_over(home: dict[str, str]) -> None:

@@ -122,13 +122,13 @@ def run_capacity_reap(params: dict[str, Any], check_mode: bool) -> dict[str, Any
         ended = write_transaction(database, end, undo=check_mode)
     result: dict[str, Any] = {"changed": bool(ended), "reaped": [one.to_json() for one in ended]}
     if ended:
-        result["diff"] = {"before": _names(ended, lambda _lease: "goes on"), "after": _names(ended, _told)}
+        result["diff"] = {"before": _names(ended, lambda _lease: "goes on"), "after": _names(ended, _state)}
     return result
 
 
-def _names(leases: Iterable[Lease], told: Any) -> dict[str, str]:
-    return {one.name: told(one) for one in leases}
+def _names(leases: Iterable[Lease], text: Any) -> dict[str, str]:
+    return {one.name: text(one) for one in leases}
 
 
-def _told(one: Lease) -> str:
+def _state(one: Lease) -> str:
     return f"{one.phase}: {one.reason}"

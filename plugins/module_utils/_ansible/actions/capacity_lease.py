@@ -78,7 +78,7 @@ def _end_or_renew(database: Database, options: LeaseOptions, check_mode: bool) -
 
 
 def request_of(options: LeaseOptions) -> Request:
-    """What the options ask for; what they leave out has its default."""
+    """The request of the options, with defaults for those that are not set."""
     body: dict[str, Any] = without_none({name: getattr(options, name) for name in _PLAIN})
     if options.pool_selector is not None:
         body["pool_selector"] = {str(key): str(value) for key, value in options.pool_selector.items()}
@@ -139,7 +139,7 @@ def _result(before: Lease | None, after: Lease | None) -> dict[str, Any]:
 
 
 def _shown(lease_: Lease | None) -> dict[str, Any]:
-    """What of a lease a diff shows."""
+    """The facts of a lease that a diff shows."""
     if lease_ is None:
         return {}
     facts = lease_.to_json()

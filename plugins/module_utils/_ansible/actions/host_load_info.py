@@ -14,5 +14,5 @@ from ..._hypervisor.proc import read_load
 
 
 def run_host_load_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
-    """What the kernel tells now."""
+    """The load that the kernel reports at this moment."""
     return {"changed": False, "load": read_load(params["proc"])}

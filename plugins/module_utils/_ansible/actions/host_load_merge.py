@@ -37,7 +37,7 @@ HOST_LOAD_ARGUMENTS = argument_spec(HostLoadOptions)
 
 
 def run_host_load_merge(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
-    """Put what hosts answered into the snapshot; without answers only say whom to ask."""
+    """Merges the answers of hosts into the snapshot; without answers, only lists the hosts to ask."""
     options = options_of(HostLoadMergeOptions, params)
     snapshot = snapshot_of(options)
     result: dict[str, Any] = {
@@ -64,7 +64,7 @@ def run_host_load_merge(params: dict[str, Any], _check_mode: bool) -> dict[str, 
 
 
 def parse_answer(key: str, given: object) -> HostLoad | str:
-    """What host_load_info returned on a host, or why it returned nothing: whatever a task registers."""
+    """The load in a registered result of host_load_info, or the reason why there is none."""
     where = f"answers.{key}"
     if not isinstance(given, Mapping):
         raise InputError(where, given, "a result of host_load_info, or its failure")

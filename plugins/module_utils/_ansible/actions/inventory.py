@@ -98,8 +98,8 @@ def _kept(snapshot: Snapshot, option: str) -> dict[str, Any]:
     for host in snapshot.to_json()["hosts"]:  # type: ignore[attr-defined]
         # With all that is known of each, many hosts with many datastores make an inventory very long.
         hosts.append({**host, "datastores": sorted(host["datastores"])})
-    told = {key: value for key, value in summary(snapshot, None).items() if key != "snapshot_path"}
-    return {"option": option, "summary": told, "hosts": hosts}
+    short = {key: value for key, value in summary(snapshot, None).items() if key != "snapshot_path"}
+    return {"option": option, "summary": short, "hosts": hosts}
 
 
 def _demand_different(found: Sequence[Mapping[str, Any]]) -> None:
@@ -114,9 +114,9 @@ def _demand_different(found: Sequence[Mapping[str, Any]]) -> None:
 def _cluster(
     cluster: Mapping[str, Any], name: str, host_prefix: str, connection: Mapping[str, Any]
 ) -> list[Entry]:
-    told = cluster["summary"]
-    common = (f"cluster_{safe(name)}", f"platform_{safe(told['platform'])}")
-    reference = {**told["cluster"], "platform": told["platform"], "inventory_hostname": name}
+    short = cluster["summary"]
+    common = (f"cluster_{safe(name)}", f"platform_{safe(short['platform'])}")
+    reference = {**short["cluster"], "platform": short["platform"], "inventory_hostname": name}
     names = _unique(cluster["hosts"])
     result = [
         Entry(
@@ -127,7 +127,7 @@ def _cluster(
                 # What is done to a cluster is done through its API, from here.
                 "ansible_connection": "local",
                 "evenkeel_cluster": reference,
-                "evenkeel_summary": told,
+                "evenkeel_summary": short,
                 "evenkeel_hypervisors": [host_prefix + names[host["id"]] for host in cluster["hosts"]],
             },
         )
@@ -184,5 +184,5 @@ def _what(entry: Entry) -> str:
 
 
 def safe(name: str) -> str:
-    """What a group may be called."""
+    """A name that Ansible accepts for a group."""
     return re.sub(r"\W", "_", name, flags=re.ASCII)

@@ -88,7 +88,7 @@ def _result(task: Task, changed: bool, left: float) -> dict[str, Any]:
 
 
 def run_service_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
-    """Requests, and who was told of their end."""
+    """Requests, and the receivers that were notified of their end."""
     options = options_of(InfoOptions, params)
     at_least(options, 0, "ended_within")
     with needed_database(options, os.environ, make=False) as database:

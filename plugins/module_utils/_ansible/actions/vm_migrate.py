@@ -122,7 +122,7 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def _refusals(outcome: Outcome) -> list[dict[str, Any]]:
-    """What the platform's own check refused, as balance_plan takes it."""
+    """The migrations that the platform's own check refused, in the form of balance_plan's option."""
     return [
         {"guest": one.guest.id, "host": one.target, "why": one.why, "at": one.ended_at}
         for one in outcome.migrations
@@ -133,11 +133,11 @@ def _refusals(outcome: Outcome) -> list[dict[str, Any]]:
 def _not_migrated(
     plan: Plan | None, outcome: Outcome, before: Snapshot, after: Snapshot | None, *, check_mode: bool
 ) -> list[str] | None:
-    """What the policy of the plan wants and the cluster lacks after the run; in check mode, after what would
-    be done. None where nothing is known of that.
+    """Requirements of the plan's policy that the cluster does not meet after the run; in check mode, after
+    the planned migrations. None when this is not known.
 
-    Where all of the plan is done, it is as the plan says, by the loads that the plan rests on. Else the
-    cluster is looked at.
+    After a complete run the plan's own findings count, by the loads that the plan is based on. Otherwise the
+    cluster is checked.
     """
     if plan is None:
         return None
@@ -173,14 +173,14 @@ def _demand_same_place(plan: Plan, before: Snapshot) -> None:
 
 
 def _stale(plan: Plan | None, kept: RunState, before: Snapshot, journal: Journal) -> str | None:
-    """Why nothing of a plan may begin. One whose earlier part was undoing what it had done goes home."""
+    """The reason why the plan must not be started. A run that was rolling back continues to do so."""
     if plan is None or journal.past.rolling_back:
         return None
     return stale_reason(plan, kept.shifted(plan.remembered_at), before)
 
 
 def _reread(platform: Platform, before: Snapshot, notices: list[str]) -> Snapshot | None:
-    """The cluster as it is after the run. What was done must be told, also where that can't be read."""
+    """The cluster after the run. The outcome must be reported even when the cluster cannot be read."""
     try:
         snapshot = platform.read()
     except PlatformError as error:
@@ -197,7 +197,7 @@ def _reread(platform: Platform, before: Snapshot, notices: list[str]) -> Snapsho
 
 
 def _store_outcome(outcome: Outcome, path: str | None, notices: list[str]) -> str | None:
-    """Write the outcome to its file and give the path; None where it has to be returned instead."""
+    """Writes the outcome to its file and returns the path; None when it has to be returned instead."""
     if path is None:
         return None
     try:

@@ -129,7 +129,7 @@ def _summary(answer: Placement) -> dict[str, Any]:
 
 
 def _in_short(answer: Placement, one: Placed) -> dict[str, Any]:
-    """What whoever creates the guest needs to know."""
+    """The facts that are required to create the guest."""
     stores = [disk.datastore for disk in one.disks]
     return {
         "name": one.name,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What AWX has of the wanted objects: what must not be touched, and what check mode can already try."""
+"""The requested objects that exist in AWX: those that must stay, and those that check mode can try."""
 
 from __future__ import annotations
 

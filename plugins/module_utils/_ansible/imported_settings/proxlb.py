@@ -39,7 +39,7 @@ def imported(document: object, name: str) -> Imported:
     secrets = _connection(api, variables, name)
     variables["balance_preset"] = "proxlb"
     _cluster(cluster, variables, balancing.words("ignore_guests"))
-    _what(balancing, variables)
+    _balancing(balancing, variables)
     _migrations(balancing, variables)
     _guests(balancing, variables)
     _rules(balancing, variables)
@@ -126,8 +126,8 @@ def _window(node: str, entry: str, path: str, hours: float, lead: float) -> dict
     }
 
 
-def _what(balancing: Section, variables: dict[str, Any]) -> None:
-    """What is balanced: metrics, thresholds, reserves."""
+def _balancing(balancing: Section, variables: dict[str, Any]) -> None:
+    """Metrics, thresholds and reserves."""
     method = balancing.choice("method", tuple(METRICS)) or "memory"
     mode = balancing.choice("mode", ("used", "assigned", "psi")) or "used"
     spread = balancing.number("balanciness")

@@ -52,7 +52,7 @@ class ExecutionOptions:
 def concurrency_limits(
     options: ExecutionOptions, capacities: Capacities, local: frozenset[tuple[str, str]]
 ) -> ConcurrencyLimits:
-    """What was not given is what the platform sustains."""
+    """Limits that are not set are those that the platform sustains."""
     at_least(options, 1, *LIMITS)
     per_host = options.max_per_host or capacities.per_host
     return ConcurrencyLimits(

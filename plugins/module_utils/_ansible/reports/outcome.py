@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run has done, as people read it: every migration with its end and its time."""
+"""The outcome of a run for people: every migration with its result and duration."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _hosts(plan: Plan) -> list[str]:
 
 
 def change(before: float | None, after: float | None, digits: int = 1) -> str:
-    """What was and what is, once where that is the same."""
+    """The figures before and after, or one figure when both are equal."""
     if before is None or after is None:
         return "unknown"
     old, new = f"{before:.{digits}f}", f"{after:.{digits}f}"

@@ -52,8 +52,8 @@ def metrics(
         ),
     ]
     lines: list[str] = []
-    for name, told, samples in families:
-        lines += [f"# HELP evenkeel_{name} {told}", f"# TYPE evenkeel_{name} gauge"]
+    for name, help_text, samples in families:
+        lines += [f"# HELP evenkeel_{name} {help_text}", f"# TYPE evenkeel_{name} gauge"]
         lines += [f"evenkeel_{name}{_labels(labels)} {value:.17g}" for labels, value in samples]
     return "\n".join(lines) + "\n"
 

@@ -70,7 +70,7 @@ class BatchedAnswers:
         raise error_of(int(answer.get("status") or 500), text, answer.get("errors"), f"GET {path}")
 
     def ask_each(self, paths: Iterable[str]) -> None:
-        """Make these readings one by one; a failure is kept for whoever asks."""
+        """Makes these readings one by one; a failure is kept for the caller."""
 
         def one(path: str) -> Any:
             try:

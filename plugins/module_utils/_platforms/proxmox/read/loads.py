@@ -112,7 +112,7 @@ def node_present(entry: Row, history: LoadSeries | None) -> Loads:
 
 
 def reclaimable(entry: Row, history: LoadSeries | None) -> int:
-    """Bytes of ZFS's cache that the node counts as used, but gives back when they are wanted: all but the
+    """Bytes of ZFS's cache that the node counts as used, but frees on demand: all but the
     least that ZFS keeps, 1/32 of the memory unless it was set otherwise.
     """
     cache = history.latest("arcsize") if history else None

@@ -36,7 +36,7 @@ def is_active(task: Found) -> bool:
 
 
 def is_move(task: Found) -> bool:
-    """Whether it is a migration of a guest, whoever asked for it."""
+    """Whether it is a migration of a guest, no matter who requested it."""
     return bool(_MOVING.search(task.text("info.descriptionId") or ""))
 
 
