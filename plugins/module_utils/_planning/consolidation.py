@@ -13,9 +13,9 @@ from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .model.builder import build_problem
 from .model.capacity import with_closed
-from .model.guest_locations import has_to_leave, stayers_of
 from .model.problem import Problem
 from .model.solution import solution_of
+from .model.stayers import has_to_leave, stayers_of
 from .model.thresholds import consolidation_of, running_by_host
 from .report.consolidate import consolidation_lower_bound, hosts_needed
 from .report.unresolved import is_complete

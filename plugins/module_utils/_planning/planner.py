@@ -23,11 +23,11 @@ from .model.builder import build_problem
 from .model.capacity import with_hosts_closed
 from .model.cooldown import recently_migrated
 from .model.goal_traits import traits_of
-from .model.guest_locations import stayers_of
 from .model.problem import Problem
 from .model.rules import PINS
 from .model.selectors import select_guests, select_hosts
 from .model.solution import Solution, solution_of
+from .model.stayers import stayers_of
 from .model.stopping import StoppingCriterion
 from .native_balancer import native_notice
 from .plan_builder import build_plan
@@ -216,7 +216,7 @@ def _one_after_the_other(
     ordered = concatenate(problem, schedule_of(problem, first), schedule_of(problem, second))
     found = SearchResult(state)
     result = build_plan(found, kinds, ordered, [])
-    return None if _defects(problem, result, _shelters(problem)) else (result, found)
+    return None if plan_defects(problem, result, _shelters(problem)) else (result, found)
 
 
 def _with_safe_order(
@@ -224,7 +224,7 @@ def _with_safe_order(
 ) -> tuple[Plan, SearchResult]:
     """The plan to that placement, or to the nearest one that there is a safe way to."""
     result, end = _order_moves(problem, found, stop, reroutes=True)
-    if any(step.kind == "parking" for step in result.migrations) and _defects(
+    if any(step.kind == "parking" for step in result.migrations) and plan_defects(
         problem, result, _shelters(problem)
     ):
         result, end = _order_moves(problem, solve(problem, stop), stop, reroutes=False)
@@ -249,7 +249,7 @@ def _repaired_exhaustively(problem: Problem, result: Plan, end: Solution) -> tup
         kinds = _kinds(state)
         found = SearchResult(state)
         repaired = build_plan(found, kinds, better.order, [])
-        if not _defects(problem, repaired, _shelters(problem)):
+        if not plan_defects(problem, repaired, _shelters(problem)):
             return repaired, found
     return None
 
@@ -337,7 +337,7 @@ def _stay_on(state: Solution, unit: int, host: int) -> bool:
 def _check(problem: Problem, result: Plan, open_hosts: Snapshot) -> None:
     now_closed = {host.id for host in problem.snapshot.hosts if not host.active}
     shelters = frozenset(host.id for host in open_hosts.hosts if host.active and host.id in now_closed)
-    defects = _defects(problem, result, shelters)
+    defects = plan_defects(problem, result, shelters)
     if defects:
         raise UnsafePlan(
             f"the plan is not safe: {'; '.join(defects[:3])}",
@@ -354,7 +354,9 @@ def _shelters(problem: Problem) -> frozenset[str]:
     return frozenset(host.id for number, host in enumerate(problem.hosts) if mask >> number & 1)
 
 
-def _defects(problem: Problem, result: Plan, shelters: frozenset[str]) -> tuple[str, ...]:
+def plan_defects(problem: Problem, result: Plan, shelters: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Everything that is wrong with a plan, in sentences. shelters: ids of closed hosts where guests may
+    wait."""
     snapshot, policy = problem.snapshot, problem.policy
     barred = Exclusions(
         sources=select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names"),

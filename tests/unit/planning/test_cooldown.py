@@ -13,6 +13,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest, Rule, RuleKind
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.capacity import host_roles
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.cooldown import cooldown_reason
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.snapshot_index import (
+    SnapshotIndex,
+)
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 NOON = "2026-01-31T12:00:00Z"
@@ -25,7 +28,8 @@ def resting(
 ) -> list[bool]:
     snapshot = replace(generate(Shape(hosts=3, guests=4)), guests=guests, rules=rules, taken_at=taken_at)
     policy = policy or Policy(cool_down=3600)
-    found = cooldown_reason(snapshot, policy, host_roles(snapshot, policy, []), rules)
+    roles = host_roles(snapshot, policy, [])
+    found = cooldown_reason(SnapshotIndex(snapshot), policy, roles, rules)
     return [why is not None for why in found]
 
 

@@ -17,7 +17,7 @@ from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host
 from ..._model.text.regexes import check_regex
 from ..._model.text.wording import listed
-from ..._planning.model.guest_locations import Stayers, has_to_leave, stayers
+from ..._planning.model.stayers import Stayers, has_to_leave, stayers
 from ..errors import GuestsOnHost
 from ..options.argument_spec import Spec, options_of
 from ..options.environment import with_environment

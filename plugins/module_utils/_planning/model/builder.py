@@ -15,16 +15,16 @@ from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
 from ..errors import PlanningError
 from .capacity import MEMORY, ResourceNeeds, host_roles, resource_needs
-from .eligibility import immovable_reason, reachable_hosts, refused_targets, requirements_of
-from .guest_locations import arriving, has_to_leave, place_of, stayers_of
+from .eligibility import HostRequirements, immovable_reason
 from .metrics import build_metrics
-from .minimal_conflicts import HostSharing, excludes_every_host, minimal_conflict
+from .minimal_conflicts import HostSharing, NoFeasibleHost, excludes_every_host, minimal_conflict
 from .move_units import group_into_units, without_abandoned
-from .no_feasible_host import NoFeasibleHost
 from .problem import Group, Problem, Vector
 from .rule_counters import pairs
 from .rules import PINS, resolve_rules
+from .snapshot_index import Mask, SnapshotIndex, bits
 from .spread_domains import SpreadDomains
+from .stayers import has_to_leave, stayers_of
 
 
 def build_problem(
@@ -46,12 +46,7 @@ def build_problem(
             where=f"cluster {snapshot.cluster.name}",
             hint="Is the account allowed to see them?",
         )
-    unresolved: list[Unresolved] = []
-    rules, unknown = resolve_rules(snapshot, policy)
-    unresolved += unknown
-    problem = _Builder(
-        snapshot, policy, rules, unresolved, makes_room=makes_room, loosened=loosened, idle_hosts=idle_hosts
-    ).build()
+    problem = _Builder(snapshot, policy, makes_room, loosened, idle_hosts).build()
     return replace(problem, hosts_to_empty=hosts_to_empty) if hosts_to_empty else problem
 
 
@@ -62,77 +57,63 @@ class _Builder:
         self,
         snapshot: Snapshot,
         policy: Policy,
-        rules: Sequence[Rule],
-        unresolved: list[Unresolved],
-        *,
         makes_room: bool,
         loosened: frozenset[str],
         idle_hosts: frozenset[str],
     ) -> None:
         self.makes_room, self.loosened, self.idle_hosts = makes_room, loosened, idle_hosts
-        self.snapshot, self.policy, self.rules, self.unresolved = snapshot, policy, tuple(rules), unresolved
-        self.hosts, self.guests = snapshot.hosts, snapshot.guests
-        self.host_index = {host.id: index for index, host in enumerate(self.hosts)}
-        self.guest_index = {guest.id: index for index, guest in enumerate(self.guests)}
-        self.home = [self.host_index[place_of(guest, self.host_index)] for guest in self.guests]
-        self.roles = host_roles(snapshot, policy, unresolved, idle_hosts)
-        self.needs = resource_needs(snapshot, policy)
-        self.stays = immovable_reason(snapshot, policy, self.roles, self.rules, others_stay=not makes_room)
-        self.metrics = build_metrics(snapshot, policy, self.roles, self.home, unresolved)
-        self.nowhere = NoFeasibleHost(snapshot, policy, self.roles, self.home)
-        self.runs_on: list[int] = []
+        self.policy, self.index = policy, SnapshotIndex(snapshot)
+        self.hosts, self.guests, self.home = snapshot.hosts, snapshot.guests, self.index.home
+        self.rules, unknown = resolve_rules(snapshot, policy)
+        self.unresolved = list(unknown)
+        self.roles = host_roles(snapshot, policy, self.unresolved, idle_hosts)
+        self.needs = resource_needs(self.index, policy)
+        self.stays = immovable_reason(self.index, policy, self.roles, self.rules, others_stay=not makes_room)
+        self.metrics = build_metrics(self.index, policy, self.roles, self.unresolved)
+        self.nowhere = NoFeasibleHost(HostRequirements(self.index, policy), self.roles)
+        self.runs_on: list[Mask] = []
         self.mask = self._masks()
         self.groups = self._groups()
 
-    def _masks(self) -> list[int]:
-        """Where each guest may be, host rules included; 0 for one that has no place but the one it has."""
-        cache: dict[tuple[object, ...], int] = {}
-        barred = refused_targets(self.snapshot, self.policy)
-        masks: list[int] = []
-        for guest, home in zip(self.guests, self.home, strict=True):
-            least = self.hosts[home].version if self.policy.target_version == "not_older" else None
-            key = requirements_of(guest, self.hosts[home], least, barred)
-            if key not in cache:
-                cache[key] = reachable_hosts(guest, self.hosts[home], self.hosts, self.roles, least, barred)
-            self.runs_on.append(cache[key])
-            masks.append(cache[key] | (0 if self.roles.leaving[home] else 1 << home))
+    def _masks(self) -> list[Mask]:
+        """By guest the hosts where it may be, host rules included; 0 for one that has none but its own."""
+        masks: list[Mask] = []
+        for guest, home in enumerate(self.home):
+            self.runs_on.append(self.nowhere.reachable_hosts(guest))
+            masks.append(self.runs_on[guest] | (0 if self.roles.leaving[home] else 1 << home))
         places = tuple(masks)
         self.pinned = [-1] * len(masks)
-        for rule in sorted(self.rules, key=lambda rule: (self._host_rule_broken(rule), rule.name)):
-            if rule.strict and rule.kind in ("host_affinity", "host_anti_affinity"):
+        for rule in sorted(self.rules, key=lambda rule: (self._is_broken_pin(rule), rule.name)):
+            if rule.strict and rule.kind in PINS:
                 self._apply_host_rule(rule, masks, places)
             if rule.enforced and rule.kind in PINS:
-                for name in rule.guests:
-                    self.runs_on[self.guest_index[name]] &= self._wanted(rule)
+                allowed = self.index.allowed_hosts(rule)
+                for guest in self.index.members(rule):
+                    self.runs_on[guest] &= allowed
         self._keep_away_from_leavers(masks)
         return masks
+
+    def _is_broken_pin(self, rule: Rule) -> bool:
+        return rule.kind in PINS and self.index.broken_pin(rule)
 
     def _keep_away_from_leavers(self, masks: list[int]) -> None:
         """A guest that is being migrated is on the host that it leaves until that ends: who must not meet it
         does not go there.
         """
-        leaves = {guest.id: 1 << source for guest, source, _target in arriving(self.snapshot)}
+        leaves = {self.index.guest_at[guest.id]: source for guest, source, _target in self.index.arriving}
         for rule in self.rules if leaves else ():
             if rule.strict and rule.kind == "anti_affinity":
-                for leaver in leaves.keys() & set(rule.guests):
-                    for name in rule.guests:
-                        guest = self.guest_index[name]
-                        if name != leaver and not leaves[leaver] >> self.home[guest] & 1:
-                            masks[guest] &= ~leaves[leaver]
-
-    def _host_rule_broken(self, rule: Rule) -> bool:
-        if rule.kind not in ("host_affinity", "host_anti_affinity"):
-            return False
-        inside = rule.kind == "host_affinity"
-        homes = (self.hosts[self.home[self.guest_index[guest]]].id for guest in rule.guests)
-        return any((home in rule.hosts) != inside for home in homes)
+                guests = self.index.members(rule)
+                for leaver in leaves.keys() & set(guests):
+                    for guest in guests:
+                        if guest != leaver and self.home[guest] != leaves[leaver]:
+                            masks[guest] &= ~(1 << leaves[leaver])
 
     def _apply_host_rule(self, rule: Rule, masks: list[int], places: Sequence[int]) -> None:
         """places: where each guest may be for all that host rules say."""
         stuck = []
-        wanted = self._wanted(rule)
-        for name in rule.guests:
-            guest = self.guest_index[name]
+        wanted = self.index.allowed_hosts(rule)
+        for guest in self.index.members(rule):
             here = 1 << self.home[guest]
             if rule.name in self.loosened and not wanted & here:
                 if not masks[guest] & wanted:
@@ -150,7 +131,7 @@ class _Builder:
                 stuck.append(guest)
         if stuck:
             names = ", ".join(self.guests[guest].name for guest in stuck[:10])
-            hosts = ", ".join(self.hosts[self.host_index[host]].name for host in rule.hosts[:10])
+            hosts = ", ".join(map(self.index.host_name, rule.hosts[:10]))
             verb = "wants" if rule.kind == "host_affinity" else "forbids"
             why = f"it names no host of this cluster, so there is none for {names}"
             if hosts:
@@ -159,28 +140,24 @@ class _Builder:
                 Unresolved(what=f"rule {rule.name}", why=why, code="rule_impossible", subject=rule.name)
             )
 
-    def _wanted(self, rule: Rule) -> int:
-        listed = sum(1 << self.host_index[host] for host in rule.hosts)
-        return listed if rule.kind == "host_affinity" else ((1 << len(self.hosts)) - 1) & ~listed
-
     def _against(self, rule: Rule, guest: int, places: int) -> str:
-        """What leaves this guest of the rule no host."""
-        wanted = {rule.name: self._wanted(rule)}
+        """The restrictions that leave this guest of the rule no host."""
+        wanted = {rule.name: self.index.allowed_hosts(rule)}
         for other in sorted(self.rules, key=lambda other: other.name):
-            concerns = other.strict and other.kind in ("host_affinity", "host_anti_affinity")
+            concerns = other.strict and other.kind in PINS
             if concerns and other.name != rule.name and self.guests[guest].id in other.guests:
-                wanted[other.name] = self._wanted(other)
+                wanted[other.name] = self.index.allowed_hosts(other)
         others = [other for other in minimal_conflict(places, wanted) if other != rule.name]
         if not others:
-            return self.nowhere.such_host(guest, self._wanted(rule))
+            return self.nowhere.such_host(guest, self.index.allowed_hosts(rule))
         return excludes_every_host([f"rule {other}" for other in others], self.guests[guest].name)
 
     def _groups(self) -> list[Group]:
         kinds = {"anti_affinity": "apart", "even_spread": "even"}
-        domains = SpreadDomains(self.hosts, self.guests, self.rules, self.mask, self.home)
+        domains = SpreadDomains(self.index, self.rules, self.mask)
         groups = []
         for rule in self.rules:
-            guests = tuple(self.guest_index[guest] for guest in rule.guests)
+            guests = self.index.members(rule)
             if rule.kind in kinds and len(guests) > 1:
                 domain = domains.of(guests, [guest for guest in guests if self.stays[guest] is None])
                 torn = rule.kind == "anti_affinity" and rule.strict and self._too_many(guests, domain)
@@ -214,27 +191,26 @@ class _Builder:
         return len(places) < len(guests) > len(domain | places) and not shut
 
     def _soft(self, rule: Rule, guests: tuple[int, ...]) -> Group:
-        listed = frozenset(self.host_index[host] for host in rule.hosts)
-        everywhere = frozenset(range(len(self.hosts)))
+        # Of a host rule those that do not please; of an affinity rule none.
+        domain = 0 if rule.kind == "affinity" else self.index.everywhere & ~self.index.allowed_hosts(rule)
         return Group(
             name=rule.name,
             kind="together" if rule.kind == "affinity" else "pinned",
             guests=guests,
             strict=False,
             weight=rule.weight,
-            domain=everywhere - listed if rule.kind == "host_affinity" else listed,
+            domain=frozenset(bits(domain)),
         )
 
     def build(self) -> Problem:
-        names = [guest.name for guest in self.guests], [host.name for host in self.hosts]
-        sharing = HostSharing(names, self.home, self.mask, self.stays, self.needs, self.groups)
+        sharing = HostSharing(self.index, self.mask, self.stays, self.needs, self.groups)
         binding = [rule for rule in self.rules if rule.name not in self.loosened]
         grouping = group_into_units(
-            len(self.guests), binding, self.guest_index, self.home, sharing.conflict, self.unresolved
+            len(self.guests), binding, self.index.guest_at, self.home, sharing.conflict, self.unresolved
         )
         held = self._held_by_broken_affinity(grouping.given_up)
         pins = {
-            rule.name: (frozenset(self.guest_index[guest] for guest in rule.guests), self._wanted(rule))
+            rule.name: (frozenset(self.index.members(rule)), self.index.allowed_hosts(rule))
             for rule in self.rules
             if rule.strict and rule.kind in PINS
         }
@@ -261,15 +237,15 @@ class _Builder:
         together; and all that the platform would move along.
         """
         alone = without_abandoned(self.rules, given_up)
-        held = {self.guest_index[guest]: why for guest, why in alone.items()}
+        held = {self.index.guest_at[guest]: why for guest, why in alone.items()}
         for rule in self.rules:
             if rule.name in given_up:
-                homes = [self.home[self.guest_index[guest]] for guest in rule.guests]
-                for name, home in zip(rule.guests, homes, strict=True):
+                guests = self.index.members(rule)
+                homes = [self.home[guest] for guest in guests]
+                for guest, home in zip(guests, homes, strict=True):
                     if homes.count(home) > 1:
                         held.setdefault(
-                            self.guest_index[name],
-                            f"rule {rule.name} can't be kept, and moving it could make that worse",
+                            guest, f"rule {rule.name} can't be kept, and moving it could make that worse"
                         )
         return held
 
@@ -326,14 +302,14 @@ class _Builder:
         kinds: dict[Vector, int] = {}
         for scale in self.metrics.scale:
             kinds.setdefault(scale, len(kinds))
-        stay = stayers_of(self.snapshot, self.policy)
+        stay = stayers_of(self.index.snapshot, self.policy)
         crowded = {guest for group_ in self.groups for guest in self._crowded(group_)}
         return Problem(
-            snapshot=self.snapshot,
+            index=self.index,
             policy=self.policy,
             hosts=self.hosts,
             guests=self.guests,
-            home=tuple(self.home),
+            home=self.home,
             roles=self.roles,
             rules=self.rules,
             metrics=self.metrics,
@@ -377,10 +353,9 @@ class _Builder:
         found = set()
         for rule in self.rules:
             if rule.strict and rule.kind in PINS:
-                wanted = self._wanted(rule)
-                for name in rule.guests:
-                    guest = self.guest_index[name]
-                    if guest in unit_of and not wanted >> self.home[guest] & 1:
+                allowed = self.index.allowed_hosts(rule)
+                for guest in self.index.members(rule):
+                    if guest in unit_of and not allowed >> self.home[guest] & 1:
                         found.add(unit_of[guest])
         return frozenset(found)
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import add
 from typing import Final, Literal, NamedTuple
 
 from ..._model.loads import guest_used, host_capacity, host_used, local_storage
@@ -18,8 +19,8 @@ from ..._model.text.wording import listed
 from ..errors import PlanningError
 from ..tolerances import AMOUNT
 from .goal_traits import traits_of
-from .guest_locations import arriving
 from .selectors import select_hosts
+from .snapshot_index import SnapshotIndex
 
 # Hosts that are named for one reason.
 MAX_NAMED_HOSTS = 8
@@ -195,53 +196,104 @@ class ResourceNeeds:
     guest: tuple[tuple[float, ...], ...]
 
 
-def resource_needs(snapshot: Snapshot, policy: Policy) -> ResourceNeeds:
-    limits = _filled(policy)
-    at = {host.id: index for index, host in enumerate(snapshot.hosts)}
-    locals_ = [local_storage(guest, snapshot.hosts[at[guest.host]]) for guest in snapshot.guests]
-    datastores = sorted({name for local in locals_ for name in local})
+def resource_needs(index: SnapshotIndex, policy: Policy) -> ResourceNeeds:
+    limits, hosts = _filled(policy), index.hosts
+    local = [local_storage(guest, hosts[index.host_at[guest.host]]) for guest in index.guests]
+    datastores = sorted({name for sizes in local for name in sizes})
+    resources = (*limited_resources(hosts, limits), *(Resource("datastore", name) for name in datastores))
+    needs = tuple(
+        guest_needs(resources, guest, sizes) for guest, sizes in zip(index.guests, local, strict=True)
+    )
+    carried = carried_needs(index, resources, needs)
+    return ResourceNeeds(
+        resources=resources,
+        used=used_by_host(index, [sums[2:] for sums in carried]),
+        ceiling=ceilings(hosts, resources, limits, carried),
+        ceiling_for_rules=ceilings(hosts, resources, limits, carried, rules=True),
+        guest=needs,
+    )
+
+
+def limited_resources(hosts: Sequence[Host], limits: Limits) -> tuple[Resource, ...]:
+    """The resources that limits are about, cpu and memory first."""
     resources = [CPU, MEMORY]
     resources += [Resource("assigned", "cpu")] if limits.cpu_overcommit is not None else []
     resources += [Resource("assigned", "memory")] if limits.memory_overcommit is not None else []
-    if limits.max_guests is not None or any(host.max_guests is not None for host in snapshot.hosts):
+    if limits.max_guests is not None or any(host.max_guests is not None for host in hosts):
         resources.append(GUESTS)
-    resources += [Resource("datastore", name) for name in datastores]
-    guest = tuple(
-        tuple(_part(resource, guest, local) for resource in resources)
-        for guest, local in zip(snapshot.guests, locals_, strict=True)
+    return tuple(resources)
+
+
+def guest_needs(
+    resources: Sequence[Resource], guest: Guest, local: Mapping[str, int | None] | None = None
+) -> Vector:
+    """The guest's part of each resource. local: bytes of its local disks by datastore."""
+    needs = []
+    for kind, name in resources:
+        if kind == "used":
+            needs.append(guest_used(guest, name) or 0.0)
+        elif kind == "assigned":
+            needs.append(guest.assigned.get(name) or 0.0)
+        else:
+            needs.append(1.0 if kind == "guests" else float((local or {}).get(name) or 0))
+    return tuple(needs)
+
+
+def carried_needs(
+    index: SnapshotIndex, resources: Sequence[Resource], needs: Iterable[Vector] | None = None
+) -> list[list[float]]:
+    """By host, the sum over the guests that run there; one that is being migrated counts at both ends, its
+    local disks only where they are. needs: of each guest, local disks included.
+    """
+    carried = [[0.0] * len(resources) for _host in index.hosts]
+    if not resources:
+        return carried
+    if needs is None:
+        needs = (guest_needs(resources, guest) for guest in index.guests)
+    for guest, parts in zip(index.guests, needs, strict=True):
+        if guest.is_on_host:
+            sums = carried[index.host_at[guest.host]]
+            sums[:] = map(add, sums, parts)
+    for guest, _source, target in index.arriving:
+        carried[target][:] = map(add, carried[target], guest_needs(resources, guest))
+    return carried
+
+
+def used_by_host(index: SnapshotIndex, others: Sequence[Sequence[float]]) -> tuple[Vector, ...]:
+    """The use of every host: cpu and memory as measured, with the guests that are being migrated there, then
+    the `others` by host.
+    """
+    coming = [(0.0, 0.0) for _host in index.hosts]
+    for guest, _source, target in index.arriving:
+        cpu, memory = guest_needs((CPU, MEMORY), guest)
+        coming[target] = coming[target][0] + cpu, coming[target][1] + memory
+    return tuple(
+        (
+            (host_used(host, CPU.name) or 0.0) + cpu,
+            (host_used(host, MEMORY.name) or 0.0) + memory,
+            *more,
+        )
+        for host, (cpu, memory), more in zip(index.hosts, coming, others, strict=True)
     )
-    carried = [[0.0] * len(resources) for _host in snapshot.hosts]
-    for item, parts in zip(snapshot.guests, guest, strict=True):
-        if item.is_on_host:
-            carried[at[item.host]] = [a + b for a, b in zip(carried[at[item.host]], parts, strict=True)]
-    coming = [[0.0, 0.0] for _host in snapshot.hosts]
-    for item, _source, target in arriving(snapshot):
-        # A migration under way takes its room at both ends.
-        parts = tuple(_part(resource, item, {}) for resource in resources)
-        carried[target] = [a + b for a, b in zip(carried[target], parts, strict=True)]
-        coming[target] = [a + b for a, b in zip(coming[target], parts[:2], strict=True)]
-    used: list[Vector] = []
-    plain: list[Vector] = []
-    restoring: list[Vector] = []
-    for host, sums, more in zip(snapshot.hosts, carried, coming, strict=True):
-        present = [
-            (host_used(host, resource.name) or 0.0) + more[number] if number < len(more) else total
-            for number, (resource, total) in enumerate(zip(resources, sums, strict=True))
-        ]
-        used.append(tuple(present))
-        for ceilings, rules in ((plain, False), (restoring, True)):
-            ceilings.append(
-                tuple(
-                    _ceiling(resource, host, limits, total, rules=rules) * (1 + AMOUNT)
-                    for resource, total in zip(resources, sums, strict=True)
-                )
-            )
-    return ResourceNeeds(
-        resources=tuple(resources),
-        used=tuple(used),
-        ceiling=tuple(plain),
-        ceiling_for_rules=tuple(restoring),
-        guest=guest,
+
+
+def ceilings(
+    hosts: Sequence[Host],
+    resources: Sequence[Resource],
+    limits: Limits,
+    carried: Sequence[Sequence[float]],
+    *,
+    rules: bool = False,
+) -> tuple[Vector, ...]:
+    """How much of each resource each host may carry. carried: the needs of its guests; rules: for migrations
+    that restore a rule or empty a host in maintenance.
+    """
+    return tuple(
+        tuple(
+            _ceiling(resource, host, limits, total, rules=rules) * (1 + AMOUNT)
+            for resource, total in zip(resources, sums, strict=True)
+        )
+        for host, sums in zip(hosts, carried, strict=True)
     )
 
 
@@ -251,14 +303,6 @@ def _filled(policy: Policy) -> Limits:
     if fill is None:
         return policy.limits
     return replace(policy.limits, cpu=min(policy.limits.cpu, fill), memory=min(policy.limits.memory, fill))
-
-
-def _part(resource: Resource, guest: Guest, local: dict[str, int | None]) -> float:
-    if resource.kind == "used":
-        return guest_used(guest, resource.name) or 0.0
-    if resource.kind == "assigned":
-        return guest.assigned.get(resource.name) or 0.0
-    return 1.0 if resource == GUESTS else float(local.get(resource.name, 0) or 0)
 
 
 def _ceiling(resource: Resource, host: Host, limits: Limits, carried: float, *, rules: bool) -> float:

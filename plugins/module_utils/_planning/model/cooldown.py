@@ -14,19 +14,20 @@ from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Rule, Snapshot
 from ..._model.text.moments import later
 from .capacity import HostRoles
-from .guest_locations import place_of
+from .snapshot_index import SnapshotIndex
 
 NAMES = {"cpu": "CPU", "disk_io": "disk I/O", "network_io": "network I/O"}
 
 
 def cooldown_reason(
-    snapshot: Snapshot, policy: Policy, roles: HostRoles, rules: Sequence[Rule]
+    index: SnapshotIndex, policy: Policy, roles: HostRoles, rules: Sequence[Rule]
 ) -> list[str | None]:
     """By guest index: why it is not moved yet, None for one that rests no more or never did.
 
     "Now" is the moment of the snapshot. A guest whose host is to be emptied never rests, and one that only
     cools down, or is not measured yet, is moved when a strict rule that it is under is broken.
     """
+    snapshot = index.snapshot
     fresh = policy.demand != "assigned" and any(guest.sources for guest in snapshot.guests)
     if not policy.cool_down and not policy.retry_after and not fresh:
         return [None] * len(snapshot.guests)
@@ -35,12 +36,11 @@ def cooldown_reason(
         failed_since = later(snapshot.taken_at, -policy.retry_after)
     except InputError as error:
         raise error.under("snapshot.taken_at") from None
-    leaving = {host.id for host, leaves in zip(snapshot.hosts, roles.leaving, strict=True) if leaves}
-    needed = _under_broken_rules(snapshot, rules)
+    needed = _under_broken_rules(index, rules)
     found: list[str | None] = []
     for guest in snapshot.guests:
         why = None
-        if guest.host not in leaving:
+        if not roles.leaving[index.host_at[guest.host]]:
             why = _failed(guest, failed_since, policy.retry_after)
             if why is None and guest.id not in needed:
                 why = _in_cooldown(guest, warm_since, policy.cool_down)
@@ -84,16 +84,13 @@ def _unmeasured(guest: Guest, policy: Policy) -> str | None:
     return f"its {' and '.join(names)} {verb} not measured yet: it started or arrived a moment ago"
 
 
-def _under_broken_rules(snapshot: Snapshot, rules: Sequence[Rule]) -> set[str]:
+def _under_broken_rules(index: SnapshotIndex, rules: Sequence[Rule]) -> set[str]:
     """The guests of every strict rule that does not hold as things are."""
-    known = {host.id for host in snapshot.hosts}
-    at = {guest.id: place_of(guest, known) for guest in snapshot.guests}
-    active = [host.id for host in snapshot.hosts if host.active]
-    return {guest for rule in rules if rule.strict and _broken(rule, at, active) for guest in rule.guests}
+    return {guest for rule in rules if rule.strict and _broken(index, rule) for guest in rule.guests}
 
 
-def _broken(rule: Rule, at: dict[str, str], active: Sequence[str]) -> bool:
-    counts = Counter(at[guest] for guest in rule.guests)
+def _broken(index: SnapshotIndex, rule: Rule) -> bool:
+    counts = Counter(index.home[guest] for guest in index.members(rule))
     if rule.kind == "affinity":
         return len(counts) > 1
     if rule.kind == "anti_affinity":
@@ -101,5 +98,6 @@ def _broken(rule: Rule, at: dict[str, str], active: Sequence[str]) -> bool:
     if rule.kind == "even_spread":
         # Perhaps not every active host is one that they could be spread over: better to let them move.
         most = max(counts.values(), default=0)
-        return most - min((counts[host] for host in active), default=most) > rule.max_skew
-    return any((host in rule.hosts) != (rule.kind == "host_affinity") for host in counts)
+        active = (counts[number] for number, host in enumerate(index.hosts) if host.active)
+        return most - min(active, default=most) > rule.max_skew
+    return index.broken_pin(rule)

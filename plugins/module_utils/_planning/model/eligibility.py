@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..._model.blockers import in_words
 from ..._model.errors import InputError
@@ -18,8 +17,9 @@ from ..._model.text.moments import later
 from .capacity import HostRoles
 from .cooldown import cooldown_reason
 from .goal_traits import traits_of
-from .guest_locations import Stayers, name_of, stayers_of
 from .selectors import select_guests
+from .snapshot_index import Mask, SnapshotIndex, mask_of
+from .stayers import Stayers, stayers_of
 
 # By guest and host.
 Refused = Mapping[str, Mapping[str, Refusal]]
@@ -28,38 +28,38 @@ NUMBERS = re.compile(r"[0-9]+")
 
 
 def immovable_reason(
-    snapshot: Snapshot, policy: Policy, roles: HostRoles, rules: Sequence[Rule], *, others_stay: bool
+    index: SnapshotIndex, policy: Policy, roles: HostRoles, rules: Sequence[Rule], *, others_stay: bool
 ) -> list[str | None]:
     """By guest index: why it stays where it is, whatever the plan; None for a guest that may move.
 
     others_stay: whether goal evacuate moves no guest of any other host.
     """
+    snapshot, at = index.snapshot, index.host_at
     excluded = select_guests(snapshot.guests, policy.exclude.guests)
-    at = {host.id: index for index, host in enumerate(snapshot.hosts)}
     allowed = frozenset(policy.allow_blockers)
     stay = stayers_of(snapshot, policy)
     packs = traits_of(policy).chooses_hosts
     stays = [
-        _is_left_alone(guest, snapshot.hosts, stay, leaving=packs or roles.leaving[at[guest.host]])
+        _is_left_alone(index, guest, stay, leaving=packs or roles.leaving[at[guest.host]])
         or _stays(
             guest, snapshot.hosts[at[guest.host]], roles.gives[at[guest.host]], guest.id in excluded, allowed
         )
         or rests
-        for guest, rests in zip(snapshot.guests, cooldown_reason(snapshot, policy, roles, rules), strict=True)
+        for guest, rests in zip(snapshot.guests, cooldown_reason(index, policy, roles, rules), strict=True)
     ]
     if traits_of(policy).names_hosts and others_stay:
-        for index, guest in enumerate(snapshot.guests):
-            if stays[index] is None and not roles.leaving[at[guest.host]]:
-                stays[index] = "only other hosts are being emptied"
+        for number, guest in enumerate(snapshot.guests):
+            if stays[number] is None and not roles.leaving[at[guest.host]]:
+                stays[number] = "only other hosts are being emptied"
     return stays
 
 
-def _is_left_alone(guest: Guest, hosts: Sequence[Host], stay: Stayers, *, leaving: bool) -> str | None:
+def _is_left_alone(index: SnapshotIndex, guest: Guest, stay: Stayers, *, leaving: bool) -> str | None:
     """Why a guest is not ours to move, whatever the platform could do. leaving: its host may be emptied."""
     if guest.platform_managed:
         return "the platform itself moves it or shuts it down"
     if guest.is_on_host and guest.migrating_to not in (None, guest.host):
-        return f"it is being migrated to {name_of(guest.migrating_to or '', hosts)} at this moment"
+        return f"it is being migrated to {index.host_name(guest.migrating_to or '')} at this moment"
     if leaving and guest.id in stay.shut_down:
         return "it is to be shut down before its host enters maintenance mode"
     if leaving and guest.id in stay.may_stay:
@@ -107,103 +107,97 @@ def refused_targets(snapshot: Snapshot, policy: Policy) -> Refused:
     return found
 
 
-def reachable_hosts(
-    guest: Guest, home: Host, hosts: Sequence[Host], roles: HostRoles, least: str | None, barred: Refused
-) -> int:
-    """Bit mask of the hosts that could run it: receiving, with its datastores, networks, CPU and version;
-    `least` is the least version that the policy wants besides, `barred` what the platform refused.
-    """
-    wanted = [fits for _name, fits in restrictions(guest, home, hosts, least, barred)]
-    mask = 0
-    for index, host in enumerate(hosts):
-        if roles.receives[index] and all(fits(host) for fits in wanted):
-            mask |= 1 << index
-    return mask
+class HostRequirements:
+    """Per guest, the requirements that its host must meet, from datastores to the hypervisor version."""
+
+    def __init__(self, index: SnapshotIndex, policy: Policy) -> None:
+        self.index = index
+        self._barred = refused_targets(index.snapshot, policy)
+        self._not_older = policy.target_version == "not_older"
+        self._masks: dict[tuple[object, ...], Mapping[str, Mask]] = {}
+
+    def of(self, guest: int) -> Mapping[str, Mask]:
+        """The hosts that meet each requirement, by a name for people."""
+        item, home = self.index.guests[guest], self.index.hosts[self.index.home[guest]]
+        least = home.version if self._not_older else None
+        key = self._shape(item, home, least)
+        if key not in self._masks:
+            self._masks[key] = dict(self._requirements(item, home, least))
+        return self._masks[key]
+
+    def _shape(self, guest: Guest, home: Host, least: str | None) -> tuple[object, ...]:
+        """Guests of one shape have the same requirements."""
+        return (
+            frozenset(d.datastore for d in guest.disks),
+            frozenset(local_storage(guest, home)),
+            frozenset(guest.networks),
+            guest.cpu_models,
+            guest.min_version,
+            guest.cpu_features,
+            home.id if guest.cpu_features else None,
+            guest.targets,
+            tuple(self._barred.get(guest.id, {}).items()),
+            home.dedicated,
+            least,
+        )
+
+    def _requirements(self, guest: Guest, home: Host, least: str | None) -> Iterator[tuple[str, Mask]]:
+        """least: the least version that the policy wants besides that of the guest."""
+        hosts, name_of = self.index.hosts, self.index.host_name
+        local = local_storage(guest, home)
+        for name in dict.fromkeys(disk.datastore for disk in guest.disks):
+            if name not in local:
+                yield f"datastore {name}", mask_of(name in host.datastores for host in hosts)
+            elif local[name]:
+                yield f"local datastore {name}", mask_of(_takes_disks(host, name) for host in hosts)
+        for name in guest.networks:
+            yield f"network {name}", mask_of(name in host.networks for host in hosts)
+        models = guest.cpu_models
+        yield (
+            "its CPU model",
+            mask_of(models is None or host.cpu_model is None or host.cpu_model in models for host in hosts),
+        )
+        for feature in guest.cpu_features:
+            is_vendor = feature.startswith(VENDOR)
+            text = f"CPU vendor {feature.removeprefix(VENDOR)}" if is_vendor else f"CPU feature {feature}"
+            yield text, mask_of(_has_feature(host, feature, home) for host in hosts)
+        targets = guest.targets
+        if targets is not None:
+            names = ", ".join(name_of(host) for host in targets[:10]) or "none"
+            yield (
+                f"its list of possible targets ({names})",
+                mask_of(host.id in targets for host in hosts),
+            )
+        refused = self._barred.get(guest.id, {})
+        if refused:
+            texts = [f"{name_of(host)}: {refusal.why}" for host, refusal in sorted(refused.items())]
+            yield (
+                f"a refusal by the platform ({'; '.join(texts[:5])})",
+                mask_of(host.id not in refused for host in hosts),
+            )
+        versions = (guest.min_version, least)
+        yield (
+            "its hypervisor version",
+            mask_of(not any(is_older(host.version, version) for version in versions) for host in hosts),
+        )
+        dedicated = "its dedicated host" if home.dedicated else "that other hosts are dedicated"
+        yield dedicated, mask_of(host.dedicated == home.dedicated for host in hosts)
 
 
-def restrictions(
-    guest: Guest, home: Host, hosts: Sequence[Host], least: str | None, barred: Refused
-) -> Iterator[tuple[str, Callable[[Host], bool]]]:
-    """What a host must have to run the guest, by a name for people; `least` and `barred` as in reachable."""
-    local = local_storage(guest, home)
-    for name in dict.fromkeys(disk.datastore for disk in guest.disks):
-        if name not in local:
-            yield f"datastore {name}", partial(_has_datastore, name)
-        elif local[name]:
-            yield f"local datastore {name}", partial(_has_local_datastore, name)
-    for name in guest.networks:
-        yield f"network {name}", partial(_has_network, name)
-    yield (
-        "its CPU model",
-        lambda host: guest.cpu_models is None or host.cpu_model is None or host.cpu_model in guest.cpu_models,
-    )
-    for feature in guest.cpu_features:
-        is_vendor = feature.startswith(VENDOR)
-        text = f"CPU vendor {feature.removeprefix(VENDOR)}" if is_vendor else f"CPU feature {feature}"
-        yield text, partial(_has_feature, feature, home)
-    if guest.targets is not None:
-        names = ", ".join(name_of(host, hosts) for host in guest.targets[:10]) or "none"
-        yield f"its list of possible targets ({names})", partial(_is_among, frozenset(guest.targets))
-    if guest.id in barred:
-        against = barred[guest.id]
-        texts = [f"{name_of(host, hosts)}: {refusal.why}" for host, refusal in sorted(against.items())]
-        told = "; ".join(texts[:5])
-        yield f"a refusal by the platform ({told})", partial(_is_not_among, frozenset(against))
-    yield (
-        "its hypervisor version",
-        lambda host: not _older(host.version, guest.min_version) and not _older(host.version, least),
-    )
-    dedicated = "its dedicated host" if home.dedicated else "that other hosts are dedicated"
-    yield dedicated, lambda host: host.dedicated == home.dedicated
-
-
-def _has_datastore(name: str, host: Host) -> bool:
-    return name in host.datastores
-
-
-def _has_local_datastore(name: str, host: Host) -> bool:
-    """Its disks are copied there, so that the datastore has to be open to new ones."""
-    place = host.datastores.get(name)
+def _takes_disks(host: Host, datastore: str) -> bool:
+    """Local disks are copied to the host, so that its datastore has to be open to new ones."""
+    place = host.datastores.get(datastore)
     return place is not None and not place.shared and place.closed_because is None
 
 
-def _has_feature(name: str, home: Host, host: Host) -> bool:
-    """Where the features of a host are not known, only the CPU of its present host will do."""
+def _has_feature(host: Host, name: str, home: Host) -> bool:
+    """Where the features of a host are not known, only the CPU of the present host will do."""
     if host.cpu_features is None:
         return host.id == home.id or (host.cpu_model is not None and host.cpu_model == home.cpu_model)
     return name in host.cpu_features
 
 
-def _is_among(ids: frozenset[str], host: Host) -> bool:
-    return host.id in ids
-
-
-def _is_not_among(ids: frozenset[str], host: Host) -> bool:
-    return host.id not in ids
-
-
-def _has_network(name: str, host: Host) -> bool:
-    return name in host.networks
-
-
-def requirements_of(guest: Guest, home: Host, least: str | None, barred: Refused) -> tuple[object, ...]:
-    """Guests of one shape can reach the same hosts."""
-    return (
-        frozenset(d.datastore for d in guest.disks),
-        frozenset(local_storage(guest, home)),
-        frozenset(guest.networks),
-        guest.cpu_models,
-        guest.min_version,
-        guest.cpu_features,
-        home.id if guest.cpu_features else None,
-        guest.targets,
-        tuple(barred.get(guest.id, {}).items()),
-        home.dedicated,
-        least,
-    )
-
-
-def _older(version: str | None, least: str | None) -> bool:
+def is_older(version: str | None, least: str | None) -> bool:
     """Whether a version is certainly below another by its leading numbers; unknown ones are not."""
     if version is None or least is None:
         return False

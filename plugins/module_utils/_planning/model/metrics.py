@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..._model.loads import (
     PRESSURES,
@@ -18,11 +19,10 @@ from ..._model.loads import (
 )
 from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
-from ..._model.snapshot import Snapshot
 from ..tolerances import AMOUNT
 from .capacity import HostRoles
-from .guest_locations import arriving
-from .problem import Metrics
+from .problem import Metrics, Vector
+from .snapshot_index import SnapshotIndex
 
 # The limit of a metric that is not levelled as long as no host has enough of it in use.
 ANY_SPREAD = 1e6
@@ -30,74 +30,95 @@ ANY_SPREAD = 1e6
 COUNT_STOPPED = ("vmmanager",)
 
 
+@dataclass(frozen=True, slots=True)
+class HostColumn:
+    """One metric by host. loads: as they will be when the migrations under way have ended, guests counted by
+    the policy's demand; scale: points per unit of load, 0 on hosts that do not count; counted: those that do.
+    """
+
+    loads: list[float]
+    scale: list[float]
+    counted: tuple[int, ...]
+
+
+def host_column(
+    index: SnapshotIndex, policy: Policy, roles: HostRoles, metric: str, *, count_stopped: bool = True
+) -> HostColumn:
+    """count_stopped: whether guests that are off count where the platform counts them."""
+    snapshot = index.snapshot
+    capacity = [host_capacity(host, metric) for host in snapshot.hosts]
+    used = [host_used(host, metric) for host in snapshot.hosts]
+    counted = tuple(
+        host
+        for host, counts in enumerate(roles.counts)
+        if counts and capacity[host] is not None and used[host] is not None
+    )
+    scale = [0.0] * len(capacity)
+    for host in counted:
+        scale[host] = 100.0 / (capacity[host] or 1.0)
+    loads = [value or 0.0 for value in used]
+    for guest, source, target in index.arriving if counted else ():
+        load = 0.0 if metric in PRESSURES else guest_load(guest, metric) or 0.0
+        loads[source] = max(0.0, loads[source] - load)
+        loads[target] += load
+    if counted and (metric == "vcpu" or (policy.demand != "used" and metric in ("cpu", "memory"))):
+        stopped = snapshot.platform in COUNT_STOPPED and (metric == "vcpu" or policy.demand == "assigned")
+        for guest, host in zip(snapshot.guests, index.home, strict=True):
+            if guest.is_on_host:
+                demand = guest_demand(guest, metric, policy.demand) or 0.0
+                loads[host] += demand - (guest_load(guest, metric) or 0.0)
+            elif stopped and count_stopped:
+                loads[host] += guest.assigned.get("cpu" if metric == "vcpu" else metric) or 0.0
+    return HostColumn(loads, scale, counted)
+
+
 def build_metrics(
-    snapshot: Snapshot, policy: Policy, roles_: HostRoles, home: Sequence[int], unresolved: list[Unresolved]
+    index: SnapshotIndex, policy: Policy, roles: HostRoles, unresolved: list[Unresolved]
 ) -> Metrics:
-    names, scales, counted, limits, host_columns, guest_columns = [], [], [], [], [], []
+    names, columns, limits, weights = [], [], [], []
     for metric in policy.metrics:
-        capacity = [host_capacity(host, metric) for host in snapshot.hosts]
-        used = [host_used(host, metric) for host in snapshot.hosts]
-        known = [
-            index
-            for index, counts in enumerate(roles_.counts)
-            if counts and capacity[index] is not None and used[index] is not None
-        ]
+        column = host_column(index, policy, roles, metric)
         missing = [
             host.name
-            for index, host in enumerate(snapshot.hosts)
-            if roles_.counts[index] and index not in set(known)
+            for number, (host, counts) in enumerate(zip(index.hosts, roles.counts, strict=True))
+            if counts and not column.scale[number]
         ]
-        if missing and any(roles_.counts):
+        if missing:
             unresolved.append(
                 Unresolved(
                     what=f"metric {metric}",
                     why="no host reports it, so it can't be levelled"
-                    if not known
+                    if not column.counted
                     else f"it is not known of {', '.join(missing[:10])}, which it therefore leaves out",
                     code="metric_unavailable",
                     subject=metric,
                 )
             )
-        if not known:
+        if not column.counted:
             continue
-        weights = _weights(snapshot, policy, metric, home)
-        totals = [value or 0.0 for value in used]
-        for guest, source, target in arriving(snapshot):
-            # A migration under way is judged by where it ends.
-            load = 0.0 if metric in PRESSURES else guest_load(guest, metric) or 0.0
-            totals[source] = max(0.0, totals[source] - load)
-            totals[target] += load
-        if metric == "vcpu" or (policy.demand != "used" and metric in ("cpu", "memory")):
-            for guest, host, weight in zip(snapshot.guests, home, weights, strict=True):
-                if guest.is_on_host:
-                    totals[host] += weight - (guest_load(guest, metric) or 0.0)
-                elif snapshot.platform in COUNT_STOPPED and (metric == "vcpu" or policy.demand == "assigned"):
-                    totals[host] += guest.assigned.get("cpu" if metric == "vcpu" else metric) or 0.0
         names.append(metric)
-        inside = set(known)
-        scales.append([100.0 / (capacity[i] or 1.0) if i in inside else 0.0 for i in range(len(capacity))])
-        fullest = max(scales[-1][host] * totals[host] for host in known)
+        columns.append(column)
+        fullest = max(column.scale[host] * column.loads[host] for host in column.counted)
         counts = fullest + AMOUNT >= policy.levelled_from(metric)
         limits.append(policy.spread_limit(metric) if counts else ANY_SPREAD)
-        counted.append(tuple(known))
-        host_columns.append(totals)
-        guest_columns.append(weights)
+        weights.append(_weights(index, policy, metric))
     return Metrics(
         names=tuple(names),
         limits=tuple(limits),
-        scale=tuple(zip(*scales, strict=True)) if scales else tuple(() for _host in snapshot.hosts),
-        counted=tuple(counted),
-        host=tuple(zip(*host_columns, strict=True))
-        if host_columns
-        else tuple(() for _host in snapshot.hosts),
-        guest=tuple(zip(*guest_columns, strict=True))
-        if guest_columns
-        else tuple(() for _guest in snapshot.guests),
+        scale=rows([column.scale for column in columns], len(index.hosts)),
+        counted=tuple(column.counted for column in columns),
+        host=rows([column.loads for column in columns], len(index.hosts)),
+        guest=rows(weights, len(index.guests)),
     )
 
 
-def _weights(snapshot: Snapshot, policy: Policy, metric: str, home: Sequence[int]) -> list[float]:
-    hosts = snapshot.hosts
+def rows(columns: Sequence[Sequence[float]], count: int) -> tuple[Vector, ...]:
+    """The columns turned into `count` rows, which are empty where there is no column."""
+    return tuple(zip(*columns, strict=True)) if columns else ((),) * count
+
+
+def _weights(index: SnapshotIndex, policy: Policy, metric: str) -> list[float]:
+    snapshot, hosts, home = index.snapshot, index.hosts, index.home
     if metric == "storage":
         return [
             float(sum(size or 0 for size in local_storage(guest, hosts[host]).values()))

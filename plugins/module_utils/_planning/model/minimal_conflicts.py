@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from .capacity import MEMORY, ResourceNeeds
+from .capacity import MEMORY, HostRoles, ResourceNeeds, closed_hosts
+from .eligibility import HostRequirements
 from .problem import Group
-
-Mask = int
+from .snapshot_index import Mask, SnapshotIndex, bits, mask_of
 
 
 def minimal_conflict(places: Mask, wanted: Mapping[str, Mask]) -> tuple[str, ...]:
@@ -20,11 +20,11 @@ def minimal_conflict(places: Mask, wanted: Mapping[str, Mask]) -> tuple[str, ...
     Raises ValueError when all of them together leave a place.
     """
     kept = list(wanted)
-    if _common(places, kept, wanted):
+    if _common(places, wanted.values()):
         raise ValueError("there is no conflict")
     for name in reversed(list(wanted)):
         others = [other for other in kept if other != name]
-        if not _common(places, others, wanted):
+        if not _common(places, map(wanted.__getitem__, others)):
             kept = others
     return tuple(kept)
 
@@ -34,9 +34,9 @@ def excludes_every_host(names: Sequence[str], whom: str, what: str = "such") -> 
     return f"{' and '.join(names)} {'leaves' if len(names) == 1 else 'leave'} {whom} no {what} host"
 
 
-def _common(places: Mask, names: Sequence[str], wanted: Mapping[str, Mask]) -> Mask:
-    for name in names:
-        places &= wanted[name]
+def _common(places: Mask, masks: Iterable[Mask]) -> Mask:
+    for mask in masks:
+        places &= mask
     return places
 
 
@@ -71,7 +71,7 @@ def _match(guest: int, allowed: Mapping[int, Mask], holder: dict[int, int]) -> l
         one = ahead.popleft()
         fresh = allowed[one] & ~seen
         seen |= fresh
-        for host in _bits(fresh):
+        for host in bits(fresh):
             taker[host] = one
             if host not in holder:
                 _hand_over(host, taker, holder)
@@ -92,14 +92,6 @@ def _hand_over(host: int, taker: Mapping[int, int], holder: dict[int, int]) -> N
         host = had[guest]
 
 
-def _bits(mask: Mask) -> Iterator[int]:
-    """The hosts of a mask, in order."""
-    while mask:
-        low = mask & -mask
-        yield low.bit_length() - 1
-        mask ^= low
-
-
 def _hosts_of(guests: Sequence[int], allowed: Mapping[int, Mask]) -> Mask:
     union = 0
     for guest in guests:
@@ -108,49 +100,45 @@ def _hosts_of(guests: Sequence[int], allowed: Mapping[int, Mask]) -> Mask:
 
 
 class HostSharing:
-    """What speaks against guests sharing a host. Everything is by index; mask: where a guest may be; stays:
-    why one does not move; names: of guests and of hosts.
-    """
+    """The obstacles to guests sharing a host. mask: by guest where it may be; stays: why it does not move."""
 
     def __init__(
         self,
-        names: tuple[Sequence[str], Sequence[str]],
-        home: Sequence[int],
+        index: SnapshotIndex,
         mask: Sequence[Mask],
         stays: Sequence[str | None],
         needs: ResourceNeeds,
         groups: Sequence[Group],
     ) -> None:
-        self.guest_names, self.host_names = names
-        self.home, self.mask, self.stays, self.needs, self.groups = home, mask, stays, needs, groups
+        self.guests, self.hosts, self.home = index.guests, index.hosts, index.home
+        self.everywhere = index.everywhere
+        self.mask, self.stays, self.needs, self.groups = mask, stays, needs, groups
 
     def conflict(self, members: Sequence[int]) -> str | None:
         """Why these guests can't share a host; None when some host would do."""
-        names = [self.guest_names[member] for member in members]
+        names = [self.guests[member].name for member in members]
         together = set(members)
         for group in self.groups:
             pair = [guest for guest in group.guests if guest in together]
             if group.kind == "apart" and group.strict and len(pair) > 1:
-                first, second = (self.guest_names[guest] for guest in pair[:2])
+                first, second = (self.guests[guest].name for guest in pair[:2])
                 return f"rule {group.name} keeps {first} and {second} apart, which this one wants together"
         fixed = {self.home[member]: member for member in members if self.stays[member] is not None}
         if len(fixed) > 1:
             texts = [
-                f"{self.guest_names[member]} stays on {self.host_names[home]} ({self.stays[member]})"
+                f"{self.guests[member].name} stays on {self.hosts[home].name} ({self.stays[member]})"
                 for home, member in sorted(fixed.items())[:2]
             ]
             return " and ".join(texts)
         masks = {
-            self.guest_names[m]: self.mask[m] if self.stays[m] is None else 1 << self.home[m] for m in members
+            self.guests[m].name: self.mask[m] if self.stays[m] is None else 1 << self.home[m] for m in members
         }
-        everywhere = (1 << len(self.host_names)) - 1
-        mask = _common(everywhere, list(masks), masks)
+        mask = _common(self.everywhere, masks.values())
         if not mask:
-            conflict = minimal_conflict(everywhere, masks)[:10]
+            conflict = minimal_conflict(self.everywhere, masks)[:10]
             return f"no host may run {'all of ' * (len(conflict) > 1)}{', '.join(conflict)}"
         total = [sum(parts) for parts in zip(*(self.needs.guest[member] for member in members), strict=True)]
-        hosts = (host for host in range(len(self.host_names)) if mask >> host & 1)
-        if any(self.could_hold(host, members, total) for host in hosts):
+        if any(self.could_hold(host, members, total) for host in bits(mask)):
             return None
         size = f"{total[self.needs.resources.index(MEMORY)] / 2**30:.1f} GiB of memory"
         return f"no host has room for {', '.join(names[:10])} together ({size})"
@@ -165,3 +153,57 @@ class HostSharing:
                 used = [a - b for a, b in zip(used, self.needs.guest[guest], strict=True)]
         tops = self.needs.ceiling_for_rules[host]
         return all(a + b <= top for a, b, top in zip(used, total, tops, strict=True) if b)
+
+
+class NoFeasibleHost:
+    """The restrictions that leave a guest no host, in words."""
+
+    def __init__(self, requirements: HostRequirements, roles: HostRoles) -> None:
+        index = requirements.index
+        self.hosts, self.guests, self.home = index.hosts, index.guests, index.home
+        self.requirements, self.roles = requirements, roles
+        self.receiving = mask_of(roles.receives)
+
+    def reachable_hosts(self, guest: int) -> Mask:
+        """The hosts that take guests and could run this one, whatever the rules are."""
+        return _common(self.receiving, self.requirements.of(guest).values())
+
+    def such_host(self, guest: int, wanted: Mask) -> str:
+        """Why none of the hosts that a rule leaves could run this guest of it."""
+        name = self.guests[guest].name
+        places = wanted & self.receiving
+        if not places:
+            return "no such host takes guests"
+        return _conflict(places, self.requirements.of(guest), name, "such") or f"there is none for {name}"
+
+    def other_host(
+        self,
+        guests: Sequence[int],
+        stays: Sequence[str | None],
+        pins: Mapping[str, tuple[frozenset[int], Mask]],
+    ) -> str:
+        """Why these guests, which are on one host and stay together, have no other.
+
+        stays: why one does not move; pins: by the name of a rule its guests, and the hosts that it leaves.
+        """
+        places = self.receiving & ~(1 << self.home[guests[0]])
+        if not places:
+            why = closed_hosts(self.hosts, self.roles, without=self.home[guests[0]])
+            return f"no other host takes guests{f' ({why})' if why else ''}"
+        wanted: dict[str, Mask] = {}
+        for guest in guests:
+            of = f" of {self.guests[guest].name}" if len(guests) > 1 else ""
+            if stays[guest] is not None:
+                wanted[f"{self.guests[guest].name}, which stays and is kept beside it,"] = (
+                    1 << self.home[guest]
+                )
+            wanted.update({f"{what}{of}": mask for what, mask in self.requirements.of(guest).items()})
+            wanted.update({f"rule {name}": mask for name, (whom, mask) in pins.items() if guest in whom})
+        return _conflict(places, wanted, "it", "other") or "its rules leave it no other host"
+
+
+def _conflict(places: Mask, wanted: Mapping[str, Mask], whom: str, what: str) -> str | None:
+    """Which of these restrictions leave `whom` no host of these places; None when they leave one."""
+    if _common(places, wanted.values()):
+        return None
+    return excludes_every_host(minimal_conflict(places, wanted), whom, what)

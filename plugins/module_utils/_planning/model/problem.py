@@ -19,6 +19,7 @@ from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
 from .capacity import HostRoles, ResourceNeeds
 from .goal_traits import GoalTraits, traits_of
+from .snapshot_index import SnapshotIndex
 
 Vector = tuple[float, ...]
 # More guests than any cluster has.
@@ -72,7 +73,7 @@ class Problem:
     consolidate has chosen to become empty. idle_hosts: ids of those that it keeps empty.
     """
 
-    snapshot: Snapshot
+    index: SnapshotIndex
     policy: Policy
     hosts: tuple[Host, ...]
     guests: tuple[Guest, ...]
@@ -109,6 +110,10 @@ class Problem:
         """In the units of the loads; None where the host does not tell how much it is using or has."""
         name = self.metrics.names[metric]
         return None if host_used(self.hosts[host], name) is None else host_capacity(self.hosts[host], name)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.index.snapshot
 
     @property
     def traits(self) -> GoalTraits:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..._model.snapshot import Guest, Host, Rule
+from ..._model.snapshot import Rule
+from .rules import PINS
+from .snapshot_index import Mask, SnapshotIndex, bits, mask_of
 
 
 class SpreadDomains:
@@ -18,28 +20,16 @@ class SpreadDomains:
     can't go there now: what was evenly spread is not to end up on fewer hosts.
     """
 
-    def __init__(
-        self,
-        hosts: Sequence[Host],
-        guests: Sequence[Guest],
-        rules: Sequence[Rule],
-        places: Sequence[int],
-        home: Sequence[int],
-    ) -> None:
-        """places: by guest a bit mask of the hosts where it may be; home: by guest where it is."""
-        self._places, self._home = places, home
-        self._size = len(hosts)
-        everywhere = (1 << len(hosts)) - 1
-        bit = {host.id: 1 << index for index, host in enumerate(hosts)}
-        self._active = sum(bit[host.id] for host in hosts if host.active)
-        self._ruled = dict.fromkeys(range(len(guests)), everywhere)
-        index = {guest.id: number for number, guest in enumerate(guests)}
+    def __init__(self, index: SnapshotIndex, rules: Sequence[Rule], places: Sequence[Mask]) -> None:
+        """places: by guest the hosts where it may be."""
+        self._places, self._home = places, index.home
+        self._active = mask_of(host.active for host in index.hosts)
+        self._ruled = [index.everywhere] * len(index.guests)
         for rule in rules:
-            if rule.strict and rule.kind in ("host_affinity", "host_anti_affinity"):
-                listed = sum(bit[host] for host in rule.hosts)
-                wanted = listed if rule.kind == "host_affinity" else everywhere & ~listed
-                for guest in rule.guests:
-                    self._ruled[index[guest]] &= wanted
+            if rule.strict and rule.kind in PINS:
+                allowed = index.allowed_hosts(rule)
+                for guest in index.members(rule):
+                    self._ruled[guest] &= allowed
 
     def of(self, guests: Sequence[int], moving: Sequence[int]) -> frozenset[int]:
         """moving: those of the guests that may move."""
@@ -50,4 +40,4 @@ class SpreadDomains:
         for guest in moving:
             mask |= self._places[guest]
         mask &= ruled & self._active
-        return frozenset(index for index in range(self._size) if mask >> index & 1)
+        return frozenset(bits(mask))

@@ -1,15 +1,16 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster as flat lists for placing guests: what each host carries, may carry, and levels by."""
+"""A cluster as flat lists for placing guests: loads, ceilings and metrics of each host."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import mul
 
-from ..._model.loads import guest_demand, guest_load, guest_used, host_capacity, host_used
+from ..._model.loads import guest_demand
 from ..._model.placement_request import DatastoreFacts, HostFacts, PlacementRequest
 from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
@@ -17,24 +18,25 @@ from ..._model.reservation import cluster_name, with_reservations
 from ..._model.snapshot import Guest, Host, HostDevices, Snapshot
 from ..errors import PlanningError
 from ..model.capacity import (
-    CPU,
-    GUESTS,
-    MEMORY,
     HostRoles,
     Resource,
-    ResourceNeeds,
+    Vector,
+    carried_needs,
+    ceilings,
+    guest_needs,
     host_roles,
-    resource_needs,
+    limited_resources,
+    used_by_host,
     with_hosts_closed,
 )
-from ..model.guest_locations import arriving, place_of
+from ..model.metrics import host_column, rows
 from ..model.selectors import WILDCARDS, select_hosts
+from ..model.snapshot_index import SnapshotIndex
 from ..snapshots.estimated_load import with_estimated_load
 from ..snapshots.policy_overlay import with_policy_applied
 from .datastores import like
 
 LEVELLED = ("cpu", "memory", "disk_io", "network_io", "vcpu")
-Vector = tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class ClusterIndex:
     there.
     """
 
-    snapshot: Snapshot
+    index: SnapshotIndex
     policy: Policy
     roles: HostRoles
     resources: tuple[Resource, ...]
@@ -54,46 +56,28 @@ class ClusterIndex:
     points: tuple[Vector, ...]
     scale: tuple[Vector, ...]
     counted: tuple[tuple[int, ...], ...]
-    shut: tuple[tuple[str, str] | None, ...]
     notes: tuple[str, ...]
 
     @property
-    def hosts(self) -> tuple[Host, ...]:
-        return self.snapshot.hosts
+    def snapshot(self) -> Snapshot:
+        return self.index.snapshot
 
-    @cached_property
-    def at(self) -> dict[str, int]:
-        """Index of each host by id."""
-        return {host.id: index for index, host in enumerate(self.hosts)}
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        return self.index.hosts
 
     def needs_of(self, guest: Guest) -> Vector:
-        """What a new guest takes, in the order of `resources`."""
-        parts = []
-        for resource in self.resources:
-            if resource == GUESTS:
-                parts.append(1.0)
-            elif resource.kind == "assigned":
-                parts.append(guest.assigned.get(resource.name) or 0.0)
-            else:
-                parts.append(guest_used(guest, resource.name) or 0.0)
-        return tuple(parts)
+        """The needs of a new guest, in the order of `resources`."""
+        return guest_needs(self.resources, guest)
 
     def loads_of(self, guest: Guest) -> Vector:
-        """What a new guest weighs, in the order of `metrics`."""
+        """The loads of a new guest, in the order of `metrics`."""
         return tuple(guest_demand(guest, metric, self.policy.demand) or 0.0 for metric in self.metrics)
 
     @cached_property
-    def carried(self) -> tuple[Vector, ...]:
-        """By host, what its running guests take of `resources`."""
-        # All but what is measured is the sum over the guests already.
-        sums = [[0.0, 0.0, *vector[2:]] for vector in self.need]
-        whereabouts = {guest.id: (source, target) for guest, source, target in arriving(self.snapshot)}
-        for guest in self.snapshot.guests:
-            for host in whereabouts.get(guest.id, (self.at[guest.host],)) if guest.is_on_host else ():
-                here = sums[host]
-                here[0] += guest_used(guest, CPU.name) or 0.0
-                here[1] += guest_used(guest, MEMORY.name) or 0.0
-        return tuple(tuple(vector) for vector in sums)
+    def carried(self) -> Sequence[Sequence[float]]:
+        """By host, the needs of its running guests."""
+        return carried_needs(self.index, self.resources)
 
 
 def cluster_index(snapshot: Snapshot, request: PlacementRequest) -> ClusterIndex:
@@ -120,25 +104,31 @@ def cluster_index(snapshot: Snapshot, request: PlacementRequest) -> ClusterIndex
 def index_of(known: Snapshot, policy: Policy) -> ClusterIndex:
     """From a snapshot into which everything that the request says was put already."""
     unresolved: list[Unresolved] = []
-    parts = host_roles(known, policy, unresolved)
-    bare = resource_needs(replace(known, guests=()), policy)
-    metrics, points, scale, counted = _levels(known, policy, parts)
-    present = _carried(known, bare)
+    index = SnapshotIndex(known)
+    roles = host_roles(known, policy, unresolved)
+    resources = limited_resources(known.hosts, policy.limits)
+    # All but what is measured is the sum over the guests.
+    need = used_by_host(index, carried_needs(index, resources[2:]))
+    columns = {
+        metric: host_column(index, policy, roles, metric, count_stopped=False)
+        for metric in policy.metrics
+        if metric in LEVELLED
+    }
+    columns = {metric: column for metric, column in columns.items() if column.counted}
     return ClusterIndex(
-        snapshot=known,
+        index=index,
         policy=policy,
-        roles=parts,
-        resources=bare.resources,
-        need=present,
+        roles=roles,
+        resources=resources,
+        need=need,
         ceiling=tuple(
-            tuple(max(top, now) for top, now in zip(tops, have, strict=True))
-            for tops, have in zip(bare.ceiling, present, strict=True)
+            tuple(map(max, tops, have))
+            for tops, have in zip(ceilings(known.hosts, resources, policy.limits, need), need, strict=True)
         ),
-        metrics=metrics,
-        points=points,
-        scale=scale,
-        counted=counted,
-        shut=parts.closed,
+        metrics=tuple(columns),
+        points=rows([tuple(map(mul, one.loads, one.scale)) for one in columns.values()], len(known.hosts)),
+        scale=rows([one.scale for one in columns.values()], len(known.hosts)),
+        counted=tuple(one.counted for one in columns.values()),
         notes=tuple(f"{item.what}: {item.why}" for item in unresolved),
     )
 
@@ -189,70 +179,3 @@ def _with_datastores(host: Host, stated: Sequence[DatastoreFacts]) -> Host:
             elif facts.kind is not None:
                 stores[name] = replace(stores[name], kind=facts.kind)
     return replace(host, datastores=stores)
-
-
-def _carried(snapshot: Snapshot, bare: ResourceNeeds) -> tuple[Vector, ...]:
-    """What hosts carry: cpu and memory as measured, all else as the sum over the guests that are there. A
-    migration under way takes its room at both ends.
-    """
-    moving = {guest.id: target for guest, _source, target in arriving(snapshot)}
-    if len(bare.resources) == 2 and not moving:
-        return bare.used
-    at = {host.id: index for index, host in enumerate(snapshot.hosts)}
-    sums = [list(vector) for vector in bare.used]
-    for guest, _source, target in arriving(snapshot):
-        for index, resource in enumerate((CPU, MEMORY)):
-            sums[target][index] += guest_used(guest, resource.name) or 0.0
-    columns = [
-        (index, resource.name, resource == GUESTS)
-        for index, resource in enumerate(bare.resources)
-        if index > 1
-    ]
-    for guest in snapshot.guests:
-        for host in {at[guest.host], moving.get(guest.id, at[guest.host])} if guest.is_on_host else ():
-            for index, name, counts in columns:
-                sums[host][index] += 1.0 if counts else guest.assigned.get(name) or 0.0
-    return tuple(tuple(vector) for vector in sums)
-
-
-def _levels(
-    snapshot: Snapshot, policy: Policy, parts: HostRoles
-) -> tuple[tuple[str, ...], tuple[Vector, ...], tuple[Vector, ...], tuple[tuple[int, ...], ...]]:
-    names: list[str] = []
-    points: list[list[float]] = []
-    scales: list[list[float]] = []
-    counted: list[tuple[int, ...]] = []
-    for metric in policy.metrics:
-        sizes = [host_capacity(host, metric) for host in snapshot.hosts]
-        loads = [host_used(host, metric) for host in snapshot.hosts]
-        inside = tuple(
-            index
-            for index, counts in enumerate(parts.counts)
-            if counts and sizes[index] is not None and loads[index] is not None
-        )
-        if metric not in LEVELLED or not inside:
-            continue
-        totals = [load or 0.0 for load in loads]
-        for guest, source, target in arriving(snapshot):
-            load = guest_load(guest, metric) or 0.0
-            totals[source] = max(0.0, totals[source] - load)
-            totals[target] += load
-        if metric == "vcpu" or (policy.demand != "used" and metric in ("cpu", "memory")):
-            _reweigh(snapshot, policy, metric, totals)
-        known = set(inside)
-        names.append(metric)
-        counted.append(inside)
-        scales.append([100.0 / (size or 1.0) if index in known else 0.0 for index, size in enumerate(sizes)])
-        points.append([load * scale for load, scale in zip(totals, scales[-1], strict=True)])
-    if not names:
-        return (), ((),) * len(snapshot.hosts), ((),) * len(snapshot.hosts), ()
-    return tuple(names), tuple(zip(*points, strict=True)), tuple(zip(*scales, strict=True)), tuple(counted)
-
-
-def _reweigh(snapshot: Snapshot, policy: Policy, metric: str, totals: list[float]) -> None:
-    """Count guests as the policy weighs them instead of as they were measured."""
-    at = {host.id: index for index, host in enumerate(snapshot.hosts)}
-    for guest in snapshot.guests:
-        if guest.is_on_host:
-            weight = guest_demand(guest, metric, policy.demand) or 0.0
-            totals[at[place_of(guest, at)]] += weight - (guest_load(guest, metric) or 0.0)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ..._model.placement_request import WantedDisk
-from ..._model.snapshot import Host, Snapshot
+from ..._model.snapshot import Host
+from ..model.snapshot_index import SnapshotIndex
 
 # A datastore as it is told apart: shared ones are one place on all hosts, others one a host.
 Place = tuple[str, int]
@@ -48,36 +49,35 @@ class _Store:
 class Stores:
     """What is free on every datastore, less what was taken so far."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._hosts = snapshot.hosts
+    def __init__(self, index: SnapshotIndex) -> None:
+        self._hosts = index.hosts
         self._stores: dict[Place, _Store] = {}
-        for index, host in enumerate(snapshot.hosts):
+        for number, host in enumerate(index.hosts):
             for name, store in host.datastores.items():
-                place = (name, EVERYWHERE if store.shared else index)
+                place = (name, EVERYWHERE if store.shared else number)
                 before = self._stores.get(place)
                 if before is None:
                     self._stores[place] = _Store(store.free, store.capacity, store.disk_io or 0.0)
                 elif store.free is not None and (before.free is None or store.free < before.free):
                     before.free = store.free
-        self._weigh(snapshot)
+        self._weigh(index)
         # Hosts with the same datastores, all of them shared, have the same choice.
         kinds: dict[tuple[str, ...], int] = {}
         self.kind: list[int] = []
-        for index, host in enumerate(snapshot.hosts):
+        for number, host in enumerate(index.hosts):
             names = tuple(host.datastores)
             own = any(not store.shared or store.closed_because for store in host.datastores.values())
-            self.kind.append(-1 - index if own else kinds.setdefault(names, len(kinds)))
+            self.kind.append(-1 - number if own else kinds.setdefault(names, len(kinds)))
         self._chosen: dict[tuple[int, tuple[WantedDisk, ...]], tuple[str, ...] | None] = {}
 
-    def _weigh(self, snapshot: Snapshot) -> None:
+    def _weigh(self, index: SnapshotIndex) -> None:
         """How busy each is from 0 to 1: as reported, else as what its guests read and write."""
         if all(store.busy == 0.0 for store in self._stores.values()) and len(self._stores) > 1:
-            at = {host.id: index for index, host in enumerate(snapshot.hosts)}
-            for guest in snapshot.guests:
+            for guest in index.guests:
                 load = guest.used.get("disk_io")
                 if load and guest.disks:
                     for disk in guest.disks:
-                        store = self._find(disk.datastore, at[guest.host])
+                        store = self._find(disk.datastore, index.host_at[guest.host])
                         if store is not None:
                             store.busy += load / len(guest.disks)
         most = max((store.busy for store in self._stores.values()), default=0.0)

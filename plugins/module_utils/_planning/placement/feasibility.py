@@ -5,19 +5,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from ..._model.errors import InputError
 from ..._model.placement_request import WantedVm
 from ..._model.snapshot import Host
 from ..._model.text.wording import listed
+from ..model.eligibility import is_older
 from ..model.selectors import select_hosts
 from .cluster_index import ClusterIndex
 from .datastores import alike, candidates, like
 
 Reason = tuple[str, str]
-NUMBERS = re.compile(r"[0-9]+")
 
 
 def key(wanted: WantedVm) -> tuple[object, ...]:
@@ -47,7 +46,7 @@ def unfit(cluster: ClusterIndex, wanted: WantedVm, path: str) -> list[Reason | N
         shut
         or (("hosts", "it is not among the hosts that were asked for") if _left_out(host, chosen) else None)
         or _mismatch(host, wanted)
-        for host, shut in zip(cluster.hosts, cluster.shut, strict=True)
+        for host, shut in zip(cluster.hosts, cluster.roles.closed, strict=True)
     ]
 
 
@@ -78,7 +77,7 @@ def _mismatch(host: Host, wanted: WantedVm) -> Reason | None:
             return "datastores", f"it has no datastore {_wish(disk.datastore, disk.kind, disk.shared)}"
     if wanted.cpu_models is not None and host.cpu_model and host.cpu_model not in wanted.cpu_models:
         return "cpu model", f"its CPU model is {host.cpu_model}"
-    if _older(host.version, wanted.min_version):
+    if is_older(host.version, wanted.min_version):
         return "version", f"its version is {host.version}"
     return None
 
@@ -92,15 +91,6 @@ def _wish(name: str | None, kind: str | None, shared: bool | None) -> str:
     words += [f"of class {kind}"] if kind else []
     words += [] if shared is None else ["that is shared" if shared else "of its own"]
     return " ".join(words) or "for guests"
-
-
-def _older(version: str | None, least: str | None) -> bool:
-    """Whether a version is certainly below another by its numbers; unknown ones are not."""
-    have, want = ([int(part) for part in NUMBERS.findall(text or "")] for text in (version, least))
-    if not have or not want:
-        return False
-    length = max(len(have), len(want))
-    return have + [0] * (length - len(have)) < want + [0] * (length - len(want))
 
 
 def _refuse_unknown(cluster: ClusterIndex, wanted: WantedVm, path: str) -> None:

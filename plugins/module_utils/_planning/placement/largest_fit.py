@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ..._model.placement import LargestFit
 from ..._model.snapshot import Guest
 from ..model.capacity import CPU, GUESTS, MEMORY, Resource
+from ..model.snapshot_index import SnapshotIndex
 from .solution import GIB, PlacementSolution
 
 # Reasons that a smaller guest would not meet.
@@ -77,7 +78,7 @@ def _most(free: dict[Resource, float], resource: Resource, guest: Guest) -> floa
     return min(limits) if limits and min(limits) > 0 else None
 
 
-def in_words(found: LargestFit | None, guest: Guest, names: dict[str, str]) -> str:
+def in_words(found: LargestFit | None, guest: Guest, index: SnapshotIndex) -> str:
     """What would fit, as a sentence; empty where nothing is known to."""
     if found is None:
         return ""
@@ -85,11 +86,11 @@ def in_words(found: LargestFit | None, guest: Guest, names: dict[str, str]) -> s
     if found.memory is not None and found.memory >= 2**20:
         parts.append(
             f"with {guest.assigned['cpu'] or 0:g} cores at most {found.memory / GIB:.1f} GiB of memory"
-            f" ({names[found.memory_host or '']})"
+            f" ({index.host_name(found.memory_host or '')})"
         )
     if found.cpu is not None:
         parts.append(
             f"with {(guest.assigned['memory'] or 0) / GIB:.1f} GiB of memory at most {found.cpu:g} cores"
-            f" ({names[found.cpu_host or '']})"
+            f" ({index.host_name(found.cpu_host or '')})"
         )
     return f"What would fit: {', '.join(parts)}" if parts else ""

@@ -18,13 +18,10 @@ from ..._model.policy.policy import Policy
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
 from ..model.builder import build_problem
-from ..model.guest_locations import stayers_of
-from ..model.rules import resolve_rules
-from ..model.selectors import select_guests, select_hosts
 from ..planner import plan as make_plan
+from ..planner import plan_defects
 from ..report.cluster_state import cluster_state
 from ..snapshots.after_migrations import snapshot_after
-from ..verify.plan import Exclusions, verify_plan
 from .cluster_index import ClusterIndex, index_of
 from .problem import PlacementProblem, build_placement_problem
 from .requested_guests import NEW
@@ -62,7 +59,7 @@ def make_room(what: PlacementProblem, request: PlacementRequest) -> Cleared | No
         return None
     after = index_of(snapshot_after(cluster.snapshot, plan), cluster.policy)
     later = build_placement_problem(after, request, what.new, what.rules)
-    hosts = _seats(later, request, {guest: after.at[host] for guest, host in places.items()})
+    hosts = _seats(later, request, {guest: after.index.host_at[host] for guest, host in places.items()})
     return None if hosts is None else Cleared(plan=plan, task=later, hosts=tuple(hosts))
 
 
@@ -171,7 +168,7 @@ def _renamed(
     cluster: ClusterIndex, steps: Sequence[Migration], coming: Mapping[str, str], places: Mapping[str, str]
 ) -> list[Migration]:
     """The steps with their true reason. coming: by id, the names of the new guests; places: their hosts."""
-    names = {host.id: host.name for host in cluster.hosts}
+    name_of = cluster.index.host_name
     arrivals: dict[str, list[str]] = {}
     for guest, host in places.items():
         arrivals.setdefault(host, []).append(coming[guest])
@@ -182,9 +179,9 @@ def _renamed(
             result.append(step)
             continue
         why = (
-            f"makes room for {', '.join(sorted(here)[:5])} on {names[step.source]}"
+            f"makes room for {', '.join(sorted(here)[:5])} on {name_of(step.source)}"
             if here
-            else f"frees capacity on {names[step.source]} for guests that make room"
+            else f"frees capacity on {name_of(step.source)} for guests that make room"
         )
         result.append(replace(step, kind="balance", why=why))
     return result
@@ -194,10 +191,10 @@ def _plan(cluster: ClusterIndex, request: PlacementRequest, steps: Sequence[Migr
     """The plan that vm_migrate carries out, checked in the cluster without the new guests."""
     policy = replace(request.policy, goal="spread", evacuate=None, relieve=None, consolidate=None)
     problem = build_problem(cluster.snapshot, cluster.policy, makes_room=True)
-    index = {guest.id: number for number, guest in enumerate(problem.guests)}
+    index = problem.index
     places = list(problem.home)
     for step in steps:
-        places[index[step.guest.id]] = cluster.at[step.target]
+        places[index.guest_at[step.guest.id]] = index.host_at[step.target]
     one = len(steps) == 1
     plan = Plan(
         cluster=cluster.snapshot.cluster,
@@ -216,14 +213,7 @@ def _plan(cluster: ClusterIndex, request: PlacementRequest, steps: Sequence[Migr
             method="without a migration there is no room",
         ),
     )
-    rules, _unresolved = resolve_rules(cluster.snapshot, cluster.policy)
-    barred = Exclusions(
-        sources=select_hosts(cluster.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
-        targets=select_hosts(cluster.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
-        guests=select_guests(cluster.snapshot.guests, policy.exclude.guests),
-        may_stay=stayers_of(cluster.snapshot, policy).all,
-    )
-    return None if verify_plan(cluster.snapshot, cluster.policy, rules, plan, barred) else plan
+    return None if plan_defects(problem, plan) else plan
 
 
 def _seats(

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..._model.placement_request import PlacementRequest, WantedDevice, WantedDisk
 from ..._model.snapshot import Rule
-from ..model.guest_locations import arriving, place_of
-from ..model.problem import Group
-from .cluster_index import ClusterIndex, Vector
+from ..model.problem import Group, Vector
+from ..model.rules import PINS
+from ..model.snapshot_index import bits
+from .cluster_index import ClusterIndex
 from .feasibility import Reason, key, unfit
 from .requested_guests import NewGuest
 from .rules import PlacementRules
@@ -70,8 +71,7 @@ class _Builder:
         self.coming = [index for index, item in enumerate(new) if item.known is None]
         self.index = {new[index].guest.id: index for index in self.coming}
         self.homes = self._homes()
-        self.names = {guest.id: guest.name for guest in cluster.snapshot.guests}
-        self.leaving = {guest.id: source for guest, source, _target in arriving(cluster.snapshot)}
+        self.leaving = {guest.id: source for guest, source, _target in cluster.index.arriving}
         self._unfit: dict[tuple[object, ...], list[Reason | None]] = {}
 
     def _homes(self) -> dict[str, int]:
@@ -80,11 +80,8 @@ class _Builder:
         wanted = wanted.union(*self.bound.apart.values())
         if not wanted:
             return {}
-        return {
-            guest.id: self.cluster.at[place_of(guest, self.cluster.at)]
-            for guest in self.cluster.snapshot.guests
-            if guest.id in wanted
-        }
+        index = self.cluster.index
+        return {guest: index.home[index.guest_at[guest]] for guest in wanted & index.guest_at.keys()}
 
     def task(self) -> PlacementProblem:
         together = [rule for rule in self.bound.rules if rule.kind == "affinity" and rule.strict]
@@ -164,11 +161,9 @@ class _Builder:
         for rule in self.bound.rules:
             if not rule.strict or ids.isdisjoint(rule.guests):
                 continue
-            if rule.kind in ("host_affinity", "host_anti_affinity"):
-                listed = {self.cluster.at[host] for host in rule.hosts}
-                inside = rule.kind == "host_affinity"
-                text = f"rule {rule.name} {'wants other hosts' if inside else 'forbids it'}"
-                _refuse(found, everywhere - listed if inside else listed, "host rule", text)
+            if rule.kind in PINS:
+                verb = "wants other hosts" if rule.kind == "host_affinity" else "forbids it"
+                _refuse(found, self._forbidden(rule), "host rule", f"rule {rule.name} {verb}")
             elif rule in together:
                 beside = Counter(self.homes[guest] for guest in rule.guests if guest in self.homes)
                 if beside:
@@ -178,6 +173,11 @@ class _Builder:
                     names = ", ".join(sorted(self.cluster.hosts[host].name for host in hosts))
                     _refuse(found, everywhere - hosts, "affinity", f"rule {rule.name} wants {names}")
         return found
+
+    def _forbidden(self, rule: Rule) -> Iterator[int]:
+        """The hosts that a host rule does not allow."""
+        index = self.cluster.index
+        return bits(index.everywhere & ~index.allowed_hosts(rule))
 
     def _unfit_for(self, guest: int) -> list[Reason | None]:
         item = self.new[guest]
@@ -190,18 +190,16 @@ class _Builder:
         self, members: Sequence[tuple[int, ...]], refused: Sequence[Sequence[Reason | None]]
     ) -> tuple[list[tuple[Group, Rule]], list[Mapping[int, int]]]:
         kinds = {"anti_affinity": "apart", "even_spread": "even", "affinity": "together"}
-        everywhere = frozenset(range(len(self.cluster.hosts)))
         groups: list[tuple[Group, Rule]] = []
         at: list[Mapping[int, int]] = []
         for rule in self.bound.rules:
             if rule.strict and rule.kind not in ("anti_affinity", "even_spread"):
                 continue
-            listed = frozenset(self.cluster.at[host] for host in rule.hosts)
             domain: frozenset[int] = frozenset()
             if rule.kind == "even_spread":
                 domain = self._domain(rule, members, refused)
-            elif rule.kind in ("host_affinity", "host_anti_affinity"):
-                domain = everywhere - listed if rule.kind == "host_affinity" else listed
+            elif rule.kind in PINS:
+                domain = frozenset(self._forbidden(rule))
             group = Group(
                 name=rule.name,
                 kind=kinds.get(rule.kind, "pinned"),
@@ -240,13 +238,14 @@ class _Builder:
         unit_of: Mapping[int, int],
         refused: Sequence[list[Reason | None]],
     ) -> list[frozenset[int]]:
+        index = self.cluster.index
         foes: list[set[int]] = [set() for _unit in members]
         for number, guests in enumerate(members):
             for guest in guests:
                 for other in self.bound.apart.get(self.new[guest].guest.id, ()):
                     if other in self.homes:
                         hosts = {self.homes[other], self.leaving.get(other, self.homes[other])}
-                        name = self.names.get(other, other)
+                        name = index.guests[index.guest_at[other]].name
                         _refuse(refused[number], hosts, "anti-affinity", f"guest {name} is there")
                     elif other in self.index:
                         foe = unit_of[self.index[other]]

@@ -128,7 +128,7 @@ def _known(cluster: ClusterIndex, item: NewGuest, guest: Guest) -> Placed:
         name=item.guest.name,
         request=item.request,
         state="held" if is_reserved(guest) else "present",
-        host=_ref(cluster, cluster.at[guest.host]),
+        host=_ref(cluster, cluster.index.host_at[guest.host]),
         cpu=float(guest.assigned.get("cpu") or 0.0),
         memory=int(guest.assigned.get("memory") or 0),
         disks=guest.disks,
@@ -205,10 +205,9 @@ def _lines(
 ) -> list[str]:
     """The answer as people read it; where something has no place, that comes first, and what would fit."""
     lines = [f"{one.name}: {one.search.says}" for one in unplaced[:10]]
-    names = {host.id: host.name for host in cluster.hosts}
     by_name = {item.guest.name: item.guest for item in room.task.new}
     # The same said once is enough: members of a batch are often alike.
-    hints = [in_words(one.largest, by_name[one.name], names) for one in unplaced]
+    hints = [in_words(one.largest, by_name[one.name], cluster.index) for one in unplaced]
     lines += [hint for hint in dict.fromkeys(hints) if hint][:3]
     if len(unplaced) > 10:
         lines.append(f"and {len(unplaced) - 10} more without a place")

@@ -79,7 +79,7 @@ def _of_tags(cluster: ClusterIndex, everyone: Snapshot, coming: Mapping[str, Gue
         for guest in everyone.guests
         if guest.tags and not tags.isdisjoint(guest.tags)
     }
-    known = {host.id for host in cluster.hosts}
+    known = cluster.index.host_at
     return [
         replace(rule, hosts=tuple(host for host in rule.hosts if host in known))
         for rule in tag_rules(marked, {host.name: host.id for host in cluster.hosts})

@@ -42,7 +42,7 @@ class PlacementSolution:
         self.ceiling = [tuple(top * (1 + AMOUNT) for top in tops) for tops in cluster.ceiling]
         self.points = [list(vector) for vector in cluster.points]
         self.counts = [RuleCounter(group, dict(at)) for group, at in zip(task.groups, task.at, strict=True)]
-        self.stores = Stores(cluster.snapshot)
+        self.stores = Stores(cluster.index)
         self.devices = [{kind: found.free for kind, found in host.devices.items()} for host in cluster.hosts]
         self.on: list[set[int]] = [set() for _host in cluster.hosts]
         self.seats: dict[int, Assignment] = {}

@@ -73,13 +73,10 @@ def _spread(problem: Problem, loads: Sequence[Sequence[float]], name: str) -> fl
 
 def violations(problem: Problem, places: Places) -> list[Violation]:
     """Every rule that does not hold, strict or soft."""
-    index = {guest.id: number for number, guest in enumerate(problem.guests)}
     found = []
     groups = {group.name: group for group in problem.groups}
     for rule in problem.rules:
-        detail = _detail(
-            problem, groups.get(rule.name), rule, [index[guest] for guest in rule.guests], places
-        )
+        detail = _detail(problem, groups.get(rule.name), rule, problem.index.members(rule), places)
         if detail:
             found.append(Violation(rule=rule.name, detail=detail, strict=rule.strict))
     return found

@@ -13,8 +13,8 @@ from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Snapshot
 from ..._model.text.wording import listed
 from ..model.eligibility import refused_targets
-from ..model.guest_locations import arriving, name_of, stayers_of
 from ..model.problem import Problem
+from ..model.stayers import stayers_of
 from .obstacles import above_limits
 
 Test = Callable[[Guest | Host, str], bool]
@@ -30,9 +30,9 @@ def plan_notices(problem: Problem, result: Plan) -> tuple[str, ...]:
     return (
         *unread_notices(snapshot),
         *_values(snapshot, policy),
-        *_under_way(snapshot),
+        *_under_way(problem),
         *_left_alone(problem),
-        *_refusals(snapshot, policy),
+        *_refusals(problem),
         *_above_limits(problem, result),
     )
 
@@ -115,8 +115,8 @@ def _is_assigned(thing: Guest | Host, metric: str) -> bool:
     )
 
 
-def _under_way(snapshot: Snapshot) -> Iterator[str]:
-    moving = [guest for guest, _source, _target in arriving(snapshot)]
+def _under_way(problem: Problem) -> Iterator[str]:
+    moving = [guest for guest, _source, _target in problem.index.arriving]
     if moving:
         yield (
             f"{_counted(moving, 'guest')} {_verb(moving, 'is', 'are')} being migrated at this moment:"
@@ -150,20 +150,20 @@ def _above_limits(problem: Problem, result: Plan) -> Iterator[str]:
     """With goal evacuate, which asks for empty hosts only, the others that are above a limit."""
     if not problem.traits.names_hosts:
         return
-    at = {host.id: index for index, host in enumerate(problem.hosts)}
+    at = problem.index.host_at
     ends = {step.guest.id: at[step.target] for step in result.migrations}
     places = [ends.get(guest.id, home) for guest, home in zip(problem.guests, problem.home, strict=True)]
     for host, texts in above_limits(problem, places).items():
         yield f"{problem.hosts[host].name} is above its limits: {'; '.join(texts)}"
 
 
-def _refusals(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
-    names = {guest.id: guest.name for guest in snapshot.guests}
+def _refusals(problem: Problem) -> Iterator[str]:
+    snapshot, index = problem.snapshot, problem.index
     found = [
-        f"{platform_name(snapshot)} refuses {names[guest]} on {name_of(host, snapshot.hosts)}: {refusal.why};"
-        " planned around it"
-        for guest, against in refused_targets(snapshot, policy).items()
-        if guest in names
+        f"{platform_name(snapshot)} refuses {index.guests[index.guest_at[guest]].name} on"
+        f" {index.host_name(host)}: {refusal.why}; planned around it"
+        for guest, against in refused_targets(snapshot, problem.policy).items()
+        if guest in index.guest_at
         for host, refusal in against.items()
     ]
     yield from found[:MAX_REFUSALS]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 from ..._model.snapshot import Rule
@@ -26,13 +26,12 @@ def out_of_moves(problem: Problem, places: Sequence[int]) -> str | None:
     return f"the plan may have no more than {most} migration{'s' * (most != 1)}"
 
 
-def kept_together(
-    problem: Problem, rule: Rule, places: Sequence[int], index: Mapping[str, int]
-) -> str | None:
+def kept_together(problem: Problem, rule: Rule, places: Sequence[int]) -> str | None:
     """A rule that wants two guests together that this one wants apart."""
     if rule.kind != "anti_affinity":
         return None
     wanted = [other for other in problem.rules if other.kind == "affinity" and other.strict]
+    index = problem.index.guest_at
     for one, two in combinations(rule.guests, 2):
         if places[index[one]] != places[index[two]]:
             continue

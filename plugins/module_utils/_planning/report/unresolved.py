@@ -14,6 +14,7 @@ from ..model.minimal_conflicts import hall_violation
 from ..model.move_units import partners_of
 from ..model.problem import Problem
 from ..model.rules import PINS
+from ..model.snapshot_index import bits
 from ..model.solution import Solution
 from ..tolerances import REPORTED_POINTS
 from .obstacles import above_limits, held_there, kept_together, out_of_moves, takes_no_more, too_large
@@ -89,14 +90,13 @@ def broken_rules(
     """
     problem = state.problem
     rules = {rule.name: rule for rule in problem.rules}
-    index = {guest.id: number for number, guest in enumerate(problem.guests)}
     found = []
     for violation in after.violations:
         rule = rules[violation.rule]
         if not rule.strict or rule.name in explained:
             continue
-        guests = [index[guest] for guest in rule.guests]
-        why = _crowds(problem, rule, index) or kept_together(problem, rule, places, index)
+        guests = problem.index.members(rule)
+        why = _crowds(problem, rule) or kept_together(problem, rule, places)
         wrong = _in_the_way(problem, rule, guests, places)
         whys = [why] if why else _what_keeps(state, places, wrong, findings)
         found.append(
@@ -170,14 +170,14 @@ def contradicts(problem: Problem) -> bool:
     )
 
 
-def _crowds(problem: Problem, rule: Rule, index: Mapping[str, int]) -> str | None:
+def _crowds(problem: Problem, rule: Rule) -> str | None:
     """Too few hosts for guests that are to be apart, by this rule or by another that concerns its guests."""
     if rule.kind == "anti_affinity":
-        crowd = _crowd(problem, [index[guest] for guest in rule.guests])
+        crowd = _crowd(problem, problem.index.members(rule))
         return crowd and f"{crowd} (even_spread can)"
     for other in problem.rules:
         if other.kind == "anti_affinity" and other.strict and set(other.guests) & set(rule.guests):
-            crowd = _crowd(problem, [index[guest] for guest in other.guests])
+            crowd = _crowd(problem, problem.index.members(other))
             if crowd:
                 return f"with rule {other.name}, {crowd}"
     return None
@@ -193,7 +193,7 @@ def _crowd(problem: Problem, guests: Sequence[int]) -> str | None:
     crowd, mask = found
     if all(problem.stays[guest] is not None for guest in crowd):
         return None
-    hosts = [host.name for index, host in enumerate(problem.hosts) if mask >> index & 1]
+    hosts = [problem.hosts[host].name for host in bits(mask)]
     names = ", ".join(problem.guests[guest].name for guest in crowd[:10])
     where = f": {', '.join(hosts)}" if len(hosts) < sum(problem.roles.receives) else ""
     many = f"{len(crowd)} guests" + (f" ({names})" if len(crowd) < len(guests) else "")

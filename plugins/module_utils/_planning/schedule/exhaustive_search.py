@@ -17,6 +17,7 @@ from itertools import count
 from ..._model.snapshot import Rule
 from ..model.problem import Group, Problem
 from ..model.rules import PINS
+from ..model.snapshot_index import mask_of
 from .moves import Move
 
 Job = tuple[Move, ...]
@@ -114,7 +115,7 @@ class ExhaustiveSearch:
 
     def _hosts_for(self, guest: int, mask: int, hosts: Sequence[int]) -> tuple[int, ...]:
         problem = self._problem
-        receiving = sum(1 << host for host, receives in enumerate(problem.roles.receives) if receives)
+        receiving = mask_of(problem.roles.receives)
         # A guest may wait wherever it runs; where a host rule does not want it, only `_may_go` says.
         wide = mask & receiving | problem.runs_on[guest] | problem.shelters.get(guest, 0)
         return tuple(host for host in hosts if wide >> host & 1)
@@ -136,10 +137,9 @@ class ExhaustiveSearch:
         """Affinity rules that are broken: their guests that move, the places of the others, and how many
         guests are apart from the most."""
         problem = self._problem
-        index = {guest.id: number for number, guest in enumerate(problem.guests)}
         found = []
         for rule in problem.rules:
-            guests = [index[guest] for guest in rule.guests]
+            guests = problem.index.members(rule)
             homes = [problem.home[guest] for guest in guests]
             if rule.kind != "affinity" or not rule.strict or len(set(homes)) < 2:
                 continue

@@ -205,8 +205,7 @@ def sequential_schedule(problem: Problem, jobs: Sequence[Job], placed: Sequence[
 
 def schedule_of(problem: Problem, plan: Plan) -> Schedule:
     """The order of a plan's migrations."""
-    guests = {guest.id: number for number, guest in enumerate(problem.guests)}
-    hosts = {host.id: number for number, host in enumerate(problem.hosts)}
+    guests, hosts = problem.index.guest_at, problem.index.host_at
     placed: list[ScheduledMove] = []
     for step in plan.migrations:
         after = [number - 1 for number in step.after]

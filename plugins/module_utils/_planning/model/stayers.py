@@ -1,18 +1,16 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where guests are, or will be once the migrations under way have ended; and which keep a host from being
-empty.
-"""
+"""The guests that may stay on a host which is to be emptied."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..._model.policy.policy import Policy
 from ..._model.selector import Selector
-from ..._model.snapshot import Guest, Host, Snapshot
+from ..._model.snapshot import Guest, Snapshot
 from .selectors import select_guests
 
 
@@ -44,22 +42,3 @@ def has_to_leave(guest: Guest, stay: Stayers) -> bool:
     maintenance mode.
     """
     return guest.is_on_host and not guest.platform_managed and guest.id not in stay.all
-
-
-def place_of(guest: Guest, known: Container[str]) -> str:
-    """Id of the host that counts as the guest's: where a migration under way takes it, else where it is."""
-    return guest.migrating_to if guest.migrating_to in known and guest.migrating_to else guest.host
-
-
-def arriving(snapshot: Snapshot) -> Iterator[tuple[Guest, int, int]]:
-    """Guests that are being migrated, with the indices of the hosts that they leave and go to."""
-    at = {host.id: index for index, host in enumerate(snapshot.hosts)}
-    for guest in snapshot.guests:
-        target = at.get(guest.migrating_to or "")
-        if target is not None and guest.is_on_host and target != at[guest.host]:
-            yield guest, at[guest.host], target
-
-
-def name_of(host: str, hosts: Sequence[Host]) -> str:
-    """A host as people know it; the id of one that is not in the cluster."""
-    return next((known.name for known in hosts if known.id == host), host)
