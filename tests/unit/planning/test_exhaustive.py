@@ -14,7 +14,13 @@ import pytest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.builder import build_problem
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.list_scheduler import (
+    Schedule,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.moves import Move
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.schedule.rerouting import reroute
 from ansible_collections.evenkeel.cluster.tests.support.orders import Orders, broken_cluster
 
 from .test_scenarios import cluster
@@ -25,7 +31,7 @@ OPEN = {"cpu": 100, "memory": 100, "cpu_for_rules": 100, "memory_for_rules": 100
 
 @pytest.mark.parametrize("goal", ["rules", "spread"])
 @pytest.mark.parametrize("seed", [*range(20), 90, 234, 297, 328, 586, 1178])
-def test_every_rule_that_a_safe_order_mends_is_mended(seed: int, goal: str) -> None:
+def test_every_rule_that_a_safe_order_restores_is_restored(seed: int, goal: str) -> None:
     snapshot = broken_cluster(seed)
     policy = Policy.from_json({"goal": goal, "limits": OPEN, "max_spread": 100, "effort": 2})
     found = plan(snapshot, policy)
@@ -73,6 +79,32 @@ def test_guests_apart_trade_places_over_the_host_of_a_sibling() -> None:
     )
     assert found.status == "balanced"
     assert steps(found) == [("a", "h1", "h3"), ("b", "h2", "h1"), ("a", "h3", "h2")]
+
+
+def test_a_guest_that_does_not_move_steps_aside_and_returns() -> None:
+    snapshot = cluster(
+        {
+            "hosts": {"h1": {"memory": 100}, "h2": {"memory": 100}},
+            "guests": {
+                "a": {"host": "h1", "memory": 50},
+                "b": {"host": "h2", "memory": 50},
+                "helper": {"host": "h1", "memory": 30},
+                "fixed": {"host": "h2", "memory": 20, "blockers": ["snapshot"]},
+            },
+        }
+    )
+    problem = build_problem(snapshot, Policy.from_json({"goal": "rules", "limits": OPEN}))
+    a, b, helper = (problem.index.guest_at[name] for name in ("a", "b", "helper"))
+    trade = [Move(guest=a, source=0, target=1), Move(guest=b, source=1, target=0)]
+    found = reroute(
+        problem,
+        [(move,) for move in trade],
+        Schedule(placed=[], left=trade),
+        problem.needs.ceiling_for_rules,
+    )
+    assert not found.left
+    moves = [(item.move.guest, item.move.source, item.move.target) for item in found.placed]
+    assert moves == [(helper, 0, 1), (b, 1, 0), (a, 0, 1), (helper, 1, 0)]
 
 
 def test_groups_trade_places_guest_by_guest() -> None:
