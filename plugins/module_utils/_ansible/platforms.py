@@ -3,17 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From module options to a platform.
 
-A platform and the library that it stands on are imported when they are wanted: each task is a process of
-its own, and one that talks to Proxmox VE has no use for pyvmomi.
+A platform and its library are imported on demand: each task is a process of its own, and a task for Proxmox
+VE does not need pyvmomi.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .._model.errors import InputError
-from .._platforms.maintenance import PlatformWithMaintenance
+from .._platforms.protocol import PlatformWithMaintenance
 from .._platforms.rehearsal import RehearsalPlatform
 from .options.environment import missing
 from .options.platform import MovingOptions, PlatformOptions
@@ -86,6 +86,19 @@ def _vsphere(options: PlatformOptions, window: int, history: int) -> PlatformWit
     )
 
 
+def _rest(options: PlatformOptions, moving: MovingOptions, window: int) -> dict[str, Any]:
+    """The fields of a RestConnection."""
+    return {
+        "validate_certs": _verifies(options),
+        "ca_path": options.ca_path,
+        "cluster": options.cluster,
+        "window_seconds": window,
+        "restart_containers": moving.restart_containers,
+        "with_local_disks": moving.with_local_disks,
+        "target_storage": target_storage(moving.target_storage),
+    }
+
+
 def _proxmox(options: PlatformOptions, moving: MovingOptions, window: int) -> PlatformWithMaintenance:
     from .._platforms.proxmox.api.connection import ProxmoxConnection
     from .._platforms.proxmox.platform import ProxmoxPlatform
@@ -106,14 +119,8 @@ def _proxmox(options: PlatformOptions, moving: MovingOptions, window: int) -> Pl
             api_password=options.api_password,
             api_token_id=options.api_token_id,
             api_token_secret=options.api_token_secret,
-            validate_certs=_verifies(options),
-            ca_path=options.ca_path,
             api_timeout=options.api_timeout,
-            cluster=options.cluster,
-            window_seconds=window,
-            restart_containers=moving.restart_containers,
-            with_local_disks=moving.with_local_disks,
-            target_storage=target_storage(moving.target_storage),
+            **_rest(options, moving, window),
             bandwidth_limit=moving.bandwidth_limit,
         )
     )
@@ -136,14 +143,8 @@ def _vmmanager(options: PlatformOptions, moving: MovingOptions, window: int) -> 
             username=options.vmmanager_username,
             password=options.vmmanager_password,
             token=options.vmmanager_token,
-            validate_certs=_verifies(options),
-            ca_path=options.ca_path,
             timeout=options.api_timeout,
-            cluster=options.cluster,
-            window_seconds=window,
-            restart_containers=moving.restart_containers,
-            with_local_disks=moving.with_local_disks,
-            target_storage=target_storage(moving.target_storage),
+            **_rest(options, moving, window),
             metrics=tuple(Metric(**entry) for entry in options.vmmanager_metrics or ()),
         )
     )

@@ -18,11 +18,11 @@ from .options.variables import SECRETS, STATE_VARIABLE, VARIABLES
 _LARGEST = 1_000_000_000
 
 
-def run_module(module: AnsibleModule, verb: Callable[[dict[str, Any], bool], dict[str, Any]]) -> None:
-    """Call a verb with the options and whether this is check mode, and end the module with its result."""
+def run_module(module: AnsibleModule, action: Callable[[dict[str, Any], bool], dict[str, Any]]) -> None:
+    """Calls an action with the options and the check mode, and ends the module with its result."""
     try:
         refuse_unusable(module.params, module.no_log_values)
-        result = verb(module.params, module.check_mode)
+        result = action(module.params, module.check_mode)
     except EvenKeelError as error:
         module.fail_json(msg=str(error), error=type(error).__name__)
     for notice in result.pop("warnings", ()):
@@ -41,7 +41,7 @@ def given_arguments() -> Mapping[str, Any]:
 
 
 def refuse_unusable(params: Mapping[str, Any], secrets: Collection[str] = ()) -> None:
-    """Raises InputError for an option that no verb could use: a number of seconds that is NaN or infinite, or
+    """Raises InputError for an option that no action can use: a number of seconds that is NaN or infinite, or
     a text that neither a file's name nor a database can hold. What is inside of dictionaries is checked where
     it is read.
     """

@@ -262,7 +262,7 @@ def _open(
 
 
 def needed_database(options: StateOptions, environment: Mapping[str, str], *, make: bool = True) -> Database:
-    """The database that was asked for, or the one that there is by default, for verbs that are nothing
+    """The database that was asked for, or the one that there is by default, for actions that are nothing
     without it. Without `make` one in memory stands in for a SQLite file that is not there.
 
     Raises StateError when it can't be used.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .._model.text.wording import listed
 from .allocate import (
@@ -46,19 +46,17 @@ def check_possible(request: Request, pools: Sequence[Pool]) -> None:
     if not pools:
         raise Impossible("no pool is defined", where="lease", hint="Create one with capacity_pool")
     _check_names(request, pools)
-    admitted = [pool for pool in pools if admission_error(request, pool) is None]
+    admitted, why_not = _without(pools, lambda pool: admission_error(request, pool))
     if not admitted:
-        counts = Counter(why for pool in pools if (why := admission_error(request, pool)) is not None)
         raise Impossible(
-            f"no pool accepts this lease: {_counted(counts, len(pools))}",
+            f"no pool accepts this lease: {_counted(why_not, len(pools))}",
             where="lease",
             hint=_admission(pools),
         )
-    large = [pool for pool in admitted if static_shortfall(request, pool) is None]
+    large, why_not = _without(admitted, lambda pool: static_shortfall(request, pool))
     if not large:
-        counts = Counter(why for pool in admitted if (why := static_shortfall(request, pool)) is not None)
         raise Impossible(
-            f"no pool is large enough for {wanted(request)}: {_counted(counts, len(admitted))}",
+            f"no pool is large enough for {wanted(request)}: {_counted(why_not, len(admitted))}",
             where="lease",
             hint=f"What fits when nothing is leased: {_most(request, admitted)}",
         )
@@ -70,6 +68,14 @@ def check_possible(request: Request, pools: Sequence[Pool]) -> None:
             where="lease",
             hint="Ask for fewer pools or servers, or for less of each",
         )
+
+
+def _without(
+    pools: Sequence[Pool], obstacle: Callable[[Pool], Obstacle | None]
+) -> tuple[list[Pool], Counter[Obstacle]]:
+    """The pools without an obstacle, and the number of the others by obstacle."""
+    reasons = [(pool, obstacle(pool)) for pool in pools]
+    return [pool for pool, why in reasons if why is None], Counter(why for _pool, why in reasons if why)
 
 
 def wanted(request: Request) -> str:

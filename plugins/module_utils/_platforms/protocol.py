@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocol of hypervisor adapters: read, look, prepare, start, poll, cancel.
+"""The protocol of hypervisor adapters: migrations, and maintenance mode of hosts.
 
 An adapter raises the errors of `errors.py` and nothing else. One adapter serves one cluster, and is used by
 one thread.
@@ -9,7 +9,7 @@ one thread.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -178,3 +178,34 @@ class Platform(Protocol):
 
     def close(self) -> None:
         """End the session. Never raises."""
+
+
+class Maintenance(Protocol):
+    """Maintenance mode of hosts, by id."""
+
+    def in_maintenance(self, host: str) -> bool:
+        """Whether the platform has the host in maintenance mode at this moment."""
+
+    def require_maintenance(self, host: str, *, on: bool) -> None:
+        """Raise Refused where maintenance mode of this host cannot be switched. Changes nothing."""
+
+    def set_maintenance(self, host: str, *, on: bool, timeout: float) -> None:
+        """Switch it, and return when the platform has it so. Never moves or stops a guest.
+
+        Where the platform has no call for it, only wait for what someone else has asked for. Raises Refused
+        after `timeout` seconds.
+        """
+
+    def shut_down(self, guest: str, *, timeout: float) -> None:
+        """Ask the guest's operating system to shut down, and return when the guest is off. Never cuts its
+        power.
+
+        Raises Refused when it is still on after `timeout` seconds, or can't be asked.
+        """
+
+
+class PlatformWithMaintenance(Platform, Maintenance, Protocol):
+    """One cluster of one hypervisor, its hosts included."""
+
+    def clusters(self) -> Sequence[str]:
+        """Every cluster that the account sees, each as the option `cluster` names it and no other one."""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verb of host_load_info: measure the host that the module runs on.
+"""The module host_load_info: measure the host that the module runs on.
 
 It and all that it imports run on hypervisors, with Python 3.8.
 """

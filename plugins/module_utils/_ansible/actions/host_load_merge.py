@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verbs of modules that put loads from elsewhere into a snapshot."""
+"""The module host_load_merge: merge the loads that hosts report into a snapshot."""
 
 from __future__ import annotations
 

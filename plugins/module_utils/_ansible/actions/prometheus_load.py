@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verb of prometheus_load: ask a Prometheus and put its answers into a snapshot."""
+"""The module prometheus_load: merge the loads from a Prometheus into a snapshot."""
 
 from __future__ import annotations
 

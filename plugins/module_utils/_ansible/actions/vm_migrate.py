@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verb of vm_migrate: act."""
+"""The module vm_migrate: running a plan or one migration."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from ..._execution.job import MigrationJob, names_of
 from ..._execution.journal import Journal
 from ..._execution.reclaimable_memory import ReclaimableMemoryPlatform
 from ..._execution.stopping import StopSignal
+from ..._model.lookup import find_one
 from ..._model.moves import snapshot_after_moves
 from ..._model.outcome import Outcome
-from ..._model.plan import ClusterState, Plan
-from ..._model.policy.policy import Policy
+from ..._model.plan import ClusterState, Cost, GuestRef, Migration, Plan
+from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Snapshot
 from ..._planning.external_balancer import active_balancer, defers
 from ..._planning.model.rules import resolve_rules
@@ -32,6 +33,7 @@ from ..._planning.report.unresolved import is_complete
 from ..._planning.shortfall import shortfall
 from ..._platforms.errors import PlatformError
 from ..._platforms.protocol import Platform
+from ..._state.history import GuestMove
 from ..errors import FileError
 from ..json_files import read_json, write_json
 from ..options.argument_spec import Path, options_of
@@ -44,8 +46,6 @@ from ..reports.outcome import memory_moved, outcome_report
 from ..reports.plan import host_name, plan_report, readable
 from ..reports.progress_file import ProgressFile
 from ..state_session import RunOptions, RunState, journal_path, run_state
-from .single_migration import single_migration
-from .stale_plan import stale_reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +62,7 @@ class MigrateOptions(RunOptions, ExecutionOptions, MovingOptions):
 
 
 def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Carry out a plan, or one migration, on the platform; in check mode all of it except the migrations
-    themselves.
-    """
+    """Runs a plan, or one migration, on the platform; in check mode all of it except the migrations."""
     options = options_of(MigrateOptions, params)
     clock = SystemClock()
     failure_policy(options)
@@ -84,7 +82,7 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             work = (
                 _of_plan(plan, before, options.target_storage)
                 if plan
-                else single_migration(before, options.guest or "", options.target or "")
+                else _single_migration(before, options.guest or "", options.target or "")
             )
             seen = _with_reclaimable_memory(platform, plan)
             journal = Journal(
@@ -111,12 +109,12 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
     left = _not_migrated(plan, outcome, before, after, check_mode=check_mode)
     result["summary"] |= {"in_band": None if left is None else not left, "unresolved": len(left or ())}
-    overtaken_ = stale is not None and outcome.status == "stopped"
+    was_stale = stale is not None and outcome.status == "stopped"
     return {
         **result,
         "unresolved": list(left or ()),
         "refusals": _refusals(outcome),
-        "stale": overtaken_,
+        "stale": was_stale,
         "warnings": [*kept.notices, *notices],
     }
 
@@ -158,6 +156,32 @@ def _not_migrated(
     return [*found, *bad] if found else []
 
 
+def _single_migration(snapshot: Snapshot, wanted: str, target: str) -> MigrationJob:
+    """The job of migrating one guest. The limits for restoring rules apply to the target."""
+    guest = find_one(snapshot.guests, "guest", wanted, "guest")
+    host = find_one(snapshot.hosts, "host", target, "target")
+    migration = Migration(
+        step=1,
+        wave=1,
+        guest=GuestRef(id=guest.id, name=guest.name),
+        source=guest.host,
+        target=host.id,
+        kind="manual",
+        why="requested",
+        after=(),
+        cost=Cost(memory=int(guest.used.get("memory") or guest.assigned.get("memory") or 0), seconds=0),
+    )
+    rules, _unresolved = resolve_rules(snapshot, Policy())
+    limits = Limits(memory=Limits().memory_for_rules)
+    return MigrationJob(
+        cluster=snapshot.cluster,
+        migrations=(migration,),
+        rules=rules,
+        limits=limits,
+        names=names_of(snapshot),
+    )
+
+
 def _demand_same_place(plan: Plan, before: Snapshot) -> None:
     """Raises WrongCluster: ids such as 1 or prod are those of many clusters, and of every platform."""
     planned, found = plan.cluster.instance, before.cluster.instance
@@ -176,7 +200,29 @@ def _stale(plan: Plan | None, kept: RunState, before: Snapshot, journal: Journal
     """The reason why the plan must not be started. A run that was rolling back continues to do so."""
     if plan is None or journal.past.rolling_back:
         return None
-    return stale_reason(plan, kept.shifted(plan.remembered_at), before)
+    return _stale_reason(plan, kept.shifted(plan.remembered_at), before)
+
+
+def _stale_reason(plan: Plan, shifts: Mapping[str, GuestMove], snapshot: Snapshot) -> str | None:
+    """The reason why a plan is out of date, or None: since its cluster was read, other runs have moved guests
+    to hosts that are not their targets in the plan. An earlier part of the plan, or a run of the same plan,
+    does not make it stale. A plan without migrations is never stale.
+    """
+    ends: dict[str, set[str]] = {}
+    for migration in plan.migrations:
+        ends.setdefault(migration.guest.id, set()).add(migration.target)
+    others = [guest for guest, shift in shifts.items() if shift.end not in ends.get(guest, ())]
+    if not others or not plan.migrations:
+        return None
+    guests = {guest.id: guest.name for guest in snapshot.guests}
+    hosts = {host.id: host.name for host in snapshot.hosts}
+    first = shifts[others[0]]
+    more = f", and {len(others) - 1} more" if len(others) > 1 else ""
+    return (
+        f"the plan is stale: after the cluster was read for it, another run moved"
+        f" {guests.get(others[0], others[0])} from {hosts.get(first.origin, first.origin)}"
+        f" to {hosts.get(first.end, first.end)}{more}. Read the cluster and plan again"
+    )
 
 
 def _reread(platform: Platform, before: Snapshot, notices: list[str]) -> Snapshot | None:
