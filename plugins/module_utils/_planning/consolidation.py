@@ -85,7 +85,9 @@ def build_without(problem: Problem, chosen: Iterable[int]) -> Problem:
 
 
 def _wrong(result: Plan) -> int:
-    """What is left undone besides hosts that stay on, and limits that no goal brings hosts below."""
+    """The number of unresolved items besides hosts that stay on, and limits that no goal brings hosts
+    below.
+    """
     return sum(item.code != "host_stays_on" and not is_complete([item]) for item in result.unresolved)
 
 

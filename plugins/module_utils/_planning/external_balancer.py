@@ -23,7 +23,7 @@ def defers(snapshot: Snapshot, policy: Policy) -> bool:
 
 
 def active_balancer(snapshot: Snapshot) -> str:
-    """Who is, and what to do about it."""
+    """The names of the balancers, and the way to disable them."""
     names = " and ".join(snapshot.other_balancers)
     return (
         f"{names} moves guests here by itself, and is not fought; switch it off,"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the built-in balancer of Proxmox VE (HA's automatic rebalance, 9.2) would do, by its published rule.
+"""The moves of the built-in balancer of Proxmox VE (HA's automatic rebalance, 9.2), by its published rule.
 
 The load of a node is the mean of its CPU and memory in use, as shares; the imbalance is the standard
 deviation of the loads divided by their mean, as a share of its maximum. Above the threshold for some rounds

@@ -94,7 +94,7 @@ def _moved_again(snapshot: Snapshot, policy: Policy, found: Plan) -> set[str]:
 
 
 def _is_as_good(one: Plan, other: Plan, points: float) -> bool:
-    """Whether it leaves no more broken or undone, and spreads that are wider by at most so many points."""
+    """Whether it leaves no more broken or undone, and spreads that are wider by at most these points."""
     before = other.after.spread
     wider = sum(
         max(0.0, (spread or 0.0) - (before[name] or 0.0)) for name, spread in one.after.spread.items()
@@ -170,8 +170,8 @@ def _rests_on_guesses(problem: Problem, result: Plan) -> bool:
 def _plan_once(
     snapshot: Snapshot, policy: Policy, stop: StoppingCriterion
 ) -> tuple[Problem, Plan, SearchResult]:
-    """What one look at the cluster finds. With goal evacuate, guests of hosts that stay make room only where
-    that lets more of those leave that have to.
+    """The result of one look at the cluster. With goal evacuate, guests of hosts that stay make room only
+    where that lets more of those leave that have to.
     """
     traits = traits_of(policy)
     if traits.chooses_hosts:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a cluster lacks, as it is, of what a policy wants."""
+"""The differences between a cluster as it is and what a policy wants."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ STORES = {
 }
 
 
-def room_of(short: Mapping[str, Any], *vms: Mapping[str, Any], **more: Any) -> PlacementSolution:
+def state_of(short: Mapping[str, Any], *vms: Mapping[str, Any], **more: Any) -> PlacementSolution:
     request = asked({"vms": list(vms), **more})
     snapshot = cluster(short)
     where = cluster_index(snapshot, request)
@@ -66,19 +66,19 @@ def answer(short: Mapping[str, Any], *vms: Mapping[str, Any], **more: Any) -> Pl
     return place([cluster(short)], asked({"vms": list(vms), **more}))
 
 
-def everything(room: PlacementSolution) -> object:
+def everything(state: PlacementSolution) -> object:
     """All that is reckoned with, for comparing before and after."""
     return deepcopy(
         (
-            [[round(part, 6) for part in row] for row in room.need],
-            [[round(part, 6) for part in row] for row in room.points],
-            [sorted((host, many) for host, many in counts.at.items() if many) for counts in room.counts],
-            [round(square, 6) for square in room.squares],
-            room.devices,
-            room.on,
-            room.seats,
-            {place: store.free for place, store in room.stores._stores.items()},
-            room.spare and {key: [round(v, 6) for v in row] for key, row in room.spare._left.items()},
+            [[round(part, 6) for part in row] for row in state.need],
+            [[round(part, 6) for part in row] for row in state.points],
+            [sorted((host, many) for host, many in counts.at.items() if many) for counts in state.counts],
+            [round(square, 6) for square in state.squares],
+            state.devices,
+            state.on,
+            state.seats,
+            {place: store.free for place, store in state.stores._stores.items()},
+            state.spare and {key: [round(v, 6) for v in row] for key, row in state.spare._left.items()},
         )
     )
 
@@ -103,38 +103,40 @@ def test_what_a_unit_takes_is_gone_until_it_is_taken_away_again() -> None:
         "name_prefix": "anti_affinity",
     }
     limits = {"cpu_overcommit": 4, "memory_overcommit": 1}
-    room = room_of(FULL, vm, spare=1, policy={"limits": limits})
-    before = everything(room)
-    assert room.obstacle(0, 0) is None
-    need, points, unevenness = list(room.need[0]), list(room.points[0]), room.unevenness
-    seat = room.insert(0, 0)
+    state = state_of(FULL, vm, spare=1, policy={"limits": limits})
+    before = everything(state)
+    assert state.obstacle(0, 0) is None
+    need, points, unevenness = list(state.need[0]), list(state.points[0]), state.unevenness
+    seat = state.insert(0, 0)
     assert (seat.datastores, seat.devices) == (("own", "san"), (("gpu-a", 1), ("gpu-b", 1)))
-    assert room.devices[0] == {"gpu-a": 0, "gpu-b": 1}
-    assert room.devices[1] == {"gpu-a": 1, "gpu-b": 2}
-    taken = [after - was for was, after in zip(need, room.need[0], strict=True)]
-    assert dict(zip(map(str, room.cluster.resources), taken, strict=True)) == {
+    assert state.devices[0] == {"gpu-a": 0, "gpu-b": 1}
+    assert state.devices[1] == {"gpu-a": 1, "gpu-b": 2}
+    taken = [after - was for was, after in zip(need, state.need[0], strict=True)]
+    assert dict(zip(map(str, state.cluster.resources), taken, strict=True)) == {
         "cpu": 2,
         "memory": 10 * GIB,
         "assigned cpu": 2,
         "assigned memory": 10 * GIB,
         "guests": 1,
     }
-    assert [after - was for was, after in zip(points, room.points[0], strict=True)] == pytest.approx([20, 10])
-    left = {name[0] + str(name[1]): store.free for name, store in room.stores._stores.items()}
+    assert [after - was for was, after in zip(points, state.points[0], strict=True)] == pytest.approx(
+        [20, 10]
+    )
+    left = {name[0] + str(name[1]): store.free for name, store in state.stores._stores.items()}
     assert left == {"san-1": 45 * GIB, "own0": 10 * GIB, "own1": 30 * GIB}
-    assert room.on == [{0}, set(), set()]
-    level = [sum((room.points[h][m] - room.level[m]) ** 2 for h in range(3)) for m in range(2)]
-    assert room.squares == pytest.approx(level)
-    assert room.unevenness == pytest.approx(sum((square / 3) ** 0.5 for square in level))
-    assert unevenness != pytest.approx(room.unevenness)
-    room.remove(0)
-    assert everything(room) == before
+    assert state.on == [{0}, set(), set()]
+    level = [sum((state.points[h][m] - state.level[m]) ** 2 for h in range(3)) for m in range(2)]
+    assert state.squares == pytest.approx(level)
+    assert state.unevenness == pytest.approx(sum((square / 3) ** 0.5 for square in level))
+    assert unevenness != pytest.approx(state.unevenness)
+    state.remove(0)
+    assert everything(state) == before
 
 
 def test_the_level_is_where_all_hosts_would_be_as_one_with_everything_placed() -> None:
     """10 and 20 and 20 cores carry 2 and are to carry 3 more; 500 GiB carry 20 and 30."""
-    room = room_of(FULL, {"name": "n", "cpu": 3, "memory": 30})
-    assert room.level == pytest.approx([100 * 5 / 50, 100 * 50 / 500])
+    state = state_of(FULL, {"name": "n", "cpu": 3, "memory": 30})
+    assert state.level == pytest.approx([100 * 5 / 50, 100 * 50 / 500])
 
 
 ONE: Mapping[str, Any] = {
@@ -282,22 +284,22 @@ SCORED: Mapping[str, Any] = {
     ],
 )
 def test_the_score_of_a_host_is_in_points_of_percent(strategy: str, scores: dict[str, float]) -> None:
-    room = room_of(SCORED, {"name": "n", "cpu": 2, "memory": 10}, strategy=strategy)
-    unit = room.task.units[0]
-    found = {host.id: room.score(unit, index) for index, host in enumerate(room.cluster.hosts)}
+    state = state_of(SCORED, {"name": "n", "cpu": 2, "memory": 10}, strategy=strategy)
+    unit = state.task.units[0]
+    found = {host.id: state.score(unit, index) for index, host in enumerate(state.cluster.hosts)}
     assert found == pytest.approx(scores)
     chosen = answer(SCORED, {"name": "n", "cpu": 2, "memory": 10}, strategy=strategy).placements[0]
     assert chosen.score == min(scores.values())
 
 
 def test_spread_scores_a_host_by_how_uneven_all_are_with_the_guest_there() -> None:
-    room = room_of(SCORED, {"name": "n", "cpu": 2, "memory": 10})
-    unit = room.task.units[0]
+    state = state_of(SCORED, {"name": "n", "cpu": 2, "memory": 10})
+    unit = state.task.units[0]
     for host in range(3):
-        expected = room.score(unit, host)
-        room.insert(0, host)
-        assert room.unevenness == pytest.approx(expected)
-        room.remove(0)
+        expected = state.score(unit, host)
+        state.insert(0, host)
+        assert state.unevenness == pytest.approx(expected)
+        state.remove(0)
 
 
 def test_the_spread_before_and_after_is_between_the_fullest_and_the_emptiest_host() -> None:
@@ -408,12 +410,12 @@ def test_whatever_way_there_is_to_place_all_is_found_by_trying(
     short = {"hosts": {name: {"memory": size} for name, size in hosts.items()}}
     wanted = [{"name": name, "memory": memory} for name, memory in vms]
     policy = {"limits": {"memory": 100, "memory_for_rules": 100}}
-    room = room_of(short, *wanted, policy=policy)
-    search = Exhaustive(room)
+    state = state_of(short, *wanted, policy=policy)
+    search = Exhaustive(state)
     assert search.run()
     assert search.proven
-    assert sorted(room.seats) == list(range(len(vms)))
-    bigger = room_of(short, *wanted, {"name": "z", "memory": 6}, policy=policy)
+    assert sorted(state.seats) == list(range(len(vms)))
+    bigger = state_of(short, *wanted, {"name": "z", "memory": 6}, policy=policy)
     before = everything(bigger)
     other = Exhaustive(bigger)
     assert not other.run()
@@ -429,8 +431,8 @@ def test_the_largest_go_first_and_of_those_as_large_the_one_with_fewer_hosts() -
         {"name": "easy", "memory": 8},
         {"name": "cores", "memory": 1, "cpu": 20},
     ]
-    room = room_of({"hosts": {"h1": {"pool": "gold"}, "h2": {}}}, *vms)
-    names = [room.task.new[room.task.units[number].guests[0]].guest.name for number in by_hardness(room)]
+    state = state_of({"hosts": {"h1": {"pool": "gold"}, "h2": {}}}, *vms)
+    names = [state.task.new[state.task.units[number].guests[0]].guest.name for number in by_hardness(state)]
     assert names == ["cores", "large", "choosy", "easy", "small"]
 
 
@@ -447,11 +449,11 @@ def test_an_answer_that_may_not_be_is_refused_by_the_check(vm: dict[str, Any], h
         }
     }
     request = asked({"vms": [{"name": "n", "memory": 1, **vm}]})
-    room = room_of(short, {"name": "n", "memory": 1, **vm})
-    room.insert(0, host)
+    state = state_of(short, {"name": "n", "memory": 1, **vm})
+    state.insert(0, host)
     with pytest.raises(UnsafePlan, match="the answer is not safe: "):
-        verify_result(room, request)
-    fine = room_of(short, {"name": "n", "memory": 1})
+        verify_result(state, request)
+    fine = state_of(short, {"name": "n", "memory": 1})
     fine.insert(0, host)
     verify_result(fine, asked({"vms": [{"name": "n", "memory": 1}]}))
 
@@ -556,11 +558,11 @@ def test_a_disk_needs_every_byte_of_its_size(less: int, fits: bool) -> None:
 def test_asking_how_far_wishes_are_from_holding_changes_nothing() -> None:
     rules = [{"by": "name_prefix", "kind": "anti_affinity", "strict": False}]
     short = {"hosts": {"h1": {}, "h2": {}}, "guests": {"web1": {"host": "h1"}}}
-    room = room_of(short, {"name": "web2"}, policy={"rules": rules})
-    before = everything(room)
+    state = state_of(short, {"name": "web2"}, policy={"rules": rules})
+    before = everything(state)
     for _time in range(2):
-        assert room.wishes(0, 0) > room.wishes(0, 1) == 0
-        assert everything(room) == before
+        assert state.wishes(0, 0) > state.wishes(0, 1) == 0
+        assert everything(state) == before
 
 
 def test_facts_of_a_host_stand_in_place_of_what_the_platform_reports() -> None:
@@ -639,11 +641,11 @@ def test_a_guest_under_way_of_which_nothing_is_measured_weighs_nothing() -> None
 def test_the_check_reports_three_defects() -> None:
     vms = [{"name": f"n{number}", "memory": 1, "pool": "gold"} for number in range(5)]
     short = {"hosts": {"h1": {"pool": "gold"}, "h2": {"pool": "lead"}}}
-    room = room_of(short, *vms)
+    state = state_of(short, *vms)
     for number in range(5):
-        room.insert(number, 1)
+        state.insert(number, 1)
     with pytest.raises(UnsafePlan) as error:
-        verify_result(room, asked({"vms": vms}))
+        verify_result(state, asked({"vms": vms}))
     assert [f"n{number}" in str(error.value) for number in range(5)] == [True, True, True, False, False]
 
 

@@ -83,15 +83,15 @@ def check(policy: Policy) -> None:
         points = getattr(policy, name)
         _among(policy, f"policy.{name}", points if isinstance(points, Mapping) else ())
     for metric in ("cpu", "memory"):
-        plain, mending = getattr(policy.limits, metric), getattr(policy.limits, f"{metric}_for_rules")
-        if mending < plain:
+        plain, for_rules = getattr(policy.limits, metric), getattr(policy.limits, f"{metric}_for_rules")
+        if for_rules < plain:
             default = getattr(type(policy.limits)(), f"{metric}_for_rules")
-            by_default = ", the default" if mending == default else ""
+            by_default = ", the default" if for_rules == default else ""
             raise InputError.exceeds(
                 f"policy.limits.{metric}",
                 f"{plain:g}",
                 f"limits.{metric}_for_rules",
-                f"{mending:g}{by_default}",
+                f"{for_rules:g}{by_default}",
                 hint="Raise both" if by_default else "",
             )
     for index, spec in enumerate(policy.rules):

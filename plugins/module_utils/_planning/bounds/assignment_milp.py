@@ -156,20 +156,20 @@ class AssignmentModel(Columns):
                 # figures of many sizes.
                 unit = max(ceiling, problem.needs.used[host][need], largest[need], COST)
                 amounts = {u: vector[need] / unit for u, vector in enumerate(problem.unit_need)}
-                room = (top - fixed[need]) / unit - self._at_home(host, amounts)
-                if room >= 0:
-                    self._row(None, room, host, amounts)
+                free = (top - fixed[need]) / unit - self._at_home(host, amounts)
+                if free >= 0:
+                    self._row(None, free, host, amounts)
                 else:
-                    self._come_down(host, amounts, room)
+                    self._come_down(host, amounts, free)
 
-    def _come_down(self, host: int, amounts: Mapping[int, float], room: float) -> None:
+    def _come_down(self, host: int, amounts: Mapping[int, float], free: float) -> None:
         """Nothing comes, or so much leaves that the host gets below its ceiling."""
         comes = [column for unit, column in self.arrivals[host] if amounts.get(unit)]
         if not comes:
             return
         taking = self.column(0.0, 0.0, 1.0, integer=True)
         self.rows.extend([None, 0.0, [column, taking], [1.0, -1.0]] for column in comes)
-        columns, values = [taking], [-room]
+        columns, values = [taking], [-free]
         for pairs, sign in ((self.arrivals[host], 1.0), (self.departures[host], -1.0)):
             for unit, column in pairs:
                 if amounts.get(unit):

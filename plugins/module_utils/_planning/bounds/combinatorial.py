@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What no plan can do better: bounds on the spread, and on the migrations that lead into the band."""
+"""Bounds that no plan can beat: on the spread, and on the migrations that lead into the band."""
 
 from __future__ import annotations
 
@@ -93,10 +93,10 @@ def is_closed(problem: Problem, counted: frozenset[int]) -> bool:
 def band_migrations_lower_bound(problem: Problem, *, banded: bool) -> int:
     """The least number of guests that any plan moves which restores every rule, and levels if `banded`.
 
-    Every host above the band must lose, and every host below it must gain, at least so many guests; how many
-    depends on where the band lies, in each metric on its own. Weights on hosts and metrics, found by letting
-    both
-    sides of that game answer each other, make the metrics independent; any weights give a valid bound.
+    Every host above the band must lose, and every host below it must gain, at least this many guests; how
+    many depends on where the band lies, in each metric on its own. Weights on hosts and metrics, found by
+    letting both sides of that game answer each other, make the metrics independent; any weights give a valid
+    bound.
     """
     forced = _forced(problem)
     if not banded or not problem.metrics.names:

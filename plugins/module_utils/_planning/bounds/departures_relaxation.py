@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who leaves at least, as an integer program: a bound on the migrations that is near and quickly found."""
+"""The least departures, as an integer program: a bound on the migrations that is near and quickly found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..tolerances import POINTS
 from .assignment_milp import Columns, floor_range
 from .combinatorial import is_closed
 
-# For so many arrivals on a host their load is bounded by the largest guests, one by one; beyond, by the last.
+# Arrivals on a host up to which their load is bounded by the largest guests, one by one; beyond, by the last.
 ARRIVALS = 6
 
 

@@ -60,7 +60,7 @@ def prove_or_improve(state: Solution, budget: int | None, stop: StoppingCriterio
 
 
 def _departures(state: Solution, seconds: float | None) -> int | None:
-    """How many guests have to leave at least to bring every metric into its band; None if that can't be."""
+    """The fewest departures that bring every metric into its band; None if that is impossible."""
     problem = state.problem
     if not problem.traits.levels_band or min(problem.unit_home, default=0) < 0:
         return 0

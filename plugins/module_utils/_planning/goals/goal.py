@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every goal answers: which placement it wants, what it leaves unresolved, and what is proven."""
+"""The questions that every goal answers: which placement, what is unresolved, what is proven."""
 
 from __future__ import annotations
 

@@ -261,7 +261,9 @@ class _Builder:
         return [guest for guest in group_.guests if counts[self.home[guest]] > most]
 
     def _with_unmeasured(self, members: Sequence[tuple[int, ...]]) -> ResourceNeeds:
-        """What is not measured yet is not in the use of its host: it makes no room there when it leaves."""
+        """The needs with guests that are not measured yet added to the use of their host, so that their
+        departure frees nothing.
+        """
         moving = [guest for guests in members for guest in guests if self.guests[guest].sources]
         if not moving:
             return self.needs

@@ -180,13 +180,13 @@ def _limits_known(host: Host, unresolved: list[Unresolved]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceNeeds:
-    """What may run out on a host: the resources in a fixed order, cpu and memory first; each host's use and
+    """The resources that may run out on a host, in a fixed order, cpu and memory first; each host's use and
     ceilings, each guest's part.
 
     ceiling: for migrations that level; ceiling_for_rules: for those that restore a rule or empty a host in
     maintenance.
-    A host may carry more than that to begin with. Then nothing comes to it until so much has left that there
-    is room below the ceiling; what is there may stay.
+    A host may carry more than that to begin with. Then nothing comes to it until departures have
+    brought it below the ceiling; guests that are there may stay.
     """
 
     resources: tuple[Resource, ...]
@@ -285,8 +285,8 @@ def ceilings(
     *,
     rules: bool = False,
 ) -> tuple[Vector, ...]:
-    """How much of each resource each host may carry. carried: the needs of its guests; rules: for migrations
-    that restore a rule or empty a host in maintenance.
+    """The most of each resource that each host may carry. carried: the needs of its guests; rules: for
+    migrations that restore a rule or empty a host in maintenance.
     """
     return tuple(
         tuple(

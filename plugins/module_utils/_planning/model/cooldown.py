@@ -50,7 +50,7 @@ def cooldown_reason(
 
 
 def recently_migrated(snapshot: Snapshot, seconds: float) -> set[str]:
-    """Ids of the guests that were migrated less than so many seconds before the moment of the snapshot."""
+    """Ids of the guests that were migrated within this many seconds before the moment of the snapshot."""
     moved = {guest.id: guest.last_migrated_at for guest in snapshot.guests if guest.last_migrated_at}
     if not moved:
         return set()

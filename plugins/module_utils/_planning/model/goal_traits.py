@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the stages of planning have to know of a goal, so that none of them knows a goal by its name."""
+"""The traits of each goal that the stages of planning depend on, so that none of them names a goal."""
 
 from __future__ import annotations
 

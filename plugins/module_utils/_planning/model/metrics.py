@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is levelled: by metric, the loads of guests and hosts and what a unit of them makes on each host."""
+"""The metrics that are levelled: loads of guests and hosts, and the points per unit of load on each host."""
 
 from __future__ import annotations
 

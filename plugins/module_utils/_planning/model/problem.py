@@ -137,7 +137,7 @@ class Problem:
 
     @property
     def budget(self) -> int:
-        """How many guests may move."""
+        """The most guests that may move."""
         most = self.policy.max_migrations
         return UNLIMITED if most is None else most
 

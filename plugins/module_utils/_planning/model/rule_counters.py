@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many members of one rule are on each host, and how far the rule is from holding."""
+"""The members of one rule on each host, and the distance of the rule from holding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .problem import Group
 
 
 def pairs(counts: Iterable[int]) -> int:
-    """How many pairs are on one host, by the counts of each host."""
+    """The number of pairs on one host, from the counts of each host."""
     return sum(many * (many - 1) // 2 for many in counts)
 
 

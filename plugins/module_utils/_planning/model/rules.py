@@ -39,8 +39,8 @@ def resolve_rules(snapshot: Snapshot, policy: Policy) -> tuple[tuple[Rule, ...],
 
 
 def _inferred(rules: Sequence[Rule], snapshot: Snapshot) -> list[Rule]:
-    """What keeps a guest away from others keeps those away that the platform moves along with it. As long as
-    these are together that goes without saying; where they are not, each of them has a rule of its own.
+    """Anti-affinity rules of the guests that the platform moves along with a guest that has one. As long as
+    these are together its rule covers them; where they are not, each of them gets a rule of its own.
     """
     guests = {guest.id: guest for guest in snapshot.guests}
     found = []

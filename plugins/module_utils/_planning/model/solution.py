@@ -114,11 +114,11 @@ class Solution:
         return total
 
     def points_of(self, unit: int, host: int) -> Vector:
-        """What the unit makes on that host."""
+        """The unit's points on that host."""
         return self.problem.unit_points[self.problem.host_kind[host]][unit]
 
     def guests_moved(self, unit: int, host: int) -> int:
-        """How many of the unit's guests are away from home when it is on this host."""
+        """The number of the unit's guests that are away from home when it is on this host."""
         problem = self.problem
         if host == problem.unit_home[unit] or host == SPLIT_AT_HOME:
             return 0
@@ -269,7 +269,7 @@ class Solution:
     def fits(self, unit: int, host: int) -> bool:
         """Whether a taken unit may be put there: its mask, the host's ceilings and every strict rule.
 
-        A host to which nothing has come carries no more than at first, and needs no room for its own.
+        A host to which nothing has come carries no more than at first, so its own guests always fit.
         """
         problem = self.problem
         if not problem.unit_mask[unit] >> host & 1 or (unit, host) in self.forbidden:
@@ -312,7 +312,7 @@ class Solution:
 
     @property
     def broken(self) -> int:
-        """How far the strict rules over several guests are from holding, in guests that would have to
+        """The distance of the strict rules over several guests from holding, in guests that would have to
         move."""
         return self.broken_count
 

@@ -18,7 +18,7 @@ NO_THRESHOLD: Final = float("inf")
 
 
 def relief_of(problem: Problem) -> Relief:
-    """What the policy asks for. Raises PlanningError where it asks for nothing."""
+    """The policy's thresholds. Raises PlanningError where it has none."""
     if problem.policy.relieve is None:
         raise PlanningError("goal: relieve requires at least one threshold", where="policy.relieve")
     return problem.policy.relieve
@@ -68,7 +68,7 @@ def consolidation_of(problem: Problem) -> Consolidation:
 
 
 def running_by_host(problem: Problem, places: Sequence[int]) -> list[int]:
-    """How many guests each host has that keep it from being empty."""
+    """The number of guests by host that keep it from being empty."""
     counts = [0] * len(problem.hosts)
     for guest, place in enumerate(places):
         counts[place] += problem.occupies[guest]

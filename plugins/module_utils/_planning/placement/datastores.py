@@ -47,7 +47,7 @@ class _Store:
 
 
 class Stores:
-    """What is free on every datastore, less what was taken so far."""
+    """The free bytes of every datastore, less the disks placed so far."""
 
     def __init__(self, index: SnapshotIndex) -> None:
         self._hosts = index.hosts
@@ -71,7 +71,7 @@ class Stores:
         self._chosen: dict[tuple[int, tuple[WantedDisk, ...]], tuple[str, ...] | None] = {}
 
     def _weigh(self, index: SnapshotIndex) -> None:
-        """How busy each is from 0 to 1: as reported, else as what its guests read and write."""
+        """The load of each from 0 to 1: as reported, else as its guests read and write."""
         if all(store.busy == 0.0 for store in self._stores.values()) and len(self._stores) > 1:
             for guest in index.guests:
                 load = guest.used.get("disk_io")
@@ -88,7 +88,7 @@ class Stores:
         return self._stores.get((name, EVERYWHERE)) or self._stores.get((name, host))
 
     def choose(self, host: int, disks: tuple[WantedDisk, ...]) -> tuple[str, ...] | None:
-        """A datastore for each disk, in their order; None where there is no room for all.
+        """A datastore for each disk, in their order; None where not all of them fit.
 
         The one with the least points of percent full, once the disk is there, and of how busy it is. Disks
         that ask for the same lie together where they can.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host must be like for a guest, whatever its load: each host's first reason why it is not."""
+"""The requirements of a guest on its host, whatever the load: the first that each host fails."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def key(wanted: WantedVm) -> tuple[object, ...]:
 
 def unfit(cluster: ClusterIndex, wanted: WantedVm, path: str) -> list[Reason | None]:
     """By host index, why it can't be a host of this guest; None where it can. Raises InputError for a pool,
-    network or device that no host has: that is a typing error, not a lack of room.
+    network or device that no host has: that is a typing error, not a lack of capacity.
     """
     _refuse_unknown(cluster, wanted, path)
     chosen = (

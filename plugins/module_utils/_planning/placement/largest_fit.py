@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What would fit where something did not."""
+"""The largest guest that would fit where another did not."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from .solution import GIB, PlacementSolution
 BY_SIZE = frozenset({"cpu", "memory", "cpu overcommitment", "memory overcommitment", "spare"})
 
 
-def largest_fit(room: PlacementSolution, number: int) -> LargestFit | None:
+def largest_fit(state: PlacementSolution, number: int) -> LargestFit | None:
     """The largest guest that would fit in place of one that does not; None where size is not what is in its
     way, or where it stands for several that must share a host.
     """
-    unit = room.task.units[number]
-    if len(unit.guests) > 1 or room.spare is not None:
+    unit = state.task.units[number]
+    if len(unit.guests) > 1 or state.spare is not None:
         return None
-    guest = room.task.new[unit.guests[0]].guest
+    guest = state.task.new[unit.guests[0]].guest
     memory: tuple[float, int] | None = None
     cpu: tuple[float, int] | None = None
     for host in unit.open:
-        word = room.obstacle(number, host)
+        word = state.obstacle(number, host)
         if word is not None and word not in BY_SIZE:
             continue
         free = {
             resource: top - have
             for resource, top, have in zip(
-                room.cluster.resources, room.ceiling[host], room.need[host], strict=True
+                state.cluster.resources, state.ceiling[host], state.need[host], strict=True
             )
         }
-        if _fits(free, CPU, unit.need, room.cluster.resources):
+        if _fits(free, CPU, unit.need, state.cluster.resources):
             amount = _most(free, MEMORY, guest)
             if amount is not None and (memory is None or amount > memory[0]):
                 memory = (amount, host)
-        if _fits(free, MEMORY, unit.need, room.cluster.resources):
+        if _fits(free, MEMORY, unit.need, state.cluster.resources):
             amount = _most(free, CPU, guest)
             if amount is not None and (cpu is None or amount > cpu[0]):
                 cpu = (amount, host)
     if memory is None and cpu is None:
         return None
-    hosts = room.cluster.hosts
+    hosts = state.cluster.hosts
     return LargestFit(
         memory=None if memory is None else int(memory[0]),
         memory_host=None if memory is None else hosts[memory[1]].id,
@@ -67,7 +67,9 @@ def _fits(
 
 
 def _most(free: dict[Resource, float], resource: Resource, guest: Guest) -> float | None:
-    """How much of a resource a guest could be given, if it uses the same share of it; None for nothing."""
+    """The most of a resource that a guest could be given, if it uses the same share of it; None for
+    nothing.
+    """
     given = guest.assigned.get(resource.name) or 0.0
     used = guest.used.get(resource.name)
     share = 1.0 if used is None or not given else used / given
@@ -79,7 +81,7 @@ def _most(free: dict[Resource, float], resource: Resource, guest: Guest) -> floa
 
 
 def in_words(found: LargestFit | None, guest: Guest, index: SnapshotIndex) -> str:
-    """What would fit, as a sentence; empty where nothing is known to."""
+    """The guest that would fit, as a sentence; empty where none is known to."""
     if found is None:
         return ""
     parts = []

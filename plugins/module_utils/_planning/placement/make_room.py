@@ -4,7 +4,7 @@
 """Room for new guests by migrating some that are there, as few as can be found.
 
 The new guests are put on a host that does not exist, which is then emptied as any other would be: emptying
-moves guests of other hosts only where somebody finds no room without, and the way there is safe.
+moves guests of other hosts only where a guest fits nowhere without that, and the way there is safe.
 """
 
 from __future__ import annotations
@@ -220,14 +220,14 @@ def _seats(
     later: PlacementProblem, request: PlacementRequest, places: dict[str, int]
 ) -> list[tuple[int, int]] | None:
     """An order in which everybody fits where the plan has them; None where storage or devices lack there."""
-    room = PlacementSolution(later, request.strategy, request.spare)
+    state = PlacementSolution(later, request.strategy, request.spare)
     waiting = list(range(len(later.units)))
     done: list[tuple[int, int]] = []
     while waiting:
         for number in waiting:
             host = places[later.new[later.units[number].guests[0]].guest.id]
-            if room.because(number, host) is None:
-                room.insert(number, host)
+            if state.because(number, host) is None:
+                state.insert(number, host)
                 done.append((number, host))
                 waiting.remove(number)
                 break

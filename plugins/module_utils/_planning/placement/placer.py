@@ -34,9 +34,9 @@ MAX_PASSES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A room with all or some of the guests in it, and how it came to that."""
+    """A solution with all or some of the guests placed, and how it was found."""
 
-    room: PlacementSolution
+    state: PlacementSolution
     choices: dict[int, Choice]
     complete: bool
     proven: bool
@@ -83,9 +83,9 @@ def place_in(snapshot: Snapshot, request: PlacementRequest) -> Placement:
         cleared = make_room(what, request)
         if cleared is not None:
             outcome = _with_room(request, cleared)
-    verify_result(outcome.room, request)
+    verify_result(outcome.state, request)
     found = placement_result(
-        what, request, outcome.room, outcome.choices, outcome.plan, proven=outcome.proven
+        what, request, outcome.state, outcome.choices, outcome.plan, proven=outcome.proven
     )
     return replace(found, notes=(*found.notes, *unread_notices(snapshot), *unmatched))
 
@@ -101,61 +101,61 @@ def _selectors(request: PlacementRequest) -> Iterator[tuple[str, Selector]]:
 
 def _placed(what: PlacementProblem, request: PlacementRequest) -> Attempt:
     """Everybody in turn; where that leaves somebody out, whatever way there is."""
-    room = PlacementSolution(what, request.strategy, request.spare)
-    choices = greedy(room, by_hardness(room), request.runners_up + 1)
-    if len(room.seats) == len(what.units):
+    state = PlacementSolution(what, request.strategy, request.spare)
+    choices = greedy(state, by_hardness(state), request.runners_up + 1)
+    if len(state.seats) == len(what.units):
         if len(what.units) > 1:
-            room, choices = _settled(room, choices, request)
-        return Attempt(room=room, choices=choices, complete=True, proven=True)
+            state, choices = _settled(state, choices, request)
+        return Attempt(state=state, choices=choices, complete=True, proven=True)
     alone = len(what.units) == 1
     other = PlacementSolution(what, request.strategy, request.spare)
     exhaustive = Exhaustive(other)
     if not alone and exhaustive.run():
         return Attempt(
-            room=other,
+            state=other,
             choices={number: _kept(other, number, request) for number in list(other.seats)},
             complete=True,
             proven=True,
         )
-    return Attempt(room=room, choices=choices, complete=False, proven=alone or exhaustive.proven)
+    return Attempt(state=state, choices=choices, complete=False, proven=alone or exhaustive.proven)
 
 
 def _settled(
-    room: PlacementSolution, choices: dict[int, Choice], request: PlacementRequest
+    state: PlacementSolution, choices: dict[int, Choice], request: PlacementRequest
 ) -> tuple[PlacementSolution, dict[int, Choice]]:
     """The same, bettered by placing each again; or begun in the request's order, where that is better."""
     most = request.runners_up + 1
-    units = len(room.task.units)
-    large = units * len(room.cluster.hosts) > MAX_TWO_ORDERS
-    local_improvement(room, choices, most, 1 if large else MAX_PASSES)
+    units = len(state.task.units)
+    large = units * len(state.cluster.hosts) > MAX_TWO_ORDERS
+    local_improvement(state, choices, most, 1 if large else MAX_PASSES)
     if request.strategy != "spread" or large:
-        return room, choices
-    other = PlacementSolution(room.task, request.strategy, request.spare)
+        return state, choices
+    other = PlacementSolution(state.task, request.strategy, request.spare)
     found = greedy(other, range(units), most)
-    if len(other.seats) < units or any(unit.wishes for unit in room.task.units):
-        return room, choices
+    if len(other.seats) < units or any(unit.wishes for unit in state.task.units):
+        return state, choices
     local_improvement(other, found, most, MAX_PASSES)
-    return (other, found) if other.unevenness < room.unevenness else (room, choices)
+    return (other, found) if other.unevenness < state.unevenness else (state, choices)
 
 
-def _kept(room: PlacementSolution, number: int, request: PlacementRequest) -> Choice:
-    """What other hosts there would be for a unit, with all others where they are."""
-    host = room.seats[number].host
-    room.remove(number)
-    choice = survey(room, number, request.runners_up + 1)
-    score = room.score(room.task.units[number], host)
-    room.insert(number, host)
+def _kept(state: PlacementSolution, number: int, request: PlacementRequest) -> Choice:
+    """The other hosts that a unit could have, with all others where they are."""
+    host = state.seats[number].host
+    state.remove(number)
+    choice = survey(state, number, request.runners_up + 1)
+    score = state.score(state.task.units[number], host)
+    state.insert(number, host)
     others = tuple(one for one in choice.best if one[1] != host)
     return Choice(best=((score, host), *others), fit=choice.fit, refused=choice.refused)
 
 
 def _with_room(request: PlacementRequest, cleared: Cleared) -> Attempt:
-    room = PlacementSolution(cleared.task, request.strategy, request.spare)
+    state = PlacementSolution(cleared.task, request.strategy, request.spare)
     for number, host in cleared.hosts:
-        room.insert(number, host)
+        state.insert(number, host)
     return Attempt(
-        room=room,
-        choices={number: _kept(room, number, request) for number in list(room.seats)},
+        state=state,
+        choices={number: _kept(state, number, request) for number in list(state.seats)},
         complete=True,
         proven=True,
         plan=cleared.plan,

@@ -19,7 +19,7 @@ NEW = "new:"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewGuest:
     """One guest that is wanted. `guest` is what it will be, on no host yet; `known` what there is of it
-    already, a guest of its name that exists or that room is held for.
+    already, a guest of its name that exists or that capacity is held for.
     """
 
     request: int

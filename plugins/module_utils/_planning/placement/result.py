@@ -36,33 +36,33 @@ Status = Literal["placed", "partial", "impossible"]
 def placement_result(
     task: PlacementProblem,
     request: PlacementRequest,
-    room: PlacementSolution,
+    state: PlacementSolution,
     choices: Mapping[int, Choice],
     plan: Plan | None,
     *,
     proven: bool,
 ) -> Placement:
-    """Tell what the room has come to. All-or-nothing: a guest without a place takes the others' away."""
-    cluster = room.cluster
-    whole = len(room.seats) == len(room.task.units)
+    """The answer of a solution. All-or-nothing: a guest without a place takes the others' away."""
+    cluster = state.cluster
+    whole = len(state.seats) == len(state.task.units)
     given = whole or not request.all_or_nothing
     explain = len(task.new) == 1 if request.explain is None else request.explain
     placements: list[Placed] = []
     for position, item in enumerate(task.new):
         if item.known is not None:
             placements.append(_known(cluster, item, item.known))
-        elif given and room.task.unit_of[position] in room.seats:
-            number = room.task.unit_of[position]
-            placements.append(_placed(room, position, choices[number], explain=explain))
+        elif given and state.task.unit_of[position] in state.seats:
+            number = state.task.unit_of[position]
+            placements.append(_placed(state, position, choices[number], explain=explain))
     unplaced = [
-        _unplaced(room, position, choices.get(number), explain=explain or len(room.task.units) == 1)
+        _unplaced(state, position, choices.get(number), explain=explain or len(state.task.units) == 1)
         for position, item in enumerate(task.new)
-        if item.known is None and (number := room.task.unit_of[position]) not in room.seats
+        if item.known is None and (number := state.task.unit_of[position]) not in state.seats
     ]
     status: Status = "placed" if whole else "partial" if given and placements else "impossible"
-    lines = _lines(cluster, room, placements, unplaced, plan, given=given, proven=proven)
+    lines = _lines(cluster, state, placements, unplaced, plan, given=given, proven=proven)
     own = cluster_name(cluster.snapshot)
-    after = _spread(cluster, room.points)
+    after = _spread(cluster, state.points)
     return Placement(
         status=status,
         cluster=cluster.snapshot.cluster,
@@ -79,7 +79,7 @@ def placement_result(
                 placed=len(task.new) - len(unplaced),
                 wanted=len(task.new),
                 migrations=len(plan.migrations) if plan else 0,
-                load=round(max(room.level), 3) if whole and room.level else None,
+                load=round(max(state.level), 3) if whole and state.level else None,
                 says=lines[0] if lines else "",
             ),
         ),
@@ -90,13 +90,13 @@ def placement_result(
     )
 
 
-def _placed(room: PlacementSolution, position: int, choice: Choice, *, explain: bool) -> Placed:
-    number = room.task.unit_of[position]
-    unit, seat = room.task.units[number], room.seats[number]
-    item = room.task.new[position]
+def _placed(state: PlacementSolution, position: int, choice: Choice, *, explain: bool) -> Placed:
+    number = state.task.unit_of[position]
+    unit, seat = state.task.units[number], state.seats[number]
+    item = state.task.new[position]
     # The disks of a unit stand one guest after the other.
     before = sum(
-        len(room.task.new[other].wanted.disks) for other in unit.guests[: unit.guests.index(position)]
+        len(state.task.new[other].wanted.disks) for other in unit.guests[: unit.guests.index(position)]
     )
     names = seat.datastores[before : before + len(item.wanted.disks)]
     score = next((score for score, host in choice.best if host == seat.host), None)
@@ -104,7 +104,7 @@ def _placed(room: PlacementSolution, position: int, choice: Choice, *, explain: 
         name=item.guest.name,
         request=item.request,
         state="new",
-        host=_ref(room.cluster, seat.host),
+        host=_ref(state.cluster, seat.host),
         cpu=item.wanted.cpu,
         memory=item.wanted.memory,
         disks=tuple(
@@ -114,11 +114,11 @@ def _placed(room: PlacementSolution, position: int, choice: Choice, *, explain: 
         tags=item.wanted.tags,
         score=None if score is None else round(score, 3),
         runners_up=tuple(
-            RunnerUp(host=_ref(room.cluster, host), score=round(score, 3))
+            RunnerUp(host=_ref(state.cluster, host), score=round(score, 3))
             for score, host in choice.best
             if host != seat.host
         ),
-        search=_search(room, number, choice, explain=explain),
+        search=_search(state, number, choice, explain=explain),
     )
 
 
@@ -137,31 +137,31 @@ def _known(cluster: ClusterIndex, item: NewGuest, guest: Guest) -> Placed:
     )
 
 
-def _unplaced(room: PlacementSolution, position: int, choice: Choice | None, *, explain: bool) -> Unplaced:
-    number = room.task.unit_of[position]
-    item = room.task.new[position]
+def _unplaced(state: PlacementSolution, position: int, choice: Choice | None, *, explain: bool) -> Unplaced:
+    number = state.task.unit_of[position]
+    item = state.task.new[position]
     return Unplaced(
         name=item.guest.name,
         request=item.request,
-        search=_search(room, number, choice or survey(room, number, 1), explain=explain),
-        largest=largest_fit(room, number),
+        search=_search(state, number, choice or survey(state, number, 1), explain=explain),
+        largest=largest_fit(state, number),
     )
 
 
-def _search(room: PlacementSolution, number: int, choice: Choice, *, explain: bool) -> Search:
-    found = described(room, choice)
+def _search(state: PlacementSolution, number: int, choice: Choice, *, explain: bool) -> Search:
+    found = described(state, choice)
     if not explain:
         return found
-    seated = room.seats.get(number)
+    seated = state.seats.get(number)
     if seated is not None:
-        room.remove(number)
+        state.remove(number)
     refusals = []
-    for host, facts in enumerate(room.cluster.hosts):
-        reason = room.because(number, host)
+    for host, facts in enumerate(state.cluster.hosts):
+        reason = state.because(number, host)
         if reason is not None:
             refusals.append(HostRefusal(host=facts.id, name=facts.name, reason=reason[0], detail=reason[1]))
     if seated is not None:
-        room.insert(number, seated.host)
+        state.insert(number, seated.host)
     return Search(
         hosts=found.hosts, fit=found.fit, refused=found.refused, says=found.says, refusals=tuple(refusals)
     )
@@ -195,7 +195,7 @@ def _spread(cluster: ClusterIndex, points: Sequence[Sequence[float]]) -> dict[st
 
 def _lines(
     cluster: ClusterIndex,
-    room: PlacementSolution,
+    state: PlacementSolution,
     placements: Sequence[Placed],
     unplaced: Sequence[Unplaced],
     plan: Plan | None,
@@ -205,18 +205,18 @@ def _lines(
 ) -> list[str]:
     """The answer as people read it; where something has no place, that comes first, and what would fit."""
     lines = [f"{one.name}: {one.search.says}" for one in unplaced[:10]]
-    by_name = {item.guest.name: item.guest for item in room.task.new}
+    by_name = {item.guest.name: item.guest for item in state.task.new}
     # The same said once is enough: members of a batch are often alike.
     hints = [in_words(one.largest, by_name[one.name], cluster.index) for one in unplaced]
     lines += [hint for hint in dict.fromkeys(hints) if hint][:3]
     if len(unplaced) > 10:
         lines.append(f"and {len(unplaced) - 10} more without a place")
-    total = sum(1 for item in room.task.new if item.known is None)
+    total = sum(1 for item in state.task.new if item.known is None)
     if unplaced and total > 1:
         fit = total - len(unplaced)
         which = [
-            room.task.new[p].guest.name
-            for p in sorted(p for n in room.seats for p in room.task.units[n].guests)
+            state.task.new[p].guest.name
+            for p in sorted(p for n in state.seats for p in state.task.units[n].guests)
         ]
         some = f": {', '.join(which[:10])}{' …' if len(which) > 10 else ''}" if which else ""
         lines.append(
@@ -229,6 +229,6 @@ def _lines(
         )
     for one in placements if given else ():
         where = ", ".join(dict.fromkeys(disk.datastore for disk in one.disks))
-        state = "" if one.state == "new" else f" ({one.state} already)"
-        lines.append(f"{one.name} → {one.host.name}{f' on {where}' if where else ''}{state}")
+        there = "" if one.state == "new" else f" ({one.state} already)"
+        lines.append(f"{one.name} → {one.host.name}{f' on {where}' if where else ''}{there}")
     return lines

@@ -19,23 +19,25 @@ MAX_STEPS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What became of the hosts when a unit was placed, or could not be: the best ones with their scores."""
+    """The hosts for one unit: the best ones with their scores, the number that fit, and refusals by
+    reason.
+    """
 
     best: tuple[tuple[float, int], ...]
     fit: int
     refused: dict[str, int] = field(default_factory=dict)
 
 
-def survey(room: PlacementSolution, number: int, most: int) -> Choice:
+def survey(state: PlacementSolution, number: int, most: int) -> Choice:
     """Look at every host for a unit; the best `most` by wishes, score and order in the snapshot."""
-    unit = room.task.units[number]
+    unit = state.task.units[number]
     refused = Counter(reason[0] for reason in unit.unfit if reason is not None)
     found = []
     for host in unit.open:
-        word = room.obstacle(number, host)
+        word = state.obstacle(number, host)
         if word is None:
-            wishes = room.wishes(number, host) if unit.wishes else 0.0
-            found.append((wishes, room.score(unit, host), host))
+            wishes = state.wishes(number, host) if unit.wishes else 0.0
+            found.append((wishes, state.score(unit, host), host))
         else:
             refused[word] += 1
     best = heapq.nsmallest(most, found)
@@ -44,27 +46,27 @@ def survey(room: PlacementSolution, number: int, most: int) -> Choice:
     )
 
 
-def greedy(room: PlacementSolution, order: Iterable[int], most: int) -> dict[int, Choice]:
+def greedy(state: PlacementSolution, order: Iterable[int], most: int) -> dict[int, Choice]:
     """Place what can be placed, in this order, each where it is best; return what was found for each."""
     found = {}
     for number in order:
-        choice = survey(room, number, most)
+        choice = survey(state, number, most)
         found[number] = choice
         if choice.best:
-            room.insert(number, choice.best[0][1])
+            state.insert(number, choice.best[0][1])
     return found
 
 
-def local_improvement(room: PlacementSolution, choices: dict[int, Choice], most: int, passes: int) -> None:
+def local_improvement(state: PlacementSolution, choices: dict[int, Choice], most: int, passes: int) -> None:
     """Place each again with all others where they are, until nobody finds a better place."""
     for _pass in range(passes):
         moved = False
-        for number in by_hardness(room):
-            before = room.seats[number].host
-            room.remove(number)
-            choice = survey(room, number, most)
+        for number in by_hardness(state):
+            before = state.seats[number].host
+            state.remove(number)
+            choice = survey(state, number, most)
             host = choice.best[0][1] if choice.best else before
-            room.insert(number, host)
+            state.insert(number, host)
             if choice.best:
                 choices[number] = choice
             moved |= host != before
@@ -72,17 +74,18 @@ def local_improvement(room: PlacementSolution, choices: dict[int, Choice], most:
             break
 
 
-def by_hardness(room: PlacementSolution) -> list[int]:
+def by_hardness(state: PlacementSolution) -> list[int]:
     """Units from the largest to the smallest; of those that are as large, the one with fewer hosts first."""
     tops = [
-        max((tops[need] for tops in room.ceiling), default=0.0) for need in range(len(room.cluster.resources))
+        max((tops[need] for tops in state.ceiling), default=0.0)
+        for need in range(len(state.cluster.resources))
     ]
 
     def size(number: int) -> float:
-        unit = room.task.units[number]
+        unit = state.task.units[number]
         return max((part / top for part, top in zip(unit.need, tops, strict=True) if top > 0), default=0.0)
 
-    units = room.task.units
+    units = state.task.units
     return sorted(range(len(units)), key=lambda number: (-size(number), len(units[number].open), number))
 
 
@@ -92,14 +95,14 @@ class Exhaustive:
     `proven`: the search came to its end, so that what it did not find does not exist.
     """
 
-    def __init__(self, room: PlacementSolution) -> None:
-        self._room = room
+    def __init__(self, state: PlacementSolution) -> None:
+        self._state = state
         self._steps = 0
         self.proven = False
 
     def run(self) -> bool:
-        """Fills the room, or leaves it as it was."""
-        waiting = [number for number in by_hardness(self._room) if number not in self._room.seats]
+        """Places all units, or none."""
+        waiting = [number for number in by_hardness(self._state) if number not in self._state.seats]
         done = self._place(waiting)
         self.proven = done or self._steps <= MAX_STEPS
         return done
@@ -107,11 +110,11 @@ class Exhaustive:
     def _place(self, waiting: list[int]) -> bool:
         if not waiting:
             return True
-        room = self._room
+        state = self._state
         options: list[tuple[int, list[int]]] = []
         for number in waiting:
-            hosts = [host for host in room.task.units[number].open if room.obstacle(number, host) is None]
-            self._steps += len(room.task.units[number].open)
+            hosts = [host for host in state.task.units[number].open if state.obstacle(number, host) is None]
+            self._steps += len(state.task.units[number].open)
             if not hosts:
                 return False
             options.append((number, hosts))
@@ -120,19 +123,19 @@ class Exhaustive:
         number, hosts = min(options, key=lambda option: len(option[1]))
         rest = [other for other in waiting if other != number]
         # Full hosts first: what is small goes where little is left.
-        for host in sorted(hosts, key=lambda host: (-sum(room.points[host]), host)):
-            room.insert(number, host)
+        for host in sorted(hosts, key=lambda host: (-sum(state.points[host]), host)):
+            state.insert(number, host)
             if self._place(rest):
                 return True
-            room.remove(number)
+            state.remove(number)
             if self._steps > MAX_STEPS:
                 return False
         return False
 
 
-def described(room: PlacementSolution, choice: Choice) -> Search:
+def described(state: PlacementSolution, choice: Choice) -> Search:
     """The counts as operators know them."""
-    hosts = len(room.cluster.hosts)
+    hosts = len(state.cluster.hosts)
     parts = sorted(choice.refused.items(), key=lambda item: (-item[1], item[0]))
     reasons = ", ".join(f"{many} {word}" for word, many in parts)
     verb = "fits" if choice.fit == 1 else "fit"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The room that is left while guests are placed, and what a place costs."""
+"""The capacity that is left while guests are placed, and the cost of a place."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class PlacementSolution:
         return None
 
     def _short(self, unit: Unit, host: int) -> str:
-        """What runs out first."""
+        """The need that runs out first."""
         amounts = zip(self.need[host], unit.need, self.ceiling[host], strict=True)
         return next(
             self.word(index)
@@ -93,7 +93,7 @@ class PlacementSolution:
         )
 
     def word(self, need: int) -> str:
-        """What running out of a need is called."""
+        """The name of a need in refusals."""
         resource = self.cluster.resources[need]
         return f"{resource.name} overcommitment" if resource.kind == "assigned" else resource.name
 
@@ -178,7 +178,7 @@ class PlacementSolution:
             self.spare.take(unit, sign)
 
     def wishes(self, number: int, host: int) -> float:
-        """How much further rules that are only wishes are from holding with a unit there."""
+        """The additional distance of soft rules from holding with a unit there."""
         total = 0.0
         for group, many in self.task.units[number].groups:
             counts = self.counts[group]
@@ -191,14 +191,14 @@ class PlacementSolution:
 
     @property
     def unevenness(self) -> float:
-        """What strategy spread makes small, as the hosts are now."""
+        """The figure that strategy spread minimises, as the hosts are now."""
         return sum(
             sqrt(max(0.0, square) / len(counted))
             for square, counted in zip(self.squares, self.cluster.counted, strict=True)
         )
 
     def score(self, unit: Unit, host: int) -> float:
-        """What a place costs, in points, the lower the better.
+        """The cost of a place, in points, the lower the better.
 
         spread: the sum over the metrics of the standard deviation from level. least_loaded: the fullest
         metric of the host. pack: what stays free of it, on average.

@@ -12,11 +12,11 @@ from ..verify.placement import Seated, verify_placement
 from .solution import PlacementSolution
 
 
-def verify_result(room: PlacementSolution, request: PlacementRequest) -> None:
-    """Raises UnsafePlan when the room is filled in a way that it may not be."""
-    cluster, task = room.cluster, room.task
+def verify_result(state: PlacementSolution, request: PlacementRequest) -> None:
+    """Raises UnsafePlan when the units are placed in a way that is not allowed."""
+    cluster, task = state.cluster, state.task
     seated = []
-    for number, seat in sorted(room.seats.items()):
+    for number, seat in sorted(state.seats.items()):
         names = list(seat.datastores)
         for position in task.units[number].guests:
             item = task.new[position]

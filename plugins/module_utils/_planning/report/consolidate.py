@@ -94,7 +94,7 @@ def _what_keeps(state: Solution, host: int, guests: int, findings: SearchFinding
 
 
 def consolidation_lower_bound(problem: Problem, many: int) -> int:
-    """The fewest migrations that make so many hosts empty: those with the fewest guests lose them all.
+    """The fewest migrations that empty this number of hosts: those with the fewest guests lose them all.
     `problem`: before any host was chosen; where some are, guests of the others have nowhere to go.
     """
     running = running_by_host(problem, problem.home)
@@ -125,16 +125,16 @@ def hosts_needed(problem: Problem) -> int:
             if problem.guests[guest].is_on_host:
                 load[home] += problem.needs.guest[guest][need]
         # What is too full to begin with may stay so.
-        rooms = {
+        capacities = {
             h: max(tops[h][need], problem.needs.used[h][need]) - (problem.needs.used[h][need] - load[h])
             for h in (*forced, *others)
         }
-        wanted = sum(load) - sum(rooms[host] for host in forced)
+        wanted = sum(load) - sum(capacities[host] for host in forced)
         count = len(forced)
-        for room in sorted((rooms[host] for host in others), reverse=True):
-            if wanted <= REPORTED_AMOUNT * max(1.0, sum(load)) or room <= 0:
+        for capacity in sorted((capacities[host] for host in others), reverse=True):
+            if wanted <= REPORTED_AMOUNT * max(1.0, sum(load)) or capacity <= 0:
                 break
-            wanted -= room
+            wanted -= capacity
             count += 1
         most = max(most, count)
     return max(most, 1 if any(running) else 0)

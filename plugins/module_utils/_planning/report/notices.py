@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a plan rests on that is not what was asked for, and what it left alone: one short line each."""
+"""Notices: the assumptions of a plan and the guests that it left alone, one short line each."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def plan_notices(problem: Problem, result: Plan) -> tuple[str, ...]:
 
 
 def unread_notices(snapshot: Snapshot) -> Iterator[str]:
-    """What was not read."""
+    """The parts of the cluster that were not read."""
     for notice in snapshot.notices:
         yield notice.text
 

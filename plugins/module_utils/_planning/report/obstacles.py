@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in the way of a plan that leaves something undone: of a guest, of a host, of a rule."""
+"""The obstacles of a plan that leaves something undone: of a guest, of a host, of a rule."""
 
 from __future__ import annotations
 
@@ -43,26 +43,26 @@ def kept_together(problem: Problem, rule: Rule, places: Sequence[int]) -> str | 
 
 
 def too_large(problem: Problem, guest: int, ceilings: Sequence[Vector]) -> str | None:
-    """What of a guest, or of those that move with it, is more than any other host could hold, even if all
-    left there that may; None when a host could.
+    """The need of a guest, or of those that move with it, that exceeds every other host's capacity even if
+    all guests left there that may; None when a host could.
     """
     unit = problem.unit_of.get(guest)
     if unit is None:
         return None
     need, home = problem.unit_need[unit], problem.home[guest]
-    rooms = {
+    capacities = {
         host: [top - fixed for top, fixed in zip(ceilings[host], problem.fixed_need[host], strict=True)]
         for host in range(len(problem.hosts))
         if host != home and problem.unit_mask[unit] >> host & 1
     }
-    if not rooms or any(_fits(need, room) for room in rooms.values()):
+    if not capacities or any(_fits(need, capacity) for capacity in capacities.values()):
         return None
     whose = "its" if len(problem.members[unit]) == 1 else "with those that move along its"
     for column in reversed(range(len(need))):
-        best = max(rooms, key=lambda host: rooms[host][column])
-        if need[column] > rooms[best][column]:
+        best = max(capacities, key=lambda host: capacities[host][column])
+        if need[column] > capacities[best][column]:
             resource = problem.needs.resources[column]
-            most = _amount(resource, max(0.0, rooms[best][column])).partition(" of ")[0]
+            most = _amount(resource, max(0.0, capacities[best][column])).partition(" of ")[0]
             return (
                 f"{whose} {_amount(resource, need[column])} are more than any other host could hold,"
                 f" {problem.hosts[best].name} at most {most}"
@@ -92,8 +92,8 @@ def above_limits(problem: Problem, places: Sequence[int]) -> dict[int, list[str]
     return found
 
 
-def _fits(need: Vector, room: Sequence[float]) -> bool:
-    return all(part <= free for part, free in zip(need, room, strict=True) if part)
+def _fits(need: Vector, capacity: Sequence[float]) -> bool:
+    return all(part <= free for part, free in zip(need, capacity, strict=True) if part)
 
 
 def _amount(resource: Resource, value: float) -> str:

@@ -38,7 +38,7 @@ def relieves(state: Solution, unit: int) -> bool:
 def why_relieved(
     problem: Problem, before: ClusterState, after: ClusterState, source: int, target: int
 ) -> str:
-    """What the migration does for the host that it leaves, and what it leaves its target at."""
+    """The effect of a migration on the host that it leaves, and the resulting load of its target."""
     points = points_before(problem)
     over = overloaded(problem, points).get(source, ())
     tops = overloads(problem)
@@ -116,13 +116,13 @@ def _what_keeps(state: Solution, host: int, findings: SearchFindings | None) -> 
     if no_order is not None:
         return no_order
     names = problem.metrics.names
-    room = " and ".join(
+    limits = " and ".join(
         f"{threshold(names[index], top)} {'vCPUs per core' if names[index] == 'vcpu' else names[index]}"
         for index, top in enumerate(ceilings(problem))
         if top < NO_THRESHOLD
     )
     more = f", and {len(fixed)} more may not be moved" if fixed else ""
-    return f"no host below {room} has room for one of the {movable} guests that may leave{more}"
+    return f"no host below {limits} has room for one of the {movable} guests that may leave{more}"
 
 
 def relief_lower_bound(state: Solution) -> int:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the search for a plan came to, so that reasons name nothing that was not looked at."""
+"""The findings of the search for a plan, so that reasons name nothing that was not looked at."""
 
 from __future__ import annotations
 

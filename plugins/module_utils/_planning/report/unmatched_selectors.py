@@ -20,8 +20,8 @@ from ..model.selectors import WILDCARDS, select_guests, select_hosts
 def unmatched_selectors(
     snapshot: Snapshot, policy: Policy, hosts: Iterable[tuple[str, Selector]] = ()
 ) -> tuple[str, ...]:
-    """What of the policy matches nothing, in sentences; `hosts` are more selectors of hosts, with the field
-    that each is in.
+    """The parts of the policy that match nothing, in sentences; `hosts` are more selectors of hosts, with the
+    field that each is in.
 
     Raises PlanningError where the policy selects by facts that were not read, and, with strict_selectors,
     where anything matches nothing.
@@ -143,7 +143,7 @@ def _nothing(spec: RuleSpec, least: int, most: int) -> str:
 
 
 def _is_of_preset(spec: RuleSpec, policy: Policy) -> bool:
-    """What another system does by itself is no mistake of the user's."""
+    """Names from another system may match nothing without a mistake of the user's."""
     own = PRESETS[policy.preset].get("rules", ()) if policy.preset else ()
     return isinstance(own, list) and any(
         all(getattr(spec, key) == value for key, value in given.items()) for given in own

@@ -17,7 +17,7 @@ from ..tolerances import AMOUNT
 
 @dataclass(slots=True)
 class Release:
-    """What is left of the capacity that a departure released; `departure` is its position in the order."""
+    """The rest of the capacity that a departure released; `departure` is its position in the order."""
 
     departure: int
     left: float
@@ -36,7 +36,7 @@ class CapacityLedger:
         self._brought_down: dict[tuple[int, int], set[int]] = {}
 
     def suffices(self, host: int, wanted: Sequence[float]) -> bool:
-        """Whether there is room for so much of each need."""
+        """Whether the free capacity covers the amount of each need."""
         return all(
             not amount
             or amount <= free + sum(release.left for release in self._releases.get((host, need), ()))
@@ -60,7 +60,7 @@ class CapacityLedger:
         return after
 
     def release(self, host: int, departure: int, amounts: Sequence[float]) -> None:
-        """What a guest that has left took of each need."""
+        """Release the needs of a guest that has left. departure: its position in the order."""
         for need, amount in enumerate(amounts):
             if amount > AMOUNT:
                 self._releases.setdefault((host, need), []).append(Release(departure, amount))

@@ -77,7 +77,9 @@ class EvenSpreadTracker:
         return max(self._group.skew, max(counts, default=0) - min(counts, default=0))
 
     def _widest(self, hosts: Collection[int], counts: Mapping[int, int], moves: Sequence[Move]) -> int:
-        """How far apart two hosts can come: one with all that come, one without all that leave."""
+        """The largest difference that two hosts can reach: one with all that come, one without all that
+        leave.
+        """
         coming, leaving = Counter(move.target for move in moves), Counter(move.source for move in moves)
         most = nlargest(2, ((counts.get(host, 0) + coming[host], host) for host in hosts))
         least = nsmallest(2, ((counts.get(host, 0) - leaving[host], host) for host in hosts))

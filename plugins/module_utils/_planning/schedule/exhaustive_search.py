@@ -32,7 +32,7 @@ MEMORY = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOutcome:
-    """What a search found. complete: whether it looked at everything that there is, so that nothing better
+    """The result of a search. complete: whether it looked at everything that there is, so that nothing better
     is left."""
 
     jobs: tuple[Job, ...] | None
@@ -208,8 +208,9 @@ class ExhaustiveSearch:
         return SearchOutcome(jobs=jobs, places=best[0], complete=not queue or not any(rank))
 
     def wrong(self, places: tuple[int, ...], *, empty_hosts: bool) -> tuple[int, int]:
-        """How many rules do not hold, and how many guests stand where one of them, or maintenance, does not
-        want them."""
+        """The number of rules that do not hold, and of guests that stand where one of them, or maintenance,
+        does not want them.
+        """
         amounts = [group.amount(group.counts(places)) for group in self._groups]
         amounts += [_apart(moving, others, places) for moving, others, _apart_first in self._split]
         pins = self._pins_broken(places)
@@ -244,7 +245,7 @@ class ExhaustiveSearch:
         return tuple(reversed(jobs))
 
     def _steps(self, spot: Spot, wanted: tuple[int, ...] | None) -> Iterator[tuple[Spot, Job, Cost]]:
-        """What may happen next: where that leads, who moves, and what it costs."""
+        """The possible next steps: the resulting spot, the guests that move, and the cost."""
         places, heading = spot
         used = [list(vector) for vector in self._rest]
         for place, need in zip(places, self._need, strict=True):
@@ -289,10 +290,10 @@ class ExhaustiveSearch:
             moving = [item for item in parts if places[item] != target]
             if not moving or any(not self._mask[item] >> target & 1 for item in parts):
                 continue
-            room = list(used[target])
+            filled = list(used[target])
             for item in moving[:-1]:
-                room = [a + b for a, b in zip(room, self._need[item], strict=True)]
-            at_target = [*used[:target], room, *used[target + 1 :]]
+                filled = [a + b for a, b in zip(filled, self._need[item], strict=True)]
+            at_target = [*used[:target], filled, *used[target + 1 :]]
             if all(self._may_go(item, places[item], target, at_target, counts, places) for item in moving):
                 after = tuple(target if item in parts else place for item, place in enumerate(places))
                 costs = [self._cost(item, target) for item in moving]
@@ -375,7 +376,7 @@ class _Group:
         return self._measure(counts)
 
     def _measure(self, counts: Mapping[int, int]) -> int:
-        """How far from holding: 0 when it holds."""
+        """The distance from holding: 0 when it holds."""
         group = self.group
         if group.kind == "apart" or group.torn:
             return sum(many - 1 for many in counts.values() if many > 1)

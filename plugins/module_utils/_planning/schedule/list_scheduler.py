@@ -29,7 +29,7 @@ class ScheduledMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What could be ordered, and the moves for which no safe moment was found. bound: no order of all of them
+    """The moves in order, and those for which no safe moment was found. bound: no order of all of them
     takes fewer seconds without further migrations. proven: there is no safe order of all of them. rerouted:
     whether some of them go one after another, as a search over all placements on the way found it."""
 
@@ -59,7 +59,7 @@ class ListScheduler:
         self.waiting = set(range(len(self.jobs)))
         self.touching: dict[int, list[int]] = {}
         self.in_group: dict[int, list[int]] = {}
-        self.room = CapacityLedger(free_at_first(problem, ceilings))
+        self.ledger = CapacityLedger(free_at_first(problem, ceilings))
         self.placed: list[ScheduledMove] = []
         self.ancestors: list[int] = []
         self.running: list[tuple[float, int]] = []
@@ -169,7 +169,7 @@ class ListScheduler:
         mask = problem.unit_mask[unit]
         wide = mask if counted else mask | problem.shelters.get(move.guest, 0)
         hosts = [h for h in range(len(self.going)) if wide >> h & 1 and h not in (move.source, move.target)]
-        return sorted(hosts, key=lambda host: (not mask >> host & 1, -self.room.free[host][1], host))
+        return sorted(hosts, key=lambda host: (not mask >> host & 1, -self.ledger.free[host][1], host))
 
     def _start_ready(self, jobs: Iterable[int]) -> bool:
         any_started = False
@@ -201,7 +201,7 @@ class ListScheduler:
         )
 
     def _has_room(self, job: Job) -> bool:
-        return self.room.suffices(job[0].target, self._needed(job))
+        return self.ledger.suffices(job[0].target, self._needed(job))
 
     def _needed(self, job: Job) -> list[float]:
         guests = [self.problem.needs.guest[move.guest] for move in job]
@@ -227,7 +227,7 @@ class ListScheduler:
 
     def _start(self, job: Job) -> None:
         host = job[0].target
-        after = self.room.reserve(host, self._needed(job))
+        after = self.ledger.reserve(host, self._needed(job))
         for move in job:
             for number in self.groups_of.get(move.guest, ()):
                 if self.problem.groups[number].kind == "apart":
@@ -275,7 +275,7 @@ class ListScheduler:
         self.ended.add(position)
         self.going[move.source] -= 1
         self.coming[move.target] -= 1
-        self.room.release(move.source, position, self.problem.needs.guest[move.guest])
+        self.ledger.release(move.source, position, self.problem.needs.guest[move.guest])
         for number in self.groups_of.get(move.guest, ()):
             counts = self.at[number]
             counts[move.source] -= 1

@@ -59,11 +59,11 @@ def makespan_lower_bound(
 ) -> float:
     """No order of these moves is faster; with `detours`, not even one that parks guests elsewhere meanwhile.
 
-    A host works through what it gives and takes, so many at a time; a guest for which there is no room on its
-    host has to wait for as many departures from there as make some, the earliest first, and where there is no
-    room for all that come, one of them has to; and one that a rule keeps apart from a guest there has to wait
-    for that one. Without detours these may have to wait as well; where they wait for each other in a ring
-    there is no such order, and only the first wait counts.
+    A host works through its departures and arrivals, a limited number at a time; a guest that does not fit on
+    its host has to wait for the departures that make it fit, the earliest first, and where not all arrivals
+    fit at first, one of them has to; and one that a rule keeps apart from a guest there has to wait for that
+    one. Without detours these may have to wait as well; where they wait for each other in a ring there is no
+    such order, and only the first wait counts.
     """
     slots = HostSlots.of(problem.policy)
     seconds = [seconds_of(problem, move) for move in moves]
@@ -137,7 +137,7 @@ def _starts(
     leaving: Mapping[int, Sequence[int]],
     siblings: Sequence[Sequence[int]],
 ) -> list[float]:
-    """By move, when there is room for it at the earliest, if each move ends when `ends` says."""
+    """By move, the earliest second at which it fits, if each move ends when `ends` says."""
     needed = problem.needs.guest
     earliest = {host: sorted(numbers, key=lambda n: (ends[n], n)) for host, numbers in leaving.items()}
     starts = []
@@ -145,20 +145,20 @@ def _starts(
         start = max((ends[other] for other in apart), default=0.0)
         for need, wanted in enumerate(needed[move.guest]):
             gone = ((needed[moves[n].guest][need], ends[n]) for n in earliest.get(move.target, ()))
-            start = max(start, _room_at(wanted, free[move.target][need], gone))
+            start = max(start, _fits_at(wanted, free[move.target][need], gone))
         starts.append(start)
     return starts
 
 
-def _room_at(wanted: float, room: float, gone: Iterable[tuple[float, float]]) -> float:
+def _fits_at(wanted: float, free: float, gone: Iterable[tuple[float, float]]) -> float:
     """When so much has become free at the earliest, where so much is free at first, and what departures leave
     behind follows, each with its moment; the last of them where even all are not enough.
     """
     moment = 0.0
     for left, end in gone:
-        if not wanted or wanted <= room:
+        if not wanted or wanted <= free:
             break
-        room += left
+        free += left
         moment = end
     return moment
 
@@ -169,15 +169,15 @@ def _last_ends(
     coming: Sequence[tuple[Vector, float]],
 ) -> float:
     """When the last of those that come to one host ends at the earliest: one of them has to wait for the
-    departure that makes room for all.
+    departure that makes all fit.
 
     leaving: what each departure frees by need, and when, the earliest first; coming: what each arrival needs,
     and how many seconds it takes.
     """
     latest = 0.0
-    for need, room in enumerate(free):
+    for need, amount in enumerate(free):
         wanted = sum(needs[need] for needs, _takes in coming) * (1.0 - AMOUNT)
-        start = _room_at(wanted, room, ((needs[need], end) for needs, end in leaving))
+        start = _fits_at(wanted, amount, ((needs[need], end) for needs, end in leaving))
         if start:
             latest = max(latest, start + min(takes for needs, takes in coming if needs[need] > 0.0))
     return latest

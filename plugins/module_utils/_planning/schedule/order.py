@@ -27,7 +27,7 @@ def schedule_moves(
     first: Collection[int] = (),
 ) -> Schedule:
     """`moves`: those that belong together (an affinity group) in one tuple; `ceilings`: by host and need;
-    `first`: guests that begin before others where only so many may be under way.
+    `first`: guests that begin before others where the migrations under way are limited.
     """
     best: Schedule | None = None
     single = [move for job in moves for move in job]
@@ -46,7 +46,9 @@ def schedule_moves(
 
 
 def _priorities(problem: Problem, moves: Sequence[Job], first: Collection[int]) -> Iterable[list[Job]]:
-    """Orders in which waiting moves are tried: busy hosts first, room for others first, then by chance."""
+    """Orders in which waiting moves are tried: busy hosts first, capacity for others first, then by
+    chance.
+    """
     seconds = [sum(seconds_of(problem, move) for move in job) for job in moves]
     busy: dict[int, float] = {}
     wanted: dict[int, float] = {}

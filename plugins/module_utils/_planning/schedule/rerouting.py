@@ -16,7 +16,7 @@ from .exhaustive_search import ExhaustiveSearch
 from .list_scheduler import Job, Schedule, ScheduledMove
 from .moves import Move, makespan_lower_bound, seconds_of
 
-# So many guests over so many hosts are looked at together.
+# The most guests, and hosts, that are looked at together.
 MAX_GUESTS, MAX_HOSTS = 8, 6
 # Placements that are looked at before the search is given up: of one that knows where all shall go,
 # and of one that looks for what can be restored.
@@ -91,7 +91,7 @@ def _with_way(
     placed: Sequence[ScheduledMove],
     ceilings: Sequence[Sequence[float]],
 ) -> Schedule:
-    """What is placed already, then the way of these guests to where they go."""
+    """The moves that are placed already, then the way of these guests to where they go."""
     wanted = set(guests)
     goals = {move.guest: move.target for job in jobs for move in job}
     places = list(problem.home)
@@ -150,8 +150,8 @@ def _hosts(
         (host for host in range(len(problem.hosts)) if host not in must),
         key=lambda host: (needs.used[host][1] - needs.ceiling[host][1], host),
     )
-    room = max(0, MAX_HOSTS - len(must))
-    return sorted(must | set(others[:room])), room >= len(others)
+    spare = max(0, MAX_HOSTS - len(must))
+    return sorted(must | set(others[:spare])), spare >= len(others)
 
 
 def repair_exhaustively(

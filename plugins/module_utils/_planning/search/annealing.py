@@ -33,7 +33,7 @@ class Annealer(RandomWalk):
         ]
 
     def run(self, steps: int, share: float = 1.0) -> None:
-        """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
+        """Cool down over these steps, or over this share of the time that is left, if that is shorter."""
         state, schedule, rng, log = self.state, self.schedule, self.rng, math.log
         begun = self.stop.elapsed_share()
         span = max(TIME, (1.0 - begun) * share)
@@ -96,7 +96,7 @@ class Annealer(RandomWalk):
         return self._propose_departure()
 
     def _cost(self, trial: Trial) -> float:
-        """What the trial adds in migrations, each at its price."""
+        """The price of the migrations that the trial adds."""
         where, price, home = self.state.where, self.price, self.home
         cost = 0.0
         for unit, target in trial:

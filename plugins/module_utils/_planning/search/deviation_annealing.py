@@ -1,7 +1,9 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""As level as so many migrations make it: for a band without width, which nothing is ever inside of."""
+"""The most level placement with a limited number of migrations: for a band without width, which nothing is
+ever inside of.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ class DeviationAnnealer(RandomWalk):
         self.deviation = self._record_best()
 
     def run(self, steps: int, share: float = 1.0) -> None:
-        """Cool down over so many steps, or over this share of the time that is left, if that is shorter."""
+        """Cool down over these steps, or over this share of the time that is left, if that is shorter."""
         state, rng, schedule = self.state, self.rng, PARAMS.less_deviation
         begun = self.stop.elapsed_share()
         span = max(TIME, (1.0 - begun) * share)

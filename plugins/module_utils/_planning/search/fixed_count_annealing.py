@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks for the band with so many migrations and no more, then with fewer or more."""
+"""Looks for the band with a fixed number of migrations, then with fewer or more."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class FixedCountAnnealer(RandomWalk):
         self.best, self.kept = score(state), self._placement()
 
     def run(self, steps: int, share: float = 1.0) -> None:
-        """So many steps, or this share of the time that is left, if that is shorter. Ends as the best
-        placement that it has seen.
+        """Cool down over these steps, or over this share of the time that is left, if that is shorter. Ends
+        as the best placement that it has seen.
         """
         rounds = PARAMS.fixed_rounds
         state, most, begun = self.state, self.budget, self.stop.elapsed_share()

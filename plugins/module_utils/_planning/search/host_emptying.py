@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chooses the hosts that shall become empty: as many as the others have room for."""
+"""Chooses the hosts that shall become empty: the most that the others have capacity for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Undo = list[tuple[int, int]]
 
 
 def choose_hosts_to_empty(state: Solution, banned: frozenset[int] = frozenset()) -> list[int]:
-    """Empty hosts, other than the banned, as long as the others have room within their limits and enough
+    """Empty hosts, other than the banned, as long as the others have capacity within their limits and enough
     hosts stay on. Changes the state, and returns the hosts.
     """
     work = _Emptying(state, banned)
@@ -127,11 +127,11 @@ class _Emptying:
         ]
         guests = {host: sum(len(problem.members[unit]) for unit in state.on[host]) for host in hosts}
         memory = {host: sum(problem.unit_bytes[unit] for unit in state.on[host]) for host in hosts}
-        room = {host: problem.needs.ceiling[host][1] for host in hosts}
+        limit = {host: problem.needs.ceiling[host][1] for host in hosts}
         keys: tuple[Callable[[int], tuple[float, ...]], ...] = (
             lambda host: (guests[host], memory[host], host),
             lambda host: (memory[host], guests[host], host),
-            lambda host: (room[host], guests[host], host),
+            lambda host: (limit[host], guests[host], host),
             lambda host: (max(state.points[host], default=0.0), guests[host], host),
         )
         seen: list[list[int]] = []

@@ -1,7 +1,9 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps that a search is made of: the best place for a unit, with room made for it if need be."""
+"""The steps that a search is made of: the best place for a unit, with others moved out of its way if need
+be.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,15 @@ from ..model.solution import Solution
 from ..tolerances import COST
 
 NEVER = float("inf")
-# So many hosts with room are looked at, the emptiest first: more than any but the largest clusters have.
+# Hosts with free capacity that are looked at, the emptiest first: more than any but the largest clusters
+# have.
 MAX_CANDIDATES = 100
 # Hosts that are tried for free capacity by moving one guest, and by moving several.
 MAX_ASKED, FEW_ASKED = 64, 12
 
 
 def insertion_cost(state: Solution, unit: int, host: int) -> float:
-    """What a taken unit adds when put there: points outside the band, then a touch of crowding, then
+    """The cost that a taken unit adds when put there: points outside the band, then a touch of crowding, then
     wishes."""
     problem = state.problem
     cost = state.excess_with(host, state.points_of(unit, host)) - state.excess[host]
@@ -89,7 +92,7 @@ def best_insertion(
 
 
 def insert_with_ejection(state: Solution, unit: int, depth: int = 2) -> list[tuple[int, int]] | None:
-    """Put a taken unit somewhere, moving others out of its way if no host has room as it is.
+    """Put a taken unit somewhere, moving others out of its way if it fits on no host as it is.
 
     Returns what was moved and from where, to undo it; None, and nothing changed, when it can't be done.
     """

@@ -20,7 +20,7 @@ from ..tolerances import POINTS, SAME_POINTS
 
 # Placements that could be looked at while a search is set up.
 SET_UP: Final = 10
-# So many guests at a time are looked at for others in their place, and whether for fewer only.
+# Guests that are looked at together for others in their place, and whether for fewer only.
 NEIGHBOURHOODS: Final = ((2, True), (3, True), (2, False), (4, True), (3, False), (5, True))
 # Of more guests away from home no pairs are looked at.
 MAX_PAIRED: Final = 120
@@ -48,8 +48,8 @@ def reduce_moves(state: Solution, stop: StoppingCriterion, least: int = 0) -> No
 
 
 def _replaced(state: Solution, together: int, left: int, least: int, *, fewer: bool) -> int:
-    """Send so many guests home, each choice of them in turn, and look for fewer ones in their place, or for
-    as many that are lighter. Returns how many placements may still be looked at.
+    """Send this number of guests home, each choice of them in turn, and look for fewer ones in their place,
+    or for as many that are lighter. Returns how many placements may still be looked at.
     """
     home = state.problem.unit_home
     while True:
@@ -69,8 +69,8 @@ def _replaced(state: Solution, together: int, left: int, least: int, *, fewer: b
 
 
 class Incumbent:
-    """How level, and how near to the rules, a placement is; another one is as good if it is no worse in
-    anything.
+    """The quality of a placement: its evenness and its distance from the rules; another one is as good if it
+    is no worse in anything.
     """
 
     def __init__(self, state: Solution, *, flat: bool = False) -> None:
@@ -159,7 +159,7 @@ def _try(state: Solution, changes: Sequence[tuple[int, int]], standard: Incumben
 
 
 def _max_within(values: Sequence[float], width: float, but: int) -> bool:
-    """Whether all of these ascending values but so many are that near to each other."""
+    """Whether all of these ascending values except `but` of them are that near to each other."""
     rest = len(values) - but
     return any(
         values[first + rest - 1] - values[first] <= width + SAME_POINTS
@@ -168,7 +168,7 @@ def _max_within(values: Sequence[float], width: float, but: int) -> bool:
 
 
 class _BranchAndBound:
-    """All placements with so many migrations, from few to as many as there are."""
+    """All placements by their number of migrations, from few to all."""
 
     def __init__(self, state: Solution, most: int, least: int, kept: Collection[int] = ()) -> None:
         """most: placements that are looked at; least: as in reduce_moves; kept: units that stay where they
@@ -199,8 +199,8 @@ class _BranchAndBound:
         for unit in self.units:
             if state.where[unit] != home[unit]:
                 self._shift(unit, state.where[unit], home[unit])
-        # By metric, how much nearer so many moves bring the fullest and the emptiest host at most: each guest
-        # leaves one and comes to another.
+        # By metric, how much nearer a number of moves brings the fullest and the emptiest host at most: each
+        # guest leaves one and comes to another.
         self.gains = []
         for metric in range(len(problem.metrics.names)):
             largest = sorted(
@@ -240,7 +240,7 @@ class _BranchAndBound:
                 break
 
     def _look(self, first: int, moves: int, chosen: list[tuple[int, int]], bytes_: int) -> None:
-        """Choose so many more guests to migrate, of the units from `first` on."""
+        """Choose this many more guests to migrate, of the units from `first` on."""
         if moves <= 0:
             if moves == 0 and bytes_ < self.bytes and self._is_level():
                 self._accept(chosen, bytes_)
@@ -274,8 +274,9 @@ class _BranchAndBound:
         return moves if self.single else min(moves, 1)
 
     def _hopeless(self, moves: int) -> bool:
-        """Whether no so many migrations bring enough inside the band, wherever that lies: each changes two
-        hosts, by its points."""
+        """Whether no choice of this many migrations brings enough inside the band, wherever that lies: each
+        changes two hosts, by its points.
+        """
         limits = self.standard.limits
         for metric, counted in enumerate(self.problem.metrics.counted):
             values = sorted(self.points[host][metric] for host in counted)

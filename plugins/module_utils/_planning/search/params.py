@@ -11,10 +11,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoolingSchedule:
-    """How the search cools, in migrations. yields: by how much a point outside the band gains or loses weight
-    each time that the search looks whether it is outside or inside; so it walks along the edge of what is
-    legal. free: migrations cost nothing and temperatures are points: for a band that can't be reached, only
-    approached. look_every: steps between two looks.
+    """The cooling of the search, in migrations. yields: by how much a point outside the band gains or loses
+    weight each time that the search looks whether it is outside or inside; so it walks along the edge of what
+    is legal. free: migrations cost nothing and temperatures are points: for a band that can't be reached,
+    only approached. look_every: steps between two looks.
     """
 
     hot: float = 0.3
@@ -27,10 +27,10 @@ class CoolingSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalMix:
-    """How often each candidate is proposed, as thresholds of one random number from 0 to 1. Above `homeless`
-    a unit without a way home changes its target, if there is one. Of the units away from home, one returns
-    below `returns`; below `replaces` another departs in its place; below `relocates` it changes its target;
-    else two swap their targets. `departs`: where one more unit departs instead; see each annealer.
+    """The frequency of each kind of proposal, as thresholds of one random number from 0 to 1. Above
+    `homeless` a unit without a way home changes its target, if there is one. Of the units away from home, one
+    returns below `returns`; below `replaces` another departs in its place; below `relocates` it changes its
+    target; else two swap their targets. `departs`: where one more unit departs instead; see each annealer.
     """
 
     returns: float

@@ -34,7 +34,7 @@ def relieve_hosts(state: Solution) -> None:
 
 
 class _Relieving:
-    """What is left to do: by overloaded host the metrics that have to come down."""
+    """The work that is left: by overloaded host the metrics that have to come down."""
 
     def __init__(self, state: Solution) -> None:
         problem = state.problem
@@ -63,7 +63,7 @@ class _Relieving:
                 self.moved = True
                 return True
             self.stuck.add(host)
-        # Guests that have left since may have made room under a rule.
+        # Guests that have left since may have opened a host under a rule.
         again = self.moved and bool(self.stuck)
         self.stuck.clear()
         self.moved = False

@@ -38,7 +38,7 @@ def is_only_stranded(problem: Problem, unit: int) -> bool:
 
 
 def clear_leaving_hosts(state: Solution, rng: Random, *, budget: int) -> None:
-    """Empty the hosts that are to be emptied, and move guests of others only to make room."""
+    """Empty the hosts that are to be emptied, and move guests of others only to make them fit."""
     size = state.problem.unit_bytes
     for unit in sorted(_leaving(state), key=lambda unit: (-size[unit], unit)):
         _relocate(state, unit, budget)
@@ -97,7 +97,7 @@ def _repair_rule(state: Solution, counts: RuleCounter, budget: int) -> bool:
 
 
 def _force_relocation(state: Solution, counts: RuleCounter, unit: int, budget: int) -> bool:
-    """Move a guest out although no host has room as it is."""
+    """Move a guest out although it fits on no host as it is."""
     amount, broken = counts.amount, state.broken
     host = state.remove(unit)
     undo = insert_with_ejection(state, unit)
@@ -183,5 +183,5 @@ def _recreate(state: Solution, unit: int, host: int, out: list[int]) -> bool:
 
 
 def misplaced_guests(state: Solution) -> int:
-    """How many guests are where a strict rule or maintenance does not want them."""
+    """The number of guests that are where a strict rule or maintenance does not want them."""
     return state.broken + state.misplaced

@@ -99,7 +99,7 @@ def _times(value: float | None, factor: float) -> float | None:
 
 
 def _growth(before: Sequence[Guest], after: Sequence[Guest]) -> dict[str, dict[str, float]]:
-    """What each host carries more, by resource."""
+    """The additional use of each host, by resource."""
     more: dict[str, dict[str, float]] = {}
     for old, new in zip(before, after, strict=True):
         if old is not new:
