@@ -89,8 +89,20 @@ PASSED = (
 
 
 class _Dumper(yaml.SafeDumper):
+    """Lists of words on one line, and each dictionary of suboptions once, with an alias where it repeats."""
+
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, indentless=False)
+
+    def represent_sequence(
+        self, tag: str, sequence: Iterable[Any], flow_style: bool | None = None
+    ) -> yaml.SequenceNode:
+        words = all(not isinstance(item, str) or " " not in item for item in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=words)
+
+    def generate_anchor(self, node: yaml.Node) -> str:
+        # Named after the first option, since a dictionary does not know its own name.
+        return f"with_{node.value[0][0].value}_{len(node.value)}"
 
 
 def texts() -> dict[str, str]:
@@ -206,8 +218,19 @@ def _alone(option: Mapping[str, Any]) -> dict[str, Any]:
     return dict(option)
 
 
+def _shared(value: Any, seen: dict[str, Any]) -> Any:
+    """The value with one object for all suboptions that are equal, which the dumper then writes once."""
+    if not isinstance(value, dict):
+        return value
+    found = {key: _shared(item, seen) for key, item in value.items()}
+    for key in ("options", "suboptions"):
+        if isinstance(found.get(key), dict) and len(found[key]) > 1:
+            found[key] = seen.setdefault(repr(found[key]), found[key])
+    return found
+
+
 def _yaml(value: object) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+    text: str = yaml.dump(_shared(value, {}), Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
     return text.rstrip("\n")
 
 

@@ -21,13 +21,7 @@ options:
         hosts.
       - The guides to coming from these systems list what each of their options is called here.
     type: str
-    choices:
-      - fdrs
-      - vmmanager
-      - proxmox_rebalancing
-      - proxlb
-      - drs
-      - proxmox
+    choices: [fdrs, vmmanager, proxmox_rebalancing, proxlb, drs, proxmox]
   goal:
     description:
       - V(spread) restores rules and brings the fullest and the emptiest host within O(max_spread) points of each
@@ -41,12 +35,7 @@ options:
       - V(consolidate) restores rules and empties as many hosts as the capacity of the others allows, so that they
         can be switched off. RV(plan.emptied) lists them. No guest moves to a host that runs no guests.
     type: str
-    choices:
-      - spread
-      - relieve
-      - rules
-      - evacuate
-      - consolidate
+    choices: [spread, relieve, rules, evacuate, consolidate]
     default: spread
   evacuate:
     description:
@@ -55,7 +44,7 @@ options:
       - Guests that cannot leave are in RV(plan.immovable) with the reason, and RV(summary.status) is not V(balanced)
         then.
     type: dict
-    suboptions:
+    suboptions: &with_names_6
       names:
         description: Ids, names, or shell patterns of names, such as V(web*).
         type: list
@@ -78,9 +67,7 @@ options:
         description: Kinds of guests. Hosts have no kind.
         type: list
         elements: str
-        choices:
-          - vm
-          - container
+        choices: [vm, container]
   relieve:
     description: When a host is overloaded, and how far it is relieved. It is required for O(goal=relieve).
     type: dict
@@ -90,7 +77,7 @@ options:
           that is left out has no threshold.
         type: dict
         required: true
-        suboptions:
+        suboptions: &with_vcpus_per_core_9
           vcpus_per_core:
             description: Assigned vCPUs per core, such as V(7.0).
             type: float
@@ -125,44 +112,14 @@ options:
           - A threshold that is left out, or is higher than that of O(relieve.overload), is replaced by that of
             O(relieve.overload).
         type: dict
-        suboptions:
-          vcpus_per_core:
-            description: Assigned vCPUs per core, such as V(7.0).
-            type: float
-          cpu:
-            description: Percent of the CPU.
-            type: float
-          memory:
-            description: Percent of the memory.
-            type: float
-          disk_io:
-            description: Percent of the disk throughput.
-            type: float
-          network_io:
-            description: Percent of the network throughput.
-            type: float
-          storage:
-            description: Percent of the local storage.
-            type: float
-          pressure_cpu:
-            description: Percent of the time in which a task waits for CPU.
-            type: float
-          pressure_memory:
-            description: Percent of the time in which a task waits for memory.
-            type: float
-          pressure_io:
-            description: Percent of the time in which a task waits for I/O.
-            type: float
+        suboptions: *with_vcpus_per_core_9
       first:
         description:
           - Which guests leave an overloaded host first.
           - V(fewest) moves as few guests as possible. V(smallest) and V(largest) start with the smallest or largest
             guests, by assigned cores and GiB of memory.
         type: str
-        choices:
-          - fewest
-          - smallest
-          - largest
+        choices: [fewest, smallest, largest]
         default: fewest
       density_weight:
         description: Hosts are ranked by vCPUs per core (or measured CPU, when that is the metric) and memory. The
@@ -195,28 +152,12 @@ options:
         contains V(local_disk).
     type: list
     elements: str
-    choices:
-      - cpu
-      - memory
-      - disk_io
-      - network_io
-      - storage
-      - vcpu
-      - pressure_cpu
-      - pressure_memory
-      - pressure_io
-    default:
-      - cpu
-      - memory
+    choices: [cpu, memory, disk_io, network_io, storage, vcpu, pressure_cpu, pressure_memory, pressure_io]
+    default: [cpu, memory]
   aggressiveness:
     description: V(1) to V(5) stand for 25, 20, 15, 10 and 5 points of spread. O(max_spread) takes precedence.
     type: int
-    choices:
-      - 1
-      - 2
-      - 3
-      - 4
-      - 5
+    choices: [1, 2, 3, 4, 5]
     default: 3
   max_spread:
     description:
@@ -237,11 +178,7 @@ options:
       - V(pressure) is the time for which it stalls its host. The metrics V(cpu), V(memory) and V(disk_io) then
         stand for the pressures of CPU, memory and I/O.
     type: str
-    choices:
-      - used
-      - assigned
-      - max
-      - pressure
+    choices: [used, assigned, max, pressure]
     default: used
   limits:
     description: How full an arriving guest may make a host. A host that is already fuller receives no guests.
@@ -288,32 +225,7 @@ options:
         description: The hosts.
         type: dict
         required: true
-        suboptions:
-          names:
-            description: Ids, names, or shell patterns of names, such as V(web*).
-            type: list
-            elements: str
-          regex:
-            description: Regular expression that must match a name from its start.
-            type: str
-          tags:
-            description: Shell patterns of tags. Hosts have no tags.
-            type: list
-            elements: str
-          pools:
-            description: Names or shell patterns of pools.
-            type: list
-            elements: str
-          labels:
-            description: Labels with their values, all of which must be present. Guests have no labels.
-            type: dict
-          kinds:
-            description: Kinds of guests. Hosts have no kind.
-            type: list
-            elements: str
-            choices:
-              - vm
-              - container
+        suboptions: *with_names_6
       memory:
         description: Bytes of memory.
         type: int
@@ -331,9 +243,7 @@ options:
   target_version:
     description: With V(not_older) no guest moves to a host with an older hypervisor. Unknown versions are ignored.
     type: str
-    choices:
-      - any
-      - not_older
+    choices: [any, not_older]
     default: any
   max_migrations:
     description: Maximum number of migrations in the plan. Migrations that restore rules come first. No limit when
@@ -346,90 +256,15 @@ options:
       sources:
         description: Hosts that no guest leaves.
         type: dict
-        suboptions:
-          names:
-            description: Ids, names, or shell patterns of names, such as V(web*).
-            type: list
-            elements: str
-          regex:
-            description: Regular expression that must match a name from its start.
-            type: str
-          tags:
-            description: Shell patterns of tags. Hosts have no tags.
-            type: list
-            elements: str
-          pools:
-            description: Names or shell patterns of pools.
-            type: list
-            elements: str
-          labels:
-            description: Labels with their values, all of which must be present. Guests have no labels.
-            type: dict
-          kinds:
-            description: Kinds of guests. Hosts have no kind.
-            type: list
-            elements: str
-            choices:
-              - vm
-              - container
+        suboptions: *with_names_6
       targets:
         description: Hosts that receive no guest.
         type: dict
-        suboptions:
-          names:
-            description: Ids, names, or shell patterns of names, such as V(web*).
-            type: list
-            elements: str
-          regex:
-            description: Regular expression that must match a name from its start.
-            type: str
-          tags:
-            description: Shell patterns of tags. Hosts have no tags.
-            type: list
-            elements: str
-          pools:
-            description: Names or shell patterns of pools.
-            type: list
-            elements: str
-          labels:
-            description: Labels with their values, all of which must be present. Guests have no labels.
-            type: dict
-          kinds:
-            description: Kinds of guests. Hosts have no kind.
-            type: list
-            elements: str
-            choices:
-              - vm
-              - container
+        suboptions: *with_names_6
       guests:
         description: Guests that are not migrated.
         type: dict
-        suboptions:
-          names:
-            description: Ids, names, or shell patterns of names, such as V(web*).
-            type: list
-            elements: str
-          regex:
-            description: Regular expression that must match a name from its start.
-            type: str
-          tags:
-            description: Shell patterns of tags. Hosts have no tags.
-            type: list
-            elements: str
-          pools:
-            description: Names or shell patterns of pools.
-            type: list
-            elements: str
-          labels:
-            description: Labels with their values, all of which must be present. Guests have no labels.
-            type: dict
-          kinds:
-            description: Kinds of guests. Hosts have no kind.
-            type: list
-            elements: str
-            choices:
-              - vm
-              - container
+        suboptions: *with_names_6
   rules:
     description: Rules in addition to those of the platform.
     type: list
@@ -445,23 +280,13 @@ options:
           - V(tag) and V(pool) group guests with the same tag or pool, for each that matches the shell pattern O(rules[].pattern).
           - V(guests) groups the guests that O(rules[].guests) selects.
         type: str
-        choices:
-          - name_prefix
-          - regex
-          - tag
-          - pool
-          - guests
+        choices: [name_prefix, regex, tag, pool, guests]
         required: true
       kind:
         description: V(affinity) keeps members together, V(anti_affinity) apart, V(even_spread) evenly distributed.
           V(host_affinity) keeps them on O(rules[].hosts), V(host_anti_affinity) away from them.
         type: str
-        choices:
-          - affinity
-          - anti_affinity
-          - even_spread
-          - host_affinity
-          - host_anti_affinity
+        choices: [affinity, anti_affinity, even_spread, host_affinity, host_anti_affinity]
         required: true
       pattern:
         description: Regular expression for O(rules[].by=regex), shell pattern for O(rules[].by=tag) and O(rules[].by=pool).
@@ -469,61 +294,11 @@ options:
       guests:
         description: The members, for O(rules[].by=guests).
         type: dict
-        suboptions:
-          names:
-            description: Ids, names, or shell patterns of names, such as V(web*).
-            type: list
-            elements: str
-          regex:
-            description: Regular expression that must match a name from its start.
-            type: str
-          tags:
-            description: Shell patterns of tags. Hosts have no tags.
-            type: list
-            elements: str
-          pools:
-            description: Names or shell patterns of pools.
-            type: list
-            elements: str
-          labels:
-            description: Labels with their values, all of which must be present. Guests have no labels.
-            type: dict
-          kinds:
-            description: Kinds of guests. Hosts have no kind.
-            type: list
-            elements: str
-            choices:
-              - vm
-              - container
+        suboptions: *with_names_6
       hosts:
         description: The hosts, for V(host_affinity) and V(host_anti_affinity).
         type: dict
-        suboptions:
-          names:
-            description: Ids, names, or shell patterns of names, such as V(web*).
-            type: list
-            elements: str
-          regex:
-            description: Regular expression that must match a name from its start.
-            type: str
-          tags:
-            description: Shell patterns of tags. Hosts have no tags.
-            type: list
-            elements: str
-          pools:
-            description: Names or shell patterns of pools.
-            type: list
-            elements: str
-          labels:
-            description: Labels with their values, all of which must be present. Guests have no labels.
-            type: dict
-          kinds:
-            description: Kinds of guests. Hosts have no kind.
-            type: list
-            elements: str
-            choices:
-              - vm
-              - container
+        suboptions: *with_names_6
       name:
         description: Prefix of the names of the resulting rules.
         type: str
@@ -593,9 +368,7 @@ options:
         clusters of up to about 10 hosts and 100 guests. It requires the Python library highspy and supports the
         goals V(spread) and V(rules) only.
     type: str
-    choices:
-      - search
-      - exact
+    choices: [search, exact]
     default: search
   time_limit:
     description: Seconds after which the search stops with the best plan so far, which may then differ from run
@@ -631,64 +404,14 @@ options:
         other guests.
       - Agents of the platform, such as vCLS, may always stay and need not be selected.
     type: dict
-    suboptions:
-      names:
-        description: Ids, names, or shell patterns of names, such as V(web*).
-        type: list
-        elements: str
-      regex:
-        description: Regular expression that must match a name from its start.
-        type: str
-      tags:
-        description: Shell patterns of tags. Hosts have no tags.
-        type: list
-        elements: str
-      pools:
-        description: Names or shell patterns of pools.
-        type: list
-        elements: str
-      labels:
-        description: Labels with their values, all of which must be present. Guests have no labels.
-        type: dict
-      kinds:
-        description: Kinds of guests. Hosts have no kind.
-        type: list
-        elements: str
-        choices:
-          - vm
-          - container
+    suboptions: *with_names_6
   shut_down:
     description:
       - Guests that M(evenkeel.cluster.host_maintenance) shuts down, by their operating system, before their host
         enters maintenance mode.
       - They are not moved from it either, and are not started again.
     type: dict
-    suboptions:
-      names:
-        description: Ids, names, or shell patterns of names, such as V(web*).
-        type: list
-        elements: str
-      regex:
-        description: Regular expression that must match a name from its start.
-        type: str
-      tags:
-        description: Shell patterns of tags. Hosts have no tags.
-        type: list
-        elements: str
-      pools:
-        description: Names or shell patterns of pools.
-        type: list
-        elements: str
-      labels:
-        description: Labels with their values, all of which must be present. Guests have no labels.
-        type: dict
-      kinds:
-        description: Kinds of guests. Hosts have no kind.
-        type: list
-        elements: str
-        choices:
-          - vm
-          - container
+    suboptions: *with_names_6
   strict_selectors:
     description:
       - Whether a selector or a rule of the policy that matches nothing is an error. Otherwise it is a warning.
@@ -700,9 +423,7 @@ options:
       - What to do when another balancer, such as DRS or the one of Proxmox VE, also moves the guests of the cluster.
       - V(respect) plans nothing and reports the other balancer, except for O(goal=evacuate). V(ignore) plans anyway.
     type: str
-    choices:
-      - respect
-      - ignore
+    choices: [respect, ignore]
     default: respect
   priorities:
     description:
@@ -716,32 +437,7 @@ options:
         description: The guests.
         type: dict
         required: true
-        suboptions:
-          names:
-            description: Ids, names, or shell patterns of names, such as V(web*).
-            type: list
-            elements: str
-          regex:
-            description: Regular expression that must match a name from its start.
-            type: str
-          tags:
-            description: Shell patterns of tags. Hosts have no tags.
-            type: list
-            elements: str
-          pools:
-            description: Names or shell patterns of pools.
-            type: list
-            elements: str
-          labels:
-            description: Labels with their values, all of which must be present. Guests have no labels.
-            type: dict
-          kinds:
-            description: Kinds of guests. Hosts have no kind.
-            type: list
-            elements: str
-            choices:
-              - vm
-              - container
+        suboptions: *with_names_6
       priority:
         description: A higher number is more important.
         type: int
@@ -757,44 +453,12 @@ options:
         description: The hosts.
         type: dict
         required: true
-        suboptions:
-          names:
-            description: Ids, names, or shell patterns of names, such as V(web*).
-            type: list
-            elements: str
-          regex:
-            description: Regular expression that must match a name from its start.
-            type: str
-          tags:
-            description: Shell patterns of tags. Hosts have no tags.
-            type: list
-            elements: str
-          pools:
-            description: Names or shell patterns of pools.
-            type: list
-            elements: str
-          labels:
-            description: Labels with their values, all of which must be present. Guests have no labels.
-            type: dict
-          kinds:
-            description: Kinds of guests. Hosts have no kind.
-            type: list
-            elements: str
-            choices:
-              - vm
-              - container
+        suboptions: *with_names_6
       days:
         description: Days on which the window starts. Every day when it is left out.
         type: list
         elements: str
-        choices:
-          - monday
-          - tuesday
-          - wednesday
-          - thursday
-          - friday
-          - saturday
-          - sunday
+        choices: [monday, tuesday, wednesday, thursday, friday, saturday, sunday]
       start:
         description: Time of day at which the window starts, in quotes, such as V("22:00").
         type: str
@@ -830,7 +494,7 @@ options:
         other guests.
       - Agents of the platform, such as vCLS, may always stay and need not be selected.
     type: dict
-    suboptions:
+    suboptions: &with_names_6
       names:
         description: Ids, names, or shell patterns of names, such as V(web*).
         type: list
@@ -853,39 +517,12 @@ options:
         description: Kinds of guests. Hosts have no kind.
         type: list
         elements: str
-        choices:
-          - vm
-          - container
+        choices: [vm, container]
   shut_down:
     description:
       - Guests that M(evenkeel.cluster.host_maintenance) shuts down, by their operating system, before their host
         enters maintenance mode.
       - They are not moved from it either, and are not started again.
     type: dict
-    suboptions:
-      names:
-        description: Ids, names, or shell patterns of names, such as V(web*).
-        type: list
-        elements: str
-      regex:
-        description: Regular expression that must match a name from its start.
-        type: str
-      tags:
-        description: Shell patterns of tags. Hosts have no tags.
-        type: list
-        elements: str
-      pools:
-        description: Names or shell patterns of pools.
-        type: list
-        elements: str
-      labels:
-        description: Labels with their values, all of which must be present. Guests have no labels.
-        type: dict
-      kinds:
-        description: Kinds of guests. Hosts have no kind.
-        type: list
-        elements: str
-        choices:
-          - vm
-          - container
+    suboptions: *with_names_6
 """
