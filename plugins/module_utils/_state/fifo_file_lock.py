@@ -93,8 +93,8 @@ class _Place:
     def _take_ticket(self, *, wait: bool) -> int:
         _lock(self._turn, fcntl.F_WRLCK, 0, 1, wait=wait)
         ticket = int.from_bytes(os.pread(self._turn, _COUNTER.size, 0), "little") % _MOST + 1
-        # The byte of a new ticket is nobody's, unless the file was spoilt: then there is no order to keep.
-        _lock(self._turn, fcntl.F_WRLCK, ticket, 1, wait=False)
+        # The byte of a new ticket is nobody's, unless the file was spoilt: then its turn ends before this one.
+        _lock(self._turn, fcntl.F_WRLCK, ticket, 1, wait=wait)
         os.pwrite(self._turn, _COUNTER.pack(ticket), 0)
         self._ticket = ticket
         _lock(self._turn, fcntl.F_UNLCK, 0, 1, wait=False)

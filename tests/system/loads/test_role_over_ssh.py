@@ -146,7 +146,7 @@ def ask(
         env={
             **os.environ,
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_TIMEOUT": "5",
+            "ANSIBLE_TIMEOUT": "60",
             "ANSIBLE_PIPELINING": "1",
             # No connection may serve two runs: the second would get in whatever its key or password.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": tempfile.mkdtemp(prefix="cp", dir=site.folder),

@@ -149,6 +149,25 @@ def test_a_file_that_was_spoilt_costs_order_only(tmp_path: Path) -> None:
         turnstile.release(again)
 
 
+def test_the_place_of_another_is_waited_for_in_a_file_that_was_spoilt(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    mine = FifoFileLock(path, 60).acquire()
+    assert mine is not None
+    # The next ticket is the one that is out already.
+    path.with_name("state.db-turn").write_bytes(b"\0" * 8)
+    entered = tmp_path / "entered"
+
+    def ask() -> None:
+        if FifoFileLock(path, 60).acquire() is not None:
+            entered.touch()
+
+    pid = in_a_process(ask)
+    eventually(lambda: waiting_for(path.with_name("state.db-turn"), first=1) == 1)
+    FifoFileLock.release(mine)
+    os.waitpid(pid, 0)
+    assert entered.exists()
+
+
 def test_a_child_has_no_part_in_its_parents_turn(tmp_path: Path) -> None:
     turnstile = FifoFileLock(tmp_path / "state.db", 60)
     mine = turnstile.acquire()
