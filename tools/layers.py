@@ -67,7 +67,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         f"{UTILS}/_planning/schedule",
         f"{UTILS}/_planning/snapshots",
     ),
-    f"{UTILS}/_planning/goals": (
+    f"{UTILS}/_planning/goals.py": (
         f"{UTILS}/_model",
         f"{UTILS}/_planning/tolerances.py",
         f"{UTILS}/_planning/bounds",

@@ -21,8 +21,7 @@ from .._model.plan import (
     Unresolved,
 )
 from .bounds.combinatorial import spread_lower_bound
-from .goal_dispatch import goal_of
-from .goals.goal import EndState
+from .goals import EndState, goal_of
 from .model.capacity import closed_hosts
 from .model.problem import Problem
 from .model.solution import Solution

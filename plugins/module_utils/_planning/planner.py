@@ -17,7 +17,7 @@ from .._model.snapshot import Snapshot
 from .consolidation import build_without, plan_consolidation, with_proof
 from .errors import UnsafePlan
 from .external_balancer import deferred_plan, defers
-from .goal_dispatch import goal_of
+from .goals import goal_of
 from .metric_activation import with_active_metrics
 from .model.builder import build_problem
 from .model.capacity import with_hosts_closed

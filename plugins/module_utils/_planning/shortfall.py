@@ -8,8 +8,7 @@ from __future__ import annotations
 from .._model.plan import Unresolved
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
-from .goal_dispatch import goal_of
-from .goals.goal import EndState
+from .goals import EndState, goal_of
 from .model.builder import build_problem
 from .model.capacity import with_hosts_closed
 from .model.solution import solution_of

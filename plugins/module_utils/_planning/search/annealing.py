@@ -11,7 +11,6 @@ from random import Random
 from ..model.solution import Solution
 from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS, TIME
-from .local_search import local_search, revert_redundant_moves
 from .neighbourhood import RandomWalk, Trial, score
 from .params import PARAMS, CoolingSchedule
 
@@ -61,13 +60,7 @@ class Annealer(RandomWalk):
                 now = score(state)
                 if now < best:
                     best, kept = now, self._placement()
-        # In a large cluster some host is always a little outside; one good repair at the end finds it inside.
-        local_search(state, self.budget, steps=len(self.hosts) * 4)
-        while revert_redundant_moves(state):
-            pass
-        self._recount()
-        if score(state) >= best:
-            self._restore(kept)
+        self._settle(best, kept)
 
     def _set_weights(self, *, closing: bool) -> None:
         factor = self.schedule.yields
@@ -83,16 +76,9 @@ class Annealer(RandomWalk):
         mix = PARAMS.priced
         draw = self.rng.random()
         if self.homeless and draw > mix.homeless:
-            return self._propose_relocation(self.homeless[int(self.rng.random() * len(self.homeless))])
+            return self._propose_homeless()
         if self.away and draw < mix.departs:
-            unit = self.away[int(self.rng.random() * len(self.away))]
-            if draw < mix.returns:
-                return [(unit, self.home[unit])] if self.home[unit] >= 0 else []
-            if draw < mix.replaces:
-                return self._propose_replacement(unit)
-            if draw < mix.relocates:
-                return self._propose_relocation(unit)
-            return self._propose_swap(unit)
+            return self._propose_change(mix, draw)
         return self._propose_departure()
 
     def _cost(self, trial: Trial) -> float:

@@ -80,16 +80,11 @@ class DeviationAnnealer(RandomWalk):
         mix = PARAMS.deviation
         draw = self.rng.random()
         if self.homeless and draw > mix.homeless:
-            return self._propose_relocation(self.homeless[int(self.rng.random() * len(self.homeless))])
+            return self._propose_homeless()
         if not self.away or (draw > mix.departs and self.state.moves < self.budget):
             unit = int(self.rng.random() * len(self.home))
             return self._propose_relocation(unit) if self.state.where[unit] == self.home[unit] >= 0 else []
-        unit = self.away[int(self.rng.random() * len(self.away))]
-        if draw < mix.returns:
-            return [(unit, self.home[unit])]
-        if draw < mix.replaces:
-            return self._propose_replacement(unit)
-        return self._propose_relocation(unit) if draw < mix.relocates else self._propose_swap(unit)
+        return self._propose_change(mix, draw)
 
     def _change(self, trial: Trial) -> float:
         state, change = self.state, 0.0

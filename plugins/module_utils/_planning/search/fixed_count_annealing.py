@@ -11,7 +11,6 @@ from random import Random
 from ..model.solution import Solution
 from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS
-from .local_search import local_search, revert_redundant_moves
 from .neighbourhood import RandomWalk, Trial, score
 from .params import PARAMS
 
@@ -60,12 +59,7 @@ class FixedCountAnnealer(RandomWalk):
                 length = min(rounds.longest_round * units, int(rounds.longer * length))
                 hot = rounds.hot
         self.budget = most
-        local_search(state, most, steps=len(self.hosts) * 4)
-        while revert_redundant_moves(state):
-            pass
-        self._recount()
-        if score(state) >= self.best:
-            self._restore(self.kept)
+        self._settle(self.best, self.kept)
 
     def _round(self, steps: int, hot: float, until: float) -> bool:
         """Cool down once; returns whether the band was reached with fewer migrations than before."""
@@ -113,15 +107,10 @@ class FixedCountAnnealer(RandomWalk):
         return left + state.excess_with(home, state.points_of(unit, home)) - state.excess[home]
 
     def _propose(self) -> Trial:
-        rng, mix = self.rng, PARAMS.fixed_count
-        draw = rng.random()
+        mix = PARAMS.fixed_count
+        draw = self.rng.random()
         if self.homeless and draw > mix.homeless:
-            return self._propose_relocation(self.homeless[int(rng.random() * len(self.homeless))])
+            return self._propose_homeless()
         if not self.away or (self.state.moves < self.budget and draw < mix.departs):
             return self._propose_departure()
-        unit = self.away[int(rng.random() * len(self.away))]
-        if draw < mix.returns:
-            return [(unit, self.home[unit])]
-        if draw < mix.replaces:
-            return self._propose_replacement(unit)
-        return self._propose_relocation(unit) if draw < mix.relocates else self._propose_swap(unit)
+        return self._propose_change(mix, draw)

@@ -24,8 +24,7 @@ def choose_hosts_to_empty(state: Solution, banned: frozenset[int] = frozenset())
     work = _Emptying(state, banned)
     before = set(work.carrying())
     while work.empty_more():
-        while revert_redundant_moves(state):
-            pass
+        revert_redundant_moves(state)
     return sorted(before - set(work.carrying()))
 
 

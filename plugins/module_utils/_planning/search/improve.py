@@ -50,8 +50,7 @@ def _outside(state: Solution) -> bool:
 
 def _descend(state: Solution, budget: int) -> None:
     local_search(state, budget, steps=4 * len(state.problem.members) + 100)
-    while revert_redundant_moves(state):
-        pass
+    revert_redundant_moves(state)
 
 
 def _reduce_migrations(state: Solution, rng: Random, budget: int, stop: StoppingCriterion, steps: int) -> int:

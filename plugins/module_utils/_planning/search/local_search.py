@@ -165,19 +165,16 @@ def _swap(state: Solution, first: int, second: int, budget: int) -> bool:
     return state.try_moves(moves, lambda: state.moves <= budget)
 
 
-def revert_redundant_moves(state: Solution, floor_free: bool = False) -> bool:
-    """Send units home whose migration turned out not to be needed, the largest first. Returns whether one
-    was."""
+def revert_redundant_moves(state: Solution, *, floor_free: bool = False) -> None:
+    """Send units home whose migration turned out not to be needed, the largest first, until none is left."""
     problem = state.problem
-    away = sorted(
-        (unit for unit, host in enumerate(state.where) if host != problem.unit_home[unit] and host >= 0),
-        key=lambda unit: (-len(problem.members[unit]), -problem.unit_bytes[unit], unit),
-    )
-    changed = False
-    for unit in away:
-        if problem.unit_home[unit] >= 0:
-            changed |= _revert(state, unit, floor_free=floor_free)
-    return changed
+    changed = True
+    while changed:
+        places = enumerate(zip(state.where, problem.unit_home, strict=True))
+        away = [unit for unit, (host, home) in places if host != home and host >= 0 and home >= 0]
+        away.sort(key=lambda unit: (-len(problem.members[unit]), -problem.unit_bytes[unit], unit))
+        reverted = [_revert(state, unit, floor_free=floor_free) for unit in away]
+        changed = any(reverted)
 
 
 def _revert(state: Solution, unit: int, *, floor_free: bool) -> bool:

@@ -15,6 +15,8 @@ from ..model.solution import Solution
 from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS, WISHES
 from .insertion import candidate_hosts
+from .local_search import local_search, revert_redundant_moves
+from .params import ProposalMix
 
 Trial = list[tuple[int, int]]
 Score = tuple[int, float, int, int]
@@ -69,6 +71,29 @@ class RandomWalk:
         without = set(self.homeless)
         self.away = [unit for unit in away if unit not in without]
         self.slot = {unit: index for index, unit in enumerate(self.away)}
+
+    def _propose_homeless(self) -> Trial:
+        return self._propose_relocation(self.homeless[int(self.rng.random() * len(self.homeless))])
+
+    def _propose_change(self, mix: ProposalMix, draw: float) -> Trial:
+        """Another place, or another guest, for one that is away."""
+        unit = self.away[int(self.rng.random() * len(self.away))]
+        if draw < mix.returns:
+            return [(unit, self.home[unit])]
+        if draw < mix.replaces:
+            return self._propose_replacement(unit)
+        return self._propose_relocation(unit) if draw < mix.relocates else self._propose_swap(unit)
+
+    def _settle(self, best: Score, kept: Placement) -> None:
+        """Repair the placement at the end of a run; then restore the best one that the run has seen, unless
+        this one is better. In a large cluster some host is always a little outside; one good repair finds it
+        inside.
+        """
+        local_search(self.state, self.budget, steps=len(self.hosts) * 4)
+        revert_redundant_moves(self.state)
+        self._recount()
+        if score(self.state) >= best:
+            self._restore(kept)
 
     def _propose_replacement(self, unit: int) -> Trial:
         """Another guest goes in its place: one of the same host, or of any."""

@@ -24,8 +24,7 @@ def relieve_hosts(state: Solution) -> None:
     done within the policy's limits.
     """
     # What restoring rules turned out not to need is taken back, so that every migration has one reason.
-    while revert_redundant_moves(state):
-        pass
+    revert_redundant_moves(state)
     work = _Relieving(state)
     while work.step():
         pass

@@ -59,8 +59,7 @@ def _place(problem: Problem, stop: StoppingCriterion, forbidden: frozenset[tuple
         state.set_band(best_floor(state))
     if problem.makes_room:
         clear_leaving_hosts(state, rng, budget=budget)
-        while revert_redundant_moves(state, floor_free=True):
-            pass
+        revert_redundant_moves(state, floor_free=True)
         return SearchResult(state)
     if needs_nothing(state):
         return SearchResult(state)
