@@ -74,7 +74,8 @@ attributes:
     support: full
 """
 
-    HELD = (
+    # Annotated, because the linter of ansible-test takes every other assignment for a plain text.
+    HELD: str = (
         r"""
 options:
   held:
@@ -90,7 +91,7 @@ options:
         + _RESERVATION
     )
 
-    PLACEMENTS = (
+    PLACEMENTS: str = (
         r"""
 options:
   placements:

@@ -228,84 +228,68 @@ summary:
   contains:
     cluster:
       description: Id and name of the cluster.
-      returned: success
       type: dict
       contains:
         id:
           description: Its id, which identifies it.
-          returned: success
           type: str
           sample: domain-c8
         name:
           description: Its name.
-          returned: success
           type: str
           sample: production
     status:
       description:
         - V(balanced) when the cluster satisfies the policy, with or without migrations. V(improved) when some findings remain.
         - V(unchanged) when no migration is worthwhile. V(infeasible) when the policy cannot be satisfied.
-      returned: success
       type: str
       sample: balanced
     plan_path:
       description: The file that holds the plan.
-      returned: success
       type: str
       sample: /var/lib/evenkeel/production.plan.json
     migrations:
       description: Number of migrations.
-      returned: success
       type: int
       sample: 9
     migrations_lower_bound:
       description: Lower bound of the number of migrations. No allowed plan achieves the same with fewer.
-      returned: success
       type: int
       sample: 8
     optimal:
       description: Whether it is proven that no plan achieves the same with fewer migrations.
-      returned: success
       type: bool
       sample: false
     waves:
       description: Number of waves.
-      returned: success
       type: int
       sample: 3
     memory_bytes:
       description: Bytes of memory to copy.
-      returned: success
       type: int
       sample: 77309411328
     spread_before:
       description: Points between the fullest and the emptiest host before, for each metric.
-      returned: success
       type: dict
       sample: {"cpu": 31.0, "memory": 44.2}
     spread_after:
       description: The same after.
-      returned: success
       type: dict
       sample: {"cpu": 14.1, "memory": 12.9}
     violations_before:
       description: Number of violated rules before the plan.
-      returned: success
       type: int
       sample: 2
     violations_after:
       description: Number of violated rules after the plan.
-      returned: success
       type: int
       sample: 0
     unresolved:
       description: Number of findings that the plan does not resolve.
-      returned: success
       type: int
       sample: 0
     hosts_emptied:
       description: Number of hosts that the plan empties, with O(goal=consolidate).
-      returned: success
       type: int
       sample: 0
 error:
@@ -340,22 +324,18 @@ plan:
   contains:
     schema:
       description: Name and version of this shape.
-      returned: success
       type: str
       sample: evenkeel.cluster/plan/1
     cluster:
       description: Id and name of the cluster.
-      returned: success
       type: dict
       contains:
         id:
           description: Its id, which identifies it.
-          returned: success
           type: str
           sample: domain-c8
         name:
           description: Its name.
-          returned: success
           type: str
           sample: production
         instance:
@@ -365,12 +345,10 @@ plan:
           sample: 5a1c0f4e-0001-4a3c-9d2e-000000000000
     platform:
       description: Platform of the cluster.
-      returned: success
       type: str
       sample: vsphere
     snapshot_digest:
       description: Digest of the snapshot of the plan.
-      returned: success
       type: str
       sample: "sha256:3acfb594b249b5eab67712cd5edd5d01e055129fa3d34e0a5a300854e669745c"
     remembered_at:
@@ -386,84 +364,68 @@ plan:
       sample: ["2 guests are being migrated at this moment: web01, web02"]
     policy:
       description: The policy with every default.
-      returned: success
       type: dict
       sample: {"goal": "spread", "metrics": ["cpu", "memory"]}
     status:
       description: As in the summary.
-      returned: success
       type: str
       sample: balanced
     migrations:
       description: The migrations in a safe order.
-      returned: success
       type: list
       elements: dict
       contains:
         step:
           description: Number of the migration.
-          returned: success
           type: int
           sample: 1
         wave:
           description: Number of the wave. Migrations of one wave can run at the same time.
-          returned: success
           type: int
           sample: 1
         guest:
           description: Id and name of the guest.
-          returned: success
           type: dict
           contains:
             id:
               description: Its id, which identifies it.
-              returned: success
               type: str
               sample: vm-42
             name:
               description: Its name.
-              returned: success
               type: str
               sample: web01
         from:
           description: Id of the source host.
-          returned: success
           type: str
           sample: host-12
         to:
           description: Id of the target host.
-          returned: success
           type: str
           sample: host-15
         kind:
           description: Purpose, C(balance), C(rule), C(evacuate), C(relieve), C(consolidate) or C(parking).
-          returned: success
           type: str
           sample: balance
         why:
           description: Reason, with figures.
-          returned: success
           type: str
           sample: takes esx1 from 91 % to 78 % memory
         after:
           description: Steps that must have succeeded before this one starts.
-          returned: success
           type: list
           elements: int
           sample: []
         cost:
           description: Cost of the migration.
-          returned: success
           type: dict
           contains:
             memory:
               description: Bytes of memory to copy.
-              returned: success
               type: int
               sample: 8589934592
             seconds:
               description: Duration in seconds by O(migration_bandwidth) and O(dirty_factor).
-              returned: success
               type: float
               sample: 68.7
         storage:
@@ -473,28 +435,23 @@ plan:
           sample: {"local-lvm": "local-lvm"}
     before:
       description: The cluster before.
-      returned: success
       type: dict
       contains:
         spread:
           description: Points between the fullest and the emptiest host, by metric. Null if unknown.
-          returned: success
           type: dict
           sample: {"cpu": 31.0, "memory": 44.2}
         violations: &violations
           description: Violated rules.
-          returned: success
           type: list
           elements: dict
           contains:
             rule:
               description: Name of the rule.
-              returned: success
               type: str
               sample: web
             detail:
               description: Guests that violate the rule.
-              returned: success
               type: str
               sample: web01 and web02 are on esx1
             strict:
@@ -506,17 +463,14 @@ plan:
           description:
             - By the id of each host its C(name), C(used) in percent of its capacity by metric, null if unknown, and the number of its
               running C(guests).
-          returned: success
           type: dict
           sample: {"host-12": {"name": "esx1", "used": {"cpu": 71.5, "memory": 91.0}, "guests": 41}}
     after:
       description: The cluster after.
-      returned: success
       type: dict
       contains:
         spread:
           description: Points between the fullest and the emptiest host, by metric. Null if unknown.
-          returned: success
           type: dict
           sample: {"cpu": 14.1, "memory": 12.9}
         violations: *violations
@@ -524,58 +478,47 @@ plan:
           description:
             - By the id of each host its C(name), C(used) in percent of its capacity by metric, null if unknown, and the number of its
               running C(guests).
-          returned: success
           type: dict
           sample: {"host-12": {"name": "esx1", "used": {"cpu": 58.2, "memory": 78.3}, "guests": 36}}
     proof:
       description: Proven facts about the plan.
-      returned: success
       type: dict
       contains:
         migrations_lower_bound:
           description: No allowed plan that resolves all findings has fewer migrations. 0 when findings remain.
-          returned: success
           type: int
           sample: 8
         optimal:
           description: Whether this plan resolves all findings with that number of migrations.
-          returned: success
           type: bool
           sample: false
         spread_lower_bound:
           description: Minimum spread in points that any plan leaves, by metric. Null when it is not calculated.
-          returned: success
           type: dict
           sample: {"cpu": 0.0, "memory": 3.1}
         method:
           description: Method of the proof.
-          returned: success
           type: str
           sample: fewest departures and arrivals that bring every host into the band, rules included
         seconds:
           description: Duration of all migrations in seconds, within the limits of O(max_per_host).
-          returned: success
           type: float
           sample: 219.8
         seconds_lower_bound:
           description: Minimum duration in seconds in any order.
-          returned: success
           type: float
           sample: 211.2
     unresolved:
       description: Findings that the plan does not resolve.
-      returned: success
       type: list
       elements: dict
       contains:
         what:
           description: The finding.
-          returned: success
           type: str
           sample: rule db
         why:
           description: Reason why it remains, with names and figures.
-          returned: success
           type: str
           sample: 3 guests (db1, db2, db3) can't be apart on 2 hosts
         code:
@@ -584,7 +527,6 @@ plan:
             - One of V(metric_unavailable), V(spread_exceeded), V(rule_broken), V(rule_impossible), V(rule_names_unknown),
               V(host_above_limits), V(host_load_unknown), V(host_not_empty), V(host_overloaded), V(host_stays_on),
               V(no_safe_order), V(no_target_host) and V(other_balancer).
-          returned: success
           type: str
           sample: rule_impossible
         subject:
@@ -594,33 +536,27 @@ plan:
           sample: db
     immovable:
       description: Guests that would have to move but cannot.
-      returned: success
       type: list
       elements: dict
       contains:
         guest:
           description: Id and name of the guest.
-          returned: success
           type: dict
           contains:
             id:
               description: Its id, which identifies it.
-              returned: success
               type: str
               sample: vm-7
             name:
               description: Its name.
-              returned: success
               type: str
               sample: nas
         host:
           description: Id of the host that it is on.
-          returned: success
           type: str
           sample: host-12
         why:
           description: Reason why it cannot move.
-          returned: success
           type: str
           sample: "it can't be migrated: passthrough_device"
     emptied:

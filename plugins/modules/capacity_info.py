@@ -106,37 +106,30 @@ queue:
   contains:
     position:
       description: Position in the queue, from 1.
-      returned: success
       type: int
       sample: 1
     name:
       description: Name of the lease.
-      returned: success
       type: str
       sample: build-4720
     owner:
       description: Owner of the lease, or null.
-      returned: success
       type: str
       sample: https://ci.example.com/job/4720
     priority:
       description: Its priority.
-      returned: success
       type: int
       sample: 0
     requested_at:
       description: Time of the request.
-      returned: success
       type: str
       sample: "2026-01-31T22:00:00Z"
     waited_seconds:
       description: Number of seconds that it has waited.
-      returned: success
       type: float
       sample: 73.2
     why:
       description: Reason for waiting.
-      returned: success
       type: str
       sample: "0 of 3 pools have room for 24 vCPUs, 96G memory: 2 vcpus, 1 cordoned"
 placements:
@@ -159,52 +152,42 @@ summary:
   contains:
     pools:
       description: Number of pools.
-      returned: success
       type: int
       sample: 3
     cordoned:
       description: Number of cordoned pools.
-      returned: success
       type: int
       sample: 1
     excluded:
       description: Number of pools that serve only requests that name them.
-      returned: success
       type: int
       sample: 0
     leases:
       description: Number of fulfilled leases.
-      returned: success
       type: int
       sample: 12
     queue:
       description: Number of waiting requests.
-      returned: success
       type: int
       sample: 1
     available:
       description: Capacity that can still be leased from all pools together, cordoned pools included.
-      returned: success
       type: dict
       contains:
         vcpus:
           description: vCPUs.
-          returned: success
           type: int
           sample: 512
         memory:
           description: Bytes of memory.
-          returned: success
           type: int
           sample: 2675764625408
         storage:
           description: Bytes of storage.
-          returned: success
           type: int
           sample: 54975581388800
         networks:
           description: Networks.
-          returned: success
           type: int
           sample: 29
 """

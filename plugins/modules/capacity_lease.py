@@ -217,22 +217,18 @@ lease:
   contains:
     name:
       description: Its name.
-      returned: success
       type: str
       sample: build-4711
     id:
       description: Id of the lease, unique even when its name is used again.
-      returned: success
       type: str
       sample: 5f0a1c3ed2b94f67
     phase:
       description: C(Pending), C(Fulfilled), C(Failed) or C(Released).
-      returned: success
       type: str
       sample: Fulfilled
     reason:
       description: Reason for the phase.
-      returned: success
       type: str
       sample: leased from dal10
     end_cause:
@@ -241,197 +237,159 @@ lease:
         - V(released) or V(withdrawn) from the queue, by a task. V(expired), at the end of its lifetime. V(owner gone). V(lapsed),
           when the waiting task is gone. V(unclaimed), when it was granted but not claimed in time.
           V(unfulfilled), when it was not granted in time. V(impossible), when no pool can ever fulfil it.
-      returned: success
       type: str
       sample: expired
     owner:
       description: Owner of the lease, or null.
-      returned: success
       type: str
       sample: https://ci.example.com/job/4711
     purpose:
       description: Purpose of the lease, or null.
-      returned: success
       type: str
       sample: nightly tests
     group:
       description: Group that it shares networks with, or null.
-      returned: success
       type: str
       sample: nightly
     priority:
       description: Its priority.
-      returned: success
       type: int
       sample: 0
     request:
       description: The request.
-      returned: success
       type: dict
       sample: {"vcpus": 24, "memory": 103079215104, "storage": 536870912000, "pools": 1, "networks": 1, "lifetime": 14400.0}
     requested_at:
       description: Time of the request.
-      returned: success
       type: str
       sample: "2026-01-31T22:00:00Z"
     granted_at:
       description: When it was fulfilled, or null.
-      returned: success
       type: str
       sample: "2026-01-31T22:01:10Z"
     until:
       description: When it ends unless it is renewed, or null.
-      returned: success
       type: str
       sample: "2026-02-01T02:01:10Z"
     ended_at:
       description: When it ended, or null.
-      returned: success
       type: str
       sample: null
     pools:
       description: The pools, with the capacity that is leased from each.
-      returned: success
       type: list
       elements: dict
       contains:
         name:
           description: Name of the pool.
-          returned: success
           type: str
           sample: dal10
         platform:
           description: Platform, or null.
-          returned: success
           type: str
           sample: vsphere
         server:
           description: Server that provisions it, or null.
-          returned: success
           type: str
           sample: vcenter.example.com
         port:
           description: Port of the server, null for the default port.
-          returned: success
           type: int
           sample: null
         username:
           description: User that jobs log in as, or null.
-          returned: success
           type: str
           sample: ci@vsphere.local
         datacenter:
           description: The datacenter, or null.
-          returned: success
           type: str
           sample: dal
         cluster:
           description: The cluster, or null.
-          returned: success
           type: str
           sample: /dal/host/workload
         datastore:
           description: The datastore, or null.
-          returned: success
           type: str
           sample: /dal/datastore/vsan
         resource_pool:
           description: The resource pool, or null.
-          returned: success
           type: str
           sample: /dal/host/workload/Resources/ci
         folder:
           description: The folder, or null.
-          returned: success
           type: str
           sample: /dal/vm/ci
         template:
           description: The template, or null.
-          returned: success
           type: str
           sample: /dal/vm/debian-12
         region:
           description: The region, or null.
-          returned: success
           type: str
           sample: us-east
         zone:
           description: The zone, or null.
-          returned: success
           type: str
           sample: us-east-1
         networks:
           description: The networks that the lease has there.
-          returned: success
           type: list
           elements: dict
           sample: [{"name": "ci-910-1", "type": "multi-tenant", "vlan": 910, "port_group": "ci-vlan-910-1"}]
         vcpus:
           description: Number of leased vCPUs.
-          returned: success
           type: int
           sample: 24
         memory:
           description: Leased memory in bytes.
-          returned: success
           type: int
           sample: 103079215104
         storage:
           description: Leased storage in bytes.
-          returned: success
           type: int
           sample: 536870912000
         env:
           description: The environment variables for this pool.
-          returned: success
           type: dict
           sample: {"GOVC_URL": "vcenter.example.com", "GOVC_DATACENTER": "dal", "GOVC_NETWORK": "ci-vlan-910-1"}
     placements:
       description: Capacity on hosts that the lease reserves.
-      returned: success
       type: list
       elements: dict
       contains:
         cluster:
           description: The cluster, as C(platform:id) of its snapshot, on vSphere C(platform:instance:id).
-          returned: success
           type: str
           sample: proxmox:prod
         guest:
           description: Name or id that the guest will have. Once the guest exists, the reservation has no effect.
-          returned: success
           type: str
           sample: web01
         host:
           description: Id of the host.
-          returned: success
           type: str
           sample: pve3
         cpu:
           description: Number of assigned cores.
-          returned: success
           type: float
           sample: 4
         memory:
           description: Assigned memory in bytes.
-          returned: success
           type: int
           sample: 8589934592
         disks:
           description: Disks of the guest.
-          returned: success
           type: list
           elements: dict
           sample: [{"datastore": "ceph", "size": 107374182400}]
         networks:
           description: Ids of the guest's networks.
-          returned: success
           type: list
           elements: str
           sample: ["vmbr0"]
         tags:
           description: Tags of the guest.
-          returned: success
           type: list
           elements: str
           sample: ["ci"]
@@ -440,7 +398,6 @@ lease:
         - The environment variables that a job needs, by the names that the tools of the platform read. Those of the first pool,
           where there are several.
         - They hold no password.
-      returned: success
       type: dict
       sample: {"EVENKEEL_LEASE": "build-4711", "GOVC_URL": "vcenter.example.com", "GOVC_DATASTORE": "/dal/datastore/vsan"}
 """

@@ -238,149 +238,120 @@ pool:
   contains:
     name:
       description: Name of the pool.
-      returned: success
       type: str
       sample: dal10
     platform:
       description: Platform, or null.
-      returned: success
       type: str
       sample: vsphere
     server:
       description: Server that provisions it, or null.
-      returned: success
       type: str
       sample: vcenter.example.com
     port:
       description: Port of the server, null for the default port.
-      returned: success
       type: int
       sample: null
     username:
       description: User that jobs log in as, or null.
-      returned: success
       type: str
       sample: ci@vsphere.local
     datacenter:
       description: The datacenter, or null.
-      returned: success
       type: str
       sample: dal
     cluster:
       description: The cluster, or null.
-      returned: success
       type: str
       sample: /dal/host/workload
     datastore:
       description: The datastore, or null.
-      returned: success
       type: str
       sample: /dal/datastore/vsan
     resource_pool:
       description: The resource pool, or null.
-      returned: success
       type: str
       sample: /dal/host/workload/Resources/ci
     folder:
       description: The folder, or null.
-      returned: success
       type: str
       sample: /dal/vm/ci
     template:
       description: The template, or null.
-      returned: success
       type: str
       sample: /dal/vm/debian-12
     region:
       description: The region, or null.
-      returned: success
       type: str
       sample: us-east
     zone:
       description: The zone, or null.
-      returned: success
       type: str
       sample: us-east-1
     vcpus:
       description: Number of vCPUs, before overcommitment.
-      returned: success
       type: int
       sample: 240
     memory:
       description: Memory in bytes.
-      returned: success
       type: int
       sample: 2881923055616
     storage:
       description: Storage in bytes.
-      returned: success
       type: int
       sample: 54975581388800
     cpu_overcommit:
       description: Number of vCPUs that can be leased for each vCPU.
-      returned: success
       type: float
       sample: 1.5
     exclude:
       description: Whether it serves only requests that name it.
-      returned: success
       type: bool
       sample: false
     cordoned:
       description: Whether it gets no new leases.
-      returned: success
       type: bool
       sample: false
     labels:
       description: Its labels.
-      returned: success
       type: dict
       sample: {"generation": "3"}
     taints:
       description: Its taints.
-      returned: success
       type: list
       elements: str
       sample: ["workload=gpu"]
     networks:
       description: Its networks as described, each with the names of the leases that use it.
-      returned: success
       type: list
       elements: dict
       sample: [{"name": "ci-1296", "type": "single-tenant", "vlan": 1296, "port_group": "ci-vlan-1296", "leases": ["build-4711"]}]
     usage:
       description: Usage of the pool.
-      returned: success
       type: dict
       contains:
         vcpus: &usage
           description: Capacity and leased part.
-          returned: success
           type: dict
           contains:
             capacity:
               description: Capacity.
-              returned: success
               type: int
               sample: 240
             limit:
               description: Amount that can be leased in total.
-              returned: success
               type: int
               sample: 360
             leased:
               description: Leased amount.
-              returned: success
               type: int
               sample: 48
             available:
               description: Amount that can still be leased. Negative when the capacity is below what is leased.
-              returned: success
               type: int
               sample: 312
             percent:
               description: Leased percentage of the limit. Null when the limit is 0.
-              returned: success
               type: float
               sample: 13.3
         memory: *usage
@@ -388,7 +359,6 @@ pool:
         networks: *usage
     leases:
       description: Names of the leases of the pool.
-      returned: success
       type: list
       elements: str
       sample: ["build-4711"]

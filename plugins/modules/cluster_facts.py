@@ -94,78 +94,63 @@ ansible_facts:
   contains:
     evenkeel_summary:
       description: The cluster in a few numbers.
-      returned: success
       type: dict
       contains:
         platform:
           description: Platform of the cluster.
-          returned: success
           type: str
           sample: proxmox
         cluster:
           description: Which cluster it is.
-          returned: success
           type: dict
           contains:
             id:
               description: The platform's id of the cluster.
-              returned: success
               type: str
               sample: domain-c8
             name:
               description: The name of the cluster.
-              returned: success
               type: str
               sample: production
         taken_at:
           description: When it was read, in UTC.
-          returned: success
           type: str
           sample: "2026-01-31T22:00:00Z"
         snapshot_path:
           description: The file that holds the snapshot, as it was asked for.
-          returned: success
           type: str
           sample: /var/lib/evenkeel/production.snapshot.json
         hosts:
           description: Number of hosts.
-          returned: success
           type: int
           sample: 8
         active_hosts:
           description: Number of hosts that can receive guests.
-          returned: success
           type: int
           sample: 7
         guests:
           description: Number of guests.
-          returned: success
           type: int
           sample: 200
         running_guests:
           description: Number of guests that use memory on their host, including paused guests and guests in an unknown state.
-          returned: success
           type: int
           sample: 180
         migratable_guests:
           description: Number of guests that can be migrated live.
-          returned: success
           type: int
           sample: 175
         rules:
           description: Number of rules of the platform.
-          returned: success
           type: int
           sample: 12
         notices:
           description: Facts that could not be read, one line each. The same lines are warnings.
-          returned: success
           type: list
           elements: str
           sample: ["Pool.Audit is missing on /pool, so pools of guests are not known"]
         other_balancers:
           description: Other balancers that migrate guests of this cluster.
-          returned: success
           type: list
           elements: str
           sample: ["DRS (fullyAutomated)"]
@@ -178,32 +163,26 @@ ansible_facts:
       contains:
         schema:
           description: Name and version of this shape.
-          returned: success
           type: str
           sample: evenkeel.cluster/snapshot/1
         platform:
           description: Platform of the cluster.
-          returned: success
           type: str
           sample: vsphere
         cluster:
           description: Id and name of the cluster.
-          returned: success
           type: dict
           sample: {"id": "domain-c8", "name": "production"}
         taken_at:
           description: When it was read, in UTC.
-          returned: success
           type: str
           sample: "2026-01-31T22:00:00Z"
         window_seconds:
           description: Period of the averages in seconds, 0 for present values.
-          returned: success
           type: int
           sample: 3600
         hosts:
           description: The hypervisors, with capacity, load, state, datastores and networks.
-          returned: success
           type: list
           elements: dict
           sample: [{"id": "host-12", "name": "esx1", "status": "online", "maintenance": false, "schedulable": true}]
@@ -213,13 +192,11 @@ ansible_facts:
             - C(power) is whether a guest uses memory on its host. V(running) includes paused and similar guests, whose state on the
               platform is in C(run_state). C(sources) lists loads with a source other than C(window_seconds), and C(migrating_to) is the
               target of a running migration.
-          returned: success
           type: list
           elements: dict
           sample: [{"id": "vm-42", "name": "web01", "kind": "vm", "host": "host-12", "power": "running", "migratable": true}]
         rules:
           description: Affinity, anti-affinity and host rules of the platform.
-          returned: success
           type: list
           elements: dict
           sample: [{"name": "web", "kind": "anti_affinity", "guests": ["vm-42", "vm-43"], "strict": true}]

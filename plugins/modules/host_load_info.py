@@ -56,143 +56,115 @@ load:
   contains:
     loadavg:
       description: Average number of tasks that ran, were ready to run or waited for a disk.
-      returned: success
       type: dict
       contains:
         load1:
           description: Over one minute.
-          returned: success
           type: float
           sample: 11.52
         load5:
           description: Over five minutes.
-          returned: success
           type: float
           sample: 10.9
         load15:
           description: Over fifteen minutes.
-          returned: success
           type: float
           sample: 8.31
     pressure:
       description: Share of time in which tasks waited for a resource.
-      returned: success
       type: dict
       contains:
         cpu:
           description: For a CPU. Null if the kernel does not report it.
-          returned: success
           type: dict
           contains: &stalls
             some:
               description: Time in which at least one task waited, in percent of the last 10, 60 and 300 seconds.
-              returned: success
               type: dict
               sample: {"avg10": 3.1, "avg60": 2.84, "avg300": 2.5}
             full:
               description: The same for time in which all tasks waited. Older kernels do not report it for the CPU.
-              returned: success
               type: dict
               sample: {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0}
         memory:
           description: For memory. Null if the kernel does not report it.
-          returned: success
           type: dict
           contains: *stalls
         io:
           description: For a disk. Null if the kernel does not report it.
-          returned: success
           type: dict
           contains: *stalls
     memory:
       description: The memory of the host.
-      returned: success
       type: dict
       contains:
         total:
           description: Total memory.
-          returned: success
           type: int
           sample: 270252122112
         free:
           description: Unused memory.
-          returned: success
           type: int
           sample: 8053063680
         available:
           description: Memory available to new programs, as the kernel estimates it. Caches of the kernel count, the ARC does not.
-          returned: success
           type: int
           sample: 61203283968
         used:
           description: >-
             Memory that is not available to a new guest, which is RV(load.memory.total) less RV(load.memory.available) and RV(load.zfs_arc.reclaimable).
-          returned: success
           type: int
           sample: 148747862016
         swap_total:
           description: The swap space.
-          returned: success
           type: int
           sample: 8589930496
         swap_free:
           description: Unused swap space.
-          returned: success
           type: int
           sample: 8589930496
     zfs_arc:
       description: The cache of ZFS. Null without ZFS.
-      returned: success
       type: dict
       contains:
         size:
           description: Present size.
-          returned: success
           type: int
           sample: 68719476736
         minimum:
           description: Minimum size. ZFS frees nothing below it.
-          returned: success
           type: int
           sample: 8418017280
         maximum:
           description: Maximum size.
-          returned: success
           type: int
           sample: 135088275456
         reclaimable:
           description: Memory that ZFS frees on demand, which is the size above the minimum.
-          returned: success
           type: int
           sample: 60301459456
     cpu:
       description: The CPUs.
-      returned: success
       type: dict
       contains:
         sockets:
           description: Number of packages. Null if the kernel does not report it.
-          returned: success
           type: int
           sample: 2
         cores:
           description: Number of cores in all packages. Null if the kernel does not report it.
-          returned: success
           type: int
           sample: 32
         threads:
           description: Number of logical CPUs.
-          returned: success
           type: int
           sample: 64
         model:
           description: Model name of the first CPU.
-          returned: success
           type: str
           sample: AMD EPYC 7543 32-Core Processor
         level:
           description: The highest of the levels V(x86-64-v1) to V(x86-64-v4) whose features it has. Null on other architectures.
-          returned: success
           type: str
           sample: x86-64-v3
 """

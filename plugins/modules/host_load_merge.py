@@ -90,17 +90,14 @@ hosts:
   contains:
     id:
       description: The platform's id of the host.
-      returned: success
       type: str
       sample: pve1
     name:
       description: Its name.
-      returned: success
       type: str
       sample: pve1
     address:
       description: Its address. Null if the platform does not report it.
-      returned: success
       type: str
       sample: 10.0.0.11
 snapshot:
@@ -127,17 +124,14 @@ silent:
   contains:
     id:
       description: The platform's id of the host.
-      returned: success
       type: str
       sample: pve3
     name:
       description: Its name.
-      returned: success
       type: str
       sample: pve3
     why:
       description: Reason why it did not.
-      returned: success
       type: str
       sample: "Failed to connect to the host via ssh: Connection refused"
 """

@@ -138,12 +138,10 @@ host:
   contains:
     id:
       description: Its id on the platform.
-      returned: success
       type: str
       sample: host-12
     name:
       description: Its name.
-      returned: success
       type: str
       sample: esx3.example.com
 maintenance:
@@ -159,12 +157,10 @@ shut_down_guests:
   contains:
     id:
       description: Id of the guest.
-      returned: success
       type: str
       sample: vm-43
     name:
       description: Its name.
-      returned: success
       type: str
       sample: test01
 running_guests:
@@ -175,12 +171,10 @@ running_guests:
   contains:
     id:
       description: Id of the guest.
-      returned: success
       type: str
       sample: vm-42
     name:
       description: Its name.
-      returned: success
       type: str
       sample: web01
 """

@@ -227,27 +227,22 @@ missing:
   contains:
     kind:
       description: V(guest) or V(host).
-      returned: success
       type: str
       sample: guest
     id:
       description: The platform's id of it.
-      returned: success
       type: str
       sample: "101"
     name:
       description: Its name.
-      returned: success
       type: str
       sample: web01
     metric:
       description: The metric without a value.
-      returned: success
       type: str
       sample: cpu
     why:
       description: Reason.
-      returned: success
       type: str
       sample: Prometheus has no series of its cpu
 """

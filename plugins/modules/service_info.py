@@ -58,83 +58,67 @@ requests:
   contains:
     id:
       description: Its id.
-      returned: success
       type: str
       sample: build-4711
     kind:
       description: C(place), C(lease), C(renew) or C(release).
-      returned: success
       type: str
       sample: lease
     status:
       description: C(processing), C(completed) or C(failed).
-      returned: success
       type: str
       sample: completed
     received_at:
       description: When it was received.
-      returned: success
       type: str
       sample: "2026-01-31T22:00:00Z"
     ended_at:
       description: When it ended, or null.
-      returned: success
       type: str
       sample: "2026-01-31T22:00:04Z"
     tries:
       description: Number of tries.
-      returned: success
       type: int
       sample: 1
     result:
       description: Result, or null.
-      returned: success
       type: dict
       sample: {"lease": {"name": "build-4711", "phase": "Fulfilled"}}
     error:
       description: Error of the last try, or null.
-      returned: success
       type: dict
       sample: null
     callbacks:
       description: Receivers that are notified of its end.
-      returned: success
       type: list
       elements: dict
       contains:
         id:
           description: Id of the callback, the same at each try.
-          returned: success
           type: str
           sample: msg_5f0a1c3ed2b94f675f0a1c3ed2b94f67
         channel:
           description: C(callback), or C(dead_letter) for a message that goes to the dead letters.
-          returned: success
           type: str
           sample: callback
         receiver:
           description: Name of the receiver.
-          returned: success
           type: str
           sample: ci
         status:
           description: C(pending), C(delivered) or C(failed).
-          returned: success
           type: str
           sample: delivered
         tries:
           description: Number of tries.
-          returned: success
           type: int
           sample: 1
         error:
           description: Error of the last try, or null.
-          returned: success
           type: str
           sample: null
         ended_at:
           description: When it was delivered or abandoned, or null.
-          returned: success
           type: str
           sample: "2026-01-31T22:00:05Z"
 """

@@ -100,62 +100,50 @@ request:
   contains:
     id:
       description: Its id.
-      returned: success
       type: str
       sample: build-4711
     kind:
       description: C(place), C(lease), C(renew) or C(release).
-      returned: success
       type: str
       sample: lease
     status:
       description: C(processing), C(completed) or C(failed).
-      returned: success
       type: str
       sample: processing
     received_at:
       description: When it was received.
-      returned: success
       type: str
       sample: "2026-01-31T22:00:00Z"
     ended_at:
       description: When it ended, or null.
-      returned: success
       type: str
       sample: null
     tries:
       description: Number of tries.
-      returned: success
       type: int
       sample: 1
     result:
       description: Result, or null.
-      returned: success
       type: dict
       sample: null
     error:
       description: Error of the last try, or null.
-      returned: success
       type: dict
       contains:
         type:
           description: What kind of error it is.
-          returned: success
           type: str
           sample: NoRoom
         message:
           description: Error message.
-          returned: success
           type: str
           sample: "cluster prod: 0 of 12 hosts fit: 12 memory"
     work:
       description: The requested work, with every default and with sizes in bytes.
-      returned: success
       type: dict
       sample: {"vcpus": 24, "memory": 103079215104, "wait": 600.0}
     wait_left:
       description: Number of seconds that it may still wait for free capacity.
-      returned: success
       type: float
       sample: 583.2
 """
