@@ -25,7 +25,7 @@ from .model.cooldown import recently_migrated
 from .model.goal_traits import traits_of
 from .model.problem import Problem
 from .model.rules import PINS
-from .model.selectors import select_guests, select_hosts
+from .model.selectors import excluded_hosts, select_guests
 from .model.solution import Solution, solution_of
 from .model.stayers import stayers_of
 from .model.stopping import StoppingCriterion
@@ -358,9 +358,10 @@ def plan_defects(problem: Problem, result: Plan, shelters: frozenset[str] = froz
     """Everything that is wrong with a plan, in sentences. shelters: ids of closed hosts where guests may
     wait."""
     snapshot, policy = problem.snapshot, problem.policy
+    sources, targets = excluded_hosts(snapshot.hosts, policy.exclude)
     barred = Exclusions(
-        sources=select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names"),
-        targets=select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names"),
+        sources=sources,
+        targets=targets,
         guests=select_guests(snapshot.guests, policy.exclude.guests),
         may_stay=stayers_of(snapshot, policy).all,
         shelters=shelters,

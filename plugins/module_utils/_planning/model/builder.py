@@ -13,8 +13,7 @@ from ..._model.loads import is_unmeasured
 from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
-from ..errors import PlanningError
-from .capacity import MEMORY, ResourceNeeds, host_roles, resource_needs
+from .capacity import MEMORY, ResourceNeeds, host_roles, require_hosts, resource_needs
 from .eligibility import HostRequirements, immovable_reason
 from .metrics import build_metrics
 from .minimal_conflicts import HostSharing, NoFeasibleHost, excludes_every_host, minimal_conflict
@@ -22,8 +21,7 @@ from .move_units import group_into_units, without_abandoned
 from .problem import Group, Problem, Vector
 from .rule_counters import pairs
 from .rules import PINS, resolve_rules
-from .snapshot_index import Mask, SnapshotIndex, bits
-from .spread_domains import SpreadDomains
+from .snapshot_index import Mask, SnapshotIndex, bits, mask_of
 from .stayers import has_to_leave, stayers_of
 
 
@@ -40,12 +38,7 @@ def build_problem(
     which of them to restore. makes_room, hosts_to_empty, idle_hosts: as in Problem; the snapshot has these
     hosts closed already. Raises PlanningError when there is nothing to plan with.
     """
-    if not snapshot.hosts:
-        raise PlanningError(
-            "the cluster has no hosts",
-            where=f"cluster {snapshot.cluster.name}",
-            hint="Is the account allowed to see them?",
-        )
+    require_hosts(snapshot)
     problem = _Builder(snapshot, policy, makes_room, loosened, idle_hosts).build()
     return replace(problem, hosts_to_empty=hosts_to_empty) if hosts_to_empty else problem
 
@@ -154,12 +147,12 @@ class _Builder:
 
     def _groups(self) -> list[Group]:
         kinds = {"anti_affinity": "apart", "even_spread": "even"}
-        domains = SpreadDomains(self.index, self.rules, self.mask)
+        ruled = self._ruled()
         groups = []
         for rule in self.rules:
             guests = self.index.members(rule)
             if rule.kind in kinds and len(guests) > 1:
-                domain = domains.of(guests, [guest for guest in guests if self.stays[guest] is None])
+                domain = self._spread_domain(guests, ruled)
                 torn = rule.kind == "anti_affinity" and rule.strict and self._too_many(guests, domain)
                 first = Counter(self.home[guest] for guest in guests)
                 even = torn or rule.kind == "even_spread"
@@ -181,6 +174,30 @@ class _Builder:
             elif not rule.strict and guests and (rule.kind != "affinity" or len(guests) > 1):
                 groups.append(self._soft(rule, guests))
         return groups
+
+    def _ruled(self) -> list[Mask]:
+        """By guest the hosts that its strict host rules allow."""
+        ruled = [self.index.everywhere] * len(self.guests)
+        for rule in self.rules:
+            if rule.strict and rule.kind in PINS:
+                allowed = self.index.allowed_hosts(rule)
+                for guest in self.index.members(rule):
+                    ruled[guest] &= allowed
+        return ruled
+
+    def _spread_domain(self, guests: Sequence[int], ruled: Sequence[Mask]) -> frozenset[int]:
+        """Hosts that take part and could have one of the guests, or have one, unless strict host rules keep
+        every one of the guests away from there.
+
+        A host that one guest has to leave counts as long as another may be there by the rules, even if that
+        one can't go there now: what was evenly spread is not to end up on fewer hosts.
+        """
+        domain = allowed = 0
+        for guest in guests:
+            domain |= 1 << self.home[guest]
+            domain |= self.mask[guest] if self.stays[guest] is None else 0
+            allowed |= ruled[guest]
+        return frozenset(bits(domain & allowed & mask_of(host.active for host in self.hosts)))
 
     def _too_many(self, guests: Sequence[int], domain: frozenset[int]) -> bool:
         """Whether these guests are not apart, and have fewer hosts among them than they are."""

@@ -19,7 +19,7 @@ from ..._model.text.wording import listed
 from ..errors import PlanningError
 from ..tolerances import AMOUNT
 from .goal_traits import traits_of
-from .selectors import select_hosts
+from .selectors import excluded_hosts, select_hosts
 from .snapshot_index import SnapshotIndex
 
 # Hosts that are named for one reason.
@@ -58,14 +58,23 @@ class HostRoles:
     closed: tuple[tuple[str, str] | None, ...]
 
 
+def require_hosts(snapshot: Snapshot) -> None:
+    """Raises PlanningError for a cluster without hosts."""
+    if not snapshot.hosts:
+        raise PlanningError(
+            "the cluster has no hosts",
+            where=f"cluster {snapshot.cluster.name}",
+            hint="Is the account allowed to see them?",
+        )
+
+
 def host_roles(
     snapshot: Snapshot, policy: Policy, unresolved: list[Unresolved], idle_hosts: frozenset[str] = frozenset()
 ) -> HostRoles:
     """Reads exclusions, maintenance and the gaps in what a host reports. idle_hosts: ids of those that goal
     consolidate keeps empty. Raises PlanningError for an unknown host name.
     """
-    sources = select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
-    targets = select_hosts(snapshot.hosts, policy.exclude.targets, "policy.exclude.targets.names")
+    sources, targets = excluded_hosts(snapshot.hosts, policy.exclude)
     emptied = hosts_to_empty(snapshot, policy)
     traits = traits_of(policy)
     receives, gives, counts, leaving = [], [], [], []
@@ -134,7 +143,7 @@ def hosts_to_empty(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
             where="policy.evacuate",
             hint=known_names("host", snapshot.hosts),
         )
-    kept = emptied & select_hosts(snapshot.hosts, policy.exclude.sources, "policy.exclude.sources.names")
+    kept = emptied & excluded_hosts(snapshot.hosts, policy.exclude)[0]
     if kept:
         names = ", ".join(sorted(host.name for host in snapshot.hosts if host.id in kept))
         raise PlanningError(

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..._model.plan import Unresolved
 from ..._model.snapshot import Rule
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +83,22 @@ def co_migration_groups(rules: Iterable[Rule]) -> tuple[tuple[tuple[str, ...], f
     """The names of rules that share guests, and all of their guests: one that is migrated takes along all of
     these.
     """
-    found: list[tuple[tuple[str, ...], frozenset[str]]] = []
-    for rule in rules:
-        if not rule.co_migrates:
-            continue
-        names, guests = [rule.name], frozenset(rule.guests)
-        for other in [bundle for bundle in found if bundle[1] & guests]:
+    moved = [rule for rule in rules if rule.co_migrates]
+    return tuple(
+        (tuple(sorted(rule.name for rule in moved if not guests.isdisjoint(rule.guests))), guests)
+        for guests in joined(frozenset(rule.guests) for rule in moved)
+    )
+
+
+def joined(sets: Iterable[frozenset[Item]]) -> list[frozenset[Item]]:
+    """The unions of sets that share items, directly or through others."""
+    found: list[frozenset[Item]] = []
+    for union in sets:
+        for other in [other for other in found if other & union]:
             found.remove(other)
-            names += other[0]
-            guests |= other[1]
-        found.append((tuple(sorted(names)), guests))
-    return tuple(found)
+            union |= other
+        found.append(union)
+    return found
 
 
 def without_abandoned(rules: Sequence[Rule], given_up: Collection[str]) -> dict[str, str]:

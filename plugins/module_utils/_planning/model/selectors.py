@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from ..._model.lookup import Directory
+from ..._model.policy.policy import Exclusions
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host
 from ..._model.text.regexes import compiled
@@ -31,6 +32,15 @@ def select_hosts(hosts: Iterable[Host], selector: Selector, field: str) -> froze
         or _any_like((host.pool,), selector.pools)
         or (selector.labels and selector.labels.items() <= host.labels.items())
         or _any_like(host.labels, selector.tags)
+    )
+
+
+def excluded_hosts(hosts: Iterable[Host], exclude: Exclusions) -> tuple[frozenset[str], frozenset[str]]:
+    """Ids of the hosts that give no guests, and of those that take none. Raises as select_hosts."""
+    hosts = tuple(hosts)
+    return (
+        select_hosts(hosts, exclude.sources, "policy.exclude.sources.names"),
+        select_hosts(hosts, exclude.targets, "policy.exclude.targets.names"),
     )
 
 

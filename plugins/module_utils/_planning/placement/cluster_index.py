@@ -26,6 +26,7 @@ from ..model.capacity import (
     guest_needs,
     host_roles,
     limited_resources,
+    require_hosts,
     used_by_host,
     with_hosts_closed,
 )
@@ -82,12 +83,7 @@ class ClusterIndex:
 
 def cluster_index(snapshot: Snapshot, request: PlacementRequest) -> ClusterIndex:
     """Raises PlanningError when there is nothing to place on, or something is named that does not exist."""
-    if not snapshot.hosts:
-        raise PlanningError(
-            "the cluster has no hosts",
-            where=f"cluster {snapshot.cluster.name}",
-            hint="Is the account allowed to see them?",
-        )
+    require_hosts(snapshot)
     own = cluster_name(snapshot)
     # What was reserved before the platform reported its instance is known by the name without it.
     older = cluster_name(replace(snapshot, cluster=replace(snapshot.cluster, instance=None)))

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from ..._model.placement_request import PlacementRequest, WantedDevice, WantedDisk
 from ..._model.snapshot import Rule
+from ..model.move_units import joined
 from ..model.problem import Group, Vector
 from ..model.rules import PINS
 from ..model.snapshot_index import bits
@@ -133,23 +134,11 @@ class _Builder:
         )
 
     def _merged(self, together: Sequence[Rule]) -> list[tuple[int, ...]]:
-        parent = {guest: guest for guest in self.coming}
-
-        def root(guest: int) -> int:
-            while parent[guest] != guest:
-                parent[guest] = parent[parent[guest]]
-                guest = parent[guest]
-            return guest
-
-        for rule in together:
-            mine = [self.index[guest] for guest in rule.guests if guest in self.index]
-            for guest in mine[1:]:
-                first, second = sorted((root(mine[0]), root(guest)))
-                parent[second] = first
-        merged: dict[int, list[int]] = {}
-        for guest in self.coming:
-            merged.setdefault(root(guest), []).append(guest)
-        return [tuple(guests) for guests in merged.values()]
+        members = (
+            frozenset(self.index[guest] for guest in rule.guests if guest in self.index) for rule in together
+        )
+        unit_of = {guest: tuple(sorted(unit)) for unit in joined(members) for guest in unit}
+        return list(dict.fromkeys(unit_of.get(guest, (guest,)) for guest in self.coming))
 
     def _refused(self, guests: Sequence[int], together: Sequence[Rule]) -> list[Reason | None]:
         """By host the first reason against it for any of these guests."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..._model.placement_request import PlacementRequest
 from ..errors import UnsafePlan
-from ..model.selectors import select_hosts
+from ..model.selectors import excluded_hosts
 from ..verify.placement import Seated, verify_placement
 from .solution import PlacementSolution
 
@@ -30,7 +30,7 @@ def verify_result(state: PlacementSolution, request: PlacementRequest) -> None:
                 )
             )
             names = names[disks:]
-    barred = select_hosts(cluster.hosts, cluster.policy.exclude.targets, "policy.exclude.targets.names")
+    _sources, barred = excluded_hosts(cluster.hosts, cluster.policy.exclude)
     defects = verify_placement(
         cluster.snapshot, cluster.policy, seated, task.rules.rules, task.rules.apart, barred, request.spare
     )
