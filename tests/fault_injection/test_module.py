@@ -247,7 +247,7 @@ def test_a_balancer_that_was_switched_on_since_the_plan_is_not_fought(ready: Rea
     for check in (True, False):
         result = run_module("vm_migrate", tmp_path, plan, check=check)
         assert result["msg"].startswith("stopped with 8 migrations not begun: DRS ")
-        assert "moves guests here by itself, and is not fought" in result["msg"]
+        assert "already balances this cluster" in result["msg"]
     assert simulator.state()["migrations"] == []
     single = {name: value for name, value in plan.items() if name != "plan"}
     one = run_module("vm_migrate", tmp_path, {**single, "guest": "101", "target": "h2"})

@@ -24,10 +24,10 @@ def defers(snapshot: Snapshot, policy: Policy) -> bool:
 
 def active_balancer(snapshot: Snapshot) -> str:
     """The names of the balancers, and the way to disable them."""
-    names = " and ".join(snapshot.other_balancers)
+    names = snapshot.other_balancers
+    verb, them = ("balances", "it") if len(names) == 1 else ("balance", "them")
     return (
-        f"{names} moves guests here by itself, and is not fought; switch it off,"
-        " or set other_balancers to ignore"
+        f"{' and '.join(names)} already {verb} this cluster. Disable {them}, or set other_balancers: ignore"
     )
 
 

@@ -18,11 +18,11 @@ from .consolidation import build_without, plan_consolidation, with_proof
 from .errors import UnsafePlan
 from .external_balancer import deferred_plan, defers
 from .goals import goal_of
-from .metric_activation import with_active_metrics
 from .model.builder import build_problem
 from .model.capacity import with_hosts_closed
 from .model.cooldown import recently_migrated
 from .model.goal_traits import traits_of
+from .model.metrics import with_active_metrics
 from .model.problem import Problem
 from .model.rules import PINS
 from .model.selectors import excluded_hosts, select_guests

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Another balancer is named and not fought."""
+"""Plans next to another balancer: it is named, and nothing is moved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SNAPSHOT = replace(generate(Shape(hosts=6, guests=60, seed=3)), other_balancers=
 def test_another_balancer_is_respected() -> None:
     result = plan(SNAPSHOT, Policy())
     assert (result.status, result.migrations) == ("unchanged", ())
-    assert "DRS (fullyAutomated) moves guests here by itself" in result.unresolved[0].why
+    assert "DRS (fullyAutomated) already balances this cluster" in result.unresolved[0].why
     assert result.before.spread["memory"]
 
 

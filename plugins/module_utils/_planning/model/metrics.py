@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..._model.loads import (
     PRESSURES,
@@ -17,11 +17,11 @@ from ..._model.loads import (
     local_storage,
     pressure_shares,
 )
-from ..._model.plan import Unresolved
+from ..._model.plan import ClusterState, Unresolved
 from ..._model.policy.policy import Policy
-from ..tolerances import AMOUNT
+from ..tolerances import AMOUNT, REPORTED_POINTS
 from .capacity import HostRoles
-from .problem import Metrics, Vector
+from .problem import Metrics, Problem, Vector
 from .snapshot_index import SnapshotIndex
 
 # The limit of a metric that is not levelled as long as no host has enough of it in use.
@@ -110,6 +110,28 @@ def build_metrics(
         host=rows([column.loads for column in columns], len(index.hosts)),
         guest=rows(weights, len(index.guests)),
     )
+
+
+def with_active_metrics(problem: Problem, after: ClusterState) -> Policy | None:
+    """The policy that also levels what this plan would make worth levelling; None where there is nothing.
+
+    Without it the next plan would have to, and a plan that was carried out would not be the last one.
+    """
+    policy = problem.policy
+    woken = []
+    for name, limit in zip(problem.metrics.names, problem.metrics.limits, strict=True):
+        values = [value for state in after.hosts.values() if (value := state.used[name]) is not None]
+        spread = after.spread[name]
+        if limit < ANY_SPREAD or spread is None or spread <= policy.spread_limit(name) + REPORTED_POINTS:
+            continue
+        if max(values, default=0.0) + REPORTED_POINTS >= policy.levelled_from(name):
+            woken.append(name)
+    if not woken or not problem.traits.levels_band:
+        return None
+    asleep: dict[str, float] = {
+        name: policy.levelled_from(name) for name in policy.metrics if name not in woken
+    }
+    return replace(policy, level_above=asleep)
 
 
 def rows(columns: Sequence[Sequence[float]], count: int) -> tuple[Vector, ...]:

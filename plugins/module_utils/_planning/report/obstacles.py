@@ -144,4 +144,5 @@ def takes_no_more(problem: Problem, places: Sequence[int], host: int) -> str:
         for column, resource in enumerate(needs.resources)
         if others and all(need[column] > needs.ceiling[host][column] - used[column] for need in others)
     ]
-    return f", which has room for no guest more within its limit of {' and '.join(short)}" if short else ""
+    limits = f"{' and '.join(short)} limit{'s' * (len(short) > 1)}"
+    return f", which cannot take another guest without exceeding its {limits}" if short else ""
