@@ -33,7 +33,7 @@ def read_json(path: str, option: str) -> object:
     except ValueError:
         raise FileError(f"{path!r} is not a path", where=option) from None
     except MemoryError:
-        raise FileError(f"{path} is too large for the memory that there is", where=option) from None
+        raise FileError(f"{path} is too large for the available memory", where=option) from None
 
 
 def write_json(path: str, value: object, option: str) -> None:

@@ -66,7 +66,7 @@ def check_possible(request: Request, pools: Sequence[Pool]) -> None:
             f"only {named(pool.name for pool in large)} of {servers} server{'s' if servers > 1 else ''}"
             f" can hold {wanted(request)}, but {_spread(request)} required",
             where="lease",
-            hint="Ask for fewer pools or servers, or for less of each",
+            hint="Request fewer pools or servers, or less of each",
         )
 
 

@@ -106,7 +106,7 @@ def renew(
     lease = repository.live(name)
     if lease is None or lease.phase != "Fulfilled":
         raise LeaseNotHeld(
-            _fate(repository.last(name)), where=f"lease {name}", hint="Ask for it again with state: present"
+            _fate(repository.last(name)), where=f"lease {name}", hint="Request it again with state: present"
         )
     _require_owner(lease, owner)
     request = lease.request if lifetime is None else replace(lease.request, lifetime=lifetime)
@@ -145,7 +145,7 @@ def _require_owner(lease: Lease, owner: str | None) -> None:
         raise LeaseDiffers(
             f"it belongs to {_whom(lease.request.owner)}, not to {owner}",
             where=f"lease {lease.name}",
-            hint="Leave out owner to act on the lease of somebody else",
+            hint="Leave out owner to change the lease of another owner",
         )
 
 

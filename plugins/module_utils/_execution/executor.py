@@ -82,7 +82,7 @@ class Executor:
         self._launcher.resume()
         if self._journal.past.rolling_back:
             self._launcher.take_over()
-            self._halted = "an earlier part of this run was undoing what it had done"
+            self._halted = "an earlier part of this run was rolling back"
         self._continue(now)
         rolled_back = (self._journal.past.rolling_back or self._must_roll_back()) and self._roll_back()
         self._confirm_ends()

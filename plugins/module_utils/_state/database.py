@@ -91,7 +91,9 @@ class Database:
                     raise self._unavailable(error) from None
             if attempt == self._retry.attempts:
                 raise StateBusy(
-                    f"others got in the way {attempt} times", where=self._where, hint="Try again later"
+                    f"it conflicted with other transactions {attempt} times",
+                    where=self._where,
+                    hint="Try again later",
                 )
             self._retry.pause(attempt)
 

@@ -87,7 +87,7 @@ def test_a_lock_counts_as_left_behind_some_seconds_after_the_end(simulator: Simu
     state = platform.poll({task: wanted})[task]
     assert state.state == "failed"
     assert "it is on pve2, but the task ended with: migration problems" in state.why
-    assert "it is still locked (migrate): see to it on pve2, then unlock it (`qm unlock 100`)" in state.why
+    assert "it is still locked (migrate): check it on pve2, then unlock it (`qm unlock 100`)" in state.why
 
 
 def test_a_good_end_is_none_where_the_lock_stays(simulator: Simulate) -> None:
@@ -102,7 +102,7 @@ def test_a_good_end_is_none_where_the_lock_stays(simulator: Simulate) -> None:
     hands.seconds = 5
     state = platform.poll({task: wanted})[task]
     assert state.state == "failed"
-    assert "it is still locked (migrate): see to it on pve2" in state.why
+    assert "it is still locked (migrate): check it on pve2" in state.why
 
 
 def test_a_source_that_dies_ends_the_migration_though_its_task_stays_in_the_list(simulator: Simulate) -> None:

@@ -274,7 +274,7 @@ def test_what_holds_a_guest_is_named(simulator: Simulate) -> None:
         "100": "a migration to pve2 is under way",
         "101": None,
         "102": "a task is under way (qmsnapshot)",
-        "103": "a backup of its node (vzdump) is under way and will come to it",
+        "103": "a backup of its node (vzdump) is running and will include it",
         "104": None,
     }
     served.change_host("pve2", status="offline")

@@ -213,7 +213,7 @@ def test_an_account_that_sees_a_part_only_reads_nothing(simulator: Simulate) -> 
     served.switches(roles=["@admin"], whoami=False)
     found = clusters.connect(served).read()
     assert len(found.guests) == 4
-    assert found.notices[0].text.startswith("Whether the account sees everything is not available")
+    assert found.notices[0].text.startswith("It is not known whether the account sees everything")
 
 
 def test_a_guest_that_goes_away_while_we_read_is_left_alone(simulator: Simulate) -> None:
@@ -290,5 +290,5 @@ def test_a_guest_whose_disks_are_not_to_be_found_stays_where_it_is(simulator: Si
     assert {guest.blockers for guest in platform.read().guests} == {("not_readable",)}
     assert (
         str(platform.prepare(clusters.request(100, 1, 2)).objection)
-        == "where all of its disks lie is not known"
+        == "the location of some of its disks is not known"
     )

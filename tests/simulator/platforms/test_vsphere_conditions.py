@@ -499,7 +499,7 @@ def test_a_migration_whose_target_vcenter_does_not_say_is_not_planned_again(simu
     served.switches(fail_calls=[{"call": "QueryEvents", "error": "NotSupported"}])
     snapshot = platform.read()
     assert guest_of(snapshot, "one").blockers == ("being_migrated",)
-    assert "Where migrations under way lead to" in snapshot.notices[0].text
+    assert "The targets of running migrations were not read" in snapshot.notices[0].text
     platform.cancel(task)
     platform.close()
 

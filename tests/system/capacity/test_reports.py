@@ -241,7 +241,7 @@ def test_a_lease_comes_is_renewed_and_goes(modules: Modules) -> None:
     assert (gone["changed"], gone["lease"]["phase"]) == (True, "Released")
     assert modules.lease(name="x", state="absent") == {"changed": False, "lease": gone["lease"]}
     assert modules.lease(name="never", state="absent") == {"changed": False, "lease": None}
-    with pytest.raises(LeaseNotHeld, match=r"lease x: it ended at .*: Released by a task. Ask for it again"):
+    with pytest.raises(LeaseNotHeld, match=r"lease x: it ended at .*: Released by a task. Request it again"):
         modules.lease(name="x", state="renewed")
     with pytest.raises(LeaseNotHeld, match="lease never: there is no lease of that name"):
         modules.lease(name="never", state="renewed")

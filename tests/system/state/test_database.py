@@ -123,7 +123,7 @@ def test_a_transaction_that_always_collides_ends_with_an_error(postgresql: Postg
     with open_database(url, retry) as database:
         insert = sqlalchemy.text("INSERT INTO cluster_lock VALUES ('c', '', '', 1, '', '', 0, 0)")
         database.transaction(lambda connection: connection.execute(insert))
-        with pytest.raises(StateBusy, match="others got in the way 4 times"):
+        with pytest.raises(StateBusy, match="it conflicted with other transactions 4 times"):
             database.transaction(read_then_collide)
         assert naps == [0.5, 1.0, 1.5]
 
@@ -284,7 +284,9 @@ def test_the_last_collision_is_an_error_and_is_not_slept_over(tmp_path: Path) ->
     retry = Retry(attempts=3, first_seconds=1, most_seconds=3, sleep=slept.append, rng=lambda: 1)
     url = f"sqlite:///{tmp_path}/state.db"
     with open_database(url, retry) as database, open_database(url, Retry(attempts=1)) as other:
-        with pytest.raises(StateBusy, match=r"others got in the way 3 times\. Try again later"):
+        with pytest.raises(
+            StateBusy, match=r"it conflicted with other transactions 3 times\. Try again later"
+        ):
             collided(database, other, 99)
         # Nothing is left of what failed, and nothing waits for it.
         assert len(collided(database, other, 0)) == 1

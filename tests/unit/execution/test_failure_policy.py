@@ -240,7 +240,7 @@ def test_a_rollback_that_was_killed_is_gone_on_with(cluster: Path, tmp_path: Pat
     outcome = second.run()
     assert (outcome.status, places(cluster)) == ("rolled_back", "aaaa")
     assert results(outcome) == ["migrated", "migrated", "skipped", "migrated", "migrated"]
-    assert outcome.migrations[2].why == "an earlier part of this run was undoing what it had done"
+    assert outcome.migrations[2].why == "an earlier part of this run was rolling back"
     # The one that was under way was followed, not started again.
     assert [guest for guest, _at in first.platform.starts] == ["1", "2", "3", "2", "1"]
     assert not (tmp_path / "journal").exists()

@@ -249,7 +249,7 @@ def _store_outcome(outcome: Outcome, path: str | None, notices: list[str]) -> st
     try:
         write_json(path, outcome.to_json(), "outcome_path")
     except FileError as error:
-        notices.append(f"the outcome is returned, for its file can't be written: {error}")
+        notices.append(f"the outcome is returned, because its file can't be written: {error}")
         return None
     return path
 

@@ -20,34 +20,34 @@ def metrics(
 ) -> str:
     """The reports of capacity_info as metrics: vCPUs as such, memory and storage in bytes."""
     families: list[tuple[str, str, list[_Sample]]] = [
-        ("pool_capacity", "How much can be leased of a pool.", _usage(pools, "limit")),
-        ("pool_leased", "How much is leased of a pool.", _usage(pools, "leased")),
-        ("pool_available", "How much can still be leased of a pool.", _usage(pools, "available")),
+        ("pool_capacity", "Amount that can be leased from a pool in total.", _usage(pools, "limit")),
+        ("pool_leased", "Amount that is leased from a pool.", _usage(pools, "leased")),
+        ("pool_available", "Amount that can still be leased from a pool.", _usage(pools, "available")),
         ("pool_networks", "Networks of a pool by type.", _networks(pools, free=False)),
         (
             "pool_networks_available",
-            "Networks of a pool that nobody has, by type.",
+            "Networks of a pool that are not leased, by type.",
             _networks(pools, free=True),
         ),
         (
             "pool_leases",
-            "Leases that have some of a pool.",
+            "Leases of a pool.",
             _of_pools(pools, lambda pool: len(pool["leases"])),
         ),
         (
             "pool_cordoned",
-            "Whether nothing new is leased from a pool.",
+            "Whether a pool is cordoned.",
             _of_pools(pools, lambda pool: pool["cordoned"]),
         ),
         (
             "pool_excluded",
-            "Whether a pool serves only who names it.",
+            "Whether a pool serves only requests that name it.",
             _of_pools(pools, lambda pool: pool["exclude"]),
         ),
         ("leases", "Leases by phase.", _phases(leases)),
         (
             "queue_longest_wait_seconds",
-            "For how long the oldest request has waited.",
+            "Waiting time of the oldest request in seconds.",
             [({}, _longest(queue))],
         ),
     ]

@@ -241,7 +241,7 @@ class Repository:
         granted = replace(
             lease,
             phase="Fulfilled",
-            reason=f"leased from {names}" if names else "nothing of a pool was asked for",
+            reason=f"leased from {names}" if names else "the request names no resource of a pool",
             pools=pools,
             granted_at=self.now,
             until=self.now + request.lifetime,

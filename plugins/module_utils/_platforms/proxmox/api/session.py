@@ -258,7 +258,7 @@ class Session(RestSession):
     def _not_accepted(self, renewed: bool) -> AuthenticationFailed | SessionLost:
         connection = self._connection
         if renewed:
-            return SessionLost("a new login was accepted, but not the session that it gave")
+            return SessionLost("a new login was accepted, but its session was not")
         if connection.api_token_id:
             return AuthenticationFailed(
                 f"the API token {connection.api_user}!{connection.api_token_id} is not accepted",

@@ -226,11 +226,11 @@ class TaskPoller:
         else:
             why = end.text if not end.known else _with_reason(end, log)
         if not here and not kept:
-            why += f"; it is {now} on {entry.get('node')}, where it ran before: see to it there"
+            why += f"; it is {now} on {entry.get('node')}, where it ran before: check it there"
         if locked:
             kind = "qm" if entry.get("type") == "qemu" else "pct"
             why += (
-                f"; it is still locked (migrate): see to it on {entry.get('node')}, then unlock it"
+                f"; it is still locked (migrate): check it on {entry.get('node')}, then unlock it"
                 f" (`{kind} unlock {request.guest}`)"
             )
         stopped = task in self._cancelled or was_cancelled(end.text, log)
@@ -291,7 +291,7 @@ class TaskPoller:
         now = self._status(entry)
         why = f"the guest is on {entry.get('node')}: {self._ha_reason(task, request, end, log)}"
         if entry.get("hastate") == "error":
-            why += "; HA has it in state error: see to it, then set it to disabled and to started again"
+            why += "; HA has it in state error: repair it, then set it to disabled and to started again"
         elif not _same_run_state(followed.before, now):
             why += f"; it is {now} there"
         stopped = task in self._cancelled or (end is not None and was_cancelled(end.text, log))

@@ -27,7 +27,7 @@ _FOREVER = {
     "passthrough_device": "it uses a device of its node: detach it, or map it for live migration",
     "bind_mount": "it mounts a folder of its node: detach it, or mark it as shared",
     "iso_mounted": "it has a CD image of its node in its drive: eject it",
-    "encrypted_memory": "its memory is encrypted: shut it down to move it",
+    "encrypted_memory": "its memory is encrypted: shut it down to migrate it",
     "snapshot": "it has snapshots on a local disk: delete them, or replicate the disk to the target",
     "linked_clone": "its local disk is a linked clone of a template: make it a full clone",
     "storage_not_copied": "its local disk is on a storage of a type that Proxmox VE does not copy",
@@ -188,7 +188,9 @@ def _device_objections(answer: Row, *, running: bool) -> Iterator[Objection]:
     fixed = [device for device, live in mapped.items() if not live]
     if running and fixed:
         names = ", ".join(fixed)
-        yield Objection(f"it uses mapped devices that do not migrate live: {names}; shut it down to move it")
+        yield Objection(
+            f"it uses mapped devices that do not migrate live: {names}; shut it down to migrate it"
+        )
 
 
 def _not_allowed(target: str, refused: object, allowed: object, local: set[str]) -> Iterator[Objection]:

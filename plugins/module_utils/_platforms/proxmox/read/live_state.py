@@ -93,7 +93,7 @@ class LiveStateReader:
                     else f"a task is under way ({running[guest]})"
                 )
             if why is None and guest in backups:
-                why = f"a backup of its node ({_BACKUP}) is under way and will come to it"
+                why = f"a backup of its node ({_BACKUP}) is running and will include it"
             if why is not None:
                 result[guest] = why
         return result

@@ -58,7 +58,7 @@ def read_node(
     except NodeUnresponsive as error:
         gaps.add(
             f"node {node} does not answer, though the cluster has it online ({error.what}): its guests stay "
-            "where they are. Look whether pveproxy and pvedaemon run there, and whether a storage hangs",
+            "where they are. Check whether pveproxy and pvedaemon run there, and whether a storage hangs",
             hosts=(node,),
         )
         return None

@@ -39,7 +39,7 @@ def require_admin(session: Session) -> Notice | None:
         # Functions that are closed to the outside answer as if the token were wrong. If it is, the next call
         # will tell.
         return Notice(
-            text=f"Whether the account sees everything is not available: {error}. Make sure that it has the"
+            text=f"It is not known whether the account sees everything: {error}. Make sure that it has the"
             f" role {ADMIN}."
         )
     if isinstance(roles, list) and ADMIN not in roles:

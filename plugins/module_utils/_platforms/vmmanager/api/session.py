@@ -173,7 +173,7 @@ class Session(RestSession):
             return self._call(method, path, body, self._token)
         except _Expired as expired:
             raise SessionLost(
-                f"a new login was accepted, but not the token that it gave: {expired.why}", where=self.url
+                f"a new login was accepted, but its token was not: {expired.why}", where=self.url
             ) from None
 
     def _renew(self, token: str) -> None:

@@ -157,6 +157,6 @@ def _of_guest(entry: Row, history: MigrationHistory, disks: Sequence[GuestDisk])
     if history.under_way is not None:
         yield Objection(f"a task is under way ({history.under_way.get('name')})", passing=True)
     if disks_unknown(entry, disks):
-        yield Objection("where all of its disks lie is not known", passing=True)
+        yield Objection("the location of some of its disks is not known", passing=True)
     for blocker, words in obstacles(entry):
         yield Objection(words, passing=blocker in STATES)

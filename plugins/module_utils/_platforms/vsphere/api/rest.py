@@ -64,7 +64,5 @@ class Rest:
         try:
             value = json.loads(answer.body)
         except ValueError:
-            raise UnexpectedAnswer(
-                "the JSON interface answered something else than JSON", where=where
-            ) from None
+            raise UnexpectedAnswer("the JSON interface did not answer with JSON", where=where) from None
         return value if self._new else value["value"]

@@ -56,7 +56,7 @@ class Session:
             return datetime.fromisoformat(moment)
         except ValueError:
             raise UnexpectedAnswer(
-                f"vCenter's time is {moment!r}, which is no moment", where=self.where
+                f"vCenter's time is {moment!r}, which is not a valid time", where=self.where
             ) from None
 
     def manager(self, name: str) -> Any:

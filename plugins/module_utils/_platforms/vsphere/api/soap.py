@@ -84,7 +84,7 @@ class Soap:
             if version in offered:
                 return name
         raise UnexpectedAnswer(
-            "it speaks no version of the vSphere API that pyvmomi knows",
+            "it supports no version of the vSphere API that pyvmomi supports",
             where=self._where,
             hint="Install a newer pyvmomi",
         )

@@ -19,7 +19,7 @@ from ..read.recent_tasks import TASK_PATHS, entering_task
 from .start import cancel
 
 _MODE = "runtime.inMaintenanceMode"
-_STILL_THERE = "Look which guests still run on the host: it enters maintenance mode when they have left"
+_STILL_THERE = "Check which guests still run on the host: it enters maintenance mode when they have left"
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 5.0
 # The task ends by itself at its timeout; how much longer its end may take to be seen.

@@ -49,7 +49,7 @@ def shut_down(session: Session, guest: str, limits: WaitLimits) -> None:
             raise Refused(
                 f"it is still on {limits.seconds:g} seconds after it was asked to shut down",
                 where=where,
-                hint="Look at its console: its operating system may wait for somebody",
+                hint="Check its console: its operating system may be waiting for input",
             )
 
 

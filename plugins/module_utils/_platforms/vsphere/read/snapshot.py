@@ -94,7 +94,7 @@ def _move_notices(inventory: Inventory, moves: Moves) -> Iterator[Notice]:
             plain(inventory.guests[guest].text("name")) or guest for guest in sorted(moves.targets)
         )
         yield Notice(
-            text=f"where migrations under way lead to was not read: {moves.trouble}. Their guests are left "
+            text=f"the targets of running migrations were not read: {moves.trouble}. Their guests are left "
             "alone",
             guests=guests,
         )
