@@ -93,7 +93,7 @@ class _Place:
     def _take_ticket(self, *, wait: bool) -> int:
         _lock(self._turn, fcntl.F_WRLCK, 0, 1, wait=wait)
         ticket = int.from_bytes(os.pread(self._turn, _COUNTER.size, 0), "little") % _MOST + 1
-        # The byte of a new ticket is nobody's, unless the file was spoilt: then its turn ends before this one.
+        # Nobody has the byte of a new ticket, unless the file was spoilt: then its turn ends before this one.
         _lock(self._turn, fcntl.F_WRLCK, ticket, 1, wait=wait)
         os.pwrite(self._turn, _COUNTER.pack(ticket), 0)
         self._ticket = ticket
