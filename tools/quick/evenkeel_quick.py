@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KEPT = os.path.join(sys.prefix, "quick")
 PACKER = "ansible.executor.module_common"
+READER = "ansible.utils.collection_loader._collection_meta"
 OURS = "ansible_collections.evenkeel.cluster"
 
 
@@ -120,26 +121,58 @@ def _files_of_ours() -> list[tuple[str, bytes]]:
     return found
 
 
-class Packer:
-    """Among what finds modules for Python, this waits for Ansible's packer."""
+def read_once(reader: Any) -> Any:
+    """Of what reads the metadata of a collection, one that knows what it has read: every process of Ansible
+    starts by parsing the largest of them.
+    """
+    import hashlib
+
+    def read(source: bytes | str, content: str) -> Any:
+        data = source.encode() if isinstance(source, str) else source
+        name = hashlib.sha256(f"metadata {sys.version}\n".encode() + data).hexdigest()
+        found = kept(name)
+        if found is not None:
+            return marshal.loads(found)
+        metadata = reader(source, content)
+        keep(name, marshal.dumps(metadata))
+        return metadata
+
+    return read
+
+
+def _pack(packer: Any) -> None:
+    packer.recursive_finder = packed_once(packer)
+
+
+def _read(reader: Any) -> None:
+    reader._meta_yml_to_dict = read_once(reader._meta_yml_to_dict)
+
+
+CHANGES = {PACKER: _pack, READER: _read}
+
+
+class Finder:
+    """Among what finds modules for Python, this waits for those of Ansible that it changes."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if name != PACKER:
+        if name not in CHANGES:
             return None
         from importlib.util import find_spec
 
-        sys.meta_path.remove(self)
+        change = CHANGES.pop(name)
+        if not CHANGES:
+            sys.meta_path.remove(self)
         spec = find_spec(name)
         if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module
 
             def loaded(module: ModuleType) -> None:
                 load(module)
-                module.recursive_finder = packed_once(module)  # type: ignore[attr-defined]
+                change(module)
 
             spec.loader.exec_module = loaded  # type: ignore[method-assign]
         return spec
 
 
 zipimport._compile_source = compiled_once(zipimport._compile_source)  # type: ignore[attr-defined]
-sys.meta_path.insert(0, Packer())
+sys.meta_path.insert(0, Finder())

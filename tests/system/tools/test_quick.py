@@ -13,10 +13,12 @@ from types import CodeType
 
 import evenkeel_quick
 import pytest
+import yaml
 
 from ansible_collections.evenkeel.cluster.tools.package import only_from
 from ansible_collections.evenkeel.cluster.tools.tree import collection_copy
 
+ROOT = Path(__file__).parents[3]
 FILE = Path("plugins", "module_utils", "_platforms", "rehearsal.py")
 
 
@@ -55,6 +57,28 @@ def test_it_is_in_use() -> None:
     ask = "import ansible.executor.module_common as it; print(it.recursive_finder.__module__)"
     asked = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
     assert asked.stdout.strip() == "evenkeel_quick"
+    ask = "from ansible.utils.collection_loader import _collection_finder as it; "
+    ask += "print(it._meta_yml_to_dict.__module__)"
+    asked = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert asked.stdout.strip() == "evenkeel_quick"
+
+
+def test_metadata_of_a_collection_is_read_once_and_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "kept"))
+    asked = []
+
+    def reader(source: bytes | str, content: str) -> object:
+        asked.append(source)
+        return yaml.load(source, Loader=yaml.BaseLoader)
+
+    read = evenkeel_quick.read_once(reader)
+    text = (ROOT / "meta" / "runtime.yml").read_text()
+    for source in (text, text.encode(), text):
+        assert read(source, "evenkeel.cluster") == yaml.load(text, Loader=yaml.BaseLoader)
+    assert asked == [text]
+    assert read(text.replace("2.19", "2.20"), "evenkeel.cluster")["requires_ansible"] == ">=2.20.0"
 
 
 def test_a_change_deep_inside_is_seen() -> None:
