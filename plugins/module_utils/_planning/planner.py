@@ -323,15 +323,8 @@ def _stay_where_parked(state: Solution, ordered: Schedule) -> bool:
 
 
 def _stay_on(state: Solution, unit: int, host: int) -> bool:
-    excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
-    return state.try_moves(
-        [(unit, host)],
-        lambda: (
-            state.total_excess <= excess + POINTS
-            and state.broken <= broken
-            and state.soft_cost <= wishes + POINTS
-        ),
-    )
+    most, keeps_rules = state.total_excess + POINTS, state.keeps_rules()
+    return state.try_moves([(unit, host)], lambda: state.total_excess <= most and keeps_rules())
 
 
 def _check(problem: Problem, result: Plan, open_hosts: Snapshot) -> None:

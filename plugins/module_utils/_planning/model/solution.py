@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import add, sub
 
+from ..tolerances import POINTS
 from .capacity import MEMORY
 from .problem import Problem, Vector
 from .rule_counters import RuleCounter
@@ -182,6 +183,11 @@ class Solution:
                     places[guest] = host
         return places
 
+    def away(self) -> list[int]:
+        """Units that are on another host than the one that the snapshot has them on."""
+        places = enumerate(zip(self.where, self.problem.unit_home, strict=True))
+        return [unit for unit, (host, home) in places if host != home and host >= 0 and home >= 0]
+
     def is_placed(self, unit: int, host: int) -> bool:
         """Whether no host rule and no maintenance wants the unit elsewhere."""
         return host >= 0 and bool(self.problem.unit_mask[unit] >> host & 1)
@@ -221,6 +227,11 @@ class Solution:
                 for unit, host in before:
                     self.insert(unit, host)
         return accepted
+
+    def keeps_rules(self, tolerance: float = POINTS) -> Callable[[], bool]:
+        """Returns a test whether the rules, strict and soft, hold no less than at this moment."""
+        broken, wishes = self.broken, self.soft_cost
+        return lambda: self.broken <= broken and self.soft_cost <= wishes + tolerance
 
     def restore(self, places: Sequence[int]) -> None:
         """Moves every unit back to where it was: `places` is a copy of `where`."""

@@ -7,8 +7,7 @@ be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from ..model.snapshot_index import bits
 from ..model.solution import Solution
 from ..tolerances import COST
 
@@ -62,17 +61,6 @@ def crowding(state: Solution, unit: int, host: int) -> float:
     return total
 
 
-def candidate_hosts(state: Solution, unit: int) -> Iterable[int]:
-    """Hosts that the unit's mask allows, in order."""
-    mask = state.problem.unit_mask[unit]
-    host = 0
-    while mask:
-        if mask & 1:
-            yield host
-        mask >>= 1
-        host += 1
-
-
 def best_insertion(
     state: Solution, unit: int, banned: frozenset[int] = frozenset()
 ) -> tuple[float, int] | None:
@@ -102,7 +90,7 @@ def insert_with_ejection(state: Solution, unit: int, depth: int = 2) -> list[tup
         return []
     if depth == 0:
         return None
-    hosts = sorted(candidate_hosts(state, unit), key=lambda host: (_shortage(state, unit, host), host))
+    hosts = sorted(bits(state.problem.unit_mask[unit]), key=lambda host: (_shortage(state, unit, host), host))
     # Nobody moves two guests where one suffices, be it on a host that lacks more.
     for others in range(1, depth + 1):
         for host in hosts[:MAX_ASKED] if others == 1 else hosts[:FEW_ASKED]:

@@ -170,20 +170,16 @@ def revert_redundant_moves(state: Solution, *, floor_free: bool = False) -> None
     problem = state.problem
     changed = True
     while changed:
-        places = enumerate(zip(state.where, problem.unit_home, strict=True))
-        away = [unit for unit, (host, home) in places if host != home and host >= 0 and home >= 0]
-        away.sort(key=lambda unit: (-len(problem.members[unit]), -problem.unit_bytes[unit], unit))
-        reverted = [_revert(state, unit, floor_free=floor_free) for unit in away]
+        largest = sorted(
+            state.away(), key=lambda unit: (-len(problem.members[unit]), -problem.unit_bytes[unit], unit)
+        )
+        reverted = [_revert(state, unit, floor_free=floor_free) for unit in largest]
         changed = any(reverted)
 
 
 def _revert(state: Solution, unit: int, *, floor_free: bool) -> bool:
-    excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
+    most, keeps_rules = max(state.total_excess, POINTS) + POINTS, state.keeps_rules(WISHES)
     return state.try_moves(
         [(unit, state.problem.unit_home[unit])],
-        lambda: (
-            (floor_free or state.total_excess <= max(excess, POINTS) + POINTS)
-            and state.broken <= broken
-            and state.soft_cost <= wishes + WISHES
-        ),
+        lambda: (floor_free or state.total_excess <= most) and keeps_rules(),
     )

@@ -11,10 +11,10 @@ from operator import add, neg, sub
 from random import Random
 
 from ..model.problem import Vector
+from ..model.snapshot_index import bits
 from ..model.solution import Solution
 from ..model.stopping import StoppingCriterion
 from ..tolerances import POINTS, WISHES
-from .insertion import candidate_hosts
 from .local_search import local_search, revert_redundant_moves
 from .params import ProposalMix
 
@@ -160,7 +160,7 @@ class RandomWalk:
         mask = self.state.problem.unit_mask[unit]
         hosts = self.choices.get(mask)
         if hosts is None:
-            hosts = self.choices[mask] = tuple(candidate_hosts(self.state, unit))
+            hosts = self.choices[mask] = tuple(bits(mask))
         return hosts[int(self.rng.random() * len(hosts))]
 
     def _is_within(self, trial: Trial, allowed: float) -> bool:

@@ -16,8 +16,7 @@ def swap_by_priority(state: Solution) -> None:
     ranks = priorities(problem)
     if len(set(ranks)) < 2:
         return
-    away = [unit for unit, home in enumerate(problem.unit_home) if home >= 0 and state.where[unit] != home]
-    for unit in sorted(away, key=lambda unit: (-ranks[unit], -problem.unit_bytes[unit], unit)):
+    for unit in sorted(state.away(), key=lambda unit: (-ranks[unit], -problem.unit_bytes[unit], unit)):
         if not state.must_move(unit):
             _replace(state, unit, ranks)
 
@@ -37,15 +36,8 @@ def _replace(state: Solution, unit: int, ranks: list[int]) -> None:
         and ranks[other] < ranks[unit]
         and len(problem.members[other]) <= len(problem.members[unit])
     ]
-    excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
-
-    def is_as_good() -> bool:
-        return (
-            state.total_excess <= max(excess, POINTS)
-            and state.broken <= broken
-            and state.soft_cost <= wishes + POINTS
-        )
-
+    most, keeps_rules = max(state.total_excess, POINTS), state.keeps_rules()
     for other in sorted(others, key=lambda other: (ranks[other], problem.unit_bytes[other], other)):
-        if state.try_moves([(unit, home), (other, there)], is_as_good):
+        swap = [(unit, home), (other, there)]
+        if state.try_moves(swap, lambda: state.total_excess <= most and keeps_rules()):
             return

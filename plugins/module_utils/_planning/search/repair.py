@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from ..model.problem import Problem
 from ..model.rule_counters import RuleCounter
+from ..model.snapshot_index import bits
 from ..model.solution import NOWHERE, Solution
-from .insertion import NEVER, best_insertion, candidate_hosts, insert_with_ejection, undo_all
+from .insertion import NEVER, best_insertion, insert_with_ejection, undo_all
 from .params import PARAMS
 
 
@@ -24,7 +26,7 @@ def repair(state: Solution, *, budget: int, empty_hosts: bool) -> None:
     for unit in sorted(leaving, key=lambda unit: (unit in stranded, -problem.unit_bytes[unit], unit)):
         if unit in stranded and not empty_hosts:
             continue
-        _relocate(state, unit, budget)
+        _relocate(state, unit, lambda: state.moves <= budget)
     for counts in state.counts:
         if counts.group.strict:
             while counts.amount and _repair_rule(state, counts, budget):
@@ -41,7 +43,7 @@ def clear_leaving_hosts(state: Solution, rng: Random, *, budget: int) -> None:
     """Empty the hosts that are to be emptied, and move guests of others only to make them fit."""
     size = state.problem.unit_bytes
     for unit in sorted(_leaving(state), key=lambda unit: (-size[unit], unit)):
-        _relocate(state, unit, budget)
+        _relocate(state, unit, lambda: state.moves <= budget)
     for unit in _leaving(state):
         _insert_by_ruin(state, unit, rng, budget)
 
@@ -60,17 +62,17 @@ def _misplaced(state: Solution, unit: int, host: int) -> bool:
     return not state.is_placed(unit, host)
 
 
-def _relocate(state: Solution, unit: int, budget: int) -> bool:
+def _relocate(state: Solution, unit: int, accept: Callable[[], bool]) -> bool:
+    """Move a unit, and others out of its way, unless `accept` refuses the result."""
     before = state.remove(unit)
     undo = insert_with_ejection(state, unit)
-    if undo is None:
-        state.insert(unit, before)
-        return False
-    if state.moves > budget:
+    if undo is not None and accept():
+        return True
+    if undo is not None:
         undo_all(state, undo)
-        state.relocate(unit, before)
-        return False
-    return True
+        state.remove(unit)
+    state.insert(unit, before)
+    return False
 
 
 def _repair_rule(state: Solution, counts: RuleCounter, budget: int) -> bool:
@@ -90,24 +92,15 @@ def _repair_rule(state: Solution, counts: RuleCounter, budget: int) -> bool:
     if best[1] >= 0:
         state.relocate(best[1], best[2])
         return True
+    broken = state.broken
     return any(
-        _force_relocation(state, counts, unit, budget)
+        _relocate(
+            state,
+            unit,
+            lambda: counts.amount < amount and state.broken < broken and state.moves <= budget,
+        )
         for unit in _crowded(state, counts)[: PARAMS.repair_candidates]
     )
-
-
-def _force_relocation(state: Solution, counts: RuleCounter, unit: int, budget: int) -> bool:
-    """Move a guest out although it fits on no host as it is."""
-    amount, broken = counts.amount, state.broken
-    host = state.remove(unit)
-    undo = insert_with_ejection(state, unit)
-    if undo is not None and counts.amount < amount and state.broken < broken and state.moves <= budget:
-        return True
-    if undo is not None:
-        undo_all(state, undo)
-        state.remove(unit)
-    state.insert(unit, host)
-    return False
 
 
 def _crowded(state: Solution, counts: RuleCounter) -> list[int]:
@@ -147,7 +140,7 @@ def ruin_and_recreate(state: Solution, rng: Random, *, budget: int, empty_hosts:
 
 
 def _insert_by_ruin(state: Solution, unit: int, rng: Random, budget: int) -> bool:
-    hosts = [host for host in candidate_hosts(state, unit) if host != state.where[unit]]
+    hosts = [host for host in bits(state.problem.unit_mask[unit]) if host != state.where[unit]]
     if not hosts or (state.moves >= budget and state.where[unit] == state.problem.unit_home[unit]):
         # Once nobody more may move, looking on for every broken rule would take minutes for nothing.
         return False

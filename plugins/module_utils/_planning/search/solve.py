@@ -92,21 +92,13 @@ def _settle(state: Solution) -> None:
     problem, gain = state.problem, state.problem.policy.min_gain
     if state.total_excess <= POINTS or not gain:
         return
-    for unit in sorted(
-        (u for u, h in enumerate(state.where) if h >= 0 and h != problem.unit_home[u]),
-        key=lambda u: (problem.unit_bytes[u], u),
-    ):
-        if problem.unit_home[unit] >= 0:
-            _return_if_cheap(state, unit, gain * len(problem.members[unit]))
+    for unit in sorted(state.away(), key=lambda unit: (problem.unit_bytes[unit], unit)):
+        _return_if_cheap(state, unit, gain * len(problem.members[unit]))
 
 
 def _return_if_cheap(state: Solution, unit: int, price: float) -> None:
-    excess, broken, wishes = state.total_excess, state.broken, state.soft_cost
+    excess, keeps_rules = state.total_excess, state.keeps_rules()
     state.try_moves(
         [(unit, state.problem.unit_home[unit])],
-        lambda: (
-            state.total_excess - excess < price
-            and state.broken <= broken
-            and state.soft_cost <= wishes + POINTS
-        ),
+        lambda: state.total_excess - excess < price and keeps_rules(),
     )
