@@ -36,10 +36,9 @@ class _Emptying:
         self.state, self.problem, self.banned = state, problem, banned
         self.wants = consolidation_of(problem)
         self.budget = problem.budget
-        in_units = {guest for guests in problem.members for guest in guests}
         self.fixed = [0] * len(problem.hosts)
         for guest, home in enumerate(problem.home):
-            self.fixed[home] += problem.occupies[guest] and guest not in in_units
+            self.fixed[home] += problem.occupies[guest] and guest not in problem.unit_of
         self.kept = frozenset(state.forbidden)
         self.shut: set[int] = set()
 

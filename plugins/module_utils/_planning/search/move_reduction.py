@@ -51,9 +51,8 @@ def _replaced(state: Solution, together: int, left: int, least: int, *, fewer: b
     """Send this number of guests home, each choice of them in turn, and look for fewer ones in their place,
     or for as many that are lighter. Returns how many placements may still be looked at.
     """
-    home = state.problem.unit_home
     while True:
-        away = [unit for unit, host in enumerate(state.where) if host >= 0 and 0 <= home[unit] != host]
+        away = state.away()
         if len(away) <= together or left <= 0:
             return left
         for chosen in combinations(away, together):
@@ -139,7 +138,7 @@ def _shorten(state: Solution) -> bool:
     Returns whether that was as good somewhere.
     """
     home = state.problem.unit_home
-    away = [unit for unit, host in enumerate(state.where) if host >= 0 and 0 <= home[unit] != host]
+    away = state.away()
     if len(away) > MAX_PAIRED:
         return False
     standard = Incumbent(state, flat=not any(state.problem.metrics.limits))

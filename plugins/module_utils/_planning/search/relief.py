@@ -44,10 +44,9 @@ class _Relieving:
         self.budget = problem.budget
         self.stuck: set[int] = set()
         self.moved = False
-        in_units = {guest for guests in problem.members for guest in guests}
         self.fixed = [0] * len(problem.hosts)
         for guest, home in enumerate(problem.home):
-            if problem.guests[guest].is_on_host and guest not in in_units:
+            if problem.guests[guest].is_on_host and guest not in problem.unit_of:
                 self.fixed[home] += 1
         self.known = [
             all(problem.metrics.scale[host][i] for i, top in enumerate(self.ceilings) if top < NO_THRESHOLD)

@@ -21,7 +21,7 @@ def repair(state: Solution, *, budget: int, empty_hosts: bool) -> None:
     from home.
     """
     problem = state.problem
-    leaving = [unit for unit, host in enumerate(state.where) if _misplaced(state, unit, host)]
+    leaving = [unit for unit, host in enumerate(state.where) if not state.is_placed(unit, host)]
     stranded = {unit for unit in leaving if is_only_stranded(problem, unit)}
     for unit in sorted(leaving, key=lambda unit: (unit in stranded, -problem.unit_bytes[unit], unit)):
         if unit in stranded and not empty_hosts:
@@ -56,10 +56,6 @@ def _leaving(state: Solution) -> list[int]:
         for unit in unplaced_units(state)
         if any(problem.roles.leaving[problem.home[guest]] for guest in problem.members[unit])
     ]
-
-
-def _misplaced(state: Solution, unit: int, host: int) -> bool:
-    return not state.is_placed(unit, host)
 
 
 def _relocate(state: Solution, unit: int, accept: Callable[[], bool]) -> bool:
@@ -122,7 +118,7 @@ def _crowded(state: Solution, counts: RuleCounter) -> list[int]:
 
 def unplaced_units(state: Solution) -> list[int]:
     """Units that still are where a rule or maintenance does not want them."""
-    return [unit for unit, host in enumerate(state.where) if _misplaced(state, unit, host)]
+    return [unit for unit, host in enumerate(state.where) if not state.is_placed(unit, host)]
 
 
 def ruin_and_recreate(state: Solution, rng: Random, *, budget: int, empty_hosts: bool) -> None:
