@@ -9,16 +9,17 @@ VE does not need pyvmomi.
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeVar
 
 from .._model.errors import InputError
 from .._platforms.protocol import PlatformWithMaintenance
 from .._platforms.rehearsal import RehearsalPlatform
+from .options.address import endpoint, endpoints
 from .options.environment import missing
 from .options.platform import MovingOptions, PlatformOptions
 from .options.storage_map import target_storage
 
+_HTTPS = 443
 _LIVE = MovingOptions()
 _Value = TypeVar("_Value")
 
@@ -67,10 +68,11 @@ def _vsphere(options: PlatformOptions, window: int, history: int) -> PlatformWit
     from .._platforms.vsphere.platform import VSpherePlatform
 
     _require(options, "hostname", "username", "password")
+    host, port = endpoint("hostname", _set(options.hostname), "port", options.port, _HTTPS)
     return VSpherePlatform(
         VSphereConnection(
-            hostname=_set(options.hostname),
-            port=options.port or 443,
+            hostname=host,
+            port=port,
             username=_set(options.username),
             password=_set(options.password),
             validate_certs=_verifies(options),
@@ -100,7 +102,7 @@ def _rest(options: PlatformOptions, moving: MovingOptions, window: int) -> dict[
 
 
 def _proxmox(options: PlatformOptions, moving: MovingOptions, window: int) -> PlatformWithMaintenance:
-    from .._platforms.proxmox.api.connection import ProxmoxConnection
+    from .._platforms.proxmox.api.connection import PORT, ProxmoxConnection
     from .._platforms.proxmox.platform import ProxmoxPlatform
 
     _require(options, "api_host", "api_user")
@@ -113,8 +115,7 @@ def _proxmox(options: PlatformOptions, moving: MovingOptions, window: int) -> Pl
         _require(options, "api_password", instead="api_token_id and api_token_secret")
     return ProxmoxPlatform(
         ProxmoxConnection(
-            api_hosts=tuple(_set(options.api_host)),
-            api_port=options.api_port or 8006,
+            api_hosts=endpoints("api_host", _set(options.api_host), "api_port", options.api_port, PORT),
             api_user=_set(options.api_user),
             api_password=options.api_password,
             api_token_id=options.api_token_id,
@@ -135,7 +136,9 @@ def _vmmanager(options: PlatformOptions, moving: MovingOptions, window: int) -> 
         _require(options, "vmmanager_username", "vmmanager_password", instead="vmmanager_token")
     elif options.vmmanager_password:
         raise InputError.conflict("vmmanager_password", "vmmanager_token")
-    host, port = _endpoint(_set(options.vmmanager_host), options.vmmanager_port)
+    host, port = endpoint(
+        "vmmanager_host", _set(options.vmmanager_host), "vmmanager_port", options.vmmanager_port, _HTTPS
+    )
     return VMManagerPlatform(
         VMManagerConnection(
             host=host,
@@ -148,36 +151,3 @@ def _vmmanager(options: PlatformOptions, moving: MovingOptions, window: int) -> 
             metrics=tuple(Metric(**entry) for entry in options.vmmanager_metrics or ()),
         )
     )
-
-
-def _endpoint(text: str, number: int | None) -> tuple[str, int]:
-    """Name and port. Many know their platform by the address that they type into a browser."""
-    name = text.removeprefix("https://").rstrip("/")
-    port = None
-    bracketed = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?", name)
-    if bracketed is not None:
-        name, port = bracketed[1], bracketed[2]
-    elif name.count(":") == 1:
-        name, _colon, port = name.partition(":")
-    if not re.fullmatch(r"[^\s@/\[\]?#]+", name) or (port is not None and not port.isdigit()):
-        raise InputError(
-            "vmmanager_host",
-            # A user before the host has a password beside it, as a rule.
-            text if "@" not in text else "an address with a user in it",
-            "a name or address such as vm.example.com",
-            hint="Write it without http:// and without a path; the port goes into vmmanager_port",
-        )
-    if port is not None and number is not None and int(port) != number:
-        raise InputError(
-            "vmmanager_host",
-            text,
-            f"an address with the port of vmmanager_port ({number})",
-            hint="Set the port in one of them",
-        )
-    return name, _port(number if port is None else int(port))
-
-
-def _port(number: int | None) -> int:
-    if number is not None and not 0 < number < 65536:
-        raise InputError("vmmanager_port", number, "a port number, 1 to 65535")
-    return number or 443

@@ -1,12 +1,15 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How to use a cluster that is reached by HTTP and JSON."""
+"""How to use a cluster that is reached by HTTP and JSON, and whom to trust there."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from .._model.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +42,16 @@ class RestConnection:
         if isinstance(self.target_storage, str):
             return self.target_storage
         return (self.target_storage or {}).get(name, name)
+
+
+def trusting(ca_path: str | None) -> ssl.SSLContext:
+    """A context that verifies certificates by those of a file; None for those of the system. Raises
+    InputError when the file holds no certificates.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_path)
+    except ssl.SSLError:
+        why = "it contains no certificate"
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+    raise InputError("ca_path", ca_path, f"a readable file of PEM certificates: {why}")

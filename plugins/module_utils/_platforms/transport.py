@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from .connection import RestConnection
+from .connection import RestConnection, trusting
 from .errors import CertificateRefused, MissingLibrary
 
 if TYPE_CHECKING:
@@ -25,19 +24,19 @@ except ImportError:
     # Whoever has no such library never gets as far as an error of it.
     ReadTimeout = SSLError = Timeout = OSError  # type: ignore[assignment, misc]
 
+_UNRESOLVED = re.compile(r"Failed to resolve|getaddrinfo|\[Errno -[235]\]")
+_ERRNO = re.compile(r"\[Errno \d+\] ([^:()'\"]+)")
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class RestSession:
     """A session that runs calls concurrently. Raises MissingLibrary when the library `missing` is not
-    installed (`packages` are those that the platform requires), CertificateRefused when the file of
-    certificates is not usable.
+    installed (`packages` are those that the platform requires), InputError when the file of certificates is
+    not usable.
     """
 
-    def __init__(
-        self, connection: RestConnection, missing: str | None, platform: str, packages: str
-    ) -> None:
+    def __init__(self, connection: RestConnection, missing: str | None, platform: str, packages: str) -> None:
         if missing is not None:
             raise MissingLibrary(
                 f"the Python library {missing} is not installed",
@@ -45,7 +44,7 @@ class RestSession:
                 hint=f"Install {packages} for the Python that runs the module",
             )
         if connection.ca_path:
-            _require_ca_file(connection.ca_path)
+            trusting(connection.ca_path)
         self._lock = threading.Lock()
         self._workers = connection.workers
 
@@ -68,17 +67,6 @@ def answered_at(date: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _require_ca_file(path: str) -> None:
-    """Raises CertificateRefused when the file holds no certificates."""
-    try:
-        ssl.create_default_context(cafile=path)
-    except OSError as error:
-        raise CertificateRefused(
-            f"no certificates can be read from it: {error.strerror or error}",
-            where=f"ca_path {path}",
-        ) from None
-
-
 def certificate_error(error: RequestException, where: str, hint: str) -> CertificateRefused | None:
     """The error for a certificate that does not verify; None when something else went wrong."""
     text = _innermost(error)
@@ -93,7 +81,11 @@ def reason(error: RequestException, timeout: float) -> str:
     """Why no answer came; `timeout` is how many seconds one had."""
     if isinstance(error, Timeout):
         return f"no answer within {timeout:g} s"
-    return _last_part(_innermost(error))
+    text = _innermost(error)
+    if _UNRESOLVED.search(text):
+        return "the name can't be resolved"
+    found = _ERRNO.search(text)
+    return found[1].lower() if found is not None else _last_part(text)
 
 
 def timed_out(error: RequestException) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms import errors
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api import session
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vmmanager.api.connection import (
@@ -209,7 +210,7 @@ def test_a_ca_file_that_is_none_is_named(simulator: Simulate, tmp_path: Path) ->
     served = simulator("vmmanager", clusters.small())
     (tmp_path / "ca.pem").write_text("hello")
     for path in ("/nowhere/ca.pem", str(tmp_path / "ca.pem")):
-        with pytest.raises(errors.CertificateRefused, match="ca_path"):
+        with pytest.raises(InputError, match="ca_path"):
             clusters.connect(served, ca_path=path)
 
 

@@ -81,7 +81,7 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
         ),
         (
             {"platform": "vmmanager", "vmmanager_host": "http://h", "vmmanager_token": "t"},
-            r"^vmmanager_host: 'http://h' is not a name or address such as vm\.example\.com.*without http://",
+            r"^vmmanager_host: 'http://h' is not a name or address such as cluster\.example\.com.*without http://",
         ),
         (
             {"platform": "vmmanager", "vmmanager_host": "https://h/vm/", "vmmanager_token": "t"},
@@ -97,7 +97,7 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
         ),
         (
             {"platform": "vmmanager", "vmmanager_host": "h:99999", "vmmanager_token": "t"},
-            r"^vmmanager_port: 99999 is not a port number",
+            r"^vmmanager_host: 99999 is not a port number",
         ),
         (
             {

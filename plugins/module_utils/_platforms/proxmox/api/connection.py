@@ -6,23 +6,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from ...connection import RestConnection
+
+PORT: Final = 8006
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxmoxConnection(RestConnection):
-    """`api_hosts` are tried in their order; `cluster`, where given, is the name that the cluster must have.
+    """`api_hosts`, with or without a port, are tried in their order; `cluster`, where given,
+    is the name that the cluster must have.
 
     With `window_seconds` 0, guests' network and disk rates are not known: the present values hold only
     counters. `bandwidth_limit` is in KiB/s, for each migration.
     """
 
     api_hosts: tuple[str, ...]
-    api_port: int = 8006
+    api_port: int = PORT
     api_user: str
     api_password: str | None = field(default=None, repr=False)
     api_token_id: str | None = None
     api_token_secret: str | None = field(default=None, repr=False)
     api_timeout: float = 45
     bandwidth_limit: int | None = None
+
+    def address(self, index: int) -> str:
+        """A host with its port."""
+        host = self.api_hosts[index]
+        if host.count(":") > 1 and not host.startswith("["):
+            host = f"[{host}]"
+        return host if host.rpartition("]")[2].count(":") else f"{host}:{self.api_port}"

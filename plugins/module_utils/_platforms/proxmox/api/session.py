@@ -131,17 +131,17 @@ class Session(RestSession):
             except _Expired:
                 # A 401 comes before anything is done, so that also what changes something may be repeated.
                 if renewed or self._connection.api_token_id:
-                    raise self._not_accepted(renewed) from None
+                    raise self._not_accepted(self._connection.address(link.index), renewed) from None
                 renewed = True
                 self._replace(link, link.index, silent)
             except _NoResponse as silence:
-                silent[self._connection.api_hosts[link.index]] = silence
+                silent[self._connection.address(link.index)] = silence
                 attempts -= 1
                 if method != "get":
                     raise self._no_response_error(link, silence, f"{method.upper()} {path}") from None
                 if silence.timed_out and path.startswith("nodes/") and self._answers(link):
                     # Another host would wait for that node just as long.
-                    raise _gave_up(path, {self._connection.api_hosts[link.index]: silence}) from None
+                    raise _gave_up(path, {self._connection.address(link.index): silence}) from None
                 if not attempts:
                     raise _gave_up(path, silent) from None
                 if not silence.proxied or len(self._connection.api_hosts) > 1:
@@ -187,22 +187,21 @@ class Session(RestSession):
 
     def _open_any(self, start: int, before: Mapping[str, _NoResponse]) -> _Link:
         """`before` is what kept hosts from answering until now."""
-        hosts = self._connection.api_hosts
+        hosts = len(self._connection.api_hosts)
         silent = dict(before)
-        for offset in range(len(hosts)):
-            index = (start + offset) % len(hosts)
+        for offset in range(hosts):
+            index = (start + offset) % hosts
             try:
                 return self._open(index)
             except _NoResponse as silence:
-                silent[hosts[index]] = silence
+                silent[self._connection.address(index)] = silence
         raise _gave_up("", silent)
 
     def _open(self, index: int) -> _Link:
-        connection, host = self._connection, self._connection.api_hosts[index]
+        connection, host = self._connection, self._connection.address(index)
         try:
             api = ProxmoxAPI(
                 host,
-                port=connection.api_port,
                 user=connection.api_user,
                 # With a token, even an empty one, the library sends nothing yet.
                 token_name=connection.api_token_id or "",
@@ -221,7 +220,7 @@ class Session(RestSession):
                     timeout=connection.api_timeout,
                 )
         except LoginFailed as failed:
-            raise self._login_error(failed) from None
+            raise self._login_error(failed, host) from None
         except (requests.exceptions.JSONDecodeError, KeyError, TypeError):
             raise _not_proxmox(f"login at {host}") from None
         except requests.exceptions.RequestException as error:
@@ -229,7 +228,7 @@ class Session(RestSession):
         try:
             version = str(row(self._call(api, "get", "version", {}), "version").get("version", ""))
         except _Expired:
-            raise self._not_accepted(renewed=not connection.api_token_id) from None
+            raise self._not_accepted(host, renewed=not connection.api_token_id) from None
         if not re.match(r"\d+\.\d", version):
             raise UnexpectedAnswer(
                 f"version {version!r}: expected one such as 9.2.3", where=f"{host}, GET version"
@@ -245,27 +244,30 @@ class Session(RestSession):
             target = str(answer.headers.get("Location")).partition("?")[0]
             raise _NoResponse(f"it redirects to {target}, and credentials are not sent there")
 
-    def _login_error(self, failed: LoginFailed) -> Exception:
+    def _login_error(self, failed: LoginFailed, host: str) -> Exception:
         if failed.status != 401:
             return _NoResponse(str(failed))
         if failed.second_factor:
             return AuthenticationFailed(
                 f"the user {self._connection.api_user} needs a second factor",
+                where=host,
                 hint="Use an API token (api_token_id, api_token_secret)",
             )
-        return self._not_accepted(renewed=False)
+        return self._not_accepted(host, renewed=False)
 
-    def _not_accepted(self, renewed: bool) -> AuthenticationFailed | SessionLost:
+    def _not_accepted(self, host: str, renewed: bool) -> AuthenticationFailed | SessionLost:
         connection = self._connection
         if renewed:
-            return SessionLost("a new login was accepted, but its session was not")
+            return SessionLost("a new login was accepted, but its session was not", where=host)
         if connection.api_token_id:
             return AuthenticationFailed(
                 f"the API token {connection.api_user}!{connection.api_token_id} is not accepted",
+                where=host,
                 hint="Check api_user (such as root@pam), api_token_id (the name alone) and api_token_secret",
             )
         return AuthenticationFailed(
             f"the user {connection.api_user} or the password is not accepted",
+            where=host,
             hint="Check api_user (such as root@pam, with its realm) and api_password",
         )
 
@@ -305,8 +307,8 @@ def _gave_up(path: str, silent: Mapping[str, _NoResponse]) -> Unreachable | Cert
         return untrusted[0]
     if len(untrusted) == len(silent):
         return CertificateRefused(reasons, where="platform proxmox", hint=untrusted[0].hint)
-    return Unreachable(
-        f"none of the API hosts answers: {reasons}",
-        where="platform proxmox",
-        hint="Check api_host and api_port" + (", and ca_path" if untrusted else ""),
-    )
+    hint = "Check api_host and api_port" + (", and ca_path" if untrusted else "")
+    if len(silent) == 1:
+        [(host, silence)] = silent.items()
+        return Unreachable(f"no answer: {silence.reason}", where=host, hint=hint)
+    return Unreachable(f"none of the API hosts answers: {reasons}", where="platform proxmox", hint=hint)

@@ -150,7 +150,7 @@ class Session(RestSession):
             except _NoResponse as silence:
                 if attempt >= SILENT_ATTEMPTS or self._monotonic() - began >= self._connection.timeout:
                     raise Unreachable(
-                        f"it does not answer: {silence.why}",
+                        f"no answer: {silence.why}",
                         where=self.url,
                         hint="Check vmmanager_host and vmmanager_port",
                     ) from None

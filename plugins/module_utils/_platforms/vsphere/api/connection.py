@@ -9,6 +9,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from ...._model.errors import InputError
+from ...connection import trusting
 from .https import Endpoint
 
 
@@ -55,12 +56,7 @@ def endpoint_of(connection: VSphereConnection) -> Endpoint:
 
 def _context(connection: VSphereConnection) -> ssl.SSLContext:
     """Always our own: libraries trust anyone when they are asked to connect to the local machine."""
-    try:
-        context = ssl.create_default_context(cafile=connection.ca_path)
-    except (OSError, ssl.SSLError) as error:
-        raise InputError(
-            "ca_path", connection.ca_path, f"a readable file of PEM certificates ({error})"
-        ) from None
+    context = trusting(connection.ca_path)
     if not connection.validate_certs:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
