@@ -131,8 +131,13 @@ def test_what_the_platform_refuses_is_planned_around_in_the_same_run(tmp_path: P
 
 
 def test_where_nothing_can_be_done_check_mode_shows_loads_and_reasons(tmp_path: Path) -> None:
-    names = [(one, two) for one in ("a", "b") for two in ("h2", "h3")]
-    path = hot(tmp_path, *(refusal(*pair) for pair in names))
+    path = cluster(
+        tmp_path,
+        [host("h1", 60), host("h2", 10)],
+        [guest("a", "h1", 30), guest("b", "h1", 30)],
+        refusal("a", "h2"),
+        refusal("b", "h2"),
+    )
     code, words = play("balance", path, "--check", "--diff", balance_max_spread=30)
     assert code == 0, words
     for text in ("h1", "60.0", "spread", "the platform refuses a on h2: no such device there", "changed=0"):
