@@ -63,7 +63,8 @@ class _Builder:
         self.needs = resource_needs(self.index, policy)
         self.stays = immovable_reason(self.index, policy, self.roles, self.rules, others_stay=not makes_room)
         self.metrics = build_metrics(self.index, policy, self.roles, self.unresolved)
-        self.nowhere = NoFeasibleHost(HostRequirements(self.index, policy), self.roles)
+        self.requirements = HostRequirements(self.index, policy, self.roles)
+        self.nowhere = NoFeasibleHost(self.requirements, self.roles)
         self.runs_on: list[Mask] = []
         self.mask = self._masks()
         self.groups = self._groups()
@@ -72,7 +73,7 @@ class _Builder:
         """By guest the hosts where it may be, host rules included; 0 for one that has none but its own."""
         masks: list[Mask] = []
         for guest, home in enumerate(self.home):
-            self.runs_on.append(self.nowhere.reachable_hosts(guest))
+            self.runs_on.append(self.requirements.reachable_hosts(guest))
             masks.append(self.runs_on[guest] | (0 if self.roles.leaving[home] else 1 << home))
         places = tuple(masks)
         self.pinned = [-1] * len(masks)

@@ -110,11 +110,18 @@ def refused_targets(snapshot: Snapshot, policy: Policy) -> Refused:
 class HostRequirements:
     """Per guest, the requirements that its host must meet, from datastores to the hypervisor version."""
 
-    def __init__(self, index: SnapshotIndex, policy: Policy) -> None:
-        self.index = index
+    def __init__(self, index: SnapshotIndex, policy: Policy, roles: HostRoles) -> None:
+        self.index, self.receiving = index, mask_of(roles.receives)
         self._barred = refused_targets(index.snapshot, policy)
         self._not_older = policy.target_version == "not_older"
         self._masks: dict[tuple[object, ...], Mapping[str, Mask]] = {}
+
+    def reachable_hosts(self, guest: int) -> Mask:
+        """The hosts that take guests and could run this one, whatever its rules."""
+        mask = self.receiving
+        for hosts in self.of(guest).values():
+            mask &= hosts
+        return mask
 
     def of(self, guest: int) -> Mapping[str, Mask]:
         """The hosts that meet each requirement, by a name for people."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from .capacity import MEMORY, HostRoles, ResourceNeeds, closed_hosts
 from .eligibility import HostRequirements
 from .problem import Group
-from .snapshot_index import Mask, SnapshotIndex, bits, mask_of
+from .snapshot_index import Mask, SnapshotIndex, bits
 
 
 def minimal_conflict(places: Mask, wanted: Mapping[str, Mask]) -> tuple[str, ...]:
@@ -162,11 +162,7 @@ class NoFeasibleHost:
         index = requirements.index
         self.hosts, self.guests, self.home = index.hosts, index.guests, index.home
         self.requirements, self.roles = requirements, roles
-        self.receiving = mask_of(roles.receives)
-
-    def reachable_hosts(self, guest: int) -> Mask:
-        """The hosts that take guests and could run this one, whatever the rules are."""
-        return _common(self.receiving, self.requirements.of(guest).values())
+        self.receiving = requirements.receiving
 
     def such_host(self, guest: int, wanted: Mask) -> str:
         """Why none of the hosts that a rule leaves could run this guest of it."""
