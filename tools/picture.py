@@ -39,7 +39,7 @@ def dry_run() -> str:
             check=True,
             text=True,
         ).stdout
-    report = re.search(r"^cluster .*?(?=^changed: )", printed, re.MULTILINE | re.DOTALL)
+    report = re.search(r"^cluster .*?(?=^ok: )", printed, re.MULTILINE | re.DOTALL)
     if report is None:
         raise SystemExit(f"error: the dry run prints no report:\n{printed}")
     return report.group().rstrip()

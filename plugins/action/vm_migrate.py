@@ -23,7 +23,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result = self._run(super().run(tmp, task_vars), task_vars)
+        if not self._task.diff:
+            result.pop("diff", None)
+        return result
+
+    def _run(self, result: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         if (
             self._task.check_mode
             or self._connection.transport != "local"

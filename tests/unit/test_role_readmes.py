@@ -23,7 +23,9 @@ def _variables_of(role: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("role", sorted(path.name for path in ROLES.iterdir() if path.is_dir()))
+@pytest.mark.parametrize(
+    "role", sorted(path.parent.parent.name for path in ROLES.glob("*/meta/argument_specs.yml"))
+)
 def test_the_readme_of_a_role_names_variables_that_it_has(role: str) -> None:
     text = (ROLES / role / "README.md").read_text()
     title, purpose = text.split("\n\n")[:2]
@@ -39,3 +41,8 @@ def test_the_readme_of_a_role_names_variables_that_it_has(role: str) -> None:
     set_there = set(re.findall(rf"\b((?:{role}|balance)_\w+):", example))
     assert set_there <= _variables_of(role)
     assert isinstance(yaml.safe_load(example), list)
+
+
+def test_the_role_that_only_other_roles_use_says_so() -> None:
+    [role] = [path.name for path in ROLES.iterdir() if not (path / "meta" / "argument_specs.yml").exists()]
+    assert (ROLES / role / "README.md").read_text().startswith(f"# Role `evenkeel.cluster.{role}`\n\nPart of")

@@ -38,7 +38,8 @@ SPEC: dict[str, Any] = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").rea
 
 
 def tasks_of_the_role() -> str:
-    return "".join(file.read_text(encoding="utf-8") for file in sorted((ROLE / "tasks").glob("*.yml")))
+    files = [*sorted((ROLE / "tasks").glob("*.yml")), ROLE / "vars" / "main.yml"]
+    return "".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def differences(module: dict[str, Any], role: dict[str, Any], path: str) -> list[str]:

@@ -32,6 +32,10 @@ NAMES = sorted(file.stem for file in (PLUGINS / "modules").glob("*.py"))
 
 def argument_spec(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     module = importlib.import_module(f"{PACKAGE}.modules.{name}")
+    if not hasattr(module, "main"):
+        # An action plugin is all of it.
+        arguments: dict[str, Any] = importlib.import_module(f"{PACKAGE}.action.{name}").ARGUMENTS
+        return arguments
     found: list[dict[str, Any]] = []
 
     class Constructed(Exception):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -103,11 +103,13 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             state_after = (
                 present_state(after, policy, work.emptied)
                 if after is not None
-                else replace(state, spread=dict.fromkeys(state.spread))
+                else replace(state, spread=dict.fromkeys(state.spread), hosts={})
             )
     kept_at = _store_outcome(outcome, options.outcome_path, notices)
-    result = _result(outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work))
     left = _not_migrated(plan, outcome, before, after, check_mode=check_mode)
+    result = _result(
+        outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work), left or ()
+    )
     result["summary"] |= {"in_band": None if left is None else not left, "unresolved": len(left or ())}
     was_stale = stale is not None and outcome.status == "stopped"
     return {
@@ -344,6 +346,7 @@ def _result(
     kept_at: str | None,
     lines: list[str],
     memory: Mapping[str, int],
+    left: Sequence[str],
 ) -> dict[str, Any]:
     changed = outcome.moved_anything
     before, after = states
@@ -357,7 +360,7 @@ def _result(
             "spread_before": dict(before.spread),
             "spread_after": dict(after.spread),
         },
-        "report": outcome_report(outcome, memory, before, after, briefly=kept_at is not None),
+        "report": outcome_report(outcome, memory, before, after, briefly=kept_at is not None, left=left),
     }
     if kept_at is not None:
         result["summary"]["outcome_path"] = kept_at

@@ -12,27 +12,17 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..._model.errors import InputError
+from ..role_variables import OF_PLAYBOOKS
 from .section import unknown
 
 _PREFIXES = ("balance_", "evacuate_", "place_", "lease_", "reap_", "pipeline_", "host_load_")
-# Variables of the playbooks themselves.
-_OF_PLAYBOOKS: Mapping[str, Mapping[str, Any]] = {
-    "balance_clusters": {"type": "raw"},
-    "pipeline_keep_lease": {"type": "bool"},
-    "reap_state_url": {"type": "str", "no_log": True},
-    "reap_gone_owners": {"type": "list", "elements": "str"},
-    "reap_living_owners": {"type": "list", "elements": "str"},
-    "reap_living_tasks": {"type": "str"},
-    "reap_cleanup_tasks": {"type": "str"},
-    "reap_grace": {"type": "float"},
-}
 
 
 def variable_checker(
     roles: Mapping[str, Mapping[str, Any]],
 ) -> Callable[[str, Mapping[str, object]], None]:
     """Returns a function that refuses variables that no role or playbook has. `roles`: options by name."""
-    known = {**roles, **_OF_PLAYBOOKS}
+    known = {**roles, **OF_PLAYBOOKS}
 
     def check(path: str, values: Mapping[str, object]) -> None:
         for key, value in values.items():

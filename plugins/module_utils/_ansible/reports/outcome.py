@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ..._model.outcome import MigrationOutcome, Outcome
 from ..._model.plan import ClusterState
-from .plan import GIB, change, host_name, readable, table
+from .plan import GIB, host_name, hosts_table, readable, table
 
 _WELL = ("migrated", "already_there", "planned")
 
@@ -31,8 +31,11 @@ def outcome_report(
     after: ClusterState,
     *,
     briefly: bool = False,
+    left: Sequence[str] = (),
 ) -> list[str]:
-    """The lines of the report; `briefly` leaves out the migrations that ended well."""
+    """The lines of the report; `briefly` leaves out the migrations that ended well, and `left` is what the
+    cluster does not meet.
+    """
     migrations = outcome.migrations
     done = sum(migration.result in _WELL for migration in migrations)
     moved = memory_moved(outcome, memory)
@@ -41,10 +44,13 @@ def outcome_report(
         f" {done} of {len(migrations)} migrations, {moved / GIB:.1f} GiB of memory"
     )
     shown = [migration for migration in migrations if not briefly or migration.result not in _WELL]
-    lines = [head, *(table([_row(migration, before) for migration in shown]) if shown else ())]
-    spread = _spread(before, after)
-    if spread and outcome.status != "planned":
-        lines.append(f"spread, measured again: {spread}")
+    lines = [head]
+    if before.spread and outcome.status != "planned":
+        lines += ["", "measured before and after", *hosts_table(before, after)]
+    if shown:
+        lines += ["", "migrations", *table([_row(migration, before) for migration in shown])]
+    if left:
+        lines += ["", "not done", *(f"  {entry}" for entry in left)]
     return [readable(line) for line in lines]
 
 
@@ -65,9 +71,3 @@ def _along(migration: MigrationOutcome, hosts: ClusterState) -> str:
         for moved in migration.along
     ]
     return f"the platform moved along {', '.join(names)}" if names else ""
-
-
-def _spread(before: ClusterState, after: ClusterState) -> str:
-    return ", ".join(
-        f"{metric} {change(points, after.spread.get(metric))}" for metric, points in before.spread.items()
-    )

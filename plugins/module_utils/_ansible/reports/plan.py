@@ -33,7 +33,7 @@ def plan_report(plan: Plan) -> list[str]:
 
 def _lines(plan: Plan) -> list[str]:
     lines = [_headline(plan), ""]
-    lines += _hosts(plan)
+    lines += hosts_table(plan.before, plan.after)
     if plan.emptied:
         names = ", ".join(host_name(plan.before, host) for host in plan.emptied)
         lines += ["", f"become empty: {names}"]
@@ -74,14 +74,16 @@ def _proof(plan: Plan) -> str:
     return f" (the fewest found; at least {least} {'is' if least == 1 else 'are'} needed)" if least else ""
 
 
-def _hosts(plan: Plan) -> list[str]:
-    metrics = list(plan.before.spread)
+def hosts_table(before: ClusterState, after: ClusterState) -> list[str]:
+    """Each host with its load and its number of guests, before and after, and the spread in the last line."""
+    metrics = list(before.spread)
     rows = [["host", *(f"{metric} %" for metric in metrics), "guests"]]
-    for host_id, before in plan.before.hosts.items():
-        after = plan.after.hosts[host_id]
-        cells = [change(before.used.get(metric), after.used.get(metric)) for metric in metrics]
-        rows.append([before.name, *cells, change(before.guests, after.guests, digits=0)])
-    spread = [change(plan.before.spread.get(metric), plan.after.spread.get(metric)) for metric in metrics]
+    for host_id, host in before.hosts.items():
+        then = after.hosts.get(host_id)
+        used = then.used if then else {}
+        cells = [change(host.used.get(metric), used.get(metric)) for metric in metrics]
+        rows.append([host.name, *cells, change(host.guests, then.guests if then else None, digits=0)])
+    spread = [change(before.spread.get(metric), after.spread.get(metric)) for metric in metrics]
     rows.append(["spread", *spread, ""])
     return table(rows)
 

@@ -1,0 +1,69 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks the variables of a role before anything else is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.role_variables import (
+    PREFIXES,
+    files_of,
+    refuse_shared_files,
+    refuse_strangers,
+    refuse_values,
+    specs_of,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+
+ARGUMENTS = {"role": {"type": "str", "required": True, "choices": sorted(PREFIXES)}}
+ROLES = Path(__file__).parents[2] / "roles"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Compares them with the specification of the role, and the files with those of other clusters."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        found: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            self._check(arguments["role"], variables)
+        except EvenKeelError as error:
+            return {**found, "failed": True, "msg": str(error), "error": type(error).__name__}
+        return {**found, "changed": False}
+
+    def _check(self, role: str, variables: Mapping[str, Any]) -> None:
+        specs = specs_of(ROLES)
+        refuse_strangers(role, specs, variables, _facts(variables))
+        given = {name: variables[name] for name in specs[role] if name in variables}
+        refuse_values(role, specs[role], self._templar.template(given))
+        files = files_of(given, self._templar.template)
+        name = variables["inventory_hostname"]
+        hosts = [host for host in variables["ansible_play_hosts_all"] if host != name]
+        if files and hosts:
+            refuse_shared_files(files, {host: self._files_of(host, files, variables) for host in hosts})
+
+    def _files_of(
+        self, host: str, names: Mapping[str, object], variables: Mapping[str, Any]
+    ) -> Mapping[str, object]:
+        """The files of another host of the play. What the play sets is evaluated anew for it."""
+        there = {**variables, **variables["hostvars"].raw_get(host), "inventory_hostname": host}
+        templar = self._templar.copy_with_new_env(available_variables=there)
+        return files_of({name: there[name] for name in names}, templar.template)
+
+
+def _facts(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Results and facts of the host, which a playbook may name as it likes."""
+    manager = getattr(variables["hostvars"], "_variable_manager", None)
+    found: Mapping[str, Any] = getattr(manager, "_nonpersistent_fact_cache", {}).get(
+        variables["inventory_hostname"], {}
+    )
+    return found

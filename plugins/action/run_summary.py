@@ -1,0 +1,43 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows the report of a role, and fails with its reason."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible import constants
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.audience import (
+    lines_are_read,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import readable
+
+ARGUMENTS = {
+    "report": {"type": "list", "elements": "str", "default": []},
+    "error": {"type": "str", "default": ""},
+    "error_type": {"type": "str", "default": ""},
+    "changed": {"type": "bool", "default": False},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """A report is shown as lines, not as a list in JSON."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        found: dict[str, Any] = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        report = [readable(line) for line in arguments["report"]]
+        if lines_are_read(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"), os.environ):
+            for line in report:
+                Display().display(line)
+        if arguments["error"]:
+            kind = {"error": arguments["error_type"]} if arguments["error_type"] else {}
+            return {**found, **kind, "failed": True, "msg": arguments["error"]}
+        return {**found, "changed": arguments["changed"], "report": report}

@@ -1,0 +1,112 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables of roles that do not exist, are missing or are not possible are refused with one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.role_variables import (
+    INTERNAL,
+    OF_PLAYBOOKS,
+    PREFIXES,
+    refuse_shared_files,
+    refuse_strangers,
+    refuse_values,
+    specs_of,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+
+ROOT = Path(__file__).parents[3]
+SPECS = specs_of(ROOT / "roles")
+PROXMOX = {"balance_platform": "proxmox"}
+
+
+def names_in(part: Any) -> Iterator[str]:
+    """What tasks name: results, facts and vars."""
+    if isinstance(part, list):
+        for item in part:
+            yield from names_in(item)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key in ("vars", "ansible.builtin.set_fact"):
+                yield from value
+            elif key in ("register", "loop_var"):
+                yield value
+            yield from names_in(value)
+
+
+def test_the_names_that_roles_have_for_themselves_are_known() -> None:
+    found: set[str] = set()
+    for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/**/*.yml")]:
+        found |= set(names_in(yaml.safe_load(path.read_text())))
+    for path in ROOT.glob("roles/*/vars/*.yml"):
+        found |= set(yaml.safe_load(path.read_text()))
+    known = {name for options in SPECS.values() for name in options} | set(OF_PLAYBOOKS)
+    prefixes = tuple(prefix for several in PREFIXES.values() for prefix in several)
+    assert {name for name in found if name.startswith(prefixes)} - known == INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "message"),
+    [
+        (
+            "balance",
+            "balance_agressiveness",
+            "balance_agressiveness is not a variable of the role balance."
+            " Did you mean balance_aggressiveness?",
+        ),
+        ("evacuate", "evacuate_host", "Did you mean evacuate_hosts?"),
+        ("evacuate", "balance_max_migration", "Did you mean balance_max_migrations?"),
+        ("place", "place_vm_list", "place_vm_list is not a variable of the role place"),
+        ("lease", "lease_memroy", "Did you mean lease_memory?"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_the_nearest(role: str, name: str, message: str) -> None:
+    with pytest.raises(InputError) as found:
+        refuse_strangers(role, SPECS, [name, "other"], own=())
+    assert message in str(found.value)
+
+
+def test_facts_results_and_variables_of_other_roles_may_have_any_name() -> None:
+    mine = ["balance_report_of_last_week", "place_vms", "balance_clusters", "balance_planned", "ansible_host"]
+    refuse_strangers("place", SPECS, mine, own={"balance_report_of_last_week": 1})
+    refuse_strangers("lease", SPECS, ["balance_agressiveness"], own=())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {},
+            "balance_platform is required by the role balance."
+            " Set it for the cluster in the inventory, or with -e",
+        ),
+        ({**PROXMOX, "balance_goal": "lvel"}, "role balance: value of balance_goal must be one of: spread,"),
+        ({**PROXMOX, "balance_limits": {"cpus": 90}}, "cpus"),
+        ({**PROXMOX, "balance_window": "a", "balance_seed": "b"}, "(and 1 more)"),
+    ],
+)
+def test_a_wrong_value_is_refused_briefly(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as found:
+        refuse_values("balance", SPECS["balance"], values)
+    assert message in str(found.value)
+    assert len(str(found.value)) < 500
+
+
+def test_two_clusters_never_share_a_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "plan.json")
+    own = {"balance_plan_path": path}
+    refuse_shared_files(own, {"b": {"balance_plan_path": f"{tmp_path}/b.json"}, "c": {}})
+    with pytest.raises(InputError) as found:
+        refuse_shared_files(own, {"b": {"balance_plan_path": f"{tmp_path}/./plan.json"}})
+    assert str(found.value) == (
+        f"balance_plan_path is {path} for b too, and each cluster needs a file of its own."
+        " Use the name of the cluster in it:"
+        f' balance_plan_path: "{tmp_path}/plan-{{{{ inventory_hostname }}}}.json"'
+    )
