@@ -93,6 +93,21 @@ FULL: Mapping[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(("platform", "chosen"), [("vmmanager", "h2"), ("scenario", "h1")])
+def test_guests_that_are_off_count_where_the_platform_counts_them(platform: str, chosen: str) -> None:
+    """VMmanager reports what was given to its guests, on or off."""
+    short = {
+        "hosts": {"h1": {"cpu": 16, "memory": 64}, "h2": {"cpu": 16, "memory": 64}},
+        "guests": {
+            "off": {"host": "h1", "cpu": 8, "memory": 8, "power": "stopped"},
+            "on": {"host": "h2", "cpu": 1, "memory": 1},
+        },
+    }
+    request = asked({"vms": [{"name": "new", "cpu": 1, "memory": 1}], "policy": {"metrics": ["vcpu"]}})
+    result = place([replace(cluster(short), platform=platform)], request)
+    assert [one.host.id for one in result.placements] == [chosen]
+
+
 def test_what_a_unit_takes_is_gone_until_it_is_taken_away_again() -> None:
     vm = {
         "name": "web2",

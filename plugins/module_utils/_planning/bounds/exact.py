@@ -92,7 +92,7 @@ def _run(model: dict[str, Any]) -> dict[str, Any]:
         raise PlanningError(
             "engine exact needs the Python library highspy, which is not installed",
             where="policy.engine",
-            hint="Install it (pip install highspy), or use engine: search",
+            hint=f"Run {sys.executable} -m pip install highspy, or use engine: search",
         )
     return result
 

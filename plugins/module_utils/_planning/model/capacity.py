@@ -47,12 +47,12 @@ GUESTS: Final = Resource("guests", "guests")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostRoles:
-    """By host index: which may receive, which may give, which count in the spread, and which must be
-    emptied. closed: why one receives nothing, in a word and in full.
+    """By host index: which may receive guests, which may release them, which count in the spread, and which
+    must be emptied. closed: why one receives nothing, in a word and in full.
     """
 
     receives: tuple[bool, ...]
-    gives: tuple[bool, ...]
+    releases: tuple[bool, ...]
     counts: tuple[bool, ...]
     leaving: tuple[bool, ...]
     closed: tuple[tuple[str, str] | None, ...]
@@ -77,7 +77,7 @@ def host_roles(
     sources, targets = excluded_hosts(snapshot.hosts, policy.exclude)
     emptied = hosts_to_empty(snapshot, policy)
     traits = traits_of(policy)
-    receives, gives, counts, leaving = [], [], [], []
+    receives, releases, counts, leaving = [], [], [], []
     shut: list[tuple[str, str] | None] = []
     for host in snapshot.hosts:
         known = _limits_known(host, unresolved) if host.active else False
@@ -88,7 +88,7 @@ def host_roles(
             else _why_closed(host, excluded=host.id in targets, idle=host.id in idle_hosts)
         )
         # A dead or unreachable host can give nothing: a live migration needs both ends.
-        gives.append(host.status == "online" and host.id not in sources)
+        releases.append(host.status == "online" and host.id not in sources)
         # A host that takes no new guests can be overloaded all the same.
         judged = traits.counts_closed_hosts and host.status == "online" and not host.maintenance
         counts.append((host.active or judged) and not (host.id in sources and host.id in targets))
@@ -96,7 +96,7 @@ def host_roles(
         leaving.append(host.status == "online" and wanted and host.id not in sources)
     return HostRoles(
         receives=tuple(receives),
-        gives=tuple(gives),
+        releases=tuple(releases),
         counts=tuple(counts),
         leaving=tuple(leaving),
         closed=tuple(shut),

@@ -42,7 +42,11 @@ def immovable_reason(
     stays = [
         _is_left_alone(index, guest, stay, leaving=packs or roles.leaving[at[guest.host]])
         or _stays(
-            guest, snapshot.hosts[at[guest.host]], roles.gives[at[guest.host]], guest.id in excluded, allowed
+            guest,
+            snapshot.hosts[at[guest.host]],
+            roles.releases[at[guest.host]],
+            guest.id in excluded,
+            allowed,
         )
         or rests
         for guest, rests in zip(snapshot.guests, cooldown_reason(index, policy, roles, rules), strict=True)
@@ -67,7 +71,7 @@ def _is_left_alone(index: SnapshotIndex, guest: Guest, stay: Stayers, *, leaving
     return None
 
 
-def _stays(guest: Guest, host: Host, gives: bool, excluded: bool, allowed: frozenset[str]) -> str | None:
+def _stays(guest: Guest, host: Host, releases: bool, excluded: bool, allowed: frozenset[str]) -> str | None:
     blockers = [blocker for blocker in guest.blockers if blocker not in allowed]
     if guest.power != "running":
         word = f" ({guest.run_state})" if guest.run_state else ""
@@ -78,7 +82,7 @@ def _stays(guest: Guest, host: Host, gives: bool, excluded: bool, allowed: froze
         return "the platform says that it can't be migrated"
     if excluded:
         return "the policy excludes it"
-    if not gives:
+    if not releases:
         return (
             f"the policy lets nothing leave {host.name}"
             if host.status == "online"

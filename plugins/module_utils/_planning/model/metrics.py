@@ -41,10 +41,7 @@ class HostColumn:
     counted: tuple[int, ...]
 
 
-def host_column(
-    index: SnapshotIndex, policy: Policy, roles: HostRoles, metric: str, *, count_stopped: bool = True
-) -> HostColumn:
-    """count_stopped: whether guests that are off count where the platform counts them."""
+def host_column(index: SnapshotIndex, policy: Policy, roles: HostRoles, metric: str) -> HostColumn:
     snapshot = index.snapshot
     capacity = [host_capacity(host, metric) for host in snapshot.hosts]
     used = [host_used(host, metric) for host in snapshot.hosts]
@@ -67,7 +64,7 @@ def host_column(
             if guest.is_on_host:
                 demand = guest_demand(guest, metric, policy.demand) or 0.0
                 loads[host] += demand - (guest_load(guest, metric) or 0.0)
-            elif stopped and count_stopped:
+            elif stopped:
                 loads[host] += guest.assigned.get("cpu" if metric == "vcpu" else metric) or 0.0
     return HostColumn(loads, scale, counted)
 

@@ -43,7 +43,7 @@ def overloaded(problem: Problem, points: Sequence[Sequence[float]]) -> dict[int,
     tops = overloads(problem)
     found = {}
     for host, values in enumerate(points):
-        if not problem.roles.gives[host] or problem.roles.leaving[host]:
+        if not problem.roles.releases[host] or problem.roles.leaving[host]:
             continue
         over = tuple(
             index

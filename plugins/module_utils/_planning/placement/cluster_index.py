@@ -106,9 +106,7 @@ def index_of(known: Snapshot, policy: Policy) -> ClusterIndex:
     # All but what is measured is the sum over the guests.
     need = used_by_host(index, carried_needs(index, resources[2:]))
     columns = {
-        metric: host_column(index, policy, roles, metric, count_stopped=False)
-        for metric in policy.metrics
-        if metric in LEVELLED
+        metric: host_column(index, policy, roles, metric) for metric in policy.metrics if metric in LEVELLED
     }
     columns = {metric: column for metric, column in columns.items() if column.counted}
     return ClusterIndex(

@@ -63,7 +63,7 @@ def kept_on(state: Solution, places: Sequence[int], findings: SearchFindings | N
             subject=problem.hosts[host].id,
         )
         for host in on
-        if problem.hosts[host].active and problem.roles.gives[host] and is_underused(state, host)
+        if problem.hosts[host].active and problem.roles.releases[host] and is_underused(state, host)
     ]
 
 

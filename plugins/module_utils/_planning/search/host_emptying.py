@@ -120,7 +120,7 @@ class _Emptying:
             if not self.fixed[host]
             and host not in self.banned
             and problem.hosts[host].active
-            and problem.roles.gives[host]
+            and problem.roles.releases[host]
             and is_underused(state, host)
         ]
         guests = {host: sum(len(problem.members[unit]) for unit in state.on[host]) for host in hosts}
