@@ -209,8 +209,8 @@ options:
     default: true
   lock_wait:
     description:
-      - Number of seconds to wait for the lock of another run. After that the task fails and names the other run.
+      - Time to wait for the lock of another run, in seconds or as V(10m). After that the task fails and names the other run.
       - A plan that the other run has made obsolete meanwhile is refused. The role P(evenkeel.cluster.balance#role) plans again.
-    type: float
-    default: 0
+    type: str
+    default: "0"
 """

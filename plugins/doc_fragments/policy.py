@@ -201,9 +201,9 @@ options:
         type: float
         default: 95
       memory_reserve:
-        description: Bytes of memory that are kept free on every host.
-        type: int
-        default: 0
+        description: Memory that is kept free on every host, such as V(16G).
+        type: str
+        default: '0'
       cpu_overcommit:
         description: Maximum number of assigned vCPUs per core of a host. No limit when it is left out.
         type: float
@@ -227,9 +227,9 @@ options:
         required: true
         suboptions: *with_names_6
       memory:
-        description: Bytes of memory.
-        type: int
-        default: 0
+        description: Memory, such as V(16G).
+        type: str
+        default: '0'
       cpu:
         description: Cores.
         type: float
@@ -237,7 +237,7 @@ options:
   assumed_capacity:
     description:
       - Capacity of hosts for resources that the platform does not report, such as C(disk_io) and C(network_io)
-        in bytes per second.
+        in bytes per second, such as V(500M).
       - No platform reports the disk throughput of a host, so C(disk_io) can only be levelled when it is set here.
     type: dict
   target_version:
@@ -329,9 +329,9 @@ options:
     type: list
     elements: str
   migration_bandwidth:
-    description: Bytes per second that one migration copies. Only estimates of time depend on it.
-    type: float
-    default: 125000000
+    description: Bytes per second that one migration copies, such as V(1G). Only estimates of time depend on it.
+    type: str
+    default: '125000000'
   dirty_factor:
     description: Share of a guest's memory that is copied again because the guest writes to it meanwhile. Only estimates
       of time depend on it.
@@ -371,32 +371,32 @@ options:
     choices: [search, exact]
     default: search
   time_limit:
-    description: Seconds after which the search stops with the best plan so far, which may then differ from run
-      to run. No limit when it is left out.
-    type: float
+    description: Time after which the search stops with the best plan so far, which may then differ from run to
+      run. No limit when it is left out.
+    type: str
   cool_down:
     description:
-      - Seconds for which a migrated guest is not migrated again, unless one of its strict rules is violated or
-        its host is emptied.
-      - They count up to the moment of the snapshot, which holds when each guest was last migrated as far as that
+      - Time for which a migrated guest is not migrated again, unless one of its strict rules is violated or its
+        host is emptied.
+      - It counts up to the moment of the snapshot, which holds when each guest was last migrated as far as that
         is known. See O(evenkeel.cluster.cluster_facts#module:state_url).
-      - V(3600) suits playbooks that run on a schedule.
-    type: float
-    default: 0
+      - V(1h) suits playbooks that run on a schedule.
+    type: str
+    default: '0'
   retry_after:
     description:
-      - Seconds for which a guest is not migrated again after a failed migration, unless its host is emptied or
-        it has been migrated since.
+      - Time for which a guest is not migrated again after a failed migration, unless its host is emptied or it
+        has been migrated since.
       - V(0) retries it at once.
-    type: float
-    default: 3600
+    type: str
+    default: '3600'
   retry_refused_after:
     description:
-      - Seconds for which no migration of a guest is planned to a host to which the platform's own check has refused
+      - Time for which no migration of a guest is planned to a host to which the platform's own check has refused
         it.
       - V(0) plans it again at once.
-    type: float
-    default: 86400
+    type: str
+    default: '86400'
   may_stay:
     description:
       - Guests that may stay on a host that is emptied or in maintenance mode.

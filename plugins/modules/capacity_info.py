@@ -37,9 +37,9 @@ options:
     elements: str
     choices: [Pending, Fulfilled, Failed, Released]
   ended_within:
-    description: Leases that ended within this number of seconds are returned, too. They are recorded for ninety days.
-    type: float
-    default: 0
+    description: Leases that ended within this time are returned, too, in seconds or as V(7d). They are recorded for ninety days.
+    type: str
+    default: "0"
   metrics_path:
     description:
       - File to write metrics for Prometheus to, such as one for the textfile collector of the node exporter. It covers all pools and

@@ -47,10 +47,10 @@ options:
     description: Number of vCPUs to lease from each pool.
     type: int
   memory:
-    description: Memory to lease from each pool, in bytes or as V(96G), where a G is 1024³.
+    description: Memory to lease from each pool, such as V(96G), where a G is 1024³. A number without a unit counts bytes.
     type: str
   storage:
-    description: Storage to lease from each pool, in bytes or as V(500G).
+    description: Storage to lease from each pool, such as V(500G).
     type: str
   pools:
     description:
@@ -106,9 +106,9 @@ options:
     type: str
   lifetime:
     description:
-      - Seconds after which the lease ends unless it is renewed, counted from the moment when it is fulfilled.
-      - Without a value this is 86400 with O(state=present), and the present lifetime of the lease with O(state=renewed).
-    type: float
+      - Time after which the lease ends unless it is renewed, in seconds or as V(4h) or V(2d), counted from the moment when it is fulfilled.
+      - Without a value this is one day with O(state=present), and the present lifetime of the lease with O(state=renewed).
+    type: str
   priority:
     description:
       - Priority in the queue, from -100 to 100.
@@ -117,21 +117,21 @@ options:
     default: 0
   wait:
     description:
-      - Maximum number of seconds to wait for free capacity. The request that waits longest is served first, and no smaller request
+      - Maximum time to wait for free capacity, in seconds or as V(30m). The request that waits longest is served first, and no smaller request
         takes the capacity that a larger one before it waits for.
       - When this task is killed, its place in the queue lapses after two minutes, on the same machine at once.
-    type: float
-    default: 0
+    type: str
+    default: "0"
   poll_interval:
     description: Average number of seconds between two checks of the queue while the request waits.
     type: float
     default: 1
   keep_place:
     description:
-      - Number of seconds to keep the place in the queue when O(wait) is over. The task does not fail then and returns the phase
+      - Time to keep the place in the queue when O(wait) is over, in seconds or as V(10m). The task does not fail then and returns the phase
         C(Pending). The same task within this time continues to wait at the same place.
-    type: float
-    default: 0
+    type: str
+    default: "0"
   resize:
     description:
       - Whether an existing lease is changed to other O(vcpus), O(memory) and O(storage), in the pools that it has.
@@ -210,6 +210,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+report:
+  description: The lease in lines for people, with its pools, sizes and networks.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "lease build-4711: Fulfilled, leased from dal10, until 2026-02-01T02:01:10Z"
+    - "  pool dal10 (vsphere, vcenter.example.com): 24 vCPUs, 96.0 GiB of memory, 500.0 GiB of storage; networks ci-910-1"
 lease:
   description: The lease. Null when it was absent already and is no longer recorded.
   returned: success

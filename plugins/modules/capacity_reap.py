@@ -34,9 +34,9 @@ options:
     type: list
     elements: str
   grace:
-    description: Leases requested within this number of seconds stay, because their owner may be newer than the list of O(living_owners).
-    type: float
-    default: 300
+    description: Leases requested within this time, in seconds or as V(5m), stay, because their owner may be newer than the list of O(living_owners).
+    type: str
+    default: "300"
 seealso:
   - module: evenkeel.cluster.capacity_lease
   - module: evenkeel.cluster.capacity_info

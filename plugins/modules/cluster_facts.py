@@ -28,20 +28,20 @@ attributes:
 options:
   window:
     description:
-      - Period in seconds over which loads are averaged. V(0) uses the present values.
+      - Period over which loads are averaged, in seconds or as V(1h). V(0) uses the present values.
       - On Proxmox VE it is rounded up to a period that the nodes record, an hour or a day.
       - On VMmanager it is limited by O(vmmanager_metrics[].interval).
       - A rehearsal always has the loads of its file.
-    type: int
-    default: 0
+    type: str
+    default: "0"
   history:
     description:
-      - Period in seconds for which the events of vCenter are searched for migrations, those of DRS included.
+      - Period for which the events of vCenter are searched for migrations, those of DRS included, in seconds or as V(1d).
       - The longer of O(evenkeel.cluster.balance_plan#module:cool_down) and O(evenkeel.cluster.balance_plan#module:retry_after)
         is enough. V(0) searches none.
       - Proxmox VE always reports recent tasks.
-    type: int
-    default: 3600
+    type: str
+    default: "3600"
   snapshot_path:
     description:
       - File to write the snapshot to. Only a summary is returned then, which saves a lot of time with large clusters.

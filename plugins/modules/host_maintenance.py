@@ -64,9 +64,9 @@ options:
     type: bool
     default: false
   timeout:
-    description: Maximum number of seconds to wait. After that the module fails, and on vSphere the host is back in service.
-    type: int
-    default: 600
+    description: Maximum time to wait, in seconds or as V(30m). After that the module fails, and on vSphere the host is back in service.
+    type: str
+    default: "600"
 notes:
   - vSphere enters maintenance mode only when no guest runs on the host, including the guests of O(may_stay).
   - The guests of O(shut_down) are never powered off. When one of them still runs after O(timeout) seconds, the module fails and the

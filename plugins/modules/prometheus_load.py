@@ -69,9 +69,9 @@ options:
     description: PEM file with the key of O(client_cert).
     type: path
   timeout:
-    description: Timeout of one query in seconds.
-    type: int
-    default: 30
+    description: Timeout of one query, in seconds or as V(1m).
+    type: str
+    default: "30"
   exporters:
     description:
       - Exporters with built-in queries. When two report the same metric, the later one in the list counts.
@@ -131,17 +131,17 @@ options:
     choices: [cpu, memory, network_io, disk_io, pressure_cpu, pressure_memory, pressure_io]
     default: [cpu, memory]
   range:
-    description: Period in seconds before the snapshot.
-    type: int
-    default: 3600
+    description: Period before the snapshot, in seconds or as V(1h).
+    type: str
+    default: "3600"
   step:
-    description: Resolution in seconds of the values for the percentile.
-    type: int
-    default: 60
+    description: Resolution of the values for the percentile, in seconds or as V(5m).
+    type: str
+    default: "60"
   rate_window:
-    description: Window in seconds for the rate of counters. Use at least four times the scrape interval.
-    type: int
-    default: 300
+    description: Window for the rate of counters, in seconds or as V(5m). Use at least four times the scrape interval.
+    type: str
+    default: "300"
   percentile:
     description:
       - Percentile of the values, from V(0), the minimum, to V(100), the maximum.

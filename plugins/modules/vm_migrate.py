@@ -64,12 +64,12 @@ options:
       - A local datastore counts per host, although it has the same name on every host.
     type: int
   max_memory_in_flight:
-    description: Maximum memory in bytes of all guests that are migrated at the same time. A larger guest is migrated alone.
-    type: int
+    description: Maximum memory of all guests that are migrated at the same time, in bytes or as V(64G). A larger guest is migrated alone.
+    type: str
   timeout:
-    description: Number of seconds after which a migration is cancelled. It counts as failed.
-    type: float
-    default: 3600
+    description: Time after which a migration is cancelled, in seconds or as V(30m) or V(2h). It counts as failed.
+    type: str
+    default: "3600"
   on_failure:
     description:
       - Action when more migrations than O(max_failures) have failed.
@@ -103,12 +103,12 @@ options:
     description: File to write the progress to while the module runs, as JSON lines.
     type: path
   run_timeout:
-    description: Number of seconds after which no new migrations are started.
-    type: float
+    description: Time after which no new migrations are started, in seconds or as V(2h).
+    type: str
   poll_interval:
     description: Maximum number of seconds between two polls of the running migrations. One call polls all of them.
-    type: float
-    default: 2
+    type: str
+    default: "2"
   restart_containers:
     description: Whether running containers on Proxmox VE or VMmanager may be migrated, which restarts them.
     type: bool
@@ -125,9 +125,9 @@ options:
     type: str
   bandwidth_limit:
     description:
-      - Bandwidth limit of one migration on Proxmox VE, in KiB per second.
+      - Bandwidth limit of one migration on Proxmox VE, in KiB per second as Proxmox VE counts it, or as V(100M), which is 100 MiB per second.
       - HA does not apply it to the guests that it manages; the outcome of such a migration reports this.
-    type: int
+    type: str
   outcome_path:
     description: File to write the outcome to. Only a summary is returned then.
     type: path

@@ -72,7 +72,7 @@ options:
         type: float
         required: true
       memory:
-        description: Assigned memory, in bytes or as V(8G).
+        description: Assigned memory, such as V(8G) or V(8192M). A number without a unit counts bytes, not MiB as in Proxmox VE.
         type: str
         required: true
       used:

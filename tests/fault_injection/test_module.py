@@ -269,7 +269,7 @@ def test_a_balancer_that_is_switched_on_meanwhile_is_named(ready: Ready, tmp_pat
 @pytest.mark.parametrize("platform", BOTH)
 def test_the_time_of_the_whole_run(platform: Platform, ready: Ready, tmp_path: Path) -> None:
     simulator, plan = ready(platform)
-    result = run_module("vm_migrate", tmp_path, {**plan, "max_parallel": 1, "run_timeout": 2.5})
+    result = run_module("vm_migrate", tmp_path, {**plan, "max_parallel": 1, "run_timeout": "2.5s"})
     summary = result["summary"]
     assert summary["status"] == "stopped"
     assert summary["migrated"] + summary["skipped"] == len(STEPS)

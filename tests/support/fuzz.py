@@ -265,7 +265,7 @@ class Bearers:
             "labels": {"a": "b"},
             "networks": [{"name": "n", "vlan": 7}],
         }
-        self.lease = {"vcpus": 1, "memory": 1024, "networks": 1, "lifetime": 60, "owner": "me"}
+        self.lease = {"vcpus": 1, "memory": 1024**3, "networks": 1, "lifetime": 60, "owner": "me"}
         self.service = [
             {
                 "id": "a1",

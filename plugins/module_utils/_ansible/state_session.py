@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from .._execution.stopping import StopSignal
 from .._model.errors import InputError
 from .._model.outcome import MigrationOutcome
+from .._model.quantities import TIME
 from .._model.snapshot import ClusterRef, Snapshot
 from .._state.errors import LockLost, StateError
 from .._state.owner import this_process
@@ -53,7 +54,7 @@ class LockOptions:
     """Whether to hold the lock of the cluster, and how many seconds to wait for it."""
 
     lock: bool = True
-    lock_wait: float = 0
+    lock_wait: Annotated[float, TIME] = 0
 
 
 @dataclass(frozen=True, kw_only=True)

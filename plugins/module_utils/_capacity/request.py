@@ -11,6 +11,7 @@ from typing import Annotated
 
 from .._model.codec import Bounds, decode, encode
 from .._model.errors import InputError
+from .._model.quantities import LONG_TIME, SIZE
 from .pool import STAND_INS, Bytes, Count, Name, NetworkType, Text
 
 DAY = 86_400.0
@@ -22,8 +23,8 @@ class Request:
     """Sizes are those wanted of each pool. `lifetime` in seconds."""
 
     vcpus: Count = 0
-    memory: Bytes = 0
-    storage: Bytes = 0
+    memory: Annotated[Bytes, SIZE] = 0
+    storage: Annotated[Bytes, SIZE] = 0
     pools: Annotated[int, Bounds(0, 100)] = 1
     required_pools: tuple[Name, ...] = ()
     pool_selector: Mapping[Name, Text] = field(default_factory=dict)
@@ -35,7 +36,7 @@ class Request:
     group: Name | None = None
     owner: Text | None = None
     purpose: Text | None = None
-    lifetime: Annotated[float, Bounds(1, _LONGEST_SECONDS)] = DAY
+    lifetime: Annotated[float, Bounds(1, _LONGEST_SECONDS), LONG_TIME] = DAY
     priority: Annotated[int, Bounds(-100, 100)] = 0
 
     @classmethod

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from .codec import Bounds, decode, encode
 from .errors import InputError
 from .policy.policy import Policy
+from .quantities import AMOUNTS, CORES, DISK_SIZE, SIZE
 from .reservation import Reservation
 from .selector import Selector
 from .snapshot import Amounts, Bytes, Id
@@ -28,7 +29,7 @@ Positive = Annotated[int, Bounds(least=1)]
 class WantedDisk:
     """A disk, and which datastores will do for it; any that has room where nothing is said."""
 
-    size: Bytes
+    size: Annotated[Bytes, DISK_SIZE]
     datastore: Annotated[str | None, "id or shell pattern of ids"] = None
     kind: Annotated[str | None, "class of the datastore"] = field(default=None, metadata={"json": "class"})
     shared: Annotated[bool | None, "whether more than one host must have it"] = None
@@ -54,11 +55,11 @@ class WantedVm:
     name: Id
     count: Annotated[int, Bounds(1, 100_000)] = 1
     first: Annotated[int, Bounds(least=0)] = 1
-    cpu: Annotated[float, Bounds(least=0), "cores that it is given"]
-    memory: Annotated[int, Bounds(least=1), "bytes that it is given"]
-    used: Annotated[Amounts, "what it will use, as far as known; of cpu and memory all that it is given"] = (
-        field(default_factory=dict)
-    )
+    cpu: Annotated[float, Bounds(least=0), CORES, "cores that it is given"]
+    memory: Annotated[int, Bounds(least=1), SIZE, "bytes that it is given"]
+    used: Annotated[
+        Amounts, AMOUNTS, "what it will use, as far as known; of cpu and memory all that it is given"
+    ] = field(default_factory=dict)
     disks: tuple[WantedDisk, ...] = ()
     networks: tuple[Id, ...] = ()
     devices: tuple[WantedDevice, ...] = ()

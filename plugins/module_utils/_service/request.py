@@ -17,14 +17,14 @@ from .._capacity.request import Request as LeaseRequest
 from .._model.codec import Bounds, Pattern, decode, encode
 from .._model.errors import InputError
 from .._model.placement_request import PlacementRequest, Strategy, WantedVm
-from .._model.text.sizes import size_of
+from .._model.quantities import LONG_TIME, TIME, in_plain_numbers
 
 Id = Annotated[
     str,
     Pattern(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,119}", "an id of up to 120 letters, digits and .:_-"),
 ]
-Seconds = Annotated[float, Bounds(0, 30 * DAY)]
-Lifetime = Annotated[float, Bounds(1, 3660 * DAY)]
+Seconds = Annotated[float, Bounds(0, 30 * DAY), TIME]
+Lifetime = Annotated[float, Bounds(1, 3660 * DAY), LONG_TIME]
 Kind = Literal["place", "lease", "renew", "release"]
 
 
@@ -91,8 +91,8 @@ class ParsedRequest:
 
 def parse_request(value: object, *, needs_id: bool = False, most_guests: int = 100_000) -> ParsedRequest:
     """Read parsed JSON: `kind`, `id`, `notify`, and the fields of that kind beside them, sizes in bytes or
-    as 8G. Raises InputError with the path of the first field that is wrong, and for more guests than
-    `most_guests`.
+    as 8G, times in seconds or as 2h. Raises InputError with the path of the first field that is wrong, and
+    for more guests than `most_guests`.
     """
     if not isinstance(value, Mapping):
         raise InputError("request", value, "an object")
@@ -130,8 +130,7 @@ def _read(hint: Any, value: object, name: str) -> Any:
 
 
 def _place(body: dict[str, Any]) -> dict[str, Any]:
-    body["vms"] = _each(body.get("vms"), _vm, "vms")
-    place = decode(Place, body, "")
+    place = decode(Place, in_plain_numbers(Place, body), "")
     try:
         PlacementRequest.from_json({"vms": [encode(vm) for vm in place.vms], "strategy": place.strategy})
     except InputError as error:
@@ -139,31 +138,19 @@ def _place(body: dict[str, Any]) -> dict[str, Any]:
     return _without_null(encode(place))
 
 
-def _vm(vm: dict[str, Any], path: str) -> dict[str, Any]:
-    _sized(vm, "memory", path)
-    if isinstance(vm.get("used"), Mapping):
-        vm["used"] = dict(vm["used"])
-        _sized(vm["used"], "memory", f"{path}.used")
-    if "disks" in vm:
-        vm["disks"] = _each(vm["disks"], lambda disk, where: _sized(disk, "size", where), f"{path}.disks")
-    return vm
-
-
 def _lease(body: dict[str, Any]) -> dict[str, Any]:
     own: dict[str, Any] = {key: body.pop(key) for key in ("name", "wait") if key in body}
-    for size in ("memory", "storage"):
-        _sized(body, size, "")
     if isinstance(body.get("required_pools"), list):
         body.setdefault("pools", len(body["required_pools"]))
-    lease = LeaseRequest.from_json(body)
-    found = decode(Lease, {**own, "lease": lease.to_json()}, "")
+    lease = LeaseRequest.from_json(in_plain_numbers(LeaseRequest, body))
+    found = decode(Lease, {**in_plain_numbers(Lease, own), "lease": lease.to_json()}, "")
     work: dict[str, Any] = {"name": found.name, "wait": found.wait, **lease.to_json()}
     return _without_null(work)
 
 
 def _plain(kind: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
     def read(body: dict[str, Any]) -> dict[str, Any]:
-        found: Any = decode(WORK[kind], body, "")
+        found: Any = decode(WORK[kind], in_plain_numbers(WORK[kind], body), "")
         return _without_null(encode(found))
 
     return read
@@ -175,21 +162,6 @@ _WORK: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "renew": _plain("renew"),
     "release": _plain("release"),
 }
-
-
-def _each(values: Any, change: Any, path: str) -> Any:
-    if not isinstance(values, list):
-        return values
-    return [
-        change(dict(value), f"{path}[{index}]") if isinstance(value, Mapping) else value
-        for index, value in enumerate(values)
-    ]
-
-
-def _sized(holder: dict[str, Any], key: str, path: str) -> dict[str, Any]:
-    if isinstance(holder.get(key), str):
-        holder[key] = size_of(holder[key], f"{path}.{key}" if path else key)
-    return holder
 
 
 def _without_null(values: Mapping[str, Any]) -> dict[str, Any]:

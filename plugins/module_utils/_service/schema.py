@@ -20,7 +20,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "renew": (Renew,),
     "release": (Release,),
 }
-_SIZES = frozenset({"memory", "storage", "size"})
+_WITH_UNITS = {"memory": "8G", "storage": "8G", "size": "8G", "wait": "30m", "lifetime": "2h"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class _Common:
 
 
 def request_schema(title: str) -> dict[str, Any]:
-    """The schema (draft 2020-12) of what `asked_of` accepts. Sizes may be texts, too."""
+    """The schema (draft 2020-12) of what `asked_of` accepts. Sizes and times may be texts, too."""
     definitions: dict[str, Any] = {}
     kinds = []
     for kind, classes in _KINDS.items():
@@ -64,7 +64,9 @@ def request_schema(title: str) -> dict[str, Any]:
 
 def _sized(definition: dict[str, Any]) -> dict[str, Any]:
     properties = {
-        name: {"anyOf": [field, {"type": "string", "description": "such as 8G"}]} if name in _SIZES else field
+        name: {"anyOf": [field, {"type": "string", "description": f"such as {_WITH_UNITS[name]}"}]}
+        if name in _WITH_UNITS
+        else field
         for name, field in definition.get("properties", {}).items()
     }
     return {**definition, "properties": properties} if properties else definition

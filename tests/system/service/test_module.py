@@ -84,7 +84,10 @@ def test_the_role_asks_for_all_that_a_lease_may_be() -> None:
     [
         ({"kind": "lease", "vcpus": 1, "memory": "8G", "wait": 5, "name": "x", "id": "a"}, True),
         ({"kind": "lease", "vcpus": 1, "lease": {}}, False),
-        ({"kind": "place", "vms": [{"name": "x", "cpu": 1, "memory": 9, "disks": [{"size": "1G"}]}]}, True),
+        (
+            {"kind": "place", "vms": [{"name": "x", "cpu": 1, "memory": "9G", "disks": [{"size": "1G"}]}]},
+            True,
+        ),
         ({"kind": "place", "vms": [{"name": "x", "cpu": -1, "memory": 2**30}]}, False),
         ({"kind": "place"}, False),
         ({"kind": "renew", "name": "x", "lifetime": 60, "notify": ["ci"]}, True),

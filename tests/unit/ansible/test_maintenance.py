@@ -21,7 +21,7 @@ from ...system.roles.test_roles_on_a_rehearsal import cluster, guest, host
 
 
 def options(path: Path, **given: Any) -> dict[str, Any]:
-    usual = {"platform": "rehearsal", "rehearsal_path": str(path), "host": "h1", "timeout": 10}
+    usual = {"platform": "rehearsal", "rehearsal_path": str(path), "host": "h1", "timeout": "10s"}
     return vars(MaintenanceOptions(**{**usual, **given}))
 
 

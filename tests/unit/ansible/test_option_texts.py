@@ -17,7 +17,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
     PLACEMENT_ARGUMENTS,
     VM,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import POLICY_ARGUMENTS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import (
+    POLICY_ARGUMENTS,
+    policy_in_plain_numbers,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.values import only_given
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
     PlacementRequest,
@@ -112,7 +115,7 @@ def test_the_defaults_of_the_argument_spec_are_those_of_a_policy() -> None:
                 found[name] = given(spec[name]["options"])
         return found
 
-    assert Policy.from_json(given(POLICY_ARGUMENTS)) == Policy()
+    assert Policy.from_json(policy_in_plain_numbers(given(POLICY_ARGUMENTS))) == Policy()
 
 
 def test_a_default_does_not_hide_what_a_preset_has() -> None:

@@ -89,7 +89,7 @@ def test_facts_results_and_variables_of_other_roles_may_have_any_name() -> None:
         ),
         ({**PROXMOX, "balance_goal": "lvel"}, "role balance: value of balance_goal must be one of: spread,"),
         ({**PROXMOX, "balance_limits": {"cpus": 90}}, "cpus"),
-        ({**PROXMOX, "balance_window": "a", "balance_seed": "b"}, "(and 1 more)"),
+        ({**PROXMOX, "balance_effort": "a", "balance_seed": "b"}, "(and 1 more)"),
     ],
 )
 def test_a_wrong_value_is_refused_briefly(values: dict[str, Any], message: str) -> None:

@@ -18,7 +18,7 @@ from ..._planning.planner import plan as make_plan
 from ..._planning.snapshots.what_if import apply_overrides
 from ..json_files import write_json
 from ..options.argument_spec import Path, Spec, argument_spec, options_of
-from ..options.policy import POLICY_ARGUMENTS, REFUSAL, WHAT_IF
+from ..options.policy import POLICY_ARGUMENTS, REFUSAL, WHAT_IF, policy_in_plain_numbers
 from ..options.values import numbers, only_given, without_none
 from ..reports.plan import plan_report
 from ..snapshots import SnapshotOptions, snapshot_of
@@ -84,7 +84,9 @@ def with_refusals(snapshot: Snapshot, given: Sequence[Mapping[str, Any]]) -> Sna
 
 def policy_of(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The policy's JSON from the options: what the task does not set is left to the preset."""
-    policy = only_given({option: params[option] for option in POLICY_ARGUMENTS}, given)
+    policy = policy_in_plain_numbers(
+        only_given({option: params[option] for option in POLICY_ARGUMENTS}, given)
+    )
     for option in ("max_spread", "level_above", "assumed_capacity"):
         if option in policy:
             policy[option] = numbers(policy[option], option)

@@ -19,12 +19,13 @@ from ..._capacity.wait_for_lease import WaitOptions, wait_for_lease
 from ..._model.codec import decode
 from ..._model.errors import InputError
 from ..._model.reservation import Reservation
-from ..._model.text.sizes import size_of
 from ..._state.database import Database
 from ..._state.owner import process, this_process
 from ..options.argument_spec import options_of
 from ..options.capacity import LeaseOptions
+from ..options.reservation import reservation_in_plain_numbers
 from ..options.values import at_least, without_none
+from ..reports.lease import lease_report
 from ..state_session import needed_database
 
 _PLAIN = (
@@ -54,7 +55,7 @@ def run_capacity_lease(params: dict[str, Any], check_mode: bool) -> dict[str, An
                 resize=options.resize,
                 dry=check_mode,
             )
-        return _result(obtained.before, obtained.after)
+        return _result(options.name, obtained.before, obtained.after)
     with needed_database(options, os.environ, make=not check_mode) as database:
         return _end_or_renew(database, options, check_mode)
 
@@ -68,13 +69,13 @@ def _end_or_renew(database: Database, options: LeaseOptions, check_mode: bool) -
         before, after = write_transaction(
             database, lambda repository: renew(repository, name, owner, lifetime), undo=check_mode
         )
-        return _result(before, after)
+        return _result(name, before, after)
     was, ended = write_transaction(
         database, lambda repository: release(repository, name, owner), undo=check_mode
     )
     if was is None:
-        return {"changed": False, "lease": None if ended is None else ended.to_json()}
-    return _result(was, ended)
+        return _result(name, ended, ended)
+    return _result(name, was, ended)
 
 
 def request_of(options: LeaseOptions) -> Request:
@@ -83,9 +84,8 @@ def request_of(options: LeaseOptions) -> Request:
     if options.pool_selector is not None:
         body["pool_selector"] = {str(key): str(value) for key, value in options.pool_selector.items()}
     for name in ("memory", "storage"):
-        size = getattr(options, name)
-        if size is not None:
-            body[name] = size_of(size, name)
+        if getattr(options, name) is not None:
+            body[name] = getattr(options, name)
     if options.required_pools and options.pools is None:
         body["pools"] = len(options.required_pools)
     return Request.from_json(body)
@@ -108,13 +108,8 @@ def _placement(options: LeaseOptions) -> Placement | None:
     found = []
     for index, given in enumerate(options.placements):
         path = f"placements[{index}]"
-        body = without_none(given)
+        body = reservation_in_plain_numbers(without_none(given), path)
         cluster = decode(Name, body.pop("cluster"), f"{path}.cluster")
-        body["memory"] = size_of(body["memory"], f"{path}.memory")
-        body["disks"] = [
-            {**disk, "size": size_of(disk["size"], f"{path}.disks[{number}].size")}
-            for number, disk in enumerate(body.get("disks", []))
-        ]
         found.append((cluster, decode(Reservation, body, path)))
     return placement_of(found, _seen(options.placements_seen))
 
@@ -130,9 +125,10 @@ def _seen(given: Mapping[str, Any] | None) -> dict[str, int] | None:
     return counts
 
 
-def _result(before: Lease | None, after: Lease | None) -> dict[str, Any]:
+def _result(name: str, before: Lease | None, after: Lease | None) -> dict[str, Any]:
     changed = before != after
-    result: dict[str, Any] = {"changed": changed, "lease": None if after is None else after.to_json()}
+    lease = None if after is None else after.to_json()
+    result: dict[str, Any] = {"changed": changed, "lease": lease, "report": lease_report(name, lease)}
     if changed:
         result["diff"] = {"before": _shown(before), "after": _shown(after)}
     return result

@@ -17,7 +17,6 @@ from ..._capacity.store.repository import Repository
 from ..._capacity.store.transaction import write_transaction
 from ..._model.errors import InputError
 from ..._model.snapshot import Snapshot
-from ..._model.text.sizes import size_of
 from ..json_files import read_json
 from ..options.argument_spec import options_of
 from ..options.pool import PoolOptions
@@ -74,9 +73,7 @@ def _from_options(options: PoolOptions) -> dict[str, Any]:
     wanted |= {name: given[name] for name in _OTHERS if given[name] is not None}
     if "labels" in wanted:
         wanted["labels"] = {str(key): str(value) for key, value in wanted["labels"].items()}
-    for name in ("memory", "storage"):
-        if given[name] is not None:
-            wanted[name] = size_of(given[name], name)
+    wanted |= {name: given[name] for name in ("memory", "storage") if given[name] is not None}
     return wanted
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from ..._model.quantities import LONG_TIME
 from ..._model.snapshot import Snapshot
 from ..json_files import write_json
 from ..options.argument_spec import Path, options_of
@@ -23,8 +24,8 @@ from ..state_session import ClusterStateOptions, with_history
 class FactsOptions(ClusterStateOptions):
     """The options of cluster_facts; `window` and `history` in seconds."""
 
-    window: int = 0
-    history: int = 3600
+    window: Annotated[int, LONG_TIME] = 0
+    history: Annotated[int, LONG_TIME] = 3600
     snapshot_path: Path | None = None
 
 

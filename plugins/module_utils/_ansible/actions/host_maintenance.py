@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from ..._model.codec import decode
 from ..._model.lookup import find_one
+from ..._model.quantities import LONG_TIME
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host
 from ..._model.text.regexes import check_regex
@@ -39,7 +40,7 @@ class MaintenanceOptions(PlatformOptions):
     may_stay: Annotated[Mapping[str, Any] | None, Spec(options=SELECTOR)] = None
     shut_down: Annotated[Mapping[str, Any] | None, Spec(options=SELECTOR)] = None
     only_shut_down: bool = False
-    timeout: int = 600
+    timeout: Annotated[int, LONG_TIME] = 600
 
 
 def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

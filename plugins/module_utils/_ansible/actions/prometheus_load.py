@@ -17,6 +17,7 @@ from ..._loads.fallback import Fallback
 from ..._loads.from_prometheus import merge
 from ..._loads.prometheus import Prometheus, PrometheusConnection
 from ..._loads.settings import Settings
+from ..._model.quantities import LONG_TIME, TIME
 from ..options.argument_spec import Path, Secret, Spec, argument_spec, options_of
 from ..options.values import at_least, numbers
 from ..reports.missing_loads import missing_report
@@ -54,16 +55,16 @@ class PrometheusOptions:
     ca_path: Annotated[Path | None, _variable("PROMETHEUS_CA_PATH")] = None
     client_cert: Path | None = None
     client_key: Annotated[Path | None, Spec(no_log=False)] = None
-    timeout: int = 30
+    timeout: Annotated[int, TIME] = 30
     exporters: Annotated[Sequence[Literal["pve", "node", "vmware"]], Spec(default=[])] = ()
     queries: Annotated[
         Sequence[Mapping[str, Any]], Spec(options=argument_spec(QueryOptions), default=[])
     ] = ()
     selector: str = ""
     metrics: Sequence[Metric] = ("cpu", "memory")
-    range: int = 3600
-    step: int = 60
-    rate_window: int = 300
+    range: Annotated[int, LONG_TIME] = 3600
+    step: Annotated[int, TIME] = 60
+    rate_window: Annotated[int, LONG_TIME] = 300
     percentile: Any = 95
     on_missing: Fallback = "platform"
 

@@ -10,13 +10,15 @@ from typing import Any
 
 from ..._model.errors import EvenKeelError, InputError
 from ..._model.placement import Placed, Placement
-from ..._model.placement_request import PlacementRequest
+from ..._model.placement_request import PlacementRequest, WantedVm
+from ..._model.quantities import in_plain_numbers
 from ..._model.snapshot import Snapshot
-from ..._model.text.sizes import size_of
 from ..._planning.placement.placer import place
 from ..json_files import read_json, write_json
 from ..options.argument_spec import options_of
 from ..options.placement import PlacementOptions, RequestOptions
+from ..options.policy import policy_in_plain_numbers
+from ..options.reservation import reservation_in_plain_numbers
 from ..options.values import without_none
 from ..snapshots import snapshot_of
 
@@ -85,34 +87,22 @@ def _numbered(value: object, path: str) -> Snapshot:
 def request_of(options: RequestOptions) -> dict[str, Any]:
     """The request's JSON from the options: what was left out is left out, at every depth."""
     request: dict[str, Any] = without_none({name: getattr(options, name) for name in PASSED_ON})
-    request["vms"] = [_vm(given, f"vms[{index}]") for index, given in enumerate(options.vms)]
+    request["vms"] = [
+        in_plain_numbers(WantedVm, without_none(given), f"vms[{index}]")
+        for index, given in enumerate(options.vms)
+    ]
     if options.policy is not None:
-        request["policy"] = options.policy
+        request["policy"] = policy_in_plain_numbers(options.policy, "policy")
     request["hosts"] = [without_none(given) for given in options.hosts or ()]
     request["datastores"] = [without_none(given) for given in options.datastores or ()]
     request["held"] = [_held(given, f"held[{index}]") for index, given in enumerate(options.held or ())]
     return request
 
 
-def _vm(given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    wanted: dict[str, Any] = without_none(given)
-    wanted["memory"] = size_of(given["memory"], f"{path}.memory")
-    if "used" in wanted:
-        used = wanted["used"]
-        if "memory" in used:
-            used["memory"] = size_of(given["used"]["memory"], f"{path}.used.memory")
-    for index, disk in enumerate(wanted.get("disks", ())):
-        disk["size"] = size_of(disk["size"], f"{path}.disks[{index}].size")
-    return wanted
-
-
 def _held(given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    reservation: dict[str, Any] = without_none(given)
+    reservation = reservation_in_plain_numbers(without_none(given), path)
     cluster = reservation.pop("cluster")
     reservation.pop("lease", None)
-    reservation["memory"] = size_of(given["memory"], f"{path}.memory")
-    for index, disk in enumerate(reservation.get("disks", ())):
-        disk["size"] = size_of(disk["size"], f"{path}.disks[{index}].size")
     return {"cluster": cluster, "reservation": reservation}
 
 

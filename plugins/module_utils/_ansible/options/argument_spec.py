@@ -15,6 +15,7 @@ from dataclasses import Field, fields, is_dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from ..._model.codec import Bounds, hints_of, is_required, json_name
+from ..._model.quantities import in_plain_numbers, quantity_of
 
 _SCALARS = {str: "str", int: "int", float: "float", bool: "bool"}
 _MAX_CHOICES = 10
@@ -36,8 +37,11 @@ NoSecret = Annotated[str, Spec(no_log=False)]
 
 
 def options_of(cls: type[_Options], params: Mapping[str, Any]) -> _Options:
-    """The options of a module as AnsibleModule has validated them; what is within them stays as it is."""
-    return cls(**{field.name: params[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+    """The options of a module as AnsibleModule has validated them, with plain numbers for sizes and times;
+    what is within options stays as it is.
+    """
+    given = {field.name: params[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+    return cls(**in_plain_numbers(cls, given))
 
 
 def argument_spec(cls: type, *, texts: bool = False) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def _option(field: Field[Any], hint: Any, texts: bool) -> dict[str, Any]:
         option["required"] = True
     default = field.default
     if isinstance(default, (str, int, float)) or (isinstance(default, tuple) and default):
-        option["default"] = _plain(default)
+        option["default"] = str(_plain(default)) if option["type"] == "str" else _plain(default)
     # What is empty by default, or made of parts with defaults of their own, is documented by its text.
     return option
 
@@ -72,6 +76,10 @@ def _type(hint: Any, texts: bool) -> dict[str, Any]:
     origin = get_origin(hint)
     if origin is Annotated:
         inner, *notes = get_args(hint)
+        quantity = quantity_of(hint)
+        if quantity is not None and quantity.has_units:
+            # Such as 16G or 30m.
+            return {"type": "str"}
         choices = next((_choices(inner, note) for note in notes if isinstance(note, Bounds)), None)
         found = _type(inner, texts) | ({"choices": choices} if choices else {})
         for note in notes:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules for leases. Sizes are texts such as 8G, times are in seconds."""
+"""Options of the modules for leases."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from ..._capacity.lease import Phase
 from ..._capacity.pool import NetworkType
+from ..._model.quantities import LONG_TIME, SIZE, TIME
 from ..state_session import StateOptions
 from .argument_spec import Path, Spec
 from .reservation import RESERVATION
@@ -23,8 +24,8 @@ class LeaseOptions(StateOptions):
     name: str
     state: Literal["present", "renewed", "absent"] = "present"
     vcpus: int | None = None
-    memory: str | None = None
-    storage: str | None = None
+    memory: Annotated[int | None, SIZE] = None
+    storage: Annotated[int | None, SIZE] = None
     pools: int | None = None
     required_pools: Sequence[str] | None = None
     pool_selector: Mapping[str, Any] | None = None
@@ -37,11 +38,11 @@ class LeaseOptions(StateOptions):
     owner: str | None = None
     owner_pid: int | None = None
     purpose: str | None = None
-    lifetime: float | None = None
+    lifetime: Annotated[float | None, LONG_TIME] = None
     priority: int = 0
-    wait: float = 0
+    wait: Annotated[float, TIME] = 0
     poll_interval: float = 1
-    keep_place: float = 0
+    keep_place: Annotated[float, TIME] = 0
     resize: bool = False
     placements: Annotated[Sequence[Mapping[str, Any]] | None, Spec(options=RESERVATION)] = None
     placements_seen: Mapping[str, Any] | None = None
@@ -55,7 +56,7 @@ class InfoOptions(StateOptions):
     leases: Sequence[str] | None = None
     owners: Sequence[str] | None = None
     phases: Sequence[Phase] | None = None
-    ended_within: float = 0
+    ended_within: Annotated[float, LONG_TIME] = 0
     metrics_path: Path | None = None
 
 
@@ -65,4 +66,4 @@ class ReapOptions(StateOptions):
 
     gone_owners: Sequence[str] | None = None
     living_owners: Sequence[str] | None = None
-    grace: float = 300
+    grace: Annotated[float, TIME] = 300

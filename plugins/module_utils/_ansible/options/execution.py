@@ -9,13 +9,14 @@ import signal
 from dataclasses import dataclass
 from math import inf
 from types import FrameType
-from typing import Literal
+from typing import Annotated, Literal
 
 from ..._execution.clock import Clock
 from ..._execution.concurrency_limits import ConcurrencyLimits
 from ..._execution.job import FailurePolicy
 from ..._execution.stopping import StopSignal
 from ..._model.errors import InputError
+from ..._model.quantities import LONG_TIME, SIZE, TIME
 from ..._platforms.protocol import Capacities
 from .argument_spec import Path
 from .values import at_least
@@ -39,10 +40,10 @@ class ExecutionOptions:
     max_in_per_host: int | None = None
     max_out_per_host: int | None = None
     max_per_datastore: int | None = None
-    max_memory_in_flight: int | None = None
-    timeout: float = 3600
-    run_timeout: float | None = None
-    poll_interval: float = 2
+    max_memory_in_flight: Annotated[int | None, SIZE] = None
+    timeout: Annotated[float, LONG_TIME] = 3600
+    run_timeout: Annotated[float | None, LONG_TIME] = None
+    poll_interval: Annotated[float, TIME] = 2
     on_failure: Literal["continue", "stop", "rollback"] = "continue"
     max_failures: str = "0"
     on_stop: Literal["finish", "cancel"] = "finish"

@@ -18,11 +18,9 @@ from .reservation import RESERVATION
 _SELECTOR = {name: SELECTOR[name] for name in ("names", "regex", "pools", "labels")}
 
 
-def _spec(cls: type, *sizes: str, **parts: dict[str, Any]) -> dict[str, Any]:
-    """The argument spec of a dataclass of the request: sizes are texts such as 8G, `parts` are suboptions."""
+def _spec(cls: type, **parts: dict[str, Any]) -> dict[str, Any]:
+    """The argument spec of a dataclass of the request; `parts` are suboptions."""
     spec = argument_spec(cls)
-    for name in sizes:
-        spec[name]["type"] = "str"
     for name, options in parts.items():
         spec[name]["options"] = options
     return spec
@@ -34,7 +32,7 @@ _USED: dict[str, Any] = {
     "disk_io": {"type": "float"},
     "network_io": {"type": "float"},
 }
-VM = _spec(WantedVm, "memory", used=_USED, disks=_spec(WantedDisk, "size"), hosts=_SELECTOR)
+VM = _spec(WantedVm, used=_USED, disks=_spec(WantedDisk), hosts=_SELECTOR)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
+from ..._model.quantities import KIB_RATE
 from .argument_spec import NoSecret, Path, Secret, Spec, argument_spec
 
 PlatformName = Literal["vsphere", "proxmox", "vmmanager", "rehearsal"]
@@ -66,7 +67,7 @@ class MovingOptions:
     restart_containers: bool = False
     with_local_disks: bool = False
     target_storage: str | None = None
-    bandwidth_limit: int | None = None
+    bandwidth_limit: Annotated[int | None, KIB_RATE] = None
 
 
 PLATFORM_ARGUMENTS = argument_spec(PlatformOptions)

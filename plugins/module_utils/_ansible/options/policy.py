@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..._model.overrides import Overrides
 from ..._model.policy.policy import Policy
+from ..._model.quantities import in_plain_numbers
 from ..._model.selector import Selector
 from ..._model.snapshot import RuleKind
 from .argument_spec import argument_spec
@@ -45,3 +46,13 @@ class RuleOptions:
 REFUSAL = argument_spec(RefusalOptions)
 WHAT_IF = argument_spec(Overrides)
 WHAT_IF["rules_added"]["options"] = argument_spec(RuleOptions)
+
+# Of pressures, less than a percent may be much.
+_POINTS = ("max_spread", "level_above")
+
+
+def policy_in_plain_numbers(given: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """A policy's JSON as a user wrote it, with plain numbers for sizes and times. Raises InputError."""
+    points = {name: given[name] for name in _POINTS if name in given and given.get("demand") == "pressure"}
+    others = {name: value for name, value in given.items() if name not in points}
+    return {**in_plain_numbers(Policy, others, path), **points}

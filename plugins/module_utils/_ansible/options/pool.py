@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of capacity_pool. Sizes are texts such as 8G."""
+"""The options of capacity_pool."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from ..._capacity.from_snapshot import Share
 from ..._capacity.pool import NetworkType, PlatformName
+from ..._model.quantities import RATIO, SIZE
 from ..snapshots import SnapshotOptions
 from ..state_session import StateOptions
 from .argument_spec import Spec, argument_spec
@@ -48,10 +49,10 @@ class PoolOptions(StateOptions, SnapshotOptions):
     region: str | None = None
     zone: str | None = None
     vcpus: int | None = None
-    memory: str | None = None
-    storage: str | None = None
+    memory: Annotated[int | None, SIZE] = None
+    storage: Annotated[int | None, SIZE] = None
     share: Annotated[Mapping[str, Any] | None, Spec(options=argument_spec(Share))] = None
-    cpu_overcommit: float | None = None
+    cpu_overcommit: Annotated[float | None, RATIO] = None
     exclude: bool | None = None
     cordoned: bool | None = None
     labels: Mapping[str, Any] | None = None

@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from ..._model.quantities import SIZE
+from ..._model.text.sizes import size_of
+
+# A placement answers with disks of any size, which are passed on as bytes.
+_LEAST_DISK = 64 * 1024
 
 RESERVATION: dict[str, Any] = {
     "cluster": {"type": "str", "required": True},
@@ -24,3 +31,15 @@ RESERVATION: dict[str, Any] = {
     "networks": {"type": "list", "elements": "str"},
     "tags": {"type": "list", "elements": "str"},
 }
+
+
+def reservation_in_plain_numbers(given: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """A reservation with sizes in bytes. Raises InputError for a size that is none."""
+    return {
+        **given,
+        "memory": SIZE.read(given["memory"], f"{path}.memory"),
+        "disks": [
+            {**disk, "size": size_of(disk["size"], f"{path}.disks[{index}].size", _LEAST_DISK)}
+            for index, disk in enumerate(given.get("disks", ()))
+        ],
+    }

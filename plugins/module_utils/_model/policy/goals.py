@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
 from ..codec import Bounds
+from ..quantities import PERCENT, RATIO
 
 Metric = Literal[
     "cpu",
@@ -23,7 +24,9 @@ Metric = Literal[
     "pressure_io",
 ]
 # Assigned resources may be more than there are, so a threshold may be above 100.
-Share = Annotated[float, Bounds(0, 1000)]
+Share = Annotated[float, Bounds(0, 1000), PERCENT]
+# Less than a percent of the time may be much.
+Stall = Annotated[float, Bounds(0, 1000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +36,16 @@ class Thresholds:
     """
 
     vcpus_per_core: Annotated[
-        Annotated[float, Bounds(0, 1000)] | None, "Assigned vCPUs per core, such as V(7.0)."
+        Annotated[float, Bounds(0, 1000), RATIO] | None, "Assigned vCPUs per core, such as V(7.0)."
     ] = None
     cpu: Annotated[Share | None, "Percent of the CPU."] = None
     memory: Annotated[Share | None, "Percent of the memory."] = None
     disk_io: Annotated[Share | None, "Percent of the disk throughput."] = None
     network_io: Annotated[Share | None, "Percent of the network throughput."] = None
     storage: Annotated[Share | None, "Percent of the local storage."] = None
-    pressure_cpu: Annotated[Share | None, "Percent of the time in which a task waits for CPU."] = None
-    pressure_memory: Annotated[Share | None, "Percent of the time in which a task waits for memory."] = None
-    pressure_io: Annotated[Share | None, "Percent of the time in which a task waits for I/O."] = None
+    pressure_cpu: Annotated[Stall | None, "Percent of the time in which a task waits for CPU."] = None
+    pressure_memory: Annotated[Stall | None, "Percent of the time in which a task waits for memory."] = None
+    pressure_io: Annotated[Stall | None, "Percent of the time in which a task waits for I/O."] = None
 
     def percents(self) -> Mapping[str, float]:
         """By metric, in percent."""
@@ -100,12 +103,12 @@ class Consolidation:
 
     min_hosts: Annotated[int, Bounds(least=1), "Minimum number of hosts that stay in use."] = 1
     below: Annotated[
-        Annotated[float, Bounds(0, 100)] | None,
+        Annotated[float, Bounds(0, 100), PERCENT] | None,
         "Only hosts that are below this percentage in every metric are emptied. Any host may be "
         "emptied when it is left out.\n"
         "Hosts below it that cannot be emptied are in RV(plan.unresolved).",
     ] = None
     fill: Annotated[
-        Annotated[float, Bounds(0, 100)] | None,
+        Annotated[float, Bounds(0, 100), PERCENT] | None,
         "Percent of CPU and memory up to which the other hosts are filled. O(limits) apply as well.",
     ] = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from ..codec import Bounds, decode, encode
+from ..quantities import CAPACITIES, CORES, LONG_TIME, PERCENT, RATE, RATIO, SIZE, TIME
 from ..selector import Selector
 from ..snapshot import Moment, Resource
 from .checks import check, in_terms_of_demand
@@ -19,7 +20,7 @@ from .rule_spec import RuleSpec
 from .windows import MaintenanceWindow
 
 Goal = Literal["spread", "relieve", "rules", "evacuate", "consolidate"]
-Percent = Annotated[float, Bounds(0, 100)]
+Percent = Annotated[float, Bounds(0, 100), PERCENT]
 
 YEAR = 366 * 86_400.0
 
@@ -52,13 +53,15 @@ class Limits:
     memory_for_rules: Annotated[
         Percent, "The same as O(limits.memory), for migrations that restore a rule. It must not be lower."
     ] = 95
-    memory_reserve: Annotated[int, Bounds(least=0), "Bytes of memory that are kept free on every host."] = 0
+    memory_reserve: Annotated[
+        int, Bounds(least=0), SIZE, "Memory that is kept free on every host, such as V(16G)."
+    ] = 0
     cpu_overcommit: Annotated[
-        Annotated[float, Bounds(least=0)] | None,
+        Annotated[float, Bounds(least=0), RATIO] | None,
         "Maximum number of assigned vCPUs per core of a host. No limit when it is left out.",
     ] = None
     memory_overcommit: Annotated[
-        Annotated[float, Bounds(least=0)] | None,
+        Annotated[float, Bounds(least=0), RATIO] | None,
         "Maximum assigned memory per byte of memory of a host. No limit when it is left out.",
     ] = None
     max_guests: Annotated[
@@ -72,8 +75,8 @@ class Reserve:
     """Resources that some hosts keep for themselves, not available to guests."""
 
     hosts: Annotated[Selector, "The hosts."]
-    memory: Annotated[int, Bounds(least=0), "Bytes of memory."] = 0
-    cpu: Annotated[float, Bounds(least=0), "Cores."] = 0
+    memory: Annotated[int, Bounds(least=0), SIZE, "Memory, such as V(16G)."] = 0
+    cpu: Annotated[float, Bounds(least=0), CORES, "Cores."] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +178,9 @@ class Policy:
     ] = ()
     assumed_capacity: Annotated[
         Mapping[Resource, Annotated[float, Bounds(least=1)]],
+        CAPACITIES,
         "Capacity of hosts for resources that the platform does not report, such as C(disk_io) "
-        "and C(network_io) in bytes per second.\n"
+        "and C(network_io) in bytes per second, such as V(500M).\n"
         "No platform reports the disk throughput of a host, so C(disk_io) can only be levelled "
         "when it is set here.",
     ] = field(default_factory=dict)
@@ -201,7 +205,8 @@ class Policy:
     migration_bandwidth: Annotated[
         float,
         Bounds(least=1),
-        "Bytes per second that one migration copies. Only estimates of time depend on it.",
+        RATE,
+        "Bytes per second that one migration copies, such as V(1G). Only estimates of time depend on it.",
     ] = 1_000_000_000 / 8
     dirty_factor: Annotated[
         float,
@@ -243,31 +248,34 @@ class Policy:
         "Python library highspy and supports the goals V(spread) and V(rules) only.",
     ] = "search"
     time_limit: Annotated[
-        Annotated[float, Bounds(least=0)] | None,
-        "Seconds after which the search stops with the best plan so far, which may then differ "
+        Annotated[float, Bounds(least=0), TIME] | None,
+        "Time after which the search stops with the best plan so far, which may then differ "
         "from run to run. No limit when it is left out.",
     ] = None
     cool_down: Annotated[
         float,
         Bounds(0, YEAR),
-        "Seconds for which a migrated guest is not migrated again, unless one of its strict rules "
+        LONG_TIME,
+        "Time for which a migrated guest is not migrated again, unless one of its strict rules "
         "is violated or its host is emptied.\n"
-        "They count up to the moment of the snapshot, which holds when each guest was last "
+        "It counts up to the moment of the snapshot, which holds when each guest was last "
         "migrated as far as that is known. See "
         "O(evenkeel.cluster.cluster_facts#module:state_url).\n"
-        "V(3600) suits playbooks that run on a schedule.",
+        "V(1h) suits playbooks that run on a schedule.",
     ] = 0
     retry_after: Annotated[
         float,
         Bounds(0, YEAR),
-        "Seconds for which a guest is not migrated again after a failed migration, unless its "
+        LONG_TIME,
+        "Time for which a guest is not migrated again after a failed migration, unless its "
         "host is emptied or it has been migrated since.\n"
         "V(0) retries it at once.",
     ] = 3600
     retry_refused_after: Annotated[
         float,
         Bounds(0, YEAR),
-        "Seconds for which no migration of a guest is planned to a host to which the platform's "
+        LONG_TIME,
+        "Time for which no migration of a guest is planned to a host to which the platform's "
         "own check has refused it.\n"
         "V(0) plans it again at once.",
     ] = 86_400
