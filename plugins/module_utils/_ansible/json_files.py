@@ -60,11 +60,32 @@ def write_text(path: str, text: str, option: str, *, mode: int = 0o600) -> None:
         except (OSError, ValueError):
             Path(name).unlink(missing_ok=True)
             raise
+    except (FileExistsError, NotADirectoryError):
+        raise FileError(f"{path} can't be written: a folder of its path is a file", where=option) from None
     except OSError as error:
         raise FileError(f"{path} can't be written: {error.strerror}", where=option) from None
     except ValueError:
         # A NUL in the path, or half of a surrogate pair in the path or the text.
         raise FileError(f"{path!r} can't be written: a character in it can't be used", where=option) from None
+
+
+def require_writable(path: str, option: str, *, folders: bool = True) -> None:
+    """Raises FileError when the file could not be written later. It is tried with a file that has no name, or
+    is gone at once. With `folders` missing folders are made when it is written.
+    """
+    target = Path(os.path.realpath(_named(path, option)))
+    if target.is_dir():
+        raise FileError(f"{path} can't be written: it is a folder", where=option)
+    folder = target.parent
+    while folders and not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (FileExistsError, NotADirectoryError):
+        raise FileError(f"{path} can't be written: a folder of its path is a file", where=option) from None
+    except OSError as error:
+        raise FileError(f"{path} can't be written: {error.strerror}", where=option) from None
 
 
 def _named(path: str, option: str) -> Path:

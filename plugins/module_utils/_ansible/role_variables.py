@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ansible.module_utils.common.yaml import yaml_load
 from .._model.errors import InputError
 from .._model.text.nearest import nearest
 from .._model.text.wording import listed
+from .json_files import require_writable
 
 PREFIXES: Mapping[str, Sequence[str]] = {
     "balance": ("balance_",),
@@ -49,6 +51,7 @@ INTERNAL = frozenset(
         "balance_migrated",
         "balance_missing",
         "balance_newly_refused",
+        "balance_partial_option",
         "balance_planned",
         "balance_ran",
         "balance_refusals",
@@ -59,10 +62,23 @@ INTERNAL = frozenset(
         "balance_summary",
         "balance_unbalanced",
         "balance_unresolved",
+        "balance_unshown",
+        "evacuate_block",
+        "evacuate_by_hand",
         "evacuate_check",
+        "evacuate_check_error",
         "evacuate_failure",
+        "evacuate_line",
         "evacuate_listed",
+        "evacuate_mode",
+        "evacuate_refusal",
+        "evacuate_returned",
         "evacuate_returning",
+        "evacuate_ssh",
+        "evacuate_ssh_problem",
+        "evacuate_ssh_said",
+        "evacuate_stays",
+        "evacuate_switched",
         "evacuate_this",
         "host_load_by_address",
         "host_load_hosts",
@@ -73,7 +89,9 @@ INTERNAL = frozenset(
         "host_load_merged",
         "host_load_target",
         "lease_answer",
+        "lease_env_file",
         "lease_failure",
+        "lease_file_line",
         "lease_got",
         "lease_leased",
         "place_all",
@@ -87,13 +105,19 @@ INTERNAL = frozenset(
         "place_failures",
         "place_found",
         "place_located",
+        "place_message",
         "place_misplaced",
         "place_new",
         "place_read",
         "place_result",
         "place_room",
+        "place_tasks_absolute",
+        "place_tasks_file",
+        "place_tasks_here",
+        "place_tasks_problem",
         "place_vm",
         "place_why",
+        "place_would_create",
     }
 )
 # A file that two clusters write holds only the second one.
@@ -104,7 +128,19 @@ FILES = (
     "balance_snapshot_path",
     "place_snapshot_path",
 )
+_WRITTEN = (*FILES, "lease_env_path", "place_answer_path")
+# Modules make the folders of their files; this one is written by ansible.builtin.copy.
+_WITHOUT_FOLDERS = ("lease_env_path",)
 _MISSING = "missing required arguments: "
+_KINDS: Mapping[str, str] = {
+    "bool": "true or false",
+    "dict": "a dictionary",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "path": "a path",
+    "str": "a text",
+}
 _MAX_NAMED = 4
 
 
@@ -139,23 +175,66 @@ def refuse_strangers(
             )
 
 
-def refuse_values(role: str, options: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Raises InputError for required variables that are not set, and for values that are not possible."""
-    messages = ArgumentSpecValidator(dict(options)).validate(dict(values)).error_messages
-    if not messages:
-        return
-    first = messages[0].rstrip(".")
-    if first.startswith(_MISSING):
-        names = first.removeprefix(_MISSING)
+def refuse_values(role: str, options: Mapping[str, Any], values: Mapping[str, Any], inside: str = "") -> None:
+    """Raises InputError for required variables that are not set, for values that are not possible, and for
+    unknown keys; `inside` is the path of the dictionary that the values are in.
+    """
+    parent = f"{inside}." if inside else ""
+    unknown = sorted(map(str, set(values) - set(options))) if inside else []
+    if unknown:
+        near = nearest(unknown[0], sorted(options))
         raise InputError(
-            names,
-            None,
-            "set",
-            statement=f" {'are' if ',' in names else 'is'} required by the role {role}",
-            hint="Set it for the cluster in the inventory, or with -e",
+            f"{parent}{unknown[0]}",
+            unknown[0],
+            "a key",
+            statement=f" is not a key of {inside}",
+            hint=(f"Did you mean {near}? " if near else "") + f"Its keys: {', '.join(sorted(options))}",
         )
-    more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
-    raise InputError(f"role {role}", None, "possible", statement=f": {first}{more}")
+    # Ansible's own check of what is inside of a dictionary takes for granted that it is one.
+    flat = {name: {**option, "options": None} for name, option in options.items()}
+    checked = ArgumentSpecValidator(flat).validate(dict(values))
+    if checked.error_messages:
+        raise _wrong(role, options, values, checked.error_messages[0].rstrip("."), parent)
+    for name, option in options.items():
+        value = checked.validated_parameters.get(name)
+        if option.get("options") and value is not None:
+            for index, item in enumerate(value if isinstance(value, list) else [value]):
+                at = f"{parent}{name}[{index}]" if isinstance(value, list) else f"{parent}{name}"
+                refuse_values(role, option["options"], item, at)
+
+
+def _wrong(
+    role: str, options: Mapping[str, Any], values: Mapping[str, Any], message: str, parent: str
+) -> InputError:
+    """The error for what Ansible says of the first value that it does not accept."""
+    if message.startswith(_MISSING):
+        names = ", ".join(f"{parent}{name}" for name in message.removeprefix(_MISSING).split(", "))
+        hint = "" if parent else "Set it for the cluster in the inventory, or with -e"
+        verb = "are" if "," in names else "is"
+        return InputError(names, None, "set", statement=f" {verb} required by the role {role}", hint=hint)
+    for name, option in options.items():
+        if name not in values:
+            continue
+        if message.startswith(f"value of {name} must be"):
+            near = nearest(str(values[name]), map(str, option["choices"]))
+            expected = f"one of: {', '.join(map(str, option['choices']))}"
+            return _refused(
+                option, parent + name, values[name], expected, f"Did you mean {near}?" if near else ""
+            )
+        if re.match(rf"argument '{name}' is of type", message):
+            return _refused(option, parent + name, values[name], _KINDS[option.get("type", "str")])
+        if re.match(rf"Elements value for option '{name}' is of type", message):
+            each = _KINDS[option["elements"]]
+            return _refused(option, parent + name, values[name], f"a list of which each entry is {each}")
+    return InputError(f"role {role}", None, "possible", statement=f": {message}")
+
+
+def _refused(
+    option: Mapping[str, Any], path: str, value: object, expected: str, hint: str = ""
+) -> InputError:
+    """The error, without the value where it may hold a secret."""
+    hidden = option.get("no_log") or isinstance(value, (dict, list))
+    return InputError(path, value, expected, hint=hint, statement=f" is not {expected}" if hidden else "")
 
 
 def refuse_shared_files(own: Mapping[str, object], others: Mapping[str, Mapping[str, object]]) -> None:
@@ -184,6 +263,14 @@ def _same(other: object, path: str) -> bool:
 def _example(path: str) -> str:
     stem, dot = os.path.splitext(os.path.basename(path))
     return os.path.join(os.path.dirname(path), f"{stem}-{{{{ inventory_hostname }}}}{dot}")
+
+
+def refuse_unwritable_files(values: Mapping[str, Any], *, plans: bool) -> None:
+    """Raises FileError for a file that the role could not write later, but for plans that are only read."""
+    for name in _WRITTEN:
+        path = values.get(name)
+        if isinstance(path, str) and path and (plans or name != "balance_plan_path"):
+            require_writable(path, name, folders=name not in _WITHOUT_FOLDERS)
 
 
 def files_of(values: Mapping[str, Any], resolve: Callable[[Any], Any]) -> Mapping[str, object]:

@@ -143,10 +143,10 @@ class Executor:
         now = self._platform.look(self._launcher.observed_guests())
         if now.cluster != self._job.cluster.id:
             raise WrongCluster(
-                f"the plan is for cluster {self._job.cluster.name!r} ({self._job.cluster.id}),"
-                f" the platform serves {now.cluster}",
+                f"the plan is for cluster {self._job.cluster.name!r} (id {self._job.cluster.id}),"
+                f" and the platform has the cluster with the id {now.cluster}",
                 where="vm_migrate",
-                hint="Nothing was started there",
+                hint="Nothing was started. Make a plan for the cluster of the platform",
             )
         return now
 

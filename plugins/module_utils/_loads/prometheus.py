@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,7 +61,7 @@ class Prometheus:
             raise PrometheusError(
                 f"the Python library {MISSING} is not installed",
                 where="prometheus",
-                hint="Install requests for the Python that runs the module",
+                hint=f"Run {sys.executable} -m pip install requests",
             )
         _check(connection)
         self.notices: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 
 from .errors import AmbiguousName, UnknownName, shortened
 from .snapshot import Guest, Host
+from .text.nearest import nearest
 
 Kind = Literal["host", "guest"]
 Thing = TypeVar("Thing", Host, Guest)
@@ -52,7 +53,7 @@ class Directory:
             raise UnknownName(
                 f"no {self._kind} has the name or id {shortened(name)}",
                 where=field,
-                hint=known_names(self._kind, self._things),
+                hint=known_names(self._kind, self._things, name),
             )
         return found
 
@@ -64,8 +65,10 @@ def find_one(things: Sequence[Thing], kind: Kind, name: str, field: str) -> Thin
     return known[identity]
 
 
-def known_names(kind: Kind, things: Sequence[Host] | Sequence[Guest]) -> str:
-    """Some names to choose from, for whoever gave one that nothing has."""
+def known_names(kind: Kind, things: Sequence[Host] | Sequence[Guest], wanted: str = "") -> str:
+    """Some names to choose from, for whoever gave one that nothing has, `wanted`."""
     names = sorted(thing.name for thing in things)
+    near = nearest(wanted, names)
+    meant = f"Did you mean {near}? " if near is not None else ""
     more = ", …" if names[_MAX_NAMES:] else ""
-    return f"{kind.capitalize()}s of this cluster: {', '.join(names[:_MAX_NAMES])}{more}"
+    return f"{meant}{kind.capitalize()}s of this cluster: {', '.join(names[:_MAX_NAMES])}{more}"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from .._model.errors import EvenKeelError
 
 
@@ -13,7 +15,15 @@ class PlatformError(EvenKeelError):
 
 
 class MissingLibrary(PlatformError):
-    """A Python library that the platform needs is not installed."""
+    """A Python library that the platform needs is not installed; `packages` are all that it needs."""
+
+    def __init__(self, library: str, platform: str, packages: str) -> None:
+        super().__init__(
+            f"the Python library {library} is not installed",
+            where=f"platform {platform}",
+            # The Python that runs the module is seldom the one that a user's pip belongs to.
+            hint=f"Run {sys.executable} -m pip install {packages}",
+        )
 
 
 class Unreachable(PlatformError):

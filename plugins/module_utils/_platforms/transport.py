@@ -38,11 +38,7 @@ class RestSession:
 
     def __init__(self, connection: RestConnection, missing: str | None, platform: str, packages: str) -> None:
         if missing is not None:
-            raise MissingLibrary(
-                f"the Python library {missing} is not installed",
-                where=f"platform {platform}",
-                hint=f"Install {packages} for the Python that runs the module",
-            )
+            raise MissingLibrary(missing, platform, packages)
         if connection.ca_path:
             trusting(connection.ca_path)
         self._lock = threading.Lock()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .errors import ServiceLibraryMissing
@@ -34,5 +35,5 @@ def require(library: Any, name: str, why: str) -> None:
         raise ServiceLibraryMissing(
             f"the Python library {name} is not installed",
             where=why,
-            hint=f"Run `pip install {name}` for the Python that ansible-rulebook runs with",
+            hint=f"Run {sys.executable} -m pip install {name}",
         )

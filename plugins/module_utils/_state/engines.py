@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,7 +144,7 @@ def _postgresql(url: Url) -> Engine:
         raise StateLibraryMissing(
             "the Python library psycopg is not installed",
             where="state_url",
-            hint="Run `pip install 'psycopg[binary]'` for the Python that Ansible uses",
+            hint=f"Run {sys.executable} -m pip install 'psycopg[binary]'",
         ) from None
     sa.event.listen(engine, "connect", _postgresql_connected)
     return engine

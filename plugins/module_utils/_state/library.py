@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .errors import StateLibraryMissing
@@ -27,5 +28,5 @@ def require() -> None:
             if found is None
             else f"SQLAlchemy {found} is too old, version 2 is needed",
             where="state_url",
-            hint="Run `pip install 'sqlalchemy>=2'` for the Python that Ansible uses",
+            hint=f"Run {sys.executable} -m pip install 'sqlalchemy>=2'",
         )

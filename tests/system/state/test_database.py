@@ -206,13 +206,13 @@ def test_a_wrong_password_is_not_shown(postgresql: PostgreSQL) -> None:
 
 def test_without_the_library_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "sa", None)
-    with pytest.raises(StateLibraryMissing, match=r"SQLAlchemy is not installed. Run `pip install"):
+    with pytest.raises(StateLibraryMissing, match=r"SQLAlchemy is not installed. Run \S+ -m pip install"):
         open_database("sqlite://")
 
 
 def test_without_the_driver_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(StateLibraryMissing, match=r"psycopg is not installed. Run `pip install"):
+    with pytest.raises(StateLibraryMissing, match=r"psycopg is not installed. Run \S+ -m pip install"):
         open_database("postgresql://u@127.0.0.1:1/d")
 
 

@@ -104,7 +104,7 @@ def test_a_variable_that_makes_no_sense(variable: str, text: str) -> None:
                 "platform": "vmmanager", "vmmanager_host": "h:8443", "vmmanager_token": "t",
                 "vmmanager_port": 443,
             },
-            r"^vmmanager_host: 'h:8443' is not an address with the port of vmmanager_port \(443\)",
+            r"^vmmanager_host: 'h:8443' has another port than vmmanager_port \(443\)",
         ),
         (
             {

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.errors import FileError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.role_variables import (
     INTERNAL,
     OF_PLAYBOOKS,
     PREFIXES,
     refuse_shared_files,
     refuse_strangers,
+    refuse_unwritable_files,
     refuse_values,
     specs_of,
 )
@@ -87,9 +89,29 @@ def test_facts_results_and_variables_of_other_roles_may_have_any_name() -> None:
             "balance_platform is required by the role balance."
             " Set it for the cluster in the inventory, or with -e",
         ),
-        ({**PROXMOX, "balance_goal": "lvel"}, "role balance: value of balance_goal must be one of: spread,"),
-        ({**PROXMOX, "balance_limits": {"cpus": 90}}, "cpus"),
-        ({**PROXMOX, "balance_effort": "a", "balance_seed": "b"}, "(and 1 more)"),
+        (
+            {**PROXMOX, "balance_goal": "lvel"},
+            "balance_goal: 'lvel' is not one of: spread, relieve, rules, evacuate, consolidate",
+        ),
+        ({**PROXMOX, "balance_preset": "proxlbb"}, "proxmox. Did you mean proxlb?"),
+        (
+            {**PROXMOX, "balance_limits": {"cpus": 90}},
+            "balance_limits.cpus is not a key of balance_limits. Did you mean cpu? Its keys: cpu,",
+        ),
+        (
+            {**PROXMOX, "balance_rules": [{"by": "tag", "kind": "affinity"}, {"by": "tag"}]},
+            "balance_rules[1].kind is required by the role balance",
+        ),
+        ({**PROXMOX, "balance_limits": 90}, "balance_limits: 90 is not a dictionary"),
+        ({**PROXMOX, "balance_limits": ["cpu"]}, "balance_limits is not a dictionary"),
+        (
+            {**PROXMOX, "balance_rules": ["tag"]},
+            "balance_rules is not a list of which each entry is a dictionary",
+        ),
+        (
+            {**PROXMOX, "balance_max_migrations": "many"},
+            "balance_max_migrations: 'many' is not a whole number",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_briefly(values: dict[str, Any], message: str) -> None:
@@ -110,3 +132,19 @@ def test_two_clusters_never_share_a_file(tmp_path: Path) -> None:
         " Use the name of the cluster in it:"
         f' balance_plan_path: "{tmp_path}/plan-{{{{ inventory_hostname }}}}.json"'
     )
+
+
+def test_a_file_that_can_t_be_written_later_is_refused_before(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    well = {"balance_outcome_path": f"{tmp_path}/new/outcome.json", "lease_env_path": f"{tmp_path}/lease.sh"}
+    refuse_unwritable_files(well, plans=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    for name, path, why in (
+        ("balance_outcome_path", "/proc/nowhere/outcome.json", "can't be written"),
+        ("balance_plan_path", f"{tmp_path}/file/plan.json", "Not a directory"),
+        ("balance_journal_path", str(tmp_path), "it is a folder"),
+        ("lease_env_path", f"{tmp_path}/new/lease.sh", "No such file or directory"),
+    ):
+        with pytest.raises(FileError, match=f"{name}: .*{why}"):
+            refuse_unwritable_files({name: path}, plans=True)
+    refuse_unwritable_files({"balance_plan_path": "/proc/nowhere/plan.json"}, plans=False)

@@ -234,7 +234,7 @@ def test_a_guest_that_goes_two_ways_is_found_at_the_end(cluster: Path) -> None:
 
 
 def test_a_plan_for_another_cluster_starts_nothing(cluster: Path) -> None:
-    with pytest.raises(WrongCluster, match=r"cluster .prod. \(other\), the platform serves c"):
+    with pytest.raises(WrongCluster, match=r"cluster .prod. \(id other\), and .* the id c"):
         run(cluster, [step(1, "1", "a", "b")], cluster=ClusterRef(id="other", name="prod"))
     assert places(cluster)["1"] == "a"
 

@@ -10,19 +10,18 @@ the argument spec. `says` is the whole text of the failure. To write the texts a
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.support.module_in_process import failure
 
 FILE = Path(__file__).with_name("messages.yml")
 HEAD = """---
@@ -31,58 +30,17 @@ HEAD = """---
 # What modules say when they are called wrongly. FOLDER is a new folder, CLUSTER a snapshot of three hosts.
 """
 CASES: list[dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-MODULES = "ansible_collections.evenkeel.cluster.plugins.modules"
 WRITE = "EVENKEEL_WRITE_MESSAGES"
 CLUSTER = generate(Shape(hosts=3, guests=9, seed=1)).to_json()
 
 
-class Ended(Exception):
-    """The module is over; its text is the message of the failure, or nothing."""
-
-
-class ModuleOfTest:
-    """Stands in for AnsibleModule: validates options as it does, and raises Ended instead of exiting."""
-
-    given: ClassVar[dict[str, Any]] = {}
-
-    def __init__(self, argument_spec: dict[str, Any], supports_check_mode: bool, **rules: Any) -> None:
-        assert supports_check_mode
-        result = ArgumentSpecValidator(argument_spec, **rules).validate(self.given)
-        if result.error_messages:
-            raise Ended("; ".join(result.error_messages))
-        self.params: dict[str, Any] = result.validated_parameters
-        self.no_log_values: set[str] = set(result._no_log_values)
-        self.check_mode = False
-
-    def warn(self, _notice: str) -> None:
-        pass
-
-    def fail_json(self, msg: str, **_result: Any) -> NoReturn:
-        raise Ended(msg)
-
-    def exit_json(self, **_result: Any) -> NoReturn:
-        raise Ended("")
-
-
 def message(case: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """How the module fails with the options of a case; FOLDER and CLUSTER in them are filled in."""
-    for name in [*os.environ]:
-        if re.match("VMWARE|PROXMOX|VMMANAGER|PROMETHEUS|EVENKEEL_STATE|XDG_STATE", name):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(folder))
-    for name, value in case.get("environment", {}).items():
-        monkeypatch.setenv(name, value)
     for name, text in case.get("files", {}).items():
         (folder / name).write_text(json.dumps(CLUSTER) if text == "CLUSTER" else text, encoding="utf-8")
-    module = importlib.import_module(f"{MODULES}.{case['module']}")
-    monkeypatch.setattr(module, "AnsibleModule", ModuleOfTest)
-    given = filled(case["options"], folder)
-    monkeypatch.setattr(ModuleOfTest, "given", given)
-    # Only modules whose defaults depend on other options ask for it.
-    monkeypatch.setattr(module, "given_arguments", lambda: given, raising=False)
-    with pytest.raises(Ended) as ended:
-        module.main()
-    return str(ended.value).replace(str(folder), "FOLDER")
+    environment = {"HOME": str(folder), **case.get("environment", {})}
+    said = failure(case["module"], filled(case["options"], folder), monkeypatch, environment)
+    return said.replace(str(folder), "FOLDER")
 
 
 def filled(value: Any, folder: Path) -> Any:

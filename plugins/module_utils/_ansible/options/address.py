@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..._model.errors import InputError
+from ..._model.errors import InputError, shortened
 
 
 def endpoint(option: str, text: str, port_option: str, number: int | None, default: int) -> tuple[str, int]:
@@ -37,6 +37,7 @@ def endpoint(option: str, text: str, port_option: str, number: int | None, defau
             option,
             text,
             f"an address with the port of {port_option} ({number})",
+            statement=f": {shortened(text)} has another port than {port_option} ({number})",
             hint="Set the port in one of them",
         )
     written = default if port is None else int(port)

@@ -84,7 +84,7 @@ class Session(RestSession):
     """A session with the cluster. In `concurrently`, only what reads may be called."""
 
     def __init__(self, connection: ProxmoxConnection) -> None:
-        super().__init__(connection, MISSING, "proxmox", "proxmoxer and requests")
+        super().__init__(connection, MISSING, "proxmox", "proxmoxer requests")
         self._connection = connection
         self._answered_at: float | None = None
         self._link = self._open_any(0, {})

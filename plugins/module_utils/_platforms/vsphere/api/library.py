@@ -32,11 +32,7 @@ else:
 def require() -> None:
     """Raises MissingLibrary when pyvmomi is not installed."""
     if _adapter is None:
-        raise MissingLibrary(
-            "the Python library pyvmomi is not installed",
-            where="platform vsphere",
-            hint="Run `pip install pyvmomi` for the Python that Ansible uses",
-        )
+        raise MissingLibrary("pyvmomi", "vsphere", "pyvmomi")
 
 
 def known_versions() -> list[tuple[str, str]]:

@@ -1,0 +1,64 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `main` of a module in this process, through Ansible's own check of the argument spec."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, NoReturn
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+MODULES = "ansible_collections.evenkeel.cluster.plugins.modules"
+
+
+class Ended(Exception):
+    """The module is over; its text is the message of the failure, or nothing."""
+
+
+class ModuleOfTest:
+    """Stands in for AnsibleModule: validates options as it does, and raises Ended instead of exiting."""
+
+    given: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, argument_spec: dict[str, Any], supports_check_mode: bool, **rules: Any) -> None:
+        assert supports_check_mode
+        self.argument_spec = argument_spec
+        result = ArgumentSpecValidator(argument_spec, **rules).validate(self.given)
+        if result.error_messages:
+            raise Ended("; ".join(result.error_messages))
+        self.params: dict[str, Any] = result.validated_parameters
+        self.no_log_values: set[str] = set(result._no_log_values)
+        self.check_mode = False
+
+    def warn(self, _notice: str) -> None:
+        pass
+
+    def fail_json(self, msg: str, **_result: Any) -> NoReturn:
+        raise Ended(msg)
+
+    def exit_json(self, **_result: Any) -> NoReturn:
+        raise Ended("")
+
+
+def failure(
+    name: str, options: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]
+) -> str:
+    """How the module fails with the options; of the variables that it may read, only these are set."""
+    for variable in [*os.environ]:
+        if re.match("VMWARE|PROXMOX|VMMANAGER|PROMETHEUS|EVENKEEL_STATE|XDG_STATE", variable):
+            monkeypatch.delenv(variable)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    module = importlib.import_module(f"{MODULES}.{name}")
+    monkeypatch.setattr(module, "AnsibleModule", ModuleOfTest)
+    monkeypatch.setattr(ModuleOfTest, "given", options)
+    # Only modules whose defaults depend on other options ask for it.
+    monkeypatch.setattr(module, "given_arguments", lambda: options, raising=False)
+    with pytest.raises(Ended) as ended:
+        module.main()
+    return str(ended.value)
