@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ansible.utils.display import Display
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import (
     ProgressDisplay,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.start_folder import with_start_folder
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -23,6 +25,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        if self._connection.transport == "local":
+            self._task.environment = with_start_folder(self._task.environment, os.getcwd())
         result = self._run(super().run(tmp, task_vars), task_vars)
         if not self._task.diff:
             result.pop("diff", None)

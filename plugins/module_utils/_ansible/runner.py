@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from ansible.module_utils.basic import AnsibleModule, _load_params
 from .._model.errors import EvenKeelError, InputError
 from .._model.text.wording import is_storable
 from .options.variables import SECRETS, STATE_VARIABLE, VARIABLES
+from .start_folder import enter_start_folder
 
 # Such options are seconds, of which this is 30 years, or percentages; sizes are whole numbers.
 _LARGEST = 1_000_000_000
@@ -22,6 +24,7 @@ def run_module(module: AnsibleModule, action: Callable[[dict[str, Any], bool], d
     """Calls an action with the options and the check mode, and ends the module with its result."""
     try:
         refuse_unusable(module.params, module.no_log_values)
+        enter_start_folder(module.params, module.argument_spec, os.environ)
         result = action(module.params, module.check_mode)
     except EvenKeelError as error:
         module.fail_json(msg=str(error), error=type(error).__name__)
