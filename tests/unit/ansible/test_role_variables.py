@@ -141,7 +141,7 @@ def test_a_file_that_can_t_be_written_later_is_refused_before(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     for name, path, why in (
         ("balance_outcome_path", "/proc/nowhere/outcome.json", "can't be written"),
-        ("balance_plan_path", f"{tmp_path}/file/plan.json", "Not a directory"),
+        ("balance_plan_path", f"{tmp_path}/file/plan.json", "a folder of its path is a file"),
         ("balance_journal_path", str(tmp_path), "it is a folder"),
         ("lease_env_path", f"{tmp_path}/new/lease.sh", "No such file or directory"),
     ):
