@@ -26,8 +26,8 @@ def with_start_folder(environment: Any, folder: str) -> list[Any]:
 def enter_start_folder(
     params: dict[str, Any], argument_spec: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
 ) -> None:
-    """Continue in the folder, and make the paths among the options absolute, so that messages and results name
-    them whole. Nothing happens where the module runs on another machine.
+    """Continue in the folder, and make the paths among the options absolute, so that messages and results
+    name them whole. Nothing happens where the module runs on another machine.
     """
     folder = environment.get(STARTED_IN)
     if not folder:

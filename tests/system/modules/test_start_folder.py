@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Relative paths are relative to the folder in which the user started Ansible, not to that of the playbook."""
+"""Relative paths are relative to the folder in which the user started Ansible."""
 
 from __future__ import annotations
 
