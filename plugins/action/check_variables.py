@@ -16,6 +16,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.role_var
     files_of,
     refuse_shared_files,
     refuse_strangers,
+    refuse_unwritable_files,
     refuse_values,
     specs_of,
 )
@@ -44,7 +45,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         specs = specs_of(ROLES)
         refuse_strangers(role, specs, variables, _facts(variables))
         given = {name: variables[name] for name in specs[role] if name in variables}
-        refuse_values(role, specs[role], self._templar.template(given))
+        values = self._templar.template(given)
+        refuse_values(role, specs[role], values)
+        if self._connection.transport == "local":
+            tags = {"all", "plan"} & set(variables.get("ansible_run_tags", ["all"]))
+            refuse_unwritable_files(values, plans=bool(tags))
         files = files_of(given, self._templar.template)
         name = variables["inventory_hostname"]
         hosts = [host for host in variables["ansible_play_hosts_all"] if host != name]

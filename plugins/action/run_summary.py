@@ -19,6 +19,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.
 
 ARGUMENTS = {
     "report": {"type": "list", "elements": "str", "default": []},
+    "show": {"type": "bool", "default": True},
     "error": {"type": "str", "default": ""},
     "error_type": {"type": "str", "default": ""},
     "changed": {"type": "bool", "default": False},
@@ -34,7 +35,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         found: dict[str, Any] = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         report = [readable(line) for line in arguments["report"]]
-        if lines_are_read(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"), os.environ):
+        stdout = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
+        if arguments["show"] and lines_are_read(stdout, os.environ):
             for line in report:
                 Display().display(line)
         if arguments["error"]:

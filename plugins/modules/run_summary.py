@@ -24,6 +24,10 @@ options:
     type: list
     elements: str
     default: []
+  show:
+    description: Whether to show the report. It is returned anyway.
+    type: bool
+    default: true
   error:
     description: Message to fail with after the report. With an empty text the task succeeds.
     type: str

@@ -89,6 +89,8 @@ def _answer(folder: Path, simulator: dict[str, object], server: subprocess.Popen
 
 def _carry_out(words: list[str], simulator: dict[str, object]) -> str:
     """What ha-manager would print on failing; nothing when it went well."""
+    if words == ["status"]:
+        return ""
     if words[:2] != ["crm-command", "node-maintenance"] or len(words) != 4:
         return f"ERROR: unknown command 'ha-manager {' '.join(words)}'"
     if words[2] not in ("enable", "disable"):

@@ -41,6 +41,19 @@ def write_json(path: str, value: object, option: str) -> None:
     write_text(path, json.dumps(value, separators=(",", ":")), option)
 
 
+def is_kept(path: str | None, value: object, option: str, *, check_mode: bool) -> bool:
+    """Whether a result is in the file that an option names, where it is written now. In check mode nothing is
+    written; only whether it could be is checked.
+    """
+    if path is None:
+        return False
+    if check_mode:
+        require_writable(path, option)
+        return False
+    write_json(path, value, option)
+    return True
+
+
 def write_text(path: str, text: str, option: str, *, mode: int = 0o600) -> None:
     """As `write_json`, for a text, and for others to read as far as `mode` lets them."""
     # Where a link leads is written, so that the link stays; and nothing but a file is ever replaced.

@@ -21,6 +21,7 @@ from .._model.snapshot import ClusterRef, Snapshot
 from .._state.errors import LockLost, StateError
 from .._state.owner import this_process
 from .._state.urls import sqlite_file
+from .json_files import require_writable
 from .options.argument_spec import Secret, argument_spec
 from .options.platform import PlatformOptions
 from .options.values import at_least
@@ -250,6 +251,9 @@ def _open(
         return None
     file = sqlite_file(url)
     if file is not None and not make and not file.exists():
+        if asked:
+            # What makes it later would fail.
+            require_writable(str(file), "state_url")
         return None
     from .._state.database import open_database
 

@@ -7,6 +7,7 @@ in a rehearsal.
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from ansible_collections.evenkeel.cluster.tests.simulator.platforms import (
 )
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support import sshd
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.system.roles.test_roles_on_a_rehearsal import play
 
@@ -264,10 +266,18 @@ def test_two_rehearsals_at_once_lose_nothing(tmp_path: Path) -> None:
     assert all(host.maintenance for host in RehearsalPlatform(str(path)).read().hosts)
 
 
-def test_the_role_shuts_guests_down_before_it_asks_ha_for_maintenance_mode(
+# What ha-manager is on a node where it answers, and switches nothing.
+HA_MANAGER = """\
+#!/bin/sh
+[ "$1" = status ] && exit 0
+echo 'no quorum' >&2
+exit 255
+"""
+
+
+def test_the_role_tries_ssh_first_and_shuts_guests_down_before_it_asks_ha_for_maintenance_mode(
     simulator: Simulate, tmp_path: Path
 ) -> None:
-    """Here HA can't even be asked: the guest is off already."""
     served = simulator("proxmox", proxmox_clusters.small())
     wanted = {
         "balance_platform": "proxmox",
@@ -279,10 +289,26 @@ def test_the_role_shuts_guests_down_before_it_asks_ha_for_maintenance_mode(
         "evacuate_hosts": ["pve1"],
         "evacuate_shut_down": {"names": ["*"]},
         "evacuate_ssh_host": "127.0.0.1",
-        "ansible_port": 1,
     }
-    code, words = play("evacuate", tmp_path / "none", **wanted)
-    assert code == 4, words
+
+    def powers() -> set[str]:
+        guests = served.state()["guests"].values()
+        return {guest["power"] for guest in guests if guest["host"] == "pve1"}
+
+    before = powers()
+    for options in ([], ["--check"]):
+        code, words = play("evacuate", tmp_path / "none", *options, **wanted, ansible_port=1)
+        assert code == 2, words
+        assert "Nothing was started: maintenance mode needs SSH to 127.0.0.1, which failed: " in words
+        assert powers() == before
+    # What an sshd without privileges may enter.
+    with tempfile.TemporaryDirectory(prefix="evenkeel-ssh-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        with sshd.running(sshd.Node(Path(folder, "ssh"), programs={"ha-manager": HA_MANAGER})) as (login, _):
+            # The play itself runs here.
+            reached = {key: value for key, value in login.variables().items() if key != "ansible_host"}
+            code, words = play("evacuate", tmp_path / "none", **wanted, **reached)
+    assert code == 2, words
     assert "Switch maintenance mode with ha-manager" in words
-    guests = served.state()["guests"].values()
-    assert {guest["power"] for guest in guests if guest["host"] == "pve1"} == {"stopped"}, words
+    assert "no quorum" in words
+    assert powers() == {"stopped"}, words

@@ -122,28 +122,33 @@ def test_place_in_check_mode_says_what_it_would_create(site: Site) -> None:
     assert (code, "Would create web01 on host0" in said, "changed=1 " in said) == (0, True, True), said
 
 
-def test_a_lease_whose_file_can_t_be_written(site: Site) -> None:
-    options = {"lease_name": "b1", "lease_vcpus": 0, "lease_pools": 0}
-    code, stats, said = site.play("lease", **options, lease_env_path="/proc/nowhere/env")
-    assert code == 0, said
+def test_a_lease_that_is_refused_or_granted(site: Site) -> None:
     pool = {"name": "p", "vcpus": 4, "memory": "8G", "storage": "1T"}
     tasks = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [
         {"evenkeel.cluster.capacity_pool": pool},
     ]}]  # fmt: skip
     (site.folder / "pool.yml").write_text(json.dumps(tasks))
     assert site.play("pool.yml")[0] == 0
-    code, stats, said = site.play("lease", lease_name="b2", lease_vcpus=1, lease_env_path="/proc/nowhere/env")
-    lease = stats["evenkeel_lease"]["b2"]
-    assert (code, lease["phase"]) == (2, "Fulfilled"), said
-    assert "/proc/nowhere" in lease["error"]
+    # The file is tried before anything is leased.
+    for options in ((), ("--check",)):
+        code, stats, said = site.play(
+            "lease", *options, lease_name="b2", lease_vcpus=1, lease_env_path="/proc/nowhere/env"
+        )
+        assert (code, stats) == (2, {}), said
+        assert "lease_env_path: /proc/nowhere/env can't be written: " in said
+    code, stats, said = site.play("lease", lease_name="b2", lease_vcpus=1, lease_env_path="env")
+    assert (code, stats["evenkeel_lease"]["b2"]["phase"]) == (0, "Fulfilled"), said
+    assert "export EVENKEEL_POOL=p" in (site.folder / "env").read_text()
+    assert "\n  pool p: 1 vCPU, 0.0 GiB of memory\nenvironment variables: " in said
     code, stats, said = site.play("lease", lease_name="b3", lease_vcpus=10)
     lease = stats["evenkeel_lease"]["b3"]
     assert (code, lease["phase"], lease["reason"]) == (2, "Failed", lease["error"])
     assert "no pool is large enough" in lease["error"]
-    code, stats, said = site.play("lease", lease_name="b2", lease_state="absent")
+    code, stats, said = site.play("lease", lease_name="b2", lease_state="absent", lease_env_path="env")
     assert (code, stats["evenkeel_lease"]["b2"]["phase"], stats["evenkeel_lease"]["b2"]["error"]) == (
         0, "Released", "",
     )  # fmt: skip
+    assert not (site.folder / "env").exists()
 
 
 def test_the_pipeline_on_the_example_cluster(site: Site) -> None:
