@@ -163,6 +163,8 @@ def _passed(block: Passed) -> dict[str, Any]:
             option["no_log"] = True
         if "fallback" in _SPECS.get(name, {}):
             option.pop("required", None)
+        # Variables have one name.
+        option.pop("aliases", None)
         found[name if block.inside else block.prefix + name] = option
     return found
 

@@ -64,6 +64,24 @@ requirements:
   - psycopg 3, for a O(state_url) on PostgreSQL
 """
 
+    GROUP = r"""
+attributes:
+  action_group:
+    description: Use C(group/evenkeel.cluster.capacity) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - evenkeel.cluster.capacity
+"""
+
+    SERVICE_GROUP = r"""
+attributes:
+  action_group:
+    description: Use C(group/evenkeel.cluster.service) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - evenkeel.cluster.service
+"""
+
     CHANGES = r"""
 attributes:
   check_mode:

@@ -21,10 +21,23 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details:
-      - The module never changes a cluster. Files named in options are its result and are also written in check mode.
+      - The module never changes a cluster. In check mode no file is written either, and its content is returned instead.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
+"""
+
+    GROUPS = r"""
+attributes:
+  action_group:
+    description: Use C(group/evenkeel.cluster.vsphere), C(group/evenkeel.cluster.proxmox), C(group/evenkeel.cluster.vmmanager) or
+      C(group/evenkeel.cluster.rehearsal) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - evenkeel.cluster.vsphere
+      - evenkeel.cluster.proxmox
+      - evenkeel.cluster.vmmanager
+      - evenkeel.cluster.rehearsal
 """
 
     PLATFORM = r"""
@@ -43,6 +56,7 @@ options:
       - It is optional on vSphere and VMmanager when the account sees only one cluster.
       - Proxmox VE and a rehearsal have only one cluster. If set, the name must match.
     type: str
+    aliases: [cluster_name]
   validate_certs:
     description:
       - Whether to verify the TLS certificate of the platform. Without a value and a variable of the environment it is verified.
@@ -58,6 +72,7 @@ options:
       - Timeout of one API call in seconds.
       - A node of Proxmox VE waits 30 seconds for another node. With a shorter timeout, one hanging node looks like a failure of
         the whole API.
+      - Falls back to E(PROXMOX_API_TIMEOUT).
     type: int
     default: 45
   hostname:
@@ -75,14 +90,17 @@ options:
       - User of the vCenter.
       - Falls back to E(VMWARE_USER).
     type: str
+    aliases: [admin, user]
   password:
     description:
       - Password of the vCenter user.
       - Falls back to E(VMWARE_PASSWORD).
     type: str
+    aliases: [pass, pwd]
   datacenter:
     description: Datacenter of the cluster. It is required when several datacenters have a cluster of this name.
     type: str
+    aliases: [datacenter_name]
   proxy_host:
     description:
       - HTTP proxy for the connection to the vCenter.
@@ -106,7 +124,8 @@ options:
     type: int
   api_user:
     description:
-      - User of the Proxmox VE API with its realm, such as V(balancer@pve).
+      - User of the Proxmox VE API with its realm, such as V(balancer@pve). Without a value and a variable of the environment it is
+        V(root@pam).
       - Falls back to E(PROXMOX_USER).
     type: str
   api_password:

@@ -16,6 +16,7 @@ description:
   - Returns pools with their usage, leases, and the queue with positions and reasons. Changes nothing and does not wait.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
+  - evenkeel.cluster.capacity.group
   - evenkeel.cluster.cluster.read_only
   - evenkeel.cluster.capacity
 options:
@@ -44,7 +45,7 @@ options:
     description:
       - File to write metrics for Prometheus to, such as one for the textfile collector of the node exporter. It covers all pools and
         leases, regardless of the other options. Everybody may read it.
-      - The file is also written in check mode.
+      - In check mode the file is not written.
     type: path
 seealso:
   - module: evenkeel.cluster.capacity_pool

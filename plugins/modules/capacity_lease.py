@@ -21,6 +21,7 @@ description:
   - A lease ends when it is released, when its O(lifetime) is over, or when its owner is gone.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
+  - evenkeel.cluster.capacity.group
   - evenkeel.cluster.capacity
   - evenkeel.cluster.capacity.changes
   - evenkeel.cluster.capacity.placements

@@ -19,6 +19,7 @@ description:
   - The pool is only described in the database. The module does not connect to a platform.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
+  - evenkeel.cluster.capacity.group
   - evenkeel.cluster.capacity
   - evenkeel.cluster.capacity.changes
 options:

@@ -20,6 +20,7 @@ description:
   - It connects to no platform and does not change the guests of leases that end.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
+  - evenkeel.cluster.capacity.group
   - evenkeel.cluster.capacity
   - evenkeel.cluster.capacity.changes
 options:

@@ -18,6 +18,7 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
+  - evenkeel.cluster.cluster.groups
   - evenkeel.cluster.cluster.read_only
   - evenkeel.cluster.cluster.platform
   - evenkeel.cluster.cluster.state
@@ -45,7 +46,7 @@ options:
   snapshot_path:
     description:
       - File to write the snapshot to. Only a summary is returned then, which saves a lot of time with large clusters.
-      - The file is also written in check mode.
+      - In check mode the file is not written, and the snapshot is returned instead.
     type: path
 requirements:
   - pyvmomi, for O(platform=vsphere)

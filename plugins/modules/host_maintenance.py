@@ -28,6 +28,7 @@ description:
     evacuation it stops every virtual machine of the node. Empty the node, then switch it in VMmanager's interface.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
+  - evenkeel.cluster.cluster.groups
   - evenkeel.cluster.cluster.platform
   - evenkeel.cluster.policy.guests
 attributes:

@@ -16,6 +16,7 @@ description:
   - Returns the requests that the rulebook C(evenkeel.cluster.requests) has received, with their results and callbacks. Changes nothing.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
+  - evenkeel.cluster.capacity.service_group
   - evenkeel.cluster.cluster.read_only
   - evenkeel.cluster.capacity
 options:

@@ -20,6 +20,7 @@ description:
   - The callbacks of a request are recorded in the same transaction as its end.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
+  - evenkeel.cluster.capacity.service_group
   - evenkeel.cluster.capacity
 attributes:
   check_mode:

@@ -20,6 +20,7 @@ description:
     is started and RV(stale) is true. With O(lock=false) this is not checked.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
+  - evenkeel.cluster.cluster.groups
   - evenkeel.cluster.cluster.platform
   - evenkeel.cluster.cluster.state
   - evenkeel.cluster.cluster.lock

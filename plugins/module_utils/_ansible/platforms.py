@@ -20,6 +20,8 @@ from .options.platform import MovingOptions, PlatformOptions
 from .options.storage_map import target_storage
 
 _HTTPS = 443
+# As in community.proxmox.
+_PROXMOX_USER = "root@pam"
 _LIVE = MovingOptions()
 _Value = TypeVar("_Value")
 
@@ -105,7 +107,7 @@ def _proxmox(options: PlatformOptions, moving: MovingOptions, window: int) -> Pl
     from .._platforms.proxmox.api.connection import PORT, ProxmoxConnection
     from .._platforms.proxmox.platform import ProxmoxPlatform
 
-    _require(options, "api_host", "api_user")
+    _require(options, "api_host")
     if options.api_token_id or options.api_token_secret:
         _require(options, "api_token_id", when="api_token_secret is set")
         _require(options, "api_token_secret", when="api_token_id is set")
@@ -116,7 +118,7 @@ def _proxmox(options: PlatformOptions, moving: MovingOptions, window: int) -> Pl
     return ProxmoxPlatform(
         ProxmoxConnection(
             api_hosts=endpoints("api_host", _set(options.api_host), "api_port", options.api_port, PORT),
-            api_user=_set(options.api_user),
+            api_user=options.api_user or _PROXMOX_USER,
             api_password=options.api_password,
             api_token_id=options.api_token_id,
             api_token_secret=options.api_token_secret,

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
+from ansible.module_utils.basic import env_fallback
+
 from ..._model.quantities import KIB_RATE
 from .argument_spec import NoSecret, Path, Secret, Spec, argument_spec
 
@@ -32,15 +34,15 @@ class PlatformOptions:
     """Where a cluster is. What is left out may come from the environment; `api_timeout` in seconds."""
 
     platform: PlatformName
-    cluster: str | None = None
+    cluster: Annotated[str | None, Spec(aliases=["cluster_name"])] = None
     validate_certs: bool | None = None
     ca_path: Path | None = None
-    api_timeout: int = 45
+    api_timeout: Annotated[int, Spec(fallback=(env_fallback, ["PROXMOX_API_TIMEOUT"]))] = 45
     hostname: str | None = None
     port: int | None = None
-    username: str | None = None
-    password: Secret | None = None
-    datacenter: str | None = None
+    username: Annotated[str | None, Spec(aliases=["admin", "user"])] = None
+    password: Annotated[Secret | None, Spec(aliases=["pass", "pwd"])] = None
+    datacenter: Annotated[str | None, Spec(aliases=["datacenter_name"])] = None
     proxy_host: str | None = None
     proxy_port: int | None = None
     api_host: Sequence[str] | None = None
