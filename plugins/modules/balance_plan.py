@@ -34,7 +34,7 @@ options:
   plan_path:
     description:
       - File to write the plan to, in one atomic step. Only its owner may read it. RV(plan) is not returned then.
-      - The file is also written in check mode.
+      - In check mode the file is not written, and the plan is returned instead.
     type: path
   refusals:
     description:

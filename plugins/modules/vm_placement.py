@@ -280,7 +280,7 @@ options:
   placement_path:
     description:
       - File to write the answer to. RV(placement) is not returned then.
-      - The file is also written in check mode and when the module fails.
+      - The file is also written when the module fails. In check mode it is not written, and the answer is returned instead.
     type: path
   plan_path:
     description: File to write the plan of O(make_room) to, when there is one.

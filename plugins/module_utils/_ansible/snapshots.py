@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.snapshot import Snapshot
-from .json_files import read_json, write_json
+from .json_files import is_kept, read_json
 from .options.argument_spec import Path
 
 
@@ -35,10 +35,12 @@ def snapshot_of(options: SnapshotOptions) -> Snapshot:
     return Snapshot.from_json(options.snapshot if path is None else read_json(path, "snapshot_path"))
 
 
-def snapshot_result(options: MergeOptions, snapshot: Snapshot) -> dict[str, Any]:
-    """The snapshot as the result, or in a file where it came from one or is to go to one."""
+def snapshot_result(options: MergeOptions, snapshot: Snapshot, *, check_mode: bool) -> dict[str, Any]:
+    """The snapshot as the result, or in a file where it came from one or is to go to one. In check mode it is
+    always the result.
+    """
     path = options.merged_path or options.snapshot_path
-    if path is None:
-        return {"snapshot": snapshot.to_json()}
-    write_json(path, snapshot.to_json(), "merged_path" if options.merged_path else "snapshot_path")
-    return {"snapshot_path": path}
+    value = snapshot.to_json()
+    option = "merged_path" if options.merged_path else "snapshot_path"
+    kept = is_kept(path, value, option, check_mode=check_mode)
+    return {"snapshot_path": path} if kept else {"snapshot": value}

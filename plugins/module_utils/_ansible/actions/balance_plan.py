@@ -16,7 +16,7 @@ from ..._model.policy.policy import Policy
 from ..._model.snapshot import Refusal, Snapshot
 from ..._planning.planner import plan as make_plan
 from ..._planning.snapshots.what_if import apply_overrides
-from ..json_files import write_json
+from ..json_files import is_kept
 from ..options.argument_spec import Path, Spec, argument_spec, options_of
 from ..options.policy import POLICY_ARGUMENTS, REFUSAL, WHAT_IF, policy_in_plain_numbers
 from ..options.values import numbers, only_given, without_none
@@ -36,9 +36,9 @@ class BalancePlanOptions(SnapshotOptions):
 BALANCE_PLAN_ARGUMENTS = {**argument_spec(BalancePlanOptions), **POLICY_ARGUMENTS}
 
 
-def run_balance_plan(params: dict[str, Any], _check_mode: bool, given: Mapping[str, Any]) -> dict[str, Any]:
+def run_balance_plan(params: dict[str, Any], check_mode: bool, given: Mapping[str, Any]) -> dict[str, Any]:
     """Plan from a snapshot and the policy options; into a file, with a summary as the result, when plan_path
-    is given. `given` holds the options that the task sets, as it sets them.
+    is given and it is not check mode. `given` holds the options that the task sets, as it sets them.
     """
     options = options_of(BalancePlanOptions, params)
     try:
@@ -46,18 +46,18 @@ def run_balance_plan(params: dict[str, Any], _check_mode: bool, given: Mapping[s
     except EvenKeelError as error:
         # The options are the parts of the policy: users know no option `policy`.
         raise error.inside("policy") from None
+    value = plan.to_json()
+    kept = is_kept(options.plan_path, value, "plan_path", check_mode=check_mode)
     result: dict[str, Any] = {
         "changed": False,
-        "summary": summary(plan, options.plan_path),
+        "summary": summary(plan, options.plan_path if kept else None),
         "report": plan_report(plan),
         "unresolved": [f"{item.what}: {item.why}" for item in plan.unresolved],
         "notices": list(plan.notices),
         "warnings": list(plan.notices),
     }
-    if options.plan_path:
-        write_json(options.plan_path, plan.to_json(), "plan_path")
-    else:
-        result["plan"] = plan.to_json()
+    if not kept:
+        result["plan"] = value
     return result
 
 

@@ -22,7 +22,7 @@ from ..._capacity.report import leases_report, pools_report, queue_report, reser
 from ..._capacity.store.repository import Repository
 from ..._capacity.store.transaction import read_transaction, write_transaction
 from ..._model.errors import InputError
-from ..json_files import write_text
+from ..json_files import require_writable, write_text
 from ..options.argument_spec import options_of
 from ..options.capacity import InfoOptions, ReapOptions
 from ..options.values import at_least
@@ -30,7 +30,7 @@ from ..reports.prometheus_text import metrics
 from ..state_session import needed_database
 
 
-def run_capacity_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_capacity_info(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Pools with their usage, leases and the queue."""
     options = options_of(InfoOptions, params)
     at_least(options, 0, "ended_within")
@@ -45,7 +45,9 @@ def run_capacity_info(params: dict[str, Any], _check_mode: bool) -> dict[str, An
         (pools, leases, queue), (placements, seen) = read_transaction(
             database, lambda repository: (read(repository), reservations_report(repository))
         )
-    if options.metrics_path:
+    if options.metrics_path and check_mode:
+        require_writable(options.metrics_path, "metrics_path")
+    elif options.metrics_path:
         going_on = [entry for entry in leases if entry["ended_at"] is None]
         # Whoever collects metrics is somebody else.
         write_text(options.metrics_path, metrics(pools, going_on, queue), "metrics_path", mode=0o644)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from ..._model.quantities import LONG_TIME
 from ..._model.snapshot import Snapshot
-from ..json_files import write_json
+from ..json_files import is_kept
 from ..options.argument_spec import Path, options_of
 from ..options.environment import with_environment
 from ..options.values import at_least
@@ -29,9 +29,9 @@ class FactsOptions(ClusterStateOptions):
     snapshot_path: Path | None = None
 
 
-def run_cluster_facts(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_cluster_facts(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Read the cluster into ansible_facts; into a file, with a summary as the fact, when snapshot_path is
-    given.
+    given and it is not check mode.
     """
     options = options_of(FactsOptions, params)
     at_least(options, 0, "window", "history", unit="seconds")
@@ -39,11 +39,11 @@ def run_cluster_facts(params: dict[str, Any], _check_mode: bool) -> dict[str, An
     with closing(open_platform(connection, window=options.window, history=options.history)) as platform:
         snapshot, unknown = with_history(platform.read, options, os.environ)
         notices = [notice.text for notice in snapshot.notices]
-    facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, options.snapshot_path)}
-    if options.snapshot_path:
-        write_json(options.snapshot_path, snapshot.to_json(), "snapshot_path")
-    else:
-        facts["evenkeel_snapshot"] = snapshot.to_json()
+    value = snapshot.to_json()
+    kept = is_kept(options.snapshot_path, value, "snapshot_path", check_mode=check_mode)
+    facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, options.snapshot_path if kept else None)}
+    if not kept:
+        facts["evenkeel_snapshot"] = value
     return {"changed": False, "ansible_facts": facts, "warnings": [*notices, *unknown]}
 
 

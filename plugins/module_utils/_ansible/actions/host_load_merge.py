@@ -36,7 +36,7 @@ class HostLoadMergeOptions(MergeOptions, HostLoadOptions):
 HOST_LOAD_ARGUMENTS = argument_spec(HostLoadOptions)
 
 
-def run_host_load_merge(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_host_load_merge(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Merges the answers of hosts into the snapshot; without answers, only lists the hosts to ask."""
     options = options_of(HostLoadMergeOptions, params)
     snapshot = snapshot_of(options)
@@ -56,7 +56,7 @@ def run_host_load_merge(params: dict[str, Any], _check_mode: bool) -> dict[str, 
     )
     return {
         **result,
-        **snapshot_result(options, merged.snapshot),
+        **snapshot_result(options, merged.snapshot, check_mode=check_mode),
         "told": list(merged.told),
         "silent": [{"id": host.id, "name": host.name, "why": host.why} for host in merged.silent],
         "warnings": missing_report(merged.silent, options.on_silent_host),

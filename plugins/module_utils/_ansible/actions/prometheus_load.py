@@ -77,7 +77,7 @@ class PrometheusLoadOptions(MergeOptions, PrometheusOptions):
 PROMETHEUS_ARGUMENTS = argument_spec(PrometheusOptions)
 
 
-def run_prometheus_load(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_prometheus_load(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Ask for the loads as they were when the snapshot was taken, and put them into it."""
     options = options_of(PrometheusLoadOptions, params)
     settings = Settings.from_json(
@@ -92,7 +92,7 @@ def run_prometheus_load(params: dict[str, Any], _check_mode: bool) -> dict[str, 
     merged = merge(snapshot, answers, settings.on_missing)
     return {
         "changed": False,
-        **snapshot_result(options, merged.snapshot),
+        **snapshot_result(options, merged.snapshot, check_mode=check_mode),
         "guests": dict(merged.guests),
         "hosts": dict(merged.hosts),
         "missing": [

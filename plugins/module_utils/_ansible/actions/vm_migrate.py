@@ -35,7 +35,7 @@ from ..._platforms.errors import PlatformError
 from ..._platforms.protocol import Platform
 from ..._state.history import GuestMove
 from ..errors import FileError
-from ..json_files import read_json, write_json
+from ..json_files import is_kept, read_json
 from ..options.argument_spec import Path, options_of
 from ..options.environment import with_environment
 from ..options.execution import ExecutionOptions, concurrency_limits, failure_policy, stop_signal
@@ -105,7 +105,7 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 if after is not None
                 else replace(state, spread=dict.fromkeys(state.spread), hosts={})
             )
-    kept_at = _store_outcome(outcome, options.outcome_path, notices)
+    kept_at = _store_outcome(outcome, options.outcome_path, notices, check_mode=check_mode)
     left = _not_migrated(plan, outcome, before, after, check_mode=check_mode)
     result = _result(
         outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work), left or ()
@@ -244,16 +244,14 @@ def _reread(platform: Platform, before: Snapshot, notices: list[str]) -> Snapsho
     return snapshot
 
 
-def _store_outcome(outcome: Outcome, path: str | None, notices: list[str]) -> str | None:
+def _store_outcome(outcome: Outcome, path: str | None, notices: list[str], *, check_mode: bool) -> str | None:
     """Writes the outcome to its file and returns the path; None when it has to be returned instead."""
-    if path is None:
-        return None
     try:
-        write_json(path, outcome.to_json(), "outcome_path")
+        kept = is_kept(path, outcome.to_json(), "outcome_path", check_mode=check_mode)
     except FileError as error:
         notices.append(f"the outcome is returned, because its file can't be written: {error}")
         return None
-    return path
+    return path if kept else None
 
 
 def _memory(work: MigrationJob) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ from ..._model.placement_request import PlacementRequest, WantedVm
 from ..._model.quantities import in_plain_numbers
 from ..._model.snapshot import Snapshot
 from ..._planning.placement.placer import place
-from ..json_files import read_json, write_json
+from ..json_files import is_kept, read_json
 from ..options.argument_spec import options_of
 from ..options.placement import PlacementOptions, RequestOptions
 from ..options.policy import policy_in_plain_numbers
@@ -25,7 +25,7 @@ from ..snapshots import snapshot_of
 PASSED_ON = ("strategy", "spare", "make_room", "all_or_nothing", "runners_up", "explain")
 
 
-def run_vm_placement(params: dict[str, Any], _check_mode: bool) -> dict[str, Any]:
+def run_vm_placement(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Place guests by the snapshots and the request. Fails where none has a place, with the answer that says
     what would fit.
     """
@@ -47,14 +47,13 @@ def run_vm_placement(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
         "warnings": list(answer.notes),
         "vms": [_in_short(answer, one) for one in answer.placements],
     }
-    if plan is not None and options.plan_path:
-        write_json(options.plan_path, plan.to_json(), "plan_path")
-    elif plan is not None:
-        result["plan"] = plan.to_json()
-    if options.placement_path:
-        write_json(options.placement_path, answer.to_json(), "placement_path")
-    else:
-        result["placement"] = answer.to_json()
+    if plan is not None:
+        value = plan.to_json()
+        if not is_kept(options.plan_path, value, "plan_path", check_mode=check_mode):
+            result["plan"] = value
+    whole = answer.to_json()
+    if not is_kept(options.placement_path, whole, "placement_path", check_mode=check_mode):
+        result["placement"] = whole
     if answer.status == "impossible":
         where = f"cluster {answer.cluster.name}: " if len(answer.clusters) == 1 else ""
         lines = answer.says if len(answer.clusters) == 1 else _of_each(answer)
