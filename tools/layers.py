@@ -115,6 +115,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     f"{UTILS}/_ansible": (UTILS,),
     "plugins/modules": (UTILS,),
     "plugins/action": (UTILS,),
+    "plugins/callback": (UTILS,),
     "plugins/filter": (UTILS,),
     "plugins/inventory": (UTILS,),
     "plugins/doc_fragments": (),

@@ -36,10 +36,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _validated, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         report = [readable(line) for line in arguments["report"]]
         stdout = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
-        if arguments["show"] and lines_are_read(stdout, os.environ):
-            for line in report:
-                Display().display(line)
+        shown = arguments["show"] and lines_are_read(stdout, os.environ)
+        for line in report if shown else ():
+            Display().display(line)
         if arguments["error"]:
             kind = {"error": arguments["error_type"]} if arguments["error_type"] else {}
-            return {**found, **kind, "failed": True, "msg": arguments["error"]}
+            # Shown already, it would be there once more.
+            lines = {} if shown else {"report": report}
+            return {**found, **kind, **lines, "failed": True, "msg": arguments["error"]}
         return {**found, "changed": arguments["changed"], "report": report}

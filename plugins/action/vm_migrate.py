@@ -10,11 +10,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ansible import constants, context
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.audience import (
+    FOLDER_VARIABLE,
+    lines_are_read,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import (
     ProgressDisplay,
+    ProgressFolder,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.start_folder import with_start_folder
 
@@ -28,7 +34,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if self._connection.transport == "local":
             self._task.environment = with_start_folder(self._task.environment, os.getcwd())
         result = self._run(super().run(tmp, task_vars), task_vars)
-        if not self._task.diff:
+        if context.CLIARGS.get("diff") and not self._task.diff:
+            # It would be shown although the task says diff: false.
             result.pop("diff", None)
         return result
 
@@ -41,10 +48,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             result.update(self._execute_module(task_vars=task_vars))
             return result
         host = (task_vars or {}).get("inventory_hostname", "")
+        watched = os.environ.get(FOLDER_VARIABLE)
+        if watched:
+            path = ProgressFolder.file_of(Path(watched), host)
+            path.touch()
+            arguments = {**self._task.args, "progress_path": str(path)}
+            try:
+                result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+            finally:
+                path.unlink(missing_ok=True)
+            return result
         with tempfile.TemporaryDirectory(prefix="evenkeel-") as folder:
             path = Path(folder, "progress.jsonl")
             path.touch()
             arguments = {**self._task.args, "progress_path": str(path)}
-            with ProgressDisplay(path, lambda line: Display().display(f"{host}: {line}")):
+            stdout = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
+            show = Display().display if lines_are_read(stdout, os.environ) else Display().vv
+            with ProgressDisplay(path, lambda line: show(f"{host}: {line}")):
                 result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         return result

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from ..._model.text.wording import listed
 from .plan import readable
@@ -34,7 +35,7 @@ def line_of(progress: Mapping[str, Any]) -> str:
     if moving:
         parts.append(f"under way: {listed(map(_moving, moving), NAMED)}")
     if progress["seconds_left"] and (moving or progress["left"]):
-        parts.append(f"about {_duration(progress['seconds_left'])} left")
+        parts.append(f"about {duration(progress['seconds_left'])} left")
     return readable("; ".join(parts))
 
 
@@ -43,7 +44,7 @@ def _moving(entry: Mapping[str, Any]) -> str:
     return f"{entry['guest']} to {entry['target']}{percent}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -70,19 +71,62 @@ class ProgressDisplay:
         shown = ""
         with self._path.open(encoding="utf-8") as stream:
             while not self._over.wait(SECONDS_BETWEEN_LINES):
-                line = _newest(stream)
-                if line is not None and line != shown:
+                found = newest(stream)
+                line = shown if found is None else line_of(found)
+                if line != shown:
                     shown = line
                     self._show(line)
 
 
-def _newest(stream: TextIOWrapper) -> str | None:
-    """The newest whole line that has come since the last call, as people read it."""
-    newest = None
+def newest(stream: TextIOWrapper) -> Mapping[str, Any] | None:
+    """The progress in the newest whole line that has come since the last call."""
+    found = None
     while True:
         place = stream.tell()
         text = stream.readline()
         if not text.endswith("\n"):
             stream.seek(place)
-            return None if newest is None else line_of(json.loads(newest))
-        newest = text
+            return None if found is None else _parsed(found)
+        found = text
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    parsed: Mapping[str, Any] = json.loads(text)
+    return parsed
+
+
+class ProgressFolder:
+    """The newest progress of every run that writes a file into a folder, by the name of its cluster. The file
+    of a run that has ended is gone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._streams: dict[Path, TextIOWrapper] = {}
+        self._progress: dict[Path, Mapping[str, Any]] = {}
+
+    @staticmethod
+    def file_of(folder: Path, cluster: str) -> Path:
+        return folder / quote(cluster, safe="")
+
+    def read(self) -> Mapping[str, Mapping[str, Any]]:
+        present = sorted(self._folder.iterdir())
+        for path in [path for path in self._streams if path not in present]:
+            self._streams.pop(path).close()
+            self._progress.pop(path, None)
+        for path in present:
+            if path not in self._streams:
+                try:
+                    self._streams[path] = path.open(encoding="utf-8")
+                except OSError:
+                    # It has ended meanwhile.
+                    continue
+            found = newest(self._streams[path])
+            if found is not None:
+                self._progress[path] = found
+        return {unquote(path.name): progress for path, progress in self._progress.items()}
+
+    def close(self) -> None:
+        for stream in self._streams.values():
+            stream.close()
+        self._streams.clear()
