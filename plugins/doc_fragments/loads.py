@@ -15,7 +15,7 @@ options:
   snapshot_path:
     description:
       - File that holds the snapshot, instead of O(snapshot).
-      - The result replaces it, unless O(merged_path) is set.
+      - The result replaces it, unless O(merged_path) is set. In check mode no file is written, and the result is returned instead.
     type: path
   merged_path:
     description: File to write the resulting snapshot to. The snapshot is not returned then.

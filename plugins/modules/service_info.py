@@ -30,9 +30,9 @@ options:
     elements: str
     choices: [processing, completed, failed]
   ended_within:
-    description: Requests that ended within this number of seconds are returned in addition to the active ones.
-    type: float
-    default: 86400
+    description: Requests that ended within this time are returned in addition to the active ones, in seconds or as V(7d).
+    type: str
+    default: "86400"
 seealso:
   - module: evenkeel.cluster.service_request
 """

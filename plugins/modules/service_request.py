@@ -70,9 +70,9 @@ options:
     type: str
     default: Failed
   seconds:
-    description: Number of seconds until the request is passed on again, for O(state=waiting).
-    type: float
-    default: 1
+    description: Time until the request is passed on again, in seconds or as V(5m), for O(state=waiting).
+    type: str
+    default: "1"
 seealso:
   - module: evenkeel.cluster.service_info
 """

@@ -130,7 +130,7 @@ options:
       - HA does not apply it to the guests that it manages; the outcome of such a migration reports this.
     type: str
   outcome_path:
-    description: File to write the outcome to. Only a summary is returned then.
+    description: File to write the outcome to. Only a summary is returned then. In check mode it is not written.
     type: path
 requirements:
   - pyvmomi, for O(platform=vsphere)

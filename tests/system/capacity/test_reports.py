@@ -37,6 +37,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.pool import PoolOptions
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.errors import (
     CapacityError,
+    Impossible,
     LeaseNotHeld,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.explain import size
@@ -488,6 +489,15 @@ def test_a_share_of_nothing(share: Share, message: str) -> None:
         capacity_of(cluster(), share)
 
 
+def test_storage_is_leased_only_of_a_pool_that_has_some(modules: Modules) -> None:
+    assert modules.pool(name="a", vcpus=8, memory="64G")["pool"]["storage"] == 0
+    assert modules.lease(name="x", vcpus=4, memory="8G")["lease"]["phase"] == "Fulfilled"
+    with pytest.raises(Impossible, match=r"0 of 1 pools fit: 1 storage"):
+        modules.lease(name="y", vcpus=1, storage="1G")
+    assert modules.pool(name="a", storage="10G")["pool"]["storage"] == 10 * GIB
+    assert modules.pool(name="a", vcpus=9)["pool"]["storage"] == 10 * GIB
+
+
 def test_a_pool_by_its_snapshot(modules: Modules) -> None:
     share = {"hosts": ["h3"], "spare_hosts": 0, "percent": 100, "datastores": None}
     made = modules.pool(name="a", snapshot=cluster().to_json(), share=share, storage="5T")
@@ -496,8 +506,7 @@ def test_a_pool_by_its_snapshot(modules: Modules) -> None:
     )  # fmt: skip
     assert made["pool"]["cluster"] == cluster().cluster.name
     unknown = stores(cluster(), san=HostDatastore(shared=True, capacity=None)).to_json()
-    with pytest.raises(InputError, match=r"storage is required when the pool is new. The snapshot does not"):
-        modules.pool(name="b", snapshot=unknown)
+    assert modules.pool(name="b", snapshot=unknown)["pool"]["storage"] == 0
     for wrong in ({"spare_hosts": -1}, {"percent": 0}, {"percent": 101}):
         with pytest.raises(InputError, match=r"^share."):
             modules.pool(name="b", snapshot=unknown, share={**share, **wrong})

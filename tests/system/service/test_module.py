@@ -54,7 +54,7 @@ def test_a_playbook_begins_and_ends(tmp_path: Path) -> None:
         for more, said in (
             ({"claim": "another"}, "request a: The request has ended, or another process works on it now"),
             ({"id": "b"}, "request b: No request has this id"),
-            ({"seconds": -1.0}, "seconds: -1.0 is not a number of at least 0"),
+            ({"seconds": -1.0}, "seconds: -1 is not a number of at least 0"),
             ({"state": "begun", "worker_pid": 2**22 + 1}, "worker_pid: 4194305 is not a process that runs"),
         ):
             refused = tell(**{"state": "completed", "result": {}, **more})

@@ -120,14 +120,11 @@ def _merged(
     networks: Sequence[Mapping[str, Any]] | None,
     networks_state: str,
 ) -> Pool:
-    body = {"name": name, **(before or {}), **wanted}
-    for option in ("vcpus", "memory", "storage"):
+    # Of a pool without storage none is leased.
+    body = {"name": name, "storage": 0, **(before or {}), **wanted}
+    for option in ("vcpus", "memory"):
         if option not in body:
-            raise InputError.required(
-                option,
-                when="the pool is new",
-                hint="The snapshot does not report it" if "cluster" in wanted and "memory" in wanted else "",
-            )
+            raise InputError.required(option, when="the pool is new")
     if networks is not None:
         given = [without_none(network) for network in networks]
         body["networks"] = _networks(body.get("networks", []), given, networks_state)

@@ -9,9 +9,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from ..._model.errors import InputError
+from ..._model.quantities import LONG_TIME, TIME
 from ..._service.queue.repository import Failure, complete, defer, fail, listed, start, task_named
 from ..._service.queue.task import Status, Task
 from ..._service.webhooks.outbox import delivery_reports
@@ -33,7 +34,7 @@ class RequestOptions(StateOptions):
     result: Mapping[str, Any] | None = None
     error: str | None = None
     error_type: str = "Failed"
-    seconds: float = 1
+    seconds: Annotated[float, TIME] = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class InfoOptions(StateOptions):
 
     ids: Sequence[str] | None = None
     statuses: Sequence[Status] | None = None
-    ended_within: float = 86_400
+    ended_within: Annotated[float, LONG_TIME] = 86_400
 
 
 REQUIRED_IF = [
