@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from docutils import nodes
 
 project = "Even Keel"
@@ -16,6 +18,8 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_theme_options = {"sidebar_hide_name": False, "navigation_with_keys": True}
 html_show_sourcelink = False
+# Guides for docs.ansible.com, which are read by antsibull-docs.
+exclude_patterns = ["docsite"]
 myst_heading_anchors = 3
 nitpicky = True
 pygments_style = "ansible"
@@ -24,7 +28,11 @@ pygments_style = "ansible"
 ANSIBLE_PAGES = {
     "common_return_values": "reference_appendices/common_return_values.html",
     "ansible_configuration_settings": "reference_appendices/config.html",
+    "callback_plugins": "plugins/callback.html",
 }
+OTHER_COLLECTION = re.compile(
+    r"ansible_collections\.(ansible|community)\.(\w+)\.(\w+_(?:module|callback|lookup))"
+)
 
 
 def ansible_page(_app, _environment, reference, content):
@@ -32,6 +40,8 @@ def ansible_page(_app, _environment, reference, content):
     target = reference["reftarget"]
     if reference.get("reftype") == "envvar" and target.startswith("ANSIBLE_"):
         page = f"{ANSIBLE_PAGES['ansible_configuration_settings']}#envvar-{target}"
+    elif other := OTHER_COLLECTION.fullmatch(target):
+        page = f"collections/{'/'.join(other.groups())}.html"
     else:
         page = ANSIBLE_PAGES.get(target)
     if page is None:

@@ -1,6 +1,9 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the links at the end of README.md from the addresses in galaxy.yml. Galaxy shows no relative ones."""
+"""Write the links at the end of README.md, and those of docs/docsite, from the addresses in galaxy.yml.
+
+Galaxy shows no relative ones.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,13 @@ import yaml
 from .run import ROOT
 
 README = ROOT / "README.md"
+DOCSITE = ROOT / "docs" / "docsite" / "links.yml"
 ADDRESSES = ("documentation", "issues", "repository")
+HEAD = """---
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Written by tools/links.py from galaxy.yml.
+"""
 LINK = re.compile(r"^\[([\w-]+)\]: (\S+)$", re.MULTILINE)
 
 
@@ -39,6 +48,17 @@ def renewed(text: str, before: dict[str, str], after: dict[str, str]) -> str:
     return LINK.sub(replaced, text)
 
 
+def docsite(to: dict[str, str]) -> str:
+    """The file of the links that antsibull-docs shows beside the reference."""
+    named = {
+        "Guides": to["documentation"],
+        "Report a problem": to["issues"],
+        "Source": to["repository"],
+    }
+    entries = "".join(f"  - description: {name}\n    url: {url}\n" for name, url in named.items())
+    return f"{HEAD}extra_links:\n{entries}"
+
+
 def main() -> None:
     """Replace the addresses of README.md; its links `docs`, `issues` and `licence` tell which they are."""
     text = README.read_text("utf-8")
@@ -49,6 +69,7 @@ def main() -> None:
         "repository": found["licence"].removesuffix("/blob/main/COPYING"),
     }
     README.write_text(renewed(text, before, addresses()), "utf-8")
+    DOCSITE.write_text(docsite(addresses()), "utf-8")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ description:
   - Fails when a required variable is not set, or a value is not possible.
   - Fails when two clusters of the play write the same file, such as C(balance_plan_path).
   - Fails when a file that the role writes later, such as C(balance_outcome_path), can't be written, in check mode too.
-  - Every role of this collection starts with it, by the role P(evenkeel.cluster.check_variables#role).
+  - Every role of this collection starts with it, by the role C(check_variables), which their C(meta) depends on.
 options:
   role:
     description: Name of the role.

@@ -6,7 +6,14 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.evenkeel.cluster.tools.links import README, addresses, links, renewed
+from ansible_collections.evenkeel.cluster.tools.links import (
+    DOCSITE,
+    README,
+    addresses,
+    docsite,
+    links,
+    renewed,
+)
 from ansible_collections.evenkeel.cluster.tools.run import ROOT
 
 TEXT = README.read_text("utf-8")
@@ -53,3 +60,7 @@ def test_other_addresses_of_galaxy_yml_reach_the_links() -> None:
     for name, address in links(renewed(TEXT, before, after)).items():
         assert address.startswith("https://host.test/"), name
     assert renewed(renewed(TEXT, before, after), after, before) == TEXT
+
+
+def test_the_links_beside_the_reference_are_those_of_galaxy_yml() -> None:
+    assert DOCSITE.read_text("utf-8") == docsite(addresses())
