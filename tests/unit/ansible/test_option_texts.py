@@ -28,6 +28,9 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.tools import options
 
+# Ansible looks for the C library by a process when this is imported, which no test may.
+importlib.import_module("ansible.utils.display")
+
 PLUGINS = Path(__file__).parents[3] / "plugins"
 PACKAGE = "ansible_collections.evenkeel.cluster.plugins"
 NAMES = sorted(file.stem for file in (PLUGINS / "modules").glob("*.py"))
