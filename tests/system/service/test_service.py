@@ -255,7 +255,7 @@ def test_place(site: Site) -> None:
     site.simulator.switches(fail_calls=[])
     assert (failed["status"], failed["tries"]) == ("failed", 3)
     assert failed["error"]["message"].startswith("Failed after 3 tries; the last error was: ")
-    assert "none of the API hosts answers" in failed["error"]["message"]
+    assert "no answer: the login failed with status 503" in failed["error"]["message"]
 
 
 @pytest.mark.parametrize(
