@@ -103,7 +103,7 @@ options:
     aliases: [datacenter_name]
   proxy_host:
     description:
-      - HTTP proxy for the connection to the vCenter.
+      - HTTP proxy for the connection to the vCenter. It may contain the port, as V(http://proxy.example.com:3128).
       - Falls back to E(VMWARE_PROXY_HOST).
     type: str
   proxy_port:

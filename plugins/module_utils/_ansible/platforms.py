@@ -71,6 +71,9 @@ def _vsphere(options: PlatformOptions, window: int, history: int) -> PlatformWit
 
     _require(options, "hostname", "username", "password")
     host, port = endpoint("hostname", _set(options.hostname), "port", options.port, _HTTPS)
+    proxy_host, proxy_port = options.proxy_host, options.proxy_port
+    if proxy_host:
+        proxy_host, proxy_port = endpoint("proxy_host", proxy_host, "proxy_port", proxy_port, None, "http")
     return VSpherePlatform(
         VSphereConnection(
             hostname=host,
@@ -79,8 +82,8 @@ def _vsphere(options: PlatformOptions, window: int, history: int) -> PlatformWit
             password=_set(options.password),
             validate_certs=_verifies(options),
             ca_path=options.ca_path,
-            proxy_host=options.proxy_host,
-            proxy_port=options.proxy_port,
+            proxy_host=proxy_host,
+            proxy_port=proxy_port,
             datacenter=options.datacenter,
             cluster=options.cluster,
             window_seconds=window,

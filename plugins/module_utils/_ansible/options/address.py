@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from ..._model.errors import InputError, shortened
 
 
-def endpoint(option: str, text: str, port_option: str, number: int | None, default: int) -> tuple[str, int]:
+def endpoint(
+    option: str,
+    text: str,
+    port_option: str,
+    number: int | None,
+    default: int | None,
+    scheme: Literal["http", "https"] = "https",
+) -> tuple[str, int]:
     """Name and port. Many know their platform by the address that they type into a browser, so that https://,
     a slash at the end and a port are accepted.
 
-    Raises InputError for anything else, and for a port that differs from that of `port_option`.
+    Raises InputError for anything else, for a port that differs from that of `port_option`, and for none
+    where there is no `default`.
     """
-    name = text.strip().removeprefix("https://").rstrip("/")
+    name = text.strip().removeprefix(f"{scheme}://").rstrip("/")
     port = None
     bracketed = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?", name)
     if bracketed is not None:
@@ -30,7 +39,8 @@ def endpoint(option: str, text: str, port_option: str, number: int | None, defau
             # A user before the host has a password beside it, as a rule.
             text if "@" not in text else "an address with a user in it",
             "a name or address such as cluster.example.com",
-            hint=f"Write it without http:// and without a path; the port goes into {port_option}",
+            hint=f"Write it without {'http' if scheme == 'https' else 'https'}:// and without a path;"
+            f" the port goes into {port_option}",
         )
     if port is not None and number is not None and int(port) != number:
         raise InputError(
@@ -42,6 +52,8 @@ def endpoint(option: str, text: str, port_option: str, number: int | None, defau
         )
     written = default if port is None else int(port)
     found = written if number is None else number
+    if found is None:
+        raise InputError.required(port_option, when=f"{option} is set")
     if not 0 < found < 65536:
         raise InputError(option if number is None else port_option, found, "a port number, 1 to 65535")
     return name, found
