@@ -49,14 +49,8 @@ def renewed(text: str, before: dict[str, str], after: dict[str, str]) -> str:
 
 
 def docsite(to: dict[str, str]) -> str:
-    """The file of the links that antsibull-docs shows beside the reference."""
-    named = {
-        "Guides": to["documentation"],
-        "Report a problem": to["issues"],
-        "Source": to["repository"],
-    }
-    entries = "".join(f"  - description: {name}\n    url: {url}\n" for name, url in named.items())
-    return f"{HEAD}extra_links:\n{entries}"
+    """The file of the links that antsibull-docs shows in addition to those of galaxy.yml."""
+    return f"{HEAD}extra_links:\n  - description: Guides\n    url: {to['documentation']}\n"
 
 
 def main() -> None:
