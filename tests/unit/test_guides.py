@@ -45,3 +45,14 @@ def test_the_contents_name_every_guide() -> None:
     for folder in (DOCS, DOCS / "coming-from"):
         lines = (folder / "index.md").read_text(encoding="utf-8").splitlines()
         assert {guide.stem for guide in GUIDES if guide.parent == folder} - {"index"} <= set(lines)
+
+
+def test_facts_are_read_from_ansible_facts() -> None:
+    """Ansible deprecates them as variables of their own."""
+    pages = [*DOCS.rglob("*.md"), *(DOCS.parent / "roles").glob("*/README.md"), DOCS.parent / "README.md"]
+    pages = [page for page in pages if "build" not in page.parts]
+    assert [
+        str(page)
+        for page in pages
+        if re.search(r"\{\{\s*evenkeel_snapshot", page.read_text(encoding="utf-8"))
+    ] == []
