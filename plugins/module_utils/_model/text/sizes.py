@@ -15,7 +15,8 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGTP])(?:i?B)?|(B))?", re.IGNORECAS
 _MAX_DIGITS = 40
 _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _TIME = re.compile(
-    r"(\d+(?:\.\d+)?)\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?)\s*", re.IGNORECASE
+    r"(\d+(?:\.\d+)?)\s*(seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d|weeks?|w)(?![a-z])\s*",
+    re.IGNORECASE,
 )
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # 30 years.
