@@ -37,8 +37,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         report = [readable(line) for line in arguments["report"]]
         stdout = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
         shown = arguments["show"] and lines_are_read(stdout, os.environ)
-        for line in report if shown else ():
-            Display().display(line)
+        if shown and report:
+            # At once, or the lines of two clusters would mix.
+            Display().display("\n".join(report))
         if arguments["error"]:
             kind = {"error": arguments["error_type"]} if arguments["error_type"] else {}
             # Shown already, it would be there once more.

@@ -258,14 +258,21 @@ summary:
       sample: /var/lib/evenkeel/production.outcome.json
 report:
   description:
-    - Lines with the result and the duration of every migration. With O(outcome_path) only those that did not succeed.
+    - Lines with the load of each host before and after, the result and the duration of every migration, and what the cluster does not
+      meet. With O(outcome_path) only the migrations that did not succeed.
   returned: always
   type: list
   elements: str
   sample:
     - "cluster production: done in 83 s, 9 of 9 migrations, 72.0 GiB of memory"
+    - ""
+    - "measured before and after"
+    - "  host    cpu %        memory %     guests"
+    - "  esx1    71.2 → 49.1  84.5 → 61.0  31 → 26"
+    - "  spread  31.0 → 14.2  44.2 → 12.8"
+    - ""
+    - "migrations"
     - "  1  web01 (vm-42)  esx1 → esx3  migrated  21.4 s"
-    - "spread, measured again: cpu 31.0 → 14.2, memory 44.2 → 12.8"
 unresolved:
   description: Parts of the policy of the plan that the cluster does not satisfy after the run, with the reason, one line each.
   returned: always

@@ -192,6 +192,28 @@ def test_balance_whose_cluster_is_not_as_it_should_be(site: Site) -> None:
     assert (code, balance["status"], balance["error"]) == (0, "done", ""), said
 
 
+def test_each_cluster_has_a_plan_of_its_own(site: Site) -> None:
+    other = site.folder / "other.json"
+    shutil.copy(site.cluster, other)
+    hosts = {
+        name: {"balance_platform": "rehearsal", "balance_rehearsal_path": str(path)}
+        for name, path in (("one", site.cluster), ("two", other))
+    }
+    (site.folder / "clusters.json").write_text(json.dumps({"clusters": {"hosts": hosts}}))
+    code, stats, said = site.play("balance", "--tags", "plan", balance_plan_path="plan.json")
+    assert (code, stats) == (2, {}), said
+    assert "balance_plan_path is plan.json for two too, and each cluster needs a file of its own." in said
+    own = {"balance_plan_path": "plans/{{ inventory_hostname }}.json"}
+    code, stats, said = site.play("balance", "--tags", "plan", **own)
+    assert (code, sorted(path.name for path in (site.folder / "plans").iterdir())) == (
+        0,
+        ["one.json", "two.json"],
+    )
+    assert stats["evenkeel_balance"]["two"]["outcome"] is None
+    # Each report is whole.
+    assert said.count("\n  spread  66.2 → 13.9  55.1 → 12.9\n\nwave 1\n  1   bank-cache-1 (121)") == 2, said
+
+
 def test_evacuate_whose_maintenance_fails(site: Site) -> None:
     options = {"evacuate_hosts": ["host01"], "evacuate_maintenance": True, "evacuate_maintenance_timeout": 0}
     code, stats, said = site.play("evacuate", **options)
