@@ -298,3 +298,8 @@ def test_strange_calls_of_the_filter() -> None:
         imported_settings(5)
     with pytest.raises(AnsibleFilterError, match="part: 'all' is not settings, secrets or error"):
         imported_settings(ENV, part="all")
+
+
+def test_a_time_of_less_than_a_minute_keeps_its_unit() -> None:
+    found = [hosts(f"{ENV}MIGRATION_TIMEOUT={given}\n")["prod"]["balance_timeout"] for given in (45, 300)]
+    assert found == ["45s", 300]

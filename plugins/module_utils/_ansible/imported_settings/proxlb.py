@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..._model.errors import InputError
 from ..._model.policy.windows import DAYS
 from .section import Imported, NotCarriedOver, Section
-from .variables import excluded, proxmox_hosts, vault_name, vault_reference
+from .variables import excluded, proxmox_hosts, seconds, vault_name, vault_reference
 
 SYSTEM: Final = "ProxLB"
 MARK: Final = "proxmox_api"
@@ -218,7 +218,7 @@ def _migrations(balancing: Section, variables: dict[str, Any]) -> None:
         balancing.leave("with_conntrack_state", "it is migrated if both nodes support it")
     timeout = balancing.whole("max_job_validation", 1)
     if timeout is not None:
-        variables["balance_timeout"] = timeout
+        variables["balance_timeout"] = seconds(timeout)
     if balancing.flag("balance_larger_guests_first"):
         balancing.leave("balance_larger_guests_first", "guests are chosen so that few have to be migrated")
 

@@ -20,6 +20,11 @@ def vault_reference(cluster: str, option: str) -> str:
     return f"{{{{ {vault_name(cluster, option)} }}}}"
 
 
+def seconds(number: int) -> int | str:
+    """Returns a time, with its unit where an option would take the number for one of minutes."""
+    return number if number >= 60 else f"{number}s"
+
+
 def excluded(sources: Sequence[str], targets: Sequence[str], guests: Sequence[str] = ()) -> dict[str, object]:
     """Returns balance_exclude, or nothing if no name is excluded."""
     parts = {"sources": sources, "targets": targets, "guests": guests}

@@ -10,7 +10,7 @@ from typing import Final
 
 from ..._model.errors import InputError
 from .section import Imported, NotCarriedOver, Section, endpoint
-from .variables import excluded, vault_name, vault_reference
+from .variables import excluded, seconds, vault_name, vault_reference
 
 SYSTEM: Final = "vm-balancer"
 MARK: Final = "VMMANAGER_HOST"
@@ -88,7 +88,7 @@ def _limits(env: Section, variables: dict[str, object]) -> None:
     if most is not None:
         variables["balance_max_migrations"] = most
     if timeout is not None:
-        variables["balance_timeout"] = timeout
+        variables["balance_timeout"] = seconds(timeout)
     thresholds = {
         level: {
             ours: value
