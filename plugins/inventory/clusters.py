@@ -47,6 +47,12 @@ options:
     description: What to put before the name of every hypervisor, where one of another cluster has the same name.
     type: str
     default: ""
+  ask_password:
+    description:
+      - Whether to ask for the password on the terminal when neither the file nor the environment has it.
+      - It is asked once for all files of a platform. The tasks of the playbook use it too, as if it were in the environment variable.
+    type: bool
+    default: false
 requirements:
   - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
@@ -91,6 +97,7 @@ rehearsal_path: production.snapshot.json
 import hashlib
 import json
 import os
+import sys
 from typing import Any
 
 from ansible.errors import AnsibleParserError
@@ -112,10 +119,14 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
     PLATFORM_ARGUMENTS,
     PlatformOptions,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.variables import SECRETS
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.variables import (
+    SECRETS,
+    VARIABLES,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
-OWN_OPTIONS = ("clusters", "cluster_prefix", "host_prefix")
+OWN_OPTIONS = ("clusters", "cluster_prefix", "host_prefix", "ask_password")
+PASSWORDS = {"vsphere": "password", "proxmox": "api_password", "vmmanager": "vmmanager_password"}
 
 
 def _as_modules_take_them(options: dict[str, Any]) -> dict[str, Any]:
@@ -145,12 +156,26 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 options[name] = self._beside(path, config[name])
         options.update(_as_modules_take_them(options))
         platform = options_of(PlatformOptions, options)
+        if options["ask_password"] and not options.get(PASSWORDS.get(platform.platform, "")):
+            self._ask(platform.platform)
         try:
             clusters = self._clusters(options, path, cache)
             for entry in entries(clusters, platform, options["cluster_prefix"], options["host_prefix"]):
                 self._add(entry)
         except EvenKeelError as error:
             raise AnsibleParserError(str(error)) from None
+
+    def _ask(self, platform: str) -> None:
+        """Has the password in the environment from now on, where modules look for it, too."""
+        option = PASSWORDS.get(platform)
+        if option is None or os.environ.get(VARIABLES[platform][option]):
+            return
+        variable = VARIABLES[platform][option]
+        if not sys.stdin.isatty():
+            raise AnsibleParserError(
+                f"ask_password: there is no terminal to ask on. Set the environment variable {variable}"
+            )
+        os.environ[variable] = self.display.prompt(f"Password for {platform}: ", private=True)
 
     def _option(self, name: str) -> Any:
         """As the file has it, in which a password may be an expression or encrypted."""
