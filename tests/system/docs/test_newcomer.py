@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
@@ -455,11 +456,11 @@ CLUSTERS: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
 }
 
 
-def play(folder: Path, *options: str) -> tuple[int, str]:
+def play(folder: Path, *options: str, **variables: str) -> tuple[int, str]:
     """The exit code and the output of the playbook balance, without warnings."""
     programs = Path(sys.executable).parent
     done = subprocess.run(
-        [programs / "ansible-playbook", "evenkeel.cluster.balance", "--check", *options],
+        [programs / "ansible-playbook", "evenkeel.cluster.balance", *options],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -470,6 +471,7 @@ def play(folder: Path, *options: str) -> tuple[int, str]:
             "HOME": str(folder),
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_NOCOLOR": "1",
+            **variables,
         },
         check=False,
         timeout=PATIENCE_SECONDS,
@@ -489,7 +491,7 @@ def test_running_the_role(tmp_path: Path) -> None:
     (tmp_path / "cluster.json").write_text(json.dumps(CLUSTER))
     hosts = {name: variables for name, (variables, _says) in CLUSTERS.items()}
     (tmp_path / "clusters.json").write_text(json.dumps({"clusters": {"hosts": hosts}}))
-    code, printed = play(tmp_path, "-i", "clusters.json")
+    code, printed = play(tmp_path, "-i", "clusters.json", "--check")
     assert code == 2
     assert fatal(printed) == {name: says for name, (_variables, says) in CLUSTERS.items()}
 
@@ -504,3 +506,28 @@ def test_no_inventory(inventory: str, tmp_path: Path) -> None:
         " clusters. Name an inventory with -i that has the clusters as hosts of its group clusters, or set"
         " balance_clusters."
     }
+
+
+def test_the_guide_for_proxmox_as_it_is_written(tmp_path: Path) -> None:
+    """Its inventory and its first command, with the address and the account of a simulator."""
+    guide = (Path(__file__).parents[3] / "docs" / "getting-started-proxmox.md").read_text()
+    inventory, command = (
+        re.search(rf"```(?:yaml|shell)\n({begin}[^`]*)```", guide)
+        for begin in ("# clusters.yml", "ansible-playbook")
+    )
+    assert inventory is not None
+    assert command is not None
+    (tmp_path / "cluster.json").write_text(json.dumps(CLUSTER))
+    with launch.start("proxmox", [tmp_path / "cluster.json"], tmp_path / "simulator") as simulator:
+        clusters = yaml.safe_load(inventory[1])
+        production = clusters["clusters"]["hosts"]["production"]
+        assert production.pop("balance_api_token_id")
+        assert production.pop("balance_api_token_secret") == "{{ vault_pve_token }}"
+        production["balance_api_host"] = [f"https://{simulator.host}:{simulator.port}/"]
+        production |= {"balance_api_user": simulator.user, "balance_ca_path": "simulator/ca.pem"}
+        assert Path(simulator.ca_path) == tmp_path / production["balance_ca_path"]
+        (tmp_path / "clusters.yml").write_text(yaml.safe_dump(clusters))
+        typed = command[1].splitlines()[0].partition("#")[0].split()
+        assert typed[:2] == ["ansible-playbook", "evenkeel.cluster.balance"]
+        code, printed = play(tmp_path, *typed[2:], PROXMOX_PASSWORD=simulator.password)
+    assert (code, "  spread  " in printed) == (0, True), printed
