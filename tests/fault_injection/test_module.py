@@ -225,7 +225,7 @@ def test_so_many_failures_and_no_more(
     [
         ("max_failures", "1.5", "'1.5' is not a number of migrations"),
         ("max_parallel", 0, "0 is not a number of at least 1"),
-        ("lock_wait", -1, "-1.0 is not a number of"),
+        ("lock_wait", -1, "-1 is not a number of"),
         ("lock_wait", "nan", "nan is not a number"),
     ],
 )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 from ..errors import InputError
@@ -87,7 +86,7 @@ def seconds_of(value: object, option: str, least: float = 0) -> float | None:
             raise InputError(option, value, "a time in seconds, or with a unit such as 90s, 30m, 2h or 1d")
         seconds = sum((float(number) * _SECONDS[unit[0].lower()] for number, unit in parts), 0.0)
     if not -_LONGEST <= seconds <= _LONGEST:
-        raise InputError(option, value, f"a number between -{_LONGEST} and {_LONGEST}")
+        raise InputError(option, seconds, f"a number between -{_LONGEST} and {_LONGEST}")
     if bare and 0 < seconds < least:
         raise InputError(
             option,
@@ -105,7 +104,6 @@ def _text(value: object) -> str:
 
 def _bare(text: str) -> float | None:
     try:
-        number = float(text)
+        return float(text)
     except (ValueError, OverflowError):
         return None
-    return math.inf if math.isnan(number) else number
