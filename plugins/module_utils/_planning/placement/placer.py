@@ -52,9 +52,7 @@ def place(snapshots: Sequence[Snapshot], request: PlacementRequest) -> Placement
     """
     if not snapshots:
         raise PlanningError("there is no cluster to place guests in", where="snapshots")
-    ids = [(snapshot.platform, snapshot.cluster.instance, snapshot.cluster.id) for snapshot in snapshots]
-    if len(set(ids)) < len(ids):
-        raise PlanningError("two snapshots are of one cluster", where="snapshots")
+    _demand_different_clusters(snapshots)
     found: list[Placement] = []
     misfits: list[ClusterTried] = []
     first_error: InputError | PlanningError | None = None
@@ -70,6 +68,19 @@ def place(snapshots: Sequence[Snapshot], request: PlacementRequest) -> Placement
     found.sort(key=lambda one: _rank(one, request))
     clusters = tuple(one.clusters[0] for one in found) + tuple(misfits)
     return replace(found[0], clusters=clusters)
+
+
+def _demand_different_clusters(snapshots: Sequence[Snapshot]) -> None:
+    ids = [(snapshot.platform, snapshot.cluster.instance, snapshot.cluster.id) for snapshot in snapshots]
+    for index, one in enumerate(ids):
+        first = ids.index(one)
+        if first < index:
+            cluster = snapshots[index].cluster
+            raise PlanningError(
+                f"both are of cluster {cluster.name} (id {cluster.id})",
+                where=f"snapshots {first + 1} and {index + 1}",
+                hint="Name each cluster once",
+            )
 
 
 def place_in(snapshot: Snapshot, request: PlacementRequest) -> Placement:
