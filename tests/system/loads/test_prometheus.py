@@ -204,7 +204,7 @@ def snapshot(**of_guests: Any) -> Snapshot:
 def load(place: Running, given: Snapshot, **options: Any) -> dict[str, Any]:
     """What the module returns for these options."""
     every = {"url": place.url, "snapshot": given.to_json(), **options}
-    return run_prometheus_load(vars(PrometheusLoadOptions(**every)), True)
+    return run_prometheus_load(vars(PrometheusLoadOptions(**every)), False)
 
 
 def parts(result: Mapping[str, Any]) -> tuple[dict[str, Host], dict[str, Guest]]:

@@ -165,7 +165,7 @@ def ask(
 
 def test_by_key_with_pressure_without_it_and_with_zfs(site: Site, tmp_path: Path) -> None:
     nodes = {name: variables(site, site.outer, name) for name in KERNELS}
-    run = ask(site, tmp_path, snapshot(pve1=None, pve2=None, pve3=None), nodes, "--check")
+    run = ask(site, tmp_path, snapshot(pve1=None, pve2=None, pve3=None), nodes)
     assert run.code == 0, run.printed
     one, two, three = run.snapshot.hosts
     assert (one.used["cpu"], two.used["cpu"]) == (8.0, 1.5), run.printed
