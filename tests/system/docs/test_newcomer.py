@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from ansible_collections.evenkeel.cluster.tests.support.module_in_process import
 from ansible_collections.evenkeel.cluster.tests.support.modules import MODULES, connection_options
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
+GUIDES: Final = Path(__file__).parents[3] / "docs"
 CLUSTER: Final = generate(Shape(hosts=3, guests=9, seed=1)).to_json()
 Texts = Mapping[str, str]
 
@@ -510,7 +512,7 @@ def test_no_inventory(inventory: str, tmp_path: Path) -> None:
 
 def test_the_guide_for_proxmox_as_it_is_written(tmp_path: Path) -> None:
     """Its inventory and its first command, with the address and the account of a simulator."""
-    guide = (Path(__file__).parents[3] / "docs" / "getting-started-proxmox.md").read_text()
+    guide = (GUIDES / "getting-started-proxmox.md").read_text()
     inventory = re.search(r"```yaml\n(# clusters.yml[^`]*)```", guide)
     command = re.search(r"```shell\n(ansible-playbook[^`]*)```", guide)
     assert inventory is not None
@@ -528,4 +530,10 @@ def test_the_guide_for_proxmox_as_it_is_written(tmp_path: Path) -> None:
         typed = command[1].splitlines()[0].partition("#")[0].split()
         assert typed[:2] == ["ansible-playbook", "evenkeel.cluster.balance"]
         code, printed = play(tmp_path, *typed[2:], PROXMOX_PASSWORD=simulator.password)
+        # Then a rehearsal of that cluster.
+        rehearsal = (GUIDES / "rehearsal.md").read_text()
+        [export] = re.findall(r"(?m)^ansible-playbook .*balance_snapshot_path.*$", rehearsal)
+        exported, text = play(tmp_path, *shlex.split(export)[2:], PROXMOX_PASSWORD=simulator.password)
     assert (code, "  spread  " in printed) == (0, True), printed
+    assert exported == 0, text
+    assert len(json.loads((tmp_path / "production.json").read_text())["guests"]) == len(CLUSTER["guests"])
