@@ -16,6 +16,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.json_fil
     read_json,
     write_json,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import (
+    ClusterStateOptions,
+    with_history,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +73,10 @@ def test_what_can_t_be_written_stays_as_it_was(tmp_path: Path) -> None:
             write_json(path, {}, "plan_path")
     assert read_json(str(file), "plan_path") == {"a": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_a_database_that_can_t_be_made_later_is_refused_when_the_cluster_is_read() -> None:
+    """In check mode too, in which no database is made."""
+    options = ClusterStateOptions(platform="rehearsal", state_url="sqlite:////proc/nowhere/state.db")
+    with pytest.raises(FileError, match=r"state_url: /proc/nowhere/state\.db can't be written: "):
+        with_history(lambda: pytest.fail("the cluster is read"), options, {})
