@@ -80,7 +80,9 @@ options:
     description: Number of vCPUs of the pool, before O(cpu_overcommit). It is required for a new pool without a snapshot.
     type: int
   memory:
-    description: Memory of the pool, such as V(2684G), where a G is 1024³. A number without a unit counts bytes. It is required for a new pool without a snapshot.
+    description:
+      - Memory of the pool, such as V(2684G), where a G is 1024³. A number without a unit counts bytes.
+      - It is required for a new pool without a snapshot.
     type: str
   storage:
     description: Storage of the pool, such as V(50T). A new pool has none without a value, unless the snapshot reports it, and no storage can be leased from it.

@@ -134,8 +134,7 @@ def _read(hint: Any, value: Any, path: str) -> Any:
         return _read(inner, value, path)
     if origin in (Union, types.UnionType):
         return _union(get_args(hint), value, path)
-    if is_dataclass(hint) and isinstance(value, Mapping):
-        assert isinstance(hint, type)
+    if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, Mapping):
         hints = hints_of(hint)
         names = {json_name(field): hints[field.name] for field in fields(hint)}
         return {
@@ -193,8 +192,7 @@ def _concerns(hint: Any) -> bool:
         return any(isinstance(note, (Quantity, ByKey)) for note in notes) or _concerns(inner)
     if origin is not None:
         return origin is not Literal and any(map(_concerns, get_args(hint)))
-    if is_dataclass(hint):
-        assert isinstance(hint, type)
+    if isinstance(hint, type) and is_dataclass(hint):
         return any(map(_concerns, hints_of(hint).values()))
     return False
 
