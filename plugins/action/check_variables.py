@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,8 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             self._check(arguments["role"], variables)
         except EvenKeelError as error:
             return {**found, "failed": True, "msg": str(error), "error": type(error).__name__}
-        # For tasks with modules of others, which take relative paths as relative to the playbook.
-        return {**found, "changed": False, "ansible_facts": {"evenkeel_started_in": os.getcwd()}}
+        return {**found, "changed": False}
 
     def _check(self, role: str, variables: Mapping[str, Any]) -> None:
         specs = specs_of(ROLES)

@@ -41,15 +41,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-ansible_facts:
-  description: Facts for the tasks of the role.
-  returned: success
-  type: dict
-  contains:
-    evenkeel_started_in:
-      description: The folder in which C(ansible-playbook) was started, which relative paths are relative to.
-      type: str
-      sample: /home/user/clusters
 error:
   description: Kind of the error.
   returned: failure
