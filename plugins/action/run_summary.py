@@ -42,7 +42,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             Display().display("\n".join(report))
         if arguments["error"]:
             kind = {"error": arguments["error_type"]} if arguments["error_type"] else {}
-            # Shown already, it would be there once more.
-            lines = {} if shown else {"report": report}
-            return {**found, **kind, **lines, "failed": True, "msg": arguments["error"]}
+            return {**found, **kind, "failed": True, "msg": arguments["error"]}
         return {**found, "changed": arguments["changed"], "report": report}

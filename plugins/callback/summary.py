@@ -54,7 +54,15 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.
 # How often the bars are drawn.
 _SECONDS = 0.25
 _MIGRATES = "evenkeel.cluster.vm_migrate"
-_REPORTS = ("evenkeel.cluster.run_summary", _MIGRATES)
+# The later report of a cluster takes the place of an earlier one. That of run_summary is the whole, but it has
+# none where it fails.
+_REPORTS = (
+    "evenkeel.cluster.balance_plan",
+    "evenkeel.cluster.vm_placement",
+    "evenkeel.cluster.capacity_lease",
+    "evenkeel.cluster.run_summary",
+    _MIGRATES,
+)
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]

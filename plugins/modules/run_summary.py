@@ -64,7 +64,7 @@ EXAMPLES = r"""
 RETURN = r"""
 report:
   description: The lines that were shown. Characters that a terminal does not print are escaped.
-  returned: success, and after a failure when the lines were not shown
+  returned: success
   type: list
   elements: str
   sample:

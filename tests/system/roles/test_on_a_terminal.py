@@ -107,6 +107,8 @@ def test_progress_and_a_block_for_each_cluster(
     hosts = {"prod": reached, "lost": lost}
     clusters = tmp_path / "clusters.json"
     clusters.write_text(json.dumps({"clusters": {"hosts": hosts, "vars": options}}))
+    if not terminal:
+        served.switches(fail_migrations=[{"guest": "100", "at_percent": 50, "count": 1}])
     code, printed = run(["evenkeel.cluster.evacuate", "-i", str(clusters)], tmp_path, terminal)
     assert code == 2, printed
     if terminal:
@@ -122,6 +124,9 @@ def test_progress_and_a_block_for_each_cluster(
     assert "none.json" in summary
     assert "\nprod:\n  cluster " in summary
     assert "\n  measured before and after\n" in summary
+    # The headline of the failure is its reason.
+    reason = r"failed: 1 of \d+ migrations failed; the first: step \d+, \S+ \(100\) from pve1 to pve"
+    assert (re.search(reason, summary) is None) == terminal, printed
     # The role leaves it to the plugin.
     assert printed.count("measured before and after") == 1
 
