@@ -10,7 +10,7 @@ there. `decode` does not: files that the collection writes itself hold plain byt
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -70,6 +70,11 @@ class Quantity:
             )
         return value
 
+    def written(self, value: Any, _option: str) -> Any:
+        """The plain number with its unit."""
+        unit = {"bytes": "B", "KiB": "K", "seconds": "s"}.get(self.counts)
+        return value if unit is None or value is None else f"{value}{unit}"
+
 
 @dataclass(frozen=True)
 class ByKey:
@@ -80,6 +85,8 @@ class ByKey:
     def __hash__(self) -> int:
         return hash(tuple(self.quantities))
 
+
+_Convert = Callable[[Quantity, Any, str], Any]
 
 # No guest has less memory than 16 MiB on any platform, and 16 TiB are as many MiB as this is bytes.
 SIZE = Quantity("bytes", 16 * _MIB)
@@ -104,7 +111,14 @@ def in_plain_numbers(cls: Any, value: Any, path: str = "") -> Any:
 
     Raises InputError for a quantity that is none. What does not fit `cls` otherwise is left for `decode`.
     """
-    return _read(cls, value, path)
+    return _read(cls, value, path, Quantity.read)
+
+
+def with_units(cls: Any, value: Any) -> Any:
+    """Parsed JSON with plain numbers as a user would write it, so that `in_plain_numbers` takes it, however
+    small the numbers are.
+    """
+    return _read(cls, value, "", Quantity.written)
 
 
 def quantity_of(hint: Any) -> Quantity | None:
@@ -119,7 +133,7 @@ def quantity_of(hint: Any) -> Quantity | None:
     return None
 
 
-def _read(hint: Any, value: Any, path: str) -> Any:
+def _read(hint: Any, value: Any, path: str, convert: _Convert) -> Any:
     if value is None or not _concerns(hint):
         return value
     origin = get_origin(hint)
@@ -127,33 +141,37 @@ def _read(hint: Any, value: Any, path: str) -> Any:
         inner, *notes = get_args(hint)
         for note in notes:
             if isinstance(note, Quantity):
-                read = note.read(value, path)
+                read = convert(note, value, path)
                 return round(read) if isinstance(read, float) and _is_whole(inner) else read
             if isinstance(note, ByKey):
-                return _by_key(note, value, path)
-        return _read(inner, value, path)
+                return _by_key(note, value, path, convert)
+        return _read(inner, value, path, convert)
     if origin in (Union, types.UnionType):
-        return _union(get_args(hint), value, path)
+        return _union(get_args(hint), value, path, convert)
     if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, Mapping):
         hints = hints_of(hint)
         names = {json_name(field): hints[field.name] for field in fields(hint)}
         return {
-            key: _read(names[key], item, _under(path, key)) if key in names else item
+            key: _read(names[key], item, _under(path, key), convert) if key in names else item
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)) and origin is not None and not issubclass(origin, Mapping):
-        return [_read(get_args(hint)[0], item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [
+            _read(get_args(hint)[0], item, f"{path}[{index}]", convert) for index, item in enumerate(value)
+        ]
     if isinstance(value, Mapping) and origin is not None and issubclass(origin, Mapping):
-        return {key: _read(get_args(hint)[1], item, _under(path, key)) for key, item in value.items()}
+        return {
+            key: _read(get_args(hint)[1], item, _under(path, key), convert) for key, item in value.items()
+        }
     return value
 
 
-def _union(options: tuple[Any, ...], value: Any, path: str) -> Any:
+def _union(options: tuple[Any, ...], value: Any, path: str, convert: _Convert) -> Any:
     """Of a number or a mapping of numbers, the one that the value is."""
     for option in options:
         mapping = is_dataclass(option) or _is_mapping(option)
         if option is not type(None) and mapping == isinstance(value, Mapping):
-            return _read(option, value, path)
+            return _read(option, value, path, convert)
     return value
 
 
@@ -170,11 +188,11 @@ def _is_mapping(hint: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
-def _by_key(note: ByKey, value: Any, path: str) -> Any:
+def _by_key(note: ByKey, value: Any, path: str, convert: _Convert) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {
-        key: note.quantities[key].read(item, _under(path, key)) if key in note.quantities else item
+        key: convert(note.quantities[key], item, _under(path, key)) if key in note.quantities else item
         for key, item in value.items()
     }
 

@@ -24,12 +24,19 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.quantities import (
+    in_plain_numbers,
+    with_units,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.sizes import (
     kibibytes_of,
     seconds_of,
     size_of,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import (
+    Place,
+    parse_request,
+)
 
 MIB, GIB = 1024**2, 1024**3
 LEAST = 16 * MIB
@@ -189,3 +196,11 @@ def test_a_placement_and_a_request_to_the_service() -> None:
         with pytest.raises(InputError) as refusal:
             parse_request(body)
         assert str(refusal.value).startswith(f"{where} has no unit")
+
+
+def test_a_request_is_handed_on_in_units_that_are_read_again() -> None:
+    vm = {"name": "a", "cpu": 1, "memory": "4G", "used": {"memory": "5B"}, "disks": [{"size": "528K"}]}
+    asked = parse_request({"kind": "place", "vms": [vm], "wait": 5, "lifetime": "90s"}).work
+    written = with_units(Place, asked)
+    assert (written["vms"][0]["disks"], written["lifetime"]) == ([{"size": "540672B"}], "90s")
+    assert in_plain_numbers(Place, written) == asked
