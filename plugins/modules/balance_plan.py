@@ -351,6 +351,11 @@ plan:
       description: Digest of the snapshot of the plan.
       type: str
       sample: "sha256:3acfb594b249b5eab67712cd5edd5d01e055129fa3d34e0a5a300854e669745c"
+    hypothetical:
+      description: Whether O(what_if) was set. M(evenkeel.cluster.vm_migrate) refuses such a plan.
+      returned: when O(what_if) was set
+      type: bool
+      sample: true
     remembered_at:
       description: As in the snapshot. The plan does not consider later records of runs.
       returned: when the snapshot has it

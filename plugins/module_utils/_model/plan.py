@@ -188,6 +188,9 @@ class Plan:
         tuple[str, ...],
         "what the plan rests on that was not measured or not seen, and selectors that match nothing",
     ] = field(default=(), metadata={"omit": True})
+    hypothetical: Annotated[bool, "made for changes by what_if, so that no run applies it"] = field(
+        default=False, metadata={"omit": True}
+    )
 
     @classmethod
     def from_json(cls, value: object) -> Plan:

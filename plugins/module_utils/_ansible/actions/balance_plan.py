@@ -65,7 +65,8 @@ def _plan(options: BalancePlanOptions, policy: Policy) -> Plan:
     snapshot = snapshot_of(options)
     if options.what_if:
         snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(options.what_if)))
-    return make_plan(with_refusals(snapshot, options.refusals or ()), policy)
+    plan = make_plan(with_refusals(snapshot, options.refusals or ()), policy)
+    return replace(plan, hypothetical=bool(options.what_if))
 
 
 def with_refusals(snapshot: Snapshot, given: Sequence[Mapping[str, Any]]) -> Snapshot:

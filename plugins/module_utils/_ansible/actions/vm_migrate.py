@@ -20,6 +20,7 @@ from ..._execution.job import MigrationJob, names_of
 from ..._execution.journal import Journal
 from ..._execution.reclaimable_memory import ReclaimableMemoryPlatform
 from ..._execution.stopping import StopSignal
+from ..._model.errors import InputError
 from ..._model.lookup import find_one
 from ..._model.moves import snapshot_after_moves
 from ..._model.outcome import Outcome
@@ -261,8 +262,20 @@ def _memory(work: MigrationJob) -> Mapping[str, int]:
 
 def _plan_of(options: MigrateOptions) -> Plan | None:
     if options.plan_path is not None:
-        return Plan.from_json(read_json(options.plan_path, "plan_path"))
-    return None if options.plan is None else Plan.from_json(options.plan)
+        plan = Plan.from_json(read_json(options.plan_path, "plan_path"))
+    elif options.plan is not None:
+        plan = Plan.from_json(options.plan)
+    else:
+        return None
+    if plan.hypothetical:
+        raise InputError(
+            "plan" if options.plan_path is None else "plan_path",
+            None,
+            "a plan for the cluster as it is",
+            statement=" is a plan for a cluster with the changes of what_if, not for the cluster as it is",
+            hint="Plan without what_if",
+        )
+    return plan
 
 
 def _of_plan(plan: Plan, snapshot: Snapshot, target_storage: str | None) -> MigrationJob:
