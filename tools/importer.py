@@ -12,6 +12,7 @@ from .run import Shell, StepFailed, counted
 
 SETTINGS = {
     "GALAXY_IMPORTER_CHECK_REQUIRED_TAGS": "true",
+    "GALAXY_IMPORTER_REQUIRE_V1_OR_GREATER": "true",
     # Step lint lints the same files, by more rules.
     "GALAXY_IMPORTER_RUN_ANSIBLE_LINT": "false",
 }
