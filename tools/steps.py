@@ -93,7 +93,7 @@ def _test_steps() -> list[Step]:
         suite("units", "tests without sockets, processes and sleep", "unit", 1),
         suite("simulator", "adapters and modules against the simulators", "simulator", 2),
         suite(
-            "faults", "runs on platforms that fail, and runs that are killed", "fault_injection", 6,
+            "faults", "runs on platforms that fail, and runs that are killed", "fault_injection", 3,
             # Neighbours stay with one worker: they need the same simulator.
             "--dist", "worksteal", waits=True,
         ),
