@@ -13,7 +13,7 @@ from .plan import readable, table
 from .progress import BADLY, GIB, duration
 
 _BAR = 24
-# So many of the terminal's lines at most, for the output goes on above them.
+# At most this number of the terminal's lines, because the output goes on above them.
 _SHARE = 3
 
 
@@ -93,7 +93,7 @@ class Footer:
         self._write(f"\x1b7{shown}\x1b8")
 
     def clear(self) -> None:
-        """Gives the lines back."""
+        """Releases the lines at the bottom of the terminal."""
         height, rows = self._reserved
         if height:
             wiped = "".join(f"\x1b[{rows - index};1H\x1b[2K" for index in range(height))
