@@ -234,7 +234,7 @@ def test_a_lease_comes_is_renewed_and_goes(modules: Modules) -> None:
         }
     )
     again = modules.lease(**asked)
-    assert again == {"changed": False, "lease": made["lease"]}
+    assert again == {"changed": False, "lease": made["lease"], "report": made["report"]}
     renewed = modules.lease(name="x", state="renewed", lifetime=1e6)
     assert renewed["lease"]["until"] > made["lease"]["until"]
     assert renewed["lease"]["request"]["lifetime"] == 1e6
@@ -243,8 +243,10 @@ def test_a_lease_comes_is_renewed_and_goes(modules: Modules) -> None:
     assert modules.lease(name="x", state="absent", check=True)["changed"]
     gone = modules.lease(name="x", state="absent")
     assert (gone["changed"], gone["lease"]["phase"]) == (True, "Released")
-    assert modules.lease(name="x", state="absent") == {"changed": False, "lease": gone["lease"]}
-    assert modules.lease(name="never", state="absent") == {"changed": False, "lease": None}
+    released = modules.lease(name="x", state="absent")
+    assert released == {"changed": False, "lease": gone["lease"], "report": gone["report"]}
+    never = modules.lease(name="never", state="absent")
+    assert (never["changed"], never["lease"]) == (False, None)
     with pytest.raises(LeaseNotHeld, match=r"lease x: it ended at .*: Released by a task. Request it again"):
         modules.lease(name="x", state="renewed")
     with pytest.raises(LeaseNotHeld, match="lease never: there is no lease of that name"):
