@@ -192,7 +192,7 @@ def test_an_error_of_ours_goes_to_the_dead_letters(site: Site) -> None:
             for _ in range(40):
                 message = aio_pika.Message(json.dumps(lease("x")).encode())
                 await channel.default_exchange.publish(message, "broken")
-            door = RabbitMqEndpoint(reception, config.rabbitmq, this_process(), environment)
+            door = SlowlyFailing(reception, config.rabbitmq, this_process(), environment)
             # What it does besides has the same database, and ends the connection now and then.
             task = asyncio.ensure_future(keep_serving(door))
             letters = await channel.declare_queue("broken.dead", durable=True)
@@ -209,6 +209,14 @@ def test_an_error_of_ours_goes_to_the_dead_letters(site: Site) -> None:
     for headers in asyncio.run(asyncio.wait_for(serve(), PATIENCE_SECONDS)):
         assert headers["x-evenkeel-error"] == "InternalError"
         assert headers["x-evenkeel-reason"].startswith("AttributeError: ")
+
+
+class SlowlyFailing(RabbitMqEndpoint):
+    """Fails only when a message may have been taken: on a busy machine none would be otherwise."""
+
+    async def _bury(self, dead: aio_pika.abc.AbstractExchange) -> None:
+        await asyncio.sleep(0.5)
+        await super()._bury(dead)
 
 
 async def keep_serving(door: RabbitMqEndpoint) -> None:
