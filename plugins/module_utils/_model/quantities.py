@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from .codec import hints_of, json_name
 from .errors import InputError
-from .text.sizes import kibibytes_of, seconds_of, size_of
+from .text.sizes import kibibytes_of, number_of, seconds_of, size_of
 
 _MIB = 1024**2
 
@@ -43,7 +43,7 @@ class Quantity:
             return kibibytes_of(value, option, int(self.least))
         if self.counts == "seconds":
             return seconds_of(value, option, self.least)
-        number = _number(value)
+        number = number_of(value)
         if number is not None and self.counts == "percent" and 0 < number < self.least:
             raise InputError(
                 option,
@@ -213,12 +213,3 @@ def _concerns(hint: Any) -> bool:
     if isinstance(hint, type) and is_dataclass(hint):
         return any(map(_concerns, hints_of(hint).values()))
     return False
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return None

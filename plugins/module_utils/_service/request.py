@@ -17,7 +17,7 @@ from .._capacity.request import Request as LeaseRequest
 from .._model.codec import Bounds, Pattern, decode, encode
 from .._model.errors import InputError
 from .._model.placement_request import PlacementRequest, Strategy, WantedVm
-from .._model.quantities import LONG_TIME, TIME, in_plain_numbers
+from .._model.quantities import LONG_TIME, TIME, in_plain_numbers, with_units
 
 Id = Annotated[
     str,
@@ -110,6 +110,15 @@ def parse_request(value: object, *, needs_id: bool = False, most_guests: int = 1
     _refuse_crowd(body.get("vms"), most_guests)
     work = _WORK[kind](body)
     return ParsedRequest(id=name, kind=kind, work=work, wait=work.get("wait", 0.0), notify=notify)
+
+
+def work_with_units(kind: str, work: Mapping[str, Any]) -> dict[str, Any]:
+    """The work of a parsed request in the form in which roles and modules read it, however small its numbers
+    are.
+    """
+    written: dict[str, Any] = with_units(WORK[kind], work)
+    # The fields of a lease stand beside the others.
+    return with_units(LeaseRequest, written) if kind == "lease" else written
 
 
 def _refuse_crowd(vms: object, most: int) -> None:

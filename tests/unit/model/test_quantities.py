@@ -22,11 +22,13 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.reservation import (
     reservation_in_plain_numbers,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.request import (
+    Request as LeaseRequest,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.quantities import (
     in_plain_numbers,
-    with_units,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.sizes import (
     kibibytes_of,
@@ -34,8 +36,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.sizes
     size_of,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import (
+    Lease,
     Place,
     parse_request,
+    work_with_units,
 )
 
 MIB, GIB = 1024**2, 1024**3
@@ -201,6 +205,12 @@ def test_a_placement_and_a_request_to_the_service() -> None:
 def test_a_request_is_handed_on_in_units_that_are_read_again() -> None:
     vm = {"name": "a", "cpu": 1, "memory": "4G", "used": {"memory": "5B"}, "disks": [{"size": "528K"}]}
     asked = parse_request({"kind": "place", "vms": [vm], "wait": 5, "lifetime": "90s"}).work
-    written = with_units(Place, asked)
+    written = work_with_units("place", asked)
     assert (written["vms"][0]["disks"], written["lifetime"]) == ([{"size": "540672B"}], "90s")
     assert in_plain_numbers(Place, written) == asked
+    leased = parse_request({"kind": "lease", "vcpus": 1, "memory": "1M", "lifetime": "90s"}).work
+    written = work_with_units("lease", leased)
+    assert (written["memory"], written["storage"], written["lifetime"]) == ("1048576B", "0B", "90s")
+    assert in_plain_numbers(LeaseRequest, in_plain_numbers(Lease, written)) == leased
+    renewed = parse_request({"kind": "renew", "name": "x", "lifetime": "90s"}).work
+    assert work_with_units("renew", renewed) == {"name": "x", "lifetime": "90s"}

@@ -12,10 +12,10 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, get_args
 
 from ..._model.errors import InputError
-from ..._model.quantities import LONG_TIME, TIME, with_units
+from ..._model.quantities import LONG_TIME, TIME
 from ..._service.queue.repository import Failure, complete, defer, fail, listed, start, task_named
 from ..._service.queue.task import Status, Task
-from ..._service.request import Place
+from ..._service.request import work_with_units
 from ..._service.webhooks.outbox import delivery_reports
 from ..._state.database import Database
 from ..._state.owner import process
@@ -84,8 +84,7 @@ def _tell(database: Database, options: RequestOptions) -> dict[str, Any]:
 
 
 def _result(task: Task, changed: bool, left: float) -> dict[str, Any]:
-    work = with_units(Place, task.work) if task.kind == "place" else task.work
-    shown = {**task.to_json(), "work": work, "wait_left": left}
+    shown = {**task.to_json(), "work": work_with_units(task.kind, task.work), "wait_left": left}
     diff = {"before": {}, "after": {key: shown[key] for key in ("status", "tries", "error")}}
     return {"changed": changed, "request": shown, **({"diff": diff} if changed else {})}
 

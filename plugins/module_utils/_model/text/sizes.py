@@ -78,7 +78,7 @@ def seconds_of(value: object, option: str, least: float = 0) -> float | None:
     if value is None:
         return None
     text = _text(value)
-    seconds = _bare(text)
+    seconds = number_of(value)
     bare = seconds is not None
     if seconds is None:
         parts = _TIME.findall(text)
@@ -102,8 +102,9 @@ def _text(value: object) -> str:
     return "" if isinstance(value, bool) or not isinstance(value, (str, int, float)) else str(value).strip()
 
 
-def _bare(text: str) -> float | None:
+def number_of(value: object) -> float | None:
+    """A number, or the number in a text without a unit; None for anything else."""
     try:
-        return float(text)
+        return float(_text(value))
     except (ValueError, OverflowError):
         return None
