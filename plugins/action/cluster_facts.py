@@ -7,19 +7,17 @@ modules.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.start_folder import with_start_folder
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.start_folder import name_start_folder
 
 
 class ActionModule(NormalAction):  # type: ignore[misc]
-    """On the controller only: elsewhere there is no such folder."""
+    """The action plugin `normal`, which in addition names that folder."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        if self._connection.transport == "local":
-            self._task.environment = with_start_folder(self._task.environment, os.getcwd())
+        name_start_folder(self)
         result: dict[str, Any] = super().run(tmp, task_vars)
         return result

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.start_folder import with_start_folder
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.start_folder import name_start_folder
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -20,8 +20,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        if self._connection.transport == "local":
-            self._task.environment = with_start_folder(self._task.environment, os.getcwd())
+        name_start_folder(self)
         arguments = dict(self._task.args)
         if self._connection.transport == "local" and arguments.get("worker_pid") is None:
             arguments["worker_pid"] = os.getppid()

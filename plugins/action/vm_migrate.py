@@ -22,7 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.
     ProgressDisplay,
     ProgressFolder,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.start_folder import with_start_folder
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.start_folder import name_start_folder
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -31,8 +31,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        if self._connection.transport == "local":
-            self._task.environment = with_start_folder(self._task.environment, os.getcwd())
+        name_start_folder(self)
         result = self._run(super().run(tmp, task_vars), task_vars)
         if context.CLIARGS.get("diff") and not self._task.diff:
             # It would be shown although the task says diff: false.

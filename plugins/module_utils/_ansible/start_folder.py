@@ -23,6 +23,14 @@ def with_start_folder(environment: Any, folder: str) -> list[Any]:
     return [*(part for part in found if part), {STARTED_IN: folder}]
 
 
+def name_start_folder(action: Any) -> None:
+    """Names the folder for the module that an action plugin runs; on the controller only, since no other
+    machine has it.
+    """
+    if action._connection.transport == "local":
+        action._task.environment = with_start_folder(action._task.environment, os.getcwd())
+
+
 def enter_start_folder(
     params: dict[str, Any], argument_spec: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
 ) -> None:
