@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # PostgreSQL: serialization failure, deadlock, lock not available; two who insert the same row, or make the
-# same table.
-_COLLISIONS = frozenset({"40001", "40P01", "55P03", "23505", "42P07"})
+# same table (it has a type of its own, and which of the two is found first is a matter of the moment).
+_COLLISIONS = frozenset({"40001", "40P01", "55P03", "23505", "42P07", "42710"})
 # What libpq says of certificates and of servers without TLS.
 _TLS_HINTS = {
     "does not support SSL": "Switch TLS on there, or set another sslmode in state_url",
