@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests by HTTP: submit, and poll."""
+"""The HTTP endpoint: its server, tokens, and the answer to every error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,12 @@ from ..._model.errors import InputError, shortened
 from ..._state.errors import StateError
 from ..config import Http
 from ..errors import RequestDiffers, SecretMissing
-from ..intake import Intake, accepted
+from ..intake import Intake
 from ..library import aiohttp, require, web
 from ..webhooks.signing import secret_of
 from .connection_limits import HANDSHAKE_SECONDS, IDLE_SECONDS, ConnectionLimiter
+from .routes import Exchange, Route, refusal
+from .tables import ROUTES
 
 if TYPE_CHECKING:
     from aiohttp.web import Request, StreamResponse
@@ -40,20 +42,17 @@ async def serve_http(
     """
     require(aiohttp, "aiohttp", "http")
     limiter = ConnectionLimiter(http.connections, http.head_seconds)
-    endpoint = _HttpEndpoint(intake, _tokens(http, environment), limiter, http.body_seconds)
+    endpoint = _HttpEndpoint(intake, http, _tokens(http, environment), limiter)
 
     @web.middleware  # type: ignore[untyped-decorator]
     async def guard(request: Request, handler: Any) -> StreamResponse:
         return await endpoint.guard(request, handler)
 
     application = web.Application(client_max_size=http.most_bytes, middlewares=[guard])
-    application.add_routes(
-        [
-            web.post("/requests", endpoint.submit),
-            web.get("/requests/{id}", endpoint.poll),
-            web.get("/health", endpoint.health),
-        ]
-    )
+    for method, path, handler in endpoint.bound():
+        # A GET is answered without its body, too.
+        add = web.get if method == "GET" else web.post
+        application.add_routes([add(path, handler)])
     # Access is not logged: what is asked for is in the database.
     runner = web.AppRunner(application, access_log=None, keepalive_timeout=IDLE_SECONDS)
     await runner.setup()
@@ -84,23 +83,32 @@ async def serve_http(
 
 class _HttpEndpoint:
     def __init__(
-        self, intake: Intake, tokens: tuple[bytes, ...], limiter: ConnectionLimiter, body_seconds: float
+        self, intake: Intake, http: Http, tokens: tuple[bytes, ...], limiter: ConnectionLimiter
     ) -> None:
         self._intake = intake
+        self._http = http
         self._tokens = tokens
         self._limiter = limiter
-        self._body_seconds = body_seconds
+        self._routes = tuple(route for route in ROUTES if route.access(http) != "off")
+        self._by_handler: dict[Any, Route] = {self._handler(route): route for route in self._routes}
+
+    def bound(self) -> list[tuple[str, str, Any]]:
+        """Method, path and handler of each route."""
+        return [(route.method, route.path, handler) for handler, route in self._by_handler.items()]
 
     async def guard(self, request: Request, handler: Any) -> StreamResponse:
-        """Reject requests without a token, and answer every error as JSON."""
-        if request.path != "/health" and not self._may(request.headers.get("Authorization", "")):
-            answer = _refusal(401, "Unauthorized", "a bearer token of the service is required")
+        """Reject requests without a token, and answer every error."""
+        route = self._by_handler.get(request.match_info.handler)
+        refuse = refusal if route is None else route.refusal
+        is_open = route is not None and route.access(self._http) == "open"
+        if not is_open and not self._may(request.headers.get("Authorization", "")):
+            answer = refuse(401, "Unauthorized", "a bearer token of the service is required")
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
         transport = request.transport
-        self._limiter.limit(transport, self._body_seconds if request.method == "POST" else None)
+        self._limiter.limit(transport, self._http.body_seconds if request.method == "POST" else None)
         try:
-            return await self._answered(request, handler)
+            return await self._answered(request, handler, refuse)
         except ConnectionError:
             # Whoever asked is gone.
             raise
@@ -108,28 +116,36 @@ class _HttpEndpoint:
             # The last resort: no request may leave its caller without an answer, whatever is wrong here.
             log.exception("a request ended with an error of the service")
             message = "Internal error of the service; the reason is in its log"
-            return _refusal(500, "InternalError", message)
+            return refuse(500, "InternalError", message)
         finally:
             self._limiter.limit(transport, IDLE_SECONDS)
 
-    async def _answered(self, request: Request, handler: Any) -> StreamResponse:
+    def _handler(self, route: Route) -> Callable[[Request], Awaitable[StreamResponse]]:
+        async def handler(request: Request) -> StreamResponse:
+            return await route.handler(Exchange(request, self._intake, self._routes, self._limiter))
+
+        return handler
+
+    async def _answered(
+        self, request: Request, handler: Any, refuse: Callable[..., StreamResponse]
+    ) -> StreamResponse:
         try:
             response: StreamResponse = await handler(request)
         except web.HTTPRequestEntityTooLarge as error:
-            return _refusal(413, "TooLarge", error.text or "the request is too large")
+            return refuse(413, "TooLarge", error.text or "the request is too large")
         except web.HTTPException as error:
-            answer = _refusal(error.status, error.reason.replace(" ", ""), f"{request.method} {request.path}")
+            answer = refuse(error.status, error.reason.replace(" ", ""), f"{request.method} {request.path}")
             if "Allow" in error.headers:
                 answer.headers["Allow"] = error.headers["Allow"]
             return answer
         except InputError as error:
             fields = {"field": error.path, "value": shortened(error.value), "expected": error.expected}
-            return _refusal(400, "InputError", str(error), **fields)
+            return refuse(400, "InputError", str(error), **fields)
         except RequestDiffers as error:
-            return _refusal(409, "RequestDiffers", str(error))
+            return refuse(409, "RequestDiffers", str(error))
         except StateError as error:
             log.error("a request could not be answered: %s", error)
-            answer = _refusal(
+            answer = refuse(
                 503,
                 type(error).__name__,
                 "The database does not answer. The request was not accepted; send it again",
@@ -137,27 +153,6 @@ class _HttpEndpoint:
             answer.headers["Retry-After"] = "5"
             return answer
         return response
-
-    async def submit(self, request: Request) -> StreamResponse:
-        """Accept a request."""
-        body = await request.read()
-        self._limiter.limit(request.transport, None)
-        task = (await self._intake.take(body, "http")).task
-        where = {"Location": f"/requests/{task.id}"}
-        status = 202 if task.status == "processing" else 200
-        return _answer(status, accepted(task), where)
-
-    async def poll(self, request: Request) -> StreamResponse:
-        """Return the state of a request."""
-        report = await self._intake.report(request.match_info["id"])
-        if report is None:
-            return _refusal(404, "UnknownRequest", f"No request has the id {request.match_info['id']}")
-        return _answer(200, report)
-
-    async def health(self, _request: Request) -> StreamResponse:
-        """Return whether requests can be accepted."""
-        await self._intake.report("")
-        return _answer(200, {"status": "ok"})
 
     def _may(self, given: str) -> bool:
         scheme, _blank, token = given.partition(" ")
@@ -193,15 +188,6 @@ def _tls(http: Http) -> ssl.SSLContext | None:
     except OSError as error:
         raise InputError(field, file, f"a file of use: {error.strerror or error}") from None
     return context
-
-
-def _answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> StreamResponse:
-    response: StreamResponse = web.json_response(body, status=status, headers=headers)
-    return response
-
-
-def _refusal(status: int, kind: str, message: str, **more: str) -> StreamResponse:
-    return _answer(status, {"error": {"type": kind, "message": message, **more}})
 
 
 def listening(where: tuple[str, int], http: Http) -> str:

@@ -1,0 +1,11 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All tables of routes."""
+
+from __future__ import annotations
+
+from . import request_routes
+from .routes import Route
+
+ROUTES: tuple[Route, ...] = (*request_routes.ROUTES,)
