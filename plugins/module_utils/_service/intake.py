@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 
 from .._model.text.wording import is_storable, parsed_json
 from .._state.database import Database
+from .callbacks.outbox import delivery_reports
 from .config import ServiceConfig
 from .queue.repository import Accepted, accept, task_named
 from .queue.task import Task, Terms
 from .request import ParsedRequest, parse_request
-from .webhooks.outbox import delivery_reports
 
 T = TypeVar("T")
 

@@ -14,6 +14,7 @@ from typing import Any
 from .._state.database import Database
 from .._state.errors import StateError
 from .._state.owner import Owner, this_process
+from .callbacks.dispatcher import CallbackDispatcher
 from .config import ServiceConfig
 from .endpoints.http import listening, serve_http
 from .endpoints.rabbitmq import RabbitMqEndpoint
@@ -21,7 +22,6 @@ from .intake import Intake
 from .queue.claims import dispatch, renew_claims
 from .queue.repository import HEARTBEAT_SECONDS, purge
 from .queue.task_group import run_all
-from .webhooks.dispatcher import WebhookDispatcher
 
 log = logging.getLogger("evenkeel.service")
 EVENT = "evenkeel_request"
@@ -36,7 +36,7 @@ async def serve(database: Database, config: ServiceConfig, environment: Mapping[
     """
     server = this_process()
     intake = Intake(database, config)
-    dispatcher = WebhookDispatcher(intake, server, environment)
+    dispatcher = CallbackDispatcher(intake, server, environment)
     rabbitmq = None
     if config.rabbitmq is not None:
         rabbitmq = RabbitMqEndpoint(intake, config.rabbitmq, server, environment)

@@ -14,6 +14,16 @@ import pytest
 import trustme
 from aiohttp import web
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.callbacks.dispatcher import (
+    CallbackDispatcher,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.callbacks.outbox import (
+    Delivery,
+    delivered,
+    deliveries,
+    take_due,
+    undelivered,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.claims import dispatch
@@ -24,16 +34,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.re
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import parse_request
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.dispatcher import (
-    WebhookDispatcher,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.outbox import (
-    Delivery,
-    delivered,
-    deliveries,
-    take_due,
-    undelivered,
-)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.certificates import WRONG, Authority
@@ -93,7 +93,7 @@ def called(
         }
         config = ServiceConfig.from_json({"receivers": [receiver], "work": {"poll": 0.05}})
         ended(database, "ci")
-        courier = WebhookDispatcher(Intake(database, config), this_process(), {"SECRET": SECRET})
+        courier = CallbackDispatcher(Intake(database, config), this_process(), {"SECRET": SECRET})
         task = asyncio.ensure_future(courier.serve())
         while (found := deliveries(database, "a")[0]).tries == 0:
             await asyncio.sleep(0.05)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors import SecretMissing
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import RetryPolicy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.signing import (
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.callbacks.signing import (
     key_of,
     secret_of,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors import SecretMissing
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.retry_policy import RetryPolicy
 
 
 def receiver(**more: Any) -> dict[str, Any]:

@@ -15,6 +15,13 @@ from typing import Any
 import pytest
 import sqlalchemy
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.callbacks.outbox import (
+    delivered,
+    deliveries,
+    drop_unknown,
+    take_due,
+    undelivered,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import Work
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.errors import (
     ClaimLost,
@@ -41,13 +48,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.ta
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import (
     ParsedRequest,
     parse_request,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.outbox import (
-    delivered,
-    deliveries,
-    drop_unknown,
-    take_due,
-    undelivered,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import (

@@ -27,11 +27,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.t
     read_transaction,
     write_transaction,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.callbacks.outbox import deliveries
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import (
     listed,
     task_named,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.webhooks.outbox import deliveries
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import LockHeld
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import recall

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from ..._model.errors import InputError
 from ..._model.quantities import LONG_TIME, TIME
+from ..._service.callbacks.outbox import delivery_reports
 from ..._service.queue.repository import Failure, complete, defer, fail, listed, start, task_named
 from ..._service.queue.task import Status, Task
 from ..._service.request import work_with_units
-from ..._service.webhooks.outbox import delivery_reports
 from ..._state.database import Database
 from ..._state.owner import process
 from ..options.argument_spec import NoSecret, options_of

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..._model.errors import InputError, shortened
 from ..._state.errors import StateError
+from ..callbacks.signing import secret_of
 from ..config import Http
 from ..errors import RequestDiffers, SecretMissing
 from ..intake import Intake
 from ..library import aiohttp, require, web
-from ..webhooks.signing import secret_of
 from .connection_limits import HANDSHAKE_SECONDS, IDLE_SECONDS, ConnectionLimiter
 from .routes import Exchange, Route, refusal
 from .tables import ROUTES

@@ -20,14 +20,14 @@ from ..._model.errors import InputError, UrlError, printable
 from ..._model.text.urls import Url, parsed_url
 from ..._state.errors import StateError
 from ..._state.owner import Owner
+from ..callbacks.outbox import Delivery, delivered, take_due
+from ..callbacks.signing import secret_of
 from ..config import RabbitMq
 from ..errors import RequestDiffers, SecretMissing
 from ..intake import Intake
 from ..library import aio_pika, require
 from ..queue.task_group import run_all
 from ..tls import advice, trusting
-from ..webhooks.outbox import Delivery, delivered, take_due
-from ..webhooks.signing import secret_of
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage, AbstractQueue

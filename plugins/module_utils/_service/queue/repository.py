@@ -19,9 +19,9 @@ from ..._state.database import Database, now
 from ..._state.library import sa
 from ..._state.owner import Owner, owner_text
 from ..._state.tables import SERVICE_DELIVERIES, SERVICE_REQUESTS
+from ..callbacks.outbox import announce
 from ..errors import ClaimLost, RequestDiffers, UnknownRequest
 from ..request import ParsedRequest
-from ..webhooks.outbox import announce
 from .retry_policy import FINAL, NO_ROOM
 from .task import Task, Terms, task_of
 
