@@ -41,7 +41,7 @@ class _Address:
     tls: ssl.SSLContext | bool
 
 
-class WebhookDispatcher:
+class CallbackDispatcher:
     """Each receiver is called by itself: one that is down holds nobody else up."""
 
     def __init__(self, intake: Intake, server: Owner, environment: Mapping[str, str]) -> None:
