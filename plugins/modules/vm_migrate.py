@@ -236,6 +236,18 @@ summary:
       returned: always
       type: int
       sample: 0
+    by_kind:
+      description: Number of migrations by kind, such as C(balance) or C(rule), and then by result.
+      version_added: 1.1.0
+      returned: always
+      type: dict
+      sample: {"balance": {"migrated": 8}, "rule": {"migrated": 1}}
+    migration_seconds:
+      description: Sum of the durations of the migrations that succeeded, in seconds.
+      version_added: 1.1.0
+      returned: always
+      type: float
+      sample: 312.4
     memory_bytes:
       description: Bytes of memory of the guests that were migrated, or would be.
       returned: always

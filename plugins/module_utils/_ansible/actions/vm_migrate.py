@@ -43,7 +43,7 @@ from ..options.execution import ExecutionOptions, concurrency_limits, failure_po
 from ..options.platform import MovingOptions
 from ..options.storage_map import local_datastores, redirected
 from ..platforms import open_platform
-from ..reports.outcome import memory_moved, outcome_report
+from ..reports.outcome import memory_moved, outcome_report, results_by_kind
 from ..reports.plan import host_name, plan_report, readable
 from ..reports.progress_file import ProgressFile
 from ..state_session import RunOptions, RunState, journal_path, run_state
@@ -111,7 +111,12 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     result = _result(
         outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work), left or ()
     )
-    result["summary"] |= {"in_band": None if left is None else not left, "unresolved": len(left or ())}
+    result["summary"] |= {
+        "in_band": None if left is None else not left,
+        "unresolved": len(left or ()),
+        "by_kind": results_by_kind(outcome, {one.step: one.kind for one in work.migrations}),
+        "migration_seconds": sum(one.seconds or 0 for one in outcome.migrations if one.result == "migrated"),
+    }
     was_stale = stale is not None and outcome.status == "stopped"
     return {
         **result,

@@ -24,6 +24,17 @@ def memory_moved(outcome: Outcome, memory: Mapping[str, int]) -> int:
     return own + sum(moved.memory for migration in outcome.migrations for moved in migration.along)
 
 
+def results_by_kind(outcome: Outcome, kinds: Mapping[int, str]) -> dict[str, dict[str, int]]:
+    """How many migrations of each kind ended in each way; `kinds` by step. A step that no plan has is one of
+    a rollback.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for migration in outcome.migrations:
+        counts = found.setdefault(kinds.get(migration.step, "rollback"), {})
+        counts[migration.result] = counts.get(migration.result, 0) + 1
+    return found
+
+
 def outcome_report(
     outcome: Outcome,
     memory: Mapping[str, int],
