@@ -161,6 +161,28 @@ def start(
     switches: Mapping[str, object] | None = None,
 ) -> Simulator:
     """Start a simulator and wait until it is ready. `options` are options of its own command line."""
+    served = start_each(
+        platform, snapshots, workdir, options=options, user=user, password=password, switches=switches
+    )
+    if len(served) > 1:
+        served[0].stop()
+        raise LaunchError(f"a {platform} is one cluster: start each snapshot by itself, or use start_each")
+    return served[0]
+
+
+def start_each(
+    platform: Platform,
+    snapshots: Iterable[Path | str],
+    workdir: Path | str,
+    *,
+    options: Sequence[str] = (),
+    user: str | None = None,
+    password: str = "secret",
+    switches: Mapping[str, object] | None = None,
+) -> list[Simulator]:
+    """As `start`, for many clusters in one process. A Proxmox VE is one cluster, so each snapshot has a port
+    and a simulator of its own; on the other platforms all are behind the same one. Stopping one stops all.
+    """
     directory = Path(workdir)
     directory.mkdir(parents=True, exist_ok=True)
     name = user or USERS[platform]
@@ -183,8 +205,13 @@ def start(
         process.kill()
         process.wait()
         raise
-    connection = Connection(platform, ready["host"], ready["port"], name, password, str(ca_path), process.pid)
-    return Simulator(connection, process)
+    ports = ready.get("ports", [ready["port"]])
+    return [
+        Simulator(
+            Connection(platform, ready["host"], port, name, password, str(ca_path), process.pid), process
+        )
+        for port in ports
+    ]
 
 
 def make_certificates(directory: Path) -> Path:

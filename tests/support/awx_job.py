@@ -41,6 +41,8 @@ class Launch:
     credentials: Sequence[Credential] = ()
     job_type: str = "run"
     limit: str = ""
+    forks: int = 0
+    "0: the template has none, and Ansible's own number counts"
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +79,25 @@ def run(launch: Launch, folder: Path, job: int = 1) -> dict[str, Any]:
     return shown(job, str(done.status), done.events)
 
 
+def sliced(inventory: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    """The inventories of the jobs that a template with this number of job slices becomes: every count-th host
+    by name, the first job from the first host on; groups keep those of their hosts.
+    """
+    names = sorted(inventory["_meta"]["hostvars"])
+    parts = [set(names[first::count]) for first in range(count)]
+    return [
+        {
+            **{
+                group: {**about, "hosts": [host for host in about.get("hosts", ()) if host in part]}
+                for group, about in inventory.items()
+                if group != "_meta"
+            },
+            "_meta": {"hostvars": {host: inventory["_meta"]["hostvars"][host] for host in sorted(part)}},
+        }
+        for part in parts
+    ]
+
+
 def lay_out(launch: Launch, template: Mapping[str, Any], folder: Path, job: int) -> dict[str, str]:
     """project, inventory/hosts, env/extravars, env/cmdline, files of credentials; gives the environment."""
     shutil.copytree(EXTENSION / "project", folder / "project")
@@ -93,6 +114,7 @@ def lay_out(launch: Launch, template: Mapping[str, Any], folder: Path, job: int)
     words = ["--diff"] if template["diff_mode"] else []
     words += ["--check"] if launch.job_type == "check" else []
     words += ["-l", launch.limit] if launch.limit else []
+    words += [f"--forks={launch.forks}"] if launch.forks else []
     (folder / "env" / "cmdline").write_text(" ".join(words))
     environment = {
         # Where ansible-playbook is; in AWX that is the execution environment.

@@ -102,3 +102,25 @@ def test_a_bad_start_says_why(workdir: Path) -> None:
     assert failed.returncode == 1
     assert "schema None: expected 'evenkeel.cluster/snapshot/1'" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_clusters_of_one_process_do_not_share_anything(workdir: Path) -> None:
+    cluster = workdir.parent / "cluster.json"
+    one, other = launch.start_each("proxmox", [cluster, cluster], workdir)
+    try:
+        assert one.connection.pid == other.connection.pid
+        guest = next(iter(one.state()["guests"]))
+        one.change_guest(guest, power="stopped")
+        assert one.state()["guests"][guest]["power"] == "stopped"
+        assert other.state()["guests"][guest]["power"] == "running"
+    finally:
+        other.stop()
+    assert not alive(one.connection.pid)
+
+
+def test_one_port_is_not_enough_for_two_clusters(workdir: Path) -> None:
+    cluster = workdir.parent / "cluster.json"
+    with pytest.raises(launch.LaunchError, match="use start_each"):
+        launch.start("proxmox", [cluster, cluster], workdir)
+    with pytest.raises(launch.LaunchError, match="2 clusters can't share one port"):
+        launch.start_each("proxmox", [cluster, cluster], workdir, options=["--listen", "127.0.0.1:9"])

@@ -14,7 +14,7 @@ import signal
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -122,10 +122,10 @@ def read_json(path: str) -> Mapping[str, Any]:
     return result
 
 
-def run(options: argparse.Namespace, make: Callable[[argparse.Namespace], TlsServer]) -> int:
+def run(options: argparse.Namespace, make: Callable[[argparse.Namespace], Sequence[TlsServer]]) -> int:
     """Serve until told to stop."""
     try:
-        server = make(options)
+        servers = make(options)
     except (SnapshotError, OSError) as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return 2
@@ -134,12 +134,15 @@ def run(options: argparse.Namespace, make: Callable[[argparse.Namespace], TlsSer
         signal.signal(number, lambda *_: over.set())
     if options.exit_with_stdin:
         threading.Thread(target=_wait_for_closed_stdin, args=(over,), daemon=True).start()
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
-    host, port = server.server_address[:2]
-    print(json.dumps({"ready": True, "host": host, "port": port}), flush=True)
+    for server in servers:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
+    host = servers[0].server_address[0]
+    ports = [server.server_address[1] for server in servers]
+    print(json.dumps({"ready": True, "host": host, "port": ports[0], "ports": ports}), flush=True)
     over.wait()
-    server.shutdown()
-    server.server_close()
+    for server in servers:
+        server.shutdown()
+        server.server_close()
     return 0
 
 

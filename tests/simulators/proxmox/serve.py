@@ -1,11 +1,12 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Serve a snapshot over the API of Proxmox VE. See tests/simulators/README.md."""
+"""Serve snapshots over the API of Proxmox VE. See tests/simulators/README.md."""
 
 from __future__ import annotations
 
 import argparse
 import secrets
+import ssl
 import sys
 import time
 
@@ -20,25 +21,30 @@ from ansible_collections.evenkeel.cluster.tests.simulators.kit import serving
 from ansible_collections.evenkeel.cluster.tests.simulators.kit.errors import SnapshotError
 
 
-def _server(options: argparse.Namespace) -> Server:
+def _servers(options: argparse.Namespace) -> list[Server]:
+    """One for each snapshot, each on a port of its own: a Proxmox VE is one cluster."""
     assert PARTS
+    address, tls = serving.address_of(options), serving.tls_of(options)
+    if len(options.snapshot) > 1 and address[1]:
+        raise SnapshotError(
+            f"--listen {options.listen}: {len(options.snapshot)} clusters can't share one port: use port 0"
+        )
+    return [_server(options, path, address, tls) for path in options.snapshot]
+
+
+def _server(options: argparse.Namespace, path: str, address: tuple[str, int], tls: ssl.SSLContext) -> Server:
     switches = Switches(options.migration_seconds)
     if options.switches:
         switches.merge(serving.read_json(options.switches))
-    if len(options.snapshot) != 1:
-        raise SnapshotError(
-            "one Proxmox VE server is one cluster: start another server for another --snapshot"
-        )
-    snapshot = serving.read_json(options.snapshot[0])
     choice = HaChoice(options.rules_as_ha, tuple(options.ha_guest))
 
     def clock() -> float:
         return time.time() + options.clock_skew
 
-    world = load_world(snapshot, options.version, switches, choice, clock)
+    world = load_world(serving.read_json(path), options.version, switches, choice, clock)
     tokens = dict(token.split("=", 1) for token in options.token)
     users = Access(switches, {options.user: options.password}, tokens, clock, secrets.token_bytes(32))
-    return Server(serving.address_of(options), world, users, serving.tls_of(options))
+    return Server(address, world, users, tls)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,4 +71,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(serving.run(_parser().parse_args(), _server))
+    sys.exit(serving.run(_parser().parse_args(), _servers))

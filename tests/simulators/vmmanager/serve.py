@@ -16,14 +16,14 @@ from vmm.switches import Switches
 from ansible_collections.evenkeel.cluster.tests.simulators.kit import serving
 
 
-def _server(options: argparse.Namespace) -> Server:
+def _servers(options: argparse.Namespace) -> list[Server]:
     switches = Switches(options.migration_seconds)
     if options.switches:
         switches.merge(serving.read_json(options.switches))
     world = load_world([serving.read_json(path) for path in options.snapshot], switches, time.time)
     tokens = dict.fromkeys(options.token, options.user)
     access = Access(switches, {options.user: options.password}, tokens, time.time)
-    return Server(serving.address_of(options), world, access, serving.tls_of(options))
+    return [Server(serving.address_of(options), world, access, serving.tls_of(options))]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,4 +35,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(serving.run(_parser().parse_args(), _server))
+    sys.exit(serving.run(_parser().parse_args(), _servers))
