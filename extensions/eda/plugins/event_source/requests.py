@@ -45,8 +45,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 # ansible-rulebook runs this file by its path, with a Python that need not know where collections are.
 _COLLECTIONS = Path(__file__).absolute().parents[6]
 if str(_COLLECTIONS.parent) not in sys.path:
@@ -57,15 +55,16 @@ import ansible_collections
 if str(_COLLECTIONS) not in ansible_collections.__path__:
     ansible_collections.__path__.append(str(_COLLECTIONS))
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.service_process import (
+    read_configuration,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.state_session import (
     StateOptions,
     needed_database,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.intake import Intake
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.server import serve
-
-VARIABLE = "EVENKEEL_SERVICE_CONFIG"
 
 
 async def main(queue: asyncio.Queue[Any], args: Mapping[str, Any]) -> None:
@@ -73,21 +72,6 @@ async def main(queue: asyncio.Queue[Any], args: Mapping[str, Any]) -> None:
     unknown = sorted(set(args) - {"config"})
     if unknown:
         raise InputError(unknown[0], args[unknown[0]], "a known argument; known is config")
-    config = ServiceConfig.from_json(_configuration(args.get("config"), os.environ))
+    config = read_configuration(args.get("config"), os.environ)
     with needed_database(StateOptions(), os.environ) as database:
-        await serve(database, config, os.environ, queue.put)
-
-
-def _configuration(given: object, environment: Mapping[str, str]) -> object:
-    """What the argument says, or the file that it or the environment names."""
-    if given in (None, ""):
-        given = environment.get(VARIABLE) or None
-        if given is None:
-            raise InputError.required("config", hint=f"Set it, or the environment variable {VARIABLE}")
-    if not isinstance(given, str):
-        return given
-    try:
-        return yaml.safe_load(Path(given).expanduser().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise EvenKeelError(f"{given} can't be read: {said}", where="config") from None
+        await serve(Intake(database, config), os.environ, queue.put)

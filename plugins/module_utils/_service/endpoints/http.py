@@ -81,6 +81,13 @@ async def serve_http(
         unwatch()
 
 
+def check_http(http: Http, environment: Mapping[str, str]) -> None:
+    """Raises what `serve_http` would raise, but for the port."""
+    require(aiohttp, "aiohttp", "http")
+    _tokens(http, environment)
+    _tls(http)
+
+
 class _HttpEndpoint:
     def __init__(
         self, intake: Intake, http: Http, tokens: tuple[bytes, ...], limiter: ConnectionLimiter

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..._state.database import Database, now
@@ -15,7 +16,7 @@ from ..._state.library import sa
 from ..._state.owner import Owner, is_gone, owner_text
 from ..._state.tables import SERVICE_REQUESTS as ROWS
 from ..config import Work
-from .repository import HEARTBEAT_SECONDS, Failure, Rng, change, defer_unchanged, retry_or_fail
+from .repository import HEARTBEAT_SECONDS, Failure, Rng, change, defer_unchanged, find, retry_or_fail
 from .task import Task, task_of
 
 if TYPE_CHECKING:
@@ -59,6 +60,37 @@ def renew_claims(database: Database, server: Owner, work: Work) -> None:
 
     if database.read(lambda connection: connection.execute(sa.select(ROWS.c.id).where(mine)).first()):
         database.transaction(write)
+
+
+def hand_over(database: Database, server: Owner) -> int:
+    """Give up the claims of a server that ends as it should, whose playbooks have ended: this is no failed
+    try. Returns their number.
+    """
+
+    def write(connection: Connection) -> int:
+        own = [task for task in _held(connection) if task.desk == server]
+        for task in own:
+            tries = task.tries if task.begun_at is None else task.tries - 1
+            defer_unchanged(connection, replace(task, tries=tries))
+        return len(own)
+
+    return database.transaction(write)
+
+
+def end_try(database: Database, name: str, claim: str, why: str, rng: Rng = random.random) -> bool:
+    """The playbook of a try has ended. Without a result the try has failed. Returns whether that is so."""
+
+    def write(connection: Connection) -> bool:
+        task = find(connection, name)
+        if task is None or task.status != "processing" or task.claim != claim:
+            return False
+        if task.begun_at is None:
+            task = change(connection, task.id, tries=task.tries + 1)
+        kind = "NotBegun" if task.begun_at is None else "WorkerGone"
+        retry_or_fail(connection, task, Failure(kind=kind, message=why), rng)
+        return True
+
+    return database.transaction(write)
 
 
 def _anything(connection: Connection, server: Owner, work: Work) -> bool:

@@ -19,3 +19,18 @@ async def run_all(*works: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def run_beside(main: Coroutine[Any, Any, None], *others: Coroutine[Any, Any, None]) -> None:
+    """Run all until `main` has ended, which cancels the others. The first error is raised as it is."""
+    leading = asyncio.ensure_future(main)
+    beside = asyncio.ensure_future(run_all(*others))
+    try:
+        await asyncio.wait({leading, beside}, return_when=asyncio.FIRST_COMPLETED)
+        if not leading.done():
+            beside.result()
+        await leading
+    finally:
+        for task in (leading, beside):
+            task.cancel()
+        await asyncio.gather(leading, beside, return_exceptions=True)

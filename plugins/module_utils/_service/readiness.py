@@ -1,0 +1,45 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tells systemd how the service is, by its protocol: datagrams to a socket that the environment names."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Mapping
+
+log = logging.getLogger("evenkeel.service")
+VARIABLES = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"})
+"""These are for the service alone, not for the playbooks that it starts."""
+
+
+class Readiness:
+    """Without a socket in the environment it says nothing."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._socket = environment.get("NOTIFY_SOCKET", "")
+        microseconds = environment.get("WATCHDOG_USEC", "")
+        mine = environment.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
+        self._pause = int(microseconds) / 2_000_000 if microseconds.isdecimal() and mine else 0.0
+
+    def tell(self, *fields: str) -> None:
+        """Send fields such as `READY=1`."""
+        if not self._socket.startswith(("/", "@")):
+            return
+        # In the abstract namespace a name begins with a null byte.
+        address = f"\0{self._socket[1:]}" if self._socket.startswith("@") else self._socket
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+                out.connect(address)
+                out.sendall("\n".join(fields).encode())
+        except OSError as error:
+            log.error("systemd was not notified: %s", error)
+
+    async def watchdog(self) -> None:
+        """Say as long as the event loop turns that it does, where systemd wants to know."""
+        while self._pause:
+            self.tell("WATCHDOG=1")
+            await asyncio.sleep(self._pause)
