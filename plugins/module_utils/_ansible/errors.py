@@ -18,3 +18,7 @@ class GuestsOnHost(EvenKeelError):
 
 class FileError(EvenKeelError):
     """A file can't be read or written."""
+
+
+class LibraryMissing(EvenKeelError):
+    """A Python library that an option needs is not installed."""

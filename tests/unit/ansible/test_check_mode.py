@@ -52,7 +52,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "capacity_lease": ({**STATE, "name": "l", "state": "absent"}, "lease"),
 }
 # Writes as host_load_merge does, but needs a Prometheus; the others have no files.
-OTHERS = {"prometheus_load", "host_load_info", "check_variables", "run_summary"}
+OTHERS = {"prometheus_load", "host_load_info", "check_variables", "run_summary", "notify"}
 
 
 def filled(value: Any, folder: Path) -> Any:

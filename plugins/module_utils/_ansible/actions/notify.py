@@ -1,0 +1,124 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module notify."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from ..._model.errors import EvenKeelError, InputError
+from ..._model.quantities import TIME
+from ..errors import LibraryMissing
+from ..notifications.events import EVENTS, Event, Run, events_of, worth_a_message
+from ..notifications.message import Message, message_of
+from ..notifications.receivers import Failure, Receiver, notify_all, receiver_of
+from ..options.argument_spec import Path, Spec, argument_spec, options_of
+from ..options.values import at_least, without_none
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """An entry of runs."""
+
+    cluster: str
+    plan: Mapping[str, Any] | None = None
+    outcome: Mapping[str, Any] | None = None
+    unresolved: Sequence[str] | None = None
+    report: Sequence[str] | None = None
+    error: str | None = None
+    lock_taken_over: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotifyOptions:
+    """The options of notify; the timeout in seconds."""
+
+    urls: Annotated[Sequence[str], Spec(no_log=True, required=True)] = ()
+    events: Sequence[Event] = ("failed", "unresolved", "lock_taken_over", "changed")
+    runs: Annotated[Sequence[Mapping[str, Any]], Spec(options=argument_spec(RunOptions), default=[])] = ()
+    title: str | None = None
+    body: str | None = None
+    attachments: Annotated[Sequence[Path], Spec(default=[])] = ()
+    timeout: Annotated[float, TIME] = 30
+    only_check: bool = False
+
+
+def run_notify(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Sends one message about all runs that are worth it. A receiver that fails is a warning."""
+    options = options_of(NotifyOptions, params)
+    at_least(options, 1, "timeout", unit="seconds")
+    if options.only_check:
+        for index, url in enumerate(options.urls):
+            receiver_of(url, index)
+        return {
+            "changed": False,
+            "events": [],
+            "sent": [],
+            "failed_receivers": [],
+            "title": "",
+            "message": [],
+        }
+    events, message = _message(options, check_mode)
+    result: dict[str, Any] = {
+        "changed": False,
+        "events": events,
+        "title": message.title if message else "",
+        "message": [*message.lines, *message.tables] if message else [],
+    }
+    found = {event for item in events for event in item["events"]}
+    worst = next((event for event in EVENTS if event in found), "changed")
+    missing = [path for path in options.attachments if not os.access(path, os.R_OK)]
+    failures: list[Failure] = []
+    sent: list[str] = []
+    if message is not None:
+        attachments = [path for path in options.attachments if path not in missing]
+        receivers, failures = _receivers(options.urls)
+        failures += notify_all(receivers, message, worst, attachments, options.timeout)
+        failed = {failure.receiver for failure in failures}
+        sent = [receiver.name for receiver in receivers if receiver.name not in failed]
+    return {
+        **result,
+        "sent": sent,
+        "failed_receivers": [failure.to_json() for failure in failures],
+        "warnings": [
+            *(f"The notification to {failure.receiver} failed: {failure.why}" for failure in failures),
+            *(
+                f"attachments: {path} can't be read, so the notification has no such attachment"
+                for path in (missing if message else ())
+            ),
+        ],
+    }
+
+
+def _message(options: NotifyOptions, check_mode: bool) -> tuple[list[dict[str, Any]], Message | None]:
+    """What happened on each cluster, and the message about what is worth one."""
+    if options.title is not None or options.body is not None:
+        if options.runs:
+            raise InputError.conflict("title" if options.title is not None else "body", "runs")
+        lines = (options.body or "").splitlines()
+        return [], None if check_mode else Message(title=options.title or "Even Keel", lines=lines)
+    runs = [Run(**without_none(run)) for run in options.runs]
+    events, worth = [], []
+    for run in runs:
+        happened = events_of(run, check_mode=check_mode)
+        events.append({"cluster": run.cluster, "events": list(happened)})
+        wanted = worth_a_message(happened, options.events, check_mode=check_mode)
+        if wanted:
+            worth.append((run, wanted))
+    return events, message_of(worth, silent=len(runs) - len(worth)) if worth else None
+
+
+def _receivers(urls: Sequence[str]) -> tuple[list[Receiver], list[Failure]]:
+    receivers, failures = [], []
+    for index, url in enumerate(urls):
+        try:
+            receivers.append(receiver_of(url, index))
+        except LibraryMissing as error:
+            return [], [Failure(receiver="urls", why=str(error))]
+        except EvenKeelError as error:
+            failures.append(Failure(receiver=f"urls[{index}]", why=str(error)))
+    return receivers, failures

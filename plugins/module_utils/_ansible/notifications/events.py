@@ -1,0 +1,70 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is worth a message about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+Event = Literal["failed", "unresolved", "out_of_band", "lock_taken_over", "changed", "would_change"]
+# The worst first.
+EVENTS: tuple[Event, ...] = get_args(Event)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run on one cluster: the summaries of balance_plan and vm_migrate, as far as the run came, what is
+    left, the lines of its report, and why it failed.
+    """
+
+    cluster: str
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+    unresolved: Sequence[str] = ()
+    report: Sequence[str] = ()
+    error: str = ""
+    lock_taken_over: bool = False
+
+    @property
+    def migrated(self) -> int:
+        return int(self.outcome.get("migrated") or 0)
+
+    @property
+    def planned(self) -> int:
+        """Migrations that are planned and were not started."""
+        if "planned" in self.outcome:
+            return int(self.outcome["planned"])
+        return int(self.plan.get("migrations") or 0)
+
+    @property
+    def not_migrated(self) -> int:
+        """Migrations that failed or were cancelled."""
+        return sum(int(self.outcome.get(result) or 0) for result in ("failed", "cancelled"))
+
+
+def events_of(run: Run, *, check_mode: bool) -> tuple[Event, ...]:
+    """What happened, the worst first."""
+    found: dict[Event, bool] = {
+        "failed": bool(run.error) or run.not_migrated > 0,
+        "unresolved": bool(run.unresolved) or bool(run.plan.get("unresolved")),
+        "out_of_band": run.outcome.get("in_band") is False,
+        "lock_taken_over": run.lock_taken_over,
+        "changed": run.migrated > 0,
+        # Also of a run that only plans.
+        "would_change": run.planned > 0 and (check_mode or not run.outcome),
+    }
+    return tuple(event for event in EVENTS if found[event])
+
+
+def worth_a_message(
+    events: Sequence[Event], wanted: Sequence[Event], *, check_mode: bool
+) -> tuple[Event, ...]:
+    """Those of the events that are to be sent: in check mode none, unless would_change is among what is
+    wanted.
+    """
+    if check_mode and "would_change" not in wanted:
+        return ()
+    return tuple(event for event in events if event in wanted)
