@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.once import once
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.role_variables import (
     PREFIXES,
     files_of,
@@ -19,6 +23,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.role_var
     refuse_unwritable_files,
     refuse_values,
     specs_of,
+    users_of_files,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
@@ -51,18 +56,33 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             tags = {"all", "plan"} & set(variables.get("ansible_run_tags", ["all"]))
             refuse_unwritable_files(values, plans=bool(tags))
         files = files_of(given, self._templar.template)
-        name = variables["inventory_hostname"]
-        hosts = [host for host in variables["ansible_play_hosts_all"] if host != name]
-        if files and hosts:
-            refuse_shared_files(files, {host: self._files_of(host, files, variables) for host in hosts})
+        hosts = variables["ansible_play_hosts_all"]
+        if files and len(hosts) > 1:
+            # Each host compares its files with those of all others, which are resolved once for all hosts.
+            name = f"evenkeel-files-{self._task._uuid}"
+            users = once(
+                Path(constants.DEFAULT_LOCAL_TMP),
+                name,
+                lambda: users_of_files(self._files_of_all(hosts, specs[role], variables)),
+            )
+            refuse_shared_files(variables["inventory_hostname"], files, users)
 
-    def _files_of(
-        self, host: str, names: Mapping[str, object], variables: Mapping[str, Any]
-    ) -> Mapping[str, object]:
-        """The files of another host of the play. What the play sets is evaluated anew for it."""
-        there = {**variables, **variables["hostvars"].raw_get(host), "inventory_hostname": host}
-        templar = self._templar.copy_with_new_env(available_variables=there)
-        return files_of({name: there[name] for name in names}, templar.template)
+    def _files_of_all(
+        self, hosts: Sequence[str], names: Container[str], variables: Mapping[str, Any]
+    ) -> Mapping[str, Mapping[str, object]]:
+        """The files of each host of the play. What the play sets is evaluated anew for it."""
+        every = variables["hostvars"]
+        mine = every.raw_get(variables["inventory_hostname"])
+        of_play = {name: value for name, value in variables.items() if name not in mine}
+        found = {}
+        for host in hosts:
+            there = {**of_play, **every.raw_get(host), "inventory_hostname": host}
+            templar = self._templar.copy_with_new_env(available_variables=there)
+            given = {name: value for name, value in there.items() if name in names}
+            # A host whose files can't be resolved fails by itself, and not the others.
+            with suppress(AnsibleError):
+                found[host] = files_of(given, templar.template)
+        return found
 
 
 def _facts(variables: Mapping[str, Any]) -> Mapping[str, Any]:

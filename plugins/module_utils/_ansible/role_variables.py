@@ -25,6 +25,7 @@ PREFIXES: Mapping[str, Sequence[str]] = {
     "host_load": ("host_load_",),
     "lease": ("lease_",),
     "place": ("place_", "balance_"),
+    "schedule": ("schedule_",),
 }
 """The prefixes of the variables that a role reads."""
 
@@ -37,6 +38,7 @@ OF_PLAYBOOKS: Mapping[str, Mapping[str, Any]] = {
     "reap_living_tasks": {"type": "str"},
     "reap_cleanup_tasks": {"type": "str"},
     "reap_grace": {"type": "float"},
+    "schedule_hosts": {"type": "raw"},
 }
 """Variables of the playbooks themselves."""
 
@@ -127,6 +129,7 @@ INTERNAL = frozenset(
         "place_vm",
         "place_why",
         "place_would_create",
+        "schedule_done",
     }
 )
 # A file that two clusters write holds only the second one.
@@ -137,7 +140,7 @@ FILES = (
     "balance_snapshot_path",
     "place_snapshot_path",
 )
-_WRITTEN = (*FILES, "lease_env_path", "place_answer_path")
+WRITTEN = (*FILES, "lease_env_path", "place_answer_path")
 # Modules make the folders of their files; this one is written by ansible.builtin.copy.
 _WITHOUT_FOLDERS = ("lease_env_path",)
 _MISSING = "missing required arguments: "
@@ -246,14 +249,24 @@ def _refused(
     return InputError(path, value, expected, hint=hint, statement=f" is not {expected}" if hidden else "")
 
 
-def refuse_shared_files(own: Mapping[str, object], others: Mapping[str, Mapping[str, object]]) -> None:
-    """Raises InputError when a file of `own`, by variable, is that of another cluster, of which `others` has
-    the files by name.
-    """
+def users_of_files(files: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, list[str]]]:
+    """The clusters that use a file, by variable and path; `files` are those of each cluster by variable."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for cluster, own in files.items():
+        for name, path in own.items():
+            if isinstance(path, str) and path:
+                found.setdefault(name, {}).setdefault(os.path.realpath(path), []).append(cluster)
+    return found
+
+
+def refuse_shared_files(
+    cluster: str, own: Mapping[str, object], users: Mapping[str, Mapping[str, Sequence[str]]]
+) -> None:
+    """Raises InputError when another cluster uses a file of this one; `users` by `users_of_files`."""
     for name, path in own.items():
         if not isinstance(path, str) or not path:
             continue
-        same = [host for host, files in others.items() if _same(files.get(name), path)]
+        same = [user for user in users.get(name, {}).get(os.path.realpath(path), ()) if user != cluster]
         if same:
             raise InputError(
                 name,
@@ -265,10 +278,6 @@ def refuse_shared_files(own: Mapping[str, object], others: Mapping[str, Mapping[
             )
 
 
-def _same(other: object, path: str) -> bool:
-    return isinstance(other, str) and os.path.realpath(other) == os.path.realpath(path)
-
-
 def _example(path: str) -> str:
     stem, dot = os.path.splitext(os.path.basename(path))
     return os.path.join(os.path.dirname(path), f"{stem}-{{{{ inventory_hostname }}}}{dot}")
@@ -276,7 +285,7 @@ def _example(path: str) -> str:
 
 def refuse_unwritable_files(values: Mapping[str, Any], *, plans: bool) -> None:
     """Raises FileError for a file that the role could not write later, but for plans that are only read."""
-    for name in _WRITTEN:
+    for name in WRITTEN:
         path = values.get(name)
         if isinstance(path, str) and path and (plans or name != "balance_plan_path"):
             require_writable(path, name, folders=name not in _WITHOUT_FOLDERS)

@@ -21,6 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.role_var
     refuse_unwritable_files,
     refuse_values,
     specs_of,
+    users_of_files,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
 
@@ -124,9 +125,11 @@ def test_a_wrong_value_is_refused_briefly(values: dict[str, Any], message: str) 
 def test_two_clusters_never_share_a_file(tmp_path: Path) -> None:
     path = str(tmp_path / "plan.json")
     own = {"balance_plan_path": path}
-    refuse_shared_files(own, {"b": {"balance_plan_path": f"{tmp_path}/b.json"}, "c": {}})
+    others = {"b": {"balance_plan_path": f"{tmp_path}/b.json"}, "c": {}}
+    refuse_shared_files("a", own, users_of_files({"a": own, **others}))
+    others["b"] = {"balance_plan_path": f"{tmp_path}/./plan.json"}
     with pytest.raises(InputError) as found:
-        refuse_shared_files(own, {"b": {"balance_plan_path": f"{tmp_path}/./plan.json"}})
+        refuse_shared_files("a", own, users_of_files({"a": own, **others}))
     assert str(found.value) == (
         f"balance_plan_path is {path} for b too, and each cluster needs a file of its own."
         " Use the name of the cluster in it:"
