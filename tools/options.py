@@ -27,6 +27,7 @@ from ..plugins.module_utils._ansible.options.execution import ExecutionOptions
 from ..plugins.module_utils._ansible.options.placement import PLACEMENT_ARGUMENTS
 from ..plugins.module_utils._ansible.options.platform import PLATFORM_ARGUMENTS, MovingOptions
 from ..plugins.module_utils._ansible.options.policy import POLICY_ARGUMENTS
+from ..plugins.module_utils._ansible.schedule.entry import ScheduleOptions
 from ..plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 from ..plugins.module_utils._model.policy.policy import Policy
 from .run import ROOT
@@ -36,9 +37,14 @@ FRAGMENT = "plugins/doc_fragments/policy.py"
 BEGIN = "# Written by tools/options.py, up to END."
 END = "# END"
 PLUGINS = "ansible_collections.evenkeel.cluster.plugins"
-ROLES = ("balance", "evacuate", "host_load", "lease", "place", "service")
+ROLES = ("balance", "evacuate", "host_load", "lease", "place", "schedule", "service")
 # Which of them are secret is no part of the documentation.
-_SPECS = {**PLATFORM_ARGUMENTS, **STATE_ARGUMENTS, **PROMETHEUS_ARGUMENTS}
+_SPECS = {
+    **PLATFORM_ARGUMENTS,
+    **STATE_ARGUMENTS,
+    **PROMETHEUS_ARGUMENTS,
+    "entries": argument_spec(ScheduleOptions)["entries"],
+}
 HEAD = '''# Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -74,6 +80,7 @@ PASSED = (
     Passed("lease", "capacity_lease", [field.name for field in fields(LeaseOptions)], "lease_"),
     Passed("place", "vm_migrate", ["platform", *_STATE], "balance_"),
     Passed("place", "vm_placement", list(PLACEMENT_ARGUMENTS), "place_"),
+    Passed("schedule", "schedule", [field.name for field in fields(ScheduleOptions)], "schedule_"),
     Passed("host_load", "host_load_merge", ["cpu", "period", "on_silent_host"], "host_load_"),
     Passed("evacuate", "vm_migrate", ["platform", *_STATE, "journal_path", "stop_file"], "balance_"),
     Passed("service", "capacity_lease", ["state_url"], "service_"),
@@ -159,14 +166,20 @@ def _passed(block: Passed) -> dict[str, Any]:
     found = {}
     for name in block.names:
         option = _of_role(_as_spec(module[name]), module, block.prefix)
-        if _SPECS.get(name, {}).get("no_log"):
-            option["no_log"] = True
+        _mark_secrets(option, _SPECS.get(name, {}))
         if "fallback" in _SPECS.get(name, {}):
             option.pop("required", None)
         # Variables have one name.
         option.pop("aliases", None)
         found[name if block.inside else block.prefix + name] = option
     return found
+
+
+def _mark_secrets(option: dict[str, Any], spec: Mapping[str, Any]) -> None:
+    if "no_log" in spec:
+        option["no_log"] = spec["no_log"]
+    for name, inner in option.get("options", {}).items():
+        _mark_secrets(inner, spec.get("options", {}).get(name, {}))
 
 
 def _as_spec(option: Mapping[str, Any]) -> dict[str, Any]:

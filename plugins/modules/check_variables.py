@@ -23,7 +23,7 @@ options:
   role:
     description: Name of the role.
     type: str
-    choices: [balance, evacuate, host_load, lease, place]
+    choices: [balance, evacuate, host_load, lease, place, schedule]
     required: true
 attributes:
   check_mode:

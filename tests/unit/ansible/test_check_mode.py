@@ -50,6 +50,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "service_info": (STATE, "requests"),
     "service_request": ({**STATE, "id": "r", "claim": "c", "state": "begun"}, ""),
     "capacity_lease": ({**STATE, "name": "l", "state": "absent"}, "lease"),
+    "schedule": (
+        {"root": "FOLDER/new", "kind": "cron", "entries": [{"name": "n", "interval": "10m"}]},
+        "schedules",
+    ),
 }
 # Writes as host_load_merge does, but needs a Prometheus; the others have no files.
 OTHERS = {"prometheus_load", "host_load_info", "check_variables", "run_summary", "notify"}
