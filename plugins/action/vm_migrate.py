@@ -23,6 +23,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.
     ProgressFolder,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.start_folder import name_start_folder
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.started_by import job_of
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -32,6 +33,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         name_start_folder(self)
+        job = job_of(task_vars or {})
+        if job and not self._task.args.get("started_by"):
+            # A module sees no variables.
+            self._task.args["started_by"] = job
         result = self._run(super().run(tmp, task_vars), task_vars)
         if context.CLIARGS.get("diff") and not self._task.diff:
             # It would be shown although the task says diff: false.

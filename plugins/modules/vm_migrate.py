@@ -132,6 +132,22 @@ options:
   outcome_path:
     description: File to write the outcome to. Only a summary is returned then. In check mode it is not written.
     type: path
+  history_days:
+    description:
+      - Number of days for which the database of O(state_url) keeps each run with its plan and result, for
+        M(evenkeel.cluster.history_info). At the end of a run, older runs of the same cluster are removed.
+      - Plans without migrations are kept for 30 days at most. The migrations themselves are kept for at least 400 days, because
+        O(evenkeel.cluster.balance_plan#module:cool_down) depends on them.
+    type: int
+    default: 400
+    version_added: 1.1.0
+  started_by:
+    description:
+      - Texts that are recorded with the run, such as the number of a change request. The user, the machine and the process are
+        recorded anyway.
+      - Without a value, a job of AWX records its number, its template, and the user or schedule that launched it.
+    type: dict
+    version_added: 1.1.0
 requirements:
   - pyvmomi, for O(platform=vsphere)
   - proxmoxer and requests, for O(platform=proxmox)
@@ -169,6 +185,8 @@ EXAMPLES = r"""
     api_token_secret: "{{ vault_pve_token }}"
     guest: web01
     target: pve3
+    started_by:
+      change: CHG-4711
 """
 
 RETURN = r"""
@@ -233,6 +251,12 @@ summary:
       sample: true
     unresolved:
       description: Number of entries of RV(unresolved).
+      returned: always
+      type: int
+      sample: 0
+    waiting:
+      description: Number of entries of RV(unresolved) that wait for further readings, because of
+        O(evenkeel.cluster.balance_plan#module:sustained).
       returned: always
       type: int
       sample: 0
@@ -326,6 +350,16 @@ stale:
   returned: always
   type: bool
   sample: false
+lock_waited:
+  description: Number of seconds that the run waited for the lock of the cluster.
+  returned: always
+  type: float
+  sample: 0.0
+lock_taken_over:
+  description: Process whose lock the run took over, because it had ended without releasing it. Null otherwise.
+  returned: always
+  type: str
+  sample: process 4711 on awx-1
 outcome:
   description: Result of every migration. Its JSON Schema is in C(docs/schemas/outcome.json) of the collection.
   returned: when O(outcome_path) is not given

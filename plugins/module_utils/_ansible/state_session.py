@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from .._execution.stopping import StopSignal
-from .._model.errors import InputError
+from .._model.errors import EvenKeelError, InputError
 from .._model.outcome import MigrationOutcome
+from .._model.plan import Migration, Plan
 from .._model.quantities import TIME
 from .._model.snapshot import ClusterRef, Snapshot
 from .._state.errors import LockLost, StateError
@@ -26,12 +27,14 @@ from .options.argument_spec import Secret, argument_spec
 from .options.platform import PlatformOptions
 from .options.values import at_least
 from .options.variables import STATE_VARIABLE
+from .state_folder import state_folder
+from .started_by import who_started
 
 # What loads SQLAlchemy, which takes as long as all else of a module together, is loaded where there is a
 # database.
 if TYPE_CHECKING:
     from .._state.database import Database
-    from .._state.history import GuestMove
+    from .._state.history import GuestMove, RunContext
     from .._state.locks import Lock
 
 # How long a database that did not answer is left alone: each try may take long, and migrations go on.
@@ -60,7 +63,10 @@ class LockOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(ClusterStateOptions, LockOptions):
-    """Options of a run that changes a cluster."""
+    """Options of a run that changes a cluster: for how many days it is remembered, and who started it."""
+
+    history_days: int = 400
+    started_by: Mapping[str, Any] | None = None
 
 
 STATE_ARGUMENTS = argument_spec(StateOptions)
@@ -70,7 +76,7 @@ LOCK_ARGUMENTS = argument_spec(LockOptions)
 class RunState:
     """The state of a run that changes a cluster. An error of the database never fails running migrations.
     `others` is the database when other runs count, and `asked_at` the time of the request for the lock, by
-    the clock of the database.
+    the clock of the database. `released` releases the lock.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class RunState:
         notices: list[str],
         others: Database | None = None,
         asked_at: float = 0.0,
+        released: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._cluster = cluster
@@ -88,12 +95,15 @@ class RunState:
         self._notices = notices
         self._others = others
         self._asked_at = asked_at
+        self._released = released
         self._unrecorded: list[MigrationOutcome] = []
         self._silent_until = 0.0
+        self._context: RunContext | None = None
         # Now, not when something is under way.
-        from .._state import history
+        from .._state import history, runs
 
         self._history = history
+        self._runs = runs
 
     @property
     def notices(self) -> Sequence[str]:
@@ -110,6 +120,65 @@ class RunState:
             return {}
         since = self._asked_at if remembered_at is None else remembered_at
         return self._history.moves_since(self._others, self._cluster, since)
+
+    @property
+    def lock_waited(self) -> float:
+        """How many seconds the run waited for the lock."""
+        return 0.0 if self._lock is None else round(self._lock.waited, 1)
+
+    @property
+    def lock_taken_over(self) -> str | None:
+        """The process whose lock the run has taken over, because it had ended or was silent for too long."""
+        owner = None if self._lock is None else self._lock.taken_over
+        return None if owner is None else str(owner)
+
+    def release_lock(self) -> None:
+        """Let others go on, after the last migration."""
+        if self._database is not None and self._lock is not None:
+            # They are to see what has moved; what can't be written now is tried again at the end.
+            with suppress(StateError):
+                self._write(self._database)
+        self._lock = None
+        self._released()
+
+    def begin(
+        self,
+        options: RunOptions,
+        cluster: ClusterRef,
+        plan: Plan | None,
+        migrations: Sequence[Migration],
+        names: Mapping[str, str],
+        environment: Mapping[str, str],
+    ) -> None:
+        """Record that the run has begun, with its plan."""
+        if self._database is None:
+            return
+        owner = this_process()
+        run = self._runs.RunStart(
+            id=owner.token,
+            cluster=self._cluster,
+            name=cluster.name,
+            platform=options.platform,
+            who=who_started(options.started_by, environment),
+            owner=owner,
+            plan=plan,
+        )
+        self._context = self._history.RunContext(
+            run=run.id, migrations={migration.step: migration for migration in migrations}, names=names
+        )
+        try:
+            self._runs.begin(self._database, run, alone=self._lock is not None)
+        except StateError as error:
+            self._notices.append(f"The run was not recorded: {error}")
+
+    def end(self, status: str, result: Mapping[str, Any]) -> None:
+        """Record how the run ended; what is not ended is marked as interrupted by the next run."""
+        if self._database is None or self._context is None:
+            return
+        try:
+            self._runs.end(self._database, self._context.run, status, result)
+        except StateError as error:
+            self._notices.append(f"The result of this run was not recorded: {error}")
 
     def renew_lock(self, stop: StopSignal) -> None:
         """Renew the lock when it is due; when it is lost, request a stop."""
@@ -130,18 +199,21 @@ class RunState:
             except StateError:
                 self._silent_until = time.monotonic() + _SILENT_SECONDS
 
-    def finish(self) -> None:
-        """Writes the records that could not be written during the run; the last attempt."""
+    def finish(self, days: float) -> None:
+        """Writes the records that could not be written during the run; the last attempt. What is older than
+        these days is thrown away.
+        """
         if self._database is None:
             return
         try:
             self._write(self._database)
-            self._history.forget_old(self._database, self._cluster)
+            self._history.forget_old(self._database, self._cluster, days)
+            self._runs.forget_runs(self._database, self._cluster, days)
         except StateError as error:
             self._notices.append(f"The migrations of this run were not recorded: {error}")
 
     def _write(self, database: Database) -> None:
-        self._history.record(database, self._cluster, self._unrecorded)
+        self._history.record(database, self._cluster, self._unrecorded, self._context)
         self._unrecorded.clear()
 
 
@@ -161,12 +233,13 @@ def run_state(
     Raises LockHeld, and StateError when a database that is set explicitly cannot be used.
     """
     at_least(options, 0, "lock_wait")
+    at_least(options, 1, "history_days", unit="days")
     from .._state.database import now
     from .._state.locks import LOCK_SECONDS, cluster_lock, holder
 
     key = cluster_key(options, cluster)
     notices: list[str] = []
-    with ExitStack() as stack:
+    with ExitStack() as stack, ExitStack() as locked:
         database = _open(options, environment, notices, make=not check_mode)
         others = database if options.lock else None
         lock, asked_at = None, 0.0
@@ -179,7 +252,7 @@ def run_state(
                 notices.append(f"Another run works on cluster {cluster.name}: {other}")
             database = None
         elif database is not None and options.lock:
-            lock = stack.enter_context(
+            lock = locked.enter_context(
                 cluster_lock(
                     database,
                     key,
@@ -190,11 +263,14 @@ def run_state(
                     wait=options.lock_wait,
                 )
             )
-        kept = RunState(database, key, lock, notices, others, asked_at)
+        kept = RunState(database, key, lock, notices, others, asked_at, locked.close)
         try:
             yield kept
+        except EvenKeelError as error:
+            kept.end("failed", {"error": str(error)})
+            raise
         finally:
-            kept.finish()
+            kept.finish(options.history_days)
 
 
 def with_history(
@@ -291,7 +367,7 @@ def journal_path(
     """Where the journal of a run is: as asked for, or one for each cluster; None where there is no home. One
     that an earlier version has left unfinished goes on under its name.
     """
-    folder = _folder(environment)
+    folder = state_folder(environment)
     if asked or folder is None:
         return asked
     names = [hashlib.sha256(key.encode()).hexdigest()[:16] for key in cluster_keys(options, cluster)]
@@ -300,15 +376,6 @@ def journal_path(
 
 
 def _default_url(environment: Mapping[str, str]) -> str | None:
-    folder = _folder(environment)
+    folder = state_folder(environment)
     return None if folder is None else f"sqlite:///{folder}/state.db"
 
-
-def _folder(environment: Mapping[str, str]) -> str | None:
-    """As the XDG Base Directory Specification has it."""
-    folder = environment.get("XDG_STATE_HOME") or ""
-    if not folder.startswith("/"):
-        if not environment.get("HOME"):
-            return None
-        folder = f"{environment['HOME']}/.local/state"
-    return f"{folder}/evenkeel"

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from .codec import Bounds, decode, demand_schema, encode
 from .errors import InputError
 from .policy.policy import Policy
-from .snapshot import Bytes, ClusterRef, Id
+from .snapshot import Bytes, ClusterRef, Id, Moment
 
 PLAN_SCHEMA: Final = "evenkeel.cluster/plan/1"
 
@@ -116,6 +116,7 @@ UnresolvedCode = Literal[
     "host_stays_on",
     "no_safe_order",
     "no_target_host",
+    "not_sustained",
     "other_balancer",
     "unknown",
 ]
@@ -156,6 +157,39 @@ class HostMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Which loads a plan rests on."""
+
+    at: Annotated[Moment, "taken_at of the snapshot"]
+    window_seconds: Annotated[int, Bounds(least=0), "window_seconds of the snapshot"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfBand:
+    """A part of the cluster that is out of its band, and since when without a break."""
+
+    what: Annotated[str, "as in unresolved, for people"]
+    subject: Annotated[str, "the metric, the id of the host, or the name of the rule"]
+    readings: Annotated[
+        int, Bounds(least=1), "consecutive readings in which it was out of its band, the present one included"
+    ]
+    since: Annotated[Moment, "the first of these readings"]
+    waits: Annotated[bool, "whether no guest is migrated for it yet"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sustained:
+    """How long parts of the cluster must be out of their band before guests are migrated, and have been."""
+
+    readings: Annotated[int, Bounds(least=1), "sustained of the policy"]
+    seconds: Annotated[float, Bounds(least=0), "sustained_for of the policy"]
+    seen: Annotated[
+        int, Bounds(least=0), "the most consecutive readings out of a band; 0 inside of all bands"
+    ]
+    out_of_band: tuple[OutOfBand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The migrations that put a cluster in order. `balanced`: nothing was wrong, or nothing will be after it;
     `improved`: better, but something stays; `unchanged`: no beneficial move; `infeasible`: what was asked for
@@ -191,6 +225,12 @@ class Plan:
     hypothetical: Annotated[bool, "made for changes by what_if, so that no run applies it"] = field(
         default=False, metadata={"omit": True}
     )
+    measured: Annotated[Measured | None, "when the loads were read; null in plans of versions before 1.1"] = (
+        field(default=None, metadata={"omit": True})
+    )
+    sustained: Annotated[
+        Sustained | None, "null when the policy has no sustained, or its goal does not wait"
+    ] = field(default=None, metadata={"omit": True})
 
     @classmethod
     def from_json(cls, value: object) -> Plan:
@@ -218,6 +258,10 @@ class Plan:
     def to_json(self) -> dict[str, object]:
         result: dict[str, object] = encode(self)
         return result
+
+    def waiting(self) -> int:
+        """How many of its unresolved entries only wait for further readings."""
+        return sum(item.code == "not_sustained" for item in self.unresolved)
 
 
 def _with_code(item: Unresolved) -> Unresolved:

@@ -266,6 +266,24 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The loads that an earlier run planned with, before it migrated anything."""
+
+    at: Annotated[Moment, "when they were read, by the clock of the platform"]
+    window_seconds: Annotated[
+        int, Bounds(least=0), "what the loads are an average over; 0 for the present value"
+    ]
+    demand: Annotated[str, "which figure counted as the load of a guest, such as used"]
+    spread: Annotated[Mapping[str, Optional[float]], "points of spread, by metric"]
+    hosts: Annotated[
+        Mapping[Id, Mapping[str, Optional[float]]], "percent in use, by id of the host and by metric"
+    ]
+    broken: Annotated[tuple[str, ...], "names of the strict rules that did not hold"] = field(
+        default=(), metadata={"omit": True}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A cluster at one moment: its hosts, guests and the rules that the platform itself holds."""
 
@@ -296,6 +314,10 @@ class Snapshot:
     refusals: Annotated[
         tuple[Refusal, ...], "migrations that the platform refused a short while ago, guest by guest and host"
     ] = field(default=(), metadata={"omit": True})
+    readings: Annotated[
+        tuple[Reading, ...] | None,
+        "what earlier runs read, the newest first; null where they were not looked up or are not remembered",
+    ] = field(default=None, metadata={"omit": True})
 
     @classmethod
     def from_json(cls, value: object) -> Snapshot:

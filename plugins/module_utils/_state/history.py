@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .._model.outcome import MigrationOutcome, Result
+from .._model.plan import Migration
 from .._model.snapshot import Refusal, Snapshot
 from .._model.text.moments import later, read_moment, written_at
 from .database import Database, now
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 # What was tried on the platform, or what its own check refused; the rest was never begun.
 _TRIED: frozenset[Result] = frozenset({"migrated", "failed", "cancelled", "refused"})
 # Longer than any cool-down can be.
-_KEEP_SECONDS = 400 * 86_400
+KEEP_DAYS = 400
 # The clocks of two processes are read one after the other, and by each as far as it sees what was noted.
 _TICK_SECONDS = 0.001
 
@@ -55,11 +56,27 @@ class GuestMove:
     end: str
 
 
-def record(database: Database, cluster: str, outcomes: Iterable[MigrationOutcome]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """What a run knows of its migrations besides how they ended: its own id, the migrations by step, and the
+    names of guests and hosts by id.
+    """
+
+    run: str
+    migrations: Mapping[int, Migration]
+    names: Mapping[str, str]
+
+
+def record(
+    database: Database,
+    cluster: str,
+    outcomes: Iterable[MigrationOutcome],
+    context: RunContext | None = None,
+) -> None:
     """Keep the end of migrations; those that were never begun are left out. An end that is recorded again
     takes the place of what was said of it before, if it turned out otherwise.
     """
-    rows = [row for outcome in outcomes for row in _rows(cluster, outcome)]
+    rows = [row for outcome in outcomes for row in _rows(cluster, outcome, context)]
     if not rows:
         return
 
@@ -76,11 +93,11 @@ def record(database: Database, cluster: str, outcomes: Iterable[MigrationOutcome
     database.transaction(write)
 
 
-def forget_old(database: Database, cluster: str) -> None:
-    """Throw away what is so old that no cool-down reaches back to it."""
+def forget_old(database: Database, cluster: str, days: float = KEEP_DAYS) -> None:
+    """Throw away what is older than these days, and so old that no cool-down reaches back to it."""
 
     def write(connection: Connection) -> None:
-        oldest = now(connection) - _KEEP_SECONDS
+        oldest = now(connection) - max(days, KEEP_DAYS) * 86_400
         unrecorded = HISTORY.c.recorded_at.is_(None) & (HISTORY.c.ended_at < written_at(oldest))
         old = (HISTORY.c.recorded_at < oldest) | unrecorded
         connection.execute(sa.delete(HISTORY).where(HISTORY.c.cluster == cluster).where(old))
@@ -199,27 +216,61 @@ def _later(one: str | None, other: str | None) -> str | None:
     return max((moment for moment in (one, other) if moment is not None), default=None)
 
 
-def _rows(cluster: str, outcome: MigrationOutcome) -> Iterator[dict[str, str | None]]:
-    if outcome.result in _TRIED and outcome.ended_at is not None:
-        yield {
-            "cluster": cluster,
+def _rows(
+    cluster: str, outcome: MigrationOutcome, context: RunContext | None
+) -> Iterator[dict[str, str | float | None]]:
+    if outcome.ended_at is None:
+        return
+    names = context.names if context else {}
+    row: dict[str, str | float | None] = {
+        "cluster": cluster,
+        "ended_at": outcome.ended_at,
+        "target": outcome.target,
+        "target_name": names.get(outcome.target),
+        "started_at": outcome.started_at,
+        "seconds": outcome.seconds,
+    }
+    planned = _planned(outcome, context)
+    if context is not None and planned is not None:
+        row |= {"run": context.run, "kind": planned.kind, "reason": planned.why}
+    if outcome.result in _TRIED:
+        yield row | {
             "guest": outcome.guest.id,
-            "ended_at": outcome.ended_at,
+            "guest_name": outcome.guest.name,
             "source": outcome.source,
-            "target": outcome.target,
+            "source_name": names.get(outcome.source),
             "result": outcome.result,
             "why": outcome.why,
-            "started_at": outcome.started_at,
+            "memory": None if planned is None else planned.cost.memory,
         }
-    if outcome.ended_at is not None:
-        for moved in outcome.along:
-            yield {
-                "cluster": cluster,
-                "guest": moved.guest.id,
-                "ended_at": outcome.ended_at,
-                "source": moved.source,
-                "target": outcome.target,
-                "result": "migrated",
-                "why": f"migrated by the platform together with {outcome.guest.name}",
-                "started_at": outcome.started_at,
-            }
+    for moved in outcome.along:
+        together = f"migrated by the platform together with {outcome.guest.name}"
+        yield row | {
+            "guest": moved.guest.id,
+            "guest_name": moved.guest.name,
+            "source": moved.source,
+            "source_name": names.get(moved.source),
+            "result": "migrated",
+            "why": together,
+            "reason": together,
+            "memory": moved.memory,
+        }
+
+
+def _planned(outcome: MigrationOutcome, context: RunContext | None) -> Migration | None:
+    """The migration of the run that ended so; None for one of another run, which a journal knows."""
+    if context is None:
+        return None
+    planned = context.migrations.get(outcome.step)
+    if planned is None:
+        # Those that undo a run have the numbers after its own.
+        back = [
+            one
+            for one in context.migrations.values()
+            if (one.guest.id, one.target, one.source) == (outcome.guest.id, outcome.source, outcome.target)
+        ]
+        if not back or outcome.step <= max(context.migrations):
+            return None
+        return replace(back[-1], kind="rollback", why=f"undoes step {back[-1].step}")
+    same = (planned.guest.id, planned.source, planned.target)
+    return planned if same == (outcome.guest.id, outcome.source, outcome.target) else None

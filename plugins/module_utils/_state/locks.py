@@ -53,7 +53,8 @@ class Holding:
 
 class Lock:
     """The lock of a cluster. Its owner calls `renew_if_due` often, and before everything that only one run
-    may do.
+    may do. `waited` is how many seconds it was waited for, `taken_over` whose it was when that run had ended
+    without releasing it.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class Lock:
         self._monotonic = monotonic
         # Read before the transaction: the lock never ends earlier than we believe.
         self._renewed = monotonic()
+        self.waited = 0.0
+        self.taken_over: Owner | None = None
 
     def acquire(self) -> Holding | None:
         """Take the lock if it is free, has expired, or its owner has ended. Returns its holder otherwise."""
@@ -113,6 +116,7 @@ class Lock:
     def _take(self, connection: Connection) -> Holding | None:
         moment = now(connection)
         found = _holding(connection, self.cluster)
+        self.taken_over = None
         if found is None:
             self._insert(connection, moment)
         elif found.owner.token == self.owner.token:
@@ -121,6 +125,7 @@ class Lock:
             # Not an update: columns of builds that this code does not know would go on for the new owner.
             connection.execute(sa.delete(LOCKS).where(LOCKS.c.cluster == self.cluster))
             self._insert(connection, moment)
+            self.taken_over = found.owner
         else:
             return found
         return None
@@ -184,7 +189,8 @@ def cluster_lock(
     Raises LockHeld with the owner of the lock.
     """
     lock = Lock(database, cluster, owner, seconds, monotonic)
-    until = monotonic() + wait
+    asked = monotonic()
+    until = asked + wait
 
     def acquire() -> Holding | None:
         held = (holder(database, key) for key in older)
@@ -198,6 +204,7 @@ def cluster_lock(
                 hint="Run again when that run has ended, or set lock_wait to wait for it",
             )
         sleep(min(_PAUSE_SECONDS * (0.5 + rng()), max(0.0, until - monotonic())))
+        lock.waited = monotonic() - asked
     try:
         yield lock
     finally:

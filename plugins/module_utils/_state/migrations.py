@@ -166,6 +166,43 @@ ADDITIONS: dict[str, tuple[str, ...]] = {
         )""",
     ),
     "lease_end_cause": ("ALTER TABLE capacity_lease ADD COLUMN end_cause TEXT",),
+    "runs": (
+        """CREATE TABLE cluster_run (
+            id TEXT NOT NULL PRIMARY KEY,
+            cluster TEXT NOT NULL,
+            name TEXT NOT NULL,
+            platform TEXT NOT NULL,
+            started_at DOUBLE PRECISION NOT NULL,
+            ended_at DOUBLE PRECISION,
+            status TEXT NOT NULL,
+            goal TEXT,
+            preset TEXT,
+            policy TEXT,
+            plan TEXT,
+            reading TEXT,
+            result TEXT,
+            who TEXT NOT NULL,
+            owner TEXT
+        )""",
+        "CREATE INDEX cluster_run_started ON cluster_run (cluster, started_at)",
+        """CREATE TABLE cluster_plan (
+            digest TEXT NOT NULL PRIMARY KEY,
+            cluster TEXT NOT NULL,
+            migrations BIGINT NOT NULL,
+            kept_at DOUBLE PRECISION NOT NULL,
+            body TEXT NOT NULL
+        )""",
+        "CREATE INDEX cluster_plan_kept ON cluster_plan (cluster, kept_at)",
+        "ALTER TABLE migration_history ADD COLUMN run TEXT",
+        "ALTER TABLE migration_history ADD COLUMN kind TEXT",
+        "ALTER TABLE migration_history ADD COLUMN reason TEXT",
+        "ALTER TABLE migration_history ADD COLUMN guest_name TEXT",
+        "ALTER TABLE migration_history ADD COLUMN source_name TEXT",
+        "ALTER TABLE migration_history ADD COLUMN target_name TEXT",
+        "ALTER TABLE migration_history ADD COLUMN memory BIGINT",
+        "ALTER TABLE migration_history ADD COLUMN seconds DOUBLE PRECISION",
+        "CREATE INDEX migration_history_recorded ON migration_history (cluster, recorded_at)",
+    ),
 }
 
 

@@ -12,6 +12,8 @@ from .library import sa
 # Modules that keep no state import this without SQLAlchemy.
 METADATA: Any = None
 HISTORY: Any = None
+RUNS: Any = None
+PLANS: Any = None
 LOCKS: Any = None
 TURN: Any = None
 POOLS: Any = None
@@ -42,6 +44,48 @@ if sa is not None:
         sa.Column("why", sa.Text, nullable=False),
         sa.Column("started_at", sa.Text),
         sa.Column("recorded_at", sa.Double),
+        # Null in rows of before, and where a run found out what another one had done.
+        sa.Column("run", sa.Text),
+        sa.Column("kind", sa.Text),
+        sa.Column("reason", sa.Text),
+        sa.Column("guest_name", sa.Text),
+        sa.Column("source_name", sa.Text),
+        sa.Column("target_name", sa.Text),
+        sa.Column("memory", sa.BigInteger),
+        sa.Column("seconds", sa.Double),
+    )
+
+    # One row a run that was no check. Moments are seconds since 1970 on the database's own clock; `policy`
+    # and `plan` are digests, `reading`, `result` and `who` JSON, and `owner` is the process.
+    RUNS = sa.Table(
+        "cluster_run",
+        METADATA,
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("cluster", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("platform", sa.Text, nullable=False),
+        sa.Column("started_at", sa.Double, nullable=False),
+        sa.Column("ended_at", sa.Double),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("goal", sa.Text),
+        sa.Column("preset", sa.Text),
+        sa.Column("policy", sa.Text),
+        sa.Column("plan", sa.Text),
+        sa.Column("reading", sa.Text),
+        sa.Column("result", sa.Text),
+        sa.Column("who", sa.Text, nullable=False),
+        sa.Column("owner", sa.Text),
+    )
+
+    # One row a plan that was applied: its JSON, compressed, as base64.
+    PLANS = sa.Table(
+        "cluster_plan",
+        METADATA,
+        sa.Column("digest", sa.Text, primary_key=True),
+        sa.Column("cluster", sa.Text, nullable=False),
+        sa.Column("migrations", sa.BigInteger, nullable=False),
+        sa.Column("kept_at", sa.Double, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
     )
 
     # One row a cluster that someone works on. Moments are seconds since 1970 on the database's own clock.

@@ -90,40 +90,82 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 None if check_mode else journal_path(options.journal_path, options, work.cluster, os.environ),
                 work.digest(),
             )
+            kept.begin(options, work.cluster, plan, work.migrations, work.names, os.environ)
             stale = _stale(plan, kept, before, journal)
             if stale is not None:
                 stop.request(stale)
             slots = concurrency_limits(options, platform.capacities, local_datastores(before))
             outcome = _execute(work, seen, slots, journal, options, kept, stop, clock, check_mode=check_mode)
-        notices: list[str] = []
-        state = present_state(before, policy, work.emptied)
-        state_after = state
-        after: Snapshot | None = before
-        if outcome.moved_anything and not check_mode:
-            after = _reread(platform, before, notices)
-            state_after = (
-                present_state(after, policy, work.emptied)
-                if after is not None
-                else replace(state, spread=dict.fromkeys(state.spread), hosts={})
-            )
+            lock = {"lock_waited": kept.lock_waited, "lock_taken_over": kept.lock_taken_over}
+            kept.release_lock()
+            notices: list[str] = []
+            state = present_state(before, policy, work.emptied)
+            state_after = state
+            after: Snapshot | None = before
+            if outcome.moved_anything and not check_mode:
+                after = _reread(platform, before, notices)
+                state_after = (
+                    present_state(after, policy, work.emptied)
+                    if after is not None
+                    else replace(state, spread=dict.fromkeys(state.spread), hosts={})
+                )
+            left = _not_migrated(plan, outcome, before, after, check_mode=check_mode)
+            numbers = _numbers(plan, outcome, (state, state_after), _memory(work), left)
+            numbers |= _by_kind(work, outcome)
+            was_stale = stale is not None and outcome.status == "stopped"
+            kept.end(outcome.status, {**numbers, **lock, **_proof(plan), "stale": was_stale})
     kept_at = _store_outcome(outcome, options.outcome_path, notices, check_mode=check_mode)
-    left = _not_migrated(plan, outcome, before, after, check_mode=check_mode)
     result = _result(
-        outcome, (state, state_after), kept_at, _lines(plan, work, state), _memory(work), left or ()
+        outcome, (state, state_after), numbers, kept_at, _lines(plan, work, state), _memory(work), left or ()
     )
-    result["summary"] |= {
-        "in_band": None if left is None else not left,
-        "unresolved": len(left or ()),
-        "by_kind": results_by_kind(outcome, {one.step: one.kind for one in work.migrations}),
-        "migration_seconds": sum(one.seconds or 0 for one in outcome.migrations if one.result == "migrated"),
-    }
-    was_stale = stale is not None and outcome.status == "stopped"
     return {
         **result,
         "unresolved": list(left or ()),
         "refusals": _refusals(outcome),
         "stale": was_stale,
+        **lock,
         "warnings": [*kept.notices, *notices],
+    }
+
+
+def _numbers(
+    plan: Plan | None,
+    outcome: Outcome,
+    states: tuple[ClusterState, ClusterState],
+    memory: Mapping[str, int],
+    left: Sequence[str] | None,
+) -> dict[str, Any]:
+    """The outcome in a few numbers."""
+    before, after = states
+    return {
+        "status": outcome.status,
+        "seconds": outcome.seconds,
+        **outcome.counts(),
+        "memory_bytes": memory_moved(outcome, memory),
+        "spread_before": dict(before.spread),
+        "spread_after": dict(after.spread),
+        "in_band": None if left is None else not left,
+        "unresolved": len(left or ()),
+        "waiting": 0 if plan is None else min(plan.waiting(), len(left or ())),
+    }
+
+
+def _by_kind(work: MigrationJob, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "by_kind": results_by_kind(outcome, {one.step: one.kind for one in work.migrations}),
+        "migration_seconds": sum(one.seconds or 0 for one in outcome.migrations if one.result == "migrated"),
+    }
+
+
+def _proof(plan: Plan | None) -> dict[str, Any]:
+    """What the history keeps of the quality of a plan."""
+    if plan is None:
+        return {}
+    return {
+        "migrations_planned": len(plan.migrations),
+        "migrations_lower_bound": plan.proof.migrations_lower_bound,
+        "violations_before": len(plan.before.violations),
+        "violations_after": len(plan.after.violations),
     }
 
 
@@ -359,6 +401,7 @@ def _execute(
 def _result(
     outcome: Outcome,
     states: tuple[ClusterState, ClusterState],
+    numbers: Mapping[str, Any],
     kept_at: str | None,
     lines: list[str],
     memory: Mapping[str, int],
@@ -368,14 +411,7 @@ def _result(
     before, after = states
     result: dict[str, Any] = {
         "changed": changed,
-        "summary": {
-            "status": outcome.status,
-            "seconds": outcome.seconds,
-            **outcome.counts(),
-            "memory_bytes": memory_moved(outcome, memory),
-            "spread_before": dict(before.spread),
-            "spread_after": dict(after.spread),
-        },
+        "summary": dict(numbers),
         "report": outcome_report(outcome, memory, before, after, briefly=kept_at is not None, left=left),
     }
     if kept_at is not None:
