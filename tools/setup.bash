@@ -79,7 +79,7 @@ link_collection() {
 go_fits() {
     local have want
     have=$(go env GOVERSION 2>/dev/null) || return 1
-    want=$(cat tests/simulators/*/go.mod | awk '$1 == "go" { print $2 }' | sort -V | tail -n 1)
+    want=$(cat tests/{simulators,servers}/*/go.mod | awk '$1 == "go" { print $2 }' | sort -V | tail -n 1)
     [ "$(printf '%s\n' "$want" "${have#go}" | sort -V | head -n 1)" = "$want" ]
 }
 
@@ -140,6 +140,8 @@ unpack_servers() {
     unpack faketime usr/bin/faketime "tests that set the clock" faketime libfaketime
     java_fits || unpack java "usr/lib/jvm/java-17-openjdk-$(dpkg --print-architecture 2>/dev/null)/bin/java" \
         "tests of rulebooks" openjdk-17-jre-headless
+    .venv/bin/python tools/jars.py requirements/kafka.txt .venv/kafka ||
+        say "no Kafka could be downloaded: tests of event buses need one"
 }
 
 # prepare runtime|dev

@@ -106,7 +106,9 @@ def _tests(arguments: tuple[str, ...], shell: Shell) -> str:
 
 
 def _go_steps() -> list[Step]:
-    modules = [file.parent for file in sorted(ROOT.glob("tests/simulators/*/go.mod"))]
+    modules = [
+        file.parent for kind in ("simulators", "servers") for file in sorted(ROOT.glob(f"tests/{kind}/*/go.mod"))
+    ]
     if not modules:
         return [_missing("go", "tests/simulators holds no simulator in Go")]
     return [Step(f"go:{module.name}", "vet and unit tests", partial(_go, module)) for module in modules]

@@ -8,18 +8,25 @@ Secrets are never in it: it names environment variables or files that hold them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from .._capacity.pool import Name, Text
 from .._model.codec import Bounds, decode
 from .._model.errors import InputError, UrlError
-from .._model.text.urls import parsed_url
+from .._model.text.urls import Url, parsed_url
 from .queue.retry_policy import RetryPolicy
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 EXAMPLE = "https://ci.example.com/hooks/evenkeel"
+NATS_EXAMPLE = "nats+tls://nats.example.com/evenkeel.requests"
+KAFKA_EXAMPLE = "kafka+tls://kafka.example.com/evenkeel.requests"
+# How each begins. With +tls, nothing is sent to a server without a certificate.
+WEBHOOK, NATS, KAFKA = ("http", "https"), ("nats", "nats+tls"), ("kafka", "kafka+tls")
+_SUBJECT = re.compile(r"[^\s.*>\x00-\x1f\x7f]+(\.[^\s.*>\x00-\x1f\x7f]+)*")
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 # More than a day, even where every pause is as short as it may be.
 _SLOW = RetryPolicy(tries=64, first_seconds=5.0, most_seconds=3600.0)
 
@@ -67,15 +74,26 @@ class RabbitMq:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """A receiver of calls about ended requests. `always`: whether requests need not name it."""
+    """A receiver of calls about ended requests: a webhook, or a subject or topic of an event bus. `always`:
+    whether requests need not name it.
+    """
 
     name: Name
-    url: Text
+    url: Annotated[Text, "http[s]://, nats[+tls]://HOST/SUBJECT or kafka[+tls]://HOST/TOPIC"]
     secret_env: Annotated[str | None, "environment variable with the secret to sign by"] = None
     secret_file: Annotated[str | None, "file with that secret, instead"] = None
     always: bool = True
     ca_path: Annotated[str | None, "file with the authority of the server's certificate"] = None
     timeout: Annotated[float, Bounds(0.1, 300), "seconds"] = 10.0
+    servers: Annotated[tuple[Text, ...], "more servers of the same event bus, as HOST:PORT"] = ()
+    credentials_env: Annotated[
+        str | None, "environment variable with USER:PASSWORD for the event bus, or a token of NATS"
+    ] = None
+    credentials_file: Annotated[str | None, "file with them, instead"] = None
+    sasl: Annotated[Literal["plain", "scram-sha-256", "scram-sha-512"], "how Kafka asks for the password"] = (
+        "plain"
+    )
+    stream: Annotated[Name | None, "stream of NATS that is made when none takes the subject"] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +104,9 @@ class Work:
     tries: RetryPolicy = field(default_factory=RetryPolicy)
     begin_within: Annotated[float, Bounds(1, 86_400), "until a playbook that was called must begin"] = 300.0
     at_most: Annotated[float, Bounds(1, 30 * 86_400), "for one try"] = 3600.0
+    stop_within: Annotated[float, Bounds(0, 86_400), "for playbooks to end when the service is stopped"] = (
+        300.0
+    )
     poll: Annotated[float, Bounds(0.05, 60), "between two looks for work"] = 0.5
     most_guests: Annotated[int, Bounds(1, 100_000), "of all counts of one request"] = 1000
 
@@ -150,13 +171,55 @@ def _check_receiver(receiver: Receiver, path: str) -> None:
         url = parsed_url(receiver.url, f"{path}.url", EXAMPLE)
     except UrlError as error:
         raise InputError(f"{path}.url", "the text", f"a URL such as {EXAMPLE}", hint=error.hint) from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise InputError(f"{path}.url", f"{url.scheme}://{url.host}", f"a URL such as {EXAMPLE}")
+    if url.scheme not in (*WEBHOOK, *NATS, *KAFKA) or not url.host:
+        expected = f"a URL such as {EXAMPLE}, {NATS_EXAMPLE} or {KAFKA_EXAMPLE}"
+        raise InputError(f"{path}.url", f"{url.scheme}://{url.host}", expected)
     if url.user is not None:
         raise InputError(f"{path}.url", f"{url.scheme}://…@{url.host}", "a URL without a password")
-    if (receiver.secret_env is None) == (receiver.secret_file is None):
-        raise (
-            InputError.required(f"{path}.secret_env or secret_file")
-            if receiver.secret_env is None
-            else InputError.conflict(f"{path}.secret_env", "secret_file")
+    if receiver.secret_env is not None and receiver.secret_file is not None:
+        raise InputError.conflict(f"{path}.secret_env", "secret_file")
+    if url.scheme in WEBHOOK:
+        _check_webhook(receiver, path)
+    else:
+        _check_bus(receiver, url, path)
+
+
+def _check_webhook(receiver: Receiver, path: str) -> None:
+    if receiver.secret_env is None and receiver.secret_file is None:
+        raise InputError.required(f"{path}.secret_env or secret_file")
+    for name in ("servers", "credentials_env", "credentials_file", "sasl", "stream"):
+        _only_for(receiver, name, "an event bus", path)
+
+
+def _check_bus(receiver: Receiver, url: Url, path: str) -> None:
+    nats = url.scheme in NATS
+    _only_for(receiver, "sasl" if nats else "stream", "Kafka" if nats else "NATS", path)
+    example = NATS_EXAMPLE if nats else KAFKA_EXAMPLE
+    if not (_SUBJECT if nats else _TOPIC).fullmatch(url.path) or url.query:
+        expected = f"a URL that ends with a {'subject' if nats else 'topic'}, such as {example}"
+        raise InputError(f"{path}.url", receiver.url, expected)
+    for index, text in enumerate(receiver.servers):
+        try:
+            server = parsed_url(f"{url.scheme}://{text}", f"{path}.servers[{index}]", example)
+        except UrlError:
+            server = None
+        if server is None or not server.host or server.path or server.query or server.user is not None:
+            raise InputError(f"{path}.servers[{index}]", "the text", "a server as HOST:PORT")
+    if receiver.credentials_env is not None and receiver.credentials_file is not None:
+        raise InputError.conflict(f"{path}.credentials_env", "credentials_file")
+    plain = "+" not in url.scheme
+    if plain and receiver.ca_path is not None:
+        expected = f"left out, unless url begins with {url.scheme}+tls"
+        raise InputError(f"{path}.ca_path", receiver.ca_path, expected)
+    if plain and url.host not in _LOOPBACK and (receiver.credentials_env or receiver.credentials_file):
+        raise InputError(
+            f"{path}.url",
+            f"{url.scheme}://{url.host}",
+            f"{url.scheme}+tls://{url.host}, because a password is sent there",
         )
+
+
+def _only_for(receiver: Receiver, name: str, whom: str, path: str) -> None:
+    given = getattr(receiver, name)
+    if given not in (None, (), "plain"):
+        raise InputError(f"{path}.{name}", given, f"left out: it is for {whom}")

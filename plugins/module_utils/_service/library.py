@@ -28,6 +28,22 @@ except ImportError:
 else:
     aio_pika = _aio_pika
 
+nats: Any = None
+try:
+    import nats as _nats
+except ImportError:
+    pass
+else:
+    nats = _nats
+
+aiokafka: Any = None
+try:
+    import aiokafka as _aiokafka
+except ImportError:
+    pass
+else:
+    aiokafka = _aiokafka
+
 
 def require(library: Any, name: str, why: str) -> None:
     """Raises ServiceLibraryMissing when a library is not installed."""

@@ -23,6 +23,10 @@ def receiver(**more: Any) -> dict[str, Any]:
     return {"name": "ci", "url": "https://ci.example.com/x", "secret_env": "CI", **more}
 
 
+def bus(url: str, **more: Any) -> dict[str, Any]:
+    return {"name": "bus", "url": url, **more}
+
+
 def test_a_door_by_its_name_alone() -> None:
     config = ServiceConfig.from_json({"http": None, "rabbitmq": None})
     assert config.http is not None
@@ -48,6 +52,50 @@ def test_a_door_by_its_name_alone() -> None:
         ({"receivers": [receiver(secret_env=None)]}, "receivers[0].secret_env or secret_file is required"),
         ({"receivers": [receiver(secret_file="x")]}, "receivers[0].secret_env and secret_file are mutually"),
         ({"receivers": [receiver(), receiver()]}, "receivers[1].name: 'ci' is not unique among receivers"),
+        (
+            {"receivers": [receiver(stream="x")]},
+            "receivers[0].stream: 'x' is not left out: it is for an event bus",
+        ),
+        (
+            {"receivers": [bus("nats://n")]},
+            "receivers[0].url: 'nats://n' is not a URL that ends with a subject",
+        ),
+        (
+            {"receivers": [bus("nats://n/a.>")]},
+            "receivers[0].url: 'nats://n/a.>' is not a URL that ends with",
+        ),
+        (
+            {"receivers": [bus("kafka://k/a/b")]},
+            "receivers[0].url: 'kafka://k/a/b' is not a URL that ends with",
+        ),
+        (
+            {"receivers": [bus("kafka://k/..")]},
+            "receivers[0].url: 'kafka://k/..' is not a URL that ends with a",
+        ),
+        (
+            {"receivers": [bus("nats://n/a", sasl="scram-sha-256")]},
+            "receivers[0].sasl: 'scram-sha-256' is not left out: it is for Kafka",
+        ),
+        (
+            {"receivers": [bus("kafka://k/a", stream="x")]},
+            "receivers[0].stream: 'x' is not left out: it is for NATS",
+        ),
+        (
+            {"receivers": [bus("nats://n/a", servers=["n2:4222", "n3/x"])]},
+            "receivers[0].servers[1]: 'the text' is not a server as HOST:PORT",
+        ),
+        (
+            {"receivers": [bus("nats://n/a", credentials_env="N")]},
+            "receivers[0].url: 'nats://n' is not nats+tls://n, because a password is sent there",
+        ),
+        (
+            {"receivers": [bus("kafka+tls://k/a", credentials_env="K", credentials_file="k")]},
+            "receivers[0].credentials_env and credentials_file are mutually exclusive",
+        ),
+        (
+            {"receivers": [bus("kafka://k/a", ca_path="ca.pem")]},
+            "receivers[0].ca_path: 'ca.pem' is not left out, unless url begins with kafka+tls",
+        ),
         ({"work": {"tries": {"tries": 0}}}, "work.tries.tries: 0 is not a number from 1 to 100"),
     ],
 )

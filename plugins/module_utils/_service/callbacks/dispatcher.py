@@ -7,38 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ..._model.text.urls import parsed_url
 from ..._state.errors import StateError
 from ..._state.owner import Owner
-from ..config import EXAMPLE, Receiver
+from ..config import KAFKA, NATS, Receiver
 from ..intake import Intake
-from ..library import aiohttp, require
 from ..queue.task_group import run_all
-from ..tls import advice, trusting
+from .kafka import KafkaSender
+from .nats import NatsSender
 from .outbox import Delivery, delivered, drop_unknown, take_due, undelivered
+from .sender import Sender
 from .signing import headers, key_of, secret_of
-
-if TYPE_CHECKING:
-    from aiohttp import ClientSession
+from .webhook import WebhookSender
 
 log = logging.getLogger("evenkeel.service")
 # At the same time, to one receiver.
 _MOST = 4
-_GONE = 410
 
 
 @dataclass(frozen=True, slots=True)
 class _Address:
     receiver: Receiver
-    shown: str
-    key: bytes
-    tls: ssl.SSLContext | bool
+    sender: Sender
+    key: bytes | None
 
 
 class CallbackDispatcher:
@@ -46,8 +40,6 @@ class CallbackDispatcher:
 
     def __init__(self, intake: Intake, server: Owner, environment: Mapping[str, str]) -> None:
         """Raises SecretMissing, ServiceLibraryMissing, and InputError for a file that can't be used."""
-        if intake.config.receivers:
-            require(aiohttp, "aiohttp", "receivers")
         self._intake = intake
         self._server = server
         self._addresses = [
@@ -57,13 +49,8 @@ class CallbackDispatcher:
 
     async def serve(self) -> None:
         """Deliver until cancelled."""
-        if not self._addresses:
-            await self._forget_strangers()
-            return
-        # Settings of proxies and passwords of whoever started us are not for receivers.
-        async with aiohttp.ClientSession(trust_env=False) as session:
-            calls = [self._serve_one(session, address) for address in self._addresses]
-            await run_all(self._forget_strangers(), *calls)
+        calls = [self._serve_one(address) for address in self._addresses]
+        await run_all(self._forget_strangers(), *calls)
 
     async def _forget_strangers(self) -> None:
         known = [address.receiver.name for address in self._addresses]
@@ -74,54 +61,53 @@ class CallbackDispatcher:
                 log.error("call-backs wait: %s", error)
             await asyncio.sleep(60)
 
-    async def _serve_one(self, session: ClientSession, address: _Address) -> None:
+    async def _serve_one(self, address: _Address) -> None:
+        try:
+            while True:
+                taken = await self._deliver_due(address)
+                if taken < _MOST:
+                    await asyncio.sleep(self._intake.config.work.poll)
+        finally:
+            await address.sender.close()
+
+    async def _deliver_due(self, address: _Address) -> int:
         receiver = address.receiver
         seconds = receiver.timeout + 30
-        while True:
-            try:
-                due: Sequence[Delivery] = await self._intake.ask(
-                    take_due, self._server, "callback", receiver.name, _MOST, seconds
-                )
-                await asyncio.gather(*(self._deliver(session, address, one) for one in due))
-            except StateError as error:
-                log.error("call-backs wait: %s", error)
-                due = ()
-            if len(due) < _MOST:
-                await asyncio.sleep(self._intake.config.work.poll)
+        try:
+            due: Sequence[Delivery] = await self._intake.ask(
+                take_due, self._server, "callback", receiver.name, _MOST, seconds
+            )
+            await asyncio.gather(*(self._deliver(address, one) for one in due))
+        except StateError as error:
+            log.error("call-backs wait: %s", error)
+            return 0
+        return len(due)
 
-    async def _deliver(self, session: ClientSession, address: _Address, delivery: Delivery) -> None:
-        receiver = address.receiver
+    async def _deliver(self, address: _Address, delivery: Delivery) -> None:
         body = delivery.body.encode()
         signed = headers(address.key, delivery.id, int(time.time()), body)
-        why, final = None, False
-        try:
-            async with session.post(
-                receiver.url,
-                data=body,
-                headers={**signed, "Content-Type": "application/json"},
-                ssl=address.tls,
-                timeout=aiohttp.ClientTimeout(total=receiver.timeout),
-                # It would take the signature elsewhere.
-                allow_redirects=False,
-            ) as response:
-                if not 200 <= response.status < 300:
-                    why, final = f"it answered {response.status}", response.status == _GONE
-        except TimeoutError:
-            why = f"no answer within {receiver.timeout:g} s"
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            said = f"{address.shown}: {type(error).__name__}: {error}"
-            why = said + advice(said, f"ca_path of receiver {receiver.name}")
-        if why is None:
+        failure = await address.sender.send(delivery, body, signed)
+        if failure is None:
             await self._intake.ask(delivered, delivery)
             return
-        log.warning("call-back %s to %s: %s", delivery.id, receiver.name, why)
+        log.warning("call-back %s to %s: %s", delivery.id, address.receiver.name, failure.why)
         budget = self._intake.config.callbacks
-        await self._intake.ask(lambda base: undelivered(base, delivery, why, budget, final=final))
+        await self._intake.ask(
+            lambda base: undelivered(base, delivery, failure.why, budget, final=failure.final)
+        )
 
 
 def _address(receiver: Receiver, where: str, environment: Mapping[str, str]) -> _Address:
-    secret = secret_of(receiver.secret_env, receiver.secret_file, environment, where)
-    tls = trusting(receiver.ca_path, f"{where}.ca_path")
-    # Without its query, which may hold a token.
-    shown = str(parsed_url(receiver.url, f"{where}.url", EXAMPLE))
-    return _Address(receiver, shown, key_of(secret, where), True if tls is None else tls)
+    key = None
+    if receiver.secret_env is not None or receiver.secret_file is not None:
+        key = key_of(secret_of(receiver.secret_env, receiver.secret_file, environment, where), where)
+    return _Address(receiver, _sender(receiver, where, environment), key)
+
+
+def _sender(receiver: Receiver, where: str, environment: Mapping[str, str]) -> Sender:
+    scheme = receiver.url.partition("://")[0].lower()
+    if scheme in NATS:
+        return NatsSender(receiver, where, environment)
+    if scheme in KAFKA:
+        return KafkaSender(receiver, where, environment)
+    return WebhookSender(receiver, where)
