@@ -4,7 +4,8 @@
 
     jars.py LIST FOLDER
 
-Nothing is done where the folder was made of the same list. Each line of the list is a hash by SHA-256 and a path below Maven Central.
+Nothing is done where the folder was made of the same list. Each line of the list is a hash by SHA-256 and a
+path below Maven Central.
 """
 
 from __future__ import annotations
