@@ -44,7 +44,7 @@ options:
       - Guests that cannot leave are in RV(plan.immovable) with the reason, and RV(summary.status) is not V(balanced)
         then.
     type: dict
-    suboptions: &with_names_6
+    suboptions: &with_names_7
       names:
         description: Ids, names, or shell patterns of names, such as V(web*).
         type: list
@@ -68,6 +68,10 @@ options:
         type: list
         elements: str
         choices: [vm, container]
+      where:
+        description: JMESPath expression that is true for the guest or host, such as V(tags[?@ == 'prod'] && power
+          == 'running'). It is evaluated with the fields that a snapshot has. Requires the Python library C(jmespath).
+        type: str
   relieve:
     description: When a host is overloaded, and how far it is relieved. It is required for O(goal=relieve).
     type: dict
@@ -225,7 +229,7 @@ options:
         description: The hosts.
         type: dict
         required: true
-        suboptions: *with_names_6
+        suboptions: *with_names_7
       memory:
         description: Memory, such as V(16G).
         type: str
@@ -256,15 +260,15 @@ options:
       sources:
         description: Hosts that no guest leaves.
         type: dict
-        suboptions: *with_names_6
+        suboptions: *with_names_7
       targets:
         description: Hosts that receive no guest.
         type: dict
-        suboptions: *with_names_6
+        suboptions: *with_names_7
       guests:
         description: Guests that are not migrated.
         type: dict
-        suboptions: *with_names_6
+        suboptions: *with_names_7
   rules:
     description: Rules in addition to those of the platform.
     type: list
@@ -294,11 +298,11 @@ options:
       guests:
         description: The members, for O(rules[].by=guests).
         type: dict
-        suboptions: *with_names_6
+        suboptions: *with_names_7
       hosts:
         description: The hosts, for V(host_affinity) and V(host_anti_affinity).
         type: dict
-        suboptions: *with_names_6
+        suboptions: *with_names_7
       name:
         description: Prefix of the names of the resulting rules.
         type: str
@@ -397,6 +401,36 @@ options:
       - V(0) plans it again at once.
     type: str
     default: '86400'
+  sustained:
+    description:
+      - Number of consecutive readings in which the cluster must be out of its band before guests are migrated for
+        it, the present reading included. V(1) acts at once.
+      - It counts for each metric with O(goal=spread) and for each host with O(goal=relieve), so that a spike of
+        one reading never moves a guest. A metric that waits is not made worse by other migrations. O(goal=evacuate)
+        and O(goal=consolidate) do not wait.
+      - Each run that is not in check mode records its reading in the state database, and M(evenkeel.cluster.cluster_facts)
+        returns the earlier ones. Readings less than a minute apart count once. Readings with another O(demand)
+        or window do not count.
+      - Readings that are more than two days apart, or one and a half times O(sustained_for) when that is set, are
+        not consecutive.
+    type: int
+    default: 1
+  sustained_for:
+    description: Time for which the cluster must have been out of its band in all readings before guests are migrated
+      for it, such as V(1h). O(sustained) applies as well. V(0) does not wait.
+    type: str
+    default: '0'
+  sustained_except:
+    description:
+      - What does not wait.
+      - V(rules) restores rules at once. Without it, a strict rule must be violated for as long, too. Hosts in maintenance
+        mode are emptied at once in any case.
+      - V(overload) acts at once on a metric or host for which a host uses more than O(limits.cpu) or O(limits.memory)
+        percent.
+    type: list
+    elements: str
+    choices: [rules, overload]
+    default: [rules]
   may_stay:
     description:
       - Guests that may stay on a host that is emptied or in maintenance mode.
@@ -404,14 +438,14 @@ options:
         other guests.
       - Agents of the platform, such as vCLS, may always stay and need not be selected.
     type: dict
-    suboptions: *with_names_6
+    suboptions: *with_names_7
   shut_down:
     description:
       - Guests that M(evenkeel.cluster.host_maintenance) shuts down, by their operating system, before their host
         enters maintenance mode.
       - They are not moved from it either, and are not started again.
     type: dict
-    suboptions: *with_names_6
+    suboptions: *with_names_7
   strict_selectors:
     description:
       - Whether a selector or a rule of the policy that matches nothing is an error. Otherwise it is a warning.
@@ -437,7 +471,7 @@ options:
         description: The guests.
         type: dict
         required: true
-        suboptions: *with_names_6
+        suboptions: *with_names_7
       priority:
         description: A higher number is more important.
         type: int
@@ -453,7 +487,7 @@ options:
         description: The hosts.
         type: dict
         required: true
-        suboptions: *with_names_6
+        suboptions: *with_names_7
       days:
         description: Days on which the window starts. Every day when it is left out.
         type: list
@@ -494,7 +528,7 @@ options:
         other guests.
       - Agents of the platform, such as vCLS, may always stay and need not be selected.
     type: dict
-    suboptions: &with_names_6
+    suboptions: &with_names_7
       names:
         description: Ids, names, or shell patterns of names, such as V(web*).
         type: list
@@ -518,11 +552,15 @@ options:
         type: list
         elements: str
         choices: [vm, container]
+      where:
+        description: JMESPath expression that is true for the guest or host, such as V(tags[?@ == 'prod'] && power
+          == 'running'). It is evaluated with the fields that a snapshot has. Requires the Python library C(jmespath).
+        type: str
   shut_down:
     description:
       - Guests that M(evenkeel.cluster.host_maintenance) shuts down, by their operating system, before their host
         enters maintenance mode.
       - They are not moved from it either, and are not started again.
     type: dict
-    suboptions: *with_names_6
+    suboptions: *with_names_7
 """

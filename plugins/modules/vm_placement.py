@@ -154,6 +154,12 @@ options:
           labels:
             description: Labels with their values, all of which must be present.
             type: dict
+          where:
+            description: >-
+              JMESPath expression that is true for the host, such as V(pool == 'gold' && status == 'online'). It is evaluated with
+              the fields that a snapshot has. Requires the Python library C(jmespath).
+            type: str
+            version_added: 1.1.0
       cpu_models:
         description: CPU models that the VM can run on. A host whose model is unknown is allowed.
         type: list

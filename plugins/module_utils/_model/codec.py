@@ -69,6 +69,11 @@ def encode(value: object) -> Any:
     return _encoder(cast(Any, type(value)))(value)
 
 
+def encode_value(value: object) -> Any:
+    """The parsed-JSON form of the value of a field."""
+    return _encode_by_value(value)
+
+
 def json_name(field: Field[Any]) -> str:
     return str(field.metadata.get("json", field.name))
 

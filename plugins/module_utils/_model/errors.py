@@ -10,6 +10,8 @@ room that raises them; `_ansible/runner.py` alone turns them into a failed modul
       InputError                  a value from outside is wrong; it names the field. _model
       UnknownName, AmbiguousName  no host or guest, or more than one, has the name. _model
       UrlError, ProcError         a URL, or a file below /proc, cannot be parsed. _model
+      NotEvaluated                an expression does not work for a guest or host. _model
+      LibraryMissing              the Python library for expressions is not installed. _model
       FileError                   a file cannot be read or written. _ansible
       NameTaken                   two clusters would have the same name in the inventory. _ansible
       GuestsOnHost                guests still run on a host that is to enter maintenance mode. _ansible
@@ -140,6 +142,14 @@ class InputError(EvenKeelError):
 
 class UrlError(EvenKeelError):
     """A URL can't be parsed."""
+
+
+class NotEvaluated(EvenKeelError):
+    """An expression does not work for some value."""
+
+
+class LibraryMissing(EvenKeelError):
+    """A Python library that is only required for what a user has asked for is not installed."""
 
 
 class UnknownName(EvenKeelError):

@@ -16,7 +16,7 @@ from .quantities import AMOUNTS, CORES, DISK_SIZE, SIZE
 from .reservation import Reservation
 from .selector import Selector
 from .snapshot import Amounts, Bytes, Id
-from .text.regexes import check_regex
+from .where import HOST, check_selector
 
 REQUEST_SCHEMA: Final = "evenkeel.cluster/placement_request/1"
 
@@ -151,7 +151,7 @@ class PlacementRequest:
         for index, wanted in enumerate(request.vms):
             _check(wanted, f"request.vms[{index}]")
         for index, facts in enumerate(request.hosts):
-            check_regex(facts.hosts.regex, f"request.hosts[{index}].hosts.regex")
+            check_selector(facts.hosts, f"request.hosts[{index}].hosts", HOST)
         return request
 
     def to_json(self) -> dict[str, object]:
@@ -161,7 +161,7 @@ class PlacementRequest:
 
 def _check(wanted: WantedVm, path: str) -> None:
     if wanted.hosts is not None:
-        check_regex(wanted.hosts.regex, f"{path}.hosts.regex")
+        check_selector(wanted.hosts, f"{path}.hosts", HOST)
     if wanted.name.count("#") and "#" * wanted.name.count("#") not in wanted.name:
         raise InputError(f"{path}.name", wanted.name, "a name in which all # are adjacent")
     for name in wanted.used:

@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """Hosts or guests that match any of its parts; names are ids, names or shell patterns of names."""
+    """Hosts or guests that match any of its parts; names are ids, names or shell patterns of names.
+    Conditions that must all hold are one expression.
+    """
 
     names: Annotated[tuple[str, ...], "Ids, names, or shell patterns of names, such as V(web*)."] = ()
     regex: Annotated[str | None, "Regular expression that must match a name from its start."] = None
@@ -22,3 +24,9 @@ class Selector:
         Mapping[str, str], "Labels with their values, all of which must be present. Guests have no labels."
     ] = field(default_factory=dict)
     kinds: Annotated[tuple[Literal["vm", "container"], ...], "Kinds of guests. Hosts have no kind."] = ()
+    where: Annotated[
+        str | None,
+        "JMESPath expression that is true for the guest or host, such as "
+        "V(tags[?@ == 'prod'] && power == 'running'). It is evaluated with the fields that a snapshot has. "
+        "Requires the Python library C(jmespath).",
+    ] = None

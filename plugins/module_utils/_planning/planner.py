@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import count
 
 from .._model.loads import is_unmeasured
-from .._model.plan import MigrationKind, Plan
+from .._model.plan import Measured, MigrationKind, Plan
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .consolidation import build_without, plan_consolidation, with_proof
@@ -25,7 +25,7 @@ from .model.goal_traits import traits_of
 from .model.metrics import with_active_metrics
 from .model.problem import Problem
 from .model.rules import PINS
-from .model.selectors import excluded_hosts, select_guests
+from .model.selectors import excluded_hosts, select_guests, with_expressions_answered
 from .model.solution import Solution, solution_of
 from .model.stayers import stayers_of
 from .model.stopping import StoppingCriterion
@@ -43,6 +43,7 @@ from .search.solve import SearchResult, solve
 from .snapshots.after_migrations import snapshot_after
 from .snapshots.estimated_load import with_estimated_load
 from .snapshots.policy_overlay import with_policy_applied
+from .sustained import hold_back, plan_held
 from .tolerances import POINTS
 from .verify.plan import Exclusions, verify_plan
 
@@ -59,7 +60,12 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     `clock` is read for the policy's time_limit only. With the preset proxmox, a notice says what the
     platform's own balancer would do.
     """
-    found = _best_plan(snapshot, policy, clock)
+    held = hold_back(snapshot, policy)
+    if held is None:
+        found = _best_plan(snapshot, policy, clock)
+    else:
+        found = plan_held(snapshot, policy, held, lambda wanted: _best_plan(snapshot, wanted, clock))
+    found = replace(found, measured=Measured(at=snapshot.taken_at, window_seconds=snapshot.window_seconds))
     notice = native_notice(snapshot) if policy.preset == "proxmox" else ""
     return replace(found, notices=(*found.notices, notice)) if notice else found
 
@@ -111,7 +117,8 @@ def _plan(snapshot: Snapshot, policy: Policy, stop: StoppingCriterion) -> Plan:
     if defers(snapshot, policy):
         return deferred_plan(snapshot, policy)
     unmatched = unmatched_selectors(snapshot, policy)
-    known, wanted = with_estimated_load(with_policy_applied(snapshot, policy), policy)
+    answered = with_expressions_answered(policy, snapshot)
+    known, wanted = with_estimated_load(with_policy_applied(snapshot, answered), answered)
     open_hosts = with_hosts_closed(known, wanted)
     problem, result = _plan_in_rounds(open_hosts, wanted, stop)
     while (more := with_active_metrics(problem, result.after)) is not None:
@@ -355,7 +362,7 @@ def plan_defects(problem: Problem, result: Plan, shelters: frozenset[str] = froz
     barred = Exclusions(
         sources=sources,
         targets=targets,
-        guests=select_guests(snapshot.guests, policy.exclude.guests),
+        guests=select_guests(snapshot.guests, policy.exclude.guests, "policy.exclude.guests"),
         may_stay=stayers_of(snapshot, policy).all,
         shelters=shelters,
     )

@@ -11,6 +11,7 @@ from .._model.snapshot import Snapshot
 from .goals import EndState, goal_of
 from .model.builder import build_problem
 from .model.capacity import with_hosts_closed
+from .model.selectors import with_expressions_answered
 from .model.solution import solution_of
 from .report.cluster_state import cluster_state
 from .report.unresolved import broken_rules
@@ -22,6 +23,7 @@ def shortfall(snapshot: Snapshot, policy: Policy) -> tuple[Unresolved, ...]:
     """Hosts outside the band or above a threshold, broken strict rules, hosts that should be empty; empty
     where everything is in order. Raises PlanningError as planning does.
     """
+    policy = with_expressions_answered(policy, snapshot)
     known, wanted = with_estimated_load(with_policy_applied(snapshot, policy), policy)
     problem = build_problem(with_hosts_closed(known, wanted), wanted)
     start = solution_of(problem, list(problem.home))

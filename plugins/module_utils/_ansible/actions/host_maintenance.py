@@ -16,8 +16,8 @@ from ..._model.lookup import find_one
 from ..._model.quantities import LONG_TIME
 from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host
-from ..._model.text.regexes import check_regex
 from ..._model.text.wording import listed
+from ..._model.where import GUEST, check_selector
 from ..._planning.model.stayers import Stayers, has_to_leave, stayers
 from ..errors import GuestsOnHost
 from ..options.argument_spec import Spec, options_of
@@ -76,7 +76,7 @@ def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, 
 
 def _selector(given: Mapping[str, Any] | None, option: str) -> Selector:
     selector: Selector = decode(Selector, without_none(given or {}), option)
-    check_regex(selector.regex, f"{option}.regex")
+    check_selector(selector, option, GUEST)
     return selector
 
 

@@ -15,7 +15,7 @@ from .argument_spec import Path, Spec, argument_spec
 from .policy import SELECTOR
 from .reservation import RESERVATION
 
-_SELECTOR = {name: SELECTOR[name] for name in ("names", "regex", "pools", "labels")}
+_SELECTOR = {name: SELECTOR[name] for name in ("names", "regex", "pools", "labels", "where")}
 
 
 def _spec(cls: type, **parts: dict[str, Any]) -> dict[str, Any]:

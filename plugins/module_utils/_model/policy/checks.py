@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ..errors import InputError
 from ..selector import Selector
-from ..text.regexes import check_regex
+from ..where import GUEST, HOST, Kind, check_selector
 from .goals import Metric, Relief, Thresholds
 from .rule_spec import check_rule_spec
 from .windows import zone
@@ -79,6 +79,8 @@ def check(policy: Policy) -> None:
         raise InputError.required("policy.metrics", expected="at least one metric")
     if len(set(policy.metrics)) < len(policy.metrics):
         raise InputError("policy.metrics", list(policy.metrics), "a list without duplicates")
+    if len(set(policy.sustained_except)) < len(policy.sustained_except):
+        raise InputError("policy.sustained_except", list(policy.sustained_except), "a list without duplicates")
     for name in ("max_spread", "level_above"):
         points = getattr(policy, name)
         _among(policy, f"policy.{name}", points if isinstance(points, Mapping) else ())
@@ -96,14 +98,15 @@ def check(policy: Policy) -> None:
             )
     for index, spec in enumerate(policy.rules):
         check_rule_spec(spec, f"policy.rules[{index}]")
-    for name in ("sources", "targets", "guests"):
-        check_regex(getattr(policy.exclude, name).regex, f"policy.exclude.{name}.regex")
-    for name in ("may_stay", "shut_down"):
-        check_regex(getattr(policy, name).regex, f"policy.{name}.regex")
+    check_selector(policy.exclude.sources, "policy.exclude.sources", HOST)
+    check_selector(policy.exclude.targets, "policy.exclude.targets", HOST)
+    check_selector(policy.exclude.guests, "policy.exclude.guests", GUEST)
+    check_selector(policy.may_stay, "policy.may_stay", GUEST)
+    check_selector(policy.shut_down, "policy.shut_down", GUEST)
     for index, reserve in enumerate(policy.reserves):
-        _check_selector(reserve.hosts, f"policy.reserves[{index}].hosts")
+        _check_selector(reserve.hosts, f"policy.reserves[{index}].hosts", HOST)
     for index, priority in enumerate(policy.priorities):
-        _check_selector(priority.guests, f"policy.priorities[{index}].guests")
+        _check_selector(priority.guests, f"policy.priorities[{index}].guests", GUEST)
     _check_windows(policy)
 
 
@@ -125,7 +128,7 @@ def _check_goal(policy: Policy) -> None:
                 when="goal is evacuate",
                 hint="Select the hosts to empty, such as names: [pve1]",
             )
-        check_regex(selector.regex, "policy.evacuate.regex")
+        check_selector(selector, "policy.evacuate", HOST)
     elif selector is not None:
         raise InputError.unsupported(
             "policy.evacuate", "", f"goal: {policy.goal}", hint="Use goal: evacuate, or exclude.targets"
@@ -147,20 +150,20 @@ def _check_goal(policy: Policy) -> None:
         _among(policy, f"policy.relieve.{name}", thresholds.percents())
 
 
-def _check_selector(selector: Selector, path: str) -> None:
+def _check_selector(selector: Selector, path: str, kind: Kind) -> None:
     if selector == Selector():
         raise InputError.required(
             path,
-            expected="at least one of names, regex, tags, pools, labels, kinds",
+            expected="at least one of names, regex, tags, pools, labels, kinds, where",
             hint="Use names: ['*'] for all",
         )
-    check_regex(selector.regex, f"{path}.regex")
+    check_selector(selector, path, kind)
 
 
 def _check_windows(policy: Policy) -> None:
     for index, window in enumerate(policy.maintenance_windows):
         path = f"policy.maintenance_windows[{index}]"
-        _check_selector(window.hosts, f"{path}.hosts")
+        _check_selector(window.hosts, f"{path}.hosts", HOST)
         try:
             zone(window.timezone)
         except InputError as error:

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..selector import Selector
 from ..snapshot import Id, RuleKind
 from ..text.regexes import check_regex
+from ..where import GUEST, HOST, check_selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ def check_rule_spec(spec: RuleSpec, path: str) -> None:
         )
     if spec.by == "regex":
         check_regex(spec.pattern, f"{path}.pattern")
-    for name, selector in (("guests", spec.guests), ("hosts", spec.hosts)):
-        if selector is not None:
-            check_regex(selector.regex, f"{path}.{name}.regex")
+    if spec.guests is not None:
+        check_selector(spec.guests, f"{path}.guests", GUEST)
+    if spec.hosts is not None:
+        check_selector(spec.hosts, f"{path}.hosts", HOST)

@@ -35,7 +35,7 @@ def immovable_reason(
     others_stay: whether goal evacuate moves no guest of any other host.
     """
     snapshot, at = index.snapshot, index.host_at
-    excluded = select_guests(snapshot.guests, policy.exclude.guests)
+    excluded = select_guests(snapshot.guests, policy.exclude.guests, "policy.exclude.guests")
     allowed = frozenset(policy.allow_blockers)
     stay = stayers_of(snapshot, policy)
     packs = traits_of(policy).chooses_hosts

@@ -96,7 +96,7 @@ def _rules_of(spec: RuleSpec, snapshot: Snapshot, field: str) -> list[Rule]:
             max_skew=spec.max_skew,
             weight=spec.weight,
         )
-        for name, members in groups(spec, snapshot).items()
+        for name, members in groups(spec, snapshot, field).items()
         if len(members) >= least
     ]
 
@@ -106,14 +106,16 @@ def least_members(spec: RuleSpec) -> int:
     return 1 if spec.kind in PINS else spec.min_members
 
 
-def groups(spec: RuleSpec, snapshot: Snapshot) -> Mapping[str, Sequence[str]]:
-    """By the name of the rule that comes of them, the guests that a spec puts together."""
+def groups(spec: RuleSpec, snapshot: Snapshot, field: str) -> Mapping[str, Sequence[str]]:
+    """By the name of the rule that comes of them, the guests that a spec puts together; `field` is that
+    of the spec.
+    """
     found: dict[str, list[str]] = {}
     # A template never runs, so where it lies says nothing about how a service is spread.
     guests = [guest for guest in snapshot.guests if "template" not in guest.blockers]
     start = spec.name or spec.by
     if spec.by == "guests":
-        selected = select_guests(guests, spec.guests) if spec.guests else frozenset()
+        selected = select_guests(guests, spec.guests, f"{field}.guests") if spec.guests else frozenset()
         return {start: [guest.id for guest in guests if guest.id in selected]}
     for guest in guests:
         for key in _keys(spec, guest):

@@ -28,13 +28,17 @@ class Stayers:
         return self.may_stay | self.shut_down
 
 
-def stayers(guests: Iterable[Guest], may_stay: Selector, shut_down: Selector) -> Stayers:
+def stayers(guests: Iterable[Guest], may_stay: Selector, shut_down: Selector, path: str = "") -> Stayers:
+    """`path` starts those of the selectors, such as `policy.`."""
     guests = tuple(guests)
-    return Stayers(select_guests(guests, may_stay), select_guests(guests, shut_down))
+    return Stayers(
+        select_guests(guests, may_stay, f"{path}may_stay"),
+        select_guests(guests, shut_down, f"{path}shut_down"),
+    )
 
 
 def stayers_of(snapshot: Snapshot, policy: Policy) -> Stayers:
-    return stayers(snapshot.guests, policy.may_stay, policy.shut_down)
+    return stayers(snapshot.guests, policy.may_stay, policy.shut_down, "policy.")
 
 
 def has_to_leave(guest: Guest, stay: Stayers) -> bool:

@@ -31,7 +31,7 @@ from ..model.capacity import (
     with_hosts_closed,
 )
 from ..model.metrics import host_column, rows
-from ..model.selectors import WILDCARDS, select_hosts
+from ..model.selectors import WILDCARDS, select_hosts, with_expressions_answered
 from ..model.snapshot_index import SnapshotIndex
 from ..snapshots.estimated_load import with_estimated_load
 from ..snapshots.policy_overlay import with_policy_applied
@@ -90,7 +90,8 @@ def cluster_index(snapshot: Snapshot, request: PlacementRequest) -> ClusterIndex
     held = [item.reservation for item in request.held if item.cluster in (own, older)]
     stated = _with_stated_facts(snapshot, request)
     full = with_reservations(stated, held) if held else stated
-    known, policy = with_estimated_load(with_policy_applied(full, request.policy), request.policy)
+    policy = with_expressions_answered(request.policy, snapshot)
+    known, policy = with_estimated_load(with_policy_applied(full, policy), policy)
     known = with_hosts_closed(known, policy)
     # How the rest of the cluster is to be is for balancing; here only limits, weights and rules count.
     policy = replace(policy, goal="spread", evacuate=None, relieve=None, consolidate=None)

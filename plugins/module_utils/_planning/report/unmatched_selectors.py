@@ -12,6 +12,7 @@ from ..._model.policy.presets import PRESETS
 from ..._model.policy.rule_spec import RuleSpec
 from ..._model.selector import Selector
 from ..._model.snapshot import HiddenFact, Snapshot
+from ..._model.where import GUEST, HOST, facts_read
 from ..errors import PlanningError
 from ..model.rules import groups, least_members
 from ..model.selectors import WILDCARDS, select_guests, select_hosts
@@ -26,7 +27,8 @@ def unmatched_selectors(
     Raises PlanningError where the policy selects by facts that were not read, and, with strict_selectors,
     where anything matches nothing.
     """
-    _refuse_hidden(snapshot, policy)
+    hosts = tuple(hosts)
+    _refuse_hidden(snapshot, policy, hosts)
     found = [*_selectors(snapshot, policy, hosts), *_rules(snapshot, policy)]
     if found and policy.strict_selectors:
         field, text = found[0]
@@ -64,11 +66,22 @@ def host_selectors(policy: Policy) -> Iterator[tuple[str, Selector]]:
             yield f"policy.rules[{index}].hosts", spec.hosts
 
 
-def _refuse_hidden(snapshot: Snapshot, policy: Policy) -> None:
+def _refuse_hidden(snapshot: Snapshot, policy: Policy, more: Iterable[tuple[str, Selector]]) -> None:
     hidden: dict[HiddenFact, str] = {}
     for notice in snapshot.notices:
         for fact in notice.hides:
             hidden.setdefault(fact, notice.text)
+    for field, selector, kind in (
+        *((field, selector, GUEST) for field, selector in guest_selectors(policy)),
+        *((field, selector, HOST) for field, selector in (*host_selectors(policy), *more)),
+    ):
+        for name, fact in facts_read(selector.where, kind) if selector.where is not None else ():
+            if fact in hidden:
+                raise PlanningError(
+                    f"it selects {kind.word}s by {name}, which could not be read: {hidden[fact]}",
+                    where=f"{field}.where",
+                    hint=f"Let the account read the {fact}, or select by something else",
+                )
     facts: tuple[tuple[HiddenFact, str], ...] = (("pools", "pool"), ("tags", "tag"))
     for fact, singular in facts:
         if fact not in hidden:
@@ -91,7 +104,7 @@ def _selectors(
     for field, selector in guest_selectors(policy):
         for part, value, alone in parts(selector):
             exact = part == "names" and not WILDCARDS & set(value)
-            if not (value in guests if exact else select_guests(snapshot.guests, alone)):
+            if not (value in guests if exact else select_guests(snapshot.guests, alone, field)):
                 yield f"{field}.{part}", f"{value!r} matches no guest"
     for field, selector in (*host_selectors(policy), *more):
         for part, value, alone in parts(selector):
@@ -115,12 +128,14 @@ def parts(selector: Selector) -> Iterator[tuple[str, str, Selector]]:
     if selector.labels:
         text = ", ".join(f"{key}={value}" for key, value in selector.labels.items())
         yield "labels", text, Selector(labels=selector.labels)
+    if selector.where is not None:
+        yield "where", selector.where, Selector(where=selector.where)
 
 
 def _rules(snapshot: Snapshot, policy: Policy) -> Iterator[tuple[str, str]]:
     for index, spec in enumerate(policy.rules):
         if not _is_of_preset(spec, policy):
-            found = groups(spec, snapshot)
+            found = groups(spec, snapshot, f"policy.rules[{index}]")
             least = least_members(spec)
             most = max((len(members) for members in found.values()), default=0)
             if most < least and (most or spec.by != "guests"):
