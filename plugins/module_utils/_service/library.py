@@ -44,6 +44,22 @@ except ImportError:
 else:
     aiokafka = _aiokafka
 
+jinja2: Any = None
+try:
+    import jinja2 as _jinja2
+except ImportError:
+    pass
+else:
+    jinja2 = _jinja2
+
+prometheus: Any = None
+try:
+    import prometheus_client as _prometheus
+except ImportError:
+    pass
+else:
+    prometheus = _prometheus
+
 
 def require(library: Any, name: str, why: str) -> None:
     """Raises ServiceLibraryMissing when a library is not installed."""

@@ -60,13 +60,15 @@ def without_token(_http: Http) -> Access:
     return "open"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Compared by identity, so that what is made of routes can be kept.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Route:
     """One method of one path.
 
     `handler` raises InputError, RequestDiffers and StateError for what it can't answer; `refusal` words these
     and all other errors. `operation` is its part of the OpenAPI document, without the answers that all routes
-    have in common. `access` is decided by the configuration when the service starts.
+    have in common; an empty one keeps the route out of it. `access` is decided by the configuration when the
+    service starts.
     """
 
     method: Literal["GET", "POST"]
@@ -75,3 +77,8 @@ class Route:
     operation: Mapping[str, Any]
     access: Callable[[Http], Access] = with_token
     refusal: Callable[..., StreamResponse] = field(default=refusal)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no token is required by default."""
+        return self.access(Http()) == "open"

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from . import request_routes
+from . import document_routes, request_routes
 from .routes import Route
 
-ROUTES: tuple[Route, ...] = (*request_routes.ROUTES,)
+ROUTES: tuple[Route, ...] = (
+    *request_routes.ROUTES,
+    *document_routes.ROUTES,
+)
