@@ -69,9 +69,8 @@ options:
         description: Reason of the failure of the run. An empty text is no failure.
         type: str
       lock_taken_over:
-        description: Whether the run took over the lock of a run that was killed.
-        type: bool
-        default: false
+        description: Process whose lock the run took over, as M(evenkeel.cluster.vm_migrate) returns it. An empty text is none.
+        type: str
   title:
     description: Title of a message of your own, instead of O(runs). In check mode it is not sent.
     type: str

@@ -85,8 +85,16 @@ def _serve(options: argparse.Namespace) -> Iterator[detached.Server]:
 
 
 @contextmanager
-def running(lines: Iterable[Line], until: float, *, tls: Tls | None = None) -> Iterator[Running]:
-    """A Prometheus that scrapes nothing and holds these series, which end at `until`, in seconds since 1970.
+def running(
+    lines: Iterable[Line],
+    until: float,
+    *,
+    tls: Tls | None = None,
+    targets: Sequence[str] = (),
+    rules: Path | None = None,
+) -> Iterator[Running]:
+    """A Prometheus that holds these series, which end at `until`, in seconds since 1970. Every second it
+    scrapes `targets`, each a host with its port, and evaluates the file `rules`.
 
     With `tls` it speaks HTTPS and wants USER and PASSWORD.
     """
@@ -94,17 +102,25 @@ def running(lines: Iterable[Line], until: float, *, tls: Tls | None = None) -> I
         folder = Path(temporary)
         (folder / "made.txt").write_text(_open_metrics(lines, until))
         _run(
-            _program("promtool"),
+            program("promtool"),
             "tsdb",
             "create-blocks-from",
             "openmetrics",
             folder / "made.txt",
             folder / "data",
         )
-        (folder / "prometheus.yml").write_text("global: {scrape_interval: 1m}\n")
+        interval = "1s" if targets else "1m"
+        config = {
+            "global": {"scrape_interval": interval, "evaluation_interval": interval},
+            "rule_files": [str(rules)] if rules is not None else [],
+            "scrape_configs": [
+                {"job_name": "tests", "honor_labels": True, "static_configs": [{"targets": [*targets]}]}
+            ],
+        }
+        (folder / "prometheus.yml").write_text(json.dumps(config))
         port = _free_port()
         command = [
-            _program("prometheus"),
+            program("prometheus"),
             f"--config.file={folder}/prometheus.yml",
             f"--storage.tsdb.path={folder}/data",
             "--storage.tsdb.retention.time=100y",
@@ -146,7 +162,8 @@ def _open_metrics(lines: Iterable[Line], until: float) -> str:
     return "\n".join([*text, "# EOF", ""])
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """The path of prometheus or promtool."""
     unpacked = UNPACKED / name
     found = str(unpacked) if unpacked.exists() else shutil.which(name)
     if found is None:

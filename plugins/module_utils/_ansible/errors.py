@@ -22,3 +22,7 @@ class FileError(EvenKeelError):
 
 class LibraryMissing(EvenKeelError):
     """A Python library that an option needs is not installed."""
+
+
+class ExportError(EvenKeelError):
+    """Metrics can't be handed to a server."""

@@ -46,6 +46,15 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "host_load_merge": ({"snapshot_path": "FOLDER/cluster.json", "answers": {}}, "snapshot"),
     "capacity_pool": ({**STATE, "name": "p", "vcpus": 4, "memory": "8G", "storage": "1T"}, "pool"),
     "capacity_info": ({**STATE, "metrics_path": "FOLDER/new/m.prom"}, "pools"),
+    "metrics_export": (
+        {
+            "cluster": "c",
+            "snapshot": CLUSTER,
+            "textfile_path": "FOLDER",
+            "totals_path": "FOLDER/new/totals.prom",
+        },
+        "metrics",
+    ),
     "capacity_reap": ({**STATE, "gone_owners": ["job-1"]}, "reaped"),
     "service_info": (STATE, "requests"),
     "service_request": ({**STATE, "id": "r", "claim": "c", "state": "begun"}, ""),

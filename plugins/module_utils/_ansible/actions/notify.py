@@ -30,7 +30,7 @@ class RunOptions:
     unresolved: Sequence[str] | None = None
     report: Sequence[str] | None = None
     error: str | None = None
-    lock_taken_over: bool = False
+    lock_taken_over: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ EVENTS: tuple[Event, ...] = get_args(Event)
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One run on one cluster: the summaries of balance_plan and vm_migrate, as far as the run came, what is
-    left, the lines of its report, and why it failed.
+    left, the lines of its report, why it failed, and the process whose lock it took over.
     """
 
     cluster: str
@@ -26,7 +26,7 @@ class Run:
     unresolved: Sequence[str] = ()
     report: Sequence[str] = ()
     error: str = ""
-    lock_taken_over: bool = False
+    lock_taken_over: str = ""
 
     @property
     def migrated(self) -> int:
@@ -51,7 +51,7 @@ def events_of(run: Run, *, check_mode: bool) -> tuple[Event, ...]:
         "failed": bool(run.error) or run.not_migrated > 0,
         "unresolved": bool(run.unresolved) or bool(run.plan.get("unresolved")),
         "out_of_band": run.outcome.get("in_band") is False,
-        "lock_taken_over": run.lock_taken_over,
+        "lock_taken_over": bool(run.lock_taken_over),
         "changed": run.migrated > 0,
         # Also of a run that only plans.
         "would_change": run.planned > 0 and (check_mode or not run.outcome),

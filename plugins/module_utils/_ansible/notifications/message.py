@@ -84,7 +84,7 @@ def _lines(run: Run, events: Sequence[Event]) -> list[str]:
         why = run.error or f"{counted(run.not_migrated, 'migration')} failed"
         lines.append(f"Failed: {why}")
     if "lock_taken_over" in events:
-        lines.append("The lock of a run that was killed was taken over.")
+        lines.append(f"The lock of a run that was killed was taken over: {run.lock_taken_over}")
     if "out_of_band" in events:
         lines.append("The cluster does not satisfy its policy after the run.")
     if "changed" in events:

@@ -43,7 +43,7 @@ DONE = {"status": "done", "migrated": 3, "failed": 0, "cancelled": 0, "planned":
         ({"outcome": {**DONE, "cancelled": 1}}, False, ("failed", "changed")),
         ({"plan": {"unresolved": 2}, "outcome": {**DONE, "in_band": False}}, False,
          ("unresolved", "out_of_band", "changed")),
-        ({"outcome": {**DONE, "migrated": 0}, "lock_taken_over": True}, False, ("lock_taken_over",)),
+        ({"outcome": {**DONE, "migrated": 0}, "lock_taken_over": "process 4711 on ctl1"}, False, ("lock_taken_over",)),
         # The cluster could not be read again.
         ({"outcome": {**DONE, "in_band": None}}, False, ("changed",)),
     ],
