@@ -20,6 +20,7 @@ from .._model.text.urls import Url, parsed_url
 from .queue.retry_policy import RetryPolicy
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+Compatibility = Literal["virtflow", "vcm"]
 EXAMPLE = "https://ci.example.com/hooks/evenkeel"
 NATS_EXAMPLE = "nats+tls://nats.example.com/evenkeel.requests"
 KAFKA_EXAMPLE = "kafka+tls://kafka.example.com/evenkeel.requests"
@@ -45,6 +46,11 @@ class Http:
     key: Annotated[str | None, "file with its key; null: in the same file"] = None
     client_ca: Annotated[str | None, "file with authorities, which callers must be certified by"] = None
     plain_http: Annotated[bool, "whether others than this machine may be served without TLS"] = False
+    compatibility: Annotated[
+        tuple[Compatibility, ...], "systems whose routes are served, too: virtflow-scheduler and"
+        " vsphere-capacity-manager"
+    ] = ()  # fmt: skip
+    compatibility_token: Annotated[bool, "whether callers of those routes show a token, too"] = True
     most_bytes: Annotated[int, Bounds(1024, 100 * 1024**2), "of a request"] = 1024**2
     connections: Annotated[int, Bounds(1, 100_000), "at the same time; others are refused"] = 200
     head_seconds: Annotated[float, Bounds(0.1, 3600), "for the header of a request"] = 15.0
@@ -154,6 +160,12 @@ class ServiceConfig:
 def _check_http(http: Http) -> None:
     if http.token_file is None and not http.token_env:
         raise InputError("http.token_env", http.token_env, "the name of an environment variable")
+    if not http.compatibility_token and http.host not in _LOOPBACK and http.client_ca is None:
+        raise InputError.required(
+            "http.compatibility_token",
+            when=f"http.host ({http.host}) is reachable from other machines and http.client_ca is not set",
+            hint="Set one of them, or have a proxy on this machine add the token",
+        )
     if http.certificate is None:
         for name in ("key", "client_ca"):
             if getattr(http, name) is not None:

@@ -31,12 +31,14 @@ Kind = Literal["place", "lease", "renew", "release"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Find places for new guests, and hold them by a lease of that name until they are created. `wait`:
-    seconds to try again where there is no room.
+    seconds to try again where there is no room. `create`: whether the service creates them, if it has tasks
+    for that.
     """
 
     vms: tuple[WantedVm, ...]
     strategy: Strategy = "spread"
     all_or_nothing: bool = True
+    create: bool = True
     name: Annotated[Name | None, "of the lease; the id of the request where nothing is said"] = None
     owner: Text | None = None
     purpose: Text | None = None
@@ -144,7 +146,7 @@ def _place(body: dict[str, Any]) -> dict[str, Any]:
         PlacementRequest.from_json({"vms": [encode(vm) for vm in place.vms], "strategy": place.strategy})
     except InputError as error:
         raise error.inside("request") from None
-    return _without_null(encode(place))
+    return _without_defaults(encode(place))
 
 
 def _lease(body: dict[str, Any]) -> dict[str, Any]:
@@ -176,6 +178,14 @@ _WORK: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 def _without_null(values: Mapping[str, Any]) -> dict[str, Any]:
     """As modules leave options out, at every depth."""
     return {key: _bare(value) for key, value in values.items() if value is not None}
+
+
+def _without_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without what version 1.0.0 did not know, so that its requests are still the same ones."""
+    found = _without_null(values)
+    if found.get("create") is True:
+        del found["create"]
+    return found
 
 
 def _bare(value: Any) -> Any:
