@@ -134,7 +134,7 @@ unpack_servers() {
     unpack sshd usr/sbin/sshd "tests that log in to a node" openssh-server libwrap0 libnss-wrapper
     unpack prometheus usr/bin/prometheus "tests that ask for loads" prometheus
     unpack pushgateway usr/bin/prometheus-pushgateway "tests that push metrics" prometheus-pushgateway
-    unpack cron usr/sbin/cron "tests of schedules" cron
+    unpack cron usr/sbin/cron "tests of schedules" cron libnss-wrapper libuid-wrapper
     unpack rabbitmq usr/lib/erlang/bin/erl "tests of the queue" rabbitmq-server erlang-{asn1,base,crypto,eldap,inets,mnesia} \
         erlang-{os-mon,parsetools,public-key,runtime-tools,ssl,syntax-tools,tools,xmerl}
     unpack faketime usr/bin/faketime "tests that set the clock" faketime libfaketime
