@@ -74,7 +74,11 @@ def test_one_message_about_many_clusters(monkeypatch: pytest.MonkeyPatch) -> Non
     runs = [
         CHANGED,
         {"cluster": "lab", "outcome": {"in_band": True, "migrated": 0}},
-        {"cluster": "edge", "error": "pve9.example.com did not answer", "lock_taken_over": "process 4711 on ctl1"},
+        {
+            "cluster": "edge",
+            "error": "pve9.example.com did not answer",
+            "lock_taken_over": "process 4711 on ctl1",
+        },
     ]
     with http_server() as server:
         got, _warnings = send(
