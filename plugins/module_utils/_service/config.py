@@ -55,6 +55,7 @@ class Http:
     connections: Annotated[int, Bounds(1, 100_000), "at the same time; others are refused"] = 200
     head_seconds: Annotated[float, Bounds(0.1, 3600), "for the header of a request"] = 15.0
     body_seconds: Annotated[float, Bounds(0.1, 3600), "for the body of a request"] = 60.0
+    metrics: Annotated[Literal["token", "open", "off"], "who may read /metrics"] = "token"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from . import compatibility_routes, document_routes, request_routes
+from . import compatibility_routes, document_routes, metrics_routes, request_routes
 from .routes import Route
 
 ROUTES: tuple[Route, ...] = (
     *request_routes.ROUTES,
     *document_routes.ROUTES,
+    *metrics_routes.ROUTES,
     *compatibility_routes.ROUTES,
 )
