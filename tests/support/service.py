@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rulebook evenkeel.cluster.requests as a user runs it, and its death."""
+"""The service as a user runs it, as a process of its own or by the rulebook, and its death."""
 
 from __future__ import annotations
 
@@ -20,25 +20,29 @@ from typing import Any
 
 import requests
 
+import ansible_collections.evenkeel.cluster
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 from ansible_collections.evenkeel.cluster.tests.support.processes import descendants, started_at
 
 # An end for what never comes true; how long things take says nothing.
 TOKEN = "s3cret-token-of-the-tests"
 # Where tools/setup.bash unpacks it where the system has none.
+PROGRAM = Path(ansible_collections.evenkeel.cluster.__path__[0], "extensions", "service", "evenkeel-service")
 JAVA = Path(sys.prefix, "java", "usr", "lib", "jvm")
 
 
 @dataclass
 class Service:
-    """ansible-rulebook with a configuration and an inventory; all that it writes is in the folder."""
+    """With a configuration and an inventory; all that it writes is in the folder. `rulebook`: by
+    ansible-rulebook, which takes the longer to start.
+    """
 
     folder: Path
     config: Mapping[str, Any]
     state_url: str
     inventory: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
-    arguments: Sequence[str] = ()
+    rulebook: bool = False
     url: str = ""
     _process: subprocess.Popen[bytes] | None = None
     _left: dict[int, str | None] = field(default_factory=dict)
@@ -52,19 +56,14 @@ class Service:
         before = len(self.said())
         with (self.folder / "service.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [
-                    Path(sys.executable).parent / "ansible-rulebook",
-                    "--rulebook", "evenkeel.cluster.requests",
-                    "--inventory", self.folder / "inventory.json",
-                    *self.arguments,
-                ],
+                self._command(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
                 env=self._environment(),
                 start_new_session=True,
-            )  # fmt: skip
+            )
         self.until(lambda: "accepting requests at" in self.said()[before:])
         self.url = re.findall(r"accepting requests at (\S+)", self.said())[-1]
 
@@ -80,6 +79,19 @@ class Service:
             _end(victims)
         process.wait()
         self._process = None
+
+    def terminate(self) -> subprocess.Popen[bytes]:
+        """SIGTERM, for the process alone."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process
+
+    def ended_by_itself(self) -> int:
+        """Wait for the end of the process. Returns its exit code."""
+        assert self._process is not None
+        code = self._process.wait(PATIENCE_SECONDS)
+        self._process = None
+        return code
 
     def stop(self) -> None:
         if self._process is not None:
@@ -125,19 +137,22 @@ class Service:
         self.until(over)
         return found[-1]
 
+    def _command(self) -> list[str | Path]:
+        inventory = self.folder / "inventory.json"
+        if self.rulebook:
+            program = Path(sys.executable).parent / "ansible-rulebook"
+            return [program, "--rulebook", "evenkeel.cluster.requests", "--inventory", inventory, "-vv"]
+        return [sys.executable, PROGRAM, "--inventory", inventory]
+
     def _environment(self) -> dict[str, str]:
         kept = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("ANSIBLE_", "EVENKEEL_", "EDA_"))
         }
-        java = sorted(JAVA.glob("java-17-openjdk-*"))
-        home = {"JAVA_HOME": str(java[0])} if java else {}
-        if not java and shutil.which("java") is None:
-            raise RuntimeError("there is no Java here: apt-get install openjdk-17-jre-headless")
         return {
             **kept,
-            **home,
+            **(_java() if self.rulebook else {}),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "ANSIBLE_NOCOLOR": "1",
@@ -146,6 +161,13 @@ class Service:
             "EVENKEEL_SERVICE_TOKEN": TOKEN,
             **self.environment,
         }
+
+
+def _java() -> dict[str, str]:
+    java = sorted(JAVA.glob("java-17-openjdk-*"))
+    if not java and shutil.which("java") is None:
+        raise RuntimeError("there is no Java here: apt-get install openjdk-17-jre-headless")
+    return {"JAVA_HOME": str(java[0])} if java else {}
 
 
 def _end(pids: Sequence[int]) -> None:

@@ -1,12 +1,15 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real ansible-rulebook serves requests by HTTP against a simulated Proxmox VE, and is killed."""
+"""The service takes requests by HTTP against a simulated Proxmox VE, and is killed and stopped."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ import pytest
 import requests
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import task_named
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import open_database
 from ansible_collections.evenkeel.cluster.tests.simulators.launch import Simulator, start
 from ansible_collections.evenkeel.cluster.tests.support import receiver
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
@@ -73,7 +78,13 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("site")
+    with running(tmp_path_factory.mktemp("site")) as found:
+        yield found
+
+
+@contextmanager
+def running(folder: Path, *, rulebook: bool = False) -> Iterator[Site]:
+    """A cluster, receivers and the service, which says nothing secret."""
     cluster = folder / "cluster.json"
     cluster.write_text(json.dumps(generate(Shape(hosts=4, guests=20, seed=7)).to_json()))
     # Another, in which there is no room for anything.
@@ -114,7 +125,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             inventory={"clusters": {"hosts": {"closed": rehearsal, "prod": variables}}},
             # As talkative as can be: no secret may be in what it says.
             environment={"HOOK_CI": SECRETS["ci"], "PROXMOX_PASSWORD": password, "ANSIBLE_VERBOSITY": "4"},
-            arguments=("-vv",),
+            rulebook=rulebook,
         )
         service.start()
         try:
@@ -308,6 +319,56 @@ def test_a_receiver_that_is_gone_is_left_alone(site: Site) -> None:
     assert service.get("gone").json()["callbacks"][0]["error"] == "it answered 410"
     assert len(audit.got("gone")) == 1
     audit.mode("204")
+
+
+@pytest.mark.parametrize("hurry", [False, True], ids=["in time", "too long"])
+def test_stopped_in_between(site: Site, hurry: bool) -> None:
+    """It takes no more requests, waits for the playbooks that run, and ends them when it is told again."""
+    service = site.service
+    name, waiting = f"stopped-{hurry}", f"waiting-{hurry}"
+    reached = site.close("before")
+    service.post({"id": name, "kind": "place", "vms": [vm(name)]})
+    service.until(reached.exists)
+    service.terminate()
+    service.until(lambda: "waiting at most" in service.said())
+    with pytest.raises(requests.ConnectionError):
+        service.post({"id": waiting, "kind": "release", "name": "nothing"})
+    if hurry:
+        service.terminate()
+        assert service.ended_by_itself() == 0
+        assert "1 requests were handed over" in service.said()
+        site.open("before")
+        with open_database(service.state_url) as database:
+            task = task_named(database, name)
+        # To be stopped is no failed try.
+        assert task is not None
+        assert (task.status, task.tries, task.claim, task.error) == ("processing", 0, None, None)
+    else:
+        site.open("before")
+        assert service.ended_by_itself() == 0
+        assert site.guests(name) != []
+    service.start()
+    done = service.ended(name)
+    assert (done["status"], done["tries"], done["error"]) == ("completed", 1, None)
+    assert site.guests(name) == [done["result"]["vms"][0]["host_id"]]
+    assert len({call.id for call in site.called("ci", name)}) == 1
+
+
+def test_a_playbook_that_is_killed_alone(site: Site) -> None:
+    service = site.service
+    reached = site.close("after")
+    service.post({"id": "alone", "kind": "place", "vms": [vm("alone")]})
+    service.until(reached.exists)
+    with open_database(service.state_url) as database:
+        task = task_named(database, "alone")
+        assert task is not None
+        assert task.worker is not None
+        os.kill(task.worker.pid, signal.SIGKILL)
+        service.until(lambda: service.get("alone").json()["tries"] == 1)
+        site.open("after")
+    done = service.ended("alone")
+    assert (done["status"], done["tries"]) == ("completed", 2)
+    assert site.guests("alone") == [done["result"]["vms"][0]["host_id"]]
 
 
 def _callbacks(service: Service, request: str) -> dict[str, str]:

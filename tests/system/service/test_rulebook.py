@@ -1,0 +1,24 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real ansible-rulebook serves what the process serves: some of the tests of `test_service.py`, with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.tests.system.service.test_service import (
+    Site,
+    running,
+    test_killed_in_between,
+    test_submit_and_poll,
+)
+
+__all__ = ["test_killed_in_between", "test_submit_and_poll"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running(tmp_path_factory.mktemp("site"), rulebook=True) as found:
+        yield found
