@@ -153,11 +153,10 @@ def _systemd_times(entry: Entry) -> tuple[str, str | None]:
 
 def _cron_times(entry: Entry) -> str:
     options = entry.options
-    for name, given in (("persistent", options.persistent), ("writable", None)):
-        if given:
-            raise InputError.unsupported(
-                entry.at(name), "true", "kind: cron", hint="cron does not make up for missed runs"
-            )
+    if options.persistent:
+        raise InputError.unsupported(
+            entry.at("persistent"), "true", "kind: cron", hint="cron does not make up for missed runs"
+        )
     if options.cron is not None:
         return cron_expression(options.cron, entry.at("cron"))
     if options.interval is not None:
