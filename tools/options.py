@@ -89,7 +89,13 @@ PASSED = (
     Passed(
         "balance",
         "vm_migrate",
-        [*_STATE, *(name for name in _MOVING if name not in POLICY_ARGUMENTS), "journal_path"],
+        [
+            *_STATE,
+            *(name for name in _MOVING if name not in POLICY_ARGUMENTS),
+            "journal_path",
+            "history_days",
+            "started_by",
+        ],
         "balance_",
     ),
 )

@@ -288,6 +288,10 @@ summary:
       description: Number of findings that the plan does not resolve.
       type: int
       sample: 0
+    waiting:
+      description: Number of them that only wait for further readings, because of O(sustained) or O(sustained_for).
+      type: int
+      sample: 0
     hosts_emptied:
       description: Number of hosts that the plan empties, with O(goal=consolidate).
       type: int
@@ -317,6 +321,48 @@ unresolved:
   type: list
   elements: str
   sample: ["host esx3 to be emptied: it still runs gpu01 (it can't be migrated: passthrough_device)"]
+sustained:
+  description: How long parts of the cluster have been out of their band, and must be so before guests are migrated.
+  returned: when O(sustained) is greater than 1 or O(sustained_for) is set, except for O(goal=evacuate) and O(goal=consolidate)
+  type: dict
+  contains:
+    readings:
+      description: O(sustained).
+      type: int
+      sample: 3
+    seconds:
+      description: O(sustained_for) in seconds.
+      type: float
+      sample: 0
+    seen:
+      description: The most consecutive readings out of a band. V(0) when everything is inside its band.
+      type: int
+      sample: 2
+    out_of_band:
+      description: What is out of its band.
+      type: list
+      elements: dict
+      contains:
+        what:
+          description: The finding, as in C(unresolved).
+          type: str
+          sample: spread of memory
+        subject:
+          description: The metric, the id of the host, or the name of the rule.
+          type: str
+          sample: memory
+        readings:
+          description: Number of consecutive readings in which it was out of its band, the present one included.
+          type: int
+          sample: 2
+        since:
+          description: The first of these readings, in UTC.
+          type: str
+          sample: "2026-01-31T21:50:00Z"
+        waits:
+          description: Whether no guest is migrated for it yet.
+          type: bool
+          sample: true
 plan:
   description: The plan. Its JSON Schema is in C(docs/schemas/plan.json) of the collection.
   returned: when O(plan_path) is not given
@@ -356,6 +402,60 @@ plan:
       returned: when O(what_if) was set
       type: bool
       sample: true
+    measured:
+      description: Which loads the plan rests on.
+      type: dict
+      contains:
+        at:
+          description: Time of the snapshot, by the clock of the platform.
+          type: str
+          sample: "2026-01-31T22:00:00Z"
+        window_seconds:
+          description: Period over which the loads are averaged. V(0) for present values.
+          type: int
+          sample: 3600
+    sustained:
+      description: How long parts of the cluster have been out of their band, and must be so before guests are migrated.
+      returned: when O(sustained) is greater than 1 or O(sustained_for) is set, except for O(goal=evacuate) and O(goal=consolidate)
+      type: dict
+      contains:
+        readings:
+          description: O(sustained).
+          type: int
+          sample: 3
+        seconds:
+          description: O(sustained_for) in seconds.
+          type: float
+          sample: 0
+        seen:
+          description: The most consecutive readings out of a band. V(0) when everything is inside its band.
+          type: int
+          sample: 2
+        out_of_band:
+          description: What is out of its band.
+          type: list
+          elements: dict
+          contains:
+            what:
+              description: The finding, as in C(unresolved).
+              type: str
+              sample: spread of memory
+            subject:
+              description: The metric, the id of the host, or the name of the rule.
+              type: str
+              sample: memory
+            readings:
+              description: Number of consecutive readings in which it was out of its band, the present one included.
+              type: int
+              sample: 2
+            since:
+              description: The first of these readings, in UTC.
+              type: str
+              sample: "2026-01-31T21:50:00Z"
+            waits:
+              description: Whether no guest is migrated for it yet.
+              type: bool
+              sample: true
     remembered_at:
       description: As in the snapshot. The plan does not consider later records of runs.
       returned: when the snapshot has it
@@ -531,7 +631,7 @@ plan:
             - The kind of the entry, for filters. V(unknown) in plans of version 0.1.
             - One of V(metric_unavailable), V(spread_exceeded), V(rule_broken), V(rule_impossible), V(rule_names_unknown),
               V(host_above_limits), V(host_load_unknown), V(host_not_empty), V(host_overloaded), V(host_stays_on),
-              V(no_safe_order), V(no_target_host) and V(other_balancer).
+              V(no_safe_order), V(no_target_host), V(not_sustained) and V(other_balancer).
           type: str
           sample: rule_impossible
         subject:

@@ -43,6 +43,20 @@ options:
       - Proxmox VE always reports recent tasks.
     type: str
     default: "3600"
+  sustained:
+    description:
+      - Returns the readings of earlier runs that O(evenkeel.cluster.balance_plan#module:sustained) requires. Set both to the same
+        number.
+    type: int
+    default: 1
+    version_added: 1.1.0
+  sustained_for:
+    description:
+      - Returns the readings of earlier runs that O(evenkeel.cluster.balance_plan#module:sustained_for) requires, in seconds or as V(1h).
+        Set both to the same time.
+    type: str
+    default: "0"
+    version_added: 1.1.0
   snapshot_path:
     description:
       - File to write the snapshot to. Only a summary is returned then, which saves a lot of time with large clusters.

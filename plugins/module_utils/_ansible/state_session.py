@@ -21,14 +21,14 @@ from .._model.quantities import TIME
 from .._model.snapshot import ClusterRef, Snapshot
 from .._state.errors import LockLost, StateError
 from .._state.owner import this_process
-from .._state.urls import sqlite_file
+from .._state.urls import is_forgotten, sqlite_file
 from .json_files import require_writable
 from .options.argument_spec import Secret, argument_spec
 from .options.platform import PlatformOptions
 from .options.values import at_least
 from .options.variables import STATE_VARIABLE
-from .state_folder import state_folder
 from .started_by import who_started
+from .state_folder import state_folder
 
 # What loads SQLAlchemy, which takes as long as all else of a module together, is loaded where there is a
 # database.
@@ -273,10 +273,22 @@ def run_state(
             kept.finish(options.history_days)
 
 
+@dataclass(frozen=True, kw_only=True)
+class WantedReadings:
+    """How many readings of earlier runs a policy may ask for, and how far back."""
+
+    count: int
+    seconds: float
+
+
 def with_history(
-    read: Callable[[], Snapshot], options: ClusterStateOptions, environment: Mapping[str, str]
+    read: Callable[[], Snapshot],
+    options: ClusterStateOptions,
+    environment: Mapping[str, str],
+    wanted: WantedReadings | None = None,
 ) -> tuple[Snapshot, Sequence[str]]:
-    """The snapshot that `read` returns with the records of earlier runs, and notices of those not available.
+    """The snapshot that `read` returns with the records of earlier runs, and their readings as far as they
+    are wanted; and notices of those not available.
 
     Raises StateError when a database that is set explicitly cannot be used, before anything is read.
     """
@@ -285,16 +297,26 @@ def with_history(
     if database is None:
         # Where the file is made meanwhile, its clock is that of this machine.
         moment = None if notices else time.time()
-        return replace(read(), remembered_at=moment), notices
+        snapshot = replace(read(), remembered_at=moment)
+        if wanted is not None and not notices and snapshot.readings is None:
+            # There is none yet, and this run will make the first.
+            snapshot = replace(snapshot, readings=())
+        return snapshot, notices
     from .._state.database import now
     from .._state.history import recall, refusals, with_history
+    from .._state.runs import readings, with_readings
 
+    if is_forgotten(options.state_url or environment.get(STATE_VARIABLE) or ""):
+        wanted = None
     with database:
         # Before the reading: what is recorded from now on may have happened after it.
         moment = database.read(now)
         snapshot = replace(read(), remembered_at=moment)
         keys = cluster_keys(options, snapshot.cluster)
         past, refused = recall(database, *keys), refusals(database, *keys)
+        if wanted is not None:
+            found = readings(database, *keys, count=wanted.count, seconds=wanted.seconds)
+            snapshot = replace(snapshot, readings=with_readings(snapshot, found))
         return with_history(snapshot, past, refused, moment), notices
 
 
@@ -378,4 +400,3 @@ def journal_path(
 def _default_url(environment: Mapping[str, str]) -> str | None:
     folder = state_folder(environment)
     return None if folder is None else f"sqlite:///{folder}/state.db"
-

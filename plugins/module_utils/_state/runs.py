@@ -31,7 +31,6 @@ INTERRUPTED = "interrupted"
 EMPTY_PLAN_DAYS = 30
 # How many readings a snapshot takes from here at most.
 MAX_READINGS = 1000
-_DECIMALS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +73,7 @@ def reading_of(plan: Plan) -> Reading | None:
         window_seconds=plan.measured.window_seconds,
         demand=plan.policy.demand,
         spread=plan.before.spread,
-        hosts={
-            host: {
-                metric: None if used is None else round(used, _DECIMALS)
-                for metric, used in state.used.items()
-            }
-            for host, state in plan.before.hosts.items()
-        },
+        hosts={host: state.used for host, state in plan.before.hosts.items()},
         broken=tuple(violation.rule for violation in plan.before.violations if violation.strict),
     )
 

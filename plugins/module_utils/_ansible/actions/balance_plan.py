@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
+from ..._model.codec import encode
 from ..._model.errors import EvenKeelError
 from ..._model.overrides import Overrides
 from ..._model.plan import Plan
@@ -56,6 +57,8 @@ def run_balance_plan(params: dict[str, Any], check_mode: bool, given: Mapping[st
         "notices": list(plan.notices),
         "warnings": list(plan.notices),
     }
+    if plan.sustained is not None:
+        result["sustained"] = encode(plan.sustained)
     if not kept:
         result["plan"] = value
     return result
@@ -119,5 +122,6 @@ def summary(plan: Plan, path: str | None) -> dict[str, Any]:
         "violations_before": len(plan.before.violations),
         "violations_after": len(plan.after.violations),
         "unresolved": len(plan.unresolved),
+        "waiting": plan.waiting(),
         "hosts_emptied": len(plan.emptied),
     }

@@ -17,15 +17,17 @@ from ..options.argument_spec import Path, options_of
 from ..options.environment import with_environment
 from ..options.values import at_least
 from ..platforms import open_platform
-from ..state_session import ClusterStateOptions, with_history
+from ..state_session import ClusterStateOptions, WantedReadings, with_history
 
 
 @dataclass(frozen=True, kw_only=True)
 class FactsOptions(ClusterStateOptions):
-    """The options of cluster_facts; `window` and `history` in seconds."""
+    """The options of cluster_facts; `window`, `history` and `sustained_for` in seconds."""
 
     window: Annotated[int, LONG_TIME] = 0
     history: Annotated[int, LONG_TIME] = 3600
+    sustained: int = 1
+    sustained_for: Annotated[float, LONG_TIME] = 0
     snapshot_path: Path | None = None
 
 
@@ -34,10 +36,11 @@ def run_cluster_facts(params: dict[str, Any], check_mode: bool) -> dict[str, Any
     given and it is not check mode.
     """
     options = options_of(FactsOptions, params)
-    at_least(options, 0, "window", "history", unit="seconds")
+    at_least(options, 0, "window", "history", "sustained_for", unit="seconds")
+    at_least(options, 1, "sustained", unit="readings")
     connection = with_environment(options, os.environ)
     with closing(open_platform(connection, window=options.window, history=options.history)) as platform:
-        snapshot, unknown = with_history(platform.read, options, os.environ)
+        snapshot, unknown = with_history(platform.read, options, os.environ, wanted_readings(options))
         notices = [notice.text for notice in snapshot.notices]
     value = snapshot.to_json()
     kept = is_kept(options.snapshot_path, value, "snapshot_path", check_mode=check_mode)
@@ -45,6 +48,13 @@ def run_cluster_facts(params: dict[str, Any], check_mode: bool) -> dict[str, Any
     if not kept:
         facts["evenkeel_snapshot"] = value
     return {"changed": False, "ansible_facts": facts, "warnings": [*notices, *unknown]}
+
+
+def wanted_readings(options: FactsOptions) -> WantedReadings | None:
+    """Enough for a policy with the same options, also where several readings count once."""
+    if options.sustained <= 1 and not options.sustained_for:
+        return None
+    return WantedReadings(count=4 * options.sustained, seconds=3 * options.sustained_for)
 
 
 def summary(snapshot: Snapshot, path: str | None) -> dict[str, Any]:

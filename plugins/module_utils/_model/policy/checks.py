@@ -79,8 +79,9 @@ def check(policy: Policy) -> None:
         raise InputError.required("policy.metrics", expected="at least one metric")
     if len(set(policy.metrics)) < len(policy.metrics):
         raise InputError("policy.metrics", list(policy.metrics), "a list without duplicates")
-    if len(set(policy.sustained_except)) < len(policy.sustained_except):
-        raise InputError("policy.sustained_except", list(policy.sustained_except), "a list without duplicates")
+    excepted = policy.sustained_except
+    if len(set(excepted)) < len(excepted):
+        raise InputError("policy.sustained_except", list(excepted), "a list without duplicates")
     for name in ("max_spread", "level_above"):
         points = getattr(policy, name)
         _among(policy, f"policy.{name}", points if isinstance(points, Mapping) else ())

@@ -279,6 +279,35 @@ class Policy:
         "own check has refused it.\n"
         "V(0) plans it again at once.",
     ] = 86_400
+    sustained: Annotated[
+        int,
+        Bounds(least=1),
+        "Number of consecutive readings in which the cluster must be out of its band before guests are "
+        "migrated for it, the present reading included. V(1) acts at once.\n"
+        "It counts for each metric with O(goal=spread) and for each host with O(goal=relieve), so that a "
+        "spike of one reading never moves a guest. A metric that waits is not made worse by other "
+        "migrations. O(goal=evacuate) and O(goal=consolidate) do not wait.\n"
+        "Each run that is not in check mode records its reading in the state database, and "
+        "M(evenkeel.cluster.cluster_facts) returns the earlier ones. Readings less than a minute apart count "
+        "once. Readings with another O(demand) or window do not count.\n"
+        "Readings that are more than two days apart, or one and a half times O(sustained_for) when that is "
+        "set, are not consecutive.",
+    ] = 1
+    sustained_for: Annotated[
+        float,
+        Bounds(0, YEAR),
+        LONG_TIME,
+        "Time for which the cluster must have been out of its band in all readings before guests are "
+        "migrated for it, such as V(1h). O(sustained) applies as well. V(0) does not wait.",
+    ] = 0
+    sustained_except: Annotated[
+        tuple[Literal["rules", "overload"], ...],
+        "What does not wait.\n"
+        "V(rules) restores rules at once. Without it, a strict rule must be violated for as long, too. Hosts "
+        "in maintenance mode are emptied at once in any case.\n"
+        "V(overload) acts at once on a metric or host for which a host uses more than O(limits.cpu) or "
+        "O(limits.memory) percent.",
+    ] = ("rules",)
     may_stay: Annotated[
         Selector,
         "Guests that may stay on a host that is emptied or in maintenance mode.\n"
@@ -347,6 +376,11 @@ class Policy:
         if self.max_spread is not None:
             return self.max_spread
         return SPREAD_BY_AGGRESSIVENESS[self.aggressiveness]
+
+    @property
+    def waits(self) -> bool:
+        """Whether what is out of its band must be so for a while."""
+        return self.sustained > 1 or self.sustained_for > 0
 
     @property
     def levels(self) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from ..._model.policy.goals import Consolidation, Relief
@@ -15,6 +16,13 @@ from .problem import Problem, Vector
 from .solution import Solution
 
 NO_THRESHOLD: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialRelief(Relief):
+    """The same thresholds, but hosts of these ids are left as they are for now."""
+
+    waiting: frozenset[str]
 
 
 def relief_of(problem: Problem) -> Relief:
@@ -38,11 +46,14 @@ def ceilings(problem: Problem) -> Vector:
 
 def overloaded(problem: Problem, points: Sequence[Sequence[float]]) -> dict[int, tuple[int, ...]]:
     """By host that is above a threshold, the metrics in which it is. Hosts that may give nothing are not
-    counted, nor those that are to be emptied anyway.
+    counted, nor those that are to be emptied anyway, or that are left as they are for now.
     """
-    tops = overloads(problem)
+    tops, relief = overloads(problem), relief_of(problem)
+    waiting = relief.waiting if isinstance(relief, PartialRelief) else ()
     found = {}
     for host, values in enumerate(points):
+        if problem.hosts[host].id in waiting:
+            continue
         if not problem.roles.releases[host] or problem.roles.leaving[host]:
             continue
         over = tuple(
