@@ -43,6 +43,7 @@ class Service:
     inventory: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     rulebook: bool = False
+    arguments: Sequence[str] = ()
     url: str = ""
     _process: subprocess.Popen[bytes] | None = None
     _left: dict[int, str | None] = field(default_factory=dict)
@@ -142,7 +143,7 @@ class Service:
         if self.rulebook:
             program = Path(sys.executable).parent / "ansible-rulebook"
             return [program, "--rulebook", "evenkeel.cluster.requests", "--inventory", inventory, "-vv"]
-        return [sys.executable, PROGRAM, "--inventory", inventory]
+        return [sys.executable, PROGRAM, "--inventory", inventory, *self.arguments]
 
     def _environment(self) -> dict[str, str]:
         kept = {
