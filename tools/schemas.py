@@ -17,6 +17,8 @@ from ..plugins.module_utils._model.policy.policy import Policy
 from ..plugins.module_utils._model.schema import json_schema
 from ..plugins.module_utils._model.snapshot import Snapshot
 from ..plugins.module_utils._service.config import ServiceConfig
+from ..plugins.module_utils._service.endpoints.tables import ROUTES
+from ..plugins.module_utils._service.openapi import openapi_document
 from ..plugins.module_utils._service.schema import request_schema
 from .run import ROOT
 
@@ -32,6 +34,7 @@ PUBLISHED: dict[str, type | Callable[[str], dict[str, Any]]] = {
     "placement": Placement,
     "service_config": ServiceConfig,
     "service_request": request_schema,
+    "openapi": lambda _title: openapi_document(ROUTES),
 }
 
 
