@@ -20,6 +20,8 @@ from typing import Any
 
 import yaml
 
+from ..plugins.module_utils._ansible.actions.metrics_export import ExportOptions
+from ..plugins.module_utils._ansible.actions.notify import NotifyOptions
 from ..plugins.module_utils._ansible.actions.prometheus_load import PROMETHEUS_ARGUMENTS
 from ..plugins.module_utils._ansible.options.argument_spec import argument_spec
 from ..plugins.module_utils._ansible.options.capacity import LeaseOptions
@@ -44,6 +46,8 @@ _SPECS = {
     **STATE_ARGUMENTS,
     **PROMETHEUS_ARGUMENTS,
     "entries": argument_spec(ScheduleOptions)["entries"],
+    "urls": argument_spec(NotifyOptions)["urls"],
+    "pushgateway": argument_spec(ExportOptions)["pushgateway"],
 }
 HEAD = '''# Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -85,6 +89,8 @@ PASSED = (
     Passed("evacuate", "vm_migrate", ["platform", *_STATE, "journal_path", "stop_file"], "balance_"),
     Passed("service", "capacity_lease", ["state_url"], "service_"),
     Passed("balance", "cluster_facts", [*PLATFORM_ARGUMENTS, "window"], "balance_"),
+    Passed("balance", "notify", ["urls", "events", "attachments", "timeout"], "balance_notify.", inside=True),
+    Passed("balance", "metrics_export", ["textfile_path", "pushgateway"], "balance_"),
     Passed("balance", "prometheus_load", list(PROMETHEUS_ARGUMENTS), "balance_prometheus.", inside=True),
     Passed(
         "balance",

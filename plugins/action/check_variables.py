@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.once import once
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.role_variables import (
     PREFIXES,
+    REPORTS,
     files_of,
     refuse_shared_files,
     refuse_strangers,
@@ -55,6 +57,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if self._connection.transport == "local":
             tags = {"all", "plan"} & set(variables.get("ansible_run_tags", ["all"]))
             refuse_unwritable_files(values, plans=bool(tags))
+            self._check_reports(role, specs["balance"], variables)
         files = files_of(given, self._templar.template)
         hosts = variables["ansible_play_hosts_all"]
         if files and len(hosts) > 1:
@@ -66,6 +69,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 lambda: users_of_files(self._files_of_all(hosts, specs[role], variables)),
             )
             refuse_shared_files(variables["inventory_hostname"], files, users)
+
+    def _check_reports(self, role: str, specs: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+        """Where the run is reported. What loads the libraries for that is loaded only where they are used."""
+        given = {name: variables[name] for name in REPORTS if name in variables}
+        if role not in ("balance", "evacuate") or not given:
+            return
+        from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.role_reports import (
+            refuse_useless_reports,
+        )
+
+        values = self._templar.template(given)
+        refuse_values("balance", {name: specs[name] for name in given}, values)
+        python = self._templar.template(variables.get("ansible_python_interpreter", ""))
+        refuse_useless_reports(values, variables["inventory_hostname"], own_python=python == sys.executable)
 
     def _files_of_all(
         self, hosts: Sequence[str], names: Container[str], variables: Mapping[str, Any]

@@ -71,6 +71,11 @@ options:
       lock_taken_over:
         description: Process whose lock the run took over, as M(evenkeel.cluster.vm_migrate) returns it. An empty text is none.
         type: str
+  not_run:
+    description: Names of clusters on which no run began, because an earlier task failed. They count as failed.
+    type: list
+    elements: str
+    default: []
   title:
     description: Title of a message of your own, instead of O(runs). In check mode it is not sent.
     type: str

@@ -47,22 +47,34 @@ INTERNAL = frozenset(
     {
         "balance_again",
         "balance_block",
+        "balance_earlier",
         "balance_error",
+        "balance_exported",
+        "balance_exports",
+        "balance_failure",
         "balance_is_stale",
         "balance_loaded",
+        "balance_lock_of_run",
         "balance_migrated",
         "balance_missing",
+        "balance_moved_earlier",
         "balance_newly_refused",
         "balance_no_plan",
         "balance_not_started",
+        "balance_notified",
+        "balance_notifies",
         "balance_partial_option",
+        "balance_plan_used",
         "balance_planned",
         "balance_ran",
         "balance_refusals",
         "balance_refused",
         "balance_round",
+        "balance_run",
+        "balance_run_now",
         "balance_shown",
         "balance_snapshots",
+        "balance_summaries",
         "balance_summary",
         "balance_unbalanced",
         "balance_unresolved",
@@ -141,6 +153,8 @@ FILES = (
     "place_snapshot_path",
 )
 WRITTEN = (*FILES, "lease_env_path", "place_answer_path")
+# Where runs are reported.
+REPORTS = ("balance_notify", "balance_pushgateway", "balance_textfile_path")
 # Modules make the folders of their files; this one is written by ansible.builtin.copy.
 _WITHOUT_FOLDERS = ("lease_env_path",)
 _MISSING = "missing required arguments: "

@@ -20,6 +20,9 @@ from ..options.argument_spec import Path, Spec, argument_spec, options_of
 from ..options.values import at_least, without_none
 
 
+_NOT_RUN = "No run began, because an earlier task failed."
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """An entry of runs."""
@@ -40,6 +43,7 @@ class NotifyOptions:
     urls: Annotated[Sequence[str], Spec(no_log=True, required=True)] = ()
     events: Sequence[Event] = ("failed", "unresolved", "lock_taken_over", "changed")
     runs: Annotated[Sequence[Mapping[str, Any]], Spec(options=argument_spec(RunOptions), default=[])] = ()
+    not_run: Annotated[Sequence[str], Spec(default=[])] = ()
     title: str | None = None
     body: str | None = None
     attachments: Annotated[Sequence[Path], Spec(default=[])] = ()
@@ -102,6 +106,7 @@ def _message(options: NotifyOptions, check_mode: bool) -> tuple[list[dict[str, A
         lines = (options.body or "").splitlines()
         return [], None if check_mode else Message(title=options.title or "Even Keel", lines=lines)
     runs = [Run(**without_none(run)) for run in options.runs]
+    runs += [Run(cluster=name, error=_NOT_RUN) for name in options.not_run]
     events, worth = [], []
     for run in runs:
         happened = events_of(run, check_mode=check_mode)

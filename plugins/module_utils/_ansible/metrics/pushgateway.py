@@ -37,12 +37,12 @@ class Pushgateway:
     ca_path: str | None = None
     timeout: float = 10
 
-    def check(self) -> None:
+    def check(self, option: str = _OPTION) -> None:
         """Raises InputError or UrlError for what can't be a Pushgateway. Nothing is sent."""
-        url = parsed_url(self.url, f"{_OPTION}.url", _EXAMPLE)
+        url = parsed_url(self.url, f"{option}.url", _EXAMPLE)
         if url.scheme not in ("http", "https") or not url.host:
             raise InputError(
-                f"{_OPTION}.url",
+                f"{option}.url",
                 None,
                 "a URL",
                 statement=" is not an http:// or https:// URL",
@@ -50,18 +50,18 @@ class Pushgateway:
             )
         if url.user is not None:
             raise InputError(
-                f"{_OPTION}.url",
+                f"{option}.url",
                 None,
                 "a URL without a user",
                 statement=" has a user in it",
-                hint=f"Set {_OPTION}.username and {_OPTION}.password instead",
+                hint=f"Set {option}.username and {option}.password instead",
             )
         if self.bearer_token and self.username:
-            raise InputError.conflict(f"{_OPTION}.bearer_token", f"{_OPTION}.username")
+            raise InputError.conflict(f"{option}.bearer_token", f"{option}.username")
         if not self.timeout > 0:
-            raise InputError(f"{_OPTION}.timeout", self.timeout, "a number of seconds greater than 0")
+            raise InputError(f"{option}.timeout", self.timeout, "a number of seconds greater than 0")
         if self.ca_path and url.scheme == "https":
-            self._context()
+            self._context(option)
 
     def push(self, registry: Any, cluster: str) -> None:
         """Replaces the metrics of the cluster. Raises ExportError."""
@@ -115,12 +115,12 @@ class Pushgateway:
         text = base64.b64encode(f"{self.username}:{self.password or ''}".encode()).decode()
         return {"Authorization": f"Basic {text}"}
 
-    def _context(self) -> ssl.SSLContext:
+    def _context(self, option: str = _OPTION) -> ssl.SSLContext:
         try:
             context = ssl.create_default_context(cafile=self.ca_path)
         except OSError as error:
             raise InputError(
-                f"{_OPTION}.ca_path",
+                f"{option}.ca_path",
                 self.ca_path,
                 "a PEM file with certificates",
                 statement=f": {self.ca_path} can't be used: {error.strerror or error}",

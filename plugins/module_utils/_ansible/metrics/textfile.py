@@ -27,11 +27,11 @@ def file_of(folder: str, cluster: str) -> Path:
     return Path(folder).expanduser() / f"evenkeel-{name}.prom"
 
 
-def check(folder: str, cluster: str) -> None:
+def check(folder: str, cluster: str, option: str = _OPTION) -> None:
     """Raises FileError or InputError when the file could not be written later."""
     if folder.endswith(".prom") and not os.path.isdir(folder):
         raise InputError(
-            _OPTION,
+            option,
             folder,
             "a folder",
             statement=f" is {folder}, but it names the folder of the files",
@@ -42,10 +42,10 @@ def check(folder: str, cluster: str) -> None:
         what = "it is not a folder" if path.exists() else "there is no such folder"
         raise FileError(
             f"{folder} can't be used: {what}",
-            where=_OPTION,
+            where=option,
             hint="Set it to the folder in --collector.textfile.directory of node_exporter",
         )
-    require_writable(str(file_of(folder, cluster)), _OPTION)
+    require_writable(str(file_of(folder, cluster)), option)
 
 
 def read(file: Path, option: str = _OPTION) -> str | None:

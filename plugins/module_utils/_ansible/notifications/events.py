@@ -44,13 +44,21 @@ class Run:
         """Migrations that failed or were cancelled."""
         return sum(int(self.outcome.get(result) or 0) for result in ("failed", "cancelled"))
 
+    @property
+    def is_left(self) -> bool:
+        """Whether something is not resolved; what only waits for further readings does not count."""
+        numbers = self.outcome if "unresolved" in self.outcome else self.plan
+        if "unresolved" in numbers:
+            return int(numbers["unresolved"]) > int(numbers.get("waiting") or 0)
+        return bool(self.unresolved) or self.outcome.get("in_band") is False
+
 
 def events_of(run: Run, *, check_mode: bool) -> tuple[Event, ...]:
     """What happened, the worst first."""
     found: dict[Event, bool] = {
         "failed": bool(run.error) or run.not_migrated > 0,
-        "unresolved": bool(run.unresolved) or bool(run.plan.get("unresolved")),
-        "out_of_band": run.outcome.get("in_band") is False,
+        "unresolved": run.is_left,
+        "out_of_band": run.outcome.get("in_band") is False and run.is_left,
         "lock_taken_over": bool(run.lock_taken_over),
         "changed": run.migrated > 0,
         # Also of a run that only plans.
