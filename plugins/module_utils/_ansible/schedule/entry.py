@@ -24,8 +24,8 @@ VAULT_PASSWORD = "vault_password"
 
 # Names of files in /etc/cron.d have no dots, or cron ignores them.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _PLAYBOOK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){2,}")
 # They have options of their own, and every user of the machine can read a command line.
 _NO_ARGUMENTS: Mapping[str, str] = {
@@ -116,11 +116,11 @@ class Entry:
 
     @property
     def inventory(self) -> list[str]:
-        return _listed(self.options.inventory)
+        return listed(self.options.inventory)
 
     @property
     def calendar(self) -> list[str]:
-        return _listed(self.options.calendar)
+        return listed(self.options.calendar)
 
     def at(self, option: str) -> str:
         return f"{self.where}.{option}"
@@ -178,13 +178,13 @@ def _entry(options: EntryOptions, where: str) -> Entry:
             )
     if options.vault_password is not None and options.vault_password_file is not None:
         raise InputError.conflict("vault_password", "vault_password_file")
-    credentials = _texts(options.credentials, "credentials", _CREDENTIAL)
+    credentials = texts_of(options.credentials, "credentials", CREDENTIAL)
     if options.vault_password is not None:
         if VAULT_PASSWORD in credentials:
             raise InputError.conflict("vault_password", f"credentials.{VAULT_PASSWORD}")
         credentials = {**credentials, VAULT_PASSWORD: options.vault_password}
-    environment = _texts(options.environment, "environment", _VARIABLE)
-    secrets = _texts(options.secrets, "secrets", _VARIABLE)
+    environment = texts_of(options.environment, "environment", VARIABLE)
+    secrets = texts_of(options.secrets, "secrets", VARIABLE)
     for name in sorted(set(environment) & set(secrets)):
         raise InputError.conflict(f"environment.{name}", f"secrets.{name}")
     _check_lines(options)
@@ -211,7 +211,7 @@ def _check_times(options: EntryOptions) -> None:
         )
 
 
-def _texts(given: Mapping[str, Any] | None, option: str, names: re.Pattern[str]) -> dict[str, str]:
+def texts_of(given: Mapping[str, Any] | None, option: str, names: re.Pattern[str]) -> dict[str, str]:
     """Values as texts, which a file can hold. No message shows one."""
     found = {}
     for name, value in (given or {}).items():
@@ -226,7 +226,7 @@ def _texts(given: Mapping[str, Any] | None, option: str, names: re.Pattern[str])
     return found
 
 
-def _listed(value: str | Sequence[str] | None) -> list[str]:
+def listed(value: str | Sequence[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())
 
 
@@ -248,7 +248,7 @@ def _check_lines(options: EntryOptions) -> None:
         "output",
     ):
         value = getattr(options, name)
-        for text in _listed(value):
+        for text in listed(value):
             if not isinstance(text, str) or not text or not text.isprintable():
                 raise InputError(name, text, "a text of one line, not empty")
 
@@ -261,7 +261,7 @@ def folders_to_write(entry: Entry, home: str) -> list[str]:
     state = environment.get("XDG_STATE_HOME", f"{home}/.local/state")
     found = [f"{home}/.ansible", f"{state}/evenkeel", *(entry.options.writable or ())]
     variables = entry.options.variables or {}
-    files = [variables.get(name) for name in (*WRITTEN, "balance_rehearsal_path")]
+    files = [variables.get(name) for name in (*WRITTEN, "balance_log", "balance_rehearsal_path")]
     urls = [value for name, value in variables.items() if name.endswith("_state_url")]
     urls.append(environment.get("EVENKEEL_STATE_URL"))
     files += [

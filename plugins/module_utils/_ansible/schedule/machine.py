@@ -109,30 +109,30 @@ class Systemd:
             return cls(scope, runs=False)
         if scope == "system":
             return cls(scope, runs=True)
-        asked = _run(["systemctl", "--user", "show-environment"])
+        asked = run_program(["systemctl", "--user", "show-environment"])
         return cls(scope, runs=asked.returncode == 0)
 
     def call(self, *words: str) -> None:
         """Raises ScheduleError where systemctl fails."""
         command = ["systemctl", *(["--user"] if self.scope == "user" else []), *words]
-        ended = _run(command)
+        ended = run_program(command)
         if ended.returncode != 0:
-            raise ScheduleError(f"{' '.join(command)} failed: {_said(ended)}", hint="Nothing was changed")
+            raise ScheduleError(f"{' '.join(command)} failed: {said_by(ended)}", hint="Nothing was changed")
 
     def is_active(self, unit: str) -> bool:
         command = ["systemctl", *(["--user"] if self.scope == "user" else []), "is-active", "--quiet", unit]
-        return _run(command).returncode == 0
+        return run_program(command).returncode == 0
 
 
 def check_calendar(calendar: str, option: str) -> str:
     """The next time of a calendar, as systemd says it. Raises InputError for one that systemd refuses."""
-    ended = _run([_analyze(), "calendar", calendar])
+    ended = run_program([_analyze(), "calendar", calendar])
     if ended.returncode != 0:
         raise InputError(
             option,
             calendar,
             "a calendar of systemd",
-            hint=f"systemd-analyze says: {_said(ended)}. Examples: 02:00, Mon..Fri 02:00, *:0/10",
+            hint=f"systemd-analyze says: {said_by(ended)}. Examples: 02:00, Mon..Fri 02:00, *:0/10",
         )
     found = re.search(r"Next elapse: (.*)", ended.stdout)
     if found is None or found[1].strip() == "never":
@@ -149,7 +149,7 @@ def check_units(units: Mapping[str, str]) -> None:
             path = Path(folder, name)
             path.write_text(text, encoding="utf-8")
             paths.append(str(path))
-        ended = _run([analyze, "verify", "--man=no", *paths])
+        ended = run_program([analyze, "verify", "--man=no", *paths])
     # It warns of units of the distribution too, and of what a newer systemd does not know any more.
     own = [line for line in ended.stderr.splitlines() if any(name in line for name in units)]
     if ended.returncode != 0 and own:
@@ -159,7 +159,7 @@ def check_units(units: Mapping[str, str]) -> None:
 
 def refuse_old_systemd(option: str) -> None:
     """Raises InputError where systemd has no credentials."""
-    found = re.match(r"systemd (\d+)", _run(["systemctl", "--version"]).stdout)
+    found = re.match(r"systemd (\d+)", run_program(["systemctl", "--version"]).stdout)
     if found is not None and int(found[1]) < _WITH_CREDENTIALS:
         raise InputError(
             option,
@@ -172,46 +172,62 @@ def refuse_old_systemd(option: str) -> None:
 
 def check_playbook(run: Run, user: User) -> None:
     """Raises InputError for a playbook that the user can't run: `ansible-playbook --syntax-check`."""
-    identity: dict[str, object] = {}
-    if os.geteuid() == 0 and user.uid != 0:
-        identity = {"user": user.uid, "group": user.gid, "extra_groups": os.getgrouplist(user.name, user.gid)}
-    environment = {
-        "HOME": user.home,
-        "USER": user.name,
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    }
     option, playbook = run.entry.at("playbook"), run.entry.options.playbook
-    try:
-        ended = subprocess.run(
-            [run.ansible_playbook, "--syntax-check", playbook],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            cwd=run.directory,
-            env={**environment, **run.entry.environment},
-            check=False,
-            **identity,  # type: ignore[call-overload]
-        )
-    except OSError as error:
-        raise ScheduleError(
-            f"{run.ansible_playbook} can't be run in {run.directory} as user {user.name}: {error.strerror}",
-            where=option,
-        ) from None
+    ended = run_as(
+        user,
+        [run.ansible_playbook, "--syntax-check", playbook],
+        run.directory,
+        run.entry.environment,
+        where=option,
+    )
     if ended.returncode != 0:
         raise InputError(
             option,
             playbook,
             f"a playbook that user {user.name} can run",
-            hint=f"ansible-playbook --syntax-check says: {_said(ended)}",
+            hint=f"ansible-playbook --syntax-check says: {said_by(ended)}",
         )
+
+
+def run_as(
+    user: User, command: Sequence[str], folder: str, environment: Mapping[str, str], *, where: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program as a unit of the user would, with what a unit has in its environment and with more.
+
+    Raises ScheduleError, about the option `where`, when it can't be run.
+    """
+    identity: dict[str, object] = {}
+    if os.geteuid() == 0 and user.uid != 0:
+        identity = {"user": user.uid, "group": user.gid, "extra_groups": os.getgrouplist(user.name, user.gid)}
+    own = {
+        "HOME": user.home,
+        "USER": user.name,
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    }
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            cwd=folder,
+            env={**own, **environment},
+            check=False,
+            **identity,  # type: ignore[call-overload, no-any-return]
+        )
+    except OSError as error:
+        raise ScheduleError(
+            f"{command[0]} can't be run in {folder} as user {user.name}: {error.strerror}",
+            where=where,
+        ) from None
 
 
 def _analyze() -> str:
     return program("systemd-analyze", "It is part of systemd. Install it, or set kind: cron")
 
 
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run_program(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             command,
@@ -225,6 +241,6 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         raise ScheduleError(f"{command[0]} can't be run: {error.strerror}") from None
 
 
-def _said(ended: subprocess.CompletedProcess[str]) -> str:
+def said_by(ended: subprocess.CompletedProcess[str]) -> str:
     lines = [line.strip() for line in (ended.stderr or ended.stdout).splitlines() if line.strip()]
     return " ".join(lines[-_MAX_LINES:])[:600] or f"exit code {ended.returncode}"

@@ -17,7 +17,7 @@ RUNS_ALREADY = 75
 _STOP_SECONDS = 300
 
 # What a run has no need of, by man systemd.exec. Those from ProtectSystem on need a manager with privileges.
-_SANDBOX = """\
+SANDBOX = """\
 NoNewPrivileges=yes
 UMask=0077
 LockPersonality=yes
@@ -25,7 +25,7 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 SystemCallArchitectures=native
 """
-_SANDBOX_OF_SYSTEM = """\
+SANDBOX_OF_SYSTEM = """\
 PrivateTmp=yes
 PrivateDevices=yes
 ProtectSystem=strict
@@ -110,51 +110,51 @@ def service_unit(run: Run) -> str:
     lines = [
         MARK,
         "[Unit]",
-        f"Description=Even Keel: {_plain(run.entry.name)} ({_plain(options.playbook)})",
+        f"Description=Even Keel: {plain(run.entry.name)} ({plain(options.playbook)})",
     ]
     if run.of_system:
         lines += ["Wants=network-online.target", "After=network-online.target"]
     lines += ["", "[Service]", "Type=oneshot"]
     if run.of_system:
-        lines.append(f"User={_plain(run.user)}")
-    lines.append(f"WorkingDirectory={_plain(run.directory)}")
+        lines.append(f"User={plain(run.user)}")
+    lines.append(f"WorkingDirectory={plain(run.directory)}")
     lines += [
-        f"Environment={_word(f'{name}={value}')}" for name, value in sorted(run.entry.environment.items())
+        f"Environment={word(f'{name}={value}')}" for name, value in sorted(run.entry.environment.items())
     ]
     if run.entry.secrets:
-        lines.append(f"EnvironmentFile={_plain(run.environment_file)}")
+        lines.append(f"EnvironmentFile={plain(run.environment_file)}")
     lines += [
-        f"LoadCredential={name}:{_plain(run.credentials_folder)}/{name}"
+        f"LoadCredential={name}:{plain(run.credentials_folder)}/{name}"
         for name in sorted(run.entry.credentials)
     ]
     # flock says that it did not get the lock, but only if it may say all the rest too.
     words = [*run.lock()[:1], "--verbose", *run.lock()[1:]]
     command = run.command("${CREDENTIALS_DIRECTORY}")
-    lines.append(f"ExecStart={' '.join([*map(_command_word, words), *map(_command_word, command)])}")
+    lines.append(f"ExecStart={' '.join([*map(command_word, words), *map(command_word, command)])}")
     lines.append(f"SuccessExitStatus={RUNS_ALREADY}")
     seconds = options.timeout
     lines.append(f"TimeoutStartSec={'infinity' if seconds is None else f'{seconds:g}'}")
     # A run that is stopped finishes or cancels what it started, as balance_on_stop says.
     lines.append(f"TimeoutStopSec={_STOP_SECONDS}")
     if options.output:
-        lines += [f"Standard{stream}=append:{_plain(options.output)}" for stream in ("Output", "Error")]
-    text = "\n".join(lines) + "\n" + _SANDBOX
+        lines += [f"Standard{stream}=append:{plain(options.output)}" for stream in ("Output", "Error")]
+    text = "\n".join(lines) + "\n" + SANDBOX
     if run.of_system:
-        text += _SANDBOX_OF_SYSTEM
+        text += SANDBOX_OF_SYSTEM
         text += "" if run.user == "root" else "CapabilityBoundingSet=\n"
         # What is missing is no reason not to start; the run reports it if it needs it.
-        text += f"ReadWritePaths={' '.join(_word(f'-{path}') for path in run.writable)}\n"
+        text += f"ReadWritePaths={' '.join(word(f'-{path}') for path in run.writable)}\n"
     return text
 
 
 def timer_unit(run: Run) -> str:
     entry = run.entry
     options = entry.options
-    lines = [MARK, "[Unit]", f"Description=Even Keel: when {_plain(entry.name)} runs", "", "[Timer]"]
+    lines = [MARK, "[Unit]", f"Description=Even Keel: when {plain(entry.name)} runs", "", "[Timer]"]
     if options.interval is not None:
         lines += [f"OnActiveSec={options.interval:g}", f"OnUnitActiveSec={options.interval:g}"]
     else:
-        lines += [f"OnCalendar={_plain(calendar)}" for calendar in entry.calendar]
+        lines += [f"OnCalendar={plain(calendar)}" for calendar in entry.calendar]
         lines.append(f"Persistent={'no' if options.persistent is False else 'yes'}")
     if options.randomized_delay:
         lines.append(f"RandomizedDelaySec={options.randomized_delay:g}")
@@ -199,10 +199,10 @@ def cron_program(run: Run) -> str:
     return "\n".join(lines) + "\n"
 
 
-def environment_file(values: Mapping[str, str]) -> str:
+def environment_file(values: Mapping[str, str], mark: str = MARK) -> str:
     """Variables as systemd and sh both read them."""
     lines = [f'{name}="{_escaped(value, _SPECIAL)}"' for name, value in sorted(values.items())]
-    return "\n".join([MARK, *lines, ""])
+    return "\n".join([mark, *lines, ""])
 
 
 _SPECIAL = '\\"$`'
@@ -212,20 +212,20 @@ def _escaped(text: str, characters: Iterable[str]) -> str:
     return "".join(f"\\{one}" if one in characters else one for one in text)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text in a unit that is no list of words."""
     return text.replace("%", "%%")
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     """A word of a list in a unit."""
-    escaped = _escaped(_plain(text), '\\"')
+    escaped = _escaped(plain(text), '\\"')
     return f'"{escaped}"' if any(one in " '\";\\" for one in text) or not text else escaped
 
 
-def _command_word(text: str) -> str:
+def command_word(text: str) -> str:
     """A word of a command line of systemd. The folder of credentials stays a variable."""
     head = "${CREDENTIALS_DIRECTORY}"
     if text.startswith(head):
-        return head + _word(text.removeprefix(head))
-    return _word(text.replace("$", "$$"))
+        return head + word(text.removeprefix(head))
+    return word(text.replace("$", "$$"))
