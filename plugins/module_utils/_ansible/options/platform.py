@@ -9,10 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from ansible.module_utils.basic import env_fallback
-
 from ..._model.quantities import KIB_RATE
 from .argument_spec import NoSecret, Path, Secret, Spec, argument_spec
+
+
+def _from_environment(*variables: str) -> Any:
+    """The fallback of an option, for AnsibleModule. Ansible is not needed to use a platform from Python."""
+    from ansible.module_utils.basic import env_fallback
+
+    return env_fallback(*variables)
+
 
 PlatformName = Literal["vsphere", "proxmox", "vmmanager", "rehearsal"]
 PLATFORMS = get_args(PlatformName)
@@ -37,7 +43,7 @@ class PlatformOptions:
     cluster: Annotated[str | None, Spec(aliases=["cluster_name"])] = None
     validate_certs: bool | None = None
     ca_path: Path | None = None
-    api_timeout: Annotated[int, Spec(fallback=(env_fallback, ["PROXMOX_API_TIMEOUT"]))] = 45
+    api_timeout: Annotated[int, Spec(fallback=(_from_environment, ["PROXMOX_API_TIMEOUT"]))] = 45
     hostname: str | None = None
     port: int | None = None
     username: Annotated[str | None, Spec(aliases=["admin", "user"])] = None

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.common.validation import check_type_dict
-
 from ..._model.errors import InputError
 
 
@@ -35,7 +33,12 @@ def only_given(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 
 def _only_given(value: Any, given: Any) -> Any:
     if isinstance(value, Mapping):
-        return only_given(value, check_type_dict(given) if isinstance(given, str) else given)
+        if isinstance(given, str):
+            # Only a task passes a text here, and so Ansible is there.
+            from ansible.module_utils.common.validation import check_type_dict
+
+            given = check_type_dict(given)
+        return only_given(value, given)
     if isinstance(value, list) and isinstance(given, list):
         return [_only_given(item, one) for item, one in zip(value, given, strict=True)]
     return value
