@@ -23,6 +23,7 @@ import yaml
 from ..plugins.module_utils._ansible.actions.metrics_export import ExportOptions
 from ..plugins.module_utils._ansible.actions.notify import NotifyOptions
 from ..plugins.module_utils._ansible.actions.prometheus_load import PROMETHEUS_ARGUMENTS
+from ..plugins.module_utils._ansible.log import LogOptions
 from ..plugins.module_utils._ansible.options.argument_spec import argument_spec
 from ..plugins.module_utils._ansible.options.capacity import LeaseOptions
 from ..plugins.module_utils._ansible.options.execution import ExecutionOptions
@@ -30,6 +31,7 @@ from ..plugins.module_utils._ansible.options.placement import PLACEMENT_ARGUMENT
 from ..plugins.module_utils._ansible.options.platform import PLATFORM_ARGUMENTS, MovingOptions
 from ..plugins.module_utils._ansible.options.policy import POLICY_ARGUMENTS
 from ..plugins.module_utils._ansible.schedule.entry import ScheduleOptions
+from ..plugins.module_utils._ansible.service_setup.unit import ServiceSetupOptions
 from ..plugins.module_utils._ansible.state_session import STATE_ARGUMENTS
 from ..plugins.module_utils._model.policy.policy import Policy
 from .run import ROOT
@@ -39,7 +41,7 @@ FRAGMENT = "plugins/doc_fragments/policy.py"
 BEGIN = "# Written by tools/options.py, up to END."
 END = "# END"
 PLUGINS = "ansible_collections.evenkeel.cluster.plugins"
-ROLES = ("balance", "evacuate", "host_load", "lease", "place", "schedule", "service")
+ROLES = ("balance", "evacuate", "host_load", "lease", "place", "schedule", "service", "service_setup")
 # Which of them are secret is no part of the documentation.
 _SPECS = {
     **PLATFORM_ARGUMENTS,
@@ -62,6 +64,7 @@ class ModuleDocFragment:
 
 
 _STATE = ("state_url", "lock", "lock_wait")
+_LOG = tuple(field.name for field in fields(LogOptions))
 _MOVING = (field.name for field in (*fields(ExecutionOptions), *fields(MovingOptions)))
 
 
@@ -82,11 +85,17 @@ class Passed:
 
 PASSED = (
     Passed("lease", "capacity_lease", [field.name for field in fields(LeaseOptions)], "lease_"),
-    Passed("place", "vm_migrate", ["platform", *_STATE], "balance_"),
+    Passed("place", "vm_migrate", ["platform", *_STATE, *_LOG], "balance_"),
     Passed("place", "vm_placement", list(PLACEMENT_ARGUMENTS), "place_"),
     Passed("schedule", "schedule", [field.name for field in fields(ScheduleOptions)], "schedule_"),
+    Passed(
+        "service_setup",
+        "service_setup",
+        [field.name for field in fields(ServiceSetupOptions)],
+        "service_setup_",
+    ),
     Passed("host_load", "host_load_merge", ["cpu", "period", "on_silent_host"], "host_load_"),
-    Passed("evacuate", "vm_migrate", ["platform", *_STATE, "journal_path", "stop_file"], "balance_"),
+    Passed("evacuate", "vm_migrate", ["platform", *_STATE, *_LOG, "journal_path", "stop_file"], "balance_"),
     Passed("service", "capacity_lease", ["state_url"], "service_"),
     Passed("balance", "cluster_facts", [*PLATFORM_ARGUMENTS, "window"], "balance_"),
     Passed("balance", "notify", ["urls", "events", "attachments", "timeout"], "balance_notify.", inside=True),
@@ -97,6 +106,7 @@ PASSED = (
         "vm_migrate",
         [
             *_STATE,
+            *_LOG,
             *(name for name in _MOVING if name not in POLICY_ARGUMENTS),
             "journal_path",
             "history_days",

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.read_only
   - evenkeel.cluster.policy
+  - evenkeel.cluster.log
 attributes:
   platform:
     platforms: posix

@@ -305,14 +305,12 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.schedule import (
-    ScheduleOptions,
-    run_schedule,
-)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.schedule import run_schedule
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.argument_spec import (
     argument_spec,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.runner import run_module
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.schedule.entry import ScheduleOptions
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - evenkeel.cluster.cluster.platform
   - evenkeel.cluster.cluster.state
   - evenkeel.cluster.cluster.lock
+  - evenkeel.cluster.log
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.cluster.read_only
   - evenkeel.cluster.capacity.held
+  - evenkeel.cluster.log
 attributes:
   platform:
     platforms: posix

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -18,6 +19,8 @@ from ..._model.snapshot import Refusal, Snapshot
 from ..._planning.planner import plan as make_plan
 from ..._planning.snapshots.what_if import apply_overrides
 from ..json_files import is_kept
+from ..log import LogOptions, open_log
+from ..log_events import log_plan
 from ..options.argument_spec import Path, Spec, argument_spec, options_of
 from ..options.policy import POLICY_ARGUMENTS, REFUSAL, WHAT_IF, policy_in_plain_numbers
 from ..options.values import numbers, only_given, without_none
@@ -26,7 +29,7 @@ from ..snapshots import SnapshotOptions, snapshot_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class BalancePlanOptions(SnapshotOptions):
+class BalancePlanOptions(LogOptions, SnapshotOptions):
     """The options of balance_plan besides those of the policy, which POLICY_ARGUMENTS describes."""
 
     plan_path: Path | None = None
@@ -42,11 +45,14 @@ def run_balance_plan(params: dict[str, Any], check_mode: bool, given: Mapping[st
     is given and it is not check mode. `given` holds the options that the task sets, as it sets them.
     """
     options = options_of(BalancePlanOptions, params)
-    try:
-        plan = _plan(options, Policy.from_json(policy_of(params, given)))
-    except EvenKeelError as error:
-        # The options are the parts of the policy: users know no option `policy`.
-        raise error.inside("policy") from None
+    with open_log(options, params, os.environ, check_mode=check_mode) as log:
+        with log.failures("plan_failed"):
+            try:
+                plan = _plan(options, Policy.from_json(policy_of(params, given)))
+            except EvenKeelError as error:
+                # The options are the parts of the policy: users know no option `policy`.
+                raise error.inside("policy") from None
+        log_plan(log, plan)
     value = plan.to_json()
     kept = is_kept(options.plan_path, value, "plan_path", check_mode=check_mode)
     result: dict[str, Any] = {
@@ -55,7 +61,7 @@ def run_balance_plan(params: dict[str, Any], check_mode: bool, given: Mapping[st
         "report": plan_report(plan),
         "unresolved": [f"{item.what}: {item.why}" for item in plan.unresolved],
         "notices": list(plan.notices),
-        "warnings": list(plan.notices),
+        "warnings": [*plan.notices, *log.problems()],
     }
     if plan.sustained is not None:
         result["sustained"] = encode(plan.sustained)

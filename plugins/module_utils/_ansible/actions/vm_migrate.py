@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,12 +18,13 @@ from ..._execution.errors import WrongCluster
 from ..._execution.executor import Executor
 from ..._execution.job import MigrationJob, names_of
 from ..._execution.journal import Journal
+from ..._execution.progress import Progress
 from ..._execution.reclaimable_memory import ReclaimableMemoryPlatform
 from ..._execution.stopping import StopSignal
 from ..._model.errors import InputError
 from ..._model.lookup import find_one
 from ..._model.moves import snapshot_after_moves
-from ..._model.outcome import Outcome
+from ..._model.outcome import MigrationOutcome, Outcome
 from ..._model.plan import ClusterState, Cost, GuestRef, Migration, Plan
 from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Snapshot
@@ -37,6 +38,8 @@ from ..._platforms.protocol import Platform
 from ..._state.history import GuestMove
 from ..errors import FileError
 from ..json_files import is_kept, read_json
+from ..log import Log, LogOptions, open_log
+from ..log_events import RunEvents
 from ..options.argument_spec import Path, options_of
 from ..options.environment import with_environment
 from ..options.execution import ExecutionOptions, concurrency_limits, failure_policy, stop_signal
@@ -46,11 +49,12 @@ from ..platforms import open_platform
 from ..reports.outcome import memory_moved, outcome_report, results_by_kind
 from ..reports.plan import host_name, plan_report, readable
 from ..reports.progress_file import ProgressFile
+from ..started_by import who_started
 from ..state_session import RunOptions, RunState, journal_path, run_state
 
 
 @dataclass(frozen=True, kw_only=True)
-class MigrateOptions(RunOptions, ExecutionOptions, MovingOptions):
+class MigrateOptions(RunOptions, ExecutionOptions, MovingOptions, LogOptions):
     """The options of vm_migrate. `plan`, `plan_path` or `guest` is set, and `target` with `guest`."""
 
     plan: Mapping[str, Any] | None = None
@@ -65,10 +69,59 @@ class MigrateOptions(RunOptions, ExecutionOptions, MovingOptions):
 def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Runs a plan, or one migration, on the platform; in check mode all of it except the migrations."""
     options = options_of(MigrateOptions, params)
+    with open_log(options, params, os.environ, check_mode=check_mode) as log, log.failures("run_failed"):
+        result = _run(options, log, check_mode=check_mode)
+    return {**result, "warnings": [*result["warnings"], *log.problems()]}
+
+
+def _run(options: MigrateOptions, log: Log, *, check_mode: bool) -> dict[str, Any]:
     clock = SystemClock()
     failure_policy(options)
     stop = stop_signal(options, clock)
     plan = _plan_of(options)
+    run = migrate(options, plan, stop, clock, RunEvents(log), check_mode=check_mode)
+    notices = list(run.notices)
+    kept_at = _store_outcome(run.outcome, options.outcome_path, notices, check_mode=check_mode)
+    return {
+        **_result(run, kept_at, _lines(plan, run.work, run.states[0])),
+        "unresolved": list(run.left or ()),
+        "refusals": _refusals(run.outcome),
+        "stale": run.stale,
+        **run.lock,
+        "warnings": notices,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrationRun:
+    """A run that has ended. `states`: the cluster before and after. `left`: what the policy still wants, None
+    when that is not known. `stale`: nothing was started, because the plan was out of date. `lock`: how long
+    it waited for the lock, and from whom it took it over.
+    """
+
+    work: MigrationJob
+    outcome: Outcome
+    states: tuple[ClusterState, ClusterState]
+    numbers: Mapping[str, Any]
+    left: Sequence[str] | None
+    stale: bool
+    lock: Mapping[str, Any]
+    notices: Sequence[str]
+
+
+def migrate(
+    options: MigrateOptions,
+    plan: Plan | None,
+    stop: StopSignal,
+    clock: Clock,
+    events: RunEvents,
+    *,
+    check_mode: bool,
+    watch: Callable[[Progress], None] = lambda _progress: None,
+) -> MigrationRun:
+    """Runs a plan, or the migration that the options name, with the lock, the journal and the history of the
+    cluster; in check mode all of it except the migrations.
+    """
     policy = plan.policy if plan else Policy()
     with closing(open_platform(with_environment(options, os.environ), options)) as platform:
         cluster = plan.cluster if plan else platform.read().cluster
@@ -91,11 +144,16 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 work.digest(),
             )
             kept.begin(options, work.cluster, plan, work.migrations, work.names, os.environ)
+            events.begin(work, plan, who_started(options.started_by, os.environ))
+            events.lock(kept.lock_waited, kept.lock_taken_over)
             stale = _stale(plan, kept, before, journal)
             if stale is not None:
                 stop.request(stale)
             slots = concurrency_limits(options, platform.capacities, local_datastores(before))
-            outcome = _execute(work, seen, slots, journal, options, kept, stop, clock, check_mode=check_mode)
+            outcome = _execute(
+                work, seen, slots, journal, options, kept, events, stop, clock, watch, check_mode=check_mode
+            )
+            events.finish(outcome)
             lock = {"lock_waited": kept.lock_waited, "lock_taken_over": kept.lock_taken_over}
             kept.release_lock()
             notices: list[str] = []
@@ -114,18 +172,16 @@ def run_vm_migrate(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             numbers |= _by_kind(work, outcome)
             was_stale = stale is not None and outcome.status == "stopped"
             kept.end(outcome.status, {**numbers, **lock, **_proof(plan), "stale": was_stale})
-    kept_at = _store_outcome(outcome, options.outcome_path, notices, check_mode=check_mode)
-    result = _result(
-        outcome, (state, state_after), numbers, kept_at, _lines(plan, work, state), _memory(work), left or ()
+    return MigrationRun(
+        work=work,
+        outcome=outcome,
+        states=(state, state_after),
+        numbers=numbers,
+        left=left,
+        stale=was_stale,
+        lock=lock,
+        notices=(*kept.notices, *notices),
     )
-    return {
-        **result,
-        "unresolved": list(left or ()),
-        "refusals": _refusals(outcome),
-        "stale": was_stale,
-        **lock,
-        "warnings": [*kept.notices, *notices],
-    }
 
 
 def _numbers(
@@ -314,15 +370,20 @@ def _plan_of(options: MigrateOptions) -> Plan | None:
         plan = Plan.from_json(options.plan)
     else:
         return None
+    refuse_hypothetical(plan, "plan" if options.plan_path is None else "plan_path")
+    return plan
+
+
+def refuse_hypothetical(plan: Plan, field: str) -> None:
+    """Raises InputError for a plan of what_if."""
     if plan.hypothetical:
         raise InputError(
-            "plan" if options.plan_path is None else "plan_path",
+            field,
             None,
             "a plan for the cluster as it is",
             statement=" is a plan for a cluster with the changes of what_if, not for the cluster as it is",
             hint="Plan without what_if",
         )
-    return plan
 
 
 def _of_plan(plan: Plan, snapshot: Snapshot, target_storage: str | None) -> MigrationJob:
@@ -364,8 +425,10 @@ def _execute(
     journal: Journal,
     options: MigrateOptions,
     kept: RunState,
+    events: RunEvents,
     stop: StopSignal,
     clock: Clock,
+    watch: Callable[[Progress], None],
     *,
     check_mode: bool,
 ) -> Outcome:
@@ -383,6 +446,16 @@ def _execute(
             observe=lambda _progress: None,
         )
         return planned.run().as_planned()
+
+    def ended(outcome: MigrationOutcome) -> None:
+        kept.record(outcome)
+        events.ended(outcome)
+
+    def observe(seen: Progress) -> None:
+        progress.write(seen)
+        events.observe(seen)
+        watch(seen)
+
     with closing(ProgressFile(options.progress_path)) as progress:
         return Executor(
             work,
@@ -393,25 +466,18 @@ def _execute(
             stop=stop,
             renew_lock=lambda: kept.renew_lock(stop),
             clock=clock,
-            observe=progress.write,
-            ended=kept.record,
+            observe=observe,
+            ended=ended,
         ).run()
 
 
-def _result(
-    outcome: Outcome,
-    states: tuple[ClusterState, ClusterState],
-    numbers: Mapping[str, Any],
-    kept_at: str | None,
-    lines: list[str],
-    memory: Mapping[str, int],
-    left: Sequence[str],
-) -> dict[str, Any]:
+def _result(run: MigrationRun, kept_at: str | None, lines: list[str]) -> dict[str, Any]:
+    outcome, memory, left = run.outcome, _memory(run.work), run.left or ()
     changed = outcome.moved_anything
-    before, after = states
+    before, after = run.states
     result: dict[str, Any] = {
         "changed": changed,
-        "summary": dict(numbers),
+        "summary": dict(run.numbers),
         "report": outcome_report(outcome, memory, before, after, briefly=kept_at is not None, left=left),
     }
     if kept_at is not None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from ..._model.quantities import in_plain_numbers
 from ..._model.snapshot import Snapshot
 from ..._planning.placement.placer import place
 from ..json_files import is_kept, read_json
+from ..log import open_log
+from ..log_events import log_placement
 from ..options.argument_spec import options_of
 from ..options.placement import PlacementOptions, RequestOptions
 from ..options.policy import policy_in_plain_numbers
@@ -30,13 +33,16 @@ def run_vm_placement(params: dict[str, Any], check_mode: bool) -> dict[str, Any]
     what would fit.
     """
     options = options_of(PlacementOptions, params)
-    try:
-        request = PlacementRequest.from_json(request_of(options))
-        snapshots = _snapshots(options)
-        answer = place(snapshots, request)
-    except EvenKeelError as error:
-        # The options are the parts of the request: users know no option `request`.
-        raise error.inside("request") from None
+    with open_log(options, params, os.environ, check_mode=check_mode) as log:
+        with log.failures("placement_failed"):
+            try:
+                request = PlacementRequest.from_json(request_of(options))
+                snapshots = _snapshots(options)
+                answer = place(snapshots, request)
+            except EvenKeelError as error:
+                # The options are the parts of the request: users know no option `request`.
+                raise error.inside("request") from None
+        log_placement(log, answer)
     clusters = [(snapshot.platform, snapshot.cluster) for snapshot in snapshots]
     chosen = clusters.index((answer.platform, answer.cluster))
     plan = answer.plan
@@ -44,7 +50,7 @@ def run_vm_placement(params: dict[str, Any], check_mode: bool) -> dict[str, Any]
         "changed": False,
         "summary": {**_summary(answer), "snapshot": chosen},
         "report": list(answer.says),
-        "warnings": list(answer.notes),
+        "warnings": [*answer.notes, *log.problems()],
         "vms": [_in_short(answer, one) for one in answer.placements],
     }
     if plan is not None:

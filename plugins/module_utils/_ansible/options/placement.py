@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ..._model.placement_request import DatastoreFacts, HostFacts, Strategy, WantedDisk, WantedVm
+from ..log import LogOptions
 from ..snapshots import SnapshotOptions
 from .argument_spec import Path, Spec, argument_spec
 from .policy import SELECTOR
@@ -59,7 +60,7 @@ class RequestOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlacementOptions(RequestOptions, SnapshotOptions):
+class PlacementOptions(RequestOptions, SnapshotOptions, LogOptions):
     """The options of vm_placement."""
 
     snapshots: Sequence[Mapping[str, Any]] | None = None

@@ -1,0 +1,172 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is logged of plans, placements and runs, and from which level on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .._execution.job import MigrationJob
+from .._execution.progress import Progress
+from .._model.outcome import MigrationOutcome, Outcome, Result
+from .._model.placement import Placement
+from .._model.plan import Plan
+from .log import Level, Log
+
+_LEVEL_OF_RESULT: Mapping[Result, Level] = {
+    "migrated": "info",
+    "already_there": "info",
+    "planned": "info",
+    "skipped": "warning",
+    "refused": "warning",
+    "failed": "error",
+    "cancelled": "error",
+}
+_LENGTH_OF_DIGEST = 12
+
+
+def plan_id(plan: Plan) -> str:
+    """What joins the lines of a plan with those of its run."""
+    return plan.snapshot_digest.removeprefix("sha256:")[:_LENGTH_OF_DIGEST]
+
+
+def log_plan(log: Log, plan: Plan) -> None:
+    """The decisions: each migration with its reason, what stays, and why."""
+    log.bind(cluster=plan.cluster.name, plan=plan_id(plan))
+    log.write(
+        "info",
+        "planned",
+        platform=plan.platform,
+        goal=plan.policy.goal,
+        status=plan.status,
+        migrations=len(plan.migrations),
+        migrations_lower_bound=plan.proof.migrations_lower_bound,
+        optimal=plan.proof.optimal,
+        spread_before=dict(plan.before.spread),
+        spread_after=dict(plan.after.spread),
+        hypothetical=plan.hypothetical or None,
+    )
+    for migration in plan.migrations:
+        log.write(
+            "info",
+            "migration_planned",
+            step=migration.step,
+            guest=migration.guest.name,
+            guest_id=migration.guest.id,
+            source=_host(plan, migration.source),
+            target=_host(plan, migration.target),
+            kind=migration.kind,
+            why=migration.why,
+            memory=migration.cost.memory,
+        )
+    for item in plan.unresolved:
+        waits = item.code == "not_sustained"
+        log.write(
+            "info" if waits else "warning",
+            "held_back" if waits else "unresolved",
+            what=item.what,
+            why=item.why,
+            code=item.code,
+        )
+    for stays in plan.immovable:
+        log.write(
+            "debug",
+            "immovable",
+            guest=stays.guest.name,
+            guest_id=stays.guest.id,
+            source=_host(plan, stays.host),
+            why=stays.why,
+        )
+    for notice in plan.notices:
+        log.write("warning", "notice", why=notice)
+    for host_id, before in plan.before.hosts.items():
+        after = plan.after.hosts.get(host_id)
+        log.write(
+            "debug",
+            "host",
+            host=before.name,
+            used_before=dict(before.used),
+            used_after=None if after is None else dict(after.used),
+            guests_before=before.guests,
+            guests_after=None if after is None else after.guests,
+        )
+
+
+def _host(plan: Plan, host: str) -> str:
+    state = plan.before.hosts.get(host)
+    return host if state is None else state.name
+
+
+def log_placement(log: Log, answer: Placement) -> None:
+    """Where each new guest goes, and which have no place."""
+    log.bind(cluster=answer.cluster.name)
+    for one in answer.placements:
+        log.write("info", "placed", guest=one.name, target=one.host.name, state=one.state)
+    for missing in answer.unplaced:
+        log.write("warning", "not_placed", guest=missing.name, why=missing.search.says)
+
+
+class RunEvents:
+    """The events of one run of vm_migrate."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._seen: set[int] = set()
+        self._work: MigrationJob | None = None
+
+    def begin(self, work: MigrationJob, plan: Plan | None, started_by: Mapping[str, str]) -> None:
+        self._work = work
+        self._log.bind(cluster=work.cluster.name, plan=None if plan is None else plan_id(plan))
+        self._log.write("info", "run_started", migrations=len(work.migrations), by=dict(started_by))
+
+    def lock(self, waited: float, taken_over: str | None) -> None:
+        """How the run came by the lock of the cluster."""
+        if waited:
+            self._log.write("info", "lock_waited", seconds=waited)
+        if taken_over is not None:
+            self._log.write("warning", "lock_taken_over", owner=taken_over)
+
+    def observe(self, progress: Progress) -> None:
+        """The starts of migrations, and with debug how far they are."""
+        for moving in progress.moving:
+            guest_id = self._guest_id(moving.step)
+            common = {
+                "step": moving.step,
+                "guest": moving.guest,
+                "guest_id": guest_id,
+                "source": self._name(moving.source),
+                "target": self._name(moving.target),
+            }
+            if moving.step not in self._seen:
+                self._seen.add(moving.step)
+                self._log.write("info", "migration_started", **common)
+            elif moving.percent is not None:
+                self._log.write("debug", "migration_progress", **common, percent=moving.percent)
+
+    def ended(self, outcome: MigrationOutcome) -> None:
+        self._log.write(
+            _LEVEL_OF_RESULT[outcome.result],
+            "migration_ended",
+            step=outcome.step,
+            guest=outcome.guest.name,
+            guest_id=outcome.guest.id,
+            source=self._name(outcome.source),
+            target=self._name(outcome.target),
+            result=outcome.result,
+            why=outcome.why or None,
+            seconds=outcome.seconds,
+            task=outcome.task,
+        )
+
+    def finish(self, outcome: Outcome) -> None:
+        counts = {result: count for result, count in outcome.counts().items() if count}
+        level: Level = "info" if outcome.status in ("done", "planned") else "warning"
+        self._log.write(level, "run_ended", status=outcome.status, seconds=outcome.seconds, **counts)
+
+    def _name(self, host: str) -> str:
+        return host if self._work is None else self._work.names.get(host, host)
+
+    def _guest_id(self, step: int) -> str | None:
+        migrations = () if self._work is None else self._work.migrations
+        return next((one.guest.id for one in migrations if one.step == step), None)
