@@ -26,6 +26,7 @@ PREFIXES: Mapping[str, Sequence[str]] = {
     "lease": ("lease_",),
     "place": ("place_", "balance_"),
     "schedule": ("schedule_",),
+    "service_setup": ("service_setup_",),
 }
 """The prefixes of the variables that a role reads."""
 
@@ -39,6 +40,7 @@ OF_PLAYBOOKS: Mapping[str, Mapping[str, Any]] = {
     "reap_cleanup_tasks": {"type": "str"},
     "reap_grace": {"type": "float"},
     "schedule_hosts": {"type": "raw"},
+    "service_setup_hosts": {"type": "raw"},
 }
 """Variables of the playbooks themselves."""
 
@@ -93,6 +95,7 @@ INTERNAL = frozenset(
         "evacuate_no_ssh",
         "evacuate_planned",
         "evacuate_refusal",
+        "evacuate_report",
         "evacuate_returned",
         "evacuate_returning",
         "evacuate_ssh",
@@ -120,14 +123,17 @@ INTERNAL = frozenset(
         "place_causes",
         "place_checks_left",
         "place_chosen",
+        "place_cluster_id",
         "place_differences",
         "place_existing",
         "place_failure",
         "place_failures",
         "place_found",
+        "place_hosts_by_id",
         "place_located",
         "place_message",
         "place_misplaced",
+        "place_name",
         "place_new",
         "place_read",
         "place_result",
@@ -142,6 +148,7 @@ INTERNAL = frozenset(
         "place_why",
         "place_would_create",
         "schedule_done",
+        "service_setup_done",
     }
 )
 # A file that two clusters write holds only the second one.

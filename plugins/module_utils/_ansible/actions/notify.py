@@ -74,7 +74,7 @@ def run_notify(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "message": [*message.lines, *message.tables] if message else [],
     }
     found = {event for item in events for event in item["events"]}
-    worst = next((event for event in EVENTS if event in found), "changed")
+    worst: Event = next((event for event in EVENTS if event in found), "changed")
     missing = [path for path in options.attachments if not os.access(path, os.R_OK)]
     failures: list[Failure] = []
     sent: list[str] = []
