@@ -41,7 +41,17 @@ FRAGMENT = "plugins/doc_fragments/policy.py"
 BEGIN = "# Written by tools/options.py, up to END."
 END = "# END"
 PLUGINS = "ansible_collections.evenkeel.cluster.plugins"
-ROLES = ("balance", "evacuate", "host_load", "lease", "place", "schedule", "service", "service_setup")
+ROLES = (
+    "balance",
+    "evacuate",
+    "host_load",
+    "lease",
+    "notify",
+    "place",
+    "schedule",
+    "service",
+    "service_setup",
+)
 # Which of them are secret is no part of the documentation.
 _SPECS = {
     **PLATFORM_ARGUMENTS,
@@ -99,6 +109,7 @@ PASSED = (
     Passed("service", "capacity_lease", ["state_url"], "service_"),
     Passed("balance", "cluster_facts", [*PLATFORM_ARGUMENTS, "window"], "balance_"),
     Passed("balance", "notify", ["urls", "events", "attachments", "timeout"], "balance_notify.", inside=True),
+    Passed("notify", "notify", ["urls", "events", "title", "body", "attachments", "timeout"], "notify_"),
     Passed("balance", "metrics_export", ["textfile_path", "pushgateway"], "balance_"),
     Passed("balance", "prometheus_load", list(PROMETHEUS_ARGUMENTS), "balance_prometheus.", inside=True),
     Passed(

@@ -77,10 +77,10 @@ options:
     elements: str
     default: []
   title:
-    description: Title of a message of your own, instead of O(runs). In check mode it is not sent.
+    description: Title of a message of your own, instead of one about runs. In check mode it is not sent.
     type: str
   body:
-    description: Text of a message of your own, instead of O(runs).
+    description: Text of a message of your own, instead of one about runs.
     type: str
   attachments:
     description: Files to attach, such as an HTML page. Services that take no attachments get the message without them.

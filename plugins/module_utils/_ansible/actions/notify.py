@@ -14,13 +14,11 @@ from ..._model.errors import EvenKeelError, InputError
 from ..._model.quantities import TIME
 from ..errors import LibraryMissing
 from ..notifications.events import EVENTS, Event, Run, events_of, worth_a_message
+from ..notifications.host_results import NOT_RUN
 from ..notifications.message import Message, message_of
 from ..notifications.receivers import Failure, Receiver, notify_all, receiver_of
 from ..options.argument_spec import Path, Spec, argument_spec, options_of
 from ..options.values import at_least, without_none
-
-
-_NOT_RUN = "No run began, because an earlier task failed."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +104,7 @@ def _message(options: NotifyOptions, check_mode: bool) -> tuple[list[dict[str, A
         lines = (options.body or "").splitlines()
         return [], None if check_mode else Message(title=options.title or "Even Keel", lines=lines)
     runs = [Run(**without_none(run)) for run in options.runs]
-    runs += [Run(cluster=name, error=_NOT_RUN) for name in options.not_run]
+    runs += [Run(cluster=name, error=NOT_RUN) for name in options.not_run]
     events, worth = [], []
     for run in runs:
         happened = events_of(run, check_mode=check_mode)

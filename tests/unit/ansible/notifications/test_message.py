@@ -43,7 +43,8 @@ DONE = {"status": "done", "migrated": 3, "failed": 0, "cancelled": 0, "planned":
         ({"outcome": {**DONE, "cancelled": 1}}, False, ("failed", "changed")),
         ({"plan": {"unresolved": 2}, "outcome": {**DONE, "in_band": False}}, False,
          ("unresolved", "out_of_band", "changed")),
-        ({"outcome": {**DONE, "migrated": 0}, "lock_taken_over": "process 4711 on ctl1"}, False, ("lock_taken_over",)),
+        ({"outcome": {**DONE, "migrated": 0}, "lock_taken_over": "process 4711 on ctl1"}, False,
+         ("lock_taken_over",)),
         # It only waits for further readings.
         ({"outcome": {**DONE, "migrated": 0, "in_band": False, "unresolved": 1, "waiting": 1}}, False, ()),
         # The cluster could not be read again.

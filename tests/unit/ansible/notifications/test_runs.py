@@ -1,0 +1,63 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What roles leave in the variables of a host, as runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.evenkeel.cluster.plugins.filter.runs import FilterModule
+
+PLANNED = {"summary": {"migrations": 2}, "unresolved": ["a: b"], "report": ["plan"]}
+MIGRATED = {
+    "summary": {"migrated": 2},
+    "unresolved": [],
+    "report": ["outcome"],
+    "lock_taken_over": "process 7",
+}
+
+
+def runs(names: Any, hostvars: Any) -> Any:
+    return FilterModule().filters()["runs"](names, hostvars)
+
+
+def test_a_run_that_went_well_one_that_failed_and_none() -> None:
+    well = {
+        "balance_planned": PLANNED,
+        "balance_migrated": MIGRATED,
+        "balance_shown": {"report": ["outcome"]},
+    }
+    failed = {
+        "balance_planned": PLANNED,
+        "balance_migrated": {"msg": "locked", "failed": True},
+        "balance_shown": {"failed": True, "msg": "locked"},
+        "balance_failure": "",
+    }
+    found = runs(["a", "b", "c", "d"], {"a": well, "b": failed, "c": {}})
+    assert found[0] == {
+        "cluster": "a",
+        "plan": {"migrations": 2},
+        "outcome": {"migrated": 2},
+        "unresolved": [],
+        "report": ["outcome"],
+        "error": "",
+        "lock_taken_over": "process 7",
+    }
+    assert (found[1]["error"], found[1]["unresolved"], found[1]["report"]) == ("locked", ["a: b"], ["plan"])
+    assert found[2:] == [
+        {"cluster": name, "error": "No run began, because an earlier task failed."} for name in ("c", "d")
+    ]
+
+
+def test_the_error_of_the_role_evacuate_counts() -> None:
+    [found] = runs(["a"], {"a": {"balance_shown": {"report": []}, "evacuate_failure": "no SSH"}})
+    assert found["error"] == "no SSH"
+
+
+@pytest.mark.parametrize(("names", "hostvars"), [("a", {}), (["a"], "x")])
+def test_what_the_filter_refuses(names: Any, hostvars: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"^runs: "):
+        runs(names, hostvars)
