@@ -27,6 +27,7 @@ from .._service.readiness import VARIABLES, Readiness
 from .._service.server import Lifetime, check, serve
 from .._state.database import Database, open_database
 from .._state.errors import StateError
+from .schedule.entry import VAULT_PASSWORD
 from .state_session import StateOptions, needed_database
 
 CONFIG_VARIABLE = "EVENKEEL_SERVICE_CONFIG"
@@ -151,8 +152,11 @@ def _for_playbooks(
     config: ServiceConfig, environment: Mapping[str, str], collections: Path | None
 ) -> dict[str, str]:
     """What playbooks need: not the secrets of the service itself."""
-    hidden = VARIABLES | {_CREDENTIALS, *_secret_variables(config)}
+    hidden = VARIABLES | {*_secret_variables(config)}
     kept = {name: value for name, value in environment.items() if name not in hidden}
+    password = Path(environment.get(_CREDENTIALS, ""), VAULT_PASSWORD)
+    if _CREDENTIALS in environment and password.exists():
+        kept.setdefault("ANSIBLE_VAULT_PASSWORD_FILE", str(password))
     known = _collection_paths()
     if collections is not None and known and str(collections) not in known:
         # The playbook is that of this collection, wherever it was installed.

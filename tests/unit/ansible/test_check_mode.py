@@ -64,8 +64,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "schedules",
     ),
 }
-# Writes as host_load_merge does, but needs a Prometheus; the others have no files.
-OTHERS = {"prometheus_load", "host_load_info", "check_variables", "run_summary", "notify"}
+# Writes as host_load_merge does, but needs a Prometheus, or systemd-analyze; the others have no files.
+OTHERS = {"service_setup", "prometheus_load", "host_load_info", "check_variables", "run_summary", "notify"}
 
 
 def filled(value: Any, folder: Path) -> Any:

@@ -25,7 +25,9 @@ from ..schedule.machine import (
     check_calendar,
     check_playbook,
     check_units,
+    is_inside,
     kind_of,
+    make_folders,
     program,
     refuse_old_systemd,
     user_of,
@@ -85,7 +87,7 @@ def run_schedule(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     ]
     if not check_mode and (changed or idle):
         for one in planned:
-            _make_folders(one)
+            make_folders(one.user, one.run.writable)
         _apply(changes, planned, gone, kind, manager, places)
     return {
         "changed": bool(changed or idle),
@@ -206,32 +208,13 @@ def _with_paths(entry: Entry, user: User, places: Places) -> Entry:
 def _refuse_missing_folders(run: Run) -> None:
     """Raises InputError for a folder outside of the home that the sandbox could not open for writing."""
     for folder in run.writable:
-        if not _is_inside(folder, run.home) and not os.path.isdir(folder):
+        if not is_inside(folder, run.home) and not os.path.isdir(folder):
             raise InputError(
                 run.entry.at("variables"),
                 folder,
                 "a folder on this machine",
                 hint=f"Create it, so that user {run.user} can write files there",
             )
-
-
-def _make_folders(planned: Planned) -> None:
-    """Makes the folders below the home that the sandbox opens, for the user."""
-    user = planned.user
-    if not os.path.isdir(user.home):
-        return
-    for folder in planned.run.writable:
-        missing = [path for path in (Path(folder), *Path(folder).parents) if not path.exists()]
-        if not _is_inside(folder, user.home):
-            continue
-        for path in reversed(missing):
-            path.mkdir(mode=0o700)
-            if os.geteuid() == 0:
-                os.chown(path, user.uid, user.gid)
-
-
-def _is_inside(path: str, folder: str) -> bool:
-    return path.startswith(folder.rstrip("/") + "/")
 
 
 def _once(planned: Sequence[Planned]) -> list[Planned]:

@@ -206,7 +206,7 @@ def run_as(
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     }
     try:
-        return subprocess.run(
+        ended: subprocess.CompletedProcess[str] = subprocess.run(
             command,
             capture_output=True,
             text=True,
@@ -214,13 +214,32 @@ def run_as(
             cwd=folder,
             env={**own, **environment},
             check=False,
-            **identity,  # type: ignore[call-overload, no-any-return]
+            **identity,  # type: ignore[call-overload]
         )
     except OSError as error:
         raise ScheduleError(
             f"{command[0]} can't be run in {folder} as user {user.name}: {error.strerror}",
             where=where,
         ) from None
+    return ended
+
+
+def make_folders(user: User, folders: Sequence[str]) -> None:
+    """Makes those of the folders below the home that the sandbox opens, for the user."""
+    if not os.path.isdir(user.home):
+        return
+    for folder in folders:
+        missing = [path for path in (Path(folder), *Path(folder).parents) if not path.exists()]
+        if not is_inside(folder, user.home):
+            continue
+        for path in reversed(missing):
+            path.mkdir(mode=0o700)
+            if os.geteuid() == 0:
+                os.chown(path, user.uid, user.gid)
+
+
+def is_inside(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")
 
 
 def _analyze() -> str:
