@@ -31,6 +31,7 @@ extends_documentation_fragment:
   - evenkeel.cluster.cluster.groups
   - evenkeel.cluster.cluster.platform
   - evenkeel.cluster.policy.guests
+  - evenkeel.cluster.log
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.

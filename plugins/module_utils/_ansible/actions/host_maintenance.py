@@ -20,6 +20,7 @@ from ..._model.text.wording import listed
 from ..._model.where import GUEST, check_selector
 from ..._planning.model.stayers import Stayers, has_to_leave, stayers
 from ..errors import GuestsOnHost
+from ..log import Log, LogOptions, open_log
 from ..options.argument_spec import Spec, options_of
 from ..options.environment import with_environment
 from ..options.platform import PlatformOptions
@@ -31,7 +32,7 @@ MAX_NAMES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaintenanceOptions(PlatformOptions):
+class MaintenanceOptions(PlatformOptions, LogOptions):
     """The options of host_maintenance; `timeout` in seconds."""
 
     host: str
@@ -46,12 +47,21 @@ class MaintenanceOptions(PlatformOptions):
 def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Switch maintenance mode of one host, unless it is as wanted already."""
     options = options_of(MaintenanceOptions, params)
+    with open_log(options, params, os.environ, check_mode=check_mode) as log:
+        log.bind(host=options.host)
+        with log.failures("maintenance_failed"):
+            result = _run(options, log, check_mode=check_mode)
+    return {**result, "warnings": log.problems()}
+
+
+def _run(options: MaintenanceOptions, log: Log, *, check_mode: bool) -> dict[str, Any]:
     at_least(options, 1, "timeout", unit="seconds")
     may_stay, shut_down = _selector(options.may_stay, "may_stay"), _selector(options.shut_down, "shut_down")
     wanted = options.state == "present"
     with closing(open_platform(with_environment(options, os.environ))) as platform:
         snapshot = platform.read()
         host = find_one(snapshot.hosts, "host", options.host, "host")
+        log.bind(cluster=snapshot.cluster.name, host=host.name)
         stay = stayers(snapshot.guests, may_stay, shut_down)
         here = [guest for guest in snapshot.guests if guest.host == host.id]
         running = [guest for guest in here if has_to_leave(guest, stay)]
@@ -68,9 +78,11 @@ def run_host_maintenance(params: dict[str, Any], check_mode: bool) -> dict[str, 
         # Also where the mode is on already: on Proxmox VE it is asked for elsewhere, before this is called.
         for guest in leaving if not check_mode else ():
             platform.shut_down(guest.id, timeout=options.timeout)
+            log.write("info", "guest_shut_down", guest=guest.name, guest_id=guest.id)
         after = before if wanted and options.only_shut_down else wanted
         if before != after and not check_mode:
             platform.set_maintenance(host.id, on=after, timeout=options.timeout)
+            log.write("info", "maintenance", on=after)
     return _result(host, running, leaving, before, after)
 
 

@@ -282,7 +282,7 @@ def _service(service: Section) -> None:
             "enable_ha",
             "a lock in the state database keeps two runs apart: set balance_state_url to PostgreSQL",
         )
-    service.leave("log_level", "use Ansible's -v and log_path")
+    service.leave("log_level", "use balance_log and balance_log_level")
     for key in ("time", "format"):
         delay.get(key)
     for part in (schedule, delay):

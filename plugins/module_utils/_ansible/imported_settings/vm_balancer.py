@@ -114,5 +114,5 @@ def _leave(env: Section) -> None:
             env.leave(f"SSH_{key}", "Ansible's own connection variables, such as ansible_user, apply instead")
     env.leave("TELEGRAM_BOT_TOKEN", f"{_TELEGRAM}. It is a secret: keep it in a vault")
     env.leave("TELEGRAM_CHAT_ID", _TELEGRAM)
-    env.leave("LOG_LEVEL", "use Ansible's -v and log_path")
+    env.leave("LOG_LEVEL", "use balance_log and balance_log_level")
     env.leave("VM_BALANCER_LANG", "messages are in English")
