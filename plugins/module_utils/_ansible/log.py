@@ -13,6 +13,7 @@ import errno
 import json
 import logging
 import os
+import socket
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -182,6 +183,7 @@ def open_log(
     handler: logging.Handler
     if options.log == "syslog":
         try:
+            _require_socket(SYSLOG)
             handler = _Syslog(SYSLOG)
         except OSError as error:
             raise FileError(
@@ -199,6 +201,19 @@ def open_log(
         yield Log(None if check_mode else handler, _secrets(params, environment))
     finally:
         handler.close()
+
+
+def _require_socket(path: str) -> None:
+    """Raises OSError where nobody listens: the handler of the standard library keeps that to itself."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_UNIX, kind) as probe:
+            try:
+                probe.connect(path)
+            except OSError as error:
+                if error.errno != errno.EPROTOTYPE or kind == socket.SOCK_STREAM:
+                    raise
+            else:
+                return
 
 
 def _require_appendable(path: str, *, create: bool) -> None:
