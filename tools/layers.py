@@ -113,6 +113,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # It runs on hypervisors, whose Python may be older than ours.
     f"{UTILS}/_hypervisor": (f"{UTILS}/_model/errors.py",),
     f"{UTILS}/_ansible": (UTILS,),
+    # The door for Python; nothing of ours comes in through it.
+    f"{UTILS}/evenkeel.py": (UTILS,),
     "plugins/modules": (UTILS,),
     "plugins/action": (UTILS,),
     "plugins/callback": (UTILS,),

@@ -9,12 +9,21 @@ from pathlib import Path
 
 
 class StopSignal:
-    """Why nothing new may start. A signal handler calls `request`."""
+    """Why nothing new may start. A signal handler calls `request`. `requests` is another one that counts,
+    too.
+    """
 
-    def __init__(self, *, file: str | None = None, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        file: str | None = None,
+        deadline: float | None = None,
+        requests: StopSignal | None = None,
+    ) -> None:
         self._file = Path(file).expanduser() if file else None
         self._deadline = deadline
         self._requested: str | None = None
+        self._requests = requests
 
     def request(self, why: str) -> None:
         self._requested = why
@@ -27,4 +36,4 @@ class StopSignal:
             return f"the stop file {self._file} exists"
         if self._deadline is not None and now >= self._deadline:
             return "the time limit of the run was reached"
-        return None
+        return None if self._requests is None else self._requests.reason(now)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -36,18 +37,23 @@ def run_cluster_facts(params: dict[str, Any], check_mode: bool) -> dict[str, Any
     given and it is not check mode.
     """
     options = options_of(FactsOptions, params)
-    at_least(options, 0, "window", "history", "sustained_for", unit="seconds")
-    at_least(options, 1, "sustained", unit="readings")
-    connection = with_environment(options, os.environ)
-    with closing(open_platform(connection, window=options.window, history=options.history)) as platform:
-        snapshot, unknown = with_history(platform.read, options, os.environ, wanted_readings(options))
-        notices = [notice.text for notice in snapshot.notices]
+    snapshot, notices = read_cluster(options)
     value = snapshot.to_json()
     kept = is_kept(options.snapshot_path, value, "snapshot_path", check_mode=check_mode)
     facts: dict[str, Any] = {"evenkeel_summary": summary(snapshot, options.snapshot_path if kept else None)}
     if not kept:
         facts["evenkeel_snapshot"] = value
-    return {"changed": False, "ansible_facts": facts, "warnings": [*notices, *unknown]}
+    return {"changed": False, "ansible_facts": facts, "warnings": list(notices)}
+
+
+def read_cluster(options: FactsOptions) -> tuple[Snapshot, Sequence[str]]:
+    """The cluster with what earlier runs recorded; and what could not be read."""
+    at_least(options, 0, "window", "history", "sustained_for", unit="seconds")
+    at_least(options, 1, "sustained", unit="readings")
+    connection = with_environment(options, os.environ)
+    with closing(open_platform(connection, window=options.window, history=options.history)) as platform:
+        snapshot, unknown = with_history(platform.read, options, os.environ, wanted_readings(options))
+    return snapshot, (*(notice.text for notice in snapshot.notices), *unknown)
 
 
 def wanted_readings(options: FactsOptions) -> WantedReadings | None:

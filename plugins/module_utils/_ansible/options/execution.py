@@ -96,11 +96,16 @@ def _failures(text: str) -> float:
     return number
 
 
-def stop_signal(options: ExecutionOptions, clock: Clock) -> StopSignal:
-    """Stops on SIGTERM and SIGINT, on the stop file, and when the time of the run is over."""
+def stop_of(options: ExecutionOptions, clock: Clock, requests: StopSignal | None = None) -> StopSignal:
+    """Stops on the stop file, when the time of the run is over, and when `requests` has one."""
     run_timeout = options.run_timeout
     deadline = None if run_timeout is None else clock.monotonic() + run_timeout
-    stop = StopSignal(file=options.stop_file, deadline=deadline)
+    return StopSignal(file=options.stop_file, deadline=deadline, requests=requests)
+
+
+def stop_signal(options: ExecutionOptions, clock: Clock) -> StopSignal:
+    """Stops on SIGTERM and SIGINT, on the stop file, and when the time of the run is over."""
+    stop = stop_of(options, clock)
 
     def heard(number: int, _frame: FrameType | None) -> None:
         stop.request(f"{signal.Signals(number).name} asked for it")

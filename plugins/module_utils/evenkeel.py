@@ -1,0 +1,230 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Use from Python: read a cluster, plan, apply a plan, place new guests.
+
+    from ansible_collections.evenkeel.cluster.plugins.module_utils import evenkeel
+
+    connection = evenkeel.Connection(platform="proxmox", api_host="pve1", api_user="root@pam", api_password=…)
+    snapshot = evenkeel.read(connection, window="1h")
+    plan = evenkeel.plan(snapshot, {"goal": "spread", "max_spread": 10})
+    outcome = evenkeel.apply(connection, plan)
+
+The functions do what the modules cluster_facts, balance_plan, vm_migrate and vm_placement do, by the same
+code, and return frozen data: each class has `to_json` and `from_json` where the modules have a document.
+Everything in `__all__` follows semantic versioning; everything else in this collection is private. Ansible
+need not be installed.
+
+All errors are an EvenKeelError. What is worth a warning of a module goes to the logger `evenkeel.cluster`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from ._ansible.actions.cluster_facts import FactsOptions, read_cluster
+from ._ansible.actions.vm_migrate import MigrateOptions, migrate, refuse_hypothetical
+from ._ansible.log import Log
+from ._ansible.log_events import RunEvents
+from ._ansible.options.execution import ExecutionOptions, failure_policy, stop_of
+from ._ansible.options.platform import PLATFORMS, MovingOptions
+from ._ansible.options.policy import policy_in_plain_numbers
+from ._ansible.state_session import ClusterStateOptions, LockOptions
+from ._execution.clock import SystemClock
+from ._execution.progress import Moving, Progress
+from ._execution.stopping import StopSignal
+from ._model.errors import EvenKeelError, InputError
+from ._model.outcome import MigrationOutcome, Outcome
+from ._model.placement import Placed, Placement, Unplaced
+from ._model.placement_request import PlacementRequest
+from ._model.plan import ClusterState, Migration, Plan, Proof, Unresolved, Violation
+from ._model.policy.policy import Policy
+from ._model.quantities import in_plain_numbers
+from ._model.selector import Selector
+from ._model.snapshot import ClusterRef, Disk, Guest, Host, Notice, Rule, Snapshot
+from ._planning.errors import PlanningError
+from ._planning.placement.placer import place as _place
+from ._planning.planner import plan as _plan
+from ._platforms.errors import PlatformError
+from ._state.errors import LockHeld, StateError
+
+__all__ = (
+    "ClusterRef",
+    "ClusterState",
+    "Connection",
+    "Disk",
+    "EvenKeelError",
+    "Execution",
+    "Guest",
+    "Host",
+    "InputError",
+    "LockHeld",
+    "Migration",
+    "MigrationOutcome",
+    "Moving",
+    "Notice",
+    "Outcome",
+    "Placed",
+    "Placement",
+    "PlacementRequest",
+    "Plan",
+    "PlanningError",
+    "PlatformError",
+    "Policy",
+    "Progress",
+    "Proof",
+    "Rule",
+    "Selector",
+    "Snapshot",
+    "StateError",
+    "Stop",
+    "Unplaced",
+    "Unresolved",
+    "Violation",
+    "apply",
+    "place",
+    "plan",
+    "read",
+)
+
+_log = logging.getLogger("evenkeel.cluster")
+_Options = TypeVar("_Options")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection(ClusterStateOptions):
+    """A cluster and how to reach it: the options of cluster_facts, with the same environment variables for
+    those that are left out. `state_url`: the database with the history and the lock of the cluster.
+    """
+
+    def __post_init__(self) -> None:
+        if self.platform not in PLATFORMS:
+            raise InputError("platform", self.platform, f"one of {', '.join(PLATFORMS)}")
+        if isinstance(self.api_host, str):
+            object.__setattr__(self, "api_host", (self.api_host,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution(ExecutionOptions, MovingOptions, LockOptions):
+    """How a plan is applied: the options of vm_migrate. Times are numbers of seconds and sizes numbers of
+    bytes, or texts with a unit such as 30m and 8G.
+    """
+
+    journal_path: str | None = None
+    history_days: int = 400
+    started_by: Mapping[str, Any] | None = None
+
+
+class Stop(StopSignal):
+    """Stops a run: after `request`, from a signal handler or another thread, nothing new is started, and
+    `apply` returns with the status stopped once the migrations under way have ended.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+def read(
+    connection: Connection,
+    *,
+    window: float | str = 0,
+    history: float | str = 3600,
+    sustained: int = 1,
+    sustained_for: float | str = 0,
+) -> Snapshot:
+    """The cluster as it is. Loads are averages over the `window`, in seconds or with a unit such as 1h; 0 for
+    present values. `history`: how far back the platform's own record of migrations is read. `sustained` and
+    `sustained_for`: as in the policy that is to be planned by.
+
+    Raises PlatformError and StateError.
+    """
+    options = _options(
+        FactsOptions,
+        connection,
+        window=window,
+        history=history,
+        sustained=sustained,
+        sustained_for=sustained_for,
+    )
+    snapshot, notices = read_cluster(options)
+    _warn(notices)
+    return snapshot
+
+
+def plan(snapshot: Snapshot, policy: Policy | Mapping[str, Any] | None = None) -> Plan:
+    """The fewest migrations that put the cluster in order. Nothing is read or changed.
+
+    A policy may be a mapping with the options of balance_plan. Raises InputError and PlanningError.
+    """
+    if not isinstance(policy, Policy):
+        policy = Policy.from_json(policy_in_plain_numbers(policy or {}, "policy"))
+    return _plan(snapshot, policy)
+
+
+def apply(
+    connection: Connection,
+    plan: Plan,
+    *,
+    execution: Execution | None = None,
+    dry_run: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    stop: Stop | None = None,
+) -> Outcome:
+    """Runs the migrations of a plan and returns what became of each; with the lock, the journal and the
+    history of the cluster, as vm_migrate. A plan that was interrupted goes on where it stopped.
+
+    dry_run: everything is checked and nothing is migrated; the status is planned. `progress` is called
+    whenever something has changed. A migration that fails raises nothing: see the status of the outcome, and
+    `result` and `why` of its migrations. Raises PlatformError, LockHeld, StateError, and InputError for a
+    plan of what_if.
+    """
+    refuse_hypothetical(plan, "plan")
+    execution = execution or Execution()
+    options = _options(MigrateOptions, connection, **_values(execution))
+    failure_policy(options)
+    clock = SystemClock()
+    run = migrate(
+        options,
+        plan,
+        stop_of(options, clock, stop),
+        clock,
+        RunEvents(Log(None)),
+        check_mode=dry_run,
+        watch=progress or _ignore,
+    )
+    _warn(run.notices)
+    return run.outcome
+
+
+def place(
+    snapshots: Snapshot | Sequence[Snapshot], request: PlacementRequest | Mapping[str, Any]
+) -> Placement:
+    """A host and datastores for new guests, in the cluster that suits best. Nothing is read or changed.
+
+    A request may be a mapping with the options of vm_placement. The status is impossible where no cluster has
+    room. Raises InputError and PlanningError.
+    """
+    if not isinstance(request, PlacementRequest):
+        given = {**request, "policy": policy_in_plain_numbers(request.get("policy", {}), "request.policy")}
+        request = PlacementRequest.from_json(in_plain_numbers(PlacementRequest, given, "request"))
+    return _place([snapshots] if isinstance(snapshots, Snapshot) else snapshots, request)
+
+
+def _options(cls: type[_Options], connection: Connection, **more: object) -> _Options:
+    return cls(**in_plain_numbers(cls, _values(connection) | more))
+
+
+def _values(options: object) -> dict[str, Any]:
+    return {field.name: getattr(options, field.name) for field in fields(options)}  # type: ignore[arg-type]
+
+
+def _warn(notices: Iterable[str]) -> None:
+    for notice in notices:
+        _log.warning("%s", notice)
+
+
+def _ignore(_progress: Progress) -> None:
+    """Nobody watches."""
