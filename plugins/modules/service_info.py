@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - Returns the requests that the rulebook C(evenkeel.cluster.requests) has received, with their results and callbacks. Changes nothing.
+  - Returns the requests that the service has received, with their results and callbacks. Changes nothing.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
   - evenkeel.cluster.capacity.service_group
@@ -62,7 +62,7 @@ requests:
       type: str
       sample: build-4711
     kind:
-      description: C(place), C(lease), C(renew) or C(release).
+      description: C(place), C(spare), C(lease), C(renew) or C(release), or C(remove) for the removal of a spare VM.
       type: str
       sample: lease
     status:
@@ -122,6 +122,32 @@ requests:
           description: When it was delivered or abandoned, or null.
           type: str
           sample: "2026-01-31T22:00:05Z"
+    removal:
+      description: The removal of the spare VM. Null if the request is older than version 1.1.0.
+      returned: when RV(requests[].kind) is C(spare)
+      type: dict
+      version_added: 1.1.0
+      contains:
+        id:
+          description: Id of the request that removes it, or null while there is none.
+          type: str
+          sample: 5f0a1c3ed2b94f675f0a1c3ed2b94f67
+        status:
+          description: C(waiting) for the end of its lease, or C(processing), C(completed) or C(failed).
+          type: str
+          sample: waiting
+        ended_at:
+          description: When the removal ended, or null.
+          type: str
+          sample: null
+        tries:
+          description: Number of tries.
+          type: int
+          sample: 0
+        error:
+          description: Error of the last try, or null.
+          type: dict
+          sample: null
 """
 
 import os

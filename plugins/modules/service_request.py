@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - The Even Keel Authors (@evenkeel)
 description:
-  - The rulebook C(evenkeel.cluster.requests) receives requests and passes each of them, with a claim, to a playbook. The playbook accepts the
+  - The service receives requests and passes each of them, with a claim, to a playbook. The playbook accepts the
     request and reports its result with this module.
   - Only the present claim is accepted. When the process that works on the request is gone, or takes too long, the request is passed on again
     with a new claim, and this module fails with C(ClaimLost) for the old one.
@@ -59,6 +59,25 @@ options:
   result:
     description: Result of the request, for O(state=completed).
     type: dict
+  spare_place:
+    description:
+      - Where a spare VM is about to be created, for O(state=begun). The service removes it there when its lease has ended, or when the request
+        fails.
+    type: dict
+    version_added: 1.1.0
+    suboptions:
+      vm:
+        description: Its name.
+        type: str
+        required: true
+      cluster:
+        description: Id of its cluster.
+        type: str
+        required: true
+      lease:
+        description: Id of its lease.
+        type: str
+        required: true
   error:
     description: Error message for O(state=failed), or reason for O(state=waiting).
     type: str
@@ -66,7 +85,7 @@ options:
     description:
       - The C(error) of the module that failed, such as C(NoRoom), or V(Failed).
       - With C(NoRoom) and C(NotFulfilled) the request is tried again until its time to wait is over.
-      - With C(InputError), C(Impossible), C(UnknownPool), C(LeaseDiffers) and C(LeaseNotHeld) it is not.
+      - With C(InputError), C(Impossible), C(UnknownPool), C(LeaseDiffers), C(LeaseNotHeld) and C(NotReady) it is not.
     type: str
     default: Failed
   seconds:
@@ -104,7 +123,7 @@ request:
       type: str
       sample: build-4711
     kind:
-      description: C(place), C(lease), C(renew) or C(release).
+      description: C(place), C(spare), C(lease), C(renew) or C(release), or C(remove) for the removal of a spare VM.
       type: str
       sample: lease
     status:

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 
 from .._model.text.wording import is_storable, parsed_json
 from .._state.database import Database
-from .callbacks.outbox import delivery_reports
 from .config import ServiceConfig
 from .queue.repository import Accepted, accept, task_named
 from .queue.task import Task, Terms
+from .report import request_report
 from .request import ParsedRequest, parse_request
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Intake:
         if not is_storable(name):
             return None
         task = await self.ask(task_named, name)
-        return None if task is None else await self.ask(delivery_reports, task)
+        return None if task is None else await self.ask(request_report, task)
 
 
 def accepted(task: Task) -> dict[str, Any]:

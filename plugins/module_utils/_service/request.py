@@ -23,9 +23,13 @@ Id = Annotated[
     str,
     Pattern(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,119}", "an id of up to 120 letters, digits and .:_-"),
 ]
+_HostName = Annotated[
+    str,
+    Pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", "a name of up to 80 letters, digits and ._-"),
+]
 Seconds = Annotated[float, Bounds(0, 30 * DAY), TIME]
 Lifetime = Annotated[float, Bounds(1, 3660 * DAY), LONG_TIME]
-Kind = Literal["place", "lease", "renew", "release"]
+Kind = Literal["place", "spare", "lease", "renew", "release"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,32 @@ class Place:
     purpose: Text | None = None
     lifetime: Lifetime = DAY
     wait: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spare:
+    """Create a new guest on a reserved place, and check that it is ready. It is removed when its lease, whose
+    name is the id of the request, has ended. `wait`: seconds to try again where there is no room.
+    """
+
+    vm: WantedVm
+    strategy: Strategy = "spread"
+    owner: Text | None = None
+    purpose: Text | None = None
+    lifetime: Lifetime = DAY
+    wait: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove:
+    """Remove the guest of a spare request. Only the service itself asks for it. `release`: whether its lease
+    ends as well.
+    """
+
+    spare: Id
+    vm: Text
+    cluster: Text
+    release: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +102,14 @@ class Release:
     owner: Text | None = None
 
 
-WORK: Mapping[str, Any] = {"place": Place, "lease": Lease, "renew": Renew, "release": Release}
+ASKED: Mapping[str, Any] = {
+    "place": Place,
+    "spare": Spare,
+    "lease": Lease,
+    "renew": Renew,
+    "release": Release,
+}
+WORK: Mapping[str, Any] = {**ASKED, "remove": Remove}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +137,7 @@ def parse_request(value: object, *, needs_id: bool = False, most_guests: int = 1
         raise InputError("request", value, "an object")
     body = dict(value)
     if "kind" not in body:
-        raise InputError.required("kind", expected=f"one of {', '.join(WORK)}")
+        raise InputError.required("kind", expected=f"one of {', '.join(ASKED)}")
     kind = _read(Kind, body.pop("kind"), "kind")
     given = body.pop("id", None)
     if given is None and needs_id:
@@ -109,7 +146,7 @@ def parse_request(value: object, *, needs_id: bool = False, most_guests: int = 1
     notify = _read(tuple[Name, ...], body.pop("notify", []), "notify")
     if len(set(notify)) < len(notify):
         raise InputError("notify", list(notify), "a list without duplicates")
-    _refuse_crowd(body.get("vms"), most_guests)
+    _refuse_crowd(body.get("vms", [body["vm"]] if "vm" in body else None), most_guests)
     work = _WORK[kind](body)
     return ParsedRequest(id=name, kind=kind, work=work, wait=work.get("wait", 0.0), notify=notify)
 
@@ -149,6 +186,19 @@ def _place(body: dict[str, Any]) -> dict[str, Any]:
     return _without_defaults(encode(place))
 
 
+def _spare(body: dict[str, Any]) -> dict[str, Any]:
+    spare = decode(Spare, in_plain_numbers(Spare, body), "")
+    if spare.vm.count != 1:
+        raise InputError("vm.count", spare.vm.count, "1: each spare VM has a request of its own")
+    # It becomes part of the command and the URL that check it.
+    decode(_HostName, spare.vm.name, "vm.name")
+    try:
+        PlacementRequest.from_json({"vms": [encode(spare.vm)], "strategy": spare.strategy})
+    except InputError as error:
+        raise error.inside("request").inside("vms[0]").under("vm") from None
+    return _without_null(encode(spare))
+
+
 def _lease(body: dict[str, Any]) -> dict[str, Any]:
     own: dict[str, Any] = {key: body.pop(key) for key in ("name", "wait") if key in body}
     if isinstance(body.get("required_pools"), list):
@@ -169,6 +219,7 @@ def _plain(kind: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 _WORK: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "place": _place,
+    "spare": _spare,
     "lease": _lease,
     "renew": _plain("renew"),
     "release": _plain("release"),

@@ -12,10 +12,11 @@ from typing import Any
 from .._capacity.pool import Name
 from .._capacity.request import Request as LeaseRequest
 from .._model.schema import json_schema
-from .request import Id, Lease, Place, Release, Renew
+from .request import Id, Lease, Place, Release, Renew, Spare
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "place": (Place,),
+    "spare": (Spare,),
     "lease": (Lease, LeaseRequest),
     "renew": (Renew,),
     "release": (Release,),

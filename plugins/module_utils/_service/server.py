@@ -19,11 +19,13 @@ from .endpoints.http import check_http, listening, serve_http
 from .endpoints.rabbitmq import RabbitMqEndpoint
 from .intake import Intake
 from .queue.claims import dispatch, hand_over, renew_claims
+from .queue.removals import request_removals
 from .queue.repository import HEARTBEAT_SECONDS, purge
 from .queue.task_group import run_beside
 
 log = logging.getLogger("evenkeel.service")
 EVENT = "evenkeel_request"
+_SPARE_SECONDS = 5.0
 
 Put = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -80,7 +82,7 @@ async def serve(
         if lifetime is not None:
             lifetime.started(address)
             taking = _until_drained(intake, server, lifetime, taking, doors)
-        await run_beside(taking, dispatcher.serve(), _keep(intake, server))
+        await run_beside(taking, dispatcher.serve(), _keep(intake, server), _remove_spares(intake))
 
 
 async def _until_drained(
@@ -114,6 +116,17 @@ async def _dispatch(intake: Intake, server: Owner, put: Put, stop: asyncio.Event
             await put({EVENT: {"id": task.id, "kind": task.kind, "claim": task.claim}})
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), work.poll)
+
+
+async def _remove_spares(intake: Intake) -> None:
+    """Request the removal of spare VMs whose lease has ended."""
+    while True:
+        try:
+            for name in await intake.ask(request_removals):
+                log.warning("request %s removes a spare VM", name)
+        except StateError as error:
+            log.error("spare VMs could not be looked for: %s", error)
+        await asyncio.sleep(max(_SPARE_SECONDS, intake.config.work.poll))
 
 
 async def _keep(intake: Intake, server: Owner) -> None:

@@ -195,8 +195,8 @@ def test_submit_and_poll(site: Site) -> None:
     ("body", "field", "expected"),
     [
         ([], "request", "an object"),
-        ({}, "kind", "one of place, lease, renew, release, which is required"),
-        ({"kind": "destroy"}, "kind", "one of place, lease, renew, release"),
+        ({}, "kind", "one of place, spare, lease, renew, release, which is required"),
+        ({"kind": "destroy"}, "kind", "one of place, spare, lease, renew, release"),
         ({"kind": "lease"}, "vcpus", "a number above 0, which is required when"),
         ({"kind": "lease", "vcpus": -1}, "vcpus", "a number from 0 to 999999"),
         ({"kind": "lease", "vcpus": 1, "memory": "much"}, "memory", "a size of at least 0, such as 96G"),

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, get_args
 
+from ..._model.codec import decode
 from ..._model.errors import InputError
 from ..._model.quantities import LONG_TIME, TIME
-from ..._service.callbacks.outbox import delivery_reports
+from ..._service.queue.promises import SparePlace
 from ..._service.queue.repository import Failure, complete, defer, fail, listed, start, task_named
 from ..._service.queue.task import Status, Task
+from ..._service.report import request_report
 from ..._service.request import work_with_units
 from ..._state.database import Database
 from ..._state.owner import process
@@ -33,6 +35,7 @@ class RequestOptions(StateOptions):
     state: Literal["begun", "completed", "waiting", "failed"]
     worker_pid: int | None = None
     result: Mapping[str, Any] | None = None
+    spare_place: Mapping[str, Any] | None = None
     error: str | None = None
     error_type: str = "Failed"
     seconds: Annotated[float, TIME] = 1
@@ -73,7 +76,7 @@ def _tell(database: Database, options: RequestOptions) -> dict[str, Any]:
             worker = process(options.worker_pid)
             if worker is None:
                 raise InputError("worker_pid", options.worker_pid, "a process that runs here")
-        task, left = start(database, name, claim, worker)
+        task, left = start(database, name, claim, worker, _place(options.spare_place))
         return _result(task, True, left)
     if state == "completed":
         return _result(*complete(database, name, claim, options.result or {}), 0.0)
@@ -81,6 +84,10 @@ def _tell(database: Database, options: RequestOptions) -> dict[str, Any]:
     if state == "waiting":
         return _result(*defer(database, name, claim, options.seconds, failure), 0.0)
     return _result(*fail(database, name, claim, failure), 0.0)
+
+
+def _place(given: Mapping[str, Any] | None) -> SparePlace | None:
+    return None if given is None else decode(SparePlace, dict(given), "spare_place")
 
 
 def _result(task: Task, changed: bool, left: float) -> dict[str, Any]:
@@ -95,7 +102,7 @@ def run_service_info(params: dict[str, Any], _check_mode: bool) -> dict[str, Any
     at_least(options, 0, "ended_within")
     with needed_database(options, os.environ, make=False) as database:
         found = [
-            delivery_reports(database, task)
+            request_report(database, task)
             for task in listed(database, options.ended_within)
             if _matches(task.id, options.ids) and task.status in (options.statuses or get_args(Status))
         ]

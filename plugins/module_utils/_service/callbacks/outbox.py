@@ -26,7 +26,7 @@ from ..queue.task import Task
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-Channel = Literal["callback", "dead_letter"]
+Channel = Literal["callback", "dead_letter", "removal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,29 +68,29 @@ def announce(connection: Connection, task: Task, at: float) -> None:
         letter = {"message": task.terms.message, "error": task.error}
         callbacks.append(("dead_letter", task.terms.origin, json.dumps(letter)))
     for channel, receiver, body in callbacks:
-        row = {
-            "id": f"msg_{secrets.token_hex(16)}",
-            "request": task.id,
-            "channel": channel,
-            "receiver": receiver,
-            "body": body,
-            "status": "pending",
-            "created_at": at,
-            "due_at": at,
-            "tries": 0,
-        }
-        connection.execute(sa.insert(ROWS).values(**row))
+        put(connection, task.id, channel, receiver, body, at)
+
+
+def put(connection: Connection, request: str, channel: Channel, receiver: str, body: str, at: float) -> None:
+    """Queue something that is due from now on, in a transaction that is under way."""
+    row = {
+        "id": f"msg_{secrets.token_hex(16)}",
+        "request": request,
+        "channel": channel,
+        "receiver": receiver,
+        "body": body,
+        "status": "pending",
+        "created_at": at,
+        "due_at": at,
+        "tries": 0,
+    }
+    connection.execute(sa.insert(ROWS).values(**row))
 
 
 def deliveries(database: Database, request: str) -> Sequence[Delivery]:
     """All of a request."""
     wanted = sa.select(ROWS).where(ROWS.c.request == request).order_by(ROWS.c.channel, ROWS.c.receiver)
     return [_delivery(row) for row in database.read(lambda connection: connection.execute(wanted).all())]
-
-
-def delivery_reports(database: Database, task: Task) -> dict[str, Any]:
-    """A task as callers see it, with the call-backs about its end."""
-    return {**task.to_json(), "callbacks": [one.to_json() for one in deliveries(database, task.id)]}
 
 
 def take_due(

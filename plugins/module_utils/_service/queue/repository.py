@@ -22,6 +22,7 @@ from ..._state.tables import SERVICE_DELIVERIES, SERVICE_REQUESTS
 from ..callbacks.outbox import announce
 from ..errors import ClaimLost, RequestDiffers, UnknownRequest
 from ..request import ParsedRequest
+from .promises import SparePlace, promise_removal, write_place
 from .retry_policy import FINAL, NO_ROOM
 from .task import Task, Terms, task_of
 
@@ -66,20 +67,28 @@ def accept(database: Database, asked: ParsedRequest, terms: Terms) -> Accepted:
                     hint="Use a new id for each request",
                 )
             return Accepted(known, False)
-        moment = now(connection)
-        row = {
-            "id": asked.id,
-            "body": asked.text,
-            "terms": terms.to_text(),
-            "status": "processing",
-            "received_at": moment,
-            "due_at": moment,
-            "tries": 0,
-        }
-        connection.execute(sa.insert(SERVICE_REQUESTS).values(**row))
+        insert(connection, asked, terms)
         return Accepted(_needed(connection, asked.id), True)
 
     return database.transaction(write)
+
+
+def insert(connection: Connection, asked: ParsedRequest, terms: Terms) -> str:
+    """Write a request that is not there yet, in a transaction that is under way. Returns its id."""
+    moment = now(connection)
+    row = {
+        "id": asked.id,
+        "body": asked.text,
+        "terms": terms.to_text(),
+        "status": "processing",
+        "received_at": moment,
+        "due_at": moment,
+        "tries": 0,
+    }
+    connection.execute(sa.insert(SERVICE_REQUESTS).values(**row))
+    if asked.kind == "spare":
+        promise_removal(connection, asked.id, moment)
+    return asked.id
 
 
 def task_named(database: Database, name: str) -> Task | None:
@@ -114,8 +123,11 @@ def change(connection: Connection, name: str, **columns: Any) -> Task:
     return _needed(connection, name)
 
 
-def start(database: Database, name: str, claim: str, worker: Owner | None) -> tuple[Task, float]:
-    """The worker has begun: a try counts. Returns the task, and for how many seconds it may still wait.
+def start(
+    database: Database, name: str, claim: str, worker: Owner | None, place: SparePlace | None = None
+) -> tuple[Task, float]:
+    """The worker has begun: a try counts. Called again by the same worker it only writes down the place of a
+    spare VM, before that is created. Returns the task, and for how many seconds it may still wait.
 
     Raises UnknownRequest and ClaimLost.
     """
@@ -135,6 +147,8 @@ def start(database: Database, name: str, claim: str, worker: Owner | None) -> tu
             )
         elif worker != task.worker:
             raise _lost(name)
+        if place is not None:
+            write_place(connection, name, place)
         return task, left
 
     return database.transaction(write)
@@ -190,7 +204,8 @@ def retry_or_fail(connection: Connection, task: Task, failure: Failure, rng: Rng
             pause = min(left, budget.delay(task.tries, rng()))
             # Waiting for room is no failed try, but the pauses grow all the same.
             return _again(connection, task, pause, failure, tries=task.tries)
-    elif failure.kind not in FINAL and task.tries < budget.tries:
+    elif (failure.kind not in FINAL or task.kind == "remove") and task.tries < budget.tries:
+        # A VM that could not be removed is not left behind for a mistake that can be corrected.
         return _again(connection, task, budget.delay(task.tries, rng()), failure, tries=task.tries)
     error = failure.to_json()
     if failure.kind not in FINAL | NO_ROOM:

@@ -12,8 +12,11 @@ from ..._model.codec import Bounds
 
 # Asking again would be answered alike.
 FINAL = frozenset(
-    {"InputError", "Impossible", "UnknownPool", "LeaseDiffers", "LeaseNotHeld", "PoolInUse", "NotAsked"}
-)
+    {
+        "InputError", "Impossible", "UnknownPool", "LeaseDiffers", "LeaseNotHeld", "PoolInUse", "NotAsked",
+        "NotReady",
+    }
+)  # fmt: skip
 # There is no room now; the request says for how long to wait for some.
 NO_ROOM = frozenset({"NoRoom", "NotFulfilled"})
 
