@@ -29,20 +29,22 @@ from ._ansible.actions.cluster_facts import FactsOptions, read_cluster
 from ._ansible.actions.vm_migrate import MigrateOptions, migrate, refuse_hypothetical
 from ._ansible.log import Log
 from ._ansible.log_events import RunEvents
+from ._ansible.options.argument_spec import argument_spec
 from ._ansible.options.execution import ExecutionOptions, failure_policy, stop_of
-from ._ansible.options.platform import PLATFORMS, MovingOptions
+from ._ansible.options.platform import MovingOptions
 from ._ansible.options.policy import policy_in_plain_numbers
 from ._ansible.state_session import ClusterStateOptions, LockOptions
 from ._execution.clock import SystemClock
 from ._execution.progress import Moving, Progress
 from ._execution.stopping import StopSignal
+from ._model.codec import hints_of
 from ._model.errors import EvenKeelError, InputError
 from ._model.outcome import MigrationOutcome, Outcome
 from ._model.placement import Placed, Placement, Unplaced
 from ._model.placement_request import PlacementRequest
 from ._model.plan import ClusterState, Migration, Plan, Proof, Unresolved, Violation
 from ._model.policy.policy import Policy
-from ._model.quantities import in_plain_numbers
+from ._model.quantities import in_plain_numbers, quantity_of
 from ._model.selector import Selector
 from ._model.snapshot import ClusterRef, Disk, Guest, Host, Notice, Rule, Snapshot
 from ._planning.errors import PlanningError
@@ -90,6 +92,15 @@ __all__ = (
     "read",
 )
 
+_KINDS: Mapping[str, tuple[Any, str]] = {
+    "str": (str, "a text"),
+    "path": (str, "a path"),
+    "int": (int, "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": (bool, "true or false"),
+    "list": (Sequence, "a list"),
+    "dict": (Mapping, "a dictionary"),
+}
 _log = logging.getLogger("evenkeel.cluster")
 _Options = TypeVar("_Options")
 
@@ -101,10 +112,9 @@ class Connection(ClusterStateOptions):
     """
 
     def __post_init__(self) -> None:
-        if self.platform not in PLATFORMS:
-            raise InputError("platform", self.platform, f"one of {', '.join(PLATFORMS)}")
         if isinstance(self.api_host, str):
             object.__setattr__(self, "api_host", (self.api_host,))
+        _check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +126,11 @@ class Execution(ExecutionOptions, MovingOptions, LockOptions):
     journal_path: str | None = None
     history_days: int = 400
     started_by: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        # A number is as good as its text.
+        object.__setattr__(self, "max_failures", str(self.max_failures))
+        _check(self)
 
 
 class Stop(StopSignal):
@@ -215,6 +230,23 @@ def place(
 
 def _options(cls: type[_Options], connection: Connection, **more: object) -> _Options:
     return cls(**in_plain_numbers(cls, _values(connection) | more))
+
+
+def _check(options: Connection | Execution) -> None:
+    """Raises InputError for a value of a wrong kind: no AnsibleModule has checked them."""
+    cls: type = type(options)
+    hints, specs = hints_of(cls), argument_spec(cls)
+    for field in fields(options):
+        value = getattr(options, field.name)
+        spec = specs[field.name]
+        if (value is None and field.default is None) or quantity_of(hints[field.name]):
+            # What may have a unit is checked where it is read.
+            continue
+        if value not in spec.get("choices", (value,)):
+            raise InputError(field.name, value, f"one of {', '.join(spec['choices'])}")
+        kind, expected = _KINDS[spec["type"]]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise InputError(field.name, value, expected)
 
 
 def _values(options: object) -> dict[str, Any]:

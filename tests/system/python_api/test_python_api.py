@@ -92,6 +92,17 @@ def test_place_with_units() -> None:
             "platform: 'xen' is not one of vsphere, ",
         ),  # type: ignore[arg-type]
         (
+            lambda: evenkeel.Connection(platform="rehearsal", port="x"),
+            "InputError",
+            "port: 'x' is not a whole",
+        ),  # type: ignore[arg-type]
+        (lambda: evenkeel.Execution(on_stop="kill"), "InputError", "on_stop: 'kill' is not one of finish, c"),  # type: ignore[arg-type]
+        (
+            lambda: evenkeel.Execution(max_parallel=True),
+            "InputError",
+            "max_parallel: True is not a whole num",
+        ),
+        (
             lambda: evenkeel.read(evenkeel.Connection(platform="rehearsal")),
             "InputError",
             "rehearsal_path is required when platform is rehearsal",
