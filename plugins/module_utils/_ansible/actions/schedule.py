@@ -238,13 +238,13 @@ def _apply(
     """Writes and removes files and has systemd take notice. Nothing stays where something fails."""
     transaction = Transaction()
     timers = [f"{one.run.unit}.timer" for one in planned if kind == "systemd"]
-    # The timers that were there before, cron may have their place now.
-    known = [f"evenkeel-{name}.timer" for name in changes]
-    stopped = [
+    before = [
         unit
-        for unit in known
-        if manager.runs and unit not in timers and places.on_disk(f"{places.units}/{unit}").exists()
+        for unit in (f"evenkeel-{name}.timer" for name in changes)
+        if manager.runs and places.on_disk(f"{places.units}/{unit}").exists()
     ]
+    # Cron may have their place now.
+    stopped = [unit for unit in before if unit not in timers]
     try:
         for unit in stopped:
             manager.call("stop", unit)
@@ -258,10 +258,9 @@ def _apply(
     except EvenKeelError:
         transaction.roll_back()
         if manager.runs:
-            with suppress(ScheduleError):
-                manager.call("daemon-reload")
-                for unit in stopped:
-                    manager.call("start", unit)
+            for words in (["daemon-reload"], *(["start", unit] for unit in before)):
+                with suppress(ScheduleError):
+                    manager.call(*words)
         raise
     for unit in stopped:
         with suppress(ScheduleError):

@@ -139,7 +139,9 @@ class Transaction:
         if change.after is not None:
             for folder in reversed(change.path.parents):
                 if not folder.exists():
-                    folder.mkdir(mode=0o755)
+                    folder.mkdir()
+                    # The umask of root may be such that the user of a schedule could not enter it.
+                    folder.chmod(0o755)
                     self._folders.append(folder)
         self._undo.append((change.path, before))
         _put(change.path, before, change.after)

@@ -262,4 +262,4 @@ def run_program(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 def said_by(ended: subprocess.CompletedProcess[str]) -> str:
     lines = [line.strip() for line in (ended.stderr or ended.stdout).splitlines() if line.strip()]
-    return " ".join(lines[-_MAX_LINES:])[:600] or f"exit code {ended.returncode}"
+    return " ".join(lines[-_MAX_LINES:])[:600].rstrip(".") or f"exit code {ended.returncode}"
