@@ -57,6 +57,13 @@ def test_the_error_of_the_role_evacuate_counts() -> None:
     assert found["error"] == "no SSH"
 
 
+def test_what_the_role_has_kept_for_a_digest_is_the_run() -> None:
+    kept = {"cluster": "x", "error": "locked", "report": []}
+    assert runs(["a"], {"a": {"balance_run": kept, "balance_shown": {"report": []}}}) == [
+        {"cluster": "a", "error": "locked", "report": []}
+    ]
+
+
 @pytest.mark.parametrize(("names", "hostvars"), [("a", {}), (["a"], "x")])
 def test_what_the_filter_refuses(names: Any, hostvars: Any) -> None:
     with pytest.raises(AnsibleFilterError, match=r"^runs: "):
