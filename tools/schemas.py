@@ -16,7 +16,7 @@ from ..plugins.module_utils._model.plan import Plan
 from ..plugins.module_utils._model.policy.policy import Policy
 from ..plugins.module_utils._model.schema import json_schema
 from ..plugins.module_utils._model.snapshot import Snapshot
-from ..plugins.module_utils._service.config import ServiceConfig
+from ..plugins.module_utils._service.config import Http, ServiceConfig
 from ..plugins.module_utils._service.endpoints.tables import ROUTES
 from ..plugins.module_utils._service.openapi import openapi_document
 from ..plugins.module_utils._service.schema import request_schema
@@ -34,7 +34,7 @@ PUBLISHED: dict[str, type | Callable[[str], dict[str, Any]]] = {
     "placement": Placement,
     "service_config": ServiceConfig,
     "service_request": request_schema,
-    "openapi": lambda _title: openapi_document(ROUTES),
+    "openapi": lambda _title: openapi_document(ROUTES, Http()),
 }
 
 

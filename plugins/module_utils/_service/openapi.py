@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .config import Http
 from .schema import request_schema
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _DESCRIPTION = (
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _KINDS = {
     "place": "PlaceRequest",
+    "spare": "SpareRequest",
     "lease": "LeaseRequest",
     "renew": "RenewRequest",
     "release": "ReleaseRequest",
@@ -31,12 +33,14 @@ _MOMENT = {"type": ["string", "null"], "description": "moment, as 2026-01-31T22:
 _STATUS = {"enum": ["processing", "completed", "failed"]}
 
 
-def openapi_document(routes: Sequence[Route]) -> dict[str, Any]:
-    """OpenAPI 3.1. Routes whose `operation` is empty are left out."""
+def openapi_document(routes: Sequence[Route], http: Http) -> dict[str, Any]:
+    """OpenAPI 3.1, in which the configuration decides what requires a token. Routes without an `operation` are
+    left out.
+    """
     paths: dict[str, Any] = {}
     for route in routes:
         if route.operation:
-            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, http)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -78,9 +82,9 @@ def error_answer(description: str, kind: str, message: str, **more: str) -> dict
     return json_answer(description, reference("Error"), {"error": {"type": kind, "message": message, **more}})
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, http: Http) -> dict[str, Any]:
     found = dict(route.operation)
-    open_ = route.is_open
+    open_ = route.access(http) == "open"
     answers = {str(status): answer for status, answer in found.pop("responses", {}).items()}
     common = {} if open_ else {"401": _UNAUTHORIZED}
     common |= {"500": _INTERNAL, "503": _UNAVAILABLE}
@@ -151,27 +155,32 @@ def _answers(kinds: Sequence[str]) -> dict[str, Any]:
             "message": {"type": "string", "description": "words for people"},
         }
     )
+    report = {
+        "id": name,
+        # The removal of a spare VM is requested by the service itself.
+        "kind": {"enum": [*kinds, "remove"]},
+        "status": _STATUS,
+        "received_at": _MOMENT,
+        "ended_at": _MOMENT,
+        "tries": {"type": "integer", "minimum": 0, "description": "tries of the request so far"},
+        "result": {
+            "type": ["object", "null"],
+            "description": "lease, and for a placement status, cluster and vms; null before the end",
+        },
+        "error": {
+            "anyOf": [error, {"type": "null"}],
+            "description": "error of the last try; of the request when it has failed",
+        },
+        "callbacks": {"type": "array", "items": reference("Callback")},
+        "removal": {
+            "type": ["object", "null"],
+            "description": "of a spare VM: id of the request that removes it, and its status, or"
+            " waiting for the end of the lease",
+        },
+    }
     return {
         "Accepted": _object({"id": name, "kind": kind, "status": _STATUS}),
-        "Report": _object(
-            {
-                "id": name,
-                "kind": kind,
-                "status": _STATUS,
-                "received_at": _MOMENT,
-                "ended_at": _MOMENT,
-                "tries": {"type": "integer", "minimum": 0, "description": "tries of the request so far"},
-                "result": {
-                    "type": ["object", "null"],
-                    "description": "lease, and for a placement status, cluster and vms; null before the end",
-                },
-                "error": {
-                    "anyOf": [error, {"type": "null"}],
-                    "description": "error of the last try; of the request when it has failed",
-                },
-                "callbacks": {"type": "array", "items": reference("Callback")},
-            }
-        ),
+        "Report": _object(report, required=[field for field in report if field != "removal"]),
         "Callback": _object(
             {
                 "id": {"type": "string", "description": "the same at each try"},

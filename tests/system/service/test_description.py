@@ -18,7 +18,7 @@ import openapi_spec_validator
 import pytest
 import requests
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import ServiceConfig
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.config import Http, ServiceConfig
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.endpoints.request_routes import (
     REQUESTS,
 )
@@ -32,7 +32,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.re
     start,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.task import Terms
-from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import WORK, parse_request
+from ansible_collections.evenkeel.cluster.plugins.module_utils._service.request import ASKED, parse_request
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import this_process
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
@@ -40,7 +40,7 @@ from ansible_collections.evenkeel.cluster.tests.support.prometheus import progra
 from ansible_collections.evenkeel.cluster.tests.system.service.test_door import TOKEN, served
 
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
-DOCUMENT = openapi_document(ROUTES)
+DOCUMENT = openapi_document(ROUTES, Http())
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_document_is_valid_and_has_every_route() -> None:
     openapi_spec_validator.validate(DOCUMENT)
     described = {(method.upper(), path) for path, found in DOCUMENT["paths"].items() for method in found}
     assert described == {(route.method, route.path) for route in ROUTES}
-    assert set(DOCUMENT["components"]["schemas"]["Request"]["discriminator"]["mapping"]) == set(WORK)
+    assert set(DOCUMENT["components"]["schemas"]["Request"]["discriminator"]["mapping"]) == set(ASKED)
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
@@ -193,6 +193,7 @@ def test_metrics_without_the_library(database: Database, monkeypatch: pytest.Mon
     with served(database, {"metrics": "open"}) as url:
         answer = get(f"{url}/metrics")
         assert get(f"{url}/health").ok
+        assert get(f"{url}/openapi.json").json()["paths"]["/metrics"]["get"]["security"] == []
     assert (answer.status_code, answer.json()["error"]["type"]) == (501, "ServiceLibraryMissing")
     assert "prometheus-client" in answer.json()["error"]["message"]
     validate(answer, "/metrics")

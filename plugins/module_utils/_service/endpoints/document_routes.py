@@ -9,6 +9,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ..config import Http
 from ..docs_page import Page, docs_page
 from ..library import web
 from ..openapi import openapi_document
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 async def document(exchange: Exchange) -> StreamResponse:
     """Return the OpenAPI document of the routes that are served."""
     response: StreamResponse = web.Response(
-        text=_document(exchange.routes), content_type="application/json", headers=_ANY_ORIGIN
+        text=_document(exchange.routes, _http(exchange)), content_type="application/json", headers=_ANY_ORIGIN
     )
     return response
 
 
 async def page(exchange: Exchange) -> StreamResponse:
     """Return the same as a page."""
-    found = _page(exchange.routes)
+    found = _page(exchange.routes, _http(exchange))
     headers = {
         "Content-Security-Policy": found.policy,
         "X-Content-Type-Options": "nosniff",
@@ -43,13 +44,17 @@ _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 
 
 @lru_cache(maxsize=8)
-def _document(routes: tuple[Route, ...]) -> str:
-    return json.dumps(openapi_document(routes))
+def _document(routes: tuple[Route, ...], http: Http) -> str:
+    return json.dumps(openapi_document(routes, http))
 
 
 @lru_cache(maxsize=8)
-def _page(routes: tuple[Route, ...]) -> Page:
-    return docs_page(openapi_document(routes))
+def _page(routes: tuple[Route, ...], http: Http) -> Page:
+    return docs_page(openapi_document(routes, http))
+
+
+def _http(exchange: Exchange) -> Http:
+    return exchange.intake.config.http or Http()
 
 
 _DOCUMENT = {

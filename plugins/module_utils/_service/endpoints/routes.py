@@ -77,8 +77,3 @@ class Route:
     operation: Mapping[str, Any]
     access: Callable[[Http], Access] = with_token
     refusal: Callable[..., StreamResponse] = field(default=refusal)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether no token is required by default."""
-        return self.access(Http()) == "open"
