@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..._model.errors import InputError
 from ..._model.text.wording import is_storable, parsed_json
 from ..compatibility import vcm, virtflow
 from ..config import Compatibility, Http
 from ..library import web
+from ..openapi import json_answer
 from ..queue.repository import task_named
 from ..queue.task import Task
 from .routes import Access, Exchange, Route
@@ -124,39 +125,104 @@ def _access(name: Compatibility) -> Callable[[Http], Access]:
     return access
 
 
-_Handler = Callable[[Exchange], Awaitable["StreamResponse"]]
+def _text(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
-def _virtflow(method: Any, path: str, handler: _Handler, summary: str) -> Route:
+_ANYTHING: Mapping[str, Any] = {"type": "object"}
+_DETAIL = {"type": "object", "properties": {"detail": {}}, "required": ["detail"]}
+_NO_TOKEN = "The token is missing or wrong, where one is required"
+_SCHEDULE = {
+    "type": "object",
+    "properties": {
+        "requested_cpu": {"type": "integer"},
+        "requested_memory": {"type": "integer", "description": "MiB"},
+        "requested_pool": {"type": "string"},
+        "dedicated": {"type": "boolean"},
+    },
+    "required": ["requested_cpu", "requested_memory", "requested_pool", "dedicated"],
+}
+_WANTED = {"requested_cpu": 4, "requested_memory": 8192, "requested_pool": "default", "dedicated": False}
+_TASK = {"task_id": "f235b1d4-0ad0-4e2a-a9b7-62f8e2a6c128", "status": "queued", "message": "Task submitted"}
+_DONE = {"status": "completed", "result": {"name": "pve3", "ip": "10.0.0.13", "vm": "ci-1"}}
+_LEASE = {"metadata": {"name": "vsphere-lease-1"}, "spec": {}, "status": {"pool": "dal10", "vcpus": 24}}
+
+
+def _virtflow(
+    method: Literal["GET", "POST"],
+    path: str,
+    handler: Callable[[Exchange], Awaitable[StreamResponse]],
+    summary: str,
+    example: object,
+) -> Route:
+    responses = {
+        200: json_answer("The answer of virtflow-scheduler", _ANYTHING, example),
+        401: json_answer(_NO_TOKEN, _DETAIL),
+    }
+    body = {}
+    if method == "POST":
+        responses[422] = json_answer("The request is wrong, with an entry a field", _DETAIL)
+        content = {"application/json": {"schema": _SCHEDULE, "example": _WANTED}}
+        body = {"requestBody": {"required": True, "content": content}}
+    elif "status" not in path:
+        responses[404] = json_answer("There is no such task", _DETAIL)
     return Route(
         method=method,
         path=path,
         handler=handler,
-        operation={"summary": summary},
+        operation={"summary": f"{summary}, as virtflow-scheduler", "responses": responses, **body},
         access=_access("virtflow"),
         refusal=virtflow_refusal,
     )
 
 
-def _vcm(method: Any, path: str, handler: _Handler, summary: str) -> Route:
+def _vcm(
+    method: Literal["GET", "POST"],
+    path: str,
+    handler: Callable[[Exchange], Awaitable[StreamResponse]],
+    summary: str,
+    answers: Mapping[int, Any],
+    example: object = None,
+) -> Route:
+    body = {}
+    if example is not None:
+        content = {"application/json": {"schema": _ANYTHING, "example": example}}
+        body = {"requestBody": {"required": True, "content": content}}
     return Route(
         method=method,
         path=path,
         handler=handler,
-        operation={"summary": summary},
+        operation={
+            "summary": f"{summary}, as vsphere-capacity-manager",
+            "responses": {401: _text(_NO_TOKEN), **answers},
+            **body,
+        },
         access=_access("vcm"),
         refusal=vcm_refusal,
     )
 
 
+_WRONG = {400: _text("The body is wrong")}
+_LIST: Mapping[str, Any] = {"type": "array", "items": _ANYTHING}
+_POOLS = {200: json_answer("The pools", _LIST)}
+_NOT_ACQUIRED = _text("Not all of it is available, or an error of the service")
+_NONE = {"description": "The leases have ended"}
+_REQUEST = {"metadata": {"name": "job-1"}, "spec": {"vcpus": 24, "memory": 96, "storage": 720, "vcenters": 1}}
+
 ROUTES = (
-    _virtflow("POST", "/schedule", schedule, "Choose a host, as virtflow-scheduler"),
-    _virtflow("POST", "/spare/prepare", prepare_spare, "Prepare a spare VM, as virtflow-scheduler"),
-    _virtflow("GET", "/result/{id}", result, "Result of a task, as virtflow-scheduler"),
-    _virtflow("GET", "/schedule/{id}", result, "Result of a task, as virtflow-scheduler"),
-    _virtflow("GET", "/status/{id}", status, "Status of a task, as virtflow-scheduler"),
-    _vcm("POST", "/acquire", acquire, "Lease capacity, as vsphere-capacity-manager"),
-    _vcm("POST", "/release", release, "Release leases, as vsphere-capacity-manager"),
-    _vcm("GET", "/show-pools", show_pools, "Pools and what is available, as vsphere-capacity-manager"),
-    _vcm("POST", "/show-pools", show_pools, "Pools and what is available, as vsphere-capacity-manager"),
-)
+    _virtflow("POST", "/schedule", schedule, "Choose a host", _TASK),
+    _virtflow("POST", "/spare/prepare", prepare_spare, "Prepare a spare VM", _TASK),
+    _virtflow("GET", "/result/{id}", result, "Return the result of a task", _DONE),
+    _virtflow("GET", "/schedule/{id}", result, "Return the result of a task", _DONE),
+    _virtflow("GET", "/status/{id}", status, "Return the status of a task", {**_TASK, "error": None}),
+    _vcm(
+        "POST", "/acquire", acquire, "Lease capacity",
+        {200: json_answer("A lease in each pool", _LIST, [_LEASE]), 500: _NOT_ACQUIRED, **_WRONG}, _REQUEST,
+    ),
+    _vcm(
+        "POST", "/release", release, "Release leases", {200: _NONE, **_WRONG},
+        {**_REQUEST, "status": {"leases": [_LEASE]}},
+    ),
+    _vcm("GET", "/show-pools", show_pools, "Return the pools and what is available", _POOLS),
+    _vcm("POST", "/show-pools", show_pools, "Return the pools and what is available", _POOLS),
+)  # fmt: skip

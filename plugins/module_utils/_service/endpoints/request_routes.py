@@ -41,6 +41,7 @@ async def health(exchange: Exchange) -> StreamResponse:
 VM = {"name": "ci-4711", "cpu": 4, "memory": "8G", "disks": [{"size": "100G"}]}
 REQUESTS: dict[str, dict[str, Any]] = {
     "place": {"id": "build-4711", "kind": "place", "vms": [VM], "lifetime": "2h", "wait": "10m"},
+    "spare": {"id": "upgrade-7", "kind": "spare", "vm": {**VM, "name": "node-spare-1"}, "lifetime": "6h"},
     "lease": {
         "id": "tests-17",
         "kind": "lease",
