@@ -34,8 +34,8 @@ _STATUS = {"enum": ["processing", "completed", "failed"]}
 
 
 def openapi_document(routes: Sequence[Route], http: Http) -> dict[str, Any]:
-    """OpenAPI 3.1, in which the configuration decides what requires a token. Routes without an `operation` are
-    left out.
+    """OpenAPI 3.1, in which the configuration decides what requires a token. Routes without an `operation`
+    are left out.
     """
     paths: dict[str, Any] = {}
     for route in routes:

@@ -135,7 +135,9 @@ def unit_of(options: ServiceSetupOptions, user: User, program: str, python: str)
             "config", when="state is present", hint="An example is {http: {port: 8080}}"
         )
     if not options.inventory:
-        raise InputError.required("inventory", when="state is present", expected="the clusters")
+        raise InputError.required(
+            "inventory", when="state is present", expected="such as /etc/evenkeel/clusters.yml"
+        )
     try:
         config = ServiceConfig.from_json(options.config)
     except InputError as error:
