@@ -61,23 +61,10 @@ options:
     type: dict
   spare_place:
     description:
-      - Where a spare VM is about to be created, for O(state=begun). The service removes it there when its lease has ended, or when the request
-        fails.
+      - Where a spare VM is about to be created, for O(state=begun), with its name in C(vm), and the ids of its C(cluster) and of its C(lease).
+      - The service removes it there when its lease has ended, or when the request fails.
     type: dict
     version_added: 1.1.0
-    suboptions:
-      vm:
-        description: Its name.
-        type: str
-        required: true
-      cluster:
-        description: Id of its cluster.
-        type: str
-        required: true
-      lease:
-        description: Id of its lease.
-        type: str
-        required: true
   error:
     description: Error message for O(state=failed), or reason for O(state=waiting).
     type: str

@@ -169,7 +169,7 @@ def test_a_spare_vm_is_ready_and_goes_with_its_lease(site: Site) -> None:
         sys.executable,
         "-c",
         "import sys; open(sys.argv[1], 'a').write('x')",
-        "{vm}.checked",
+        str(site.folder / "{vm}.checked"),
     ]
     # Killed when the VM has just been created.
     site.killed(service_create_tasks=site.gated("create_on_rehearsal.yml"))
