@@ -222,17 +222,19 @@ def _check_bus(receiver: Receiver, url: Url, path: str) -> None:
         raise InputError.conflict(f"{path}.credentials_env", "credentials_file")
     plain = "+" not in url.scheme
     if plain and receiver.ca_path is not None:
-        expected = f"left out, unless url begins with {url.scheme}+tls"
-        raise InputError(f"{path}.ca_path", receiver.ca_path, expected)
+        statement = f" requires a url that begins with {url.scheme}+tls"
+        raise InputError(f"{path}.ca_path", receiver.ca_path, "null", statement=statement)
     if plain and url.host not in _LOOPBACK and (receiver.credentials_env or receiver.credentials_file):
         raise InputError(
             f"{path}.url",
             f"{url.scheme}://{url.host}",
-            f"{url.scheme}+tls://{url.host}, because a password is sent there",
+            f"{url.scheme}+tls://{url.host}",
+            statement=f" must begin with {url.scheme}+tls, because a password is sent to {url.host}",
         )
 
 
 def _only_for(receiver: Receiver, name: str, whom: str, path: str) -> None:
     given = getattr(receiver, name)
     if given not in (None, (), "plain"):
-        raise InputError(f"{path}.{name}", given, f"left out: it is for {whom}")
+        statement = f" is only for {whom}"
+        raise InputError(f"{path}.{name}", given, "null", statement=statement, hint="Remove it")
