@@ -97,7 +97,9 @@ def test_installed_changed_and_removed(tmp_path: Path, monkeypatch: pytest.Monke
                                folder / "credentials/HOOK_CI", folder / "credentials/vault_password")
     }  # fmt: skip
     gone = {"root": str(root), "state": "absent"}
-    assert result("service_setup", gone, monkeypatch, check_mode=True)["changed"]
+    removed = result("service_setup", gone, monkeypatch, check_mode=True)
+    assert any(one["before_header"].endswith("service/environment") for one in removed["diff"])
+    assert not any(secret in str(removed) for secret in HIDDEN)
     assert unit.exists()
     assert result("service_setup", gone, monkeypatch, check_mode=False)["changed"]
     assert not result("service_setup", gone, monkeypatch, check_mode=False)["changed"]

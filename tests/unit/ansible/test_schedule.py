@@ -195,6 +195,11 @@ def test_cron_and_removal_below_a_root(tmp_path: Path, monkeypatch: pytest.Monke
     assert result("schedule", other, monkeypatch, check_mode=False)["removed"] == ["night"]
     gone = {"root": str(root), "state": "absent"}
     assert result("schedule", gone, monkeypatch, check_mode=True)["removed"] == ["rules"]
+    result("schedule", {**options, "exclusive": True}, monkeypatch, check_mode=False)
+    removed = result("schedule", gone, monkeypatch, check_mode=True)
+    assert any(one["before_header"].endswith("night/environment") for one in removed["diff"])
+    assert "Zw31" not in str(removed)
+    result("schedule", other, monkeypatch, check_mode=False)
     assert result("schedule", gone, monkeypatch, check_mode=False)["removed"] == ["rules"]
     assert not result("schedule", gone, monkeypatch, check_mode=False)["changed"]
     assert [path for path in root.rglob("*") if not path.is_dir()] == []

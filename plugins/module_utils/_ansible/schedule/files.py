@@ -48,7 +48,8 @@ def found_at(path: Path) -> Item | None:
         if stat.S_ISDIR(status.st_mode):
             return Item("folder", "", mode, *owner)
         if stat.S_ISREG(status.st_mode):
-            return Item("file", path.read_text(encoding="utf-8"), mode, *owner)
+            # Others may not read it, and so may not read it in a diff, whatever it was once written for.
+            return Item("file", path.read_text(encoding="utf-8"), mode, *owner, secret=not mode & 0o077)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except UnicodeDecodeError:
