@@ -173,8 +173,7 @@ notes:
   - The lock keeps a schedule from running twice. Different schedules of one cluster wait for each other by the lock of the cluster, as C(balance_lock_wait)
     of the role P(evenkeel.cluster.balance#role) says.
 seealso:
-  - plugin: evenkeel.cluster.balance
-    plugin_type: role
+  - module: evenkeel.cluster.vm_migrate
 """
 
 EXAMPLES = r"""
