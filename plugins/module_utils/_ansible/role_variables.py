@@ -33,6 +33,7 @@ PREFIXES: Mapping[str, Sequence[str]] = {
 
 OF_PLAYBOOKS: Mapping[str, Mapping[str, Any]] = {
     "balance_clusters": {"type": "raw"},
+    "balance_strategy": {"type": "str"},
     "pipeline_keep_lease": {"type": "bool"},
     "reap_state_url": {"type": "str", "no_log": True},
     "reap_gone_owners": {"type": "list", "elements": "str"},
@@ -51,6 +52,9 @@ INTERNAL = frozenset(
         "balance_again",
         "balance_block",
         "balance_earlier",
+        "balance_digest_later",
+        "balance_digest_of",
+        "balance_digests",
         "balance_error",
         "balance_exported",
         "balance_exports",
