@@ -27,6 +27,15 @@ attributes:
     support: none
 """
 
+    HISTORY_GROUP = r"""
+attributes:
+  action_group:
+    description: Use C(group/evenkeel.cluster.history) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - evenkeel.cluster.history
+"""
+
     GROUPS = r"""
 attributes:
   action_group:

@@ -19,6 +19,7 @@ description:
   - Runs in check mode are not recorded, nor are runs that did not start because another run held the lock.
 extends_documentation_fragment:
   - evenkeel.cluster.cluster
+  - evenkeel.cluster.cluster.history_group
   - evenkeel.cluster.cluster.read_only
   - evenkeel.cluster.cluster.state
 options:

@@ -89,8 +89,8 @@ def hold_back(snapshot: Snapshot, policy: Policy) -> Held | None:
     if snapshot.readings is None:
         option = "sustained" if policy.sustained > 1 else "sustained_for"
         raise PlanningError(
-            f"{option} requires the readings of earlier runs, and the snapshot has none: they were not asked"
-            " for, or there is no state database that lasts",
+            "the readings of earlier runs are required, and the snapshot has none: they were not asked for,"
+            " or there is no state database that lasts",
             where=f"policy.{option}",
             hint="Set sustained and sustained_for of cluster_facts to the same values, and state_url to a"
             " database that both modules can use",

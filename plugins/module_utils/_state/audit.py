@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._model.text.moments import read_moment, written_at
@@ -102,7 +103,7 @@ def known_clusters(database: Database) -> Sequence[KnownCluster]:
         for row in connection.execute(numbers).all():
             last = (RUNS.c.cluster == row.cluster) & (RUNS.c.started_at == row.last)
             newest = connection.execute(sa.select(RUNS.c.name, RUNS.c.platform, RUNS.c.status).where(last))
-            name, platform, status = newest.first()
+            name, platform, status = newest.all()[0]
             found[row.cluster] = KnownCluster(
                 key=row.cluster,
                 name=name,
@@ -174,7 +175,7 @@ def runs_named(database: Database, ids: Sequence[str]) -> Mapping[str, PastRun]:
             .outerjoin(PLANS, PLANS.c.digest == RUNS.c.plan)
             .where(RUNS.c.id.in_(some))
         )
-        rows = database.read(lambda connection, wanted=wanted: connection.execute(wanted).all())
+        rows = database.read(partial(_all, wanted=wanted))
         found |= {row.id: _run(row) for row in rows}
     return found
 
@@ -190,6 +191,10 @@ def kept_plans(database: Database, wanted: str) -> Sequence[PlanText]:
         return [PlanText(digest=row.digest, body=row.body) for row in connection.execute(found)]
 
     return database.read(read) if start else []
+
+
+def _all(connection: Connection, *, wanted: Any) -> Sequence[Any]:
+    return connection.execute(wanted).all()
 
 
 def _run(row: Any) -> PastRun:

@@ -175,13 +175,13 @@ def test_a_plan_is_taken_out_again(
     [
         (
             {"plan": "ffff"},
-            "plan: there is no such plan, or it is no longer kept. Runs with has_plan: true have one",
+            "plan ffff: there is no such plan, or it is no longer kept. Runs with has_plan: true have one",
         ),
         (
             {"plan": "00123"},
-            "plan: there is no such plan, or it is no longer kept. Runs with has_plan: true have one",
+            "plan 00123: there is no such plan, or it is no longer kept. Runs with has_plan: true have one",
         ),
-        ({"plan": "%"}, "plan: there is no such plan"),
+        ({"plan": "%"}, "plan %: there is no such plan"),
         (
             {"clusters": ["producton"]},
             "clusters: nothing is recorded of a cluster producton. Recorded are: old, other, production",
@@ -212,7 +212,7 @@ def test_two_plans_of_one_beginning_are_not_guessed(
         )  # fmt: skip
         begin(database, run, alone=True)
     said = failure("history_info", {"state_url": url, "plan": "101"}, monkeypatch, {})
-    assert "plan: there are several such plans. Use more characters" in said
+    assert "plan 101: there are several such plans. Use more characters" in said
 
 
 def test_where_nothing_is_recorded_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         },
         "metrics",
     ),
+    "history_info": (STATE, "runs"),
     "capacity_reap": ({**STATE, "gone_owners": ["job-1"]}, "reaped"),
     "service_info": (STATE, "requests"),
     "service_request": ({**STATE, "id": "r", "claim": "c", "state": "begun"}, ""),

@@ -22,11 +22,13 @@ ROOT: Final = Path(__file__).parents[3]
 GROUPS: Final[Mapping[str, list[str]]] = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())[
     "action_groups"
 ]
+# Groups of what works with the state database only.
+KINDS: Final = ("capacity", "history", "service")
 MEMBERS: Final = sorted({member for members in GROUPS.values() for member in members})
 
 
 def options_of(group: str) -> set[str]:
-    return {"state_url"} if group in ("capacity", "service") else set(PLATFORM_ARGUMENTS)
+    return {"state_url"} if group in KINDS else set(PLATFORM_ARGUMENTS)
 
 
 @pytest.mark.parametrize("group", sorted(GROUPS))
@@ -41,7 +43,7 @@ def test_no_other_module_has_these_options(group: str) -> None:
     modules = sorted(file.stem for file in (ROOT / "plugins" / "modules").glob("*.py"))
     platforms = set(GROUPS["proxmox"])
     found = {name for name in modules if options_of(group) <= set(documented_options(name))}
-    kinds = set(GROUPS["capacity"]) | set(GROUPS["service"])
+    kinds = {member for group in KINDS for member in GROUPS[group]}
     assert found - platforms - (kinds - set(GROUPS[group])) <= set(GROUPS[group])
 
 

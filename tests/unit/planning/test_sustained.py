@@ -313,7 +313,7 @@ def test_goals_that_the_user_asks_for_do_not_wait() -> None:
 
 def test_nobody_plans_by_readings_that_nobody_has_seen() -> None:
     for wants, option in ({"sustained": 2}, "sustained"), ({"sustained_for": 60}, "sustained_for"):
-        with pytest.raises(PlanningError, match=f"{option} requires the readings of earlier runs"):
+        with pytest.raises(PlanningError, match=f"{option}: the readings of earlier runs are required"):
             plan(replace(cluster(5, 5), readings=None), Policy.from_json({**MEMORY, **wants}))
 
 

@@ -104,7 +104,7 @@ def _plan(options: HistoryOptions, plans: Sequence[PlanText], *, check_mode: boo
             "plan",
             options.plan,
             "the beginning of the digest of one plan, or of the id of a run",
-            statement=f": {why}",
+            statement=f" {options.plan}: {why}",
             hint="Runs with has_plan: true have one"
             if not plans
             else "Use more characters of the digest or of the id of the run",
