@@ -194,10 +194,11 @@ def begin_playbook(
     folder.mkdir()
     variables = inventory["_meta"]["hostvars"]
     (folder / "clusters.json").write_text(json.dumps({"clusters": {"hosts": variables}}))
-    command = [programs / "ansible-playbook", "evenkeel.cluster.balance", "-i", folder / "clusters.json"]
+    command = [str(programs / "ansible-playbook"), "evenkeel.cluster.balance"]
+    command += ["-i", str(folder / "clusters.json"), "--forks", str(setup.forks)]
     with (folder / "printed").open("wb") as printed:
         return subprocess.Popen(
-            [*command, "--forks", str(setup.forks)],
+            command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=printed,
@@ -251,10 +252,10 @@ def measure(setup: Setup, folder: Path, programs: Path, running: fleet.Fleet) ->
     """Balances the fleet once, as `setup` has it."""
     figures = Figures(setup=setup)
     with ExitStack() as stack:
-        dead = {}
+        dead: Mapping[str, Mapping[str, object]] = {}
         if setup.dead:
             ca_path = next(iter(running.clusters.values())).ca_path
-            dead = stack.enter_context(fleet.dead_platforms(ca_path))
+            dead = stack.enter_context(fleet.dead_platforms(ca_path)).hosts
         url, postmaster = stack.enter_context(database(setup, folder))
         options: dict[str, object] = {"balance_lock_wait": 600} if setup.way == "twice" else {}
         if setup.files:

@@ -82,13 +82,26 @@ def running(
         yield Fleet(dict(sorted(clusters.items())))
 
 
+@dataclass(frozen=True)
+class DeadPlatforms:
+    """Connections, as variables of the role balance, to one that accepts and never answers, and to one that
+    refuses.
+    """
+
+    hosts: Mapping[str, Mapping[str, object]]
+    _silent: socket.socket
+
+    def end(self) -> None:
+        """From now on the silent one refuses too."""
+        self._silent.close()
+
+
 @contextmanager
-def dead_platforms(ca_path: str) -> Iterator[dict[str, dict[str, object]]]:
-    """Connections to one that accepts and never answers, and to one that refuses."""
+def dead_platforms(ca_path: str) -> Iterator[DeadPlatforms]:
     with socket.create_server(("127.0.0.1", 0), backlog=256) as silent, socket.socket() as refusing:
         # Bound, so that nobody else takes the port, and not listening.
         refusing.bind(("127.0.0.1", 0))
-        yield {
+        hosts = {
             name: {
                 "balance_platform": "proxmox",
                 "balance_api_host": ["127.0.0.1"],
@@ -99,6 +112,7 @@ def dead_platforms(ca_path: str) -> Iterator[dict[str, dict[str, object]]]:
             }
             for name, port in ((SILENT, silent), (REFUSING, refusing))
         }
+        yield DeadPlatforms(hosts, silent)
 
 
 def faults(states: Mapping[str, Mapping[str, Any]], results: Mapping[str, Mapping[str, Any]]) -> list[str]:
