@@ -13,7 +13,7 @@ author:
 description:
   - Returns what the role P(evenkeel.cluster.balance#role) or P(evenkeel.cluster.evacuate#role) did on each cluster in this playbook, for the
     option O(evenkeel.cluster.notify#module:runs) of M(evenkeel.cluster.notify).
-  - A cluster on which the role has not come to its end counts as failed.
+  - Of several runs on a cluster, it is the last one. A cluster on which the role has not come to its end counts as failed.
 positional: _input, hostvars
 options:
   _input:
