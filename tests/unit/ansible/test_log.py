@@ -36,6 +36,7 @@ def balance(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: object) ->
         "platform": "rehearsal",
         "rehearsal_path": str(cluster),
         "plan": planned["plan"],
+        "poll_interval": "0.1",
         "state_url": f"sqlite:///{folder}/{SECRET}.db",
         **log,
     }
