@@ -66,7 +66,7 @@ options:
         type: bool
         default: false
       variables:
-        description: Variables for the run, such as C(balance_goal), written to a file of mode 0600.
+        description: Variables for the run, such as C(balance_goal), written to a file of mode 0600. Secrets belong in the options below or in a vault.
         type: dict
       variables_files:
         description: Paths of files with variables for the run.
