@@ -162,7 +162,8 @@ def readings(database: Database, *clusters: str, count: int, seconds: float) -> 
         rows = connection.execute(newest.limit(MAX_READINGS)).all()
         return [row.reading for number, row in enumerate(rows) if number < count or row.started_at >= since]
 
-    return tuple(_reading(text) for text in database.read(read))
+    found = (_reading(text) for text in database.read(read))
+    return tuple(reading for reading in found if reading is not None)
 
 
 def with_readings(snapshot: Snapshot, found: tuple[Reading, ...]) -> tuple[Reading, ...]:
@@ -171,8 +172,12 @@ def with_readings(snapshot: Snapshot, found: tuple[Reading, ...]) -> tuple[Readi
     return tuple(sorted(both.values(), key=lambda reading: reading.at, reverse=True))
 
 
-def _reading(text: str) -> Reading:
-    return decode(Reading, json.loads(text), "reading")
+def _reading(text: str) -> Reading | None:
+    """None for one of a later version that says more than this code understands."""
+    try:
+        return decode(Reading, json.loads(text), "reading")
+    except InputError:
+        return None
 
 
 def _has_ended(text: str | None) -> bool:

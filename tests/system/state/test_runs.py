@@ -117,6 +117,14 @@ def test_a_plan_of_before_that_does_not_say_when_it_was_read_is_no_reading(datab
     assert readings(database, "c", count=9, seconds=0) == ()
 
 
+def test_a_reading_of_a_later_version_is_left_out(database: Database) -> None:
+    for minute in (1, 2):
+        begin(database, run(minute, plan=read_at(minute)), alone=True)
+    more = sa.update(RUNS).values(reading='{"at": "2026-01-31T22:00:00Z", "mood": 3}')
+    database.transaction(lambda connection: connection.execute(more.where(RUNS.c.id == "run 2")))
+    assert [one.at for one in readings(database, "c", count=9, seconds=0)] == [later(SNAPSHOT.taken_at, 60)]
+
+
 def test_what_is_in_a_reading() -> None:
     reading = reading_of(PLAN)
     assert reading is not None

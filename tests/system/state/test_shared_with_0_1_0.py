@@ -27,16 +27,24 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._capacity.store.t
     read_transaction,
     write_transaction,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import read_moment
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.callbacks.outbox import deliveries
 from ansible_collections.evenkeel.cluster.plugins.module_utils._service.queue.repository import (
     listed,
     task_named,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.audit import (
+    Period,
+    known_clusters,
+    past_migrations,
+    past_runs,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.database import Database, open_database
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.errors import LockHeld
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.history import recall
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.locks import Lock, cluster_lock, holder
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.owner import Owner, this_process
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.runs import readings
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.urls import sqlite_file
 
 RELEASED = Path(__file__).with_name("released_0_1_0.sql")
@@ -145,6 +153,26 @@ def test_rows_of_0_1_0_are_read_and_served(released: Database) -> None:
     assert failed is not None
     assert failed.error == {"type": "LeaseNotHeld", "message": "there is no lease of that name"}
     assert [one.receiver for one in deliveries(released, "r-2")] == ["ci"]
+
+
+def test_the_past_of_0_1_0_is_in_the_history(released: Database) -> None:
+    execute(
+        released,
+        "INSERT INTO migration_history (cluster, guest, ended_at, source, target, result, why, started_at)"
+        " VALUES ('proxmox:prod', '102', '2026-01-02T00:01:00Z', 'pve1', 'pve2', 'failed', 'no space', NULL)",
+    )
+    (known,) = known_clusters(released)
+    assert (known.name, known.platform, known.runs, known.migrations) == ("prod", "proxmox", 0, 2)
+    always = Period(since=0, until=1e11)
+    failed, moved = sorted(past_migrations(released, [known.key], always), key=lambda one: one.result)
+    assert (moved.guest_name, moved.target_name, moved.kind, moved.run) == ("101", "pve2", None, None)
+    assert (failed.why, failed.ended_at) == ("no space", "2026-01-02T00:01:00Z")
+    year = Period(since=0, until=read_moment("2026-01-01T12:00:00Z").timestamp())
+    assert [one.guest for one in past_migrations(released, [known.key], year)] == []
+    assert (past_runs(released, [known.key], always), readings(released, known.key, count=9, seconds=9)) == (
+        [],
+        (),
+    )
 
 
 def lapse(database: Database, name: str) -> None:
