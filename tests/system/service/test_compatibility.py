@@ -87,6 +87,10 @@ def test_virtflow(database: Database) -> None:
         assert get(f"{url}/schedule/{name}").json() == completed
         status = get(f"{url}/status/{name}").json()
         assert (status["task_id"], status["status"], status["error"]) == (name, "success", None)
+        spare = post(f"{url}/spare/prepare", SCHEDULE).json()["task_id"]
+        asked = work(database, {"vms": [{**vms[0], "name": f"spare-{spare}"}], "lease": {}})
+        assert (asked["vm"]["name"], asked["vm"]["pool"]) == (f"spare-{spare}", "default")
+        assert get(f"{url}/result/{spare}").json()["result"]["vm"] == f"spare-{spare}"
         # As its clients may write them.
         name = post(f"{url}/schedule", {**SCHEDULE, "requested_cpu": "4", "dedicated": "no"}).json()[
             "task_id"

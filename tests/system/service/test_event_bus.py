@@ -78,7 +78,7 @@ def serving(database: Database, receiver: Mapping[str, Any], script: Callable[[]
     """Run a script while call-backs are delivered to one receiver."""
     config = ServiceConfig.from_json(
         {
-            "receivers": [{"name": "bus", "timeout": 5, **receiver}],
+            "receivers": [{"name": "bus", "timeout": 10, **receiver}],
             "work": {"poll": 0.05},
             "callbacks": {"tries": 100, "first_seconds": 0.05, "most_seconds": 0.5},
         }
@@ -108,9 +108,10 @@ async def delivered(database: Database, name: str) -> Delivery:
     return await until(database, name, lambda one: one.status == "delivered")
 
 
-async def refused(database: Database, name: str) -> str:
-    found = await until(database, name, lambda one: one.tries > 0)
-    assert (found.status, PASSWORD in str(found.error)) == ("pending", False)
+async def refused(database: Database, name: str, why: str) -> str:
+    """The error of a call-back, once it says why; on a busy machine others may come first."""
+    found = await until(database, name, lambda one: one.status == "pending" and why in str(one.error))
+    assert PASSWORD not in str(found.error)
     return str(found.error)
 
 
@@ -144,7 +145,7 @@ def test_nats(database: Database, tmp_path: Path) -> None:
 
         async def no_stream() -> None:
             end(database, "a")
-            error = await refused(database, "a")
+            error = await refused(database, "a", "NoStreamResponseError")
             assert error.startswith(f"{server.url}/{SUBJECT}: NoStreamResponseError")
             assert error.endswith(
                 f"No stream of JetStream takes the subject {SUBJECT}: make one, or set stream of receiver bus"
@@ -156,7 +157,7 @@ def test_nats(database: Database, tmp_path: Path) -> None:
             server.stop()
             for name in ("b", "c"):
                 end(database, name)
-            assert str(server.port) in await refused(database, "b")
+            await refused(database, "b", str(server.port))
             server.start()
             first = await delivered(database, "b")
             await delivered(database, "c")
@@ -183,7 +184,7 @@ def test_nats_with_tls_and_a_password(database: Database, tmp_path: Path) -> Non
         end(database, "plain")
 
         async def not_secure() -> None:
-            assert "the server does not offer TLS" in await refused(database, "plain")
+            await refused(database, "plain", "the server does not offer TLS")
 
         receiver = {"url": url, "credentials_env": "BUS", "ca_path": str(authority.path)}
         serving(database, receiver, not_secure)
@@ -195,16 +196,21 @@ def test_nats_with_tls_and_a_password(database: Database, tmp_path: Path) -> Non
         issued.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
         tls = f'tls {{ cert_file: "{folder}/server.pem", key_file: "{folder}/server.pem" }}\n'
         with nats_server.running(folder, user + tls) as server:
-            url = f"nats+tls://127.0.0.1:{server.port}/{SUBJECT}"
-            receiver = {"url": url, "stream": "evenkeel", "ca_path": str(authority.path)}
+            # Nobody is at the first of its servers.
+            url = f"nats+tls://127.0.0.1:{nats_server.free_port()}/{SUBJECT}"
+            receiver = {
+                "url": url,
+                "servers": [f"127.0.0.1:{server.port}"],
+                "stream": "evenkeel",
+                "ca_path": str(authority.path),
+            }
             end(database, what.replace(" ", "-"))
 
             async def secure(what: str = what, name: str = what.replace(" ", "-")) -> None:
                 if what == "right":
                     await delivered(database, name)
                     return
-                error = await refused(database, name)
-                assert WRONG[what] in error
+                error = await refused(database, name, WRONG[what])
                 assert "Set ca_path of receiver bus to the authority" in error
 
             serving(database, {**receiver, "credentials_env": "BUS"}, secure)
@@ -212,9 +218,23 @@ def test_nats_with_tls_and_a_password(database: Database, tmp_path: Path) -> Non
                 end(database, "stranger")
 
                 async def stranger() -> None:
-                    assert "Authorization Violation" in await refused(database, "stranger")
+                    await refused(database, "stranger", "Authorization Violation")
 
                 serving(database, {**receiver, "credentials_env": "WRONG"}, stranger)
+
+
+def test_a_server_that_says_something_else_does_not_end_the_service(database: Database) -> None:
+    async def nonsense(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"INFO []\r\n")
+        await writer.drain()
+
+    async def script() -> None:
+        async with await asyncio.start_server(nonsense, "127.0.0.1", port):
+            end(database, "a")
+            await refused(database, "a", "AttributeError; the reason is in the log of the service")
+
+    port = nats_server.free_port()
+    serving(database, {"url": f"nats://127.0.0.1:{port}/{SUBJECT}"}, script)
 
 
 @pytest.fixture(scope="module")
@@ -254,15 +274,14 @@ def test_kafka(database: Database, broker: tuple[Kafka, Path]) -> None:
 
     async def script() -> None:
         end(database, "a")
-        error = await refused(database, "a")
+        error = await refused(database, "a", f"Create the topic {SUBJECT}")
         assert error.startswith(f"kafka://{server.address}/{SUBJECT}: ")
-        assert f"Create the topic {SUBJECT}" in error
         await make_topic(server, SUBJECT)
         await delivered(database, "a")
         server.stop()
         for name in ("b", "c"):
             end(database, name)
-        assert server.address in await refused(database, "b")
+        await refused(database, "b", server.address)
         server.start()
         first = await delivered(database, "b")
         await delivered(database, "c")
@@ -292,11 +311,11 @@ def test_kafka_with_tls_and_a_password(database: Database, broker: tuple[Kafka, 
 
     async def stranger() -> None:
         end(database, "stranger")
-        assert "uthentication" in await refused(database, "stranger")
+        await refused(database, "stranger", "uthentication")
 
     async def untrusted() -> None:
         end(database, "untrusted")
-        assert "Set ca_path of receiver bus" in await refused(database, "untrusted")
+        await refused(database, "untrusted", "Set ca_path of receiver bus")
 
     serving(database, receiver, right)
     serving(database, {**receiver, "credentials_env": "WRONG"}, stranger)

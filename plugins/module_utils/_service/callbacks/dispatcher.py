@@ -19,7 +19,7 @@ from ..queue.task_group import run_all
 from .kafka import KafkaSender
 from .nats import NatsSender
 from .outbox import Delivery, delivered, drop_unknown, take_due, undelivered
-from .sender import Sender
+from .sender import NotDelivered, Sender
 from .signing import headers, key_of, secret_of
 from .webhook import WebhookSender
 
@@ -86,7 +86,13 @@ class CallbackDispatcher:
     async def _deliver(self, address: _Address, delivery: Delivery) -> None:
         body = delivery.body.encode()
         signed = headers(address.key, delivery.id, int(time.time()), body)
-        failure = await address.sender.send(delivery, body, signed)
+        try:
+            failure = await address.sender.send(delivery, body, signed)
+        except Exception as error:
+            # The last resort: no answer of a receiver, whatever it is, may end the service. Its words may be
+            # secret.
+            log.exception("call-back %s ended with an error of the service", delivery.id)
+            failure = NotDelivered(f"{type(error).__name__}; the reason is in the log of the service")
         if failure is None:
             await self._intake.ask(delivered, delivery)
             return

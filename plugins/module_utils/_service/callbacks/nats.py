@@ -10,6 +10,7 @@ that the stream drops a repetition within its duplicate window.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -89,6 +90,15 @@ class NatsSender:
 
 
 async def _connect(bus: Bus) -> Any:
+    """A connection to any of the servers. Raises the error of the last one."""
+    *others, last = random.sample(bus.servers, len(bus.servers))
+    for server in others:
+        with suppress(nats.errors.Error, OSError, TimeoutError):
+            return await _connect_to(server, bus)
+    return await _connect_to(last, bus)
+
+
+async def _connect_to(server: str, bus: Bus) -> Any:
     client = nats.NATS()
 
     async def ignored(_error: Exception) -> None:
@@ -112,13 +122,13 @@ async def _connect(bus: Bus) -> Any:
         else:
             options |= {"user": secured(bus.credentials.user), "password": password}
     if bus.tls is not None:
-        options |= {"tls": bus.tls, "tls_hostname": bus.url.host}
+        options["tls"] = bus.tls
     await client.connect(
-        [f"nats://{server}" for server in bus.servers],
+        f"nats://{server}",
         name="evenkeel",
         error_cb=ignored,
         allow_reconnect=False,
-        connect_timeout=bus.receiver.timeout,
+        connect_timeout=bus.receiver.timeout / len(bus.servers),
         **options,
     )
     try:
