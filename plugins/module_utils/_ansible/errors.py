@@ -26,3 +26,7 @@ class LibraryMissing(EvenKeelError):
 
 class ExportError(EvenKeelError):
     """Metrics can't be handed to a server."""
+
+
+class ScheduleError(EvenKeelError):
+    """A schedule can't be installed or removed."""

@@ -15,6 +15,8 @@ room that raises them; `_ansible/runner.py` alone turns them into a failed modul
       FileError                   a file cannot be read or written. _ansible
       NameTaken                   two clusters would have the same name in the inventory. _ansible
       GuestsOnHost                guests still run on a host that is to enter maintenance mode. _ansible
+      ScheduleError               a schedule cannot be installed or removed. _ansible
+      ExportError                 metrics cannot be sent to a server. _ansible
       PlanningError               there is nothing to plan, or the policy names what does not exist. _planning
       UnsafePlan                  the verifier rejected a plan: a defect of the planner. _planning
       ExecutionError              a plan cannot be run at all. _execution

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ..._model.errors import EvenKeelError, InputError
+from ..errors import ScheduleError
 from ..options.argument_spec import options_of
 from ..schedule.entry import Entry, Kind, ScheduleOptions, entries_of, folders_to_write
 from ..schedule.files import Change, Item, Transaction, changes_between
 from ..schedule.layout import Owners, Places, wanted_files
 from ..schedule.machine import (
-    ScheduleError,
     Systemd,
     User,
     ansible_playbook_of,

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ..._model.errors import EvenKeelError, InputError
-from ..errors import FileError
+from ..errors import FileError, ScheduleError
 from ..options.argument_spec import options_of
 from ..schedule.entry import listed
 from ..schedule.files import Change, Transaction, changes_between, found_at
 from ..schedule.machine import (
-    ScheduleError,
     Systemd,
     User,
     check_units,

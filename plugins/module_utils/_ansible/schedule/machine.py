@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..._model.errors import EvenKeelError, InputError
+from ..._model.errors import InputError
+from ..errors import ScheduleError
 from .entry import Kind, Scope
 from .texts import Run
 
@@ -24,10 +25,6 @@ _SYSTEMD_RUNS = Path("/run/systemd/system")
 # The first that has LoadCredential.
 _WITH_CREDENTIALS = 247
 _MAX_LINES = 8
-
-
-class ScheduleError(EvenKeelError):
-    """A schedule can't be installed or removed."""
 
 
 @dataclass(frozen=True)
