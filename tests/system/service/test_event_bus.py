@@ -157,7 +157,7 @@ def test_nats(database: Database, tmp_path: Path) -> None:
             server.stop()
             for name in ("b", "c"):
                 end(database, name)
-            await refused(database, "b", str(server.port))
+            await refused(database, "b", f"{server.url}/{SUBJECT}: ConnectionRefusedError")
             server.start()
             first = await delivered(database, "b")
             await delivered(database, "c")

@@ -100,10 +100,10 @@ async def _connect(bus: Bus) -> Any:
 
 async def _connect_to(server: str, bus: Bus) -> Any:
     client = nats.NATS()
+    seen: list[Exception] = []
 
-    async def ignored(_error: Exception) -> None:
-        # What matters is raised as well.
-        return
+    async def note(error: Exception) -> None:
+        seen.append(error)
 
     def secured(value: str) -> Any:
         # The client would go on in plain text where the server's greeting, which anybody may have written,
@@ -123,14 +123,21 @@ async def _connect_to(server: str, bus: Bus) -> Any:
             options |= {"user": secured(bus.credentials.user), "password": password}
     if bus.tls is not None:
         options["tls"] = bus.tls
-    await client.connect(
-        f"nats://{server}",
-        name="evenkeel",
-        error_cb=ignored,
-        allow_reconnect=False,
-        connect_timeout=bus.receiver.timeout / len(bus.servers),
-        **options,
-    )
+    try:
+        await client.connect(
+            f"nats://{server}",
+            name="evenkeel",
+            error_cb=note,
+            # Of the same server, at once. We try again ourselves, with pauses.
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            allow_reconnect=False,
+            connect_timeout=bus.receiver.timeout / len(bus.servers),
+            **options,
+        )
+    except nats.errors.NoServersError as error:
+        # It does not say why.
+        raise (seen[-1] if seen else error) from None
     try:
         _require_tls(client, bus)
     except nats.errors.Error:
