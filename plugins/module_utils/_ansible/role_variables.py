@@ -34,6 +34,12 @@ PREFIXES: Mapping[str, Sequence[str]] = {
 OF_PLAYBOOKS: Mapping[str, Mapping[str, Any]] = {
     "balance_clusters": {"type": "raw"},
     "balance_strategy": {"type": "str"},
+    "history_state_url": {"type": "str", "no_log": True},
+    "history_clusters": {"type": "list", "elements": "str"},
+    "history_guest": {"type": "str"},
+    "history_days": {"type": "int"},
+    "history_since": {"type": "str"},
+    "history_until": {"type": "str"},
     "pipeline_keep_lease": {"type": "bool"},
     "reap_state_url": {"type": "str", "no_log": True},
     "reap_gone_owners": {"type": "list", "elements": "str"},
