@@ -28,6 +28,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.shortfa
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.after_migrations import (
     snapshot_after,
 )
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
 GIB = 1024**3
 NOW = "2026-01-31T22:00:00Z"
@@ -327,6 +328,35 @@ def test_what_waits_is_not_in_order() -> None:
     found = planned(cluster(8, 2, rules=[APART]))
     left = shortfall(snapshot_after(cluster(8, 2, rules=[APART]), found), found.policy)
     assert [item.code for item in left] == ["spread_exceeded"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_waits_gets_no_worse_and_what_acts_is_levelled(seed: int) -> None:
+    """On generated clusters, with rules: for each of two metrics by turns the readings are long enough."""
+    snapshot = generate(Shape(hosts=4, guests=16, seed=seed))
+    limits = {"cpu": 10, "memory": 10}
+    wants = {"metrics": ["cpu", "memory"], "max_spread": limits, "effort": 1, "sustained": 2}
+    for long in ("cpu", "memory", None):
+        past = Reading(
+            at=later(snapshot.taken_at, -600), window_seconds=snapshot.window_seconds, demand="used",
+            spread={metric: 50.0 if metric == long else 0.0 for metric in limits},
+            hosts={host.id: {"cpu": 50.0, "memory": 50.0} for host in snapshot.hosts},
+        )  # fmt: skip
+        found = plan(replace(snapshot, readings=(past,)), Policy.from_json(wants))
+        assert found.sustained is not None
+        for part in found.sustained.out_of_band:
+            before, after = (state.spread[part.subject] or 0.0 for state in (found.before, found.after))
+            assert part.waits == (part.subject != long)
+            if part.waits:
+                assert after <= before + 0.01
+            elif found.status == "balanced":
+                assert after <= limits[part.subject] + 0.01
+        waits = {part.subject for part in found.sustained.out_of_band if part.waits}
+        told = {item.subject for item in found.unresolved if item.code == "not_sustained"}
+        assert told <= waits
+        assert found.status != "balanced" or not told
+        if long is None and not found.before.violations:
+            assert {step.kind for step in found.migrations} <= {"evacuate"}
 
 
 def test_plans_come_back_from_json() -> None:
