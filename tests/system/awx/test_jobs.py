@@ -189,3 +189,19 @@ def test_every_credential_type_sets_what_modules_read(kind: str, tmp_path: Path)
     assert set(environment) <= {*known, STATE_VARIABLE, "PROMETHEUS_URL", "PROMETHEUS_TOKEN"}
     files = [Path(value).read_text() for name, value in environment.items() if name.endswith("_CA_PATH")]
     assert files == (["my ca"] if "ca" in inputs else [])
+
+
+def test_job_slices_divide_the_clusters_by_name() -> None:
+    hosts = [f"c{number}" for number in range(1, 8)]
+    inventory = {
+        "clusters": {"hosts": list(reversed(hosts)), "vars": {"balance_platform": "proxmox"}},
+        "_meta": {"hostvars": {host: {"balance_api_host": host} for host in hosts}},
+    }
+    slices = awx_job.sliced(inventory, 3)
+    assert [sorted(part["clusters"]["hosts"]) for part in slices] == [
+        ["c1", "c4", "c7"],
+        ["c2", "c5"],
+        ["c3", "c6"],
+    ]
+    assert {host for part in slices for host in part["_meta"]["hostvars"]} == set(hosts)
+    assert all(part["clusters"]["vars"] == {"balance_platform": "proxmox"} for part in slices)
