@@ -108,8 +108,8 @@ def test_the_schema_of_requests_says_what_is_taken(body: dict[str, Any], fits: b
 def test_the_guide_configures_what_there_is() -> None:
     """Every block of configuration in the guide is one, and every setting is told."""
     guide = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
-    blocks = [block for block in guide.split("```")[1::2] if block.startswith("yaml")]
-    assert len(blocks) == 2
+    blocks = [block for block in guide.split("```")[1::2] if block.startswith("yaml\n# service.yml\n")]
+    assert len(blocks) == 4
     for block in blocks:
         ServiceConfig.from_json(yaml.safe_load(block.removeprefix("yaml")))
     schema = json.loads(texts()["service_config"])["$defs"]
