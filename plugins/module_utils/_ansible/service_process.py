@@ -14,9 +14,8 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from importlib import import_module
 from pathlib import Path
-
-import yaml
 
 from .._model.errors import EvenKeelError, InputError
 from .._service.config import ServiceConfig
@@ -52,6 +51,9 @@ def _parsed(given: object, environment: Mapping[str, str]) -> object:
             raise InputError.required("config", hint=f"Set it, or the environment variable {CONFIG_VARIABLE}")
     if not isinstance(given, str):
         return given
+    # As Ansible itself needs it, it is there.
+    import yaml
+
     try:
         return yaml.safe_load(Path(given).expanduser().read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -167,7 +169,7 @@ def _for_playbooks(
 def _collection_paths() -> list[str]:
     """As ansible-playbook has them here, by its configuration and the environment."""
     try:
-        from ansible import constants
+        constants = import_module("ansible.constants")
     except ImportError:
         return []
     return [str(path) for path in constants.COLLECTIONS_PATHS]

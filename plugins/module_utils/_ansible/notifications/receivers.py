@@ -134,10 +134,11 @@ def notify_all(
 class _Attempt:
     """One receiver, in a thread that does not keep the process alive."""
 
+    thread: threading.Thread
+
     def __init__(self, receiver: Receiver) -> None:
         self.receiver = receiver
         self.done = False
-        self.thread = threading.Thread(daemon=True)
 
     def start(self, message: Message, event: Event, attachments: Sequence[str]) -> None:
         self.thread = threading.Thread(target=self._run, args=(message, event, attachments), daemon=True)

@@ -350,7 +350,7 @@ def _interpreter_class() -> Any:
                 for name, compare in jmespath.visitor.TreeInterpreter.COMPARATOR_FUNC.items()
             }
 
-        def fresh(self) -> Interpreter:
+        def fresh(self) -> Any:
             """The same with its whole budget."""
             self._budget.left = _MAX_STEPS
             return self

@@ -71,7 +71,8 @@ def _release(database: Database, task: Task) -> None:
 
 
 def _removal(promise: Promise, task: Task) -> tuple[ParsedRequest, Terms]:
-    assert promise.place is not None
+    if promise.place is None:
+        raise AssertionError(f"the spare VM of request {task.id} has no place")
     work = Remove(
         spare=promise.spare,
         vm=promise.place.vm,
