@@ -322,7 +322,7 @@ unresolved:
   type: list
   elements: str
   sample: ["host esx3 to be emptied: it still runs gpu01 (it can't be migrated: passthrough_device)"]
-sustained:
+sustained: &sustained
   description: How long parts of the cluster have been out of their band, and must be so before guests are migrated.
   returned: when O(sustained) is greater than 1 or O(sustained_for) is set, except for O(goal=evacuate) and O(goal=consolidate)
   type: dict
@@ -415,48 +415,7 @@ plan:
           description: Period over which the loads are averaged. V(0) for present values.
           type: int
           sample: 3600
-    sustained:
-      description: How long parts of the cluster have been out of their band, and must be so before guests are migrated.
-      returned: when O(sustained) is greater than 1 or O(sustained_for) is set, except for O(goal=evacuate) and O(goal=consolidate)
-      type: dict
-      contains:
-        readings:
-          description: O(sustained).
-          type: int
-          sample: 3
-        seconds:
-          description: O(sustained_for) in seconds.
-          type: float
-          sample: 0
-        seen:
-          description: The most consecutive readings out of a band. V(0) when everything is inside its band.
-          type: int
-          sample: 2
-        out_of_band:
-          description: What is out of its band.
-          type: list
-          elements: dict
-          contains:
-            what:
-              description: The finding, as in C(unresolved).
-              type: str
-              sample: spread of memory
-            subject:
-              description: The metric, the id of the host, or the name of the rule.
-              type: str
-              sample: memory
-            readings:
-              description: Number of consecutive readings in which it was out of its band, the present one included.
-              type: int
-              sample: 2
-            since:
-              description: The first of these readings, in UTC.
-              type: str
-              sample: "2026-01-31T21:50:00Z"
-            waits:
-              description: Whether no guest is migrated for it yet.
-              type: bool
-              sample: true
+    sustained: *sustained
     remembered_at:
       description: As in the snapshot. The plan does not consider later records of runs.
       returned: when the snapshot has it

@@ -16,7 +16,7 @@ from ..._model.errors import EvenKeelError, InputError
 from ..errors import ScheduleError
 from ..options.argument_spec import options_of
 from ..schedule.entry import Entry, Kind, ScheduleOptions, entries_of, folders_to_write
-from ..schedule.files import Change, Item, Transaction, changes_between
+from ..schedule.files import Change, Item, Transaction, changes_between, own_ids
 from ..schedule.layout import Owners, Places, wanted_files
 from ..schedule.machine import (
     Systemd,
@@ -25,10 +25,10 @@ from ..schedule.machine import (
     check_calendar,
     check_playbook,
     check_units,
-    is_inside,
     kind_of,
     make_folders,
     program,
+    refuse_missing_folders,
     refuse_old_systemd,
     user_of,
 )
@@ -125,15 +125,16 @@ def _planned(entry: Entry, options: ScheduleOptions, kind: Kind, places: Places)
         writable=folders_to_write(entry, user.home),
     )
     if places.root == "/":
-        _refuse_missing_folders(run)
+        refuse_missing_folders(run.writable, user, entry.at("variables"))
     expression, when, following = "", "", None
     if kind == "systemd":
         when, following = _systemd_times(entry)
     else:
         expression = _cron_times(entry)
         when = expression
-    own = (0, 0) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
-    return Planned(run, user, wanted_files(run, kind, expression, places, Owners(own, user)), when, following)
+    return Planned(
+        run, user, wanted_files(run, kind, expression, places, Owners(own_ids(), user)), when, following
+    )
 
 
 def _systemd_times(entry: Entry) -> tuple[str, str | None]:
@@ -203,18 +204,6 @@ def _with_paths(entry: Entry, user: User, places: Places) -> Entry:
             output=options.output and found(options.output, "output", lambda path: not os.path.isdir(path)),
         ),
     )
-
-
-def _refuse_missing_folders(run: Run) -> None:
-    """Raises InputError for a folder outside of the home that the sandbox could not open for writing."""
-    for folder in run.writable:
-        if not is_inside(folder, run.home) and not os.path.isdir(folder):
-            raise InputError(
-                run.entry.at("variables"),
-                folder,
-                "a folder on this machine",
-                hint=f"Create it, so that user {run.user} can write files there",
-            )
 
 
 def _once(planned: Sequence[Planned]) -> list[Planned]:

@@ -19,13 +19,13 @@ from ..._model.errors import EvenKeelError, InputError
 from ..errors import FileError, ScheduleError
 from ..options.argument_spec import options_of
 from ..schedule.entry import listed
-from ..schedule.files import Change, Transaction, changes_between, found_at
+from ..schedule.files import Change, Transaction, changes_between, found_at, on_disk, own_ids
 from ..schedule.machine import (
     Systemd,
     User,
     check_units,
-    is_inside,
     make_folders,
+    refuse_missing_folders,
     refuse_old_systemd,
     run_as,
     said_by,
@@ -65,7 +65,7 @@ def run_service_setup(params: dict[str, Any], check_mode: bool) -> dict[str, Any
         "user": None if unit is None else unit.user.name,
         "command": [] if unit is None else unit.command(),
         "files": [] if unit is None else sorted(
-            path for path, item in unit.files(_owner()).items() if item.kind != "folder"
+            path for path, item in unit.files(own_ids()).items() if item.kind != "folder"
         ),
         "report": _report(unit, bool(changes), check_mode=check_mode),
         "warnings": [],
@@ -116,12 +116,7 @@ def _refuse_missing(unit: Unit) -> None:
             raise InputError(option, path, "a file on this machine")
     if not os.path.isdir(unit.directory):
         raise InputError("directory", unit.directory, "a folder on this machine")
-    for folder in unit.writable:
-        if not is_inside(folder, unit.user.home) and not os.path.isdir(folder):
-            raise InputError(
-                "writable", folder, "a folder on this machine",
-                hint=f"Create it, so that user {unit.user.name} can write files there",
-            )  # fmt: skip
+    refuse_missing_folders(unit.writable, unit.user, "writable")
 
 
 def _try_out(unit: Unit) -> None:
@@ -153,26 +148,19 @@ def _try_out(unit: Unit) -> None:
 
 
 def _changes(unit: Unit | None, root: str) -> list[Change]:
-    def on_disk(path: str) -> Path:
-        return Path(root, path.lstrip("/"))
-
-    there = found_at(on_disk(UNIT))
+    there = found_at(on_disk(root, UNIT))
     if there is not None and not there.content.startswith(MARK):
         raise FileError(f"{UNIT} exists and was not written by this module", hint="Remove or rename it")
-    folder = on_disk(FOLDER)
+    folder = on_disk(root, FOLDER)
     inside = sorted(folder.rglob("*")) if folder.is_dir() else []
-    owned = [on_disk(UNIT), on_disk(LINK), folder, *inside] if there is not None or inside else []
-    wanted = {} if unit is None else unit.files(_owner())
-    return changes_between({on_disk(path): item for path, item in wanted.items()}, owned)
-
-
-def _owner() -> tuple[int, int]:
-    return (0, 0) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    owned = [on_disk(root, UNIT), on_disk(root, LINK), folder, *inside] if there is not None or inside else []
+    wanted = {} if unit is None else unit.files(own_ids())
+    return changes_between({on_disk(root, path): item for path, item in wanted.items()}, owned)
 
 
 def _apply(unit: Unit | None, changes: Sequence[Change], manager: Systemd, root: str) -> None:
     """Nothing stays where something fails."""
-    was_there = Path(root, UNIT.lstrip("/")).exists()
+    was_there = on_disk(root, UNIT).exists()
     transaction = Transaction()
     try:
         if unit is None and manager.runs and was_there:
@@ -196,7 +184,7 @@ def _apply(unit: Unit | None, changes: Sequence[Change], manager: Systemd, root:
                 manager.call("reset-failed", NAME)
         with suppress(OSError):
             # With the last of those that are installed there.
-            Path(root, FOLDER.lstrip("/")).parent.rmdir()
+            on_disk(root, FOLDER).parent.rmdir()
 
 
 def _report(unit: Unit | None, changed: bool, *, check_mode: bool) -> list[str]:

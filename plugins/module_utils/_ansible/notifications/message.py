@@ -107,7 +107,7 @@ def _clipped(text: str) -> str:
 
 
 def as_text(message: Message, most: int = 0) -> str:
-    """The body as plain text, at most so many characters; 0 for no limit."""
+    """The body as plain text, cut to a number of characters; 0 for no limit."""
     lines = [*message.lines, *(["", *message.tables] if message.tables else [])]
     return "\n".join(_fitting(lines, most, len))
 

@@ -38,6 +38,16 @@ class Item:
         return f"(not shown, mode {self.mode:04o})\n" if self.secret else self.content
 
 
+def on_disk(root: str, path: str) -> Path:
+    """A path of a machine whose root is a folder here."""
+    return Path(root, path.lstrip("/"))
+
+
+def own_ids() -> tuple[int, int]:
+    """The user and the group that files are of, where they are not another user's."""
+    return (0, 0) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+
+
 def found_at(path: Path) -> Item | None:
     """What is there, or None. Raises FileError where it can't be read, or is something else."""
     try:

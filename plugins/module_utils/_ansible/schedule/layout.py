@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import FileError
 from .entry import Kind, Scope
-from .files import Item, found_at
+from .files import Item, found_at, on_disk
 from .machine import User
 from .texts import MARK, Run, cron_file, cron_program, environment_file, service_unit, timer_unit
 
@@ -27,7 +27,7 @@ class Places:
 
     def on_disk(self, path: str) -> Path:
         """A path of the machine to be, as it is here."""
-        return Path(self.root, path.lstrip("/"))
+        return on_disk(self.root, path)
 
     @property
     def units(self) -> str:

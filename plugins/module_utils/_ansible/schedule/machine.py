@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +101,7 @@ class Systemd:
 
     @classmethod
     def here(cls, scope: Scope, root: str) -> Systemd:
-        """It is told nothing where the schedule is for another root."""
+        """Below another root than `/` systemd counts as not running: nothing is started or stopped there."""
         if root != "/" or not _SYSTEMD_RUNS.is_dir():
             return cls(scope, runs=False)
         if scope == "system":
@@ -233,6 +233,18 @@ def make_folders(user: User, folders: Sequence[str]) -> None:
             path.mkdir(mode=0o700)
             if os.geteuid() == 0:
                 os.chown(path, user.uid, user.gid)
+
+
+def refuse_missing_folders(folders: Iterable[str], user: User, option: str) -> None:
+    """Raises InputError for a folder outside of the home that the sandbox could not open for writing."""
+    for folder in folders:
+        if not is_inside(folder, user.home) and not os.path.isdir(folder):
+            raise InputError(
+                option,
+                folder,
+                "a folder on this machine",
+                hint=f"Create it, so that user {user.name} can write files there",
+            )
 
 
 def is_inside(path: str, folder: str) -> bool:
