@@ -131,6 +131,8 @@ java_fits() { [ "$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p'
 
 unpack_servers() {
     command -v ssh >/dev/null || apt_install openssh-client "The ssh client is needed"
+    command -v chromium >/dev/null || apt_install chromium "A browser is needed for the tests of pages (chromium)"
+    command -v tmux >/dev/null || apt_install tmux "A terminal is needed for the tests of the console (tmux)"
     unpack sshd usr/sbin/sshd "tests that log in to a node" openssh-server libwrap0 libnss-wrapper
     unpack prometheus usr/bin/prometheus "tests that ask for loads" prometheus
     unpack pushgateway usr/bin/prometheus-pushgateway "tests that push metrics" prometheus-pushgateway
