@@ -110,6 +110,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     f"{UTILS}/_capacity": (f"{UTILS}/_model", f"{UTILS}/_state"),
     f"{UTILS}/_service": (f"{UTILS}/_model", f"{UTILS}/_state", f"{UTILS}/_capacity"),
     f"{UTILS}/_loads": (f"{UTILS}/_model",),
+    f"{UTILS}/_report_page": (
+        f"{UTILS}/_model",
+        f"{UTILS}/_planning",
+        f"{UTILS}/_execution/concurrency_limits.py",
+        f"{UTILS}/_execution/critical_path.py",
+    ),
     # It runs on hypervisors, whose Python may be older than ours.
     f"{UTILS}/_hypervisor": (f"{UTILS}/_model/errors.py",),
     f"{UTILS}/_ansible": (UTILS,),
@@ -136,6 +142,7 @@ ANSIBLE_FREE = tuple(
         "_capacity",
         "_service",
         "_loads",
+        "_report_page",
         "_hypervisor",
     )
 )

@@ -1,0 +1,68 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a page is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._model.errors import InputError
+from .._model.outcome import Outcome
+from .._model.placement import Placement
+from .._model.plan import Plan
+from .._model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The documents of one page, at least one of them. `history` is a result of history_info; `metric` is the
+    one that is shown first; `cluster` is a name where no document has one.
+    """
+
+    snapshot: Snapshot | None = None
+    plan: Plan | None = None
+    outcome: Outcome | None = None
+    placement: Placement | None = None
+    history: Mapping[str, Any] | None = None
+    title: str = ""
+    cluster: str = ""
+    metric: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for documents that are not about the same thing."""
+        if not any((self.snapshot, self.plan, self.outcome, self.placement, self.history)):
+            raise InputError.required(
+                "snapshot", expected="or plan, outcome, placement or history, at least one of them"
+            )
+        if self.snapshot and self.plan and self.plan.snapshot_digest != self.snapshot.digest():
+            raise InputError(
+                "snapshot",
+                self.snapshot.taken_at,
+                "the snapshot of the plan",
+                hint="Pass the snapshot that the plan was made from, or leave it out.",
+                statement=f": the plan was not made from this snapshot, taken at {self.snapshot.taken_at}",
+            )
+        ids = {
+            name: document.cluster.id
+            for name, document in (
+                ("snapshot", self.snapshot),
+                ("plan", self.plan),
+                ("outcome", self.outcome),
+                ("placement", self.placement),
+            )
+            if document is not None
+        }
+        first = next(iter(ids), "")
+        for name, cluster in ids.items():
+            if cluster != ids[first]:
+                raise InputError(name, cluster, f"of cluster {ids[first]}, as {first} is")
+
+    @property
+    def cluster_name(self) -> str:
+        for document in (self.plan, self.snapshot, self.outcome, self.placement):
+            if document is not None:
+                return document.cluster.name
+        return self.cluster

@@ -1,0 +1,87 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page as a text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from .._model.errors import LibraryMissing
+from .given import Given
+from .section import Section
+
+jinja2: Any = None
+markupsafe: Any = None
+try:
+    import jinja2 as _jinja2
+    import markupsafe as _markupsafe
+except ImportError:
+    pass
+else:
+    jinja2 = _jinja2
+    markupsafe = _markupsafe
+
+FOLDER: Final = Path(__file__).parent
+
+# In the order of the page.
+SECTIONS: Final[tuple[Callable[[Given], Section | None], ...]] = ()
+_UNSAFE: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def render(given: Given) -> str:
+    """The HTML of one file that needs no other. The same documents make the same text.
+
+    Raises LibraryMissing without Jinja2, which Ansible requires anyway.
+    """
+    if jinja2 is None:
+        raise LibraryMissing("the Python library jinja2 is not installed", hint="Install jinja2.")
+    sections = [section for make in SECTIONS if (section := make(given)) is not None]
+    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    script = (FOLDER / "script.js").read_text(encoding="utf-8")
+    html: str = _environment().get_template("page.j2").render(
+        given=given,
+        sections=sections,
+        style=markupsafe.Markup(style),
+        script=markupsafe.Markup(script),
+        policy=_content_policy(style, script),
+    )
+    return html
+
+
+def _environment() -> Any:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER / "templates", encoding="utf-8"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["json"] = json_in_html
+    return environment
+
+
+def json_in_html(value: object) -> Any:
+    """JSON for a <script> element: nothing in it can end the element, whatever names it holds."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    for character, escape in _UNSAFE.items():
+        text = text.replace(character, escape)
+    return markupsafe.Markup(text)
+
+
+def _content_policy(style: str, script: str) -> str:
+    """Only the script and the style of the page itself work, and nothing is loaded."""
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:;"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
