@@ -56,11 +56,12 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.awx_setup.found import compare
-
 
 def awx_compare(wanted: Mapping[str, Any], read: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """Returns the wanted objects with what AWX has of them."""
+    # Imported here: Ansible loads every filter of the collection in each task that uses one.
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.awx_setup.found import compare
+
     return compare(wanted, read)
 
 

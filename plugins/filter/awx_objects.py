@@ -56,15 +56,6 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.awx_setup.files import Files
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.awx_setup.settings import (
-    read_settings,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.awx_setup.variables import (
-    variable_checker,
-)
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.awx_setup.wanted import (
-    wanted_objects,
-)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +103,17 @@ def awx_objects(values: object, part: str = "objects") -> dict[str, Any] | str:
         raise AnsibleFilterError(f"part: {part!r} is not objects, error or requirements.")
     if part == "requirements":
         return _requirements()
+    # Imported here: Ansible loads every filter of the collection in each task that uses one.
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.awx_setup.settings import (
+        read_settings,
+    )
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.awx_setup.variables import (
+        variable_checker,
+    )
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.awx_setup.wanted import (
+        wanted_objects,
+    )
+
     files = _files()
     try:
         wanted = wanted_objects(

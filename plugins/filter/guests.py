@@ -82,11 +82,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.selected import selected_guests
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
 
 def guests(value: Any, **options: Any) -> list[Any]:
+    # Imported here: Ansible loads every filter of the collection in each task that uses one.
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.selected import selected_guests
+
     try:
         return selected_guests(value, **options)
     except EvenKeelError as error:

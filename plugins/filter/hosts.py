@@ -69,11 +69,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.selected import selected_hosts
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
 
 def hosts(value: Any, **options: Any) -> list[Any]:
+    # Imported here: Ansible loads every filter of the collection in each task that uses one.
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.selected import selected_hosts
+
     try:
         return selected_hosts(value, **options)
     except EvenKeelError as error:

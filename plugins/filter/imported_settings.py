@@ -81,10 +81,6 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.imported_settings.importer import (
-    as_settings,
-    import_settings,
-)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
 
@@ -106,6 +102,12 @@ def imported_settings(text: object, name: str = "production", part: str = "setti
         raise AnsibleFilterError(f"The text of a file is required, not {type(text).__name__}.")
     if part not in ("settings", "secrets", "error"):
         raise AnsibleFilterError(f"part: {part!r} is not settings, secrets or error.")
+    # Imported here: Ansible loads every filter of the collection in each task that uses one.
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.imported_settings.importer import (
+        as_settings,
+        import_settings,
+    )
+
     try:
         found = import_settings(text, name, _yaml)
     except EvenKeelError as error:

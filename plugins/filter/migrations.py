@@ -72,11 +72,15 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.selected import selected_migrations
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
 
 def migrations(value: Any, **options: Any) -> list[Any]:
+    # Imported here: Ansible loads every filter of the collection in each task that uses one.
+    from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.selected import (
+        selected_migrations,
+    )
+
     try:
         return selected_migrations(value, **options)
     except EvenKeelError as error:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 KEPT = os.path.join(sys.prefix, "quick")
 PACKER = "ansible.executor.module_common"
+CONSTANTS = "ansible.constants"
+POLL_SECONDS = 0.01
 READER = "ansible.utils.collection_loader._collection_meta"
 OURS = "ansible_collections.evenkeel.cluster"
 
@@ -68,35 +70,53 @@ def compiled_once(compiled: Any) -> Any:
 
 
 def packed_once(packer: Any) -> Any:
-    """Of what puts all that a module imports into its archive, one that knows what it has put: to find it
-    out, ansible-playbook parses more than a hundred files.
+    """Of what makes a program of a module and all that it imports, one that knows what it has made: to find
+    that out, ansible-playbook parses more than a hundred files, and then it packs them.
     """
     import hashlib
-    import pickle
 
-    find = packer.recursive_finder
+    make = packer._find_module_utils
 
-    def found(name: str, module: str, source: bytes, archive: Any, moment: Any, extensions: Any) -> Any:
-        ours = module.startswith(f"{OURS}.")
+    def made(**given: Any) -> Any:
+        name = packer._get_ansible_module_fqn(given["module_path"]) if _is_known(given, packer) else ""
+        ours = name.startswith(f"{OURS}.")
         # Of what is neither Ansible's nor the collection's, nothing is known here.
-        known = (ours or module.startswith("ansible.modules.")) and not extensions.extension_names
-        if not known or not _finds_its_own_alone(packer):
-            return find(name, module, source, archive, moment, extensions)
-        digest = hashlib.sha256(f"{packer.__version__} {sys.version} {module}\n".encode() + source)
-        for path in _files_of_ours() if ours else ():
-            digest.update(f"\n{path[0]} {len(path[1])}\n".encode() + path[1])
-        data = kept(digest.hexdigest())
-        if data is None:
-            metadata = find(name, module, source, archive, moment, extensions)
-            put = [(path, archive.read(path)) for path in archive.namelist()]
-            keep(digest.hexdigest(), pickle.dumps((metadata, put)))
-            return metadata
-        metadata, put = pickle.loads(data)
-        for path, content in put:
-            archive.writestr(packer._make_zinfo(path, moment, zf=archive), content)
-        return metadata
+        if not ours and not name.startswith("ansible.modules."):
+            return make(**given)
+        # Where Ansible keeps it for other tasks of the same run, if no extension changes it.
+        compression = given["module_compression"]
+        folder = os.path.join(packer.C.DEFAULT_LOCAL_TMP, "ansiballz_cache")
+        path = os.path.join(folder, f"{name}-{compression}-none")
+        if os.path.exists(path):
+            return make(**given)
+        what = f"{packer.__version__} {sys.version} {name} {compression}\n".encode() + given["b_module_data"]
+        digest = hashlib.sha256(what + (_digest_of_ours() if ours else b"")).hexdigest()
+        data = kept(digest)
+        if data is not None:
+            _put(data, folder, path)
+        result = make(**given)
+        if data is None and os.path.exists(path):
+            with open(path, "rb") as file:
+                keep(digest, file.read())
+        return result
 
-    return found
+    return made
+
+
+def _is_known(given: Any, packer: Any) -> bool:
+    """Whether it is a module of a collection or of Ansible, made of these files alone."""
+    path = given["module_path"]
+    in_package = "/ansible_collections/" in path or "/ansible/modules/" in path
+    return in_package and _finds_its_own_alone(packer)
+
+
+def _put(data: bytes, folder: str, path: str) -> None:
+    """In one piece: other tasks look for it."""
+    os.makedirs(folder, exist_ok=True)
+    draft = f"{path}.{os.getpid()}"
+    with open(draft, "wb") as file:
+        file.write(data)
+    os.replace(draft, path)
 
 
 def _finds_its_own_alone(packer: Any) -> bool:
@@ -106,19 +126,33 @@ def _finds_its_own_alone(packer: Any) -> bool:
     return {os.path.realpath(folder) for folder in folders if os.path.isdir(folder)} == {own}
 
 
-def _files_of_ours() -> list[tuple[str, bytes]]:
-    """What may be imported, and what may lead an import elsewhere."""
+def _digest_of_ours() -> bytes:
+    """Of what may be imported, and what may lead an import elsewhere. It is read only when the file system
+    says that something has changed.
+    """
+    import hashlib
     from importlib import import_module
 
     root = os.path.dirname(str(import_module(OURS).__file__))
     paths = [os.path.join("meta", "runtime.yml")]
     for folder, _folders, names in os.walk(os.path.join(root, "plugins", "module_utils")):
         paths += [os.path.relpath(os.path.join(folder, name), root) for name in names if name.endswith(".py")]
-    found = []
-    for path in sorted(paths):
-        with open(os.path.join(root, path), "rb") as file:
-            found.append((path, file.read()))
-    return found
+    paths.sort()
+    state = hashlib.sha256(root.encode())
+    for path in paths:
+        at = os.stat(os.path.join(root, path))
+        which = at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns
+        state.update(f"\n{path} {which}".encode())
+    digest = kept(state.hexdigest())
+    if digest is None:
+        content = hashlib.sha256()
+        for path in paths:
+            with open(os.path.join(root, path), "rb") as file:
+                source = file.read()
+            content.update(f"\n{path} {len(source)}\n".encode() + source)
+        digest = content.digest()
+        keep(state.hexdigest(), digest)
+    return digest
 
 
 def read_once(reader: Any) -> Any:
@@ -141,14 +175,19 @@ def read_once(reader: Any) -> Any:
 
 
 def _pack(packer: Any) -> None:
-    packer.recursive_finder = packed_once(packer)
+    packer._find_module_utils = packed_once(packer)
 
 
 def _read(reader: Any) -> None:
     reader._meta_yml_to_dict = read_once(reader._meta_yml_to_dict)
 
 
-CHANGES = {PACKER: _pack, READER: _read}
+def _poll(constants: Any) -> None:
+    """To look a thousand times a second whether a task has ended takes a third of a core."""
+    constants.DEFAULT_INTERNAL_POLL_INTERVAL = max(POLL_SECONDS, constants.DEFAULT_INTERNAL_POLL_INTERVAL)
+
+
+CHANGES = {PACKER: _pack, READER: _read, CONSTANTS: _poll}
 
 
 class Finder:

@@ -54,13 +54,15 @@ def test_where_nothing_can_be_kept_it_is_made_again(tmp_path: Path, monkeypatch:
 def test_it_is_in_use() -> None:
     """Where Python or Ansible no longer have what this hooks into, it would only be slow."""
     assert zipimport._compile_source.__module__ == "evenkeel_quick"  # type: ignore[attr-defined]
-    ask = "import ansible.executor.module_common as it; print(it.recursive_finder.__module__)"
+    ask = """
+from ansible.executor import module_common
+from ansible.utils.collection_loader import _collection_finder
+from ansible import constants
+print(module_common._find_module_utils.__module__, _collection_finder._meta_yml_to_dict.__module__)
+print(constants.DEFAULT_INTERNAL_POLL_INTERVAL)
+"""
     asked = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
-    assert asked.stdout.strip() == "evenkeel_quick"
-    ask = "from ansible.utils.collection_loader import _collection_finder as it; "
-    ask += "print(it._meta_yml_to_dict.__module__)"
-    asked = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
-    assert asked.stdout.strip() == "evenkeel_quick"
+    assert asked.stdout.split() == ["evenkeel_quick", "evenkeel_quick", "0.01"]
 
 
 def test_metadata_of_a_collection_is_read_once_and_is_the_same(
