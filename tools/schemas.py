@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from ..plugins.module_utils._model.headroom import Headroom
 from ..plugins.module_utils._model.outcome import Outcome
 from ..plugins.module_utils._model.overrides import Overrides
 from ..plugins.module_utils._model.placement import Placement
@@ -32,6 +33,7 @@ PUBLISHED: dict[str, type | Callable[[str], dict[str, Any]]] = {
     "outcome": Outcome,
     "placement_request": PlacementRequest,
     "placement": Placement,
+    "headroom": Headroom,
     "service_config": ServiceConfig,
     "service_request": request_schema,
     "openapi": lambda _title: openapi_document(ROUTES, Http()),

@@ -48,3 +48,13 @@ class FailoverReserve:
         left = self._left[unit.dedicated]
         for index, part in enumerate(unit.need):
             left[index] -= sign * part
+
+    def most(self, unit: Unit) -> int:
+        """How many units like this one could be taken, one after the other."""
+        number = 0
+        while self.allows(unit) and any(unit.need):
+            self.take(unit, 1)
+            number += 1
+        for _taken in range(number):
+            self.take(unit, -1)
+        return number

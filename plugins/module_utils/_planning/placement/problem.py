@@ -59,16 +59,27 @@ class PlacementProblem:
 
 
 def build_placement_problem(
-    cluster: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest], bound: PlacementRules
+    cluster: ClusterIndex,
+    request: PlacementRequest,
+    new: Sequence[NewGuest],
+    bound: PlacementRules,
+    known: Mapping[str, Sequence[Reason | None]] | None = None,
 ) -> PlacementProblem:
-    return _Builder(cluster, request, new, bound).task()
+    """known: by guest id, why each host will not do, where that is not to be read off the request."""
+    return _Builder(cluster, request, new, bound, known or {}).task()
 
 
 class _Builder:
     def __init__(
-        self, cluster: ClusterIndex, request: PlacementRequest, new: Sequence[NewGuest], bound: PlacementRules
+        self,
+        cluster: ClusterIndex,
+        request: PlacementRequest,
+        new: Sequence[NewGuest],
+        bound: PlacementRules,
+        known: Mapping[str, Sequence[Reason | None]],
     ) -> None:
         self.cluster, self.request, self.new, self.bound = cluster, request, tuple(new), bound
+        self.known = known
         self.coming = [index for index, item in enumerate(new) if item.known is None]
         self.index = {new[index].guest.id: index for index in self.coming}
         self.homes = self._homes()
@@ -168,8 +179,10 @@ class _Builder:
         index = self.cluster.index
         return bits(index.everywhere & ~index.allowed_hosts(rule))
 
-    def _unfit_for(self, guest: int) -> list[Reason | None]:
+    def _unfit_for(self, guest: int) -> Sequence[Reason | None]:
         item = self.new[guest]
+        if item.guest.id in self.known:
+            return self.known[item.guest.id]
         name = key(item.wanted)
         if name not in self._unfit:
             self._unfit[name] = unfit(self.cluster, item.wanted, f"request.vms[{item.request}]")

@@ -95,16 +95,17 @@ class Exhaustive:
     `proven`: the search came to its end, so that what it did not find does not exist.
     """
 
-    def __init__(self, state: PlacementSolution) -> None:
+    def __init__(self, state: PlacementSolution, most: int = MAX_STEPS) -> None:
         self._state = state
-        self._steps = 0
+        self._most = most
+        self.steps = 0
         self.proven = False
 
     def run(self) -> bool:
         """Places all units, or none."""
         waiting = [number for number in by_hardness(self._state) if number not in self._state.seats]
         done = self._place(waiting)
-        self.proven = done or self._steps <= MAX_STEPS
+        self.proven = done or self.steps <= self._most
         return done
 
     def _place(self, waiting: list[int]) -> bool:
@@ -114,11 +115,11 @@ class Exhaustive:
         options: list[tuple[int, list[int]]] = []
         for number in waiting:
             hosts = [host for host in state.task.units[number].open if state.obstacle(number, host) is None]
-            self._steps += len(state.task.units[number].open)
+            self.steps += len(state.task.units[number].open)
             if not hosts:
                 return False
             options.append((number, hosts))
-            if self._steps > MAX_STEPS:
+            if self.steps > self._most:
                 return False
         number, hosts = min(options, key=lambda option: len(option[1]))
         rest = [other for other in waiting if other != number]
@@ -128,7 +129,7 @@ class Exhaustive:
             if self._place(rest):
                 return True
             state.remove(number)
-            if self._steps > MAX_STEPS:
+            if self.steps > self._most:
                 return False
         return False
 
