@@ -129,6 +129,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "plugins/doc_fragments": (),
     # What ansible-rulebook runs knows Ansible no more than what it calls.
     "extensions/eda/plugins": (UTILS,),
+    # The console; nothing imports it.
+    "extensions/console": (UTILS,),
 }
 # Only _ansible/ and the plugins proper may know Ansible.
 ANSIBLE_FREE = tuple(

@@ -18,7 +18,13 @@ from .tree import collection_copy
 
 COLLECTION = "ansible_collections.evenkeel.cluster"
 PLUGINS = ("action", "doc_fragments", "inventory", "module_utils", "modules")
-TYPED = (*(f"plugins.{kind}" for kind in PLUGINS), "extensions.eda.plugins", "tools", "tests.support")
+TYPED = (
+    *(f"plugins.{kind}" for kind in PLUGINS),
+    "extensions.eda.plugins",
+    "extensions.console",
+    "tools",
+    "tests.support",
+)
 
 
 @dataclass(frozen=True)

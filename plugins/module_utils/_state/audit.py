@@ -145,6 +145,19 @@ def past_runs(database: Database, clusters: Sequence[str], period: Period) -> Se
     return [_run(row) for row in database.read(lambda connection: connection.execute(wanted).all())]
 
 
+def last_run(database: Database, clusters: Sequence[str]) -> PastRun | None:
+    """The run of clusters that began last, or None."""
+    wanted = (
+        sa.select(RUNS, PLANS.c.digest.is_not(None).label("has_plan"))
+        .outerjoin(PLANS, PLANS.c.digest == RUNS.c.plan)
+        .where(RUNS.c.cluster.in_(clusters))
+        .order_by(RUNS.c.started_at.desc(), RUNS.c.id)
+        .limit(1)
+    )
+    row = database.read(lambda connection: connection.execute(wanted).first())
+    return None if row is None else _run(row)
+
+
 def past_migrations(
     database: Database, clusters: Sequence[str], period: Period, guest: str | None = None
 ) -> Sequence[PastMigration]:

@@ -1,0 +1,171 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One cluster: its hosts, guests, rules, headroom and history, each on a tab."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.widgets import DataTable, TabbedContent, TabPane
+
+from ..session import Session
+from ..widgets.base import ConsoleScreen
+from ..widgets.text import ago
+from . import deciding
+from .guests import GuestsView
+from .headroom import HeadroomView
+from .history import HistoryView
+from .hosts import HostsView
+from .rules import RulesView
+from .view import View
+
+TABS = ("hosts", "guests", "rules", "headroom", "history")
+_DECIDING = frozenset({"plan", "evacuate", "migrate"})
+
+
+class ClusterScreen(ConsoleScreen):
+    """A cluster of the inventory."""
+
+    HELP = """
+    Hosts: what is in use of each, by metric. The two lines in a bar are the ends of the band: within
+    it hosts are level. ▲ is above it, ▼ below. Enter shows the guests of a host.
+    Guests: type / and then a part of a name, tag or host; tag:prod, host:pve1, pool:web, state:stopped; or
+    where and a JMESPath expression, such as: where used.memory > `8000000000`. Enter shows a guest,
+    with its rules, whether it may move, and its history.
+    Rules: broken ones first, with what breaks them.
+    Headroom: what still fits, and which hosts may fail.
+    History: runs and migrations; type / and a guest to see why it was moved.
+    """
+    BINDINGS = [
+        Binding("escape", "back", "Clusters"),
+        Binding("1", "tab('hosts')", "Hosts", show=False),
+        Binding("2", "tab('guests')", "Guests", show=False),
+        Binding("3", "tab('rules')", "Rules", show=False),
+        Binding("4", "tab('headroom')", "Headroom", show=False),
+        Binding("5", "tab('history')", "History", show=False),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("o", "sort", "Sort"),
+        Binding("O", "reverse", "Reverse", show=False),
+        Binding("p", "plan", "Plan"),
+        Binding("e", "evacuate", "Evacuate"),
+        Binding("m", "migrate", "Migrate"),
+    ]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+    def compose_content(self) -> ComposeResult:
+        with TabbedContent(initial="hosts"):
+            for number, (name, view) in enumerate(self._views().items(), start=1):
+                with TabPane(f"{number} {name.capitalize()}", id=name):
+                    yield view
+
+    def on_mount(self) -> None:
+        self._show_title()
+
+    def session_changed(self, session: Session) -> None:
+        if session is self.session:
+            self._show_title()
+            for view in self.query(View):
+                view.refresh_content()
+            self.refresh_bindings()
+
+    def tick(self) -> None:
+        self._show_title()
+
+    def show_guests_of(self, host: str) -> None:
+        """The tab of the guests, with those of a host, by name."""
+        self.action_tab("guests")
+        self.query_one(GuestsView).filter_by(f"host:{host}")
+
+    def show_history_of(self, guest: str) -> None:
+        """The tab of the history, with the migrations of a guest, by id or name."""
+        self.action_tab("history")
+        self.query_one(HistoryView).filter_by(guest)
+
+    @property
+    def view(self) -> View:
+        """What the active tab shows."""
+        return self.query_one(f"#{self.query_one(TabbedContent).active}").query_one(View)
+
+    @on(TabbedContent.TabActivated)
+    def _activated(self) -> None:
+        self.view.activated()
+        self.refresh_bindings()
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in _DECIDING and (self.console.read_only or not self.session.is_usable):
+            return False
+        if action in _DECIDING and self.session.status.snapshot is None:
+            return None
+        if not self.is_mounted or not self.query(TabbedContent):
+            return True
+        if action == "evacuate":
+            return self.view.host is not None
+        if action == "migrate":
+            return self.view.guest is not None
+        if action in ("sort", "reverse"):
+            return self.view.sorts
+        if action == "filter":
+            return self.view.filters
+        return True
+
+    def action_back(self) -> None:
+        if not self.view.leave():
+            self.app.pop_screen()
+
+    def action_tab(self, name: str) -> None:
+        self.query_one(TabbedContent).active = name
+        self.view.activated()
+
+    def action_filter(self) -> None:
+        self.view.focus_filter()
+
+    def action_sort(self) -> None:
+        self.view.sort_by_next()
+
+    def action_reverse(self) -> None:
+        self.view.reverse()
+
+    def action_plan(self) -> None:
+        deciding.open_plan(self.console, self.session)
+
+    def action_evacuate(self) -> None:
+        if self.view.host is not None:
+            deciding.open_evacuate(self.console, self.session, self.view.host)
+
+    def action_migrate(self) -> None:
+        if self.view.guest is not None:
+            deciding.open_migrate(self.console, self.session, self.view.guest)
+
+    def _views(self) -> dict[str, View]:
+        kinds = {
+            "hosts": HostsView,
+            "guests": GuestsView,
+            "rules": RulesView,
+            "headroom": HeadroomView,
+            "history": HistoryView,
+        }
+        return {name: kinds[name](self.session) for name in TABS}
+
+    def _show_title(self) -> None:
+        status = self.session.status
+        parts = [f"{self.session.name}", status.word]
+        if status.snapshot is not None:
+            parts[0] += f" ({status.snapshot.platform})"
+            parts.append(f"read {ago(self.session.age())}")
+        when = self.session.seconds_to_next()
+        if status.reading:
+            parts.append("reading …")
+        elif status.error and when is not None:
+            parts.append(f"next try in {when:.0f} s")
+        if self.console.read_only:
+            parts.append("read-only")
+        self.set_title("  ".join(parts))

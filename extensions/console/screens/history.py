@@ -1,0 +1,202 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs and migrations of a cluster, and why a guest was moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.widgets import DataTable, Input, Static
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+
+from ..session import HISTORY_DAYS
+from ..widgets.table import Column, Table
+from ..widgets.text import number, plain
+from .details import DetailScreen
+from .past import migration_entries, moment, reason_of, who_started
+from .view import View
+
+if TYPE_CHECKING:
+    from ..app import ConsoleApp
+
+RUNS = (
+    Column("at", "Run, UTC", 16),
+    Column("status", "Status", 11),
+    Column("goal", "Goal", 11),
+    Column("migrated", "Migrated", 8),
+    Column("failed", "Failed", 6),
+    Column("spread", "Spread before → after", 28),
+    Column("who", "Started by", 40),
+)
+MIGRATIONS = (
+    Column("at", "Migration, UTC", 16),
+    Column("guest", "Guest", 18),
+    Column("way", "From → to", 20),
+    Column("result", "Result", 9),
+    Column("why", "Why", 60),
+    Column("who", "Started by", 40),
+)
+_MOST_ROWS = 1000
+
+
+class HistoryView(View):
+    """The last days: runs above, migrations below. A filter leaves the migrations of some guests."""
+
+    filters = True
+
+    def compose(self) -> ComposeResult:
+        yield Input(placeholder="Guest: why was it moved?", id="history-filter", classes="filter")
+        yield Table("runs-table")
+        yield Table("migrations-table")
+        yield Static(id="history-note", classes="detail", markup=False)
+
+    def on_mount(self) -> None:
+        self._found: Mapping[str, Any] | None = None
+        self._error = ""
+        self._asked_for: object = None
+        self.query_one("#runs-table", Table).set_columns(RUNS)
+        self.query_one("#migrations-table", Table).set_columns(MIGRATIONS)
+        super().on_mount()
+
+    def activated(self) -> None:
+        self.refresh_content()
+        self.query_one("#migrations-table", Table).focus()
+
+    def focus_filter(self) -> None:
+        self.query_one(Input).focus()
+
+    def filter_by(self, text: str) -> None:
+        self.query_one(Input).value = text
+        self.query_one("#migrations-table", Table).focus()
+
+    def leave(self) -> bool:
+        box = self.query_one(Input)
+        if not box.has_focus and not box.value:
+            return False
+        box.value = ""
+        self.query_one("#migrations-table", Table).focus()
+        return True
+
+    def refresh_content(self) -> None:
+        """Read the history again when there was a run since, but only where somebody looks."""
+        read_at = self.session.status.read_at
+        if self.region.area == 0 or read_at is None or self._asked_for == read_at:
+            self._show()
+            return
+        self._asked_for = read_at
+        cast("ConsoleApp", self.app).background.run(self._read, "history")
+        self._show()
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self._show()
+
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        self.query_one("#migrations-table", Table).focus()
+
+    @on(DataTable.RowSelected, "#migrations-table")
+    def _open(self, event: DataTable.RowSelected) -> None:
+        one = self._matching().get(event.row_key.value or "")
+        if one is not None:
+            title = f"{one['guest']['name']} ({one['guest']['id']})"
+            self.app.push_screen(DetailScreen(title, migration_entries(one)))
+
+    @on(DataTable.RowSelected, "#runs-table")
+    def _open_run(self, event: DataTable.RowSelected) -> None:
+        runs = () if self._found is None else self._found["runs"]
+        run = next((one for one in runs if one["id"] == event.row_key.value), None)
+        if run is not None:
+            entries = _run_entries(run)
+            for one in self._found["migrations"] if self._found else ():
+                if one["run"] == run["id"]:
+                    way = f"{one['from']['name']} → {one['to']['name']}: {one['result']}; {reason_of(one)}"
+                    entries.append((one["guest"]["name"][:15], way))
+            self.app.push_screen(DetailScreen(f"Run {run['id'][:8]}", entries))
+
+    def _read(self) -> None:
+        try:
+            self._found, self._error = self.session.history(), ""
+        except EvenKeelError as error:
+            self._error = str(error)
+        self.app.call_later(self._show)
+
+    def _matching(self) -> dict[str, Mapping[str, Any]]:
+        wanted = self.query_one(Input).value.strip().lower()
+        found: dict[str, Mapping[str, Any]] = {}
+        for number_, one in enumerate(self._found["migrations"] if self._found else ()):
+            guest = one["guest"]
+            if not wanted or wanted in guest["name"].lower() or wanted == guest["id"].lower():
+                found[f"{one['run']}:{number_}"] = one
+            if len(found) == _MOST_ROWS:
+                break
+        return found
+
+    def _show(self) -> None:
+        if not self.is_mounted:
+            return
+        note = self.query_one("#history-note", Static)
+        if self._error:
+            note.update(plain(f"The history is not available: {self._error}"))
+        elif self._found is None:
+            note.update("The history is being read …")
+        else:
+            matching = self._matching()
+            runs = {run["id"]: _run_row(run) for run in self._found["runs"][:_MOST_ROWS]}
+            self.query_one("#runs-table", Table).fill(runs)
+            self.query_one("#migrations-table", Table).fill({key: _row(one) for key, one in matching.items()})
+            note.update(
+                f"{len(self._found['runs'])} runs and {len(matching)} migrations in {HISTORY_DAYS} days."
+                " Enter shows all of one."
+            )
+
+
+def _run_row(run: Mapping[str, Any]) -> list[Text]:
+    result = run["result"]
+    return [
+        plain(moment(run["started_at"])),
+        plain(run["status"], "" if run["status"] == "done" else "dark_orange"),
+        plain(run["goal"] or "–"),
+        number(result.get("migrated"), 0),
+        number(result.get("failed"), 0),
+        plain(_spread(result)),
+        plain(who_started(run["who"])),
+    ]
+
+
+def _spread(result: Mapping[str, Any]) -> str:
+    before, after = result.get("spread_before") or {}, result.get("spread_after") or {}
+    return "  ".join(
+        f"{metric} {before[metric]:.0f} → {after[metric]:.0f}"
+        for metric in before
+        if before.get(metric) is not None and after.get(metric) is not None
+    )
+
+
+def _row(one: Mapping[str, Any]) -> list[Text]:
+    return [
+        plain(moment(one["ended_at"])),
+        plain(one["guest"]["name"]),
+        plain(f"{one['from']['name']} → {one['to']['name']}"),
+        plain(one["result"], "" if one["result"] == "migrated" else "dark_orange"),
+        plain(reason_of(one)),
+        plain(who_started(one["who"])),
+    ]
+
+
+def _run_entries(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("started", f"{moment(run['started_at'])} UTC by {who_started(run['who'])}"),
+        ("ended", f"{moment(run['ended_at'])} UTC, {run['status']}"),
+        ("goal", f"{run['goal'] or '–'}{', preset ' + run['preset'] if run['preset'] else ''}"),
+        ("plan", (run["plan_digest"] or "–")[:19]),
+        ("spread", _spread(run["result"]) or "–"),
+        *([("error", run["result"]["error"])] if run["result"].get("error") else []),
+        ("", ""),
+    ]
