@@ -513,6 +513,40 @@ options:
     description: The moment that O(maintenance_windows), O(cool_down) and O(retry_after) refer to, in UTC, such
       as V(2026-01-31T22:00:00Z). Defaults to the moment of the snapshot.
     type: str
+  choices:
+    description:
+      - Single migrations to leave out of the plan or to insist on. The plan is the best one that respects them,
+        and RV(plan.proof) is about such plans only.
+      - They take precedence over O(cool_down), O(retry_after) and O(sustained), but over no rule, no limit and
+        no exclusion. A choice that cannot be respected is in RV(plan.unresolved) with the reason.
+    type: dict
+    suboptions:
+      left_out:
+        description: Migrations that are not planned.
+        type: list
+        elements: dict
+        suboptions:
+          guest:
+            description: Name or ID of the guest.
+            type: str
+            required: true
+          host:
+            description: Name or ID of a host to which the guest is not migrated. The guest stays where it is when
+              this is left out.
+            type: str
+      pinned:
+        description: Guests that are to be on one host, whatever the goal is. Limits and rules of the cluster apply.
+        type: list
+        elements: dict
+        suboptions:
+          guest:
+            description: Name or ID of the guest.
+            type: str
+            required: true
+          host:
+            description: Name or ID of the host where the guest is to be.
+            type: str
+            required: true
   seed:
     description: Seed of the random numbers. Another seed may find a different plan of the same quality.
     type: int

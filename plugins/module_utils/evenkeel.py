@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from ._ansible.actions.cluster_facts import FactsOptions, read_cluster
@@ -43,6 +43,7 @@ from ._model.outcome import MigrationOutcome, Outcome
 from ._model.placement import Placed, Placement, Unplaced
 from ._model.placement_request import PlacementRequest
 from ._model.plan import ClusterState, Migration, Plan, Proof, Unresolved, Violation
+from ._model.policy.choices import Choices, LeftOut, Pinned
 from ._model.policy.policy import Policy
 from ._model.quantities import in_plain_numbers, quantity_of
 from ._model.selector import Selector
@@ -54,6 +55,7 @@ from ._platforms.errors import PlatformError
 from ._state.errors import LockHeld, StateError
 
 __all__ = (
+    "Choices",
     "ClusterRef",
     "ClusterState",
     "Connection",
@@ -63,12 +65,14 @@ __all__ = (
     "Guest",
     "Host",
     "InputError",
+    "LeftOut",
     "LockHeld",
     "Migration",
     "MigrationOutcome",
     "Moving",
     "Notice",
     "Outcome",
+    "Pinned",
     "Placed",
     "Placement",
     "PlacementRequest",
@@ -169,14 +173,19 @@ def read(
     return snapshot
 
 
-def plan(snapshot: Snapshot, policy: Policy | Mapping[str, Any] | None = None) -> Plan:
+def plan(
+    snapshot: Snapshot,
+    policy: Policy | Mapping[str, Any] | None = None,
+    *,
+    choices: Choices | None = None,
+) -> Plan:
     """The fewest migrations that put the cluster in order. Nothing is read or changed.
 
-    A policy may be a mapping with the options of balance_plan. Raises InputError and PlanningError.
+    A policy may be a mapping with the options of balance_plan. `choices`: single migrations to leave out or
+    to insist on, instead of those of the policy. Raises InputError and PlanningError.
     """
-    if not isinstance(policy, Policy):
-        policy = Policy.from_json(policy_in_plain_numbers(policy or {}, "policy"))
-    return _plan(snapshot, policy)
+    policy = _policy(policy)
+    return _plan(snapshot, policy if choices is None else replace(policy, choices=choices))
 
 
 def apply(
@@ -226,6 +235,12 @@ def place(
         given = {**request, "policy": policy_in_plain_numbers(request.get("policy", {}), "request.policy")}
         request = PlacementRequest.from_json(in_plain_numbers(PlacementRequest, given, "request"))
     return _place([snapshots] if isinstance(snapshots, Snapshot) else snapshots, request)
+
+
+def _policy(policy: Policy | Mapping[str, Any] | None) -> Policy:
+    if isinstance(policy, Policy):
+        return policy
+    return Policy.from_json(policy_in_plain_numbers(policy or {}, "policy"))
 
 
 def _options(cls: type[_Options], connection: Connection, **more: object) -> _Options:

@@ -12,7 +12,7 @@ from typing import Final
 from .._model.plan import Migration
 from .concurrency_limits import ConcurrencyLimits
 
-FIRST: Final = ("rule", "evacuate")
+FIRST: Final = ("rule", "evacuate", "manual")
 
 
 def by_critical_path(

@@ -17,7 +17,7 @@ from .._platforms.protocol import ClusterNow
 MIB = 1024**2
 NAMELESS: Mapping[str, str] = MappingProxyType({})
 # Migrations that may fill a host up to memory_for_rules; then every other migration to that host may, too.
-RULE_RESTORING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "rollback"})
+RULE_RESTORING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "manual", "rollback"})
 
 
 @dataclass(frozen=True, slots=True)

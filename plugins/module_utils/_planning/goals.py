@@ -153,8 +153,10 @@ class Evacuate(Goal):
         return stranded(end.solution, end.places, end.findings)
 
     def lower_bound(self, state: Solution) -> tuple[int, str]:
-        total = len(_to_leave(state.problem))
-        return total, "every running guest of the hosts that are to be emptied has to leave"
+        leaving = set(_to_leave(state.problem))
+        for unit in state.problem.chosen:
+            leaving.update(state.problem.members[unit])
+        return len(leaving), "every running guest of the hosts that are to be emptied has to leave"
 
     def is_hopeless(self, problem: Problem) -> bool:
         left = _to_leave(problem)

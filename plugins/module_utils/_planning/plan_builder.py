@@ -29,7 +29,7 @@ from .report.cluster_state import cluster_state
 from .report.consolidate import emptied
 from .report.reasons import Reasons
 from .report.search_findings import SearchFindings
-from .report.unresolved import broken_rules, immovable, is_complete
+from .report.unresolved import broken_choices, broken_rules, immovable, is_complete
 from .schedule.list_scheduler import Schedule
 from .schedule.moves import Move
 from .search.solve import SearchResult
@@ -162,7 +162,7 @@ def _unresolved(result: SearchResult, places: Sequence[int], findings: SearchFin
         solution=state, places=places, cluster=after, findings=findings, impossible=result.impossible
     )
     if problem.traits.names_hosts:
-        left_behind = goal.unresolved(end)
+        left_behind = [*goal.unresolved(end), *broken_choices(state, places, findings)]
         return [*left_behind, *found] if left_behind else []
     explained = {item.subject for item in found if item.code in ("rule_impossible", "rule_names_unknown")}
     found += broken_rules(state, places, after, explained, findings)

@@ -20,6 +20,7 @@ from .external_balancer import deferred_plan, defers
 from .goals import goal_of
 from .model.builder import build_problem
 from .model.capacity import with_hosts_closed
+from .model.choices import with_choices_by_id
 from .model.cooldown import recently_migrated
 from .model.goal_traits import traits_of
 from .model.metrics import with_active_metrics
@@ -49,6 +50,8 @@ from .verify.plan import Exclusions, verify_plan
 
 MAX_ROUNDS = 4
 MAX_DETOURS = 3
+# What may fill a host further than levelling, and comes first.
+RULE_RESTORING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "manual"})
 # A guest that another run has just moved, or one that was killed, is better left where it is.
 RECENT_SECONDS = 3600.0
 
@@ -60,12 +63,16 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     `clock` is read for the policy's time_limit only. With the preset proxmox, a notice says what the
     platform's own balancer would do.
     """
+    policy = with_choices_by_id(snapshot, policy)
     held = hold_back(snapshot, policy)
     if held is None:
         found = _best_plan(snapshot, policy, clock)
     else:
         found = plan_held(snapshot, policy, held, lambda wanted: _best_plan(snapshot, wanted, clock))
     found = replace(found, measured=Measured(at=snapshot.taken_at, window_seconds=snapshot.window_seconds))
+    if policy.choices:
+        method = f"{found.proof.method}; among plans that respect its choices"
+        found = replace(found, proof=replace(found.proof, method=method))
     notice = native_notice(snapshot) if policy.preset == "proxmox" else ""
     return replace(found, notices=(*found.notices, notice)) if notice else found
 
@@ -375,13 +382,13 @@ def _moved(state: Solution) -> list[int]:
 
 def _kinds(state: Solution) -> dict[int, MigrationKind]:
     """By unit that moves, what its migration is for."""
-    goal = goal_of(state.problem)
-    return {unit: goal.migration_kind(state, unit) for unit in _moved(state)}
+    goal, chosen = goal_of(state.problem), state.problem.chosen
+    return {unit: "manual" if unit in chosen else goal.migration_kind(state, unit) for unit in _moved(state)}
 
 
 def _order(state: Solution, kinds: dict[int, MigrationKind], *, reroutes: bool) -> Schedule:
     problem = state.problem
-    restoring = {state.where[unit] for unit, kind in kinds.items() if kind in ("rule", "evacuate")}
+    restoring = {state.where[unit] for unit, kind in kinds.items() if kind in RULE_RESTORING}
     ceilings = [
         problem.needs.ceiling_for_rules[host] if host in restoring else problem.needs.ceiling[host]
         for host in range(len(problem.hosts))
@@ -395,10 +402,7 @@ def _order(state: Solution, kinds: dict[int, MigrationKind], *, reroutes: bool) 
         for unit in kinds
     ]
     first = {
-        guest
-        for unit, kind in kinds.items()
-        if kind in ("rule", "evacuate")
-        for guest in problem.members[unit]
+        guest for unit, kind in kinds.items() if kind in RULE_RESTORING for guest in problem.members[unit]
     }
     found = schedule_moves(problem, jobs, ceilings, first)
     return reroute(problem, jobs, found, ceilings) if found.left and reroutes else found

@@ -170,12 +170,17 @@ def _without(policy: Policy, waiting: list[Part], state: ClusterState) -> Policy
 
 
 def _emptying(known: Snapshot, policy: Policy) -> Policy | None:
-    """The policy that only empties hosts in maintenance, which leaves broken rules elsewhere as they are."""
-    if policy.goal != "spread":
+    """The policy that only empties hosts in maintenance, and brings guests where they are pinned by choice,
+    which leaves broken rules elsewhere as they are.
+    """
+    if policy.goal != "spread" and not policy.choices.pinned:
         return None
     occupied = {guest.host for guest in known.guests if guest.is_on_host}
-    names = tuple(host.id for host in known.hosts if host.maintenance and host.id in occupied)
-    return replace(policy, goal="evacuate", evacuate=Selector(names=names)) if names else None
+    empties = policy.goal == "spread"
+    names = tuple(host.id for host in known.hosts if empties and host.maintenance and host.id in occupied)
+    if not names and not policy.choices.pinned:
+        return None
+    return replace(policy, goal="evacuate", evacuate=Selector(names=names))
 
 
 def _metrics(problem: Problem, state: ClusterState, snapshot: Snapshot, policy: Policy) -> Iterator[Part]:

@@ -81,6 +81,14 @@ def asked(seed: int, **more: object) -> Policy:
 
 def in_order(snapshot: Snapshot, policy: Policy) -> Iterable[tuple[int, Mapping[str, float]]]:
     """Of every placement that limits and strict rules allow: how many guests are away, and its spreads."""
+    for away, spreads, _places in in_order_with(snapshot, policy):
+        yield away, spreads
+
+
+def in_order_with(
+    snapshot: Snapshot, policy: Policy
+) -> Iterable[tuple[int, Mapping[str, float], Mapping[str, str]]]:
+    """As in_order, with the host of each guest."""
     open_ = [host.id for host in snapshot.hosts if host.active]
     choices = [
         [guest.host] if not guest.migratable else sorted({guest.host, *open_}) for guest in snapshot.guests
@@ -92,7 +100,8 @@ def in_order(snapshot: Snapshot, policy: Policy) -> Iterable[tuple[int, Mapping[
             spreads = {name: spread(snapshot, policy, places, name) for name in METRICS}
             if None not in spreads.values():
                 away = sum(guest.host != place for guest, place in zip(snapshot.guests, places, strict=True))
-                yield away, {name: value for name, value in spreads.items() if value is not None}
+                known = {name: value for name, value in spreads.items() if value is not None}
+                yield away, known, dict(zip((one.id for one in snapshot.guests), places, strict=True))
 
 
 def holds(rule: Rule, snapshot: Snapshot, places: Places) -> bool:

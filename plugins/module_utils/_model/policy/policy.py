@@ -14,6 +14,7 @@ from ..quantities import CAPACITIES, CORES, LONG_TIME, PERCENT, RATE, RATIO, SIZ
 from ..selector import Selector
 from ..snapshot import Moment, Resource
 from .checks import check, in_terms_of_demand
+from .choices import Choices
 from .goals import Consolidation, Metric, Relief
 from .presets import Preset, with_preset
 from .rule_spec import RuleSpec
@@ -352,6 +353,13 @@ class Policy:
         "The moment that O(maintenance_windows), O(cool_down) and O(retry_after) refer to, in "
         "UTC, such as V(2026-01-31T22:00:00Z). Defaults to the moment of the snapshot.",
     ] = None
+    choices: Annotated[
+        Choices,
+        "Single migrations to leave out of the plan or to insist on. The plan is the best one that respects "
+        "them, and RV(plan.proof) is about such plans only.\n"
+        "They take precedence over O(cool_down), O(retry_after) and O(sustained), but over no rule, no limit "
+        "and no exclusion. A choice that cannot be respected is in RV(plan.unresolved) with the reason.",
+    ] = field(default_factory=Choices, metadata={"omit": True})
     seed: Annotated[
         int, "Seed of the random numbers. Another seed may find a different plan of the same quality."
     ] = 1

@@ -14,7 +14,8 @@ from ..._model.plan import Unresolved
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
 from .capacity import MEMORY, ResourceNeeds, host_roles, require_hosts, resource_needs
-from .eligibility import HostRequirements, immovable_reason
+from .choices import CHOICE
+from .eligibility import HostRequirements, immovable_reason, left_out_reason
 from .metrics import build_metrics
 from .minimal_conflicts import HostSharing, NoFeasibleHost, excludes_every_host, minimal_conflict
 from .move_units import group_into_units, without_abandoned
@@ -67,7 +68,9 @@ class _Builder:
         self.nowhere = NoFeasibleHost(self.requirements, self.roles)
         self.runs_on: list[Mask] = []
         self.mask = self._masks()
+        # What is chosen changes no rule: not what it is about, and not whether it holds.
         self.groups = self._groups()
+        self._apply_choices()
 
     def _masks(self) -> list[Mask]:
         """By guest the hosts where it may be, host rules included; 0 for one that has none but its own."""
@@ -75,10 +78,10 @@ class _Builder:
         for guest, home in enumerate(self.home):
             self.runs_on.append(self.requirements.reachable_hosts(guest))
             masks.append(self.runs_on[guest] | (0 if self.roles.leaving[home] else 1 << home))
-        places = tuple(masks)
+        self.places = places = tuple(masks)
         self.pinned = [-1] * len(masks)
         for rule in sorted(self.rules, key=lambda rule: (self._is_broken_pin(rule), rule.name)):
-            if rule.strict and rule.kind in PINS:
+            if rule.source != CHOICE and rule.strict and rule.kind in PINS:
                 self._apply_host_rule(rule, masks, places)
             if rule.enforced and rule.kind in PINS:
                 allowed = self.index.allowed_hosts(rule)
@@ -86,6 +89,17 @@ class _Builder:
                     self.runs_on[guest] &= allowed
         self._keep_away_from_leavers(masks)
         return masks
+
+    def _apply_choices(self) -> None:
+        """What is left out, and where guests are pinned, as far as requirements and rules let them."""
+        for guest, why in enumerate(left_out_reason(self.index, self.policy)):
+            self.stays[guest] = self.stays[guest] or why
+            allowed = self.requirements.not_left_out(guest)
+            self.runs_on[guest] &= allowed
+            self.mask[guest] &= allowed | 1 << self.home[guest]
+        for rule in self.rules:
+            if rule.source == CHOICE:
+                self._apply_host_rule(rule, self.mask, self.places)
 
     def _is_broken_pin(self, rule: Rule) -> bool:
         return rule.kind in PINS and self.index.broken_pin(rule)
@@ -120,7 +134,8 @@ class _Builder:
                 masks[guest] = here
             else:
                 # Wherever it went, it would go against one of them: it goes only for the sake of another one.
-                if self.pinned[guest] & here or rule.enforced:
+                leaves = rule.source == CHOICE and self.roles.leaving[self.home[guest]]
+                if (self.pinned[guest] & here or rule.enforced) and not leaves:
                     masks[guest] = here
                 stuck.append(guest)
         if stuck:
@@ -180,7 +195,7 @@ class _Builder:
         """By guest the hosts that its strict host rules allow."""
         ruled = [self.index.everywhere] * len(self.guests)
         for rule in self.rules:
-            if rule.strict and rule.kind in PINS:
+            if rule.strict and rule.kind in PINS and rule.source != CHOICE:
                 allowed = self.index.allowed_hosts(rule)
                 for guest in self.index.members(rule):
                     ruled[guest] &= allowed
@@ -364,9 +379,23 @@ class _Builder:
             makes_room=self.makes_room,
             runs_on=tuple(self.runs_on),
             against_pins=self._against_pins(unit_of),
+            chosen=self._chosen(unit_of, masks),
             loosened=self.loosened,
             idle_hosts=self.idle_hosts,
         )
+
+    def _chosen(self, unit_of: Mapping[int, int], masks: Sequence[Mask]) -> frozenset[int]:
+        """Units with a guest that is pinned to another host by choice, and may go there."""
+        found = set()
+        for rule in self.rules:
+            if rule.source == CHOICE and self.index.broken_pin(rule):
+                allowed = self.index.allowed_hosts(rule)
+                found |= {
+                    unit_of[guest]
+                    for guest in self.index.members(rule)
+                    if guest in unit_of and masks[unit_of[guest]] & allowed
+                }
+        return frozenset(found)
 
     def _against_pins(self, unit_of: Mapping[int, int]) -> frozenset[int]:
         """Units with a guest that a strict host rule does not want where it is."""

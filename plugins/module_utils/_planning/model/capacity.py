@@ -14,6 +14,7 @@ from ..._model.loads import guest_used, host_capacity, host_used, local_storage
 from ..._model.lookup import known_names
 from ..._model.plan import Unresolved
 from ..._model.policy.policy import Limits, Policy
+from ..._model.selector import Selector
 from ..._model.snapshot import Guest, Host, Snapshot
 from ..._model.text.wording import listed
 from ..errors import PlanningError
@@ -137,6 +138,9 @@ def hosts_to_empty(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
     if policy.evacuate is None:
         return None
     emptied = select_hosts(snapshot.hosts, policy.evacuate, "policy.evacuate.names")
+    if not emptied and policy.choices.pinned and policy.evacuate == Selector():
+        # Nothing but what is chosen.
+        return frozenset()
     if not emptied:
         raise PlanningError(
             "it selects no host of this cluster",

@@ -14,6 +14,7 @@ from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Rule, Snapshot
 from ..._model.text.moments import later
 from .capacity import HostRoles
+from .choices import CHOICE
 from .snapshot_index import SnapshotIndex
 
 NAMES = {"cpu": "CPU", "disk_io": "disk I/O", "network_io": "network I/O"}
@@ -25,7 +26,8 @@ def cooldown_reason(
     """By guest index: why it is not moved yet, None for one that rests no more or never did.
 
     "Now" is the moment of the snapshot. A guest whose host is to be emptied never rests, and one that only
-    cools down, or is not measured yet, is moved when a strict rule that it is under is broken.
+    cools down, or is not measured yet, is moved when a strict rule that it is under is broken. One that is
+    pinned elsewhere by choice never rests.
     """
     snapshot = index.snapshot
     fresh = policy.demand != "assigned" and any(guest.sources for guest in snapshot.guests)
@@ -37,10 +39,11 @@ def cooldown_reason(
     except InputError as error:
         raise error.under("snapshot.taken_at") from None
     needed = _under_broken_rules(index, rules)
+    pinned = _under_broken_rules(index, [rule for rule in rules if rule.source == CHOICE])
     found: list[str | None] = []
     for guest in snapshot.guests:
         why = None
-        if not roles.leaving[index.host_at[guest.host]]:
+        if not roles.leaving[index.host_at[guest.host]] and guest.id not in pinned:
             why = _failed(guest, failed_since, policy.retry_after)
             if why is None and guest.id not in needed:
                 why = _in_cooldown(guest, warm_since, policy.cool_down)

@@ -15,6 +15,7 @@ from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Refusal, Rule, Snapshot
 from ..._model.text.moments import later
 from .capacity import HostRoles
+from .choices import CHOICE, LEFT_OUT, left_out_of
 from .cooldown import cooldown_reason
 from .goal_traits import traits_of
 from .selectors import select_guests
@@ -52,10 +53,17 @@ def immovable_reason(
         for guest, rests in zip(snapshot.guests, cooldown_reason(index, policy, roles, rules), strict=True)
     ]
     if traits_of(policy).names_hosts and others_stay:
+        pinned = {guest for rule in rules if rule.source == CHOICE for guest in rule.guests}
         for number, guest in enumerate(snapshot.guests):
-            if stays[number] is None and not roles.leaving[at[guest.host]]:
+            if stays[number] is None and not roles.leaving[at[guest.host]] and guest.id not in pinned:
                 stays[number] = "only other hosts are being emptied"
     return stays
+
+
+def left_out_reason(index: SnapshotIndex, policy: Policy) -> list[str | None]:
+    """By guest index: that it stays by choice; None for the others."""
+    stay = left_out_of(index.snapshot, policy).stay
+    return [LEFT_OUT if guest.id in stay else None for guest in index.guests]
 
 
 def _is_left_alone(index: SnapshotIndex, guest: Guest, stay: Stayers, *, leaving: bool) -> str | None:
@@ -118,17 +126,35 @@ class HostRequirements:
         self.index, self.receiving = index, mask_of(roles.receives)
         self._barred = refused_targets(index.snapshot, policy)
         self._not_older = policy.target_version == "not_older"
+        self._left_out = left_out_of(index.snapshot, policy).hosts
         self._masks: dict[tuple[object, ...], Mapping[str, Mask]] = {}
 
     def reachable_hosts(self, guest: int) -> Mask:
-        """The hosts that take guests and could run this one, whatever its rules."""
+        """The hosts that take guests and could run this one, whatever its rules and what is left out by
+        choice.
+        """
         mask = self.receiving
-        for hosts in self.of(guest).values():
+        for hosts in self._technical(guest).values():
             mask &= hosts
         return mask
 
     def of(self, guest: int) -> Mapping[str, Mask]:
         """The hosts that meet each requirement, by a name for people."""
+        shut = self._left_out.get(self.index.guests[guest].id)
+        if not shut:
+            return self._technical(guest)
+        names = ", ".join(sorted(map(self.index.host_name, shut)))
+        return {
+            **self._technical(guest),
+            f"the choice that it is not migrated to {names}": self.not_left_out(guest),
+        }
+
+    def not_left_out(self, guest: int) -> Mask:
+        """All hosts but those to which the guest is not migrated by choice."""
+        shut = self._left_out.get(self.index.guests[guest].id, ())
+        return self.index.everywhere & ~sum(1 << self.index.host_at[host] for host in shut)
+
+    def _technical(self, guest: int) -> Mapping[str, Mask]:
         item, home = self.index.guests[guest], self.index.hosts[self.index.home[guest]]
         least = home.version if self._not_older else None
         key = self._shape(item, home, least)

@@ -70,7 +70,8 @@ class Problem:
     evacuate, whether guests of other hosts may move as well; no more than it takes then. shelters: by guest,
     a bit mask of hosts where it may wait on its way, among them some that are to be empty in the end.
     occupies: by guest, whether its host is not empty as long as it is there. hosts_to_empty: hosts that goal
-    consolidate has chosen to become empty. idle_hosts: ids of those that it keeps empty.
+    consolidate has chosen to become empty. idle_hosts: ids of those that it keeps empty. chosen: units that
+    are pinned to another host by choice.
     """
 
     index: SnapshotIndex
@@ -101,6 +102,7 @@ class Problem:
     makes_room: bool
     runs_on: tuple[int, ...]
     against_pins: frozenset[int]
+    chosen: frozenset[int]
     loosened: frozenset[str]
     hosts_to_empty: frozenset[int] = frozenset()
     idle_hosts: frozenset[str] = frozenset()

@@ -15,6 +15,7 @@ from ..._model.policy.policy import Policy
 from ..._model.policy.rule_spec import RuleSpec
 from ..._model.snapshot import Guest, Rule, Snapshot
 from ..._model.text.regexes import compiled
+from .choices import pins
 from .move_units import co_migration_groups
 from .selectors import select_guests, select_hosts
 
@@ -24,7 +25,7 @@ PINS = ("host_affinity", "host_anti_affinity")
 
 def resolve_rules(snapshot: Snapshot, policy: Policy) -> tuple[tuple[Rule, ...], tuple[Unresolved, ...]]:
     """Every rule with the ids of guests and hosts that exist, uniquely named, and what could not be made
-    sense of.
+    sense of. Guests that are pinned by choice have a rule each, with the source CHOICE.
     """
     unresolved: list[Unresolved] = []
     rules: list[Rule] = []
@@ -35,6 +36,7 @@ def resolve_rules(snapshot: Snapshot, policy: Policy) -> tuple[tuple[Rule, ...],
         rules += _inferred(rules, snapshot)
     for index, spec in enumerate(policy.rules):
         rules += _rules_of(spec, snapshot, f"policy.rules[{index}]")
+    rules += pins(snapshot, policy)
     return tuple(_named_apart(rules)), tuple(unresolved)
 
 

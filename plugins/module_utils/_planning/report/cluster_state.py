@@ -14,6 +14,7 @@ from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
 from ..._model.text.wording import listed
 from ..model.builder import build_problem
+from ..model.choices import CHOICE
 from ..model.problem import Group, Problem
 from ..snapshots.estimated_load import with_estimated_load
 
@@ -72,10 +73,19 @@ def _spread(problem: Problem, loads: Sequence[Sequence[float]], name: str) -> fl
 
 
 def violations(problem: Problem, places: Places) -> list[Violation]:
-    """Every rule that does not hold, strict or soft."""
+    """Every rule that does not hold, strict or soft; what is pinned by choice is no rule of the cluster."""
+    return _violations(problem, places, [rule for rule in problem.rules if rule.source != CHOICE])
+
+
+def unmet_choices(problem: Problem, places: Places) -> list[Violation]:
+    """Every guest that is not where it is pinned by choice."""
+    return _violations(problem, places, [rule for rule in problem.rules if rule.source == CHOICE])
+
+
+def _violations(problem: Problem, places: Places, rules: Sequence[Rule]) -> list[Violation]:
     found = []
     groups = {group.name: group for group in problem.groups}
-    for rule in problem.rules:
+    for rule in rules:
         detail = _detail(problem, groups.get(rule.name), rule, problem.index.members(rule), places)
         if detail:
             found.append(Violation(rule=rule.name, detail=detail, strict=rule.strict))

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ..._model.plan import ClusterState, MigrationKind, Violation
+from ..model.choices import CHOICE
 from ..model.problem import Problem
 from ..schedule.moves import Move
 from .consolidate import why_consolidated
@@ -49,6 +50,8 @@ class Reasons:
             first = self.problem.hosts[home].name
             cause = f"empties {first}" if empties else f"{first} is in maintenance"
             return f"{cause}; {enters} ends at {ends}"
+        if kind == "manual":
+            return self._chosen(guest)
         if kind == "relieve":
             return why_relieved(self.problem, self.before, self.after, source, target)
         if kind == "consolidate":
@@ -60,6 +63,16 @@ class Reasons:
         if not text and self.enter[source]:
             return f"frees capacity on {leaves} that other migrations need"
         return text or f"moves load from {leaves} to {enters}"
+
+    def _chosen(self, guest: int) -> str:
+        """Of a guest that moves by choice, or with a partner that does."""
+        problem = self.problem
+        pinned = {one for rule in problem.rules if rule.source == CHOICE for one in rule.guests}
+        unit = problem.unit_of.get(guest)
+        for other in () if unit is None else problem.members[unit]:
+            if problem.guests[guest].id not in pinned and problem.guests[other].id in pinned:
+                return f"moves with {problem.guests[other].name}, which is pinned by choice"
+        return "pinned by choice"
 
     def _rule(self, guest: int, source: str) -> str:
         # Of several broken rules the one that the plan restores is the reason.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from ..._model.plan import ClusterState, GuestRef, Immovable, Unresolved
+from ..._model.plan import ClusterState, GuestRef, Immovable, Unresolved, Violation
 from ..._model.snapshot import Rule
 from ..._model.text.wording import listed
 from ..model.minimal_conflicts import hall_violation
@@ -17,6 +17,7 @@ from ..model.rules import PINS
 from ..model.snapshot_index import bits
 from ..model.solution import Solution
 from ..tolerances import REPORTED_POINTS
+from .cluster_state import unmet_choices
 from .obstacles import above_limits, held_there, kept_together, out_of_moves, takes_no_more, too_large
 from .reasons import label
 from .search_findings import SearchFindings, has_place
@@ -85,13 +86,32 @@ def broken_rules(
     explained: set[str],
     findings: SearchFindings | None,
 ) -> list[Unresolved]:
-    """The strict rules that stay broken; explained: names of those that are reported already; findings: None
-    where no plan was looked for.
+    """The strict rules that stay broken, and the choices that are not met; explained: names of those that are
+    reported already; findings: None where no plan was looked for.
     """
+    broken = [*after.violations, *unmet_choices(state.problem, places)]
+    return _broken(state, places, broken, explained, findings)
+
+
+def broken_choices(
+    state: Solution, places: Sequence[int], findings: SearchFindings | None
+) -> list[Unresolved]:
+    """The guests that are not where they are pinned by choice, unless that is impossible anyway."""
+    explained = {item.subject for item in state.problem.unresolved if item.code == "rule_impossible"}
+    return _broken(state, places, unmet_choices(state.problem, places), explained, findings)
+
+
+def _broken(
+    state: Solution,
+    places: Sequence[int],
+    violations: Sequence[Violation],
+    explained: Collection[str],
+    findings: SearchFindings | None,
+) -> list[Unresolved]:
     problem = state.problem
     rules = {rule.name: rule for rule in problem.rules}
     found = []
-    for violation in after.violations:
+    for violation in violations:
         rule = rules[violation.rule]
         if not rule.strict or rule.name in explained:
             continue

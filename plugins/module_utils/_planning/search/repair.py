@@ -49,12 +49,15 @@ def clear_leaving_hosts(state: Solution, rng: Random, *, budget: int) -> None:
 
 
 def _leaving(state: Solution) -> list[int]:
-    """Units that a host which is to be emptied still has a guest of."""
+    """Units that a host which is to be emptied still has a guest of, and those that are pinned elsewhere by
+    choice.
+    """
     problem = state.problem
     return [
         unit
         for unit in unplaced_units(state)
-        if any(problem.roles.leaving[problem.home[guest]] for guest in problem.members[unit])
+        if unit in problem.chosen
+        or any(problem.roles.leaving[problem.home[guest]] for guest in problem.members[unit])
     ]
 
 

@@ -152,7 +152,9 @@ class Replay:
     def _ceilings(self, host: Host, here: Sequence[Guest]) -> Iterable[tuple[str, float, float]]:
         limits = self.policy.limits
         # Restoring a rule or emptying a host may fill further than levelling.
-        restores = any(self.migrations[i].kind in ("rule", "evacuate") for i in self.arrivals[host.id])
+        restores = any(
+            self.migrations[i].kind in ("rule", "evacuate", "manual") for i in self.arrivals[host.id]
+        )
         percents = {
             "cpu": limits.cpu_for_rules if restores else limits.cpu,
             "memory": limits.memory_for_rules if restores else limits.memory,
@@ -284,7 +286,7 @@ class Replay:
         """The hosts on which no strict rule lets the guest be."""
         shut: set[str] = set()
         for rule in self.rules:
-            if rule.strict and guest in rule.guests:
+            if rule.strict and guest in rule.guests and rule.source != "choice":
                 if rule.kind == "host_anti_affinity":
                     shut.update(rule.hosts)
                 elif rule.kind == "host_affinity":

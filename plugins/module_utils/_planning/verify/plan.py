@@ -13,6 +13,7 @@ from ..._model.plan import Migration, Plan
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Guest, Host, Rule, Snapshot
 from ..._model.text.moments import later
+from .choices import choice_defects
 from .co_migration import co_migration_defects
 from .goals import goal_defects
 from .interleavings import Replay
@@ -48,6 +49,7 @@ def verify_plan(
         *(text for rule in rules for text in replay.rule_defects(rule)),
         *co_migration_defects(snapshot, rules, plan.migrations),
         *goal_defects(snapshot, policy, plan, barred.may_stay),
+        *choice_defects(snapshot, policy.choices, plan),
     )
 
 
