@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 from .._model.errors import InputError
 from .._model.outcome import Outcome
 from .._model.placement import Placement
 from .._model.plan import Plan
 from .._model.snapshot import Snapshot
+
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,7 @@ class Given:
     title: str = ""
     cluster: str = ""
     metric: str = ""
+    _made: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Raises InputError for documents that are not about the same thing."""
@@ -66,3 +70,9 @@ class Given:
             if document is not None:
                 return document.cluster.name
         return self.cluster
+
+    def once(self, name: str, make: Callable[[Given], _Made]) -> _Made:
+        """What several sections need of these documents, made once."""
+        if name not in self._made:
+            self._made[name] = make(self)
+        return cast(_Made, self._made[name])

@@ -14,7 +14,15 @@ from typing import Any, Final
 
 from .._model.errors import LibraryMissing
 from .given import Given
+from .headroom import headroom
+from .history import history
+from .migrations import migrations
+from .picture import picture
+from .placement import placement
+from .rules import rules, undone
 from .section import Section
+from .summary import head_of, summary
+from .texts import listed
 
 jinja2: Any = None
 markupsafe: Any = None
@@ -30,7 +38,16 @@ else:
 FOLDER: Final = Path(__file__).parent
 
 # In the order of the page.
-SECTIONS: Final[tuple[Callable[[Given], Section | None], ...]] = ()
+SECTIONS: Final[tuple[Callable[[Given], Section | None], ...]] = (
+    summary,
+    placement,
+    picture,
+    migrations,
+    rules,
+    undone,
+    headroom,
+    history,
+)
 _UNSAFE: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -42,16 +59,34 @@ def render(given: Given) -> str:
     if jinja2 is None:
         raise LibraryMissing("the Python library jinja2 is not installed", hint="Install jinja2.")
     sections = [section for make in SECTIONS if (section := make(given)) is not None]
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
-    script = (FOLDER / "script.js").read_text(encoding="utf-8")
-    html: str = _environment().get_template("page.j2").render(
-        given=given,
-        sections=sections,
-        style=markupsafe.Markup(style),
-        script=markupsafe.Markup(script),
-        policy=_content_policy(style, script),
+    style, script = _joined("style*.css"), _joined("script*.js")
+    html: str = (
+        _environment()
+        .get_template("page.j2")
+        .render(
+            given=given,
+            head=head_of(given),
+            sources=_sources(given),
+            sections=sections,
+            style=markupsafe.Markup(style),
+            script=markupsafe.Markup(script),
+            policy=_content_policy(style, script),
+        )
     )
     return html
+
+
+def _sources(given: Given) -> str:
+    """Which documents the page was made from, with the digest by which its snapshot is known."""
+    names = ("plan", "snapshot", "outcome", "placement", "history")
+    found = [name for name in names if getattr(given, name)]
+    digest = given.plan.snapshot_digest if given.plan else given.snapshot.digest() if given.snapshot else ""
+    return f"{listed([f'the {name}' for name in found], 5)}{f' (snapshot {digest[:19]})' if digest else ''}"
+
+
+def _joined(pattern: str) -> str:
+    """The files of one kind, style.css and script.js first."""
+    return "".join(path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob(pattern)))
 
 
 def _environment() -> Any:
