@@ -140,6 +140,8 @@ class Execution(ExecutionOptions, MovingOptions, LockOptions):
 class Stop(StopSignal):
     """Stops a run: after `request`, from a signal handler or another thread, nothing new is started, and
     `apply` returns with the status stopped once the migrations under way have ended.
+
+    After `pause` nothing new is started until `resume`; the lock is kept, and the progress says so.
     """
 
     def __init__(self) -> None:

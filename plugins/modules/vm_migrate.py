@@ -94,6 +94,12 @@ options:
   stop_file:
     description: While this file exists, no new migrations are started.
     type: path
+  pause_file:
+    description:
+      - While this file exists, the run is paused. No new migrations are started, and those under way go on. The run continues when the file is removed.
+      - A paused run keeps the lock of the cluster. O(stop_file), signals and O(run_timeout) end it.
+    type: path
+    version_added: 1.2.0
   journal_path:
     description:
       - File that records the started migrations, so that the same command completes a run that was killed.

@@ -33,7 +33,8 @@ _MIN_PAUSE_SECONDS = 0.1
 
 class Executor:
     """One run of one job. `observe` is called after every round with the progress, `ended` at once for each
-    migration that has ended, also for those of a run that was killed before it could report them.
+    migration that has ended, also for those of a run that was killed before it could report them. `pauses`:
+    whether the stop signal can pause the run.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Executor:
         renew_lock: Callable[[], None] = lambda: None,
         ended: Callable[[MigrationOutcome], None] = lambda _outcome: None,
         rng: Callable[[], float] = random.random,
+        pauses: bool = True,
     ) -> None:
         self._job = job
         self._platform = platform
@@ -61,6 +63,10 @@ class Executor:
         self._renew_lock = renew_lock
         self._ended = ended
         self._rng = rng
+        self._pauses = pauses
+        self._paused: str | None = None
+        # For how long nothing was under way because of a pause.
+        self._rested = 0.0
         self._tracker = MigrationTracker(job.migrations, journal, clock, ended)
         self._launcher = Launcher(job, platform, concurrency, self._tracker, journal.past, clock)
         self._monitor = Monitor(platform, self._tracker, clock, failure_policy.timeout)
@@ -100,12 +106,17 @@ class Executor:
         while tracker.open:
             open_before = len(tracker.pending)
             self._check_stop()
-            if now is not None and self._halted is None:
+            self._paused = self._stop.pause_reason() if self._pauses and self._halted is None else None
+            if now is not None and self._halted is None and self._paused is None:
                 self._start_ready(now)
             self._report()
             if tracker.running:
                 self._pause(progressed=len(tracker.pending) < open_before)
                 self._poll()
+            elif self._paused is not None:
+                self._rest()
+                now = None
+                continue
             elif now is not None and len(tracker.pending) == open_before:
                 self._pause(progressed=False)
             now = self._refresh_live_state() if tracker.pending else None
@@ -203,8 +214,18 @@ class Executor:
         )
         self._clock.sleep(self._wait * (0.5 + self._rng() / 2) if self._silent_since else self._wait)
 
+    def _rest(self) -> None:
+        """Wait while the run is paused and nothing is under way. The cluster is looked at before it goes
+        on.
+        """
+        began = self._clock.monotonic()
+        self._pause(progressed=False)
+        self._rested += self._clock.monotonic() - began
+
     def _report(self) -> None:
-        self._observe(progress(self._tracker, self._monitor.percent, self._clock, self._began))
+        since = self._began + self._rested
+        seen = progress(self._tracker, self._monitor.percent, self._clock, since)
+        self._observe(seen if self._paused is None else replace(seen, paused=self._paused))
 
     def _must_roll_back(self) -> bool:
         return self._failure_policy.on_failure == "rollback" and self._too_many_failures() is not None

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._model.snapshot import Bytes
 from .clock import Clock
@@ -28,7 +28,8 @@ class Moving:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """A run at one moment. `memory_moved` counts what is under way as far as the platform reports it;
-    `seconds_left` is estimated from it, None at first.
+    `seconds_left` is estimated from it, None at first. `paused`: why nothing new is started for the time
+    being; empty where the run is not paused.
     """
 
     at: str
@@ -37,6 +38,7 @@ class Progress:
     left: int
     memory_moved: Bytes
     seconds_left: float | None
+    paused: str = field(default="", metadata={"omit": True})
 
 
 def progress(

@@ -229,6 +229,7 @@ class Run:
     def __post_init__(self) -> None:
         self.progress: list[Progress] = []
         self.heard: list[MigrationOutcome] = []
+        self.renewed: list[float] = []
         self.work = MigrationJob(
             cluster=CLUSTER, migrations=self.migrations, rules=self.rules, limits=self.limits
         )
@@ -243,6 +244,7 @@ class Run:
             stop=self.stop,
             clock=self.platform.clock,
             observe=self._observe,
+            renew_lock=lambda: self.renewed.append(self.platform.clock.seconds),
             ended=self.heard.append,
             rng=self.rng,
         ).run()

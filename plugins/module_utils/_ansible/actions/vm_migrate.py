@@ -444,6 +444,7 @@ def _execute(
             renew_lock=lambda: kept.renew_lock(stop),
             clock=DryRunClock(),
             observe=lambda _progress: None,
+            pauses=False,
         )
         return planned.run().as_planned()
 

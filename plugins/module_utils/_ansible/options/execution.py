@@ -48,6 +48,7 @@ class ExecutionOptions:
     max_failures: str = "0"
     on_stop: Literal["finish", "cancel"] = "finish"
     stop_file: Path | None = None
+    pause_file: Path | None = None
 
 
 def concurrency_limits(
@@ -100,7 +101,9 @@ def stop_of(options: ExecutionOptions, clock: Clock, requests: StopSignal | None
     """Stops on the stop file, when the time of the run is over, and when `requests` has one."""
     run_timeout = options.run_timeout
     deadline = None if run_timeout is None else clock.monotonic() + run_timeout
-    return StopSignal(file=options.stop_file, deadline=deadline, requests=requests)
+    return StopSignal(
+        file=options.stop_file, pause_file=options.pause_file, deadline=deadline, requests=requests
+    )
 
 
 def stop_signal(options: ExecutionOptions, clock: Clock) -> StopSignal:

@@ -40,7 +40,9 @@ def _cluster(name: str, progress: Mapping[str, Any], now: datetime) -> str:
     if progress["memory_moved"]:
         parts.append(f"{progress['memory_moved'] / GIB:.1f} GiB moved")
     seconds = progress["seconds_left"]
-    if seconds and left:
+    if progress.get("paused"):
+        parts.append(f"paused: {progress['paused']}")
+    elif seconds and left:
         end = now + timedelta(seconds=seconds)
         parts.append(f"about {duration(seconds)} left, until {end:%H:%M}")
     return f"{name}  {_bar(100 * done / (done + left) if done + left else 100)}  {', '.join(parts)}"

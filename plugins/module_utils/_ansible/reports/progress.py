@@ -34,7 +34,9 @@ def line_of(progress: Mapping[str, Any]) -> str:
     parts += [f"{ended[bad]} {bad}" for bad in BADLY if ended.get(bad)]
     if moving:
         parts.append(f"under way: {listed(map(_moving, moving), NAMED)}")
-    if progress["seconds_left"] and (moving or progress["left"]):
+    if progress.get("paused"):
+        parts.append(f"paused: {progress['paused']}")
+    elif progress["seconds_left"] and (moving or progress["left"]):
         parts.append(f"about {duration(progress['seconds_left'])} left")
     return readable("; ".join(parts))
 
