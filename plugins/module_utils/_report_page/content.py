@@ -122,8 +122,8 @@ class StepView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterView:
-    """Everything that the pictures show. measured_after: whether `after` is what a run has led to, rather than
-    what a plan leads to. defects: what a second check of the plan objects to, None where it could not be made.
+    """Everything that the pictures show. changes: whether `after` is what a plan, a run or a placement leads
+    to. defects: what a second check of the plan objects to, None where it could not be made.
     """
 
     metrics: tuple[MetricView, ...]

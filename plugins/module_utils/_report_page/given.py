@@ -15,7 +15,6 @@ from .._model.placement import Placement
 from .._model.plan import Plan
 from .._model.snapshot import Snapshot
 
-
 _Made = TypeVar("_Made")
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The Even Keel Authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first screen: what is wrong, what is done, what it brings, whether it is safe and whether it is the best."""
+"""The first screen: what is wrong, what is done, what it brings, whether it is safe and the best."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def _plan_headline(plan: Plan) -> tuple[str, Mood]:
         return "No migration is worthwhile, although not everything is in order.", "warn"
     if number:
         return (
-            f"What was asked for is not possible in full; {what} {'does' if number == 1 else 'do'} what can be done.",
+            f"What was asked for is not possible in full; {what} {'does' if number == 1 else 'do'} what is.",
             "bad",
         )
     return "What was asked for is not possible.", "bad"
@@ -388,7 +388,7 @@ def _result(outcome: Outcome) -> Card:
         if (number := sum(migration.result == result for migration in outcome.migrations))
     ]
     lines.append(Line(figure=duration(outcome.seconds), text="is the time that the run took"))
-    headline, mood = _outcome_headline(outcome)
+    mood = _outcome_headline(outcome)[1]
     well = outcome.count("migrated") + outcome.count("already_there")
     return Card(
         question="What was done?",
@@ -523,7 +523,8 @@ def _quality(plan: Plan) -> Card:
 
 
 def _placement_cards(placement: Placement) -> Iterator[Card]:
-    headline, mood = _placement_headline(placement)
+    mood = _placement_headline(placement)[1]
+    wanted = len(placement.placements) + len(placement.unplaced)
     hosts = Counter(placed.host.name for placed in placement.placements)
     lines = [
         Line(figure=name, text=f"takes {count(number, 'guest')}") for name, number in hosts.most_common(6)
@@ -532,7 +533,7 @@ def _placement_cards(placement: Placement) -> Iterator[Card]:
         lines.append(Line(figure=f"{len(hosts) - 6} more", text="hosts take guests"))
     yield Card(
         question="Where do they go?",
-        answer=f"{len(placement.placements)} of {count(len(placement.placements) + len(placement.unplaced), 'guest')} placed",
+        answer=f"{len(placement.placements)} of {count(wanted, 'guest')} placed",
         mood=mood,
         lines=tuple(lines),
     )

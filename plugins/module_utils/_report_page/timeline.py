@@ -31,7 +31,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One migration: as planned (None for one of no plan), as it ended (None before a run), and both spans."""
+    """One migration: as planned (None without a plan), as it ended (None before a run), both spans."""
 
     step: int
     guest: str

@@ -21,8 +21,8 @@ KINDS: Final[tuple[Kind, ...]] = ("stays", "fixed", "moves", "new")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vessel:
-    """One host at one end. paths: the blocks of each kind of guest as an SVG path. own: the part that no guest
-    explains. used: percent.
+    """One host at one end. paths: the blocks of each kind of guest as an SVG path. own: the part that no
+    guest explains. used: percent.
     """
 
     name: str
@@ -55,7 +55,7 @@ def vessels(view: ClusterView, metric: MetricView, end: Literal[0, 1]) -> tuple[
 def _vessel(host: HostView, guests: Sequence[GuestView], metric: MetricView, end: Literal[0, 1]) -> Vessel:
     used = host.used[end].get(metric.name)
     capacity = (host.capacity or {}).get(metric.name, 0.0)
-    own, paths, blocks = None, {kind: "" for kind in KINDS}, 0
+    own, paths, blocks = None, dict.fromkeys(KINDS, ""), 0
     if used is not None and capacity:
         share = [guest.load.get(metric.name, 0.0) / capacity for guest in guests]
         rest = (host.own or {}).get(metric.name, 0.0)
