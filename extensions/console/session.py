@@ -46,6 +46,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.clock 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.headroom import Headroom
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import (
     ClusterState,
@@ -57,6 +58,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Rule,
     Snapshot,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.headroom.headroom import headroom
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.model.rules import resolve_rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as make_plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.report.cluster_state import (
@@ -221,9 +223,7 @@ class Session:
 
         Raises EvenKeelError.
         """
-        snapshot = self.status.snapshot
-        if snapshot is None:
-            raise EvenKeelError("The cluster has not been read yet", where=self.name)
+        snapshot = self._read_snapshot()
         if overrides is not None:
             snapshot = apply_overrides(snapshot, overrides)
         plan = make_plan(snapshot, policy or self.policy)
@@ -259,6 +259,16 @@ class Session:
                 check_mode=dry_run,
                 watch=progress,
             )
+
+    def headroom(self) -> Headroom:
+        """What else fits into the cluster as it was read last. Raises EvenKeelError."""
+        return headroom(self._read_snapshot(), self.policy)
+
+    def _read_snapshot(self) -> Snapshot:
+        snapshot = self.status.snapshot
+        if snapshot is None:
+            raise EvenKeelError("The cluster has not been read yet", where=self.name)
+        return snapshot
 
     @contextmanager
     def acting(self, what: str) -> Iterator[None]:

@@ -59,6 +59,7 @@ class GuestsView(View):
         yield Input(
             placeholder="Filter: name, tag:prod, host:pve1, state:stopped, or where …",
             id="guests-filter",
+            compact=True,
             classes="filter",
         )
         yield Static(id="guests-complaint", classes="complaint", markup=False)
@@ -76,7 +77,7 @@ class GuestsView(View):
         return self.query_one(Table).cursor_key()
 
     def activated(self) -> None:
-        self.refresh_content()
+        super().activated()
         self.query_one(Table).focus()
 
     def filter_by(self, text: str) -> None:

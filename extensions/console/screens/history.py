@@ -51,7 +51,9 @@ class HistoryView(View):
     filters = True
 
     def compose(self) -> ComposeResult:
-        yield Input(placeholder="Guest: why was it moved?", id="history-filter", classes="filter")
+        yield Input(
+            placeholder="Guest: why was it moved?", id="history-filter", compact=True, classes="filter"
+        )
         yield Table("runs-table")
         yield Table("migrations-table")
         yield Static(id="history-note", classes="detail", markup=False)
@@ -65,7 +67,7 @@ class HistoryView(View):
         super().on_mount()
 
     def activated(self) -> None:
-        self.refresh_content()
+        super().activated()
         self.query_one("#migrations-table", Table).focus()
 
     def focus_filter(self) -> None:

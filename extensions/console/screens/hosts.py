@@ -18,7 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ..bands import Band, bands_of, measured_metrics
 from ..session import Session
 from ..widgets.table import Column, Table
-from ..widgets.text import bar, mark, number, plain
+from ..widgets.text import bar, mark, number, paragraphs, plain
 from .view import View
 
 if TYPE_CHECKING:
@@ -113,10 +113,4 @@ def _legend(spread: Mapping[str, float | None], bands: Mapping[str, Band], sessi
     lines = ["; ".join(parts)] if parts else []
     lines += [f"{item.what}: {item.why}" for item in session.status.wrong or ()]
     lines += [session.status.error, session.status.problem]
-    return Text("\n").join(_wrapped(line) for line in lines if line)
-
-
-def _wrapped(line: str) -> Text:
-    text = plain(line)
-    text.no_wrap = False
-    return text
+    return paragraphs(lines)

@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Static
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 
 from ..widgets.table import Column, Table
-from ..widgets.text import number, plain
+from ..widgets.text import number, paragraphs, plain
 from .details import DetailScreen, Entry
 from .view import View
 
@@ -56,9 +56,7 @@ class RulesView(View):
         notes += [f"{item.what}: {item.why}" for item in status.wrong or ()]
         notes += [status.problem] if status.problem else []
         notes += list(status.notices)
-        text = Text("\n").join(plain(note) for note in notes)
-        text.no_wrap = False
-        self.query_one("#rules-note", Static).update(text)
+        self.query_one("#rules-note", Static).update(paragraphs(notes))
 
     def _broken(self) -> Mapping[str, str]:
         state = self.session.status.state

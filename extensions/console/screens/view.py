@@ -42,7 +42,8 @@ class View(Vertical):
         self.refresh_content()
 
     def activated(self) -> None:
-        """The tab has come to the front."""
+        """The tab has come to the front. What was not drawn before is, as soon as it has its size."""
+        self.call_after_refresh(self.refresh_content)
 
     def refresh_content(self) -> None:
         raise NotImplementedError

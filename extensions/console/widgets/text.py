@@ -7,6 +7,8 @@ the order of letters is shown as an escape.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.text import Text
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import GIB, readable
@@ -66,3 +68,11 @@ def mark(percent: float | None, band: tuple[float, float] | None) -> str:
     if percent is None or band is None:
         return " "
     return "▲" if percent > band[1] else "▼" if percent < band[0] else " "
+
+
+def paragraphs(lines: Iterable[str], style: str = "") -> Text:
+    """Lines that are wrapped where they are too long; empty ones are left out."""
+    texts = [plain(line, style) for line in lines if line]
+    for text in texts:
+        text.no_wrap = False
+    return Text("\n").join(texts)
