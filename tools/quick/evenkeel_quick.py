@@ -16,6 +16,7 @@ import zipimport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
     from typing import Any
@@ -24,6 +25,12 @@ KEPT = os.path.join(sys.prefix, "quick")
 PACKER = "ansible.executor.module_common"
 CONSTANTS = "ansible.constants"
 POLL_SECONDS = 0.01
+LARGEST_PACK = 5000
+TEMPLATE_SETTINGS = (
+    "block_start_string", "block_end_string", "variable_start_string", "variable_end_string",
+    "comment_start_string", "comment_end_string", "line_statement_prefix", "line_comment_prefix",
+    "trim_blocks", "lstrip_blocks", "newline_sequence", "keep_trailing_newline", "sandboxed", "is_async",
+)  # fmt: skip
 READER = "ansible.utils.collection_loader._collection_meta"
 OURS = "ansible_collections.evenkeel.cluster"
 
@@ -174,6 +181,128 @@ def read_once(reader: Any) -> Any:
     return read
 
 
+class Pack:
+    """What a program compiles of texts that it makes while it is loaded: hundreds of small ones, in one file
+    for each program.
+    """
+
+    def __init__(self, kind: str) -> None:
+        words = [word for word in sys.orig_argv[1:] if not word.startswith("-")] or ["python"]
+        which = f"{kind} {sys.version} {os.path.basename(words[0])}".encode()
+        self._name = f"{kind}-{_imp.source_hash(sys.hexversion, which).hex()}"
+        self._known: dict[Any, Any] | None = None
+        self._used: dict[Any, Any] = {}
+        self._pid = os.getpid()
+        self._new = False
+
+    def of(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What was made of the key, or is made now."""
+        if key in self._used:
+            return self._used[key]
+        if self._known is None:
+            data = kept(self._name)
+            self._known = marshal.loads(data) if data else {}
+            import atexit
+
+            atexit.register(self._keep)
+        if key in self._known:
+            found = self._known[key]
+        else:
+            found, self._new = make(), True
+        self._used[key] = found
+        return found
+
+    def _keep(self) -> None:
+        if self._new and os.getpid() == self._pid and self._known is not None:
+            every = {**self._known, **self._used}
+            keep(self._name, marshal.dumps(every if len(every) < LARGEST_PACK else self._used))
+
+
+def _make_classes(dataclasses: Any) -> None:
+    """Of six functions for each data class the text is compiled."""
+    codes = Pack("dataclasses")
+
+    def run(text: str, *namespaces: dict[str, Any]) -> None:
+        exec(codes.of(text, lambda: compile(text, "<string>", "exec", dont_inherit=True)), *namespaces)
+
+    dataclasses.exec = run
+
+
+def _compile_patterns(compiler: Any) -> None:
+    codes = Pack("patterns")
+    plain = compiler.compile
+
+    def compiled(pattern: Any, flags: int = 0) -> Any:
+        if type(pattern) not in (str, bytes) or flags & compiler.SRE_FLAG_DEBUG:
+            return plain(pattern, flags)
+        parts = codes.of((pattern, int(flags)), lambda: _parts(compiler, pattern, flags))
+        return compiler._sre.compile(pattern, *parts)
+
+    compiler.compile = compiled
+
+
+def _parts(compiler: Any, pattern: Any, flags: int) -> Any:
+    """As re._compiler.compile has them."""
+    parsed = compiler._parser.parse(pattern, flags)
+    code = [int(word) for word in compiler._code(parsed, flags)]
+    names = parsed.state.groupdict
+    by_index: list[str | None] = [None] * parsed.state.groups
+    for name, index in names.items():
+        by_index[index] = name
+    return int(flags | parsed.state.flags), code, parsed.state.groups - 1, dict(names), tuple(by_index)
+
+
+def _make_templates(environment: Any) -> None:
+    """Each task is a process of its own, which compiles dozens of templates."""
+    plain = environment.Environment.compile
+
+    def compiled(
+        self: Any,
+        source: Any,
+        name: Any = None,
+        filename: Any = None,
+        raw: bool = False,
+        defer_init: bool = False,
+    ) -> Any:
+        # Others fold constants while they compile, so that what comes of it may depend on more.
+        if (
+            type(self).__name__ != "AnsibleEnvironment"
+            or self.optimized
+            or raw
+            or not isinstance(source, str)
+        ):
+            return plain(self, source, name, filename, raw, defer_init)
+        settings = [getattr(self, setting) for setting in TEMPLATE_SETTINGS], sorted(self.extensions)
+        what = f"{sys.version} {settings} {name!r} {filename!r} {defer_init} ".encode() + source.encode()
+        key = f"template-{_imp.source_hash(len(what), what).hex()}"
+        data = kept(key)
+        if data is not None:
+            return marshal.loads(data)
+        code = plain(self, source, name, filename, raw, defer_init)
+        keep(key, marshal.dumps(code))
+        return code
+
+    environment.Environment.compile = compiled
+
+
+def _configure(manager: Any) -> None:
+    """Every process of Ansible starts by parsing all its settings."""
+    plain = manager.ConfigManager._read_config_yaml_file
+
+    def read(self: Any, file: Any) -> Any:
+        at = os.stat(file)
+        what = f"{sys.version} {file} {at.st_size} {at.st_mtime_ns} {at.st_ctime_ns} {at.st_ino}".encode()
+        name = f"settings-{_imp.source_hash(len(what), what).hex()}"
+        data = kept(name)
+        if data is not None:
+            return marshal.loads(data)
+        settings = plain(self, file)
+        keep(name, marshal.dumps(settings))
+        return settings
+
+    manager.ConfigManager._read_config_yaml_file = read
+
+
 def _pack(packer: Any) -> None:
     packer._find_module_utils = packed_once(packer)
 
@@ -187,7 +316,15 @@ def _poll(constants: Any) -> None:
     constants.DEFAULT_INTERNAL_POLL_INTERVAL = max(POLL_SECONDS, constants.DEFAULT_INTERNAL_POLL_INTERVAL)
 
 
-CHANGES = {PACKER: _pack, READER: _read, CONSTANTS: _poll}
+CHANGES = {
+    PACKER: _pack,
+    READER: _read,
+    CONSTANTS: _poll,
+    "ansible.config.manager": _configure,
+    "dataclasses": _make_classes,
+    "jinja2.environment": _make_templates,
+    "re._compiler": _compile_patterns,
+}
 
 
 class Finder:

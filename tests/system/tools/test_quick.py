@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import _sre
+import marshal
 import os
+import re
+import re._compiler
 import subprocess
 import sys
 import zipimport
@@ -14,6 +18,8 @@ from types import CodeType
 import evenkeel_quick
 import pytest
 import yaml
+from ansible._internal._templating._jinja_bits import AnsibleEnvironment
+from jinja2 import TemplateSyntaxError
 
 from ansible_collections.evenkeel.cluster.tools.package import only_from
 from ansible_collections.evenkeel.cluster.tools.tree import collection_copy
@@ -58,11 +64,67 @@ def test_it_is_in_use() -> None:
 from ansible.executor import module_common
 from ansible.utils.collection_loader import _collection_finder
 from ansible import constants
+import dataclasses, re._compiler
+from ansible.config.manager import ConfigManager
+from jinja2 import Environment
+for it in (dataclasses.exec, re._compiler.compile, Environment.compile, ConfigManager._read_config_yaml_file):
+    assert it.__module__ == "evenkeel_quick", it
 print(module_common._find_module_utils.__module__, _collection_finder._meta_yml_to_dict.__module__)
 print(constants.DEFAULT_INTERNAL_POLL_INTERVAL)
 """
     asked = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
     assert asked.stdout.split() == ["evenkeel_quick", "evenkeel_quick", "0.01"]
+
+
+def test_a_pack_is_of_one_program_and_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "kept"))
+    asked: list[str] = []
+
+    def made(key: str) -> str:
+        asked.append(key)
+        return key.upper()
+
+    for _run in range(2):
+        pack = evenkeel_quick.Pack("words")
+        assert [pack.of(key, lambda key=key: made(key)) for key in ("a", "b", "a")] == ["A", "B", "A"]
+        pack._keep()
+    assert asked == ["a", "b"]
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "another"])
+    evenkeel_quick.Pack("words").of("a", lambda: made("a"))
+    assert asked == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "flags"),
+    [
+        (r"(?P<one>a+)|(b)", 0),
+        (r"(?im)^x(?#no).$", re.DOTALL),
+        (rb"\w+(?=\d)", 0),
+        (r"[ä-ü]{2,3}?", re.ASCII),
+    ],
+)
+def test_a_pattern_is_the_same_from_its_parts(pattern: str | bytes, flags: int) -> None:
+    parts = evenkeel_quick._parts(re._compiler, pattern, flags)  # type: ignore[attr-defined]
+    again = _sre.compile(pattern, *marshal.loads(marshal.dumps(parts)))
+    plain = re.compile(pattern, flags)
+    assert again == plain
+    assert (again.groupindex, again.groups, again.flags) == (plain.groupindex, plain.groups, plain.flags)
+
+
+def test_templates_are_kept_by_all_that_they_depend_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "kept"))
+    environment = AnsibleEnvironment()
+    for text in ("{{ 1 + one }}", "{{ 1 - one }}"):
+        first, again = environment.compile(text), environment.compile(text)
+        assert first == again
+        assert first.co_code
+    assert len([*(tmp_path / "kept").iterdir()]) == 2
+    with pytest.raises(TemplateSyntaxError):
+        environment.compile("{{ 1 + }}")
+    other = environment.overlay(variable_start_string="[[", variable_end_string="]]")
+    assert other.compile("{{ 1 + one }}") != environment.compile("{{ 1 + one }}")
 
 
 def test_metadata_of_a_collection_is_read_once_and_is_the_same(
