@@ -24,10 +24,13 @@ from .._planning.report.cluster_state import cluster_state
 from .._planning.report.reasons import label
 from .._planning.snapshots.estimated_load import with_estimated_load
 from .._planning.snapshots.policy_overlay import with_policy_applied
+from .._planning.tolerances import REPORTED_POINTS
 from .given import Given
 
 ARRIVED: Final = ("migrated", "already_there")
 NOWHERE: Final = -1
+# Of a guest that the planner leaves alone, and that could be migrated.
+NOT_ASKED: Final = "only other hosts are being emptied"
 _RULE_WORDS: Final[Mapping[str, str]] = {
     "affinity": "together",
     "anti_affinity": "apart",
@@ -80,7 +83,8 @@ class HostView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestView:
     """One guest. host and target: positions among the hosts, NOWHERE for one that is not created yet.
-    load: percent of the largest host by metric; stays: why it can't be migrated, empty where it can.
+    load: percent of the largest host by metric; stays: why it is not migrated, empty where it may be; fixed:
+    whether it can't be.
     """
 
     id: str
@@ -93,6 +97,7 @@ class GuestView:
     load: Mapping[str, float]
     rules: tuple[int, ...] = ()
     stays: str = ""
+    fixed: bool = False
     on_host: bool = True
 
 
@@ -235,6 +240,7 @@ def _with_guests(given: Given, snapshot: Snapshot) -> ClusterView:
             load=loads.of_guest(number),
             rules=rules_of.get(number, ()),
             stays=problem.stays[number] or "" if number not in targets else "",
+            fixed=number not in targets and problem.stays[number] not in (None, NOT_ASKED),
             on_host=guest.is_on_host,
         )
         for number, guest in enumerate(problem.guests)
@@ -265,7 +271,7 @@ def _with_guests(given: Given, snapshot: Snapshot) -> ClusterView:
         for name, which in zip(problem.metrics.names, problem.metrics.counted, strict=True)
     }
     return ClusterView(
-        metrics=_metrics(given, policy, before, after, asleep, counted),
+        metrics=_metrics(given, plan.policy if plan else None, before, after, asleep, counted),
         hosts=hosts,
         guests=tuple(guests),
         rules=rules,
@@ -443,7 +449,7 @@ def _with_created(
 
 def _metrics(
     given: Given,
-    policy: Policy,
+    policy: Policy | None,
     before: ClusterState,
     after: ClusterState,
     asleep: frozenset[str],
@@ -458,12 +464,14 @@ def _metrics(
     if given.metric in names:
         names.sort(key=lambda name: name != given.metric)
     found = []
-    overload = policy.relieve.overload.percents() if policy.goal == "relieve" and policy.relieve else {}
-    relieved = policy.relieve.ceilings() if policy.goal == "relieve" and policy.relieve else {}
-    limits = {"cpu": policy.limits.cpu, "memory": policy.limits.memory} if policy.demand == "used" else {}
+    relief = policy.relieve if policy is not None and policy.goal == "relieve" else None
+    overload, relieved = (relief.overload.percents(), relief.ceilings()) if relief else ({}, {})
+    limits = {"cpu": policy.limits.cpu, "memory": policy.limits.memory} if policy else {}
+    if policy is not None and policy.demand != "used":
+        limits = {}
     for name in names:
-        levelled = policy.levels and name not in asleep
-        allowed = policy.spread_limit(name) if levelled else None
+        levelled = policy is not None and policy.goal == "spread" and name not in asleep
+        allowed = policy.spread_limit(name) if policy and levelled else None
         values = [
             value
             for id_, host in after.hosts.items()
@@ -493,10 +501,19 @@ def _metrics(
 
 
 def _band(values: Sequence[float], allowed: float | None) -> Band | None:
-    """The window around where the hosts end."""
+    """The window around where the hosts end; around most of them, where it can't hold all."""
     if allowed is None or not values:
         return None
-    low = max(0.0, (max(values) + min(values)) / 2 - allowed / 2)
+    low = (max(values) + min(values) - allowed) / 2
+    if max(values) - min(values) > allowed + REPORTED_POINTS:
+        middle = low
+
+        def holds(start: float) -> tuple[int, float]:
+            inside = sum(start <= value <= start + allowed for value in values)
+            return inside, -abs(start - middle)
+
+        low = max(values, key=holds)
+    low = max(0.0, low)
     return Band(low=round(low, 3), high=round(low + allowed, 3))
 
 

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from .content import NOWHERE, ClusterView, GuestView, HostView, MetricView, view_of
 from .given import Given
-from .pictures.hosts import Vessel, kind_of, vessels
+from .pictures.hosts import MANY, Vessel, height_of, kind_of, vessels
 from .section import Section
 from .texts import GIB, percent
-
-# More hosts are drawn smaller.
-_MANY: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +52,7 @@ class Picture:
     host_heads: tuple[object, ...]
     host_rows: tuple[tuple[str, ...], ...]
     size: str
+    height: float
     changes: bool
 
 
@@ -77,7 +75,8 @@ def picture(given: Given) -> Section | None:
             guests=tuple(_guest_rows(view)),
             host_heads=_host_heads(view, changes),
             host_rows=tuple(_host_rows(view, changes)),
-            size="many" if len(view.hosts) > _MANY else "few",
+            size="many" if len(view.hosts) > MANY else "few",
+            height=height_of(len(view.hosts)),
             changes=changes,
         ),
         script=_script(view) if view.guests else None,
@@ -211,6 +210,7 @@ def _script(view: ClusterView) -> Mapping[str, object]:
         "kinds": list(kinds),
         "steps": steps,
         "changes": view.changes,
+        "height": height_of(len(view.hosts)),
     }
 
 

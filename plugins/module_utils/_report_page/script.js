@@ -184,12 +184,12 @@ class Scene {
     const used = this.used(host);
     const guests = [...this.on[host]].sort((one, other) => one - other);
     const own = used === null ? 0 : Math.min(this.data.hosts[host].own[this.metric], used);
-    const height = (120 * (used ?? 0)) / metric.axis;
-    const bottom = (120 * own) / metric.axis;
-    jar.own.style.height = `${(100 * bottom) / 120}%`;
+    const height = (this.data.height * (used ?? 0)) / metric.axis;
+    const bottom = (this.data.height * own) / metric.axis;
+    jar.own.style.height = `${(100 * bottom) / this.data.height}%`;
     const boxes = squarified(
       guests.map((guest) => this.load(guest, host)),
-      { x: 0, y: 120 - height, width: 100, height: height - bottom },
+      { x: 0, y: this.data.height - height, width: 100, height: height - bottom },
     );
     const wide = jar.box.clientWidth / 100;
     guests.forEach((guest, index) => {
@@ -198,9 +198,9 @@ class Scene {
       if (block.parentNode !== jar.box) jar.box.append(block);
       block.hidden = width <= 0 || tall <= 0;
       block.style.left = `${x}%`;
-      block.style.top = `${(100 * y) / 120}%`;
+      block.style.top = `${(100 * y) / this.data.height}%`;
       block.style.width = `${width}%`;
-      block.style.height = `${(100 * tall) / 120}%`;
+      block.style.height = `${(100 * tall) / this.data.height}%`;
       block.classList.toggle("tiny", width * wide < 34 || tall * wide < 15);
     });
     jar.used.textContent = used === null ? "unknown" : `${used.toFixed(1)} %`;
@@ -302,7 +302,7 @@ class Scene {
       this.slider.setAttribute("aria-valuetext", "before all steps");
       return;
     }
-    const [number, guest, from, to, wave, kind, why] = this.data.steps[this.step - 1];
+    const [, guest, from, to, wave, , why] = this.data.steps[this.step - 1];
     const hosts = this.data.hosts;
     const way = from < 0 ? hosts[to].name : `${hosts[from].name} → ${hosts[to].name}`;
     const where = this.data.changes === "planned" ? `, wave ${wave}` : "";
@@ -311,7 +311,6 @@ class Scene {
       ` ${why} `, Page.element("span", "small", tail),
     );
     this.slider.setAttribute("aria-valuetext", `step ${this.step} of ${total}: ${this.data.guests[guest][1]}, ${way}`);
-    void number; void kind;
   }
 
   choose(guest) {
@@ -402,13 +401,11 @@ class Scene {
     if (this.timer !== null) {
       clearInterval(this.timer);
       this.timer = null;
-      button.textContent = "▶ Play";
-      button.setAttribute("aria-label", "Play");
+      button.textContent = "Play";
       return;
     }
     if (this.step === this.data.steps.length) this.go(0);
-    button.textContent = "❚❚ Pause";
-    button.setAttribute("aria-label", "Pause");
+    button.textContent = "Pause";
     const pause = Math.max(120, Math.min(1100, 30000 / this.data.steps.length));
     this.timer = setInterval(() => {
       this.go(this.step + 1);

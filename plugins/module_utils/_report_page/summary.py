@@ -13,6 +13,7 @@ from typing import Final, Literal
 from .._model.outcome import Outcome
 from .._model.placement import Placement
 from .._model.plan import Plan
+from .._planning.tolerances import REPORTED_POINTS
 from .content import ClusterView, MetricView, metric_label, view_of
 from .given import Given
 from .section import Section
@@ -205,6 +206,14 @@ def _plan_headline(plan: Plan) -> tuple[str, Mood]:
             frees = "frees" if number == 1 else "free"
             return f"{what} {frees} {count(len(plan.emptied), 'host')}: {_emptied(plan)}.", "good"
         return f"{what} {verb} the cluster in order.", "good"
+    left = [
+        item for item in plan.unresolved if item.code == "host_not_empty" and item.subject in plan.after.hosts
+    ]
+    if left and plan.policy.goal == "evacuate":
+        hosts = [plan.after.hosts[item.subject] for item in left]
+        guests = count(sum(host.guests for host in hosts), "guest")
+        verb = "stays" if guests == "1 guest" else "stay"
+        return f"{listed([host.name for host in hosts])} can't be emptied in full: {guests} {verb}.", "bad"
     if plan.status == "improved":
         makes = "improves" if number == 1 else "improve"
         return f"{what} {makes} the cluster, but not everything can be put in order.", "warn"
@@ -290,52 +299,50 @@ def _cards(given: Given) -> Iterator[Card]:
 
 
 def _wrong(given: Given, view: ClusterView) -> Card:
-    lines = []
-    for metric in view.metrics:
-        spread, allowed = metric.spread[0], metric.allowed
-        if allowed is not None and spread is not None and spread > allowed + 0.001:
-            high, low = _extremes(view, metric)
-            lines.append(
-                Line(
-                    figure=points(spread),
-                    text=f"of {metric.label} between {high} and {low}; {allowed:g} are allowed",
-                )
-            )
-        if metric.overload is not None:
-            hot = [host.name for host in view.hosts if (host.used[0].get(metric.name) or 0) > metric.overload]
-            if hot:
-                lines.append(
-                    Line(
-                        figure=count(len(hot), "host"),
-                        text=f"above {metric.overload:g} % {metric.label}: {listed(hot)}",
-                    )
-                )
-    broken = [violation.rule for violation in view.before.violations if violation.strict]
-    if broken:
-        lines.append(Line(figure=count(len(broken), "rule"), text=f"violated: {listed(broken)}"))
-    soft = [violation.rule for violation in view.before.violations if not violation.strict]
-    if soft:
-        lines.append(Line(figure=count(len(soft), "soft rule"), text=f"not kept: {listed(soft)}"))
-    for host in view.hosts:
-        if (
-            host.note
-            and host.note != "becomes empty"
-            and len(lines) < 6
-            and (host.guests[0] or "empt" in host.note)
-        ):
-            lines.append(
-                Line(figure=host.name, text=f"{host.note}, with {count(host.guests[0], 'running guest')}")
-            )
+    lines = [*_wrong_hosts(view), *_wrong_loads(view), *_wrong_rules(view)]
     notices = [] if given.snapshot is None else [notice.text for notice in given.snapshot.notices]
     if notices:
-        lines.append(
-            Line(figure=count(len(notices), "notice"), text=f"of what could not be read: {notices[0]}")
-        )
+        figure = count(len(notices), "notice")
+        lines.append(Line(figure=figure, text=f"of what could not be read: {notices[0]}"))
     if not lines:
         return Card(question="What is wrong?", answer="Nothing", mood="good")
-    return Card(
-        question="What is wrong?", answer=count(len(lines), "finding"), mood="warn", lines=tuple(lines)
-    )
+    answer = count(len(lines), "finding")
+    return Card(question="What is wrong?", answer=answer, mood="warn", lines=tuple(lines))
+
+
+def _wrong_hosts(view: ClusterView) -> Iterator[Line]:
+    """Hosts that are to be empty, and those that are not as the others, the first few."""
+    special = [host for host in view.hosts if host.note and host.note != "becomes empty" and host.guests[0]]
+    special.sort(key=lambda host: host.note != "to be emptied")
+    for host in special[:4]:
+        guests = f"{count(host.guests[0], 'running guest')}"
+        yield Line(figure=host.name, text=f"{host.note}, with {guests}")
+    if len(special) > 4:
+        yield Line(figure=f"{len(special) - 4} more", text="hosts are to be emptied or take no guests")
+
+
+def _wrong_loads(view: ClusterView) -> Iterator[Line]:
+    for metric in view.metrics:
+        spread, allowed = metric.spread[0], metric.allowed
+        if allowed is not None and spread is not None and spread > allowed + REPORTED_POINTS:
+            high, low = _extremes(view, metric)
+            text = f"of {metric.label} between {high} and {low}; {allowed:g} are allowed"
+            yield Line(figure=points(spread), text=text)
+        if metric.overload is None:
+            continue
+        hot = [host.name for host in view.hosts if (host.used[0].get(metric.name) or 0) > metric.overload]
+        if hot:
+            text = f"above {metric.overload:g} % {metric.label}: {listed(hot)}"
+            yield Line(figure=count(len(hot), "host"), text=text)
+
+
+def _wrong_rules(view: ClusterView) -> Iterator[Line]:
+    broken = [violation.rule for violation in view.before.violations if violation.strict]
+    if broken:
+        yield Line(figure=count(len(broken), "rule"), text=f"violated: {listed(broken)}")
+    soft = [violation.rule for violation in view.before.violations if not violation.strict]
+    if soft:
+        yield Line(figure=count(len(soft), "soft rule"), text=f"not kept: {listed(soft)}")
 
 
 def _extremes(view: ClusterView, metric: MetricView) -> tuple[str, str]:
@@ -421,7 +428,7 @@ def _gain(view: ClusterView) -> Card:
     out = [
         metric.label
         for metric in view.metrics
-        if metric.allowed is not None and (metric.spread[1] or 0) > metric.allowed + 0.001
+        if metric.allowed is not None and (metric.spread[1] or 0) > metric.allowed + REPORTED_POINTS
     ]
     levelled = [metric for metric in view.metrics if metric.allowed is not None]
     if view.changes == "placed":
@@ -442,7 +449,7 @@ def _gain(view: ClusterView) -> Card:
 
 
 def _safety(plan: Plan, view: ClusterView | None) -> Card:
-    question = "Is it safe?"
+    question = "Was the plan safe?" if view is not None and view.changes == "run" else "Is it safe?"
     if not plan.migrations:
         return Card(question=question, answer="Nothing moves", mood="good")
     promises = (
@@ -471,7 +478,7 @@ def _safety(plan: Plan, view: ClusterView | None) -> Card:
             mood="bad",
             lines=tuple(Line(figure="Objection", text=text) for text in view.defects[:3]),
         )
-    return Card(question=question, answer="Yes: checked again for this page", mood="good", lines=promises)
+    return Card(question=question, answer="Yes, checked again here", mood="good", lines=promises)
 
 
 def _proof_in_short(plan: Plan) -> str:

@@ -18,7 +18,7 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         minutes, rest = divmod(round(seconds), 60)
         return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 3600:.1f} h".replace(".0 h", " h")
 
 
 def size(amount: float) -> str:

@@ -13,7 +13,9 @@ from ..content import ClusterView, GuestView, HostView, MetricView
 from .treemap import Rectangle, squarified
 
 WIDTH: Final = 100.0
-HEIGHT: Final = 120.0
+# Hosts that are few are drawn taller.
+HEIGHTS: Final = {"few": 150.0, "many": 120.0}
+MANY: Final = 16
 
 Kind = Literal["stays", "moves", "fixed", "new"]
 KINDS: Final[tuple[Kind, ...]] = ("stays", "fixed", "moves", "new")
@@ -39,7 +41,7 @@ def kind_of(guest: GuestView) -> Kind:
         return "new"
     if guest.target != guest.host:
         return "moves"
-    return "fixed" if guest.stays else "stays"
+    return "fixed" if guest.fixed else "stays"
 
 
 def vessels(view: ClusterView, metric: MetricView, end: Literal[0, 1]) -> tuple[Vessel, ...]:
@@ -49,17 +51,22 @@ def vessels(view: ClusterView, metric: MetricView, end: Literal[0, 1]) -> tuple[
         place = guest.target if end else guest.host
         if place >= 0 and guest.on_host:
             on[place].append(guest)
-    return tuple(_vessel(host, guests, metric, end) for host, guests in zip(view.hosts, on, strict=True))
+    height = height_of(len(view.hosts))
+    return tuple(
+        _vessel(host, guests, metric, end, height) for host, guests in zip(view.hosts, on, strict=True)
+    )
 
 
-def _vessel(host: HostView, guests: Sequence[GuestView], metric: MetricView, end: Literal[0, 1]) -> Vessel:
+def _vessel(
+    host: HostView, guests: Sequence[GuestView], metric: MetricView, end: Literal[0, 1], height: float
+) -> Vessel:
     used = host.used[end].get(metric.name)
     capacity = (host.capacity or {}).get(metric.name, 0.0)
     own, paths, blocks = None, dict.fromkeys(KINDS, ""), 0
     if used is not None and capacity:
         share = [guest.load.get(metric.name, 0.0) / capacity for guest in guests]
         rest = (host.own or {}).get(metric.name, 0.0)
-        own, frame = frames(used, rest if share else used, metric.axis)
+        own, frame = frames(used, rest if share else used, metric.axis, height)
         for guest, box in zip(guests, squarified(share, frame), strict=True):
             if box.width and box.height:
                 paths[kind_of(guest)] += _path(box)
@@ -75,14 +82,18 @@ def _vessel(host: HostView, guests: Sequence[GuestView], metric: MetricView, end
     )
 
 
-def frames(used: float, own: float, axis: float) -> tuple[Rectangle, Rectangle]:
+def height_of(hosts: int) -> float:
+    return HEIGHTS["many" if hosts > MANY else "few"]
+
+
+def frames(used: float, own: float, axis: float, height: float) -> tuple[Rectangle, Rectangle]:
     """Where the host's own part is drawn, at the bottom, and its guests, above it."""
     own = min(own, used)
-    bottom = HEIGHT * own / axis
-    top = HEIGHT * used / axis
+    bottom = height * own / axis
+    top = height * used / axis
     return (
-        Rectangle(0.0, HEIGHT - bottom, WIDTH, bottom),
-        Rectangle(0.0, HEIGHT - top, WIDTH, top - bottom),
+        Rectangle(0.0, height - bottom, WIDTH, bottom),
+        Rectangle(0.0, height - top, WIDTH, top - bottom),
     )
 
 

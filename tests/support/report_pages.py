@@ -1,0 +1,133 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documents for report pages, made by the planner, the placer and a run of the rehearsal on a clock by hand.
+
+    .venv/bin/python tests/support/report_pages.py FOLDER
+
+writes a page of each kind, and with --pictures the pictures of the documentation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement import Placement
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
+    PlacementRequest,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.page import render
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.timeline import limits_of
+from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
+from ansible_collections.evenkeel.cluster.tests.unit.execution.slow import CLUSTER, HandClock, Run, Slow
+
+SMALL = Shape(hosts=8, guests=60, seed=4, fixed=0.08)
+LARGE = Shape(hosts=64, guests=3000, seed=2)
+
+
+@cache
+def cluster(shape: Shape) -> Snapshot:
+    return replace(generate(shape), taken_at="2026-11-30T02:00:00Z")
+
+
+def planned(shape: Shape, policy: Mapping[str, Any]) -> tuple[Snapshot, Plan]:
+    """A cluster and the plan for it."""
+    return _planned(shape, json.dumps(policy))
+
+
+@cache
+def _planned(shape: Shape, policy: str) -> tuple[Snapshot, Plan]:
+    snapshot = cluster(shape)
+    return snapshot, plan(snapshot, Policy.from_json(json.loads(policy)))
+
+
+def run(snapshot: Snapshot, wanted: Plan, *, fails: int = 0) -> Outcome:
+    """The outcome of a plan on a rehearsal in which each migration takes a little longer than estimated, and
+    so many fail.
+    """
+    guests = [migration.guest.id for migration in wanted.migrations]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cluster.json"
+        path.write_text(json.dumps(replace(snapshot, cluster=CLUSTER).to_json()))
+        platform = Slow(
+            path=str(path),
+            clock=HandClock(),
+            seconds={
+                migration.guest.id: migration.cost.seconds * (1.05 + migration.step % 4 / 10)
+                for migration in wanted.migrations
+            },
+            fails=guests[2 : 2 + 3 * fails : 3],
+        )
+        outcome = Run(
+            platform,
+            wanted.migrations,
+            FailurePolicy(poll_interval=2),
+            limits_of(wanted),
+            rules=snapshot.rules,
+        ).run()
+    return replace(outcome, cluster=snapshot.cluster)
+
+
+def placed(snapshot: Snapshot, vms: list[dict[str, Any]]) -> Placement:
+    return place([snapshot], PlacementRequest.from_json({"vms": vms, "all_or_nothing": False}))
+
+
+def documents(name: str) -> Given:
+    """What the page of this name is made from."""
+    small = {"max_spread": 12}
+    snapshot, wanted = planned(LARGE, {"max_spread": 8}) if name == "large" else planned(SMALL, small)
+    if name in ("plan", "large"):
+        return Given(snapshot=snapshot, plan=wanted)
+    if name == "plan-alone":
+        return Given(plan=wanted)
+    if name == "outcome":
+        return Given(snapshot=snapshot, plan=wanted, outcome=run(snapshot, wanted, fails=2))
+    if name == "evacuation":
+        snapshot, wanted = planned(
+            replace(SMALL, seed=1), {"goal": "evacuate", "evacuate": {"names": ["host03"]}}
+        )
+        return Given(snapshot=snapshot, plan=wanted)
+    if name == "placement":
+        gib = 1024**3
+        vms = [
+            {"name": "ci-web", "count": 4, "cpu": 4, "memory": 16 * gib},
+            {"name": "ci-warehouse", "cpu": 64, "memory": 512 * gib},
+        ]
+        return Given(snapshot=snapshot, placement=placed(snapshot, vms))
+    raise LookupError(name)
+
+
+PAGES = ("plan", "plan-alone", "outcome", "evacuation", "placement", "large")
+
+
+def main() -> None:
+    """Write the pages into a folder."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*", default=PAGES)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    for name in given.names:
+        text = render(documents(name))
+        (given.folder / f"{name}.html").write_text(text, encoding="utf-8")
+        print(f"{name}: {len(text.encode())} bytes")
+
+
+if __name__ == "__main__":
+    main()
