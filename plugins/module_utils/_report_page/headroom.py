@@ -145,7 +145,7 @@ def headroom(given: Given) -> Section | None:
         return None
     room, before = rooms
     return Section(
-        id="headroom", title="What if a host fails, and what else fits", template="headroom.j2",
+        id="headroom", title="Headroom", template="headroom.j2",
         data=_data(room, before),
     )  # fmt: skip
 

@@ -25,6 +25,9 @@ BARS: Final = 120
 MAX_CLUSTERS: Final = 12
 MAX_GUESTS: Final = 10
 MAX_TICKS: Final = 8
+# Rows of a table, the newest; dots that have words of their own. The page is to stay small.
+MAX_ROWS: Final = 400
+MAX_TITLES: Final = 300
 # A day is never so wide that few of them look like many.
 WIDEST: Final = 4.0
 # Readings that are further apart than so many times the usual distance have a gap between them.
@@ -88,6 +91,8 @@ class ClusterPast:
     metrics: tuple[str, ...]
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    more_rows: int
+    titles: bool
     gaps: int
 
 
@@ -136,6 +141,7 @@ class HistoryData:
     guests: tuple[Share, ...] | None
     failures: tuple[Share, ...] | None
     migrations: tuple[tuple[str, ...], ...] | None
+    more_migrations: int
     cut: str
 
 
@@ -183,7 +189,10 @@ def _data(found: Past) -> HistoryData:
         failures=None if found.failures is None else tuple(_failed(found.failures)),
         migrations=None
         if found.migrations is None
-        else tuple(_row(one, found.names if several else {}) for one in reversed(found.migrations)),
+        else tuple(
+            _row(one, found.names if several else {}) for one in reversed(found.migrations[-MAX_ROWS:])
+        ),
+        more_migrations=max(0, len(found.migrations or ()) - MAX_ROWS),
         cut=listed([f"the {name}" for name in found.cut], 9),
     )
 
@@ -230,7 +239,9 @@ def _cluster(found: Past, name: str, runs: Sequence[PastRun]) -> ClusterPast:
             "by",
             "error",
         ),
-        rows=tuple(_run_row(run, metrics) for run in reversed(runs)),
+        rows=tuple(_run_row(run, metrics) for run in reversed(runs[-MAX_ROWS:])),
+        more_rows=max(0, len(runs) - MAX_ROWS),
+        titles=len(runs) <= MAX_TITLES,
         gaps=_gaps(runs, usual),
     )
 

@@ -160,7 +160,16 @@ def test_rules_hold_and_what_a_migration_alone_needs_does_not_count() -> None:
             "rules": {"web": {"kind": "anti_affinity", "guests": ["web1", "web2"]}},
         }
     )
-    policy = Policy.from_json({"cool_down": 3600, "exclude": {"guests": {"names": ["held"]}}})
+    policy = Policy.from_json(
+        {
+            "cool_down": 3600,
+            "exclude": {"guests": {"names": ["held"]}},
+            "choices": {
+                "left_out": [{"guest": "rests", "host": "h2"}],
+                "pinned": [{"guest": "web2", "host": "h1"}],
+            },
+        }
+    )
     found = failure(headroom(snapshot, policy), "h1")
     assert [(one.name, one.why) for one in found.lost] == [
         ("web1", "0 of 2 other hosts can take it: 1 anti-affinity, 1 maintenance")

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..._model.headroom import Headroom, HostFailure
 from ..._model.placement_request import PlacementRequest, WantedVm
+from ..._model.policy.choices import Choices
 from ..._model.policy.policy import Policy
 from ..._model.snapshot import Snapshot
 from ..._model.text.wording import counted, listed
@@ -27,8 +28,8 @@ def headroom(snapshot: Snapshot, policy: Policy) -> Headroom:
     New guests count by the limits, guests that are restarted by those for restoring rules, as when a host is
     emptied.
     """
-    # A refusal is about a migration.
-    policy = replace(policy, retry_refused_after=0)
+    # Choices are about a plan, and refusals about migrations.
+    policy = replace(policy, choices=Choices(), retry_refused_after=0)
     request = PlacementRequest(vms=(WantedVm(name="one more", cpu=1, memory=1),), policy=policy)
     cluster = cluster_index(snapshot, request)
     failures = host_failures(_in_need(cluster), Budget())
