@@ -20,8 +20,9 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """The documents of one page, at least one of them. `history` is a result of history_info; `metric` is the
-    one that is shown first; `cluster` is a name where no document has one.
+    """The documents of one page, at least one of them, or the error of a run that came to none. `history` is
+    a result of history_info; `notes` are lines about the run that no document has; `metric` is the one that
+    is shown first; `cluster` is a name where no document has one.
     """
 
     snapshot: Snapshot | None = None
@@ -29,6 +30,8 @@ class Given:
     outcome: Outcome | None = None
     placement: Placement | None = None
     history: Mapping[str, Any] | None = None
+    error: str = ""
+    notes: tuple[str, ...] = ()
     title: str = ""
     cluster: str = ""
     metric: str = ""
@@ -36,9 +39,9 @@ class Given:
 
     def __post_init__(self) -> None:
         """Raises InputError for documents that are not about the same thing."""
-        if not any((self.snapshot, self.plan, self.outcome, self.placement, self.history)):
+        if not any((self.snapshot, self.plan, self.outcome, self.placement, self.history, self.error)):
             raise InputError.required(
-                "snapshot", expected="or plan, outcome, placement or history, at least one of them"
+                "snapshot", expected="or plan, outcome, placement, history or error, at least one of them"
             )
         if self.snapshot and self.plan and self.plan.snapshot_digest != self.snapshot.digest():
             raise InputError(

@@ -91,6 +91,8 @@ class Summary:
     cards: tuple[Card, ...]
     bound: Bound | None
     method: str
+    error: str
+    notes: tuple[str, ...]
 
 
 def head_of(given: Given) -> Head:
@@ -146,6 +148,8 @@ def _facts(given: Given) -> Iterator[tuple[str, str]]:
 
 
 def _status(given: Given) -> str:
+    if given.error:
+        return "failed"
     if given.outcome is not None and given.outcome.status != "planned":
         return given.outcome.status.replace("_", " ")
     if given.plan is not None:
@@ -166,13 +170,21 @@ def summary(given: Given) -> Section | None:
         title="At a glance",
         template="summary.j2",
         data=Summary(
-            headline=headline, mood=mood, cards=cards, bound=bound, method=plan.proof.method if plan else ""
+            headline=headline,
+            mood=mood,
+            cards=cards,
+            bound=bound,
+            method=plan.proof.method if plan else "",
+            error=given.error,
+            notes=given.notes,
         ),
     )
 
 
 def _headline(given: Given) -> tuple[str, Mood]:
     outcome, plan = given.outcome, given.plan
+    if given.error:
+        return "The run failed.", "bad"
     if outcome is not None and outcome.status != "planned":
         return _outcome_headline(outcome)
     if plan is not None:
