@@ -105,7 +105,12 @@ PASSED = (
         "service_setup_",
     ),
     Passed("host_load", "host_load_merge", ["cpu", "period", "on_silent_host"], "host_load_"),
-    Passed("evacuate", "vm_migrate", ["platform", *_STATE, *_LOG, "journal_path", "stop_file", "pause_file"], "balance_"),
+    Passed(
+        "evacuate",
+        "vm_migrate",
+        ["platform", *_STATE, *_LOG, "journal_path", "stop_file", "pause_file"],
+        "balance_",
+    ),
     Passed("service", "capacity_lease", ["state_url"], "service_"),
     Passed("balance", "cluster_facts", [*PLATFORM_ARGUMENTS, "window"], "balance_"),
     Passed("balance", "notify", ["urls", "events", "attachments", "timeout"], "balance_notify.", inside=True),

@@ -48,9 +48,14 @@ from ._model.policy.policy import Policy
 from ._model.quantities import in_plain_numbers, quantity_of
 from ._model.selector import Selector
 from ._model.snapshot import ClusterRef, Disk, Guest, Host, Notice, Rule, Snapshot
+from ._planning.by_hand import moved_by
+from ._planning.by_hand import plan_back as _plan_back
+from ._planning.by_hand import plan_move as _plan_move
 from ._planning.errors import PlanningError
 from ._planning.placement.placer import place as _place
 from ._planning.planner import plan as _plan
+from ._planning.ranking import RankedHost, Ranking
+from ._planning.ranking import rank_hosts as _rank_hosts
 from ._platforms.errors import PlatformError
 from ._state.errors import LockHeld, StateError
 
@@ -82,6 +87,8 @@ __all__ = (
     "Policy",
     "Progress",
     "Proof",
+    "RankedHost",
+    "Ranking",
     "Rule",
     "Selector",
     "Snapshot",
@@ -91,8 +98,11 @@ __all__ = (
     "Unresolved",
     "Violation",
     "apply",
+    "hosts_for",
     "place",
     "plan",
+    "plan_back",
+    "plan_move",
     "read",
 )
 
@@ -188,6 +198,43 @@ def plan(
     """
     policy = _policy(policy)
     return _plan(snapshot, policy if choices is None else replace(policy, choices=choices))
+
+
+def hosts_for(
+    snapshot: Snapshot, guest: str, policy: Policy | Mapping[str, Any] | None = None
+) -> Ranking:
+    """The hosts for one guest, by id or name: those that are possible, the best first, then the others with
+    the reason. Nothing is read or changed.
+
+    The best host leaves the fewest strict rules broken, then the fewest points outside the band of the
+    policy, then the smallest spreads. Raises InputError and PlanningError, and EvenKeelError for an unknown
+    guest.
+    """
+    return _rank_hosts(snapshot, guest, _policy(policy))
+
+
+def plan_move(
+    snapshot: Snapshot, guest: str, host: str, policy: Policy | Mapping[str, Any] | None = None
+) -> Plan:
+    """The plan that brings one guest to a host, with those that move along with it, and does nothing else.
+    Where the rules, limits and exclusions of the policy do not let it go there, the plan has no migrations,
+    and `unresolved` says why.
+
+    Raises InputError and PlanningError, and EvenKeelError for an unknown guest or host.
+    """
+    return _plan_move(snapshot, guest, host, _policy(policy))
+
+
+def plan_back(
+    snapshot: Snapshot, outcome: Outcome, policy: Policy | Mapping[str, Any] | None = None
+) -> Plan:
+    """The plan that brings the guests which a run has moved back to where they were, and does nothing else.
+    `snapshot` is of after the run. A guest that was moved since, or whose return would break a rule that
+    holds, stays, and is in `unresolved`.
+
+    Raises InputError and PlanningError.
+    """
+    return _plan_back(snapshot, moved_by(outcome), _policy(policy))
 
 
 def apply(

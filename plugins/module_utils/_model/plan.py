@@ -117,6 +117,7 @@ UnresolvedCode = Literal[
     "no_safe_order",
     "no_target_host",
     "not_sustained",
+    "not_where_moved",
     "other_balancer",
     "unknown",
 ]

@@ -23,6 +23,7 @@ from .._model.plan import (
 from .bounds.combinatorial import spread_lower_bound
 from .goals import EndState, goal_of
 from .model.capacity import closed_hosts
+from .model.choices import CHOICE
 from .model.problem import Problem
 from .model.solution import Solution
 from .report.cluster_state import cluster_state
@@ -162,8 +163,14 @@ def _unresolved(result: SearchResult, places: Sequence[int], findings: SearchFin
         solution=state, places=places, cluster=after, findings=findings, impossible=result.impossible
     )
     if problem.traits.names_hosts:
-        left_behind = [*goal.unresolved(end), *broken_choices(state, places, findings)]
-        return [*left_behind, *found] if left_behind else []
+        chosen = {rule.name for rule in problem.rules if rule.source == CHOICE}
+        left_behind = [
+            *goal.unresolved(end),
+            *broken_choices(state, places, findings),
+            *(item for item in found if item.subject in chosen),
+        ]
+        others = [item for item in found if item.subject not in chosen]
+        return [*left_behind, *others] if left_behind else []
     explained = {item.subject for item in found if item.code in ("rule_impossible", "rule_names_unknown")}
     found += broken_rules(state, places, after, explained, findings)
     found += goal.unresolved(end)

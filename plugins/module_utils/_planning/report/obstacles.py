@@ -62,9 +62,9 @@ def too_large(problem: Problem, guest: int, ceilings: Sequence[Vector]) -> str |
         best = max(capacities, key=lambda host: capacities[host][column])
         if need[column] > capacities[best][column]:
             resource = problem.needs.resources[column]
-            most = _amount(resource, max(0.0, capacities[best][column])).partition(" of ")[0]
+            most = amount_of(resource, max(0.0, capacities[best][column])).partition(" of ")[0]
             return (
-                f"{whose} {_amount(resource, need[column])} are more than any other host could hold,"
+                f"{whose} {amount_of(resource, need[column])} are more than any other host could hold,"
                 f" {problem.hosts[best].name} at most {most}"
             )
     return "no other host could hold all of it at once"
@@ -86,8 +86,8 @@ def above_limits(problem: Problem, places: Sequence[int]) -> dict[int, list[str]
             continue
         for resource, amount, top in zip(needs.resources, have, tops, strict=True):
             if amount > top * (1 + REPORTED_AMOUNT) and resource.kind != "datastore":
-                limit = _amount(resource, max(0.0, top)).partition(" of ")[0]
-                text = f"it has {_amount(resource, amount)}, and its limit is {limit}"
+                limit = amount_of(resource, max(0.0, top)).partition(" of ")[0]
+                text = f"it has {amount_of(resource, amount)}, and its limit is {limit}"
                 found.setdefault(host, []).append(text)
     return found
 
@@ -96,7 +96,8 @@ def _fits(need: Vector, capacity: Sequence[float]) -> bool:
     return all(part <= free for part, free in zip(need, capacity, strict=True) if part)
 
 
-def _amount(resource: Resource, value: float) -> str:
+def amount_of(resource: Resource, value: float) -> str:
+    """The amount of a resource, for people."""
     if resource.name == "cpu" and resource.kind != "datastore":
         return f"{value:.1f} cores" + (" assigned" if resource != CPU else "")
     if resource == GUESTS:
