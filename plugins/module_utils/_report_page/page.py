@@ -58,7 +58,7 @@ def render(given: Given) -> str:
     """
     if jinja2 is None:
         raise LibraryMissing("the Python library jinja2 is not installed", hint="Install jinja2.")
-    sections = [section for make in SECTIONS if (section := make(given)) is not None]
+    sections = _sections(given)
     style, script = _joined("style*.css"), _joined("script*.js")
     html: str = (
         _environment()
@@ -74,6 +74,19 @@ def render(given: Given) -> str:
         )
     )
     return html
+
+
+def section_ids(given: Given) -> list[str]:
+    """The ids of the sections, in their order."""
+    return [section.id for section in _sections(given)]
+
+
+def _sections(given: Given) -> tuple[Section, ...]:
+    return given.once("sections", _made_sections)
+
+
+def _made_sections(given: Given) -> tuple[Section, ...]:
+    return tuple(section for make in SECTIONS if (section := make(given)) is not None)
 
 
 def _sources(given: Given) -> str:

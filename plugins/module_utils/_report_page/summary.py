@@ -431,6 +431,10 @@ def _gain(view: ClusterView) -> Card:
     broken = len(view.before.violations), len(view.after.violations)
     if any(broken):
         lines.append(Line(figure=f"{broken[0]} → {broken[1]}", text="violated rules"))
+    left = [host for host in view.hosts if host.note == "to be emptied"]
+    for host in left:
+        text = f"running guests on {host.name}"
+        lines.insert(0, Line(figure=f"{host.guests[0]} → {host.guests[1]}", text=text))
     empty = [host.name for host in view.hosts if host.guests[0] and not host.guests[1]]
     if empty:
         lines.append(Line(figure=count(len(empty), "host"), text=f"without running guests: {listed(empty)}"))
@@ -443,6 +447,11 @@ def _gain(view: ClusterView) -> Card:
         if metric.allowed is not None and (metric.spread[1] or 0) > metric.allowed + REPORTED_POINTS
     ]
     levelled = [metric for metric in view.metrics if metric.allowed is not None]
+    if left:
+        stay = sum(host.guests[1] for host in left)
+        mood: Mood = "warn" if stay else "good"
+        answer = f"{count(stay, 'guest')} can't leave" if stay else f"{listed(empty)} empty"
+        return Card(question=question, answer=answer, mood=mood, lines=tuple(lines))
     if view.changes == "placed":
         return Card(question=question, answer="The spread of the hosts", mood="plain", lines=tuple(lines))
     if out:
