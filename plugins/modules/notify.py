@@ -71,6 +71,17 @@ options:
       lock_taken_over:
         description: Process whose lock the run took over, as M(evenkeel.cluster.vm_migrate) returns it. An empty text is none.
         type: str
+      page:
+        description:
+          - Absolute path of the page of the run, as M(evenkeel.cluster.report) returns it. It is attached when the run is worth a message.
+          - The pages of all runs are attached up to 6 MiB together, those of the clusters that failed first. A page that is left out is a
+            warning.
+        type: path
+        version_added: 1.2.0
+      page_url:
+        description: URL of the page, which becomes a line of the message. An empty text is none.
+        type: str
+        version_added: 1.2.0
   not_run:
     description: Names of clusters on which no run began, because an earlier task failed. They count as failed.
     type: list

@@ -63,11 +63,52 @@ def test_mail_by_starttls_with_a_login_an_html_part_and_a_page(
         assert "<esx1>  84.5 → 61.0" in plain.get_content()
         [attached] = mail.iter_attachments()
         assert (attached.get_filename(), attached.get_content().strip()) == ("report.html", "<h1>prod</h1>")
+        # The page of the run goes along by itself, once; that of a run not worth a message does not.
+        url = "https://files.example.com/report.html"
+        runs = [
+            {**CHANGED, "page": str(page), "page_url": url},
+            {
+                "cluster": "lab",
+                "outcome": {"in_band": True, "migrated": 0},
+                "page": str(tmp_path / "lab.html"),
+            },
+        ]
+        got, warnings = send(
+            monkeypatch, f"mailtos://{USER}:{PASSWORD}@{place}", runs=runs, attachments=[str(page)]
+        )
+        assert (got["failed_receivers"], warnings) == ([], [])
+        mail = mailbox.got[1]
+        assert [part.get_filename() for part in mail.iter_attachments()] == ["report.html"]
+        text = mail.get_body(("plain",))
+        assert text is not None
+        assert f"Report: {url}" in text.get_content()
         got, warnings = send(monkeypatch, f"mailtos://{USER}:wrong-password@{place}")
         assert got["sent"] == []
         assert len(warnings) == 1
         assert warnings[0].startswith("The notification to urls[0] (mailtos, 127.0.0.1) failed: ")
         assert "wrong-password" not in json.dumps([got, warnings])
+
+
+def test_pages_that_are_too_large_together_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = {name: tmp_path / f"{name}.html" for name in ("one", "two", "three")}
+    for page in pages.values():
+        page.write_bytes(b"x" * 3 * 2**20)
+    runs: list[dict[str, Any]] = [
+        {**CHANGED, "cluster": name, "page": str(page)} for name, page in pages.items()
+    ]
+    runs[2]["error"] = "pve9 did not answer"
+    runs.append({**CHANGED, "cluster": "four", "page": str(tmp_path / "gone.html")})
+    with smtp_server() as mailbox:
+        place = f"127.0.0.1:{mailbox.port}?from=evenkeel@example.com&to=ops@example.com"
+        _got, warnings = send(monkeypatch, f"mailto://{place}", runs=runs)
+        [mail] = mailbox.got
+    assert [part.get_filename() for part in mail.iter_attachments()] == ["three.html", "one.html"]
+    assert warnings == [
+        f"attachments: {tmp_path / 'gone.html'} can't be read, so the notification has no such attachment",
+        f"the page {pages['two']} is not attached, because the pages of all runs would be larger than 6 MiB",
+    ]
 
 
 def test_one_message_about_many_clusters(monkeypatch: pytest.MonkeyPatch) -> None:

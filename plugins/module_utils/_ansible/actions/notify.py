@@ -20,6 +20,10 @@ from ..notifications.receivers import Failure, Receiver, notify_all, receiver_of
 from ..options.argument_spec import Path, Spec, argument_spec, options_of
 from ..options.values import at_least, without_none
 
+# Pages of runs are attached up to this size together: mail servers take at least 10 MB, and a mail is a third
+# larger than what it carries.
+MAX_PAGES = 6 * 1024**2
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
@@ -32,6 +36,8 @@ class RunOptions:
     report: Sequence[str] | None = None
     error: str | None = None
     lock_taken_over: str | None = None
+    page: Path | None = None
+    page_url: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +70,7 @@ def run_notify(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             "title": "",
             "message": [],
         }
-    events, message = _message(options, check_mode)
+    events, message, worth = _message(options, check_mode)
     result: dict[str, Any] = {
         "changed": False,
         "events": events,
@@ -73,11 +79,13 @@ def run_notify(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     }
     found = {event for item in events for event in item["events"]}
     worst: Event = next((event for event in EVENTS if event in found), "changed")
-    missing = [path for path in options.attachments if not os.access(path, os.R_OK)]
+    pages, too_large = _pages(worth)
+    wanted = list(dict.fromkeys([*options.attachments, *pages]))
+    missing = [path for path in wanted if not os.access(path, os.R_OK)]
     failures: list[Failure] = []
     sent: list[str] = []
     if message is not None:
-        attachments = [path for path in options.attachments if path not in missing]
+        attachments = [path for path in wanted if path not in missing]
         receivers, failures = _receivers(options.urls)
         failures += notify_all(receivers, message, worst, attachments, options.timeout)
         failed = {failure.receiver for failure in failures}
@@ -92,17 +100,44 @@ def run_notify(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 f"attachments: {path} can't be read, so the notification has no such attachment"
                 for path in (missing if message else ())
             ),
+            *(
+                f"the page {path} is not attached, because the pages of all runs would be larger than"
+                f" {MAX_PAGES // 1024**2} MiB"
+                for path in too_large
+            ),
         ],
     }
 
 
-def _message(options: NotifyOptions, check_mode: bool) -> tuple[list[dict[str, Any]], Message | None]:
-    """What happened on each cluster, and the message about what is worth one."""
+def _pages(runs: Sequence[Run]) -> tuple[list[str], list[str]]:
+    """The pages of the runs that the message is about, as far as they are not too large together, and the
+    others.
+    """
+    fitting: list[str] = []
+    others: list[str] = []
+    left = MAX_PAGES
+    for run in runs:
+        if run.page:
+            try:
+                size = os.path.getsize(run.page)
+            except OSError:
+                # That it can't be read is said of all attachments.
+                size = 0
+            (fitting if size <= left else others).append(run.page)
+            left -= size if size <= left else 0
+    return fitting, others
+
+
+def _message(
+    options: NotifyOptions, check_mode: bool
+) -> tuple[list[dict[str, Any]], Message | None, list[Run]]:
+    """What happened on each cluster, the message about what is worth one, and the runs that it is about."""
     if options.title is not None or options.body is not None:
         if options.runs:
             raise InputError.conflict("title" if options.title is not None else "body", "runs")
         lines = (options.body or "").splitlines()
-        return [], None if check_mode else Message(title=options.title or "Even Keel", lines=lines)
+        own = None if check_mode else Message(title=options.title or "Even Keel", lines=lines)
+        return [], own, []
     runs = [Run(**without_none(run)) for run in options.runs]
     runs += [Run(cluster=name, error=NOT_RUN) for name in options.not_run]
     events, worth = [], []
@@ -112,7 +147,9 @@ def _message(options: NotifyOptions, check_mode: bool) -> tuple[list[dict[str, A
         wanted = worth_a_message(happened, options.events, check_mode=check_mode)
         if wanted:
             worth.append((run, wanted))
-    return events, message_of(worth, silent=len(runs) - len(worth)) if worth else None
+    message = message_of(worth, silent=len(runs) - len(worth)) if worth else None
+    worst_first = sorted(worth, key=lambda item: EVENTS.index(item[1][0]))
+    return events, message, [run for run, _wanted in worst_first]
 
 
 def _receivers(urls: Sequence[str]) -> tuple[list[Receiver], list[Failure]]:

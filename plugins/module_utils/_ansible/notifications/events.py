@@ -17,7 +17,8 @@ EVENTS: tuple[Event, ...] = get_args(Event)
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One run on one cluster: the summaries of balance_plan and vm_migrate, as far as the run came, what is
-    left, the lines of its report, why it failed, and the process whose lock it took over.
+    left, the lines of its report, why it failed, the process whose lock it took over, and its page: the file,
+    and where people find it.
     """
 
     cluster: str
@@ -27,6 +28,8 @@ class Run:
     report: Sequence[str] = ()
     error: str = ""
     lock_taken_over: str = ""
+    page: str = ""
+    page_url: str = ""
 
     @property
     def migrated(self) -> int:

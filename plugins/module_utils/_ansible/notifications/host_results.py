@@ -31,7 +31,14 @@ def run_of(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         "report": shown.get("report") or migrated.get("report") or planned.get("report") or [],
         "error": failure or (str(shown.get("msg") or "") if shown.get("failed") else ""),
         "lock_taken_over": str(migrated.get("lock_taken_over") or ""),
+        **_page(variables),
     }
+
+
+def _page(variables: Mapping[str, Any]) -> dict[str, str]:
+    """The page of the run, where the role has written one."""
+    page = _mapping(variables, "balance_page")
+    return {"page": str(page["path"]), "page_url": str(page["url"])} if page else {}
 
 
 def runs_of(names: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

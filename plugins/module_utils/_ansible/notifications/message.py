@@ -98,6 +98,8 @@ def _lines(run: Run, events: Sequence[Event]) -> list[str]:
         lines += [f"- {item}" for item in left[:_MAX_UNRESOLVED]]
         if len(left) > _MAX_UNRESOLVED:
             lines.append(f"- and {len(left) - _MAX_UNRESOLVED} more")
+    if run.page_url:
+        lines.append(f"Report: {run.page_url}")
     return [readable(line) for line in lines]
 
 

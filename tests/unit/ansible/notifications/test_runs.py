@@ -57,6 +57,14 @@ def test_the_error_of_the_role_evacuate_counts() -> None:
     assert found["error"] == "no SSH"
 
 
+def test_the_page_of_a_run_goes_along() -> None:
+    page = {"path": "/srv/a.html", "url": "https://files.example.com/a.html"}
+    shown = {"balance_shown": {"report": []}}
+    found = runs(["a", "b"], {"a": {**shown, "balance_page": page}, "b": {**shown, "balance_page": {}}})
+    assert (found[0]["page"], found[0]["page_url"]) == (page["path"], page["url"])
+    assert "page" not in found[1]
+
+
 def test_what_the_role_has_kept_for_a_digest_is_the_run() -> None:
     kept = {"cluster": "x", "error": "locked", "report": []}
     assert runs(["a"], {"a": {"balance_run": kept, "balance_shown": {"report": []}}}) == [
