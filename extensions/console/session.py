@@ -31,7 +31,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.
     migrate,
     refuse_hypothetical,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.log import open_log
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.log import Log, open_log
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.log_events import RunEvents
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.execution import (
     failure_policy,
@@ -47,6 +47,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progre
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.headroom import Headroom
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import (
     ClusterState,
@@ -111,6 +112,18 @@ class Status:
         if self.wrong is None:
             return "unknown"
         return "out of band" if self.wrong else "in order"
+
+
+class _Heard(RunEvents):
+    """The events of a run, which somebody else hears of, too."""
+
+    def __init__(self, log: Log, heard: Callable[[MigrationOutcome], None]) -> None:
+        super().__init__(log)
+        self._heard = heard
+
+    def ended(self, outcome: MigrationOutcome) -> None:
+        super().ended(outcome)
+        self._heard(outcome)
 
 
 class Session:
@@ -235,11 +248,12 @@ class Session:
         *,
         dry_run: bool = False,
         progress: Callable[[Progress], None] = lambda _progress: None,
+        ended: Callable[[MigrationOutcome], None] = lambda _outcome: None,
         stop: StopSignal | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> MigrationRun:
-        """Run a plan as vm_migrate does: with the lock, the journal and the history of the cluster. `options`
-        replace those of the inventory, such as max_parallel. Raises EvenKeelError.
+        """Run a plan as vm_migrate does: with the lock, the journal and the history of the cluster. `ended`
+        is called with each migration that has ended. `options` replace those of the inventory, such as max_parallel. Raises EvenKeelError.
         """
         refuse_hypothetical(plan, "plan")
         run = replace(self.settings.run, **(options or {}))
@@ -255,7 +269,7 @@ class Session:
                 plan,
                 stop_of(run, clock, stop),
                 clock,
-                RunEvents(log),
+                _Heard(log, ended),
                 check_mode=dry_run,
                 watch=progress,
             )

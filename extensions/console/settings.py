@@ -68,11 +68,7 @@ def settings_of(arguments: RoleArguments) -> ClusterSettings:
     """The settings from the arguments of the role's tasks. Raises EvenKeelError for a wrong one."""
     run = _options(MigrateOptions, "vm_migrate", arguments.migrate)
     given = {name: value for name, value in arguments.plan.items() if name in BALANCE_PLAN_ARGUMENTS}
-    params = _validated(BALANCE_PLAN_ARGUMENTS, "balance_plan", given)
-    try:
-        policy = Policy.from_json(policy_of(params, given))
-    except EvenKeelError as error:
-        raise error.inside("policy") from None
+    policy = policy_with(given)
     prometheus, notices = None, []
     if arguments.demand_source == "prometheus":
         prometheus = _validated(argument_spec(PrometheusLoadOptions), "prometheus_load", arguments.prometheus)
@@ -96,6 +92,15 @@ def settings_of(arguments: RoleArguments) -> ClusterSettings:
         prometheus=prometheus,
         notices=tuple(notices),
     )
+
+
+def policy_with(given: Mapping[str, Any]) -> Policy:
+    """The policy from options of balance_plan. Raises EvenKeelError."""
+    params = _validated(BALANCE_PLAN_ARGUMENTS, "balance_plan", given)
+    try:
+        return Policy.from_json(policy_of(params, given))
+    except EvenKeelError as error:
+        raise error.inside("policy") from None
 
 
 def _options(cls: type[_Options], module: str, given: Mapping[str, Any]) -> _Options:

@@ -21,7 +21,9 @@ class StoppingCriterion:
     """
 
     def __init__(self, policy: Policy, clock: Callable[[], float]) -> None:
-        """clock: returns seconds; it is read for the policy's time_limit only."""
+        """clock: returns seconds, for the policy's time_limit. It is read often, and may raise to end the
+        search.
+        """
         self._clock, self._limit = clock, policy.time_limit
         self._started = clock()
         self._all_evaluations = EVALUATIONS_PER_EFFORT * policy.effort
@@ -37,9 +39,10 @@ class StoppingCriterion:
 
     def elapsed_share(self) -> float:
         """Returns the share of the time limit that is over, 0 where there is no limit."""
+        elapsed = self._clock() - self._started
         if self._limit is None:
             return 0.0
-        return (self._clock() - self._started) / self._limit if self._limit else 1.0
+        return elapsed / self._limit if self._limit else 1.0
 
     def seconds_left(self, share: float = 1.0) -> float | None:
         """Returns this share of the seconds that are left, None where there is no limit."""

@@ -1,0 +1,360 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan that a person works on: goal and options, migrations left out or pinned, and what if.
+
+Planning takes a while on large clusters. It is done in a thread, one at a time: a new wish ends the planning
+for the one before it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import yaml
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef, Migration, Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.choices import (
+    Choices,
+    LeftOut,
+    Pinned,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.by_hand import (
+    Moved,
+    plan_back,
+    plan_move,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan as make_plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import (
+    apply_overrides,
+)
+
+from .settings import policy_with
+
+GOALS = ("spread", "relieve", "rules", "consolidate")
+# What belongs to one goal, and is refused by the others.
+_OF_GOAL = {"relieve": "relieve", "consolidate": "consolidate", "evacuate": "evacuate"}
+# A reading this old may be of another cluster than the one that there is now.
+OLD_SECONDS = 300.0
+
+
+class Cancelled(Exception):
+    """Nobody wants this plan any more."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Goal and preset where they differ from those of the inventory, options of balance_plan in addition, and
+    changes of what if.
+    """
+
+    goal: str | None = None
+    preset: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Overrides | None = None
+
+
+def read_options(text: str) -> dict[str, Any]:
+    """Options of balance_plan as a person types them: `max_spread: 10, max_migrations: 20`. Raises
+    InputError.
+    """
+    try:
+        found = yaml.safe_load("{" + text + "}")
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError("options", text, "options such as max_spread: 10, max_migrations: 20")
+    return {str(name): value for name, value in found.items()}
+
+
+def wished_policy(given: Mapping[str, Any], wish: Wish) -> Policy:
+    """The policy of the inventory with another goal, preset or options. Raises EvenKeelError."""
+    options = dict(given)
+    if wish.goal is not None and wish.goal != options.get("goal", "spread"):
+        for name in _OF_GOAL.values():
+            options.pop(name, None)
+        if wish.goal == "relieve":
+            # The metrics are then those that have a threshold.
+            options.pop("metrics", None)
+        options["goal"] = wish.goal
+    if wish.preset is not None:
+        options["preset"] = wish.preset
+    options |= wish.options
+    return policy_with(options)
+
+
+def read_overrides(away: str, back: str, added: str, grown: str) -> Overrides | None:
+    """Changes of what if as a person types them: hosts away and hosts back by name, `new like old` and
+    `guest x 2`, each separated by commas. None where nothing is changed. Raises InputError.
+    """
+    value: dict[str, Any] = {
+        "hosts_removed": _words(away),
+        "hosts_returned": _words(back),
+        "hosts_added": [_new_host(text) for text in _words(added)],
+        "guests_grown": [_grown(text) for text in _words(grown)],
+    }
+    if not any(value.values()):
+        return None
+    return Overrides.from_json(value)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _new_host(text: str) -> dict[str, str]:
+    name, found, like = text.partition(" like ")
+    if not found:
+        raise InputError("hosts added", text, "a new name and an existing host, such as pve9 like pve1")
+    return {"name": name.strip(), "like": like.strip()}
+
+
+def _grown(text: str) -> dict[str, Any]:
+    name, _blank, factor = text.rpartition(" ")
+    name = name.strip().removesuffix(" x").removesuffix(" ×").strip()
+    try:
+        return {"guest": name or text, "factor": float(factor.lstrip("x×"))}
+    except ValueError:
+        raise InputError("guests grown", text, "a guest and a factor, such as db1 x 2") from None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A migration on the screen: one of the plan, or one that is left out. `migration` is None for a guest
+    that is pinned where it is.
+    """
+
+    key: str
+    guest: GuestRef
+    source: str
+    target: str
+    migration: Migration | None
+    left_out: bool = False
+    not_there: bool = False
+    pinned: bool = False
+
+
+class Desk:
+    """What a person has chosen, and the newest plan for it. Everything but `work` returns at once, and is for
+    the thread of the screen.
+
+    `changed` is called from the planning thread whenever a plan, or an error, is there. `make` plans for
+    something else than the policy, such as one guest by hand: then single migrations can't be left out.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        given: Mapping[str, Any],
+        *,
+        run: Callable[[Callable[[], None]], object],
+        changed: Callable[[], None],
+        make: Callable[[Snapshot], Plan] | None = None,
+        title: str = "",
+    ) -> None:
+        self.snapshot = snapshot
+        self.title = title
+        self.wish = Wish()
+        self.plan: Plan | None = None
+        self.error = ""
+        self.planning = False
+        self._given = given
+        self._run = run
+        self._changed = changed
+        self._make = make
+        self._left_out: dict[tuple[str, str | None], Line] = {}
+        self._pinned: dict[str, Line] = {}
+        self._lock = threading.Lock()
+        self._number = 0
+
+    @property
+    def editable(self) -> bool:
+        return self._make is None
+
+    @property
+    def hypothetical(self) -> bool:
+        return self.wish.overrides is not None
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(
+            left_out=tuple(LeftOut(guest=guest, host=host) for guest, host in self._left_out),
+            pinned=tuple(Pinned(guest=line.guest.id, host=line.target) for line in self._pinned.values()),
+        )
+
+    def lines(self) -> list[Line]:
+        """The migrations of the plan in their order, then what is left out and what is pinned in place."""
+        found = []
+        for step in () if self.plan is None else self.plan.migrations:
+            pin = self._pinned.get(step.guest.id)
+            found.append(
+                Line(
+                    key=f"step:{step.guest.id}:{step.target}",
+                    guest=step.guest,
+                    source=step.source,
+                    target=step.target,
+                    migration=step,
+                    pinned=pin is not None and pin.target == step.target,
+                )
+            )
+        shown = {line.guest.id for line in found if line.pinned}
+        found += [line for line in self._pinned.values() if line.guest.id not in shown]
+        return [*found, *self._left_out.values()]
+
+    def begin(self) -> None:
+        """Plan for what is chosen now; a planning under way is given up."""
+        with self._lock:
+            self._number += 1
+            number, self.planning, self.error = self._number, True, ""
+        self._run(lambda: self._work(number, self.snapshot, self.wish, self.choices))
+
+    def cancel(self) -> None:
+        """Give up planning; the plan before stays."""
+        with self._lock:
+            self._number += 1
+            if self.planning:
+                self.planning = False
+                self.error = "Planning was cancelled. The plan that is shown is the one before."
+
+    def read_again(self, snapshot: Snapshot) -> None:
+        """Plan for a newer reading. Choices about guests and hosts that are gone are dropped."""
+        self.snapshot = snapshot
+        guests = {guest.id for guest in snapshot.guests}
+        hosts = {host.id for host in snapshot.hosts}
+        self._left_out = {
+            key: line
+            for key, line in self._left_out.items()
+            if key[0] in guests and (key[1] is None or key[1] in hosts)
+        }
+        self._pinned = {
+            guest: line for guest, line in self._pinned.items() if guest in guests and line.target in hosts
+        }
+        self.begin()
+
+    def ask(self, wish: Wish) -> None:
+        """Plan for another goal, other options, or other changes. Raises EvenKeelError for wrong ones, and
+        then nothing changes.
+        """
+        wished_policy(self._given, wish)
+        if wish.overrides is not None:
+            apply_overrides(self.snapshot, wish.overrides)
+        self.wish = wish
+        self.begin()
+
+    def toggle(self, line: Line) -> None:
+        """Leave a migration out, or take it back in."""
+        if line.left_out:
+            self._left_out.pop((line.guest.id, line.target if line.not_there else None), None)
+        else:
+            self._pinned.pop(line.guest.id, None)
+            self._leave_out(line, not_there=False)
+        self.begin()
+
+    def toggle_target(self, line: Line) -> None:
+        """Keep a guest from this host only, or not any more."""
+        if line.left_out:
+            self.toggle(line)
+            return
+        self._pinned.pop(line.guest.id, None)
+        self._leave_out(line, not_there=True)
+        self.begin()
+
+    def toggle_pin(self, line: Line) -> None:
+        """Insist on a migration, or not any more."""
+        if line.guest.id in self._pinned and not line.left_out:
+            del self._pinned[line.guest.id]
+        else:
+            for key in [key for key in self._left_out if key[0] == line.guest.id]:
+                del self._left_out[key]
+            self._pinned[line.guest.id] = replace(
+                line, key=f"pin:{line.guest.id}", migration=None, pinned=True, left_out=False, not_there=False
+            )
+        self.begin()
+
+    def forget(self) -> None:
+        """Take all choices back."""
+        self._left_out.clear()
+        self._pinned.clear()
+        self.begin()
+
+    def stale(self, newer: Snapshot) -> str:
+        """Why the plan does not hold for a newer reading: guests of it are elsewhere or gone, or a target is
+        closed. Empty where it holds.
+        """
+        if self.plan is None:
+            return ""
+        now = {guest.id: guest.host for guest in newer.guests}
+        hosts = {host.id: host for host in newer.hosts}
+        first: dict[str, Migration] = {}
+        for step in self.plan.migrations:
+            first.setdefault(step.guest.id, step)
+        for step in first.values():
+            here = now.get(step.guest.id)
+            if here is None:
+                return f"{step.guest.name} is not there any more"
+            if here != step.source:
+                return f"{step.guest.name} is on {hosts[here].name if here in hosts else here} now"
+        for step in self.plan.migrations:
+            host = hosts.get(step.target)
+            if host is None or not host.active:
+                return f"{step.target if host is None else host.name} does not accept guests now"
+        return ""
+
+    def _leave_out(self, line: Line, *, not_there: bool) -> None:
+        host = line.target if not_there else None
+        self._left_out[line.guest.id, host] = replace(
+            line,
+            key=f"out:{line.guest.id}:{host}",
+            migration=None,
+            left_out=True,
+            not_there=not_there,
+            pinned=False,
+        )
+
+    def _work(self, number: int, snapshot: Snapshot, wish: Wish, choices: Choices) -> None:
+        def clock() -> float:
+            if number != self._number:
+                raise Cancelled
+            return time.monotonic()
+
+        try:
+            found, error = self._planned(snapshot, wish, choices, clock), ""
+        except Cancelled:
+            return
+        except EvenKeelError as failure:
+            found, error = None, str(failure)
+        with self._lock:
+            if number != self._number:
+                return
+            self.planning = False
+            if found is not None:
+                self.plan = found
+            self.error = error
+        self._changed()
+
+    def _planned(self, snapshot: Snapshot, wish: Wish, choices: Choices, clock: Callable[[], float]) -> Plan:
+        if self._make is not None:
+            return self._make(snapshot)
+        policy = replace(wished_policy(self._given, wish), choices=choices)
+        if wish.overrides is not None:
+            snapshot = apply_overrides(snapshot, wish.overrides)
+        found = make_plan(snapshot, policy, clock)
+        return replace(found, hypothetical=wish.overrides is not None)
+
+
+def moving(guest: str, host: str, policy: Policy) -> Callable[[Snapshot], Plan]:
+    """Plans one guest to one host."""
+    return lambda snapshot: plan_move(snapshot, guest, host, policy)
+
+
+def undoing(moved: Sequence[Moved], policy: Policy) -> Callable[[Snapshot], Plan]:
+    """Plans the way back."""
+    return lambda snapshot: plan_back(snapshot, moved, policy)
