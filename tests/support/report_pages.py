@@ -26,7 +26,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Notice, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.placement.placer import place
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
@@ -41,7 +41,7 @@ LARGE = Shape(hosts=64, guests=3000, seed=2)
 
 @cache
 def cluster(shape: Shape) -> Snapshot:
-    return replace(generate(shape), taken_at="2026-11-30T02:00:00Z")
+    return replace(generate(shape), taken_at="2026-11-30T02:00:00Z", readings=())
 
 
 def planned(shape: Shape, policy: Mapping[str, Any]) -> tuple[Snapshot, Plan]:
@@ -109,6 +109,48 @@ def documents(name: str) -> Given:
         ]
         return Given(snapshot=snapshot, placement=placed(snapshot, vms))
     raise LookupError(name)
+
+
+def hostile() -> Given:
+    """A plan whose hosts, guests, rules and cluster have names that would do harm if they were more than
+    text.
+    """
+    names = (
+        '"><script>document.title="broken"</script>',
+        "</script><img src=x onerror=\"document.title='broken'\">",
+        "{{7*7}}{% raw %}",
+        "</style><style>*{display:none}</style>",
+        "javascript:document.title='broken'",
+        "' onmouseover='document.title=1' x='",
+        "<!--<script>",
+        "\u2028\u202e&lt;b&gt;&amp;",
+        "</title><svg onload=document.title='broken'>",
+    )
+    snapshot = cluster(SMALL)
+    guests = tuple(
+        replace(guest, name=f"{names[number % len(names)]}{number}" if number < 40 else guest.name)
+        for number, guest in enumerate(snapshot.guests)
+    )
+    hosts = tuple(
+        replace(host, name=f"{names[number % len(names)]}{number}", closed_because=names[number])
+        for number, host in enumerate(snapshot.hosts)
+    )
+    rules = tuple(
+        replace(rule, name=f"{names[number % len(names)]}{number}")
+        for number, rule in enumerate(snapshot.rules)
+    )
+    snapshot = replace(
+        snapshot,
+        cluster=replace(snapshot.cluster, name=names[8]),
+        guests=guests,
+        hosts=(replace(hosts[0], maintenance=True), *hosts[1:]),
+        rules=rules,
+        notices=tuple(Notice(text=name) for name in names),
+    )
+    wanted = plan(snapshot, Policy.from_json({"max_spread": 12}))
+    return Given(
+        snapshot=snapshot, plan=wanted, outcome=run(snapshot, wanted, fails=3), title=f"Report {names[0]}"
+    )
 
 
 PAGES = ("plan", "plan-alone", "outcome", "evacuation", "placement", "large")

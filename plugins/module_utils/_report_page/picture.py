@@ -44,7 +44,7 @@ class Picture:
     """metric: the one that is drawn without a script."""
 
     view: ClusterView
-    metric: MetricView
+    metric: MetricView | None
     before: tuple[Vessel, ...]
     after: tuple[Vessel, ...]
     charts: tuple[Chart, ...]
@@ -58,9 +58,10 @@ class Picture:
 
 def picture(given: Given) -> Section | None:
     view = view_of(given)
-    if view is None or not view.metrics:
+    if view is None:
         return None
-    metric = view.metrics[0]
+    # A cluster of which no load is known has tables alone.
+    metric = view.metrics[0] if view.metrics else None
     changes = view.changes != "none"
     return Section(
         id="picture",
@@ -69,8 +70,8 @@ def picture(given: Given) -> Section | None:
         data=Picture(
             view=view,
             metric=metric,
-            before=vessels(view, metric, 0) if view.guests else (),
-            after=vessels(view, metric, 1) if view.guests and changes else (),
+            before=vessels(view, metric, 0) if metric and view.guests else (),
+            after=vessels(view, metric, 1) if metric and view.guests and changes else (),
             charts=tuple(_chart(view, metric) for metric in view.metrics),
             guests=tuple(_guest_rows(view)),
             host_heads=_host_heads(view, changes),
@@ -79,7 +80,7 @@ def picture(given: Given) -> Section | None:
             height=height_of(len(view.hosts)),
             changes=changes,
         ),
-        script=_script(view) if view.guests else None,
+        script=_script(view) if metric and view.guests else None,
     )
 
 
