@@ -24,6 +24,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.start_fo
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
+ARGUMENTS = REPORT_ARGUMENTS
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Paths are relative to the folder that the user started Ansible in, which is that of this process."""

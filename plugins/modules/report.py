@@ -69,6 +69,22 @@ options:
   history:
     description: Result of M(evenkeel.cluster.history_info), registered as a variable.
     type: dict
+  what_if:
+    description: Changes that O(plan) was made with, as O(evenkeel.cluster.balance_plan#module:what_if). O(snapshot) is the one before them.
+    type: dict
+  refusals:
+    description: Refusals that O(plan) was made with, as O(evenkeel.cluster.balance_plan#module:refusals).
+    type: list
+    elements: dict
+  error:
+    description: Why the run failed. The page begins with it, and it needs no other document. An empty text is no failure.
+    type: str
+    default: ""
+  notes:
+    description: Lines about the run that no document has. They are shown below the headline.
+    type: list
+    elements: str
+    default: []
   mode:
     description: Who may read the file.
     type: str
@@ -142,6 +158,156 @@ sections:
   type: list
   elements: str
   sample: [summary, picture, migrations, rules, headroom]
+headroom:
+  description:
+    - Which hosts may fail, and how many more guests fit, at the end of what the page shows, such as after O(plan).
+    - Limits, rules and exclusions are those of O(plan), or the defaults without one. Its JSON Schema is in C(docs/schemas/headroom.json) of the
+      collection.
+  returned: when a snapshot is given
+  type: dict
+  contains:
+    schema:
+      description: Version of the format.
+      type: str
+      sample: evenkeel.cluster/headroom/1
+    cluster:
+      description: Id and name of the cluster.
+      type: dict
+      contains:
+        id:
+          description: Id.
+          type: str
+          sample: prod
+        name:
+          description: Name.
+          type: str
+          sample: production
+        instance:
+          description: The vCenter, VMmanager or cluster of Proxmox VE that it belongs to. Left out when it is not known.
+          type: str
+          sample: 6d0b3c6a
+    taken_at:
+      description: Time of the snapshot, by the clock of the platform.
+      type: str
+      sample: "2026-01-31T22:00:00Z"
+    failures:
+      description: What becomes of the running guests of each host that is online, if it fails.
+      type: list
+      elements: dict
+      contains:
+        host:
+          description: Id of the host.
+          type: str
+          sample: pve1
+        name:
+          description: Name of the host.
+          type: str
+          sample: pve1
+        guests:
+          description: Number of running guests that have to be restarted.
+          type: int
+          sample: 12
+        verdict:
+          description:
+            - V(enough) - each guest that is not tied to the host was given a place on the others.
+            - V(not_enough) - it is proven that they do not all have one.
+            - V(undecided) - no way was found, and none is ruled out.
+          type: str
+          sample: enough
+        tied:
+          description: Guests that can be started on no other host at all.
+          type: list
+          elements: dict
+          contains: &lost
+            id:
+              description: Id of the guest.
+              type: str
+              sample: "101"
+            name:
+              description: Name of the guest.
+              type: str
+              sample: web01
+            cause:
+              description:
+                - V(tied) - what it needs is on the failed host only.
+                - V(nowhere) - no other host could take it, even if it were the first.
+                - V(no_room_left) - none could once the others are restarted.
+              type: str
+              sample: tied
+            why:
+              description: The reason in words.
+              type: str
+              sample: its disks are on local-lvm of pve1, which no other host can read
+        lost:
+          description: Guests among the others that have no place in the best way that was found.
+          type: list
+          elements: dict
+          contains: *lost
+        look_at:
+          description: What may keep guests from being started that count as restarted, and which.
+          type: list
+          elements: str
+          sample: ["web01: an image that other hosts do not have is in its drive: eject it"]
+    sizes:
+      description: Sizes of guests that occur, the most frequent first, and how many more of each fit without a migration.
+      type: list
+      elements: dict
+      contains:
+        cpu:
+          description: Cores that a guest of this size is given.
+          type: float
+          sample: 4.0
+        memory:
+          description: Bytes of memory that it is given.
+          type: int
+          sample: 8589934592
+        guests:
+          description: Number of running guests of this size.
+          type: int
+          sample: 9
+        fit:
+          description: How many more fit, if each uses all that it is given.
+          type: int
+          sample: 15
+        fit_with_spare:
+          description: The same if the others keep as much free as the guests of any one host take in sum.
+          type: int
+          sample: 11
+        fit_as_used:
+          description: How many more fit if each uses what guests of this size use on average. Null when that is not known.
+          type: int
+          sample: 37
+    largest:
+      description: The largest memory that one more guest can be given, by its cores.
+      type: list
+      elements: dict
+      contains:
+        cpu:
+          description: Cores of the guest.
+          type: float
+          sample: 8.0
+        memory:
+          description: Bytes of memory. Null when no host has that many cores left within its limits.
+          type: int
+          sample: 51539607552
+        host:
+          description: Id of the host. Null when there is none.
+          type: str
+          sample: pve4
+        name:
+          description: Name of the host. Null when there is none.
+          type: str
+          sample: pve4
+    says:
+      description: The answer in lines.
+      type: list
+      elements: str
+      sample: ["any one of the 8 hosts may fail: the others have room for its guests"]
+    notes:
+      description: What could not be made sense of, and was left out. Left out when there is nothing.
+      type: list
+      elements: str
+      sample: []
 error:
   description: Kind of the error.
   returned: failure

@@ -8,21 +8,25 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from ..._model.errors import InputError
 from ..._model.outcome import Outcome
+from ..._model.overrides import Overrides
 from ..._model.placement import Placement
 from ..._model.plan import Plan
 from ..._model.snapshot import Snapshot
+from ..._planning.snapshots.what_if import apply_overrides
 from ..._report_page.content import view_of
 from ..._report_page.given import Given
+from ..._report_page.headroom import headroom_of
 from ..._report_page.page import render, section_ids
 from ..json_files import read_json, require_writable, write_text
-from ..options.argument_spec import Path, argument_spec, options_of
+from ..options.argument_spec import Path, Spec, argument_spec, options_of
+from .balance_plan import what_if_of, with_refusals
 
 _DOCUMENTS: Final = ("snapshot", "plan", "outcome", "placement")
 
@@ -44,12 +48,16 @@ class ReportOptions:
     placement: Mapping[str, Any] | None = None
     placement_path: Path | None = None
     history: Mapping[str, Any] | None = None
+    what_if: Mapping[str, Any] | None = None
+    refusals: Sequence[Mapping[str, Any]] | None = None
+    error: str = ""
+    notes: Annotated[Sequence[str], Spec(default=[])] = ()
     mode: Literal["0600", "0640", "0644"] = "0600"
 
 
 REPORT_ARGUMENTS: Final = argument_spec(ReportOptions)
 MUTUALLY_EXCLUSIVE: Final = [[name, f"{name}_path"] for name in _DOCUMENTS]
-REQUIRED_ONE_OF: Final = [[*_DOCUMENTS, *(f"{name}_path" for name in _DOCUMENTS), "history"]]
+REQUIRED_ONE_OF: Final = [[*_DOCUMENTS, *(f"{name}_path" for name in _DOCUMENTS), "history", "error"]]
 
 
 def run_report(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -70,6 +78,7 @@ def run_report(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         "path": options.dest,
         "bytes": will.size,
         "sections": section_ids(given),
+        **_headroom(given),
         "diff": {
             "before_header": options.dest,
             "after_header": options.dest,
@@ -77,6 +86,12 @@ def run_report(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             "after": _in_words(will),
         },
     }
+
+
+def _headroom(given: Given) -> dict[str, Any]:
+    """Of the moment that the page is about, where it has a snapshot."""
+    rooms = headroom_of(given)
+    return {} if rooms is None else {"headroom": rooms[0].found.to_json()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +123,24 @@ def _given(options: ReportOptions) -> Given:
     snapshot, plan = _document(options, "snapshot"), _document(options, "plan")
     outcome, placement = _document(options, "outcome"), _document(options, "placement")
     return Given(
-        snapshot=None if snapshot is None else Snapshot.from_json(snapshot),
+        snapshot=None if snapshot is None else _as_planned(Snapshot.from_json(snapshot), options),
         plan=None if plan is None else Plan.from_json(plan),
         outcome=None if outcome is None else Outcome.from_json(outcome),
         placement=None if placement is None else Placement.from_json(placement),
         history=options.history,
+        error=options.error,
+        notes=tuple(options.notes),
         title=options.title,
         cluster=options.cluster,
         metric=options.metric or "",
     )
+
+
+def _as_planned(snapshot: Snapshot, options: ReportOptions) -> Snapshot:
+    """With what balance_plan was given besides the snapshot, since the plan names the result of both."""
+    if options.what_if:
+        snapshot = apply_overrides(snapshot, Overrides.from_json(what_if_of(dict(options.what_if))))
+    return with_refusals(snapshot, [{"why": "", **refusal} for refusal in options.refusals or ()])
 
 
 def _document(options: ReportOptions, name: str) -> object:
