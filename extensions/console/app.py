@@ -16,6 +16,8 @@ from textual.screen import Screen
 
 from .arguments import Start
 from .background import Background
+from .playbook import PlaybookRun
+from .runs import Runs
 from .screens import deciding
 from .screens.clusters import ClustersScreen
 from .screens.help import HelpScreen
@@ -42,6 +44,10 @@ class ConsoleApp(App[None]):
         self.start = start
         self.read_only = read_only
         self.background = Background()
+        self.runs = Runs()
+        # The newest run of the playbook evacuate, by cluster.
+        self.playbooks: dict[str, PlaybookRun] = {}
+        self._told: set[str] = set()
 
     def on_mount(self) -> None:
         self.push_screen(ClustersScreen())
@@ -59,6 +65,7 @@ class ConsoleApp(App[None]):
         self._read_what_is_due()
 
     def on_session_changed(self, message: SessionChanged) -> None:
+        self._tell_of_interrupted(message.session)
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen) and screen.is_mounted:
                 screen.session_changed(message.session)
@@ -90,6 +97,22 @@ class ConsoleApp(App[None]):
     async def action_quit(self) -> None:
         if deciding.may_close(self):
             self.exit()
+
+    def _tell_of_interrupted(self, session: Session) -> None:
+        if (
+            not session.is_usable
+            or session.interrupted is None
+            or self.read_only
+            or session.name in self._told
+        ):
+            return
+        self._told.add(session.name)
+        self.notify(
+            f"The last run on {session.name} was interrupted. Open the cluster and press p to finish it.",
+            severity="warning",
+            timeout=20,
+            markup=False,
+        )
 
     def _tick(self) -> None:
         self._read_what_is_due()

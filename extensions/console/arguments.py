@@ -75,6 +75,8 @@ class ConsoleCLI(CLI):  # type: ignore[misc]
         add("--read-only", action="store_true",
             help=f"offer nothing that changes a cluster; also {READ_ONLY.upper()}=true in the"
             f" environment, or the variable {READ_ONLY}")  # fmt: skip
+        add("--check", action="store_true",
+            help="only check the inventory: what is wrong with the variables of each cluster")  # fmt: skip
         browser = self.parser.add_argument_group("in a browser").add_argument
         browser("--serve", action="store_true", help="serve browsers instead of this terminal")
         browser("--bind", default="127.0.0.1", metavar="ADDRESS", help="default: %(default)s")
@@ -87,6 +89,11 @@ class ConsoleCLI(CLI):  # type: ignore[misc]
         options = super().post_process_args(options)
         options.read_only = options.read_only or os.environ.get(READ_ONLY.upper(), "").lower() in _TRUE
         return options
+
+    def parse(self) -> None:
+        """As the original, but a wrong option is not buried under the whole help."""
+        self.init_parser()
+        context._init_global_context(self.post_process_args(self.parser.parse_args(self.args[1:])))
 
     def run(self) -> None:
         self.parse()
@@ -153,14 +160,17 @@ def command() -> str:
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 1 <= number <= 86_400:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 1 to 86400")
     return number
 
 
 def _port(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else -1
     if not 0 <= number <= 65_535:
         raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
     return number

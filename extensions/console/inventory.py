@@ -8,6 +8,7 @@ They are the templates of the role itself, so that playbook and console never di
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ ROLES = Path(__file__).parents[2] / "roles"
 GROUP = "clusters"
 READ_ONLY = "evenkeel_console_read_only"
 _MODULE = "evenkeel.cluster."
+_PREFIX = "balance_"
+_WORD = re.compile(r"\W")
 # What the tasks take from each other; the console passes it itself.
 _BETWEEN_TASKS = frozenset({"snapshot", "snapshot_path", "plan", "plan_path", "what_if", "refusals"})
 
@@ -102,7 +105,7 @@ def _found(
     except AnsibleError as error:
         return FoundCluster(name=name, settings=None, error=_said(error))
     except EvenKeelError as error:
-        return FoundCluster(name=name, settings=None, error=str(error))
+        return FoundCluster(name=name, settings=None, error=role.as_variable(str(error)))
     return FoundCluster(name=name, settings=settings, read_only=read_only)
 
 
@@ -139,6 +142,10 @@ class _Role:
             return {name: _plain(value) for name, value in files_of(variables, templar.template).items()}
         except AnsibleError:
             return {}
+
+    def as_variable(self, said: str) -> str:
+        """A message about an option of a module, with the name of the variable that the user knows."""
+        return f"{_PREFIX}{said}" if f"{_PREFIX}{_WORD.split(said)[0]}" in self._specs["balance"] else said
 
     def value(self, variables: Mapping[str, Any], name: str) -> Any:
         """A variable, or None."""

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import MutableMapping, Sequence
+import time
+from collections.abc import Iterable, MutableMapping, Sequence
 from importlib.util import find_spec
 
 from ansible.errors import AnsibleError
@@ -15,7 +16,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors imp
 
 from .arguments import NAME, ConsoleCLI, Start, taken_over
 from .inventory import FoundCluster, find_clusters
+from .playbook import PlaybookRun
+from .runs import LiveRun
 from .session import Session
+
+_WAIT_SECONDS = 0.2
 
 
 def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int:
@@ -24,9 +29,11 @@ def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int
     given, secrets = ([NAME, *arguments[1:]], None) if handed is None else ([NAME, *handed[0]], handed[1])
     try:
         start = ConsoleCLI(given).start(secrets)
+        if start.options.check:
+            return _check(_found(start))
         serves = bool(start.options.serve) and handed is None
         _require(serves)
-        clusters = find_clusters(start.loader, start.inventory, start.variables, start.options.subset)
+        clusters = _found(start)
         _refuse_all_wrong(clusters)
         return _serve(start) if serves else _show(start, clusters)
     except (AnsibleError, EvenKeelError) as error:
@@ -43,6 +50,16 @@ def sessions_of(clusters: Sequence[FoundCluster], refresh: float) -> list[Sessio
     ]
 
 
+def _found(start: Start) -> Sequence[FoundCluster]:
+    return find_clusters(start.loader, start.inventory, start.variables, start.options.subset)
+
+
+def _check(clusters: Sequence[FoundCluster]) -> int:
+    for cluster in clusters:
+        sys.stdout.write(printable(f"{cluster.name}: {cluster.error or 'ok'}") + "\n")
+    return 1 if any(cluster.error for cluster in clusters) else 0
+
+
 def _show(start: Start, clusters: Sequence[FoundCluster]) -> int:
     from .app import ConsoleApp
 
@@ -52,7 +69,25 @@ def _show(start: Start, clusters: Sequence[FoundCluster]) -> int:
         read_only=start.options.read_only or any(cluster.read_only for cluster in clusters),
     )
     app.run()
+    wait_for(app.runs.under_way(), app.playbooks.values())
     return app.return_code or 0
+
+
+def wait_for(runs: Sequence[LiveRun], playbooks: Iterable[PlaybookRun]) -> None:
+    """Wait for what is under way when the console has been closed. Ctrl-C stops it as soon as possible."""
+    for run in runs:
+        sys.stdout.write(
+            printable(f"Waiting for the end of the run on {run.session.name}. Ctrl-C stops it.") + "\n"
+        )
+    sys.stdout.flush()
+    while [run for run in runs if not run.ended]:
+        try:
+            time.sleep(_WAIT_SECONDS)
+        except KeyboardInterrupt:
+            for run in runs:
+                run.stop()
+    for playbook in playbooks:
+        playbook.leave()
 
 
 def _serve(start: Start) -> int:

@@ -26,7 +26,8 @@ State = Literal["starting", "waiting", "running", "ended"]
 
 
 class LiveRun:
-    """A plan that is being applied, or checked with `dry_run`. `changed` is called from its thread.
+    """A plan that is being applied, or checked with `dry_run`. `changed` is called from its thread, and is
+    replaced by whoever watches.
 
     `locked_by` says which other run is waited for. `run` is there when it has ended well or not, unless
     `error` says why it did not come so far.
@@ -36,7 +37,6 @@ class LiveRun:
         self,
         session: Session,
         plan: Plan,
-        changed: Callable[[], None],
         *,
         dry_run: bool = False,
         options: Mapping[str, Any] | None = None,
@@ -51,7 +51,7 @@ class LiveRun:
         self.error: EvenKeelError | None = None
         self.locked_by = ""
         self.stop_asked = False
-        self._changed = changed
+        self.changed: Callable[[], None] = lambda: None
         self._options = options
         self._signal = StopSignal()
         self._stopped = threading.Event()
@@ -67,18 +67,18 @@ class LiveRun:
     def pause(self) -> None:
         """Start nothing new for the time being."""
         self._signal.pause(ASKED)
-        self._changed()
+        self.changed()
 
     def resume(self) -> None:
         self._signal.resume()
-        self._changed()
+        self.changed()
 
     def stop(self, why: str = ASKED) -> None:
         """Start nothing new any more. Migrations under way end as they are."""
         self.stop_asked = True
         self._signal.request(f"The stop was {why}" if why == ASKED else why)
         self._stopped.set()
-        self._changed()
+        self.changed()
 
     def work(self) -> None:
         """Apply the plan; while another run holds the lock, wait for it."""
@@ -88,7 +88,7 @@ class LiveRun:
             self.error = error
         finally:
             self.state = "ended"
-            self._changed()
+            self.changed()
 
     def _apply(self) -> None:
         while True:
@@ -103,7 +103,7 @@ class LiveRun:
                 )
             except LockHeld as held:
                 self.state, self.locked_by = "waiting", str(held)
-                self._changed()
+                self.changed()
                 if self._stopped.wait(LOCK_AGAIN_SECONDS):
                     raise
                 continue
@@ -112,7 +112,7 @@ class LiveRun:
 
     def _observe(self, progress: Progress) -> None:
         self.state, self.locked_by, self.progress = "running", "", progress
-        self._changed()
+        self.changed()
 
     def _heard(self, outcome: MigrationOutcome) -> None:
         self.outcomes[outcome.step] = outcome

@@ -72,6 +72,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapsho
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state import audit
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.audit import PastRun
 from ansible_collections.evenkeel.cluster.plugins.module_utils._state.locks import holder
+from ansible_collections.evenkeel.cluster.plugins.module_utils._state.runs import INTERRUPTED, RUNNING
 
 from .settings import ClusterSettings
 
@@ -253,7 +254,8 @@ class Session:
         options: Mapping[str, Any] | None = None,
     ) -> MigrationRun:
         """Run a plan as vm_migrate does: with the lock, the journal and the history of the cluster. `ended`
-        is called with each migration that has ended. `options` replace those of the inventory, such as max_parallel. Raises EvenKeelError.
+        is called with each migration that has ended. `options` replace those of the inventory, such as
+        max_parallel. Raises EvenKeelError.
         """
         refuse_hypothetical(plan, "plan")
         run = replace(self.settings.run, **(options or {}))
@@ -292,6 +294,26 @@ class Session:
             yield
         finally:
             self._set(acting="", next_at=0.0)
+
+    @property
+    def interrupted(self) -> PastRun | None:
+        """The last run, if it began with a plan and its process was ended before it could end."""
+        status = self.status
+        run = status.last_run
+        if run is None or not run.has_plan or status.locked_by or status.acting:
+            return None
+        # Without locks nobody knows whether it still runs.
+        ended = (INTERRUPTED, RUNNING) if self.settings.run.lock else (INTERRUPTED,)
+        return run if run.status in ended else None
+
+    def interrupted_plan(self) -> Plan:
+        """The plan of that run. Raises EvenKeelError when it is no longer kept."""
+        run = self.interrupted
+        with needed_database(self._state(), os.environ, make=False) as database:
+            found = [] if run is None else audit.kept_plans(database, run.id)
+        if len(found) != 1:
+            raise EvenKeelError("the plan of the interrupted run is no longer kept", where=self.name)
+        return Plan.from_json(found[0].plan())
 
     def history(self, days: int = HISTORY_DAYS, guest: str | None = None) -> Mapping[str, Any]:
         """What history_info returns for this cluster. Raises EvenKeelError."""

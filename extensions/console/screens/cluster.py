@@ -31,11 +31,16 @@ class ClusterScreen(ConsoleScreen):
     HELP = """
     Hosts: what is in use of each, by metric. The two lines in a bar are the ends of the band: within
     it hosts are level. ▲ is above it, ▼ below. Enter shows the guests of a host.
+
     Guests: type / and then a part of a name, tag or host; tag:prod, host:pve1, pool:web, state:stopped; or
     where and a JMESPath expression, such as: where used.memory > `8000000000`. Enter shows a guest,
     with its rules, whether it may move, and its history.
+
     Rules: broken ones first, with what breaks them.
-    Headroom: what still fits, and which hosts may fail.
+
+    Headroom: which hosts may fail, and what still fits, now and if the cluster is to bear the failure of
+    any one host (keeping N-1).
+
     History: runs and migrations; type / and a guest to see why it was moved.
     """
     BINDINGS = [

@@ -19,15 +19,15 @@ from ..widgets.table import Column, Table
 from ..widgets.text import UNKNOWN, ago, number, plain
 
 COLUMNS = (
-    Column("name", "Cluster", 16),
+    Column("name", "Cluster", 16, grows=True),
     Column("state", "State", 11),
     Column("hosts", "Hosts", 5),
     Column("guests", "Guests", 6),
-    Column("spread", "Spread, points", 24),
-    Column("broken", "Broken rules", 12),
-    Column("run", "Last run", 32),
-    Column("read", "Read", 12),
-    Column("platform", "Platform", 10),
+    Column("spread", "Spread, points", 23, grows=True),
+    Column("broken", "Broken", 6),
+    Column("run", "Last run", 31, leaves=2),
+    Column("read", "Read", 12, leaves=3),
+    Column("platform", "Platform", 10, leaves=4),
 )
 COLOURS = {"in order": "green", "out of band": "dark_orange", "failed": "bold red", "acting": "cyan"}
 
@@ -37,17 +37,19 @@ class ClustersScreen(ConsoleScreen):
 
     HELP = """
     Clusters of the inventory. State: "in order" is inside of the band and the rules of its policy,
-    "out of band" is not. Spread: percentage points between the fullest and the emptiest host, by metric.
+    "out of band" is not.
+
+    Spread: percentage points between the fullest and the emptiest host, by metric.
+
     Enter opens a cluster. One that can't be read shows its error below the table, and is tried again.
     """
     BINDINGS = [Binding("enter", "open", "Open", show=True, priority=False)]
 
     def compose_content(self) -> ComposeResult:
-        yield Table("clusters")
+        yield Table("clusters", COLUMNS)
         yield Static(id="cluster-detail", classes="detail", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one(Table).set_columns(COLUMNS)
         self._show()
 
     def session_changed(self, session: Session) -> None:

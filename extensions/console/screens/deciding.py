@@ -7,27 +7,98 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+
 from ..session import Session
+from . import running
+from .dialogs import Answer, QuestionScreen
+from .evacuate import EvacuateScreen
+from .move import MoveScreen
+from .plan import PlanScreen
 
 if TYPE_CHECKING:
     from ..app import ConsoleApp
 
 
 def open_plan(app: ConsoleApp, session: Session) -> None:
-    """Plan migrations of a cluster."""
-    app.notify(f"Planning {session.name} is not available yet.", markup=False)
+    """Plan migrations of a cluster; or show the run that is under way, or offer to finish one that was
+    interrupted.
+    """
+    run = app.runs.of(session)
+    if run is not None and not run.ended:
+        app.push_screen(running.RunScreen(run))
+    elif session.interrupted is not None:
+        _offer_to_finish(app, session)
+    else:
+        app.push_screen(PlanScreen(session))
 
 
 def open_evacuate(app: ConsoleApp, session: Session, host: str) -> None:
     """Empty a host, by id, or bring it back."""
-    app.notify(f"Evacuating {host} of {session.name} is not available yet.", markup=False)
+    snapshot = session.status.snapshot
+    found = next((one for one in snapshot.hosts if one.id == host), None) if snapshot is not None else None
+    if found is None:
+        return
+    app.push_screen(EvacuateScreen(session, found.id, "absent" if found.maintenance else "present"))
 
 
 def open_migrate(app: ConsoleApp, session: Session, guest: str) -> None:
     """Migrate one guest, by id, by hand."""
-    app.notify(f"Migrating {guest} of {session.name} is not available yet.", markup=False)
+    app.push_screen(MoveScreen(session, guest))
 
 
 def may_close(app: ConsoleApp) -> bool:
     """Whether the console may be closed now. If a run is under way, this asks the user and returns False."""
-    return app.is_running
+    if not app.runs.under_way():
+        return True
+    if isinstance(app.screen, QuestionScreen):
+        return False
+
+    def answered(answer: str | None) -> None:
+        if answer == "stop":
+            for run in app.runs.under_way():
+                run.stop()
+        if answer in ("stop", "finish"):
+            app.exit()
+
+    running.closing(app, answered)
+    return False
+
+
+def _offer_to_finish(app: ConsoleApp, session: Session) -> None:
+    past = session.interrupted
+    if past is None:
+        return
+
+    def answered(answer: str | None) -> None:
+        if answer == "plan":
+            app.push_screen(PlanScreen(session))
+        elif answer == "finish":
+            _finish(app, session)
+
+    app.push_screen(
+        QuestionScreen(
+            f"The last run on {session.name} was interrupted",
+            [
+                f"It was started by {past.who.get('user', 'somebody')} on {past.who.get('controller', '?')},"
+                " and its process has ended before the run did.",
+                "Finish it: its plan is applied on. What was moved already is not moved again, and migrations"
+                " that still run are watched. If the cluster has changed, nothing is started.",
+                "Plan anew: by what the cluster is like now.",
+            ],
+            [Answer("finish", "Finish it"), Answer("plan", "Plan anew", safe=True)],
+        ),
+        answered,
+    )
+
+
+def _finish(app: ConsoleApp, session: Session) -> None:
+    def work() -> None:
+        try:
+            plan = session.interrupted_plan()
+        except EvenKeelError as error:
+            app.call_from_thread(app.notify, str(error), severity="error", markup=False)
+            return
+        app.call_from_thread(running.start, app, session, plan)
+
+    app.background.run(work, "interrupted plan")

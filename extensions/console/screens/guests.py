@@ -22,15 +22,15 @@ from .guest import GuestScreen
 from .view import View
 
 COLUMNS = (
-    Column("name", "Guest", 20),
-    Column("id", "Id", 8),
-    Column("host", "Host", 12),
+    Column("name", "Guest", 15, grows=True),
+    Column("id", "Id", 7),
+    Column("host", "Host", 11),
     Column("state", "State", 9),
-    Column("cpu", "CPU cores", 9),
-    Column("memory", "GiB used", 8),
-    Column("assigned", "GiB given", 9),
-    Column("moves", "Moves", 22),
-    Column("tags", "Tags", 24),
+    Column("cpu", "Cores used", 12),
+    Column("memory", "GiB used", 10),
+    Column("assigned", "GiB given", 11, leaves=2),
+    Column("moves", "Moves", 18, leaves=1),
+    Column("tags", "Tags", 16, leaves=3),
 )
 # More rows than anybody reads, and so few that they are drawn at once.
 MOST_ROWS = 5000

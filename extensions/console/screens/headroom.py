@@ -33,14 +33,14 @@ FAILURES = (
     Column("host", "If it fails", 16),
     Column("guests", "Guests", 6),
     Column("verdict", "Others have room", 16),
-    Column("lost", "Guests without a place", 70),
+    Column("lost", "Guests without a place", 20, grows=True),
 )
 SIZES = (
-    Column("size", "Size", 24),
+    Column("size", "Size", 18, grows=True),
     Column("guests", "There are", 9),
     Column("fit", "More fit", 8),
-    Column("spare", "… and any host may fail", 23),
-    Column("used", "More fit as used", 16),
+    Column("spare", "… keeping N-1", 13),
+    Column("used", "More fit as used", 16, leaves=1),
 )
 _VERDICTS = {"enough": "yes", "not_enough": "no", "undecided": "not decided"}
 _COLOURS = {"enough": "green", "not_enough": "bold dark_orange", "undecided": ""}
@@ -54,15 +54,13 @@ class HeadroomView(View):
 
     def compose(self) -> ComposeResult:
         yield Static(id="headroom-says", classes="detail", markup=False)
-        yield Table("failures-table")
-        yield Table("sizes-table")
+        yield Table("failures-table", FAILURES)
+        yield Table("sizes-table", SIZES)
 
     def on_mount(self) -> None:
         self._found: Headroom | None = None
         self._error = ""
         self._asked_for: object = None
-        self.query_one("#failures-table", Table).set_columns(FAILURES)
-        self.query_one("#sizes-table", Table).set_columns(SIZES)
         super().on_mount()
 
     @property
@@ -104,12 +102,13 @@ class HeadroomView(View):
         elif self._found is None:
             says.update("The headroom is being worked out …")
         else:
-            largest = [
-                f"largest guest with {one.cpu:g} cores: {one.memory / GIB:.0f} GiB, on {one.name}"
+            largest = "; ".join(
+                f"{one.memory / GIB:.0f} GiB with {_cores(one.cpu)}, on {one.name}"
                 for one in self._found.largest
                 if one.memory is not None
-            ]
-            says.update(paragraphs([*self._found.says, *self._found.notes, "; ".join(largest)]))
+            )
+            largest = f"largest guest that fits: {largest}" if largest else "no further guest fits"
+            says.update(paragraphs([*self._found.says, largest, *self._found.notes]))
             failures = {one.host: _failure(one) for one in self._found.failures}
             self.query_one("#failures-table", Table).fill(failures)
             sizes = {f"{one.cpu}:{one.memory}": _size(one) for one in self._found.sizes}
@@ -128,12 +127,16 @@ def _failure(one: HostFailure) -> list[Text]:
 
 def _size(one: SizeClass) -> list[Text]:
     return [
-        plain(f"{one.cpu:g} cores, {one.memory / GIB:g} GiB"),
+        plain(f"{_cores(one.cpu)}, {one.memory / GIB:g} GiB"),
         number(one.guests, 0),
         number(one.fit, 0),
         number(one.fit_with_spare, 0),
         number(one.fit_as_used, 0),
     ]
+
+
+def _cores(count: float) -> str:
+    return f"{count:g} core{'' if count == 1 else 's'}"
 
 
 def _entries(one: HostFailure) -> list[Entry]:

@@ -27,7 +27,8 @@ class HelpScreen(ModalScreen[None]):
             yield Static(self._text(), markup=False)
 
     def _text(self) -> str:
-        said = inspect.cleandoc(getattr(self._about, "HELP", ""))
+        written = inspect.cleandoc(getattr(self._about, "HELP", ""))
+        said = "\n\n".join(" ".join(part.split()) for part in written.split("\n\n"))
         keys = []
         for active in self._about.active_bindings.values():
             binding = active.binding

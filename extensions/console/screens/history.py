@@ -31,16 +31,16 @@ RUNS = (
     Column("goal", "Goal", 11),
     Column("migrated", "Migrated", 8),
     Column("failed", "Failed", 6),
-    Column("spread", "Spread before → after", 28),
-    Column("who", "Started by", 40),
+    Column("spread", "Spread before → after", 28, leaves=3),
+    Column("who", "Started by", 14, grows=True),
 )
 MIGRATIONS = (
     Column("at", "Migration, UTC", 16),
-    Column("guest", "Guest", 18),
-    Column("way", "From → to", 20),
+    Column("guest", "Guest", 14),
+    Column("way", "From → to", 16),
     Column("result", "Result", 9),
-    Column("why", "Why", 60),
-    Column("who", "Started by", 40),
+    Column("why", "Why", 16, grows=True),
+    Column("who", "Started by", 26, leaves=1),
 )
 _MOST_ROWS = 1000
 
@@ -54,16 +54,14 @@ class HistoryView(View):
         yield Input(
             placeholder="Guest: why was it moved?", id="history-filter", compact=True, classes="filter"
         )
-        yield Table("runs-table")
-        yield Table("migrations-table")
+        yield Table("runs-table", RUNS)
+        yield Table("migrations-table", MIGRATIONS)
         yield Static(id="history-note", classes="detail", markup=False)
 
     def on_mount(self) -> None:
         self._found: Mapping[str, Any] | None = None
         self._error = ""
         self._asked_for: object = None
-        self.query_one("#runs-table", Table).set_columns(RUNS)
-        self.query_one("#migrations-table", Table).set_columns(MIGRATIONS)
         super().on_mount()
 
     def activated(self) -> None:

@@ -24,7 +24,7 @@ from .view import View
 if TYPE_CHECKING:
     from .cluster import ClusterScreen
 
-_FIXED = 44
+_FIXED = 45
 _LEAST_BAR = 8
 _FIGURE = 8
 
@@ -66,7 +66,7 @@ class HostsView(View):
                 Column("name", "Host", 16),
                 *(Column(metric, metric, width + _FIGURE) for metric in metrics),
                 Column("guests", "Guests", 6),
-                Column("state", "State", 40),
+                Column("state", "State", 11, grows=True),
             ]
         )
         rows = {}

@@ -21,10 +21,10 @@ from .view import View
 
 COLUMNS = (
     Column("state", "State", 8),
-    Column("name", "Rule", 24),
-    Column("kind", "Kind", 19),
+    Column("name", "Rule", 18),
+    Column("kind", "Kind", 19, leaves=1),
     Column("guests", "Guests", 6),
-    Column("detail", "What breaks it", 80),
+    Column("detail", "What breaks it", 20, grows=True),
 )
 
 
@@ -32,7 +32,7 @@ class RulesView(View):
     """A line for each rule, those that are broken first."""
 
     def compose(self) -> ComposeResult:
-        yield Table("rules-table")
+        yield Table("rules-table", COLUMNS)
         yield Static(id="rules-note", classes="detail", markup=False)
 
     def activated(self) -> None:
@@ -50,7 +50,6 @@ class RulesView(View):
         broken = self._broken()
         rules = sorted(status.rules, key=lambda rule: (rule.name not in broken, not rule.strict, rule.name))
         table = self.query_one(Table)
-        table.set_columns(COLUMNS)
         table.fill({rule.name: _row(rule, broken) for rule in rules})
         notes = [f"{len(rules)} rules, {len(broken)} broken"]
         notes += [f"{item.what}: {item.why}" for item in status.wrong or ()]
