@@ -1,0 +1,361 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan that is being applied: what moves, how far, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.message import Message
+from textual.widgets import DataTable, ProgressBar, Static
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import GIB, host_name
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import duration
+from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Moving
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration, Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.by_hand import moved_by
+
+from ..runs import LiveRun
+from ..session import Session
+from ..widgets.base import ConsoleScreen
+from ..widgets.table import Column, Table
+from ..widgets.text import bar, number, paragraphs, plain
+from .dialogs import Answer, QuestionScreen
+
+if TYPE_CHECKING:
+    from ..app import ConsoleApp
+
+COLUMNS = (
+    Column("step", "Step", 4),
+    Column("guest", "Guest", 14, grows=True),
+    Column("way", "From → to", 18),
+    Column("memory", "GiB", 7, leaves=1),
+    Column("state", "State", 26),
+    Column("why", "", 10, grows=True),
+)
+_BAR = 16
+_BAD = frozenset({"failed", "cancelled", "refused"})
+SLOTS = (
+    ("max_parallel", "at once in the cluster"),
+    ("max_per_host", "at once for each host"),
+    ("max_in_per_host", "at once into each host"),
+    ("max_out_per_host", "at once out of each host"),
+    ("max_per_datastore", "at once for each datastore"),
+)
+
+
+class RunChanged(Message):
+    """A run has got further."""
+
+
+def start(app: ConsoleApp, session: Session, plan: Plan, *, dry_run: bool = False) -> None:
+    """Apply, or check, a plan and show how far it is."""
+    run = LiveRun(session, plan, dry_run=dry_run)
+    try:
+        app.runs.start(run)
+    except EvenKeelError as error:
+        app.notify(str(error), severity="error", markup=False)
+        return
+    app.push_screen(RunScreen(run))
+
+
+def what_happens(session: Session, plan: Plan) -> list[str]:
+    """What a person confirms: number, bytes, estimated time, slots, and what stays undone."""
+    memory = sum(step.cost.memory for step in plan.migrations)
+    count = len(plan.migrations)
+    lines = [
+        f"{count} migration{'s' * (count != 1)}, {memory / GIB:.1f} GiB of memory,"
+        f" about {duration(plan.proof.seconds)}."
+    ]
+    options = session.settings.run
+    slots = [f"{value} {text}" for name, text in SLOTS if (value := getattr(options, name)) is not None]
+    lines.append(f"Slots: {'; '.join(slots) or 'as many as the platform sustains'}.")
+    disks = sum(bool(step.storage) for step in plan.migrations)
+    if disks:
+        lines.append(f"{disks} of them copy local disks, which takes longer than this estimate.")
+    if plan.unresolved:
+        lines.append(f"It leaves {len(plan.unresolved)} things undone.")
+    lines.append(
+        "Each migration is checked again before it starts. The run can be paused, stopped and rolled back."
+    )
+    return lines
+
+
+class RunScreen(ConsoleScreen):
+    """A run of this console, under way or ended."""
+
+    HELP = """
+    The migrations of a run, and what became of each.
+
+    Space pauses the run: nothing new starts, what is under way ends, and the lock of the cluster is kept.
+    Space again continues.
+
+    s stops it: what is under way ends, and the rest is not started. b rolls back: after the end of the
+    run it plans the way back of what was migrated, to look at before it is applied.
+
+    Escape leaves this screen. The run goes on; p on its cluster comes back here.
+    """
+    BINDINGS = [
+        Binding("escape", "back", "Back"),
+        Binding("space", "pause", "Pause/continue"),
+        Binding("s", "stop", "Stop"),
+        Binding("b", "roll_back", "Roll back"),
+        Binding("p", "plan_again", "Plan again"),
+    ]
+
+    def __init__(self, run: LiveRun) -> None:
+        super().__init__()
+        self.run = run
+        self.session = run.session
+        self._wants_back = False
+
+    def compose_content(self) -> ComposeResult:
+        yield Static(id="run-summary", classes="summary", markup=False)
+        yield ProgressBar(id="run-bar", show_eta=False)
+        yield Table("run-table", COLUMNS)
+        yield Static(id="run-detail", classes="detail", markup=False)
+
+    def on_mount(self) -> None:
+        self.run.changed = self.tell
+        self._show()
+
+    def tell(self) -> None:
+        """From the thread of the run."""
+        with suppress(RuntimeError):
+            self.post_message(RunChanged())
+
+    def on_run_changed(self) -> None:
+        self._show()
+
+    def session_changed(self, session: Session) -> None:
+        if session is self.session and self.run.ended:
+            if self._wants_back and session.status.snapshot is not None and not session.status.reading:
+                self._wants_back = False
+                self._show_way_back()
+            self._show()
+
+    def tick(self) -> None:
+        self._show()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("pause", "stop"):
+            return not self.run.ended and not self.run.dry_run
+        if action == "roll_back":
+            return self._can_go_back()
+        if action == "plan_again":
+            return self.run.ended
+        return True
+
+    def action_back(self) -> None:
+        self.app.pop_screen()
+
+    def action_pause(self) -> None:
+        if self.run.paused:
+            self.run.resume()
+        else:
+            self.run.pause()
+        self._show()
+
+    def action_stop(self) -> None:
+        self.run.stop()
+        self._show()
+
+    def action_plan_again(self) -> None:
+        from .plan import PlanScreen
+
+        self.app.pop_screen()
+        if isinstance(self.app.screen, PlanScreen):
+            self.app.pop_screen()
+        self.app.push_screen(PlanScreen(self.session))
+
+    def action_roll_back(self) -> None:
+        if not self._can_go_back():
+            return
+        # By what the cluster is like after the run.
+        self._wants_back = True
+        self.console.read_again(self.session)
+        self._show()
+
+    def _can_go_back(self) -> bool:
+        done = self.run.run
+        return self.run.ended and not self.run.dry_run and done is not None and bool(moved_by(done.outcome))
+
+    def _show_way_back(self) -> None:
+        from ..desk import undoing
+        from .plan import PlanScreen
+
+        if self.run.run is not None:
+            make = undoing(moved_by(self.run.run.outcome), self.run.plan.policy)
+            self.app.push_screen(PlanScreen(self.session, make, "roll back"))
+
+    @on(DataTable.RowHighlighted, "#run-table")
+    def _highlighted(self) -> None:
+        self._show_detail()
+
+    def _show(self) -> None:
+        if not self.is_mounted:
+            return
+        run = self.run
+        what = "check" if run.dry_run else "run"
+        self.set_title(f"{self.session.name}  {what}  {self._word()}")
+        self.query_one("#run-summary", Static).update(paragraphs(self._summary()))
+        total = sum(step.cost.memory for step in run.plan.migrations) or 1
+        moved = 0 if run.progress is None else run.progress.memory_moved
+        whole = run.ended and run.run is not None and run.run.outcome.status in ("done", "planned")
+        self.query_one("#run-bar", ProgressBar).update(
+            total=total, progress=total if whole else min(moved, total)
+        )
+        moving = {one.step: one for one in run.progress.moving} if run.progress is not None else {}
+        ended = self._ended()
+        rows = {
+            str(step.step): _row(run.plan, step, moving.get(step.step), ended.get(step.step))
+            for step in run.plan.migrations
+        }
+        self.query_one("#run-table", Table).fill(rows)
+        self._show_detail()
+        self.refresh_bindings()
+
+    def _ended(self) -> Mapping[int, MigrationOutcome]:
+        run = self.run
+        if run.run is not None:
+            return {one.step: one for one in run.run.outcome.migrations}
+        return dict(run.outcomes)
+
+    def _word(self) -> str:
+        run = self.run
+        if run.ended:
+            return "failed" if run.run is None else run.run.outcome.status.replace("_", " ")
+        if run.state == "waiting":
+            return "waits for another run"
+        if run.stop_asked:
+            return "stopping …"
+        if run.paused:
+            return "paused"
+        return "under way" if run.state == "running" else "starting …"
+
+    def _summary(self) -> Iterator[str]:
+        run = self.run
+        if run.locked_by and not run.ended:
+            yield f"{run.locked_by}. Waiting for it; s gives up."
+        if run.error is not None:
+            yield str(run.error)
+        if run.progress is not None and not run.ended:
+            yield _progress(run)
+        if run.run is not None:
+            yield from _result(run)
+        if self._wants_back:
+            yield "The cluster is being read for the way back …"
+
+    def _show_detail(self) -> None:
+        key = self.query_one("#run-table", Table).cursor_key()
+        step = next((one for one in self.run.plan.migrations if str(one.step) == key), None)
+        detail = self.query_one("#run-detail", Static)
+        if step is None:
+            detail.update("")
+            return
+        found = self._ended().get(step.step)
+        lines = [f"{step.guest.name} ({step.guest.id}), {step.kind}: {step.why}"]
+        if found is not None:
+            seconds = "" if found.seconds is None else f" in {duration(found.seconds)}"
+            why = f": {found.why}" if found.why else ""
+            lines.append(f"{found.result.replace('_', ' ')}{seconds}{why}")
+        detail.update(paragraphs(lines))
+
+
+def _progress(run: LiveRun) -> str:
+    seen = run.progress
+    assert seen is not None
+    done = sum(seen.ended.values())
+    parts = [
+        f"{done} of {len(run.plan.migrations)} done",
+        f"{len(seen.moving)} under way",
+        f"{seen.memory_moved / GIB:.1f} GiB moved",
+    ]
+    parts += [f"{seen.ended[bad]} {bad}" for bad in sorted(_BAD) if seen.ended.get(bad)]
+    if seen.paused or run.paused:
+        parts.append("paused: nothing new starts")
+    elif seen.seconds_left and not run.stop_asked:
+        parts.append(f"about {duration(seen.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def _result(run: LiveRun) -> Iterator[str]:
+    assert run.run is not None
+    outcome: Outcome = run.run.outcome
+    counts = {name: count for name, count in outcome.counts().items() if count}
+    shown = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    yield f"{outcome.status.replace('_', ' ')} in {duration(outcome.seconds)}: {shown or 'nothing to do'}"
+    if run.run.stale:
+        why = next((one.why for one in outcome.migrations if one.why), "the plan is stale")
+        yield f"Nothing was started: {why}. Press p to plan again."
+    else:
+        before, after = run.run.states
+        points = [
+            f"{metric} {_points(before.spread.get(metric))} → {_points(after.spread.get(metric))}"
+            for metric in before.spread
+            if before.spread.get(metric) is not None
+        ]
+        if points and not run.dry_run:
+            yield f"Measured spread in points: {'   '.join(points)}"
+    yield from (f"Not done: {text}" for text in list(run.run.left or ())[:3])
+    yield from run.run.notices
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def _row(plan: Plan, step: Migration, moving: Moving | None, ended: MigrationOutcome | None) -> list[Text]:
+    state: Text
+    why = ""
+    if ended is not None:
+        style = "green" if ended.result in ("migrated", "already_there") else ""
+        style = "bold red" if ended.result in _BAD else style
+        seconds = "" if ended.seconds is None else f" in {duration(ended.seconds)}"
+        state, why = plain(f"{ended.result.replace('_', ' ')}{seconds}", style), ended.why
+    elif moving is not None and moving.percent is not None:
+        state = bar(moving.percent, _BAR)
+        state.append(f" {moving.percent:3.0f} %")
+    elif moving is not None:
+        state = plain(f"under way for {duration(moving.seconds)}", "cyan")
+    else:
+        waits = f"waits for step {', '.join(map(str, step.after))}" if step.after else "waits"
+        state = plain(waits, "dim")
+    return [
+        number(step.step, 0),
+        plain(step.guest.name),
+        plain(f"{host_name(plan.before, step.source)} → {host_name(plan.before, step.target)}"),
+        number(step.cost.memory / GIB),
+        state,
+        plain(why or ("" if ended is not None else step.why)),
+    ]
+
+
+def closing(app: ConsoleApp, answered: Any) -> None:
+    """Ask what becomes of the runs under way when the console is closed."""
+    names = ", ".join(run.session.name for run in app.runs.under_way())
+    app.push_screen(
+        QuestionScreen(
+            "A run is under way",
+            [
+                f"On {names}. Migrations under way end in any case.",
+                "Stop and close: nothing new starts, and the console closes when they have ended.",
+                "Finish and close: the console closes when the run has ended.",
+            ],
+            [
+                Answer("stop", "Stop and close"),
+                Answer("finish", "Finish and close"),
+                Answer("stay", "Stay", safe=True),
+            ],
+        ),
+        answered,
+    )
