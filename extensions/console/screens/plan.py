@@ -74,15 +74,15 @@ class PlanScreen(ConsoleScreen):
     """
     BINDINGS = [
         Binding("escape", "back", "Back"),
+        Binding("a", "apply", "Apply"),
         Binding("space", "leave_out", "Leave out"),
         Binding("x", "pin", "Pin"),
-        Binding("n", "not_there", "Not there", show=False),
-        Binding("f", "forget", "Forget choices", show=False),
         Binding("g", "goal", "Goal"),
         Binding("w", "what_if", "What if"),
         Binding("i", "details", "Undone"),
         Binding("c", "check", "Check"),
-        Binding("a", "apply", "Apply"),
+        Binding("n", "not_there", "Not there", show=False),
+        Binding("f", "forget", "Forget choices", show=False),
     ]
 
     def __init__(

@@ -60,8 +60,8 @@ def plan(snapshot: Snapshot, policy: Policy, clock: Callable[[], float] = time.m
     """Raises PlanningError when there is nothing to plan with, UnsafePlan when the planner itself is at
     fault.
 
-    `clock` is read for the policy's time_limit. It may raise to give up, and then plan does. With the preset proxmox, a notice says what the
-    platform's own balancer would do.
+    `clock` is read for the policy's time_limit. It may raise to give up, and then plan does. With the preset
+    proxmox, a notice says what the platform's own balancer would do.
     """
     policy = with_choices_by_id(snapshot, policy)
     held = hold_back(snapshot, policy)

@@ -16,6 +16,7 @@ from ..._model.snapshot import Rule, Snapshot
 from .capacity import MEMORY, ResourceNeeds, host_roles, require_hosts, resource_needs
 from .choices import CHOICE
 from .eligibility import HostRequirements, immovable_reason, left_out_reason
+from .goal_traits import traits_of
 from .metrics import build_metrics
 from .minimal_conflicts import HostSharing, NoFeasibleHost, excludes_every_host, minimal_conflict
 from .move_units import group_into_units, without_abandoned
@@ -134,8 +135,7 @@ class _Builder:
                 masks[guest] = here
             else:
                 # Wherever it went, it would go against one of them: it goes only for the sake of another one.
-                leaves = rule.source == CHOICE and self.roles.leaving[self.home[guest]]
-                if (self.pinned[guest] & here or rule.enforced) and not leaves:
+                if self._stays_broken(rule, guest):
                     masks[guest] = here
                 stuck.append(guest)
         if stuck:
@@ -148,6 +148,15 @@ class _Builder:
             self.unresolved.append(
                 Unresolved(what=f"rule {rule.name}", why=why, code="rule_impossible", subject=rule.name)
             )
+
+    def _stays_broken(self, rule: Rule, guest: int) -> bool:
+        """Whether a guest that can't follow a host rule stays where it is."""
+        home = self.home[guest]
+        if rule.source == CHOICE:
+            # With goal evacuate nobody moves to restore another rule instead.
+            held = self.pinned[guest] >> home & 1 or traits_of(self.policy).names_hosts
+            return bool(held) and not self.roles.leaving[home]
+        return bool(self.pinned[guest] >> home & 1 or rule.enforced)
 
     def _against(self, rule: Rule, guest: int, places: int) -> str:
         """The restrictions that leave this guest of the rule no host."""
