@@ -48,6 +48,7 @@ ROLES = (
     "lease",
     "notify",
     "place",
+    "report",
     "schedule",
     "service",
     "service_setup",
@@ -97,6 +98,7 @@ PASSED = (
     Passed("lease", "capacity_lease", [field.name for field in fields(LeaseOptions)], "lease_"),
     Passed("place", "vm_migrate", ["platform", *_STATE, *_LOG], "balance_"),
     Passed("place", "vm_placement", list(PLACEMENT_ARGUMENTS), "place_"),
+    Passed("report", "vm_migrate", ["platform", "state_url"], "balance_"),
     Passed("schedule", "schedule", [field.name for field in fields(ScheduleOptions)], "schedule_"),
     Passed(
         "service_setup",

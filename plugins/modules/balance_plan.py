@@ -239,6 +239,10 @@ summary:
           description: Its name.
           type: str
           sample: production
+        key:
+          description: Its name in the state database, as in RV(evenkeel.cluster.history_info#module:clusters). A rehearsal has the path of its file there.
+          type: str
+          sample: vsphere:6d0b3c6a:domain-c8
     status:
       description:
         - V(balanced) when the cluster satisfies the policy, with or without migrations. V(improved) when some findings remain.

@@ -23,7 +23,7 @@ options:
   role:
     description: Name of the role.
     type: str
-    choices: [balance, evacuate, host_load, lease, notify, place, schedule, service_setup]
+    choices: [balance, evacuate, host_load, lease, notify, place, report, schedule, service_setup]
     required: true
 attributes:
   check_mode:

@@ -92,7 +92,7 @@ def _made_sections(given: Given) -> tuple[Section, ...]:
 def _sources(given: Given) -> str:
     """Which documents the page was made from, with the digest by which its snapshot is known."""
     names = ("plan", "snapshot", "outcome", "placement", "history")
-    found = [name for name in names if getattr(given, name)]
+    found = [name for name in names if getattr(given, name)] or ["error of the run"]
     digest = given.plan.snapshot_digest if given.plan else given.snapshot.digest() if given.snapshot else ""
     return f"{listed([f'the {name}' for name in found], 5)}{f' (snapshot {digest[:19]})' if digest else ''}"
 

@@ -148,7 +148,7 @@ def _facts(given: Given) -> Iterator[tuple[str, str]]:
 
 
 def _status(given: Given) -> str:
-    if given.error:
+    if given.error and given.outcome is None:
         return "failed"
     if given.outcome is not None and given.outcome.status != "planned":
         return given.outcome.status.replace("_", " ")
@@ -183,7 +183,7 @@ def summary(given: Given) -> Section | None:
 
 def _headline(given: Given) -> tuple[str, Mood]:
     outcome, plan = given.outcome, given.plan
-    if given.error:
+    if given.error and (outcome is None or outcome.status == "planned"):
         return "The run failed.", "bad"
     if outcome is not None and outcome.status != "planned":
         return _outcome_headline(outcome)

@@ -112,10 +112,15 @@ def what_if_of(given: Mapping[str, Any]) -> dict[str, Any]:
     return overrides
 
 
+def _key(plan: Plan) -> str:
+    """By what the state database knows the cluster, but for rehearsals."""
+    return ":".join(part for part in (plan.platform, plan.cluster.instance, plan.cluster.id) if part)
+
+
 def summary(plan: Plan, path: str | None) -> dict[str, Any]:
     """A plan in a few numbers."""
     return {
-        "cluster": {"id": plan.cluster.id, "name": plan.cluster.name},
+        "cluster": {"id": plan.cluster.id, "name": plan.cluster.name, "key": _key(plan)},
         "status": plan.status,
         "plan_path": path,
         "migrations": len(plan.migrations),
