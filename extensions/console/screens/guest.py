@@ -45,9 +45,8 @@ class GuestScreen(DetailScreen):
         cast("ConsoleApp", self.app).background.run(self._read_history, "history")
 
     def action_history(self) -> None:
-        app = cast("ConsoleApp", self.app)
+        below = self.app.screen_stack[-2]
         self.dismiss()
-        below = app.screen_stack[-2] if len(app.screen_stack) > 1 else None
         if hasattr(below, "show_history_of"):
             cast("ClusterScreen", below).show_history_of(self._guest)
 
