@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -153,12 +154,30 @@ def test_check_mode_and_an_evacuation(site: Site) -> None:
     with http_server() as server:
         notify = {"urls": urls(server)[:1], "events": ["failed", "changed", "would_change"], "timeout": 600}
         options = {"balance_notify": notify, "balance_textfile_path": str(site.metrics)}
-        code, said = site.play("evenkeel.cluster.balance", "--check", **options)
+        pages = {
+            "balance_report_path": "{{ inventory_hostname }}.html",
+            "balance_report_url": "https://files.example.com",
+        }
+        code, said = site.play("evenkeel.cluster.balance", "--check", **options, **pages)
         assert (code, titles(server)) == (0, [("one: 10 guests would be migrated", "info")]), said
+        body = json.loads(server.got[0].body)
+        assert "Report: https://files.example.com/one.html" in body["message"]
+        [attached] = body["attachments"]
+        assert attached["filename"] == "one.html"
+        assert base64.b64decode(attached["base64"]) == (site.folder / "one.html").read_bytes()
+        assert not (site.folder / ".local").exists()
         assert list(site.metrics.iterdir()) == []
-        code, said = site.play("evenkeel.cluster.evacuate", **options, evacuate_hosts=["host01"])
+        notify["attach_report"] = False
+        code, said = site.play(
+            "evenkeel.cluster.evacuate",
+            **options,
+            evacuate_hosts=["host01"],
+            evacuate_report_path="gone.html",
+        )
         assert (code, titles(server)[1:]) == (0, [("one: 5 guests migrated", "success")]), said
         assert json.loads(server.got[1].body)["message"].endswith("maintenance mode of host01: on")
+        assert json.loads(server.got[1].body)["attachments"] == []
+        assert "maintenance mode of host01: on" in (site.folder / "gone.html").read_text()
         assert 'kind="evacuate",result="migrated"} 5.0' in site.metrics_of("one")
         code, said = site.play("evenkeel.cluster.evacuate", **options, evacuate_hosts=["host0*"])
         assert (code, titles(server)[2:]) == (2, [("one: failed", "failure")]), said

@@ -135,6 +135,10 @@ def test_two_clusters_never_share_a_file(tmp_path: Path) -> None:
         " Use the name of the cluster in it:"
         f' balance_plan_path: "{tmp_path}/plan-{{{{ inventory_hostname }}}}.json"'
     )
+    for name in ("balance_report_path", "evacuate_report_path", "report_path"):
+        pages = {name: f"{tmp_path}/page.html"}
+        with pytest.raises(InputError, match=f"{name} is .* for b too"):
+            refuse_shared_files("a", pages, users_of_files({"a": pages, "b": pages}))
 
 
 def test_a_file_that_can_t_be_written_later_is_refused_before(tmp_path: Path) -> None:
@@ -147,6 +151,10 @@ def test_a_file_that_can_t_be_written_later_is_refused_before(tmp_path: Path) ->
         ("balance_plan_path", f"{tmp_path}/file/plan.json", "a folder of its path is a file"),
         ("balance_journal_path", str(tmp_path), "it is a folder"),
         ("lease_env_path", f"{tmp_path}/new/lease.sh", "No such file or directory"),
+        ("balance_report_path", str(tmp_path), "it is a folder"),
+        ("evacuate_report_path", f"{tmp_path}/file/page.html", "a folder of its path is a file"),
+        ("place_report_path", "/proc/nowhere/page.html", "can't be written"),
+        ("report_path", "/proc/nowhere/page.html", "can't be written"),
     ):
         with pytest.raises(FileError, match=f"{name}: .*{why}"):
             refuse_unwritable_files({name: path}, plans=True)
