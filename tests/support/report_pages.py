@@ -4,7 +4,8 @@
 
     .venv/bin/python tests/support/report_pages.py FOLDER
 
-writes a page of each kind, and with --pictures the pictures of the documentation.
+writes a page of each kind, or those that are named, and with --pictures docs/images the pictures of the
+documentation.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.page import render
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.timeline import limits_of
+from ansible_collections.evenkeel.cluster.tests.support.browser import chromium
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 from ansible_collections.evenkeel.cluster.tests.unit.execution.slow import CLUSTER, HandClock, Run, Slow
 
@@ -163,12 +165,42 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", default=PAGES)
+    parser.add_argument("--pictures", type=Path)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     for name in given.names:
         text = render(documents(name))
         (given.folder / f"{name}.html").write_text(text, encoding="utf-8")
         print(f"{name}: {len(text.encode())} bytes")
+    if given.pictures is not None:
+        _take_pictures(given.folder, given.pictures)
+
+
+def _take_pictures(pages: Path, folder: Path) -> None:
+    """The pictures of the documentation: page, scheme, step and part of each."""
+    wanted = {
+        "report-plan": ("plan", "light", 0, "body"),
+        "report-hosts": ("plan", "light", 5, "#picture"),
+        "report-run": ("outcome", "light", 0, "#migrations"),
+        "report-large": ("large", "dark", 40, "#picture"),
+    }
+    with chromium() as browser:
+        for name, (page_of, scheme, step, part) in wanted.items():
+            context = browser.new_context(
+                viewport={"width": 1280, "height": 800},
+                color_scheme="dark" if scheme == "dark" else "light",
+                reduced_motion="reduce",
+            )
+            page = context.new_page()
+            page.goto((pages / f"{page_of}.html").resolve().as_uri())
+            if step:
+                page.fill("#slider", str(step))
+                moved = page.locator("#live .moving").get_attribute("data-guest")
+                page.locator(f"#live .block[data-guest='{moved}']").dispatch_event("click")
+            page.evaluate("document.activeElement.blur()")
+            page.evaluate("part => document.querySelector(part).scrollIntoView()", part)
+            page.screenshot(path=folder / f"{name}.png")
+            context.close()
 
 
 if __name__ == "__main__":

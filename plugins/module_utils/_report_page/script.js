@@ -244,6 +244,7 @@ class Scene {
     for (const host of touched) this.draw(host);
     this.mark();
     this.say();
+    if (this.chosen >= 0) this.choose(this.chosen);
   }
 
   // The last step: its guest, its hosts, and an arrow between them.
