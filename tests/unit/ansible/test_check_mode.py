@@ -65,8 +65,17 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "schedules",
     ),
 }
-# Writes as host_load_merge does, but needs a Prometheus, or systemd-analyze; the others have no files.
-OTHERS = {"service_setup", "prometheus_load", "host_load_info", "check_variables", "run_summary", "notify"}
+# Writes as host_load_merge does, but needs a Prometheus, or systemd-analyze; report is an action plugin, which
+# test_report.py tries; the others have no files.
+OTHERS = {
+    "service_setup",
+    "prometheus_load",
+    "host_load_info",
+    "check_variables",
+    "run_summary",
+    "notify",
+    "report",
+}
 
 
 def filled(value: Any, folder: Path) -> Any:

@@ -1,0 +1,109 @@
+# Copyright (c) 2026 The Even Keel Authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file of a report page: when it is written, and what is said of wrong options."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.report import (
+    REPORT_ARGUMENTS,
+    run_report,
+)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+from ansible_collections.evenkeel.cluster.tests.support.report_pages import SMALL, planned
+
+SNAPSHOT, PLAN = (document.to_json() for document in planned(SMALL, {"max_spread": 12}))
+
+
+def written(folder: Path, *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    params = {name: option.get("default") for name, option in REPORT_ARGUMENTS.items()}
+    params |= {"dest": str(folder / "new" / "page.html"), "title": "", "cluster": ""}
+    return run_report({**params, **options}, check_mode)
+
+
+def refused(folder: Path, **options: Any) -> str:
+    with pytest.raises(EvenKeelError) as error:
+        written(folder, **options)
+    return str(error.value).replace(str(folder), "FOLDER")
+
+
+def test_a_page_is_written_once(tmp_path: Path) -> None:
+    page = tmp_path / "new" / "page.html"
+
+    checked = written(tmp_path, check_mode=True, snapshot=SNAPSHOT, plan=PLAN)
+    assert checked["changed"]
+    assert list(tmp_path.iterdir()) == []
+    first = written(tmp_path, snapshot=SNAPSHOT, plan=PLAN)
+    assert first == checked
+    assert first["bytes"] == page.stat().st_size
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert first["diff"]["before"] == "no file\n"
+    os.utime(page, (1, 1))
+    again = written(tmp_path, snapshot=SNAPSHOT, plan=PLAN)
+    assert not again["changed"]
+    assert again["diff"]["before"] == again["diff"]["after"] == first["diff"]["after"]
+    assert page.stat().st_mtime == 1
+    # Another reader, or another title, is another file.
+    assert written(tmp_path, snapshot=SNAPSHOT, plan=PLAN, mode="0644")["changed"]
+    assert stat.S_IMODE(page.stat().st_mode) == 0o644
+    assert written(tmp_path, snapshot=SNAPSHOT, plan=PLAN, mode="0644", title="Tonight")["changed"]
+    assert "Tonight" in page.read_text(encoding="utf-8")
+    assert [path.name for path in page.parent.iterdir()] == ["page.html"]
+
+
+def test_documents_may_be_files(tmp_path: Path) -> None:
+    for name, document in (("snapshot", SNAPSHOT), ("plan", PLAN)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+
+    files = written(
+        tmp_path, snapshot_path=str(tmp_path / "snapshot.json"), plan_path=str(tmp_path / "plan.json")
+    )
+    assert files["sections"][:3] == ["summary", "picture", "migrations"]
+    assert not written(tmp_path, snapshot=SNAPSHOT, plan=PLAN)["changed"]
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    (
+        {"snapshot_path": "FOLDER/none.json"},
+        "snapshot_path: FOLDER/none.json can't be read: No such file or directory",
+    ),
+    ({"plan_path": "FOLDER/empty.json"}, "plan_path: FOLDER/empty.json is empty"),
+    (
+        {"plan": SNAPSHOT},
+        "plan.schema: 'evenkeel.cluster/snapshot/1' is not 'evenkeel.cluster/plan/1'. Pass a plan",
+    ),
+    ({"plan": PLAN, "dest": "FOLDER"}, "dest: FOLDER can't be written: it is not a regular file"),
+    (
+        {"plan": PLAN, "dest": "FOLDER/empty.json/x"},
+        "dest: FOLDER/empty.json/x can't be written: a folder of its path is a file",
+    ),
+    (
+        {"plan": PLAN, "metric": "storage"},
+        "metric: 'storage' is not one of the metrics of the page (cpu, memory)",
+    ),
+    (
+        {"plan": PLAN, "snapshot": {**SNAPSHOT, "taken_at": "2020-01-01T00:00:00Z"}},
+        "snapshot: the plan was not made from this snapshot, taken at 2020-01-01T00:00:00Z."
+        " Pass the snapshot that the plan was made from, or leave it out.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "says"), WRONG)
+def test_wrong_options(options: dict[str, Any], says: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.json").write_text("")
+    filled = {
+        name: value.replace("FOLDER", str(tmp_path)) if isinstance(value, str) else value
+        for name, value in options.items()
+    }
+
+    assert refused(tmp_path, **filled) == says
+    assert refused(tmp_path, check_mode=True, **filled).partition(":")[0] == says.partition(":")[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.json"]
