@@ -52,15 +52,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.awx_setup.files import Files
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
 
 _ROOT = Path(__file__).resolve().parents[2]
 _KINDS = ("credential_types", "job_templates", "surveys")
-_ROLES = ("balance", "evacuate", "place", "lease")
+_ROLES = ("balance", "evacuate", "place", "lease", "report")
 
 
 @functools.cache
@@ -82,7 +82,7 @@ def _role_options() -> dict[str, Mapping[str, Any]]:
     options: dict[str, Mapping[str, Any]] = {}
     for role in _ROLES:
         file = _ROOT / "roles" / role / "meta" / "argument_specs.yml"
-        options.update(yaml.safe_load(file.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
+        options.update(yaml_load(file.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
     return options
 
 

@@ -32,7 +32,7 @@ TEMPLATE_SETTINGS = (
     "trim_blocks", "lstrip_blocks", "newline_sequence", "keep_trailing_newline", "sandboxed", "is_async",
 )  # fmt: skip
 READER = "ansible.utils.collection_loader._collection_meta"
-OURS = "ansible_collections.evenkeel.cluster"
+COLLECTIONS = ("ansible_collections.evenkeel.cluster", "ansible_collections.awx.awx")
 
 
 def kept(name: str) -> bytes | None:
@@ -86,9 +86,9 @@ def packed_once(packer: Any) -> Any:
 
     def made(**given: Any) -> Any:
         name = packer._get_ansible_module_fqn(given["module_path"]) if _is_known(given, packer) else ""
-        ours = name.startswith(f"{OURS}.")
-        # Of what is neither Ansible's nor the collection's, nothing is known here.
-        if not ours and not name.startswith("ansible.modules."):
+        # A module of these imports what is its own or Ansible's. Of others, nothing is known here.
+        collection = next((one for one in COLLECTIONS if name.startswith(f"{one}.")), None)
+        if not collection and not name.startswith("ansible.modules."):
             return make(**given)
         # Where Ansible keeps it for other tasks of the same run, if no extension changes it.
         compression = given["module_compression"]
@@ -97,7 +97,7 @@ def packed_once(packer: Any) -> Any:
         if os.path.exists(path):
             return make(**given)
         what = f"{packer.__version__} {sys.version} {name} {compression}\n".encode() + given["b_module_data"]
-        digest = hashlib.sha256(what + (_digest_of_ours() if ours else b"")).hexdigest()
+        digest = hashlib.sha256(what + (_digest_of(collection) if collection else b"")).hexdigest()
         data = kept(digest)
         if data is not None:
             _put(data, folder, path)
@@ -133,14 +133,14 @@ def _finds_its_own_alone(packer: Any) -> bool:
     return {os.path.realpath(folder) for folder in folders if os.path.isdir(folder)} == {own}
 
 
-def _digest_of_ours() -> bytes:
+def _digest_of(collection: str) -> bytes:
     """Of what may be imported, and what may lead an import elsewhere. It is read only when the file system
     says that something has changed.
     """
     import hashlib
     from importlib import import_module
 
-    root = os.path.dirname(str(import_module(OURS).__file__))
+    root = os.path.dirname(str(import_module(collection).__file__))
     paths = [os.path.join("meta", "runtime.yml")]
     for folder, _folders, names in os.walk(os.path.join(root, "plugins", "module_utils")):
         paths += [os.path.relpath(os.path.join(folder, name), root) for name in names if name.endswith(".py")]
@@ -207,9 +207,22 @@ class Pack:
             atexit.register(self._keep)
         if key in self._known:
             found = self._known[key]
+        elif os.getpid() != self._pid:
+            found = self._apart(key, make)
         else:
             found, self._new = make(), True
         self._used[key] = found
+        return found
+
+    def _apart(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Of a process that was forked, whose end is not seen here."""
+        what = f"{self._name} {key!r}".encode()
+        name = f"{self._name}-{_imp.source_hash(len(what), what).hex()}"
+        data = kept(name)
+        if data is not None:
+            return marshal.loads(data)
+        found = make()
+        keep(name, marshal.dumps(found))
         return found
 
     def _keep(self) -> None:

@@ -79,6 +79,8 @@ class Setup:
                 "HOME": str(self.folder),
                 "PWD": str(self.folder),
                 "ANSIBLE_NOCOLOR": "1",
+                # AWX is reached without TLS, and every module would read the authorities of this machine.
+                "SSL_CERT_FILE": str(self.folder / "none.pem"),
                 **environment,
             },
         )

@@ -78,6 +78,7 @@ def test_the_example_is_set_up_once_and_removed(setup: Setup, everything: dict[s
         "Lease capacity": ("lease.yml", "run"),
         "End expired leases": ("reap.yml", "run"),
         "Create VMs": ("create_vms.yml", "run"),
+        "Report": ("report.yml", "run"),
     }
     # The check has the variables of the balance that it shows.
     assert (
@@ -193,6 +194,9 @@ def test_the_example_is_set_up_once_and_removed(setup: Setup, everything: dict[s
 
 def test_check_mode_on_an_empty_awx_and_existing_objects(setup: Setup, small: dict[str, Any]) -> None:
     awx = setup.awx
+    # The other test makes all templates.
+    others = ("evacuate", "place", "lease", "reap", "create_vms", "report")
+    small["awx_templates"] = dict.fromkeys(others, False)
     small["awx_credentials"] = [
         {"name": "vCenter", "type": "vsphere", "existing": True},
         {"name": "State", "type": "state", "inputs": {"url": "postgresql+psycopg://keel:REFUSED-pw@db/keel"}},
