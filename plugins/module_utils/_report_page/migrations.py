@@ -11,6 +11,7 @@ from typing import Final
 
 from .content import ClusterView, view_of
 from .given import Given
+from .pictures.slots import HostSlots, host_slots
 from .pictures.ticks import Tick, time_ticks
 from .section import Section
 from .texts import count, duration, size
@@ -60,7 +61,18 @@ class Wave:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The slots of one host: bars with the number of their lane."""
+
+    host: str
+    lanes: int
+    bars: tuple[tuple[int, bool, Bar], ...]
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Migrations:
+    slots: tuple[Lane, ...]
     waves: tuple[Wave, ...]
     failures: tuple[Item, ...]
     ticks: tuple[Tick, ...]
@@ -86,6 +98,7 @@ def migrations(given: Given) -> Section | None:
         title="The migrations, and what became of them" if ran else "The migrations",
         template="migrations.j2",
         data=Migrations(
+            slots=tuple(_lane(slots, timeline, view) for slots in host_slots(timeline.rows)),
             waves=tuple(Wave(number=number, items=tuple(found)) for number, found in waves.items()),
             failures=tuple(item for item in items if item.result in _BADLY),
             ticks=time_ticks(timeline.seconds),
@@ -147,6 +160,24 @@ def _bar(span: Span | None, timeline: Timeline, word: str) -> Bar | None:
         start=round(100.0 * span.start / whole, 2),
         width=max(0.4, round(100.0 * span.seconds / whole, 2)),
         says=f"{word} {duration(span.seconds)}, from {duration(span.start)} to {duration(span.end)}",
+    )
+
+
+def _lane(slots: HostSlots, timeline: Timeline, view: ClusterView | None) -> Lane:
+    arriving = sum(use.arrives for use in slots.uses)
+    leaving = len(slots.uses) - arriving
+    bars = []
+    for use in slots.uses:
+        bar = _bar(
+            use.span, timeline, f"{use.guest} {'arrives' if use.arrives else 'leaves'}, step {use.step},"
+        )
+        if bar is not None:
+            bars.append((use.lane, use.arrives, bar))
+    return Lane(
+        host=view.host_name(slots.host) if view else slots.host,
+        lanes=slots.lanes,
+        bars=tuple(bars),
+        says=f"{leaving} out, {arriving} in",
     )
 
 

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.content import view_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.hosts import vessels
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.slots import host_slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.ticks import time_ticks
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.treemap import (
     Rectangle,
@@ -113,6 +116,26 @@ def test_real_times_are_those_of_the_outcome() -> None:
         assert row.ended is not None
         assert row.real.seconds == pytest.approx(row.ended.seconds)
     assert max(row.real.end for row in timeline.rows if row.real) <= given_.outcome.seconds + 1
+
+
+@pytest.mark.parametrize("name", ["plan", "outcome"])
+def test_slots_of_a_host_are_no_more_than_it_has(name: str) -> None:
+    documents_ = documents(name)
+    timeline = timeline_of(documents_)
+    assert timeline is not None
+    assert documents_.plan is not None
+
+    found = host_slots(timeline.rows)
+    for slots in found:
+        assert 1 <= slots.lanes <= documents_.plan.policy.max_per_host
+        for lane in range(slots.lanes):
+            uses = [use for use in slots.uses if use.lane == lane]
+            for one, other in itertools.pairwise(uses):
+                assert one.span.end <= other.span.start + 1
+    # Each migration is at both of its hosts.
+    assert sorted(use.step for slots in found for use in slots.uses) == sorted(
+        2 * [migration.step for migration in documents_.plan.migrations]
+    )
 
 
 @given(st.floats(0, 1e7))
