@@ -79,7 +79,7 @@ link_collection() {
 go_fits() {
     local have want
     have=$(go env GOVERSION 2>/dev/null) || return 1
-    want=$(cat tests/{simulators,servers}/*/go.mod | awk '$1 == "go" { print $2 }' | sort -V | tail -n 1)
+    want=$(cat tests/simulators/*/go.mod | awk '$1 == "go" { print $2 }' | sort -V | tail -n 1)
     [ "$(printf '%s\n' "$want" "${have#go}" | sort -V | head -n 1)" = "$want" ]
 }
 
@@ -136,6 +136,7 @@ unpack_servers() {
     unpack sshd usr/sbin/sshd "tests that log in to a node" openssh-server libwrap0 libnss-wrapper
     unpack prometheus usr/bin/prometheus "tests that ask for loads" prometheus
     unpack pushgateway usr/bin/prometheus-pushgateway "tests that push metrics" prometheus-pushgateway
+    unpack nats usr/sbin/nats-server "tests of event buses" nats-server
     unpack cron usr/sbin/cron "tests of schedules" cron libnss-wrapper libuid-wrapper
     unpack rabbitmq usr/lib/erlang/bin/erl "tests of the queue" rabbitmq-server erlang-{asn1,base,crypto,eldap,inets,mnesia} \
         erlang-{os-mon,parsetools,public-key,runtime-tools,ssl,syntax-tools,tools,xmerl}

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,7 +17,8 @@ from pathlib import Path
 
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
-TESTS = Path(__file__).resolve().parent.parent
+# Where tools/setup.bash unpacks it.
+UNPACKED = Path(sys.prefix, "nats", "usr", "sbin")
 HOST = "127.0.0.1"
 
 
@@ -81,12 +84,7 @@ def free_port() -> int:
 
 
 def _program() -> str:
-    built = subprocess.run(
-        [sys.executable, TESTS / "simulators" / "go_build.py", TESTS / "servers" / "nats"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if built.returncode != 0:
-        raise RuntimeError(built.stderr)
-    return built.stdout.strip()
+    found = shutil.which("nats-server", path=f"{UNPACKED}:{os.environ.get('PATH', '')}:/usr/sbin")
+    if found is None:
+        raise RuntimeError(f"no nats-server in {UNPACKED}, on PATH or in /usr/sbin. Install it.")
+    return found
