@@ -15,9 +15,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import Page, WebSocket
 from textual.pilot import Pilot
 
 from ansible_collections.evenkeel.cluster.extensions.console.app import ConsoleApp
@@ -26,6 +28,7 @@ from ansible_collections.evenkeel.cluster.extensions.console.settings import Rol
 from ansible_collections.evenkeel.cluster.tests.support.patience import PATIENCE_SECONDS
 
 PROGRAM = Path(__file__).parents[2] / "extensions" / "console" / "evenkeel-console"
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 NORMAL = (120, 40)
 SMALLEST = (80, 24)
 
@@ -200,9 +203,49 @@ def terminal(
         found.close()
 
 
+@dataclass(frozen=True)
+class Served:
+    """A console that serves browsers: its address with the token, and its process."""
+
+    address: str
+    pid: int
+
+    @property
+    def port(self) -> int:
+        return int(self.address.split(":")[2].split("/")[0])
+
+
+class Watcher:
+    """A page of a browser that shows a console. `shown` is all that it was sent, without colours."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.shown = ""
+        page.on("websocket", self._opened)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def until(self, wanted: str) -> None:
+        """Wait until it is sent a text, and forget what came before."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while wanted not in self.shown:
+            assert time.monotonic() < end, f"it never showed {wanted}:\n{self.shown[-2000:]}"
+            self.page.wait_for_timeout(100)
+        self.shown = self.shown.partition(wanted)[2]
+
+    def _opened(self, socket: WebSocket) -> None:
+        socket.on("framereceived", self._received)
+
+    def _received(self, payload: str | bytes) -> None:
+        text = payload if isinstance(payload, str) else payload.decode("utf-8", "replace")
+        self.shown += _COLOURS.sub("", text)
+
+
 @contextmanager
-def served(folder: Path, *arguments: str, **environment: str) -> Iterator[str]:
-    """The console as a server on a free port; the address with the token."""
+def served(folder: Path, *arguments: str, **environment: str) -> Iterator[Served]:
+    """The console as a server on a free port."""
     process = subprocess.Popen(
         [sys.executable, PROGRAM, "--serve", "--port", "0", *arguments],
         env=environment_of(folder, **environment),
@@ -217,7 +260,7 @@ def served(folder: Path, *arguments: str, **environment: str) -> Iterator[str]:
             if found:
                 break
         assert found is not None, "it has shown no address"
-        yield found.group()
+        yield Served(found.group(), process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE_SECONDS)

@@ -142,8 +142,8 @@ class GuestsView(View):
         arrow = "▼" if self._reversed != largest_first else "▲"
         table = self.query_one(Table)
         titles = {column.key: f"{column.title} {arrow}" for column in COLUMNS if column.key == self._sort}
-        table.set_columns(COLUMNS, titles)
-        table.fill({guest.id: _row(guest, hosts) for guest in self._matching[:MOST_ROWS]})
+        rows = {guest.id: _row(guest, hosts) for guest in self._matching[:MOST_ROWS]}
+        table.fill(rows, COLUMNS, titles)
         box = self.query_one("#guests-complaint", Static)
         box.update(plain(complaint))
         box.display = bool(complaint)

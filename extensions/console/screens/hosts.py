@@ -61,14 +61,6 @@ class HostsView(View):
         metrics = [] if state is None else measured_metrics(state)
         bands = {} if state is None else bands_of(state, self.session.policy)
         width = max(_LEAST_BAR, (self.size.width - _FIXED) // max(len(metrics), 1) - _FIGURE - 2)
-        table.set_columns(
-            [
-                Column("name", "Host", 16),
-                *(Column(metric, metric, width + _FIGURE) for metric in metrics),
-                Column("guests", "Guests", 6),
-                Column("state", "State", 11, grows=True),
-            ]
-        )
         rows = {}
         for host in status.snapshot.hosts:
             known = None if state is None else state.hosts.get(host.id)
@@ -82,7 +74,13 @@ class HostsView(View):
                 number(None if known is None else known.guests, 0),
                 plain(state_of(host), "" if host.active else "dark_orange"),
             ]
-        table.fill(rows)
+        columns = [
+            Column("name", "Host", 16),
+            *(Column(metric, metric, width + _FIGURE) for metric in metrics),
+            Column("guests", "Guests", 6),
+            Column("state", "State", 11, grows=True),
+        ]
+        table.fill(rows, columns)
         legend.update(_legend(status.state.spread if status.state else {}, bands, self.session))
 
 

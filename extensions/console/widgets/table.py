@@ -63,18 +63,26 @@ class Table(DataTable[Text]):
     def on_resize(self, _event: events.Resize) -> None:
         self._arrange()
 
-    def set_columns(self, columns: Sequence[Column], titles: Mapping[str, str] | None = None) -> None:
-        """Other columns, whose `titles` may be replaced by key. Other cells follow by `fill`."""
-        named = [replace(one, title=(titles or {}).get(one.key, one.title)) for one in columns]
-        if [one.key for one in named] != [one.key for one in self._all]:
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Other columns; rows for them follow by `fill`."""
+        if [one.key for one in columns] != [one.key for one in self._all]:
             self._contents = {}
-        self._all = named
+        self._all = columns
         self._arrange()
 
-    def fill(self, rows: Mapping[str, Sequence[Text]]) -> None:
-        """Show these rows, by key."""
+    def fill(
+        self,
+        rows: Mapping[str, Sequence[Text]],
+        columns: Sequence[Column] | None = None,
+        titles: Mapping[str, str] | None = None,
+    ) -> None:
+        """Show these rows, by key; with other columns where those are given, or with other `titles`."""
         before, self._contents = self._contents, rows
-        if not self._shown:
+        if columns is not None:
+            self._all = [replace(one, title=(titles or {}).get(one.key, one.title)) for one in columns]
+        if not self.size.width:
+            return
+        if fitted(self._all, self.size.width) != self._shown:
             self._arrange()
         elif list(before) == list(rows) and self.row_count == len(rows):
             self._update(before, rows)
