@@ -56,6 +56,7 @@ _PAGE = Template(
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="static/css/xterm.css">
 <script src="static/js/textual.js"></script>
+<script src="console.js"></script>
 <style>
 body { margin: 0; background: #121212; color: #e0e0e0; font-family: monospace; }
 .message { display: none; padding: 2em; }
@@ -73,6 +74,14 @@ body.-closed .textual-terminal { display: none; }
 </html>
 """
 )
+# Keys reach the console without a click into it first.
+_SCRIPT = """
+addEventListener("DOMContentLoaded", () => {
+  const focus = () => document.querySelector("#terminal textarea")?.focus();
+  new MutationObserver(focus).observe(document.body, {attributeFilter: ["class"]});
+  addEventListener("focus", focus);
+});
+"""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -165,6 +174,7 @@ class ConsoleServer(Server):
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
+        app.router.add_get("/console.js", self._script)
         app.middlewares.append(self._guard())
         return app
 
@@ -178,6 +188,9 @@ class ConsoleServer(Server):
             size=size if size.isdecimal() and 4 <= int(size) <= 60 else "16",
         )
         return web.Response(text=page, content_type="text/html", headers=_HEADERS)
+
+    async def _script(self, _request: web.Request) -> web.Response:
+        return web.Response(text=_SCRIPT, content_type="text/javascript", headers=_HEADERS)
 
     def _socket_address(self, request: web.Request) -> str:
         if self._behind_proxy:
