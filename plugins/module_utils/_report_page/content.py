@@ -311,17 +311,21 @@ def _way(
         if source is None or target is None or guest is None:
             continue
         planned = waves.get(migration.step)
-        steps.append(
-            StepView(
-                step=migration.step,
-                guest=guest,
-                source=source,
-                target=target,
-                wave=planned.wave if planned else 1,
-                kind=planned.kind if planned else "manual",
-                why=planned.why if planned else "",
-            )
+        step = StepView(
+            step=migration.step,
+            guest=guest,
+            source=source,
+            target=target,
+            wave=planned.wave if planned else 1,
+            kind=planned.kind if planned else "manual",
+            why=planned.why if planned else "undoes an earlier step" if waves else "",
         )
+        steps.append(step)
+        for moved in migration.along if isinstance(migration, MigrationOutcome) else ():
+            if moved.guest.id in at_guest and moved.source in at_host:
+                why = f"the platform moved it along with {migration.guest.name}"
+                place = {"guest": at_guest[moved.guest.id], "source": at_host[moved.source]}
+                steps.append(replace(step, **place, kind="along", why=why))
     if created:
         wave = max((step.wave for step in steps), default=0) + 1
         number = max((step.step for step in steps), default=0)

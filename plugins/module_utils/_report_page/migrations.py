@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from .._model.outcome import MigrationOutcome
 from .content import ClusterView, view_of
 from .given import Given
 from .pictures.slots import HostSlots, host_slots
 from .pictures.ticks import Tick, time_ticks
 from .section import Section
-from .texts import count, duration, size
+from .texts import count, duration, listed, size
 from .timeline import Row, Span, Timeline, timeline_of
 
 _BADLY: Final = ("failed", "refused", "cancelled", "skipped")
@@ -148,8 +149,17 @@ def _item(row: Row, timeline: Timeline, view: ClusterView | None) -> Item:
         real=_bar(row.real, timeline, "took"),
         result=ended.result if ended else "",
         mood=_MOODS.get(ended.result, "warn") if ended else "plain",
-        result_why=ended.why if ended else "",
+        result_why="; ".join(_after_the_run(ended, name)) if ended else "",
     )
+
+
+def _after_the_run(ended: MigrationOutcome, name: Callable[[str], str]) -> Iterator[str]:
+    """Why it went as it did, and what the platform did besides."""
+    if ended.why:
+        yield ended.why
+    if ended.along:
+        names = [f"{moved.guest.name} from {name(moved.source)}" for moved in ended.along]
+        yield f"the platform moved along {listed(names, 5)}"
 
 
 def _bar(span: Span | None, timeline: Timeline, word: str) -> Bar | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from .._model.outcome import Outcome
@@ -102,8 +102,7 @@ def head_of(given: Given) -> Head:
     plan = given.plan
     short = ""
     if given.outcome is not None and given.outcome.status != "planned":
-        well = given.outcome.count("migrated") + given.outcome.count("already_there")
-        short = f"{well} of {count(len(given.outcome.migrations), 'migration')} done"
+        short = f"{_well(_forward(given, given.outcome))} done"
     elif plan is not None:
         short = f"{count(len(plan.migrations), 'migration')}{_proof_in_short(plan)}"
     elif given.placement is not None:
@@ -186,7 +185,7 @@ def _headline(given: Given) -> tuple[str, Mood]:
     if given.error and (outcome is None or outcome.status == "planned"):
         return "The run failed.", "bad"
     if outcome is not None and outcome.status != "planned":
-        return _outcome_headline(outcome)
+        return _outcome_headline(_forward(given, outcome), _undone(given, outcome))
     if plan is not None:
         return _plan_headline(plan)
     if given.placement is not None:
@@ -258,12 +257,39 @@ def _is_empty(plan: Plan, host: str) -> bool:
     return host in leaves
 
 
-def _outcome_headline(outcome: Outcome) -> tuple[str, Mood]:
+def _forward(given: Given, outcome: Outcome) -> Outcome:
+    """The outcome without what was done to undo it, which are steps of no plan."""
+    steps = {migration.step for migration in given.plan.migrations} if given.plan else None
+    own = tuple(migration for migration in outcome.migrations if steps is None or migration.step in steps)
+    return replace(outcome, migrations=own)
+
+
+def _undone(given: Given, outcome: Outcome) -> str:
+    """How much of it was undone, such as 3 of 6; nothing where no rollback was tried."""
+    forward = _forward(given, outcome)
+    back = [migration for migration in outcome.migrations if migration not in forward.migrations]
+    done = sum(migration.result in ("migrated", "already_there") for migration in back)
+    return f"{done} of {len(back)}" if back else ""
+
+
+def _well(outcome: Outcome) -> str:
+    """Such as 9 of 11 migrations."""
+    well = outcome.count("migrated") + outcome.count("already_there")
+    return f"{well} of {count(len(outcome.migrations), 'migration')}"
+
+
+def _outcome_headline(outcome: Outcome, undone: str = "") -> tuple[str, Mood]:
     total = len(outcome.migrations)
     well = outcome.count("migrated") + outcome.count("already_there")
     what = count(total, "migration")
     if outcome.status == "rolled_back":
         return "The run was rolled back: every guest that was migrated has been returned.", "warn"
+    if undone:
+        failed = count(outcome.count("failed"), "migration")
+        return (
+            f"{failed} failed, and {undone} others {'was' if undone == '1 of 1' else 'were'} undone.",
+            "bad",
+        )
     if well == total:
         if total == 1:
             return "The migration is done.", "good"
@@ -298,7 +324,7 @@ def _cards(given: Given) -> Iterator[Card]:
     if view is not None and (plan is not None or given.placement is None):
         yield _wrong(given, view)
     if ran is not None:
-        yield _result(ran)
+        yield _result(given, ran)
     elif plan is not None:
         yield _work(given, plan)
     if given.placement is not None:
@@ -391,7 +417,8 @@ def _work(given: Given, plan: Plan) -> Card:
     )
 
 
-def _result(outcome: Outcome) -> Card:
+def _result(given: Given, whole: Outcome) -> Card:
+    outcome, undone = _forward(given, whole), _undone(given, whole)
     words = {
         "migrated": "migrated",
         "already_there": "already on their target",
@@ -406,12 +433,13 @@ def _result(outcome: Outcome) -> Card:
         for result, text in words.items()
         if (number := sum(migration.result == result for migration in outcome.migrations))
     ]
+    if undone:
+        lines.append(Line(figure=undone, text="undone again"))
     lines.append(Line(figure=duration(outcome.seconds), text="is the time that the run took"))
-    mood = _outcome_headline(outcome)[1]
-    well = outcome.count("migrated") + outcome.count("already_there")
+    mood = _outcome_headline(outcome, undone)[1]
     return Card(
         question="What was done?",
-        answer=f"{well} of {count(len(outcome.migrations), 'migration')}",
+        answer=_well(outcome),
         mood=mood,
         lines=tuple(lines),
     )

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import CoMigrated
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.content import (
@@ -18,6 +20,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.cont
     view_of,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.page import render
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.rules import rules
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.summary import (
     Card,
@@ -228,6 +231,43 @@ def test_a_whole_run_ends_as_planned() -> None:
     for host in view.hosts:
         for name, value in wanted.after.hosts[host.id].used.items():
             assert host.used[1][name] == pytest.approx(value, abs=0.01)
+
+
+def test_a_run_that_was_rolled_back_ends_where_the_guests_are() -> None:
+    snapshot, wanted = planned(SMALL, GOALS["spread"])
+    outcome = run(snapshot, wanted, fails=1, on_failure="rollback")
+    given = Given(snapshot=snapshot, plan=wanted, outcome=outcome)
+    view = the_view(given)
+
+    # Rules that hold now keep three guests from going back.
+    away = {guest.name for guest in view.guests if guest.host != guest.target}
+    assert away == {"mail-web-2", "mail-cache-1", "mail-cache-2"}
+    assert said(given).headline == "1 migration failed, and 3 of 6 others were undone."
+    assert card(given, "What was done?").answer == "6 of 17 migrations"
+    text = render(given)
+    assert "Undone, the last one first" in text
+    assert "it would break rule mail-web: guest 124 is on host03" in text
+
+
+def test_what_the_platform_moved_along_is_a_step_of_the_run() -> None:
+    snapshot, wanted = planned(SMALL, GOALS["spread"])
+    first = wanted.migrations[0]
+    moved = {migration.guest.id for migration in wanted.migrations}
+    other = next(
+        guest
+        for guest in snapshot.guests
+        if guest.id not in moved and guest.host == first.source and guest.migratable
+    )
+    along = CoMigrated(guest=GuestRef(id=other.id, name=other.name), source=other.host, memory=1)
+    outcome = run(snapshot, wanted, along={first.guest.id: [along]})
+    given = Given(snapshot=snapshot, plan=wanted, outcome=outcome)
+    view = the_view(given)
+
+    guest = next(found for found in view.guests if found.id == other.id)
+    assert view.hosts[guest.target].id == first.target
+    why = [step.why for step in view.steps if view.guests[step.guest].id == other.id]
+    assert why == [f"the platform moved it along with {first.guest.name}"]
+    assert f"the platform moved along {other.name} from {other.host}" in render(given)
 
 
 def test_new_guests_are_steps_and_take_what_they_are_assigned() -> None:
