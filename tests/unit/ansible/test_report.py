@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.report import (
     REPORT_ARGUMENTS,
     run_report,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+from ansible_collections.evenkeel.cluster.plugins.modules import report
 from ansible_collections.evenkeel.cluster.tests.support.report_pages import SMALL, planned
 
 SNAPSHOT, PLAN = (document.to_json() for document in planned(SMALL, {"max_spread": 12}))
@@ -56,6 +58,20 @@ def test_a_page_is_written_once(tmp_path: Path) -> None:
     assert written(tmp_path, snapshot=SNAPSHOT, plan=PLAN, mode="0644", title="Tonight")["changed"]
     assert "Tonight" in page.read_text(encoding="utf-8")
     assert [path.name for path in page.parent.iterdir()] == ["page.html"]
+
+
+def test_the_documentation_has_every_option_as_it_is() -> None:
+    documented = yaml.safe_load(report.DOCUMENTATION)["options"]
+    keys = ("type", "elements", "default", "choices", "required")
+
+    assert {
+        name: {key: option[key] for key in keys if option.get(key)} for name, option in documented.items()
+    } == {
+        name: {key: option[key] for key in keys if option.get(key)}
+        for name, option in REPORT_ARGUMENTS.items()
+    }
+    for name in REPORT_ARGUMENTS:
+        assert documented[name]["description"], name
 
 
 def test_documents_may_be_files(tmp_path: Path) -> None:
