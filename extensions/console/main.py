@@ -46,7 +46,14 @@ def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int
 def sessions_of(clusters: Sequence[FoundCluster], refresh: float) -> list[Session]:
     """A session for each cluster."""
     return [
-        Session(cluster.name, cluster.settings, error=cluster.error, refresh=refresh) for cluster in clusters
+        Session(
+            cluster.name,
+            cluster.settings,
+            error=cluster.error,
+            read_only=cluster.read_only,
+            refresh=refresh,
+        )
+        for cluster in clusters
     ]
 
 
@@ -66,7 +73,7 @@ def _show(start: Start, clusters: Sequence[FoundCluster]) -> int:
     app = ConsoleApp(
         sessions_of(clusters, start.options.refresh),
         start,
-        read_only=start.options.read_only or any(cluster.read_only for cluster in clusters),
+        read_only=start.options.read_only,
     )
     app.run()
     wait_for(app.runs.under_way(), app.playbooks.values())

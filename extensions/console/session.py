@@ -128,7 +128,9 @@ class _Heard(RunEvents):
 
 
 class Session:
-    """A cluster of the inventory. One whose variables are wrong has no settings, only the error."""
+    """A cluster of the inventory. One whose variables are wrong has no settings, only the error. `read_only`:
+    nothing that changes it is offered.
+    """
 
     def __init__(
         self,
@@ -136,10 +138,12 @@ class Session:
         settings: ClusterSettings | None,
         *,
         error: str = "",
+        read_only: bool = False,
         refresh: float = 60.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
+        self.read_only = read_only
         self._settings = settings
         self._refresh = refresh
         self._monotonic = monotonic

@@ -106,7 +106,7 @@ class ClusterScreen(ConsoleScreen):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in _DECIDING and (self.console.read_only or not self.session.is_usable):
+        if action in _DECIDING and (self._is_read_only or not self.session.is_usable):
             return False
         if action in _DECIDING and self.session.status.snapshot is None:
             return None
@@ -150,6 +150,10 @@ class ClusterScreen(ConsoleScreen):
         if self.view.guest is not None:
             deciding.open_migrate(self.console, self.session, self.view.guest)
 
+    @property
+    def _is_read_only(self) -> bool:
+        return self.console.read_only or self.session.read_only
+
     def _views(self) -> dict[str, View]:
         kinds = {
             "hosts": HostsView,
@@ -171,6 +175,8 @@ class ClusterScreen(ConsoleScreen):
             parts.append("reading …")
         elif status.error and when is not None:
             parts.append(f"next try in {when:.0f} s")
-        if self.console.read_only:
+        if self._is_read_only:
             parts.append("read-only")
+        if status.locked_by and not status.acting:
+            parts.append("another run is working on it")
         self.set_title("  ".join(parts))

@@ -12,6 +12,7 @@ from textual.binding import Binding
 from textual.widgets import DataTable, Static
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import written_at
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
 
 from ..session import Session
 from ..widgets.base import ConsoleScreen
@@ -25,7 +26,7 @@ COLUMNS = (
     Column("guests", "Guests", 6),
     Column("spread", "Spread, points", 23, grows=True),
     Column("broken", "Broken", 6),
-    Column("run", "Last run", 31, leaves=2),
+    Column("run", "Last run", 30, leaves=2),
     Column("read", "Read", 12, leaves=3),
     Column("platform", "Platform", 10, leaves=4),
 )
@@ -79,7 +80,7 @@ class ClustersScreen(ConsoleScreen):
         sessions = self.console.sessions
         wrong = sum(session.status.word in ("failed", "out of band") for session in sessions)
         readonly = "  read-only" if self.console.read_only else ""
-        self.set_title(f"Even Keel  {len(sessions)} clusters, {wrong} not in order{readonly}")
+        self.set_title(f"Even Keel  {counted(len(sessions), 'cluster')}, {wrong} not in order{readonly}")
         self.query_one(Table).fill({session.name: _row(session) for session in sessions})
         self._show_detail()
 

@@ -14,6 +14,7 @@ from textual.app import ComposeResult
 from textual.widgets import DataTable, Input, Static
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
 
 from ..session import HISTORY_DAYS
 from ..widgets.table import Column, Table
@@ -152,7 +153,8 @@ class HistoryView(View):
             self.query_one("#runs-table", Table).fill(runs)
             self.query_one("#migrations-table", Table).fill({key: _row(one) for key, one in matching.items()})
             note.update(
-                f"{len(self._found['runs'])} runs and {len(matching)} migrations in {HISTORY_DAYS} days."
+                f"{counted(len(self._found['runs']), 'run')} and {counted(len(matching), 'migration')}"
+                f" in {HISTORY_DAYS} days."
                 " Enter shows all of one."
             )
 

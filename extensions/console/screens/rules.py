@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.widgets import DataTable, Static
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
 
 from ..widgets.table import Column, Table
 from ..widgets.text import number, paragraphs, plain
@@ -51,7 +52,7 @@ class RulesView(View):
         rules = sorted(status.rules, key=lambda rule: (rule.name not in broken, not rule.strict, rule.name))
         table = self.query_one(Table)
         table.fill({rule.name: _row(rule, broken) for rule in rules})
-        notes = [f"{len(rules)} rules, {len(broken)} broken"]
+        notes = [f"{counted(len(rules), 'rule')}, {len(broken)} broken"]
         notes += [f"{item.what}: {item.why}" for item in status.wrong or ()]
         notes += [status.problem] if status.problem else []
         notes += list(status.notices)

@@ -55,7 +55,9 @@ class Table(DataTable[Text]):
     """
 
     def __init__(self, table_id: str, columns: Sequence[Column] = ()) -> None:
-        super().__init__(id=table_id, cursor_type="row", zebra_stripes=True)
+        super().__init__(
+            id=table_id, cursor_type="row", zebra_stripes=True, cursor_foreground_priority="renderable"
+        )
         self._all: Sequence[Column] = columns
         self._shown: list[Column] = []
         self._contents: Mapping[str, Sequence[Text]] = {}

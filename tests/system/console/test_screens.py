@@ -211,7 +211,7 @@ def test_the_history_says_why_a_guest_was_moved(tmp_path: Path, cluster: Snapsho
         await until(pilot, lambda: one.status.last_run is not None)
         screen = await open_tab(pilot, one, "5")
         await until(pilot, lambda: screen.query_one("#runs-table", Table).row_count == 1)
-        assert f"1 runs and {len(plan.migrations)} migrations" in screen_text(app)
+        assert f"1 run and {len(plan.migrations)} migrations" in screen_text(app)
         await pilot.press("slash")
         screen.query_one("#history-filter", Input).value = migration.guest.name
         await until(pilot, lambda: screen.query_one("#migrations-table", Table).row_count == 1)
