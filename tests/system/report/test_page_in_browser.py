@@ -57,11 +57,12 @@ def opened(browser: Browser, path: Path, **options: Any) -> Watched:
 
 def loads_shown(page: Page) -> dict[str, float]:
     """Percent of each host, as the picture has it."""
-    shown = {}
-    for host in page.locator("#live .host").all():
-        text = host.locator(".used").inner_text()
-        shown[host.locator(".name").inner_text()] = float(text.split(" ")[0])
-    return shown
+    shown: dict[str, str] = page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll("#live .host")].map((host) => [
+            host.querySelector(".name").textContent, host.querySelector(".used").textContent,
+        ]))"""
+    )
+    return {name: float(text.split(" ")[0]) for name, text in shown.items()}
 
 
 def blocks_shown(page: Page) -> dict[str, list[str]]:
@@ -124,8 +125,9 @@ def test_a_plan_is_shown_as_it_is_and_can_be_stepped_through(browser: Browser, f
     page.click("#metrics button[data-metric=memory]")
     memory = {host.name: round(host.used[1]["memory"] or 0, 1) for host in view.hosts}
     assert loads_shown(page) == pytest.approx(memory, abs=0.11)
-    assert page.locator(".chart:visible").count() == 1
-    # Every migration, with its reason.
+    assert page.locator(".chart[data-metric]:visible").count() == 1
+    # Every migration, with its reason, and at both of its hosts.
+    assert page.locator("#slots svg rect").count() == 2 * 17
     for migration in given.plan.migrations:
         shown = page.locator(f"#step-{migration.step}").inner_text()
         assert migration.guest.name in shown
@@ -200,7 +202,7 @@ def test_without_scripts_everything_reads(browser: Browser, folder: Path) -> Non
     assert [pictures.nth(n).locator(".host .name").all_inner_texts() for n in range(pictures.count())] == [
         [host.name for host in view.hosts]
     ] * 2
-    assert page.locator(".chart:visible").count() == 2
+    assert page.locator(".chart[data-metric]:visible").count() == 2
     assert not page.locator("#slider").is_visible()
     rows = page.locator(".moves > li")
     assert rows.count() == 17
@@ -281,7 +283,7 @@ def test_printed_it_has_both_pictures_and_all_migrations(browser: Browser, folde
     page.emulate_media(media="print")
 
     assert page.locator("figure.static:visible").count() == 2
-    assert page.locator(".chart:visible").count() == 2
+    assert page.locator(".chart[data-metric]:visible").count() == 2
     assert not page.locator(".controls").first.is_visible()
     assert not page.locator("#details").is_visible()
     assert page.locator(".moves > li:visible").count() == 17
