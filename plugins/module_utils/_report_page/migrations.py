@@ -116,7 +116,10 @@ def _intro(given: Given, timeline: Timeline) -> str:
     parts = []
     plan = given.plan or (given.placement.plan if given.placement else None)
     if plan is not None and timeline.estimated is not None:
-        at_once = count(plan.policy.max_per_host, "migration")
+        most = plan.policy.max_per_host if given.max_parallel is None else given.max_parallel
+        at_once = count(most, "migration")
+        if given.max_parallel is not None:
+            at_once += f" in the cluster and {plan.policy.max_per_host}"
         parts.append(
             f"Estimated: {duration(timeline.estimated)} in all, with at most {at_once} at once per host "
             f"and {size(plan.policy.migration_bandwidth)}/s for each."

@@ -100,6 +100,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"plan": PLAN, "dest": "FOLDER/empty.json/x"},
         "dest: FOLDER/empty.json/x can't be written: a folder of its path is a file",
     ),
+    ({"plan": PLAN, "max_parallel": 0}, "max_parallel: 0 is not a number of at least 1"),
     (
         {"plan": PLAN, "metric": "storage"},
         "metric: 'storage' is not one of the metrics of the page (cpu, memory)",
