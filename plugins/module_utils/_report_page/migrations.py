@@ -184,8 +184,8 @@ def _lane(slots: HostSlots, timeline: Timeline, view: ClusterView | None) -> Lan
         bar = _bar(
             use.span, timeline, f"{use.guest} {'arrives' if use.arrives else 'leaves'}, step {use.step},"
         )
-        if bar is not None:
-            bars.append((use.lane, use.arrives, bar))
+        if drawn is not None:
+            bars.append((use.lane, use.arrives, drawn))
     return Lane(
         host=view.host_name(slots.host) if view else slots.host,
         lanes=slots.lanes,
