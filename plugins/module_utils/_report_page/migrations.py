@@ -181,7 +181,7 @@ def _lane(slots: HostSlots, timeline: Timeline, view: ClusterView | None) -> Lan
     leaving = len(slots.uses) - arriving
     bars = []
     for use in slots.uses:
-        bar = _bar(
+        drawn = _bar(
             use.span, timeline, f"{use.guest} {'arrives' if use.arrives else 'leaves'}, step {use.step},"
         )
         if drawn is not None:
