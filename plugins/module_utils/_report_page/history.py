@@ -25,7 +25,7 @@ BARS: Final = 120
 MAX_CLUSTERS: Final = 12
 MAX_GUESTS: Final = 10
 MAX_TICKS: Final = 8
-# Rows of a table, the newest; runs of which each dot and mark has words of its own. The page is to stay small.
+# Rows of a table, the newest; runs of which each dot has words of its own. The page is to stay small.
 MAX_ROWS: Final = 250
 MAX_TITLES: Final = 300
 # A day is never so wide that few of them look like many.
