@@ -25,6 +25,14 @@ TABS = ("hosts", "guests", "rules", "headroom", "history")
 _DECIDING = frozenset({"plan", "evacuate", "migrate"})
 
 
+class _Tabs(TabbedContent):
+    """Tabs that a person chooses: the focus that comes back to a tab does not bring it to the front."""
+
+    def _on_tab_pane_focused(self, event: TabPane.Focused) -> None:
+        event.prevent_default()
+        event.stop()
+
+
 class ClusterScreen(ConsoleScreen):
     """A cluster of the inventory."""
 
@@ -63,7 +71,7 @@ class ClusterScreen(ConsoleScreen):
         self.session = session
 
     def compose_content(self) -> ComposeResult:
-        with TabbedContent(initial="hosts"):
+        with _Tabs(initial="hosts"):
             for number, (name, view) in enumerate(self._views().items(), start=1):
                 with TabPane(f"{number} {name.capitalize()}", id=name):
                     yield view
