@@ -62,7 +62,9 @@ def test_scenario(file: Path) -> None:
     assert set(scenario) <= {"story", "cluster", "policy", "rounds", "expect"}
     assert scenario["story"]
     snapshot = cluster(scenario["cluster"])
-    policy = Policy.from_json({"preset": file.parent.name, "effort": EFFORT, **(scenario.get("policy") or {})})
+    policy = Policy.from_json(
+        {"preset": file.parent.name, "effort": EFFORT, **(scenario.get("policy") or {})}
+    )
     for _round in range(scenario.get("rounds", 1) - 1):
         snapshot = snapshot_after(snapshot, plan(snapshot, policy))
     result = plan(snapshot, policy)
