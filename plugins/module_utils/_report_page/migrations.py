@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from .._model.outcome import MigrationOutcome
-from .content import ClusterView, view_of
+from .content import view_of
 from .given import Given
 from .pictures.slots import HostSlots, host_slots
 from .pictures.ticks import Tick, time_ticks
 from .section import Section
 from .texts import count, duration, listed, size
 from .timeline import Row, Span, Timeline, timeline_of
+from .view import ClusterView
 
 _BADLY: Final = ("failed", "refused", "cancelled", "skipped")
 _MOODS: Final = {"migrated": "good", "already_there": "good", "planned": "plain", "failed": "bad"}

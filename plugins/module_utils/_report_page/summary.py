@@ -14,11 +14,13 @@ from .._model.outcome import Outcome
 from .._model.placement import Placement
 from .._model.plan import Plan
 from .._planning.tolerances import REPORTED_POINTS
-from .content import ClusterView, MetricView, metric_label, view_of
+from .content import view_of
 from .given import Given
+from .metrics import metric_label
 from .section import Section
 from .texts import count, duration, listed, moment, percent, points, size
 from .timeline import timeline_of
+from .view import ClusterView, MetricView
 
 Mood = Literal["good", "warn", "bad", "plain"]
 

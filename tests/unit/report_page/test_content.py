@@ -16,7 +16,6 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.content import (
     NOT_ASKED,
-    ClusterView,
     view_of,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
@@ -27,6 +26,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.summ
     Summary,
     summary,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.view import ClusterView
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape
 from ansible_collections.evenkeel.cluster.tests.support.report_pages import SMALL, documents, planned, run
 
