@@ -89,4 +89,7 @@ def _about_places(failures: Sequence[HostFailure]) -> list[str]:
 def _lost(one: HostFailure) -> str:
     verb = "has" if len(one.lost) == 1 else "have"
     names = listed((guest.name for guest in one.lost), MAX_NAMES)
-    return f"if {one.name} fails, {len(one.lost)} of {counted(one.guests, 'guest')} {verb} no place: {names}"
+    reasons = {guest.why for guest in one.lost}
+    why = f" ({reasons.pop()})" if len(reasons) == 1 else ""
+    many = f"{len(one.lost)} of {counted(one.guests, 'guest')}"
+    return f"if {one.name} fails, {many} {verb} no place: {names}{why}"
