@@ -226,15 +226,20 @@ def plan_move(
 
 
 def plan_back(
-    snapshot: Snapshot, outcome: Outcome, policy: Policy | Mapping[str, Any] | None = None
+    snapshot: Snapshot,
+    outcome: Outcome,
+    policy: Policy | Mapping[str, Any] | None = None,
+    *,
+    before: Snapshot | None = None,
 ) -> Plan:
     """The plan that brings the guests which a run has moved back to where they were, and does nothing else.
-    `snapshot` is of after the run. A guest that was moved since, or whose return would break a rule that
+    `snapshot` is of after the run, and `before` of before it: guests that have just arrived and are not
+    measured yet then count with their loads of before. A guest that was moved since, or whose return would break a rule that
     holds, stays, and is in `unresolved`.
 
     Raises InputError and PlanningError.
     """
-    return _plan_back(snapshot, moved_by(outcome), _policy(policy))
+    return _plan_back(snapshot, moved_by(outcome), _policy(policy), before)
 
 
 def apply(

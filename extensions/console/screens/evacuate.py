@@ -162,7 +162,7 @@ class EvacuateScreen(ConsoleScreen):
 
     def show(self) -> None:
         """Add what was printed since."""
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query("#evacuate-log"):
             return
         playbook = self.playbook
         verb = "evacuate" if self._state == "present" else "bring back"

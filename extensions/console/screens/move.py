@@ -112,7 +112,7 @@ class MoveScreen(ConsoleScreen):
         return next((one for one in hosts if one.id == key), None)
 
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query("#move-table"):
             return
         ranking = self._ranking
         name = self._guest if ranking is None else ranking.guest.name

@@ -135,7 +135,8 @@ class PlanScreen(ConsoleScreen):
         self._show()
 
     def tick(self) -> None:
-        self._show_title()
+        if self.query("#title"):
+            self._show_title()
 
     def on_resize(self, event: object) -> None:
         super().on_resize(event)  # type: ignore[arg-type]
@@ -272,7 +273,7 @@ class PlanScreen(ConsoleScreen):
         self._show_detail()
 
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query("#plan-hosts"):
             return
         self._show_title()
         desk = self.desk

@@ -194,7 +194,7 @@ class RunScreen(ConsoleScreen):
         from .plan import PlanScreen
 
         if self.run.run is not None:
-            make = undoing(moved_by(self.run.run.outcome), self.run.plan.policy)
+            make = undoing(moved_by(self.run.run.outcome), self.run.plan.policy, self.run.before)
             self.app.push_screen(PlanScreen(self.session, make, "roll back"))
 
     @on(DataTable.RowHighlighted, "#run-table")
@@ -202,7 +202,7 @@ class RunScreen(ConsoleScreen):
         self._show_detail()
 
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query("#run-table"):
             return
         run = self.run
         what = "check" if run.dry_run else "run"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from .._model.loads import is_unmeasured
 from .._model.lookup import find_one
 from .._model.outcome import Outcome
 from .._model.plan import GuestRef, Migration, Plan, Unresolved
@@ -40,12 +41,17 @@ def plan_move(snapshot: Snapshot, guest: str, host: str, policy: Policy) -> Plan
     return plan(snapshot, _nothing_else(policy, (pinned,)))
 
 
-def plan_back(snapshot: Snapshot, moved: Iterable[Moved], policy: Policy) -> Plan:
-    """The plan that brings guests back to the hosts which they came from, and does nothing else.
+def plan_back(
+    snapshot: Snapshot, moved: Iterable[Moved], policy: Policy, before: Snapshot | None = None
+) -> Plan:
+    """The plan that brings guests back to the hosts which they came from, and does nothing else. `before`:
+    the cluster before they were moved, for the loads of guests that are not measured again yet.
 
     A guest that is not any more where it was moved to stays where it is, and so does one whose return would
     break a rule that holds or fill a host above its limits: both are unresolved, with the reason.
     """
+    if before is not None:
+        snapshot = _with_loads_of(before, snapshot)
     hosts = {host.id: host.name for host in snapshot.hosts}
     present = {guest.id: guest for guest in snapshot.guests}
     pinned, left = [], []
@@ -110,6 +116,24 @@ def _nothing_else(policy: Policy, pinned: tuple[Pinned, ...]) -> Policy:
         max_migrations=None,
         choices=Choices(pinned=pinned),
     )
+
+
+def _with_loads_of(before: Snapshot, snapshot: Snapshot) -> Snapshot:
+    """The snapshot in which guests that have just arrived use what they used before."""
+    known = {guest.id: guest for guest in before.guests}
+    guests = []
+    for guest in snapshot.guests:
+        old = known.get(guest.id)
+        found = {
+            name: value
+            for name, value in (old.used if old is not None else {}).items()
+            if value is not None and is_unmeasured(guest, name)
+        }
+        if found:
+            sources = {name: source for name, source in guest.sources.items() if name not in found}
+            guest = replace(guest, used={**guest.used, **found}, sources=sources)
+        guests.append(guest)
+    return replace(snapshot, guests=tuple(guests))
 
 
 def _left(one: Moved, why: str) -> Unresolved:
