@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -77,7 +78,13 @@ def _show(start: Start, clusters: Sequence[FoundCluster]) -> int:
     )
     app.run()
     wait_for(app.runs.under_way(), app.playbooks.values())
-    return app.return_code or 0
+    code = app.return_code or 0
+    if any(session.status.reading for session in app.sessions):
+        # Python would wait for the threads that ask a platform, however long that does not answer.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def wait_for(runs: Sequence[LiveRun], playbooks: Iterable[PlaybookRun]) -> None:

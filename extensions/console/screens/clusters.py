@@ -8,7 +8,6 @@ from __future__ import annotations
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.widgets import DataTable, Static
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import written_at
@@ -16,7 +15,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wordi
 
 from ..session import Session
 from ..widgets.base import ConsoleScreen
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import UNKNOWN, ago, number, plain
 
 COLUMNS = (
@@ -44,10 +43,9 @@ class ClustersScreen(ConsoleScreen):
 
     Enter opens a cluster. One that can't be read shows its error below the table, and is tried again.
     """
-    BINDINGS = [Binding("enter", "open", "Open", show=True, priority=False)]
 
     def compose_content(self) -> ComposeResult:
-        yield Table("clusters", COLUMNS)
+        yield OpenTable("clusters", COLUMNS)
         yield Static(id="cluster-detail", classes="detail", markup=False)
 
     def on_mount(self) -> None:
@@ -59,14 +57,11 @@ class ClustersScreen(ConsoleScreen):
     def tick(self) -> None:
         self._show()
 
-    def action_open(self) -> None:
+    @on(DataTable.RowSelected)
+    def _open(self, _event: DataTable.RowSelected) -> None:
         session = self._session()
         if session is not None:
             self.console.open(session)
-
-    @on(DataTable.RowSelected)
-    def _open(self, _event: DataTable.RowSelected) -> None:
-        self.action_open()
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self, _event: DataTable.RowHighlighted) -> None:

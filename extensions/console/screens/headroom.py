@@ -21,7 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.headroom i
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import listed
 
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import UNKNOWN, number, paragraphs, plain
 from .details import DetailScreen, Entry
 from .view import View
@@ -54,7 +54,7 @@ class HeadroomView(View):
 
     def compose(self) -> ComposeResult:
         yield Static(id="headroom-says", classes="detail", markup=False)
-        yield Table("failures-table", FAILURES)
+        yield OpenTable("failures-table", FAILURES)
         yield Table("sizes-table", SIZES)
 
     def on_mount(self) -> None:

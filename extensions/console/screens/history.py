@@ -17,7 +17,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
 
 from ..session import HISTORY_DAYS
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import number, plain
 from .details import DetailScreen
 from .past import migration_entries, moment, reason_of, who_started
@@ -55,8 +55,8 @@ class HistoryView(View):
         yield Input(
             placeholder="Guest: why was it moved?", id="history-filter", compact=True, classes="filter"
         )
-        yield Table("runs-table", RUNS)
-        yield Table("migrations-table", MIGRATIONS)
+        yield OpenTable("runs-table", RUNS)
+        yield OpenTable("migrations-table", MIGRATIONS)
         yield Static(id="history-note", classes="detail", markup=False)
 
     def on_mount(self) -> None:
@@ -70,7 +70,8 @@ class HistoryView(View):
         self.query_one("#migrations-table", Table).focus()
 
     def focus_filter(self) -> None:
-        self.query_one(Input).focus()
+        # At once: what is typed next is not to be taken for a key of the screen.
+        self.screen.set_focus(self.query_one(Input))
 
     def filter_by(self, text: str) -> None:
         self.query_one(Input).value = text

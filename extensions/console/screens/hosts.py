@@ -17,7 +17,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 
 from ..bands import Band, bands_of, measured_metrics
 from ..session import Session
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import bar, mark, number, paragraphs, plain
 from .view import View
 
@@ -33,7 +33,7 @@ class HostsView(View):
     """A line for each host, with a bar for each metric of the policy."""
 
     def compose(self) -> ComposeResult:
-        yield Table("hosts-table")
+        yield OpenTable("hosts-table")
         yield Static(id="hosts-legend", classes="detail", markup=False)
 
     @property

@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Static
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
 
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import number, paragraphs, plain
 from .details import DetailScreen, Entry
 from .view import View
@@ -33,7 +33,7 @@ class RulesView(View):
     """A line for each rule, those that are broken first."""
 
     def compose(self) -> ComposeResult:
-        yield Table("rules-table", COLUMNS)
+        yield OpenTable("rules-table", COLUMNS)
         yield Static(id="rules-note", classes="detail", markup=False)
 
     def activated(self) -> None:

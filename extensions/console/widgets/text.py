@@ -20,7 +20,13 @@ UNKNOWN = "–"
 
 def plain(text: object, style: str = "", *, right: bool = False) -> Text:
     """A text as it is, without markup."""
-    return Text(readable(str(text)), style=style, justify="right" if right else None, no_wrap=True)
+    return Text(
+        readable(str(text)),
+        style=style,
+        justify="right" if right else None,
+        no_wrap=True,
+        overflow="ellipsis",
+    )
 
 
 def number(value: float | None, digits: int = 1, unit: str = "", style: str = "") -> Text:
