@@ -14,6 +14,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome im
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.cards import Card
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.content import (
     NOT_ASKED,
     view_of,
@@ -21,11 +22,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.cont
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.page import render
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.rules import rules
-from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.summary import (
-    Card,
-    Summary,
-    summary,
-)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.summary import Summary, summary
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.view import ClusterView
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape
 from ansible_collections.evenkeel.cluster.tests.support.report_pages import SMALL, documents, planned, run
@@ -310,6 +307,15 @@ def test_the_proof_in_words() -> None:
     assert wanted.proof.optimal
     proven = card(Given(snapshot=snapshot, plan=wanted), "Is it the best?")
     assert (proven.answer, proven.lines[0].text) == ("Yes, this is proven", "no plan can do it with fewer")
+
+
+def test_what_stays_undone_is_said_where_the_gain_is() -> None:
+    snapshot, wanted = planned(replace(SMALL, seed=2, maintenance=1), {"max_spread": 40})
+    assert wanted.status == "improved"
+    found = card(Given(snapshot=snapshot, plan=wanted), "What does it bring?")
+
+    assert found.mood == "warn"
+    assert found.lines[-1].text.startswith("left undone: host host01")
 
 
 def test_rules_before_and_after() -> None:
