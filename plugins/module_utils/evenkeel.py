@@ -234,8 +234,8 @@ def plan_back(
 ) -> Plan:
     """The plan that brings the guests which a run has moved back to where they were, and does nothing else.
     `snapshot` is of after the run, and `before` of before it: guests that have just arrived and are not
-    measured yet then count with their loads of before. A guest that was moved since, or whose return would break a rule that
-    holds, stays, and is in `unresolved`.
+    measured yet then count with their loads of before. A guest that was moved since, or whose return would
+    break a rule that holds, stays, and is in `unresolved`.
 
     Raises InputError and PlanningError.
     """
