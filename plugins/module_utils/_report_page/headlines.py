@@ -63,6 +63,10 @@ def _plan_headline(plan: Plan) -> tuple[str, Mood]:
         guests = count(sum(host.guests for host in hosts), "guest")
         verb = "stays" if guests == "1 guest" else "stay"
         return f"{listed([host.name for host in hosts])} can't be emptied in full: {guests} {verb}.", "bad"
+    if not number and any(item.code == "other_balancer" for item in plan.unresolved):
+        return "Another balancer moves the guests of this cluster, so nothing was planned.", "warn"
+    if not number and plan.waiting() and plan.waiting() == len(plan.unresolved):
+        return "Nothing is migrated yet: what is out of its band has to last longer.", "plain"
     if plan.status == "improved":
         makes = "improves" if number == 1 else "improve"
         return f"{what} {makes} the cluster, but not everything can be put in order.", "warn"

@@ -105,6 +105,9 @@ def _facts(given: Given) -> Iterator[tuple[str, str]]:
         yield "Goal", _GOALS[plan.policy.goal]
         if plan.policy.preset:
             yield "Preset", plan.policy.preset
+        choices = plan.policy.choices
+        if choices.left_out or choices.pinned:
+            yield "Choices", f"{len(choices.left_out)} left out, {len(choices.pinned)} insisted on"
         if plan.hypothetical:
             yield "What if", "this plan is for a changed cluster; no run applies it"
     view = view_of(given)

@@ -297,6 +297,18 @@ def test_headlines() -> None:
     assert said(Given(plan=nothing)).headline == "The cluster is in order. Nothing has to be migrated."
 
 
+def test_headlines_of_plans_that_wait_or_defer() -> None:
+    snapshot = planned(SMALL, {})[0]
+    other = plan(replace(snapshot, other_balancers=("DRS",)), Policy.from_json({}))
+    assert said(Given(plan=other)).headline == (
+        "Another balancer moves the guests of this cluster, so nothing was planned."
+    )
+    waits = plan(snapshot, Policy.from_json({"sustained": 3, "sustained_except": []}))
+    assert said(Given(plan=waits)).headline == (
+        "Nothing is migrated yet: what is out of its band has to last longer."
+    )
+
+
 def test_the_proof_in_words() -> None:
     best = card(documents("plan"), "Is it the best?")
     assert [(line.figure, line.text) for line in best.lines] == [
