@@ -101,7 +101,7 @@ def _row(session: Session) -> list[Text]:
         number(None if state is None else len(state.violations), 0),
         plain(last_run(session)),
         plain(ago(session.age())),
-        plain(UNKNOWN if snapshot is None else snapshot.platform),
+        plain(session.settings.facts.platform if session.is_usable else UNKNOWN),
     ]
 
 

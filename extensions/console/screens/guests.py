@@ -126,7 +126,10 @@ class GuestsView(View):
 
     def refresh_content(self) -> None:
         snapshot = self.snapshot
-        if snapshot is None or not self.is_on_screen:
+        if snapshot is None:
+            self.query_one("#guests-count", Static).update(plain(self.not_read))
+            return
+        if not self.is_on_screen:
             return
         hosts = {host.id: host.name for host in snapshot.hosts}
         complaint = ""

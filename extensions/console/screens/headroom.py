@@ -100,7 +100,7 @@ class HeadroomView(View):
         if self._error:
             says.update(paragraphs([f"The headroom is not available: {self._error}"]))
         elif self._found is None:
-            says.update("The headroom is being worked out …")
+            says.update(paragraphs([self.not_read or "The headroom is being worked out …"]))
         else:
             largest = "; ".join(
                 f"{one.memory / GIB:.0f} GiB with {_cores(one.cpu)}, on {one.name}"

@@ -147,7 +147,7 @@ class HistoryView(View):
         if self._error:
             note.update(plain(f"The history is not available: {self._error}"))
         elif self._found is None:
-            note.update("The history is being read …")
+            note.update(plain(self.not_read or "The history is being read …"))
         else:
             matching = self._matching()
             runs = {run["id"]: _run_row(run) for run in self._found["runs"][:_MOST_ROWS]}

@@ -55,7 +55,7 @@ class HostsView(View):
         status = self.session.status
         table, legend = self.query_one(Table), self.query_one("#hosts-legend", Static)
         if status.snapshot is None:
-            legend.update(plain(status.error or "The cluster is being read …"))
+            legend.update(paragraphs([self.not_read], "bold red" if status.error else ""))
             return
         state = status.state
         metrics = [] if state is None else measured_metrics(state)
@@ -110,5 +110,6 @@ def _legend(spread: Mapping[str, float | None], bands: Mapping[str, Band], sessi
         parts.append(f"{metric}: spread {'not known' if points is None else f'{points:.1f}'} points{limit}")
     lines = ["; ".join(parts)] if parts else []
     lines += [f"{item.what}: {item.why}" for item in session.status.wrong or ()]
-    lines += [session.status.error, session.status.problem]
-    return paragraphs(lines)
+    lines += [session.status.problem]
+    failed = paragraphs([session.status.error], "bold red")
+    return Text("\n").join(text for text in (failed, paragraphs(lines)) if text.plain)

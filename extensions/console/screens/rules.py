@@ -52,7 +52,7 @@ class RulesView(View):
         rules = sorted(status.rules, key=lambda rule: (rule.name not in broken, not rule.strict, rule.name))
         table = self.query_one(Table)
         table.fill({rule.name: _row(rule, broken) for rule in rules})
-        notes = [f"{counted(len(rules), 'rule')}, {len(broken)} broken"]
+        notes = [self.not_read] if self.not_read else [f"{counted(len(rules), 'rule')}, {len(broken)} broken"]
         notes += [f"{item.what}: {item.why}" for item in status.wrong or ()]
         notes += [status.problem] if status.problem else []
         notes += list(status.notices)

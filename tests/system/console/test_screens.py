@@ -258,7 +258,10 @@ def test_a_cluster_that_cannot_be_reached_keeps_no_other_waiting(tmp_path: Path,
         await pilot.press("up", "enter")
         await until(pilot, lambda: isinstance(app.screen, ClusterScreen))
         assert "no answer" in screen_text(app)
-        await pilot.press("2", "3", "4", "5", "p", "escape")
+        for tab in "2345":
+            await pilot.press(tab)
+            await until(pilot, lambda: "127.0.0.1:1: no answer" in screen_text(app))
+        await pilot.press("p", "escape")
         await until(pilot, lambda: not isinstance(app.screen, ClusterScreen))
 
     drive(app, body)
