@@ -103,7 +103,7 @@ class PlanScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         snapshot = self.session.status.snapshot
-        if snapshot is not None:
+        if snapshot is not None and not self.session.status.outdated:
             self._open_desk(snapshot)
         self._show()
 
@@ -128,7 +128,7 @@ class PlanScreen(ConsoleScreen):
         if session is not self.session:
             return
         snapshot = session.status.snapshot
-        if self.desk is None and snapshot is not None:
+        if self.desk is None and snapshot is not None and not session.status.outdated:
             self._open_desk(snapshot)
         elif self.desk is not None and snapshot is not None:
             self._stale = self.desk.stale(snapshot)

@@ -138,7 +138,7 @@ class RunScreen(ConsoleScreen):
 
     def session_changed(self, session: Session) -> None:
         if session is self.session and self.run.ended:
-            if self._wants_back and session.status.snapshot is not None and not session.status.reading:
+            if self._wants_back and not session.status.outdated and not session.status.reading:
                 self._wants_back = False
                 self._show_way_back()
             self._show()

@@ -246,3 +246,15 @@ def test_a_guest_that_is_not_measured_again_yet_counts_with_its_load_of_before()
     # Its assigned memory would be too much for the host that it came from.
     assert not plan_back(now, moved, Policy()).migrations
     assert len(plan_back(now, moved, Policy(), before).migrations) == 1
+
+
+def test_a_partner_moves_along_with_a_guest_that_is_migrated_by_hand() -> None:
+    snapshot = cluster(
+        {
+            "hosts": {"h1": {}, "h2": {}},
+            "guests": {"a": {"host": "h1"}, "b": {"host": "h1"}, "c": {"host": "h1"}},
+            "rules": {"pair": {"kind": "affinity", "guests": ["a", "b"]}},
+        }
+    )
+    assert {step.guest.id for step in plan_move(snapshot, "a", "h2", Policy()).migrations} == {"a", "b"}
+    assert rank_hosts(snapshot, "a", Policy()).hosts[0].along == ("b",)
