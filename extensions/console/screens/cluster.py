@@ -51,6 +51,7 @@ class ClusterScreen(ConsoleScreen):
 
     History: runs and migrations; type / and a guest to see why it was moved.
     """
+    AUTO_FOCUS = "#hosts-table"
     BINDINGS = [
         Binding("escape", "back", "Clusters"),
         Binding("1", "tab('hosts')", "Hosts", show=False),

@@ -108,7 +108,8 @@ class HeadroomView(View):
                 if one.memory is not None
             )
             largest = f"largest guest that fits: {largest}" if largest else "no further guest fits"
-            says.update(paragraphs([*self._found.says, largest, *self._found.notes]))
+            first, others = self._found.says[:1], self._found.says[1:]
+            says.update(paragraphs([*first, largest, *others, *self._found.notes]))
             failures = {one.host: _failure(one) for one in self._found.failures}
             self.query_one("#failures-table", Table).fill(failures)
             sizes = {f"{one.cpu}:{one.memory}": _size(one) for one in self._found.sizes}

@@ -36,6 +36,10 @@ class HostsView(View):
         yield OpenTable("hosts-table")
         yield Static(id="hosts-legend", classes="detail", markup=False)
 
+    def activated(self) -> None:
+        super().activated()
+        self.query_one(Table).focus()
+
     @property
     def host(self) -> str | None:
         return self.query_one(Table).cursor_key()
@@ -87,9 +91,10 @@ class HostsView(View):
 def _cell(percent: float | None, width: int, band: Band | None) -> Text:
     ends = None if band is None else (band.low, band.high)
     text = bar(percent, width, ends)
-    if percent is not None:
-        text.append(f" {percent:5.1f}{mark(percent, ends)}")
-    return text
+    if percent is None:
+        return text
+    # The number in the colour of texts, which can be read on every background.
+    return Text.assemble(text, f" {percent:5.1f}", (mark(percent, ends), text.style), no_wrap=True)
 
 
 def state_of(host: Host) -> str:
