@@ -18,7 +18,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ..bands import Band, bands_of, measured_metrics
 from ..session import Session
 from ..widgets.table import Column, OpenTable, Table
-from ..widgets.text import bar, mark, number, paragraphs, plain
+from ..widgets.text import level_bar, mark, number, paragraphs, plain
 from .view import View
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class HostsView(View):
 
 def _cell(percent: float | None, width: int, band: Band | None) -> Text:
     ends = None if band is None else (band.low, band.high)
-    text = bar(percent, width, ends)
+    text = level_bar(percent, width, ends)
     if percent is None:
         return text
     # The number in the colour of texts, which can be read on every background.

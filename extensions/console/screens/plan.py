@@ -29,7 +29,7 @@ from ..desk import OLD_SECONDS, Desk, Line, Wish
 from ..session import Session
 from ..widgets.base import ConsoleScreen
 from ..widgets.table import Column, Table
-from ..widgets.text import UNKNOWN, ago, bar, number, paragraphs, plain
+from ..widgets.text import UNKNOWN, ago, level_bar, number, paragraphs, plain
 from . import running
 from .details import DetailScreen, Entry
 from .dialogs import Answer, GoalForm, QuestionScreen, WhatIfForm
@@ -427,7 +427,7 @@ def _after(plan: Plan, host: str, metric: str) -> float | None:
 
 
 def _change(before: float | None, after: float | None, width: int, band: Band | None) -> Text:
-    text = bar(after, width, None if band is None else (band.low, band.high))
+    text = level_bar(after, width, None if band is None else (band.low, band.high))
     if before is not None and after is not None:
         same = f"{before:.1f}" == f"{after:.1f}"
         text.append(f" {before:5.1f}" if same else f" {before:5.1f} → {after:.1f}")

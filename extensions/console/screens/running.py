@@ -28,7 +28,7 @@ from ..runs import LiveRun
 from ..session import Session
 from ..widgets.base import ConsoleScreen
 from ..widgets.table import Column, Table
-from ..widgets.text import bar, number, paragraphs, plain
+from ..widgets.text import level_bar, number, paragraphs, plain
 from .dialogs import Answer, QuestionScreen
 
 if TYPE_CHECKING:
@@ -323,7 +323,7 @@ def _row(plan: Plan, step: Migration, moving: Moving | None, ended: MigrationOut
         seconds = "" if ended.seconds is None else f" in {duration(ended.seconds)}"
         state, why = plain(f"{ended.result.replace('_', ' ')}{seconds}", style), ended.why
     elif moving is not None and moving.percent is not None:
-        state = bar(moving.percent, _BAR)
+        state = level_bar(moving.percent, _BAR)
         state.append(f" {moving.percent:3.0f} %")
     elif moving is not None:
         state = plain(f"under way for {duration(moving.seconds)}", "cyan")

@@ -47,13 +47,13 @@ def ago(seconds: float | None) -> str:
     return "just now" if seconds < 2 else f"{duration(seconds)} ago"
 
 
-def bar(percent: float | None, width: int, band: tuple[float, float] | None = None) -> Text:
+def level_bar(percent: float | None, width: int, band: tuple[float, float] | None = None) -> Text:
     """A bar of this width for 0 to 100 %, with the two ends of a band drawn into it as lines."""
     if percent is None:
         return Text(f"{'not reported':<{width}}"[:width], style="dim")
     eighths = round(width * 8 * min(max(percent, 0.0), 100.0) / 100)
     cells = [_BLOCKS[min(8, max(0, eighths - 8 * index))] for index in range(width)]
-    text = Text("".join(cells), style="bar.below", no_wrap=True)
+    text = Text("".join(cells), no_wrap=True)
     text.style = _colour(percent, band)
     for end in band or ():
         at = min(width - 1, max(0, int(width * end / 100)))
