@@ -39,6 +39,7 @@ from ._execution.progress import Moving, Progress
 from ._execution.stopping import StopSignal
 from ._model.codec import hints_of
 from ._model.errors import EvenKeelError, InputError
+from ._model.headroom import Headroom, HostFailure, LargestGuest, LostGuest, SizeClass
 from ._model.outcome import MigrationOutcome, Outcome
 from ._model.placement import Placed, Placement, Unplaced
 from ._model.placement_request import PlacementRequest
@@ -52,6 +53,7 @@ from ._planning.by_hand import moved_by
 from ._planning.by_hand import plan_back as _plan_back
 from ._planning.by_hand import plan_move as _plan_move
 from ._planning.errors import PlanningError
+from ._planning.headroom.headroom import headroom as _headroom
 from ._planning.placement.placer import place as _place
 from ._planning.planner import plan as _plan
 from ._planning.ranking import RankedHost, Ranking
@@ -68,10 +70,14 @@ __all__ = (
     "EvenKeelError",
     "Execution",
     "Guest",
+    "Headroom",
     "Host",
+    "HostFailure",
     "InputError",
+    "LargestGuest",
     "LeftOut",
     "LockHeld",
+    "LostGuest",
     "Migration",
     "MigrationOutcome",
     "Moving",
@@ -91,6 +97,7 @@ __all__ = (
     "Ranking",
     "Rule",
     "Selector",
+    "SizeClass",
     "Snapshot",
     "StateError",
     "Stop",
@@ -98,6 +105,7 @@ __all__ = (
     "Unresolved",
     "Violation",
     "apply",
+    "headroom",
     "hosts_for",
     "place",
     "plan",
@@ -198,6 +206,15 @@ def plan(
     """
     policy = _policy(policy)
     return _plan(snapshot, policy if choices is None else replace(policy, choices=choices))
+
+
+def headroom(snapshot: Snapshot, policy: Policy | Mapping[str, Any] | None = None) -> Headroom:
+    """Which hosts may fail, how many more guests of the sizes that occur fit, and the largest that does, by
+    the limits, rules and exclusions of the policy. Nothing is read or changed.
+
+    Raises InputError and PlanningError.
+    """
+    return _headroom(snapshot, _policy(policy))
 
 
 def hosts_for(
