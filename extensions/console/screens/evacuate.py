@@ -69,6 +69,8 @@ class EvacuateScreen(ConsoleScreen):
         if running is not None and not running.ended:
             # Left and come back to.
             self.playbook = running
+            self._host = running.variables["evacuate_hosts"][0]
+            self._state = running.variables["evacuate_state"]
             running.changed = self.tell
             self.show()
         else:
@@ -158,6 +160,7 @@ class EvacuateScreen(ConsoleScreen):
         self.playbook = playbook
         if not check:
             self.console.playbooks[self.session.name] = playbook
+            self.console.background.run(lambda: _wait(self.session, playbook), "evacuating")
         self.show()
 
     def show(self) -> None:
@@ -174,8 +177,6 @@ class EvacuateScreen(ConsoleScreen):
             for line in lines[min(self._shown, len(lines)) :]:
                 log.write(plain(line))
             self._shown = len(lines)
-            if playbook.ended:
-                self.console.read_again(self.session)
         self.refresh_bindings()
 
     def _word(self) -> str:
@@ -204,3 +205,9 @@ class EvacuateScreen(ConsoleScreen):
         if playbook.check:
             return "The check has failed; the lines below say why. Nothing was changed."
         return "Done." if playbook.code == 0 else "The run has failed; the lines below say why."
+
+
+def _wait(session: Session, playbook: PlaybookRun) -> None:
+    """The cluster is not read while it is changed, and is read afterwards."""
+    with session.acting("evacuating"):
+        playbook.wait()

@@ -8,6 +8,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from ansible_collections.evenkeel.cluster.tests.support.console import (
 )
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 from ansible_collections.evenkeel.cluster.tests.support.modules import connection_options
+from ansible_collections.evenkeel.cluster.tests.support.processes import descendants
 
 CLUSTER = generate(Shape(hosts=4, guests=16, seed=2, skew=6))
 BALANCE = {"balance_max_spread": 6, "balance_effort": 2, "balance_max_parallel": 1}
@@ -148,3 +151,57 @@ def test_a_run_in_a_browser_is_planned_toggled_applied_watched_and_stopped(
         assert homes(simulator) != before
         shown.press("q")
         page.get_by_text("The console has ended.").wait_for()
+
+
+@pytest.mark.parametrize("simulator", ["vcenter"], indirect=True)
+def test_a_host_is_emptied_and_brought_back_with_the_inventory_and_the_vault_of_the_console(
+    tmp_path: Path, simulator: launch.Simulator
+) -> None:
+    simulator.switches(migration_seconds=QUICK)
+    known = {**variables(simulator), "evacuate_refill": False}
+    secret = tmp_path / "group_vars" / "clusters.yml"
+    secret.parent.mkdir()
+    secret.write_text(json.dumps({"balance_password": known.pop("balance_password")}))
+    password = tmp_path / "password"
+    password.write_text("of the vault\n")
+    vault = [Path(sys.executable).with_name("ansible-vault"), "encrypt", "--vault-password-file", password]
+    subprocess.run([*vault, secret], check=True, capture_output=True)
+    inventory = inventory_file(tmp_path, {"prod": known})
+    (tmp_path / "tmp").mkdir()
+    with terminal(
+        tmp_path,
+        *("-i", str(inventory), "--vault-password-file", str(password)),
+        TMPDIR=str(tmp_path / "tmp"),
+    ) as console:
+        console.until("out of band")
+        # What is needed of it is known by now, and is handed on by a pipe.
+        password.unlink()
+        console.press("Enter")
+        console.until("1 Hosts")
+        console.press("e")
+        console.until("Checking: nothing is changed.")
+        commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants(console.pid())]
+        assert any(b"playbook" in command for command in commands)
+        assert not any(b"of the vault" in command for command in commands)
+        console.until("The check has found no obstacle.")
+        host = CLUSTER.hosts[0].id
+        assert host in homes(simulator).values()
+        console.press("a")
+        console.until("Empty")
+        console.press("Left", "Enter")
+        console.until("Done.")
+        assert host not in homes(simulator).values()
+        console.press("Escape")
+        console.until(lambda text: "1 Hosts" in text and "maintenance" in text)
+        console.press("e")
+        console.until("bring back")
+        console.until("The check has found no obstacle.")
+        console.press("a")
+        console.until("Bring back")
+        console.press("Left", "Enter")
+        console.until("Done.")
+        console.press("Escape")
+        console.until(lambda text: "1 Hosts" in text and "maintenance" not in text)
+        console.press("q")
+        console.until("The console has ended with 0.")
+    assert not list((tmp_path / "tmp").iterdir())
