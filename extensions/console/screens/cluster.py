@@ -8,7 +8,7 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import DataTable, TabbedContent, TabPane
+from textual.widgets import DataTable, Input, TabbedContent, TabPane
 
 from ..session import Session
 from ..widgets.base import ConsoleScreen
@@ -22,7 +22,7 @@ from .rules import RulesView
 from .view import View
 
 TABS = ("hosts", "guests", "rules", "headroom", "history")
-_DECIDING = frozenset({"plan", "evacuate", "migrate"})
+_DECIDING = frozenset({"plan", "evacuate", "migrate", "roll_back"})
 
 
 class _Tabs(TabbedContent):
@@ -59,12 +59,14 @@ class ClusterScreen(ConsoleScreen):
         Binding("3", "tab('rules')", "Rules", show=False),
         Binding("4", "tab('headroom')", "Headroom", show=False),
         Binding("5", "tab('history')", "History", show=False),
-        Binding("slash", "filter", "Filter", key_display="/"),
+        # Before keys that are typed after it are taken for keys of the screen.
+        Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("o", "sort", "Sort"),
         Binding("O", "reverse", "Reverse", show=False),
         Binding("p", "plan", "Plan"),
         Binding("e", "evacuate", "Evacuate"),
         Binding("m", "migrate", "Migrate"),
+        Binding("b", "roll_back", "Roll back"),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -125,10 +127,12 @@ class ClusterScreen(ConsoleScreen):
             return self.view.host is not None
         if action == "migrate":
             return self.view.guest is not None
+        if action == "roll_back":
+            return self.view.past_run is not None
         if action in ("sort", "reverse"):
             return self.view.sorts
         if action == "filter":
-            return self.view.filters
+            return self.view.filters and not isinstance(self.focused, Input)
         return True
 
     def action_back(self) -> None:
@@ -158,6 +162,11 @@ class ClusterScreen(ConsoleScreen):
     def action_migrate(self) -> None:
         if self.view.guest is not None:
             deciding.open_migrate(self.console, self.session, self.view.guest)
+
+    def action_roll_back(self) -> None:
+        view = self.view
+        if isinstance(view, HistoryView) and view.past_run is not None:
+            deciding.open_back(self.console, self.session, view.moved_by(view.past_run))
 
     @property
     def _is_read_only(self) -> bool:

@@ -14,7 +14,9 @@ from textual.app import ComposeResult
 from textual.widgets import DataTable, Input, Static
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.by_hand import Moved, joined_ways
 
 from ..session import HISTORY_DAYS
 from ..widgets.table import Column, OpenTable, Table
@@ -68,6 +70,26 @@ class HistoryView(View):
     def activated(self) -> None:
         super().activated()
         self.query_one("#migrations-table", Table).focus()
+
+    @property
+    def past_run(self) -> str | None:
+        table = self.query_one("#runs-table", Table)
+        run = table.cursor_key() if table.has_focus else None
+        return run if run is not None and self.moved_by(run) else None
+
+    def moved_by(self, run: str) -> tuple[Moved, ...]:
+        """The guests that a run has moved, each once: from where it was first to where it came last."""
+        steps = [
+            Moved(
+                guest=GuestRef(id=one["guest"]["id"], name=one["guest"]["name"]),
+                source=one["from"]["id"],
+                target=one["to"]["id"],
+            )
+            # The newest is the first.
+            for one in reversed(self._found["migrations"] if self._found else ())
+            if one["run"] == run and one["result"] == "migrated"
+        ]
+        return joined_ways(steps)
 
     def focus_filter(self) -> None:
         # At once: what is typed next is not to be taken for a key of the screen.

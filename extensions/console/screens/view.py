@@ -46,6 +46,11 @@ class View(Vertical):
         """The id of the guest that the cursor is on."""
         return None
 
+    @property
+    def past_run(self) -> str | None:
+        """The id of the run of the past that the cursor is on."""
+        return None
+
     def on_mount(self) -> None:
         self.refresh_content()
 

@@ -382,6 +382,40 @@ def test_one_guest_goes_to_a_host_of_a_ranked_list(tmp_path: Path) -> None:
     drive(app, body)
 
 
+def test_a_run_of_the_past_is_rolled_back(tmp_path: Path) -> None:
+    session = on_file(tmp_path)
+    session.read()
+    done = session.apply(session.plan())
+    assert done.outcome.status == "done"
+    app = ConsoleApp([session])
+
+    async def body(pilot: Pilot[None]) -> None:
+        await open_cluster(pilot, session)
+        await until(pilot, lambda: not session.status.outdated, "the reading after the run")
+        await pilot.press("5")
+        screen = await on_screen(pilot, ClusterScreen)
+        runs = screen.query_one("#runs-table", Table)
+        await until(pilot, lambda: runs.row_count == 1)
+        await pilot.press("b")
+        await pilot.pause()
+        assert isinstance(app.screen, ClusterScreen)
+        runs.focus()
+        await until(pilot, lambda: bool(screen.check_action("roll_back", ())))
+        await pilot.press("b")
+        back = await on_screen(pilot, PlanScreen)
+        way = await planned(pilot, back)
+        assert len(way.migrations) == done.outcome.count("migrated")
+        await pilot.press("a")
+        await answer(pilot, "apply")
+        run = await on_screen(pilot, RunScreen)
+        await until(pilot, lambda: run.run.ended)
+        assert run.run.run.outcome.status == "done"
+
+    drive(app, body)
+    hosts = {one["id"]: one["host"] for one in json.loads((tmp_path / "cluster.json").read_text())["guests"]}
+    assert hosts == {guest.id: guest.host for guest in CLUSTER.guests}
+
+
 def test_nothing_that_acts_is_offered_in_read_only_mode(tmp_path: Path) -> None:
     session = on_file(tmp_path)
     app = ConsoleApp([session], read_only=True)
