@@ -300,6 +300,8 @@ def _quality(plan: Plan) -> Card:
         lines.append(
             Line(figure="No bound", text="something stays undone, so fewer migrations would prove nothing")
         )
+    if plan.proof.method and number and (least or plan.proof.optimal):
+        lines.append(Line(figure="Proof:", text=plan.proof.method))
     for name, bound in plan.proof.spread_lower_bound.items():
         after = plan.after.spread.get(name)
         if bound and after is not None and plan.status != "balanced":

@@ -57,7 +57,6 @@ class Summary:
     mood: Mood
     cards: tuple[Card, ...]
     bound: Bound | None
-    method: str
     error: str
     notes: tuple[str, ...]
 
@@ -143,7 +142,6 @@ def summary(given: Given) -> Section | None:
             mood=mood,
             cards=cards,
             bound=bound,
-            method=plan.proof.method if plan else "",
             error=given.error,
             notes=given.notes,
         ),

@@ -314,6 +314,7 @@ def test_the_proof_in_words() -> None:
     assert [(line.figure, line.text) for line in best.lines] == [
         ("17 migrations", "are the fewest found"),
         ("6", "at least are needed by any plan: this is proven"),
+        ("Proof:", "fewest departures and arrivals that bring every host into the band, rules included"),
     ]
     snapshot, wanted = planned(replace(SMALL, seed=2, fixed=0.03), {"max_spread": 15})
     assert wanted.proof.optimal
