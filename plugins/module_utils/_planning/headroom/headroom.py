@@ -77,7 +77,7 @@ def _about_places(failures: Sequence[HostFailure]) -> list[str]:
         return [f"any one of the {fine} hosts may fail: the others have room for its guests"]
     total = counted(len(failures), "host")
     lines = [
-        f"{fine} of {total} may fail: the others have room for its guests"
+        f"{fine} of {total} may fail, one at a time: the others have room for its guests"
         if fine
         else f"of {total} none may fail without guests that have no place then"
     ]
