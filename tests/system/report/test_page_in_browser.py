@@ -17,6 +17,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import readable
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.content import view_of
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.page import render
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.treemap import (
@@ -234,10 +235,10 @@ def test_names_do_nothing(browser: Browser, folder: Pages) -> None:
     for _step in given.plan.migrations:
         page.click("#next")
     shown = page.locator("#live .name").all_text_contents()
-    assert shown == [host.name for host in given.snapshot.hosts]
+    assert shown == [readable(host.name) for host in given.snapshot.hosts]
     for guest in given.snapshot.guests[:9]:
         page.fill("#find", guest.id)
-        assert page.locator("#details h3").text_content() == guest.name
+        assert page.locator("#details h3").text_content() == readable(guest.name)
     page.hover("#step-1")
     assert page.locator("main img, main iframe, main object").count() == 0
     assert page.locator("script").count() == 2 + (page.locator("script[type='application/json']").count() - 1)
