@@ -3,8 +3,8 @@
 """Every Python of .venv loads this at its start, by a .pth file: tests run thousands of processes of Ansible.
 Each would pack modules anew from the same files, and compile and parse anew the same sources, data classes,
 patterns, templates and settings. What came of it the first time is kept in .venv/quick, by the content of all
-that went in. What runs is the same, but that Ansible looks less often whether a task has ended; users have none
-of it.
+that went in. What runs is the same, but that Ansible looks less often whether a task has ended; users have
+none of it.
 """
 
 from __future__ import annotations
