@@ -365,5 +365,7 @@ class Finder:
         return spec
 
 
-zipimport._compile_source = compiled_once(zipimport._compile_source)  # type: ignore[attr-defined]
-sys.meta_path.insert(0, Finder())
+# Of a benchmark, which measures what users have.
+if os.environ.get("EVENKEEL_QUICK") != "no":
+    zipimport._compile_source = compiled_once(zipimport._compile_source)  # type: ignore[attr-defined]
+    sys.meta_path.insert(0, Finder())
