@@ -87,11 +87,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def serve(start: Start) -> int:
     """Serve browsers until the process is told to end. Returns the exit code."""
-    token = _token()
+    given = os.environ.pop(TOKEN_VARIABLE, "")
+    token = _token(given)
     os.environ[HANDED_ON] = handed_on(start)
     options = start.options
     try:
-        asyncio.run(_serve(options.bind, options.port, options.public_url, token))
+        asyncio.run(_serve(options.bind, options.port, options.public_url, token, shown=not given))
     except OSError as error:
         raise EvenKeelError(
             f"{options.bind}:{options.port} can't be used: {error.strerror or error}",
@@ -101,9 +102,8 @@ def serve(start: Start) -> int:
     return 0
 
 
-def _token() -> str:
-    """The token that the user has set, or a new one. Consoles of browsers do not get it."""
-    given = os.environ.pop(TOKEN_VARIABLE, "")
+def _token(given: str) -> str:
+    """The token that the user has set, or a new one."""
     if given and len(given) < _SHORTEST_TOKEN:
         raise InputError(
             TOKEN_VARIABLE,
@@ -114,7 +114,7 @@ def _token() -> str:
     return given or secrets.token_urlsafe(32)
 
 
-async def _serve(bind: str, port: int, public_url: str | None, token: str) -> None:
+async def _serve(bind: str, port: int, public_url: str | None, token: str, *, shown: bool) -> None:
     server = ConsoleServer(bind, port, public_url, token)
     runner = web.AppRunner(await server._make_app(), access_log=None, handle_signals=False)
     await runner.setup()
@@ -125,19 +125,21 @@ async def _serve(bind: str, port: int, public_url: str | None, token: str) -> No
         await web.TCPSite(runner, bind, port, shutdown_timeout=5).start()
         real_port = runner.addresses[0][1]
         server.take_port(real_port)
-        _announce(bind, server.public_address, token)
+        _announce(bind, server.public_address, token if shown else "")
         await stop.wait()
     finally:
         await runner.cleanup()
 
 
 def _announce(bind: str, address: str, token: str) -> None:
+    """A token that the user has set is a secret of theirs, and does not belong into a log."""
     if not _is_loopback(bind):
         sys.stderr.write(
             f"{NAME}: warning: --bind {bind} lets other machines reach the console, without encryption. Put a"
             " reverse proxy with TLS in front of it, and bind it to 127.0.0.1.\n"
         )
-    sys.stdout.write(f"Open {address}/?{_PARAMETER}={token}\nEnd with Ctrl+C.\n")
+    query = f"?{_PARAMETER}={token}" if token else f" with the token of {TOKEN_VARIABLE}"
+    sys.stdout.write(f"Open {address}/{query}\nEnd with Ctrl+C.\n")
     sys.stdout.flush()
 
 

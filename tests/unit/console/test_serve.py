@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from ansible_collections.evenkeel.cluster.extensions.console.serve import (
-    TOKEN_VARIABLE,
     ConsoleServer,
+    _announce,
     _is_loopback,
     _token,
 )
@@ -104,15 +104,17 @@ def test_loopback_is_known() -> None:
     ]  # fmt: skip
 
 
-def test_a_token_of_the_user_is_long_enough_and_leaves_the_environment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(TOKEN_VARIABLE, "short")
+def test_a_token_of_the_user_is_long_enough_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="has 5 characters, at least 16 are required") as error:
-        _token()
+        _token("short")
     assert "short" not in str(error.value)
-    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
-    assert _token() == TOKEN
-    fresh = {_token(), _token()}
+    assert _token(TOKEN) == TOKEN
+    fresh = {_token(""), _token("")}
     assert len(fresh) == 2
     assert all(len(token) > 40 for token in fresh)
+    _announce("127.0.0.1", "http://127.0.0.1:8765", "")
+    assert "Open http://127.0.0.1:8765/ with the token of EVENKEEL_CONSOLE_TOKEN" in capsys.readouterr().out
+    _announce("0.0.0.0", "http://controller:8765", TOKEN)
+    printed = capsys.readouterr()
+    assert f"Open http://controller:8765/?token={TOKEN}" in printed.out
+    assert "warning: --bind 0.0.0.0 lets other machines reach the console" in printed.err
