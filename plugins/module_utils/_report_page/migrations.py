@@ -127,9 +127,7 @@ def _intro(given: Given, timeline: Timeline) -> str:
         )
         if abs(plan.proof.seconds - timeline.estimated) > 0.05 * timeline.estimated:
             own = duration(plan.proof.seconds)
-            parts.append(
-                f"A run starts what holds up most first; in the order of the plan it takes {own}."
-            )
+            parts.append(f"A run starts what holds up most first; in the order of the plan it takes {own}.")
         if len({migration.wave for migration in plan.migrations}) > 1:
             parts.append("A wave needs the room that earlier ones make; within a wave the order is free.")
     if timeline.real is not None:
