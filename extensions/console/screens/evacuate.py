@@ -59,6 +59,7 @@ class EvacuateScreen(ConsoleScreen):
         self._state: State = state
         self.playbook: PlaybookRun | None = None
         self._shown = 0
+        self._keys: tuple[bool, int | None] | None = None
 
     def compose_content(self) -> ComposeResult:
         yield Static(id="evacuate-summary", classes="summary", markup=False)
@@ -177,7 +178,10 @@ class EvacuateScreen(ConsoleScreen):
             for line in lines[min(self._shown, len(lines)) :]:
                 log.write(plain(line))
             self._shown = len(lines)
-        self.refresh_bindings()
+        keys = None if playbook is None else (playbook.check, playbook.code)
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh_bindings()
 
     def _word(self) -> str:
         playbook = self.playbook

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from rich.text import Text
 from textual import on
@@ -21,8 +22,11 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.
     plan_report,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import duration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import ClusterState, Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import (
+    apply_overrides,
+)
 
 from ..bands import Band, bands_of, measured_metrics
 from ..desk import OLD_SECONDS, Desk, Line, Wish
@@ -328,6 +332,20 @@ class PlanScreen(ConsoleScreen):
         else:
             detail.update(paragraphs(_detail(line)))
 
+    def _open_hosts(self, plan: Plan) -> ClusterState:
+        """The state after the plan of the hosts that take part: the band is about these."""
+        desk = self.desk
+        snapshot = None if desk is None else desk.snapshot
+        if desk is not None and snapshot is not None and desk.wish.overrides is not None:
+            snapshot = apply_overrides(snapshot, desk.wish.overrides)
+        closed = {host.id for host in snapshot.hosts if not host.active} if snapshot is not None else set()
+        hosts = {
+            host: state
+            for host, state in plan.after.hosts.items()
+            if host not in closed and host not in plan.emptied
+        }
+        return replace(plan.after, hosts=hosts or plan.after.hosts)
+
     def _show_hosts(self, plan: Plan) -> None:
         table = self.query_one("#plan-hosts", Table)
         metrics = measured_metrics(plan.before)
@@ -340,7 +358,7 @@ class PlanScreen(ConsoleScreen):
                 Column("guests", "Guests", 8, leaves=1),
             ]
         )
-        bands = bands_of(plan.before, plan.policy)
+        bands = bands_of(self._open_hosts(plan), plan.policy)
         table.fill(
             {
                 host: [

@@ -117,6 +117,7 @@ class RunScreen(ConsoleScreen):
         self.run = run
         self.session = run.session
         self._wants_back = False
+        self._keys: tuple[bool, bool] | None = None
 
     def compose_content(self) -> ComposeResult:
         yield Static(id="run-summary", classes="summary", markup=False)
@@ -222,7 +223,11 @@ class RunScreen(ConsoleScreen):
         }
         self.query_one("#run-table", Table).fill(rows)
         self._show_detail()
-        self.refresh_bindings()
+        keys = (run.ended, run.run is not None)
+        if keys != self._keys:
+            # Not at every change: while the line of keys is drawn anew, there is none.
+            self._keys = keys
+            self.refresh_bindings()
 
     def _ended(self) -> Mapping[int, MigrationOutcome]:
         run = self.run

@@ -12,10 +12,12 @@ from .._model.loads import is_unmeasured
 from .._model.lookup import find_one
 from .._model.outcome import Outcome
 from .._model.plan import GuestRef, Migration, Plan, Unresolved
-from .._model.policy.choices import Choices, Pinned
+from .._model.policy.choices import Choices, LeftOut, Pinned
 from .._model.policy.policy import Policy
 from .._model.selector import Selector
 from .._model.snapshot import Snapshot
+from .model.eligibility import pinned_with_partners
+from .model.rules import resolve_rules
 from .planner import plan
 
 
@@ -68,7 +70,12 @@ def plan_back(
             left.append(_left(one, f"there is no host {one.source} any more"))
         else:
             pinned.append(Pinned(guest=guest.id, host=one.source))
-    found = plan(snapshot, _nothing_else(policy, tuple(pinned)))
+    wanted = _nothing_else(policy, tuple(pinned))
+    # Not even a guest that a rule keeps beside one of these.
+    rules, _unknown = resolve_rules(snapshot, wanted)
+    beside = pinned_with_partners(rules) - {one.guest for one in pinned}
+    left_out = tuple(LeftOut(guest=guest) for guest in sorted(beside))
+    found = plan(snapshot, replace(wanted, choices=replace(wanted.choices, left_out=left_out)))
     origins = {one.guest: one.host for one in pinned}
     migrations = tuple(_as_rollback(step, origins) for step in found.migrations)
     status = found.status if pinned else "unchanged"

@@ -169,7 +169,8 @@ def test_what_if_is_marked_and_cannot_be_applied(tmp_path: Path) -> None:
         await until(pilot, lambda: "no host has the name or id 'h77'" in screen_text(app))
         form.query_one("#form-away", Input).value = host
         form.query_one("#form-added", Input).value = f"new like {host}"
-        await pilot.click("#form-ok")
+        form.query_one("#form-added", Input).focus()
+        await pilot.press("enter")
         await on_screen(pilot, PlanScreen)
         found = await planned(pilot, screen)
         assert found.hypothetical

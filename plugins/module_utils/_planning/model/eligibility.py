@@ -26,6 +26,7 @@ from .stayers import Stayers, stayers_of
 # By guest and host.
 Refused = Mapping[str, Mapping[str, Refusal]]
 VENDOR = "vendor:"
+OTHERS_EMPTIED = "only other hosts are being emptied"
 NUMBERS = re.compile(r"[0-9]+")
 
 
@@ -54,14 +55,14 @@ def immovable_reason(
         for guest, rests in zip(snapshot.guests, cooldown_reason(index, policy, roles, rules), strict=True)
     ]
     if traits_of(policy).names_hosts and others_stay:
-        pinned = _pinned_with_partners(rules)
+        pinned = pinned_with_partners(rules)
         for number, guest in enumerate(snapshot.guests):
             if stays[number] is None and not roles.leaving[at[guest.host]] and guest.id not in pinned:
-                stays[number] = "only other hosts are being emptied"
+                stays[number] = OTHERS_EMPTIED
     return stays
 
 
-def _pinned_with_partners(rules: Sequence[Rule]) -> frozenset[str]:
+def pinned_with_partners(rules: Sequence[Rule]) -> frozenset[str]:
     """The guests that are pinned by choice, and those that strict rules keep beside them."""
     pinned = frozenset(guest for rule in rules if rule.source == CHOICE for guest in rule.guests)
     if not pinned:
