@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import GIB, readable
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import GIB
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import duration
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import readable
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 UNKNOWN = "–"

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from ..._model.outcome import MigrationOutcome, Outcome
 from ..._model.plan import ClusterState
-from .plan import GIB, host_name, hosts_table, readable, table
+from ..._model.text.wording import readable
+from .plan import GIB, host_name, hosts_table, table
 
 _WELL = ("migrated", "already_there", "planned")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..._model.plan import ClusterState, Migration, Plan, Violation
-from ..._model.text.wording import readable as readable
+from ..._model.text.wording import readable
 
 GIB = 1024**3
 # A name of hundreds of characters would push every other column of its table off the screen.
