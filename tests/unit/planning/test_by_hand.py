@@ -258,3 +258,16 @@ def test_a_partner_moves_along_with_a_guest_that_is_migrated_by_hand() -> None:
     )
     assert {step.guest.id for step in plan_move(snapshot, "a", "h2", Policy()).migrations} == {"a", "b"}
     assert rank_hosts(snapshot, "a", Policy()).hosts[0].along == ("b",)
+
+
+def test_a_partner_elsewhere_stays_where_a_guest_cannot_go_where_it_is_wanted() -> None:
+    snapshot = cluster(
+        {
+            "hosts": {"h1": {}, "h2": {}, "h3": {"datastores": {}}},
+            "guests": {"a": {"host": "h1"}, "b": {"host": "h2"}},
+            "rules": {"pair": {"kind": "affinity", "guests": ["a", "b"]}},
+        }
+    )
+    result = plan_move(snapshot, "a", "h3", Policy())
+    assert not result.migrations
+    assert "rule a on h3 by choice" in [item.what for item in result.unresolved]

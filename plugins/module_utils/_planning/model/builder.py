@@ -271,7 +271,7 @@ class _Builder:
                 mask &= self.mask[guest] if self.stays[guest] is None else 1 << self.home[guest]
             together = len({self.home[guest] for guest in guests}) == 1
             why = next((held[guest] for guest in guests if guest in held), None)
-            why = why or self._moves_without_choice(guests)
+            why = why or self._moves_without_choice(guests, mask)
             if moving and why is None and together and mask & ~(1 << self.home[guests[0]]) == 0:
                 why = self.nowhere.other_host(guests, self.stays, pins)
             if why is not None:
@@ -282,12 +282,18 @@ class _Builder:
                 masks.append(mask)
         return self._assemble(members, masks)
 
-    def _moves_without_choice(self, guests: Sequence[int]) -> str | None:
-        """Why guests that a rule keeps beside a pinned one stay all the same: they do not move with it."""
+    def _moves_without_choice(self, guests: Sequence[int], mask: Mask) -> str | None:
+        """Why guests that a rule keeps beside a pinned one stay all the same: they do not move with it, or it
+        can't go where it is pinned. mask: the hosts where all of them may be.
+        """
         ids = {self.guests[guest].id for guest in guests}
         if self.makes_room or not traits_of(self.policy).names_hosts or not ids & self.along:
             return None
-        pinned = any(rule.source == CHOICE and ids & set(rule.guests) for rule in self.rules)
+        pinned = any(
+            ids & set(rule.guests) and self.index.broken_pin(rule) and mask & self.index.allowed_hosts(rule)
+            for rule in self.rules
+            if rule.source == CHOICE
+        )
         leaves = any(self.roles.leaving[self.home[guest]] for guest in guests)
         return None if pinned or leaves else OTHERS_EMPTIED
 
