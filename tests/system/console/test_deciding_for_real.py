@@ -109,7 +109,8 @@ def test_a_run_in_a_terminal_is_paused_stopped_rolled_back_and_finished_after_a_
         console.press("Enter")
         console.until("1 Hosts")
         console.press("p")
-        console.until("The last run on prod was interrupted")
+        # Not the notification, which says nearly the same as the question.
+        console.until("Plan anew: by what the cluster is like now.")
         console.press("Left", "Enter")
         shown = console.until(lambda text: "done in" in text)
         assert moved(shown)
