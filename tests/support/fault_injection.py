@@ -26,11 +26,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job im
     MigrationJob,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.journal import Journal
-from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.preflight import RULE_RESTORING
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.progress import Progress
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.stopping import StopSignal
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import MigrationOutcome, Outcome
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Migration
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import RULE_RESTORING, Migration
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Limits
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     ClusterRef,

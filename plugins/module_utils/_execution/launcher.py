@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._model.outcome import CoMigrated
-from .._model.plan import Migration
+from .._model.plan import RULE_RESTORING, Migration
 from .._platforms.errors import PlatformError, SessionLost, StartRefused, UnexpectedAnswer, Unreachable
 from .._platforms.protocol import ClusterNow, Objection, Platform
 from .clock import Clock
@@ -17,7 +17,7 @@ from .critical_path import by_critical_path
 from .job import MAX_BUSY_SECONDS, MAX_START_ATTEMPTS, RETRY_SECONDS, MigrationJob
 from .journal import EarlierRun
 from .migration_tracker import SUCCESSFUL, MigrationTracker, co_migrated, request_for
-from .preflight import GO, RULE_RESTORING, PreflightResult, free_capacity, preflight
+from .preflight import GO, PreflightResult, free_capacity, preflight
 from .rule_check import RuleCheck
 
 # Errors that leave open whether the platform has heard of a start.

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from .._model.plan import Migration, MigrationKind
+from .._model.plan import RULE_RESTORING, Migration
 from .._model.policy.policy import Limits
 from .._platforms.protocol import ClusterNow
 
 MIB = 1024**2
 NAMELESS: Mapping[str, str] = MappingProxyType({})
-# Migrations that may fill a host up to memory_for_rules; then every other migration to that host may, too.
-RULE_RESTORING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "manual", "rollback"})
 
 
 @dataclass(frozen=True, slots=True)

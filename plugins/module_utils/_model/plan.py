@@ -19,6 +19,8 @@ PLAN_SCHEMA: Final = "evenkeel.cluster/plan/1"
 MigrationKind = Literal[
     "balance", "rule", "evacuate", "relieve", "consolidate", "parking", "manual", "rollback"
 ]
+# Migrations that may fill a host up to memory_for_rules; then every other migration to that host may, too.
+RULE_RESTORING: Final[frozenset[MigrationKind]] = frozenset({"rule", "evacuate", "manual", "rollback"})
 Step = Annotated[int, Bounds(least=1)]
 
 

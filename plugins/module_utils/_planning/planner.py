@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import count
 
 from .._model.loads import is_unmeasured
-from .._model.plan import Measured, MigrationKind, Plan
+from .._model.plan import RULE_RESTORING, Measured, MigrationKind, Plan
 from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .consolidation import build_without, plan_consolidation, with_proof
@@ -50,8 +50,6 @@ from .verify.plan import Exclusions, verify_plan
 
 MAX_ROUNDS = 4
 MAX_DETOURS = 3
-# What may fill a host further than levelling, and comes first.
-RULE_RESTORING: frozenset[MigrationKind] = frozenset({"rule", "evacuate", "manual"})
 # A guest that another run has just moved, or one that was killed, is better left where it is.
 RECENT_SECONDS = 3600.0
 
