@@ -139,8 +139,7 @@ class PlanScreen(ConsoleScreen):
         self._show()
 
     def tick(self) -> None:
-        if self.query("#title"):
-            self._show_title()
+        self._show_title()
 
     def on_resize(self, event: object) -> None:
         super().on_resize(event)  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ MAX_ROWS: Final = 250
 MAX_TITLES: Final = 300
 # A day is never so wide that few of them look like many.
 WIDEST: Final = 4.0
-# Readings that are further apart than so many times the usual distance have a gap between them.
+# Two readings have a gap between them when they are this many times further apart than usual.
 GAP: Final = 3.0
 DAY: Final = 86_400.0
 MARKS: Final = {

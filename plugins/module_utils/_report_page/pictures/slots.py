@@ -24,7 +24,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSlots:
-    """A host with its lanes, which are as many as it has migrations at once."""
+    """A host with a lane for each of its concurrent migrations."""
 
     host: str
     lanes: int
