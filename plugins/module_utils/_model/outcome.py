@@ -48,6 +48,30 @@ class MigrationOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskMoveOutcome:
+    """The end of one move of disks. `migrated`: each of them was seen on the target, and its old copy is gone
+    or named in `left_behind`.
+    """
+
+    step: Step
+    guest: GuestRef
+    disks: tuple[Id, ...]
+    source: Id = field(metadata={"json": "from"})
+    target: Id = field(metadata={"json": "to"})
+    result: Result
+    why: Annotated[str, "why it was skipped, refused, failed or cancelled; empty otherwise"] = ""
+    moved: Annotated[tuple[Id, ...], "those of the disks that are on the target, whatever the result"] = ()
+    left_behind: Annotated[
+        tuple[str, ...],
+        "copies that no guest uses any more, in the platform's words, such as unused0",
+    ] = ()
+    tasks: Annotated[tuple[str, ...], "the platform's own names of the tasks"] = ()
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    seconds: Annotated[float, Bounds(least=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The result of running a plan. `done`: every guest is where the plan wants it; `partial`: some are not;
     `planned`: check mode; `stopped`: nothing new was started from some moment on; `rolled_back`: what was
@@ -60,6 +84,7 @@ class Outcome:
     started_at: Moment
     seconds: Annotated[float, Bounds(least=0)]
     migrations: tuple[MigrationOutcome, ...]
+    disk_moves: tuple[DiskMoveOutcome, ...] = field(default=(), metadata={"omit": True})
 
     @classmethod
     def from_json(cls, value: object) -> Outcome:

@@ -106,6 +106,10 @@ class Proof:
 UnresolvedCode = Literal[
     "metric_unavailable",
     "spread_exceeded",
+    "datastore_full",
+    "datastore_not_empty",
+    "datastore_unknown",
+    "latency_exceeded",
     "rule_broken",
     "rule_impossible",
     "rule_names_unknown",
@@ -190,6 +194,86 @@ class Sustained:
     out_of_band: tuple[OutOfBand, ...] = ()
 
 
+DiskMoveKind = Literal["rule", "evacuate", "placement", "space", "latency", "level", "manual", "rollback"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskMove:
+    """Disks of one guest from one datastore to another, once the steps in `after` have ended well. Steps are
+    counted on from those of the migrations, and each disk move comes after all migrations.
+    """
+
+    step: Step
+    wave: Annotated[int, Bounds(least=1)]
+    guest: GuestRef
+    host: Annotated[Id, "the host of the guest at that time"]
+    disks: Annotated[tuple[Id, ...], "ids of its disks that move, all of them on `from`"]
+    source: Annotated[Id, "id of the datastore that the disks leave"] = field(metadata={"json": "from"})
+    target: Annotated[Id, "id of the datastore that the disks go to"] = field(metadata={"json": "to"})
+    kind: DiskMoveKind
+    why: str
+    after: Annotated[tuple[Step, ...], "steps that must have ended well before this one starts"]
+    bytes: Annotated[Bytes, "what is copied"]
+    room: Annotated[Bytes, "what it may take on the target: each disk at its full size, or as it grows"]
+    seconds: Annotated[float, Bounds(least=0), "estimated"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatastoreState:
+    """A datastore in a plan: bytes and percent in use (null when not known), and its latency in
+    milliseconds.
+    """
+
+    name: Id
+    capacity: Bytes | None
+    used: Bytes | None
+    percent: float | None
+    latency: float | None = None
+    disks: Annotated[int, Bounds(least=0)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageState:
+    """The datastores at one end of a plan, by id."""
+
+    datastores: Mapping[Id, DatastoreState]
+    violations: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageProof:
+    """No legal plan achieves as much with fewer bytes copied than the bound."""
+
+    bytes: Bytes
+    bytes_lower_bound: Bytes
+    optimal: bool
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImmovableDisk:
+    """Disks on a datastore that is too full, or is to be emptied, that can't be moved."""
+
+    guest: GuestRef
+    disks: tuple[Id, ...]
+    datastore: Id
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoragePlan:
+    """The moves of disks, and the datastores before and after them. `status` as in the plan."""
+
+    status: Literal["balanced", "improved", "unchanged", "infeasible"]
+    moves: tuple[DiskMove, ...]
+    before: StorageState
+    after: StorageState
+    proof: StorageProof
+    unresolved: tuple[Unresolved, ...] = ()
+    immovable: tuple[ImmovableDisk, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The migrations that put a cluster in order. `balanced`: nothing was wrong, or nothing will be after it;
@@ -231,6 +315,10 @@ class Plan:
     )
     sustained: Annotated[
         Sustained | None, "null when the policy has no sustained, or its goal does not wait"
+    ] = field(default=None, metadata={"omit": True})
+
+    storage: Annotated[
+        StoragePlan | None, "what is done about datastores; null when the policy says nothing about them"
     ] = field(default=None, metadata={"omit": True})
 
     @classmethod
