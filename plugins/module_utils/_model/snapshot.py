@@ -316,6 +316,21 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorageRule:
+    """Disks on different datastores, or on one, as the platform itself has it."""
+
+    name: Id
+    kind: Literal["anti_affinity", "affinity"]
+    guests: Annotated[tuple[Id, ...], "whose disks; one guest where the rule is about its own disks"]
+    disks: Annotated[
+        tuple[Id, ...],
+        "ids of those disks of the one guest that the rule is about; empty for all disks of the guests",
+    ] = field(default=(), metadata={"omit": True})
+    strict: bool = True
+    source: Annotated[str, "where the rule comes from, such as storage-drs-rule:web"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Something that could not be read, or not wholly, and what that hides."""
 
@@ -376,6 +391,9 @@ class Snapshot:
     datastores: Annotated[
         tuple[Datastore, ...], "each of them once; empty in snapshots of versions before 1.2"
     ] = field(default=(), metadata={"omit": True})
+    storage_rules: Annotated[
+        tuple[StorageRule, ...], "rules of the platform for datastores, such as those of Storage DRS"
+    ] = field(default=(), metadata={"omit": True})
     other_balancers: Annotated[tuple[str, ...], "what else moves guests in this cluster by itself"] = field(
         default=(), metadata={"omit": True}
     )
@@ -407,6 +425,7 @@ class Snapshot:
         _refuse_duplicates("guests", (guest.id for guest in snapshot.guests))
         _refuse_duplicates("datastores", (place.id for place in snapshot.datastores))
         _refuse_duplicates("rules", (rule.name for rule in snapshot.rules), what="name")
+        _refuse_duplicates("storage_rules", (rule.name for rule in snapshot.storage_rules), what="name")
         known = {host.id for host in snapshot.hosts}
         for index, guest in enumerate(snapshot.guests):
             if guest.host not in known:
