@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.evenkeel.cluster.tests.simulators.kit.errors import SnapshotError
-from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load
+from ansible_collections.evenkeel.cluster.tests.simulators.kit.load import Load, demand_schema
 
 from .faults import Switches
 from .ha_load import HaChoice, load_ha
@@ -33,8 +33,7 @@ def load_world(
     snapshot: Mapping[str, Any], release: str, switches: Switches, ha: HaChoice, clock: Callable[[], float]
 ) -> World:
     """Build the cluster that a snapshot describes. Raises SnapshotError for what Proxmox VE can't hold."""
-    if snapshot.get("schema") != "evenkeel.cluster/snapshot/1":
-        raise SnapshotError(f"schema {snapshot.get('schema')!r}: expected 'evenkeel.cluster/snapshot/1'")
+    demand_schema(snapshot)
     if not snapshot["hosts"]:
         raise SnapshotError("the snapshot has no hosts: a Proxmox VE cluster has at least one")
     now = clock()
