@@ -10,7 +10,10 @@ import (
 	"time"
 )
 
-const snapshotSchema = "evenkeel.cluster/snapshot/1"
+const snapshotSchema = "evenkeel.cluster/snapshot/2"
+
+// readableSchemas are those that it is served from; the first knows datastores only as hosts see them.
+var readableSchemas = []string{"evenkeel.cluster/snapshot/1", snapshotSchema}
 
 // amounts holds quantities by resource; a nil value was not reported.
 type amounts map[string]*float64
@@ -114,7 +117,7 @@ func readSnapshot(file string) (*snapshot, error) {
 }
 
 func (s *snapshot) check() error {
-	if s.Schema != snapshotSchema {
+	if !contains(readableSchemas, s.Schema) {
 		return fmt.Errorf("schema is %q, expected %q", s.Schema, snapshotSchema)
 	}
 	if s.Cluster.ID == "" || s.Cluster.Name == "" {
