@@ -194,7 +194,9 @@ class Sustained:
     out_of_band: tuple[OutOfBand, ...] = ()
 
 
-DiskMoveKind = Literal["rule", "evacuate", "placement", "space", "latency", "level", "manual", "rollback"]
+DiskMoveKind = Literal[
+    "rule", "evacuate", "placement", "space", "latency", "level", "parking", "manual", "rollback"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
