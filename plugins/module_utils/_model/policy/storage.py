@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from ..codec import Bounds
+from ..errors import InputError
 from ..quantities import PERCENT, RATE, SIZE
 from ..selector import Selector
 from ..snapshot import Id
+from ..text.regexes import check_regex
+from ..where import DATASTORE, GUEST, check_selector, check_where
 
 Percent = Annotated[float, Bounds(0, 100), PERCENT]
 
@@ -147,3 +150,72 @@ class StoragePolicy:
         "What to do with datastores on which something else moves disks by itself, such as Storage DRS. "
         "V(respect) leaves them alone and names them.",
     ] = "respect"
+
+
+def check_storage(storage: StoragePolicy, path: str) -> None:
+    """Raises InputError with the path of the first field that contradicts another."""
+    nothing, nobody = DatastoreSelector(), Selector()
+    if storage.evacuate == nothing:
+        raise InputError.required(
+            f"{path}.evacuate", expected="at least one of its parts", hint="Use names, such as names: [nfs1]"
+        )
+    if storage.evacuate is not None:
+        _check_datastores(storage.evacuate, f"{path}.evacuate")
+        for name in storage.evacuate.names:
+            if name in storage.exclude.sources.names:
+                raise InputError(
+                    f"{path}.evacuate.names",
+                    name,
+                    "a datastore that disks may leave",
+                    hint="Remove it from one of them",
+                    statement=f": {name!r} is in exclude.sources, too, which lets no disk leave it",
+                )
+    if storage.max_spread is not None and storage.min_difference > storage.max_spread:
+        by_default = ", the default" if storage.min_difference == StoragePolicy().min_difference else ""
+        raise InputError.exceeds(
+            f"{path}.min_difference",
+            f"{storage.min_difference:g}{by_default}",
+            "max_spread",
+            f"{storage.max_spread:g}",
+            hint="Set a smaller min_difference, because datastores could not be levelled otherwise",
+        )
+    _check_datastores(storage.exclude.sources, f"{path}.exclude.sources")
+    _check_datastores(storage.exclude.targets, f"{path}.exclude.targets")
+    check_selector(storage.exclude.guests, f"{path}.exclude.guests", GUEST)
+    for index, entry in enumerate(storage.placement):
+        here = f"{path}.placement[{index}]"
+        if entry.guests == nobody:
+            raise InputError.required(
+                f"{here}.guests", expected="at least one of its parts", hint="Use names: ['*'] for all"
+            )
+        if entry.datastores == nothing:
+            raise InputError.required(f"{here}.datastores", expected="at least one of its parts")
+        check_selector(entry.guests, f"{here}.guests", GUEST)
+        _check_datastores(entry.datastores, f"{here}.datastores")
+    for index, rule in enumerate(storage.rules):
+        _check_rule(rule, f"{path}.rules[{index}]")
+
+
+def _check_rule(rule: DatastoreRule, path: str) -> None:
+    if rule.by == "regex":
+        if not rule.pattern:
+            raise InputError.required(
+                f"{path}.pattern", when="by is regex", hint="Set it to a regular expression"
+            )
+        check_regex(rule.pattern, f"{path}.pattern")
+    elif rule.pattern is not None and rule.by not in ("tag", "pool"):
+        raise InputError.unsupported(f"{path}.pattern", "", f"by: {rule.by}", hint="Use by: regex")
+    if rule.by in ("guests", "disks"):
+        if rule.guests is None or rule.guests == Selector():
+            raise InputError.required(
+                f"{path}.guests", when=f"by is {rule.by}", hint="Use names: ['*'] for all"
+            )
+        check_selector(rule.guests, f"{path}.guests", GUEST)
+    elif rule.guests is not None:
+        raise InputError.unsupported(f"{path}.guests", "", f"by: {rule.by}", hint="Use by: guests")
+
+
+def _check_datastores(selector: DatastoreSelector, path: str) -> None:
+    check_regex(selector.regex, f"{path}.regex")
+    if selector.where is not None:
+        check_where(selector.where, f"{path}.where", DATASTORE)
