@@ -106,6 +106,10 @@ class Simulator:
         """Change a host: maintenance, status."""
         self._control("POST", "host", {"id": host, **changes})
 
+    def change_storage(self, storage: str, **changes: object) -> None:
+        """Change a storage (Proxmox VE): disabled, inactive (nodes), content, free (bytes that are left)."""
+        self._control("POST", "storage", {"id": storage, **changes})
+
     def add_task(self, **task: object) -> str:
         """A task that somebody else has started (Proxmox VE): node, type, id, lines, end."""
         answer: dict[str, str] = self._control("POST", "task", task)
