@@ -131,6 +131,7 @@ def test_results_are_of_the_published_types(route: Route) -> None:
         "upid": task.upid,
         "poolid": "shop",
         "storage": "ceph",
+        "volume": "ceph:vm-100-disk-0",
     }
     if "/lxc/" in route.path:
         names.update(node="pve2", vmid="112")
