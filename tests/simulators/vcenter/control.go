@@ -63,7 +63,7 @@ func (c *control) mux() http.Handler {
 	mux.HandleFunc("POST /_sim/host", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, map[string]any{}, c.changeHost(r))
 	})
-	mux.HandleFunc("POST /_sim/datastore", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /_sim/storage", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, map[string]any{}, c.changeDatastore(r))
 	})
 	return mux

@@ -144,7 +144,7 @@ func TestADatastoreThatFillsUpMeanwhileEndsTheCopy(t *testing.T) {
 	b := boot(t, 4, twoStores(nil))
 	c := b.client()
 	task := b.relocate(c, onlyDisk(2000))
-	b.control("POST", "/_sim/datastore", map[string]any{"id": "nfs", "free": 0}, nil)
+	b.control("POST", "/_sim/storage", map[string]any{"id": "nfs", "free": 0}, nil)
 	expect[*types.NoDiskSpace](t, taskFault(t, c, task.Reference()))
 	if report := b.stores(); report.Guests["1"].Disks["2000"] != "san" || report.Datastores["nfs"].Lowest < 0 {
 		t.Errorf("%+v", report)
@@ -214,11 +214,11 @@ func TestCheckRelocateObjectsToDatastores(t *testing.T) {
 	if errors := check(); len(errors) != 0 {
 		t.Error(errors)
 	}
-	b.control("POST", "/_sim/datastore", map[string]any{"id": "nfs", "free": gib}, nil)
+	b.control("POST", "/_sim/storage", map[string]any{"id": "nfs", "free": gib}, nil)
 	expect[*types.InsufficientStorageSpace](t, check()[0].Fault)
-	b.control("POST", "/_sim/datastore", map[string]any{"id": "nfs", "free": 30 * gib, "maintenance": "inMaintenance"}, nil)
+	b.control("POST", "/_sim/storage", map[string]any{"id": "nfs", "free": 30 * gib, "maintenance": "inMaintenance"}, nil)
 	expect[*types.InvalidDatastoreState](t, check()[0].Fault)
-	if status := b.control("POST", "/_sim/datastore", map[string]any{"id": "gone"}, nil); status == 200 {
+	if status := b.control("POST", "/_sim/storage", map[string]any{"id": "gone"}, nil); status == 200 {
 		t.Error(status)
 	}
 }

@@ -1,0 +1,86 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Datastores as the snapshot has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...._model.datastores import datastore_id
+from ...._model.snapshot import Datastore
+from ..api.collector import Found
+from .datastore_loads import StoreLoads
+from .inventory import Inventory
+from .mounts import closed_to_new_disks
+from .storage_drs import balanced_by, pod_name
+from .tags import Tags
+
+
+def mounting(inventory: Inventory) -> dict[str, tuple[str, ...]]:
+    """By reference of a datastore the hosts that have it."""
+    hosts: dict[str, list[str]] = {identity: [] for identity in inventory.datastores}
+    for host in sorted(inventory.hosts):
+        for identity in inventory.hosts[host].items("datastore"):
+            hosts.setdefault(identity, []).append(host)
+    return {identity: tuple(having) for identity, having in hosts.items()}
+
+
+def identities(inventory: Inventory) -> dict[str, str]:
+    """The ids of datastores by reference: the name, with the host where only one has it."""
+    hosts = mounting(inventory)
+    return {
+        identity: datastore_id(
+            name, (hosts[identity] or ("",))[0], shared=identity in inventory.shared or not hosts[identity]
+        )
+        for identity, name in inventory.datastore_names.items()
+    }
+
+
+def datastores(inventory: Inventory, loads: StoreLoads, tags: Tags) -> tuple[Datastore, ...]:
+    """All of them, in order of id."""
+    hosts, ids = mounting(inventory), identities(inventory)
+    made = [
+        _datastore(found, ids[identity], hosts[identity], inventory, loads, tags)
+        for identity, found in inventory.datastores.items()
+    ]
+    return tuple(sorted(made, key=lambda datastore: datastore.id))
+
+
+def _datastore(
+    found: Found, identity: str, hosts: tuple[str, ...], inventory: Inventory, loads: StoreLoads, tags: Tags
+) -> Datastore:
+    return Datastore(
+        id=identity,
+        name=inventory.datastore_names[found.id],
+        shared=found.id in inventory.shared,
+        hosts=hosts,
+        type=found.text("summary.type") or None,
+        capacity=found.whole("summary.capacity") or None,
+        free=found.whole("summary.freeSpace"),
+        provisioned=_provisioned(found),
+        latency=loads.latency.get(found.id),
+        iops=loads.iops.get(found.id),
+        disk_io=loads.disk_io.get(found.id),
+        cluster=pod_name(found, inventory),
+        tags=tags.datastores.get(found.id, ()),
+        maintenance=closed_to_new_disks(found) is not None,
+        closed_because=closed_because(found, inventory.unusable.get(found.id, {}), hosts),
+        balanced_by=balanced_by(found, inventory),
+    )
+
+
+def closed_because(found: Found, unusable: Mapping[str, str], hosts: tuple[str, ...]) -> str | None:
+    """Why no host can put a new disk on it."""
+    closed = closed_to_new_disks(found)
+    if closed is None and hosts and all(host in unusable for host in hosts):
+        closed = "; ".join(dict.fromkeys(unusable[host] for host in hosts))
+    return closed
+
+
+def _provisioned(found: Found) -> int | None:
+    capacity, free = found.whole("summary.capacity"), found.whole("summary.freeSpace")
+    uncommitted = found.whole("summary.uncommitted")
+    if not capacity or free is None or uncommitted is None:
+        return None
+    return max(0, capacity - free) + uncommitted
