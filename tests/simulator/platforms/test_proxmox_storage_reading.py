@@ -65,8 +65,7 @@ def test_reads_storages_and_disks_as_they_are(simulator: Simulate) -> None:
     unknown = {"thin": True, "format": "raw"}
     assert disks_of(found, 101)["scsi0"] == Disk(datastore="local-lvm", size=32 * GIB, id="scsi0", **unknown)
     assert [notice.text for notice in found.notices if "LVM-thin" in notice.text] == [
-        "Proxmox VE does not report what each disk takes on storage local-lvm (LVM-thin): a move off it is "
-        "planned as if it freed nothing, and needs the full size of the disk elsewhere."
+        "Proxmox VE does not report what each disk takes on storage local-lvm (LVM-thin)."
     ]
     thick = disks_of(found, 105)["scsi0"]
     assert (thick.used, thick.thin, thick.blockers) == (32 * GIB, False, ())

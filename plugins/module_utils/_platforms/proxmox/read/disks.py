@@ -98,7 +98,7 @@ def format_of(volume: Volume) -> str:
     return "subvol" if name.startswith(("subvol-", "basevol-")) else "raw"
 
 
-def stays(volume: Volume, *, container: bool, running: bool) -> Iterator[str]:
+def volume_blockers(volume: Volume, *, container: bool, running: bool) -> Iterator[str]:
     """The blockers of a volume that no other guest and no setting has to do with."""
     if volume.is_unused:
         yield "unused"
@@ -117,7 +117,7 @@ def stays(volume: Volume, *, container: bool, running: bool) -> Iterator[str]:
 def _blockers(
     guest: str, volume: Volume, found: GuestVolumes, storage: Storage | None, name: str, uses: Uses
 ) -> Iterator[str]:
-    yield from stays(volume, container=found.container, running=found.running)
+    yield from volume_blockers(volume, container=found.container, running=found.running)
     if volume.is_unused or volume.is_cdrom:
         return
     if name in uses.bases:
@@ -246,6 +246,5 @@ def _note_not_measured(guests: Iterable[Guest], storages: Mapping[str, Storage],
     )
     if names:
         gaps.add(
-            f"Proxmox VE does not report what each disk takes on {with_names('storage', names)} (LVM-thin): a"
-            " move off it is planned as if it freed nothing, and needs the full size of the disk elsewhere"
+            f"Proxmox VE does not report what each disk takes on {with_names('storage', names)} (LVM-thin)"
         )
