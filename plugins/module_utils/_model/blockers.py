@@ -21,6 +21,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "disabled": "it is disabled on the platform: enable it there",
     "disconnected": "its host does not answer: reconnect the host",
     "encrypted_memory": "its memory is encrypted: shut it down to move it",
+    "fault_tolerance": "it is fault-tolerant: turn Fault Tolerance off to move its disks",
     "fault_tolerance_unprotected": (
         "its fault-tolerant pair is incomplete: wait until the secondary runs, or turn Fault Tolerance off"
     ),
@@ -29,6 +30,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "host_device": "it uses a device of its host: disconnect the device",
     "host_graphics": "it renders on the graphics card of its host: set its 3D renderer to automatic",
     "inaccessible": "its files can't be read: make its datastore accessible again",
+    "independent_disk": "snapshots leave it out: allow independent_disk where it is persistent",
     "invalid": "its configuration is not valid: repair it, or register it anew",
     "iso_mounted": "an image that other hosts do not have is in its drive: eject the image",
     "latency_sensitive": "its latency sensitivity is high: allow latency_sensitive where a pause may be",
