@@ -1,0 +1,196 @@
+# Copyright (c) 2026 The Even Keel Authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small clusters: looks at every end that could have fewer bytes, by branch and bound."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from .state import FINE, State
+
+MAX_UNITS = 80
+MAX_NODES = 60_000
+# Units of one datastore whose subsets are all listed.
+MAX_LISTED = 12
+# Part of a bound that was reckoned with fractions which is certain.
+EXACTLY = 1 - 1e-9
+
+
+def improve_exactly(state: State, movable: Sequence[int]) -> bool:
+    """Bring the state to an end with fewer bytes, or as many and fewer moves, where there is one. Returns
+    whether it is proven that there is none left. Only for a state in which nothing is out of order.
+    """
+    if not state.is_in_order() or state.soft:
+        return False
+    if len(movable) > MAX_UNITS:
+        return False
+    tree = _Tree(state, movable)
+    found = tree.search()
+    state.restore(tree.best)
+    return found
+
+
+class _Tree:
+    """Decides one unit after the other: datastore by datastore, the largest first."""
+
+    def __init__(self, state: State, movable: Sequence[int]) -> None:
+        self.state = state
+        problem = state.problem
+        self.best = list(state.where)
+        self.bound = (state.bytes, state.moves)
+        self.nodes = 0
+        state.restore([unit.home for unit in problem.units])
+        excess = {
+            place: state.load[place] - state.limit[place] if state.judged[place] else 0
+            for place in range(len(state.load))
+        }
+        self.order = sorted(
+            movable,
+            key=lambda unit: (
+                not problem.units[unit].must_leave,
+                -excess[problem.units[unit].home],
+                problem.units[unit].home,
+                -state.bytes_of[unit],
+                unit,
+            ),
+        )
+        self.homes = [problem.units[unit].home for unit in self.order]
+        self.positions: dict[int, list[int]] = {}
+        for position, home in enumerate(self.homes):
+            self.positions.setdefault(home, []).append(position)
+        self.covers = {home: self._covers(home) for home in self.positions}
+        self.cheapest = {
+            home: min(state.bytes_of[self.order[p]] / max(1, state.weight[self.order[p]]) for p in positions)
+            for home, positions in self.positions.items()
+        }
+        self.levels = state.max_spread is not None and bool(state.groups)
+        room = state.room_thin if all(state.thin) else state.room_full
+        self.alike = all(state.bytes_of[unit] >= max(state.weight[unit], room[unit]) for unit in self.order)
+
+    def _covers(self, home: int) -> dict[int, tuple[list[int], list[int]] | None]:
+        """By position, the weights that the units of a datastore from there on can have together, and the
+        least bytes for each of them or more.
+        """
+        state = self.state
+        found: dict[int, tuple[list[int], list[int]] | None] = {}
+        sums: dict[int, int] = {0: 0}
+        for listed, position in enumerate(reversed(self.positions[home])):
+            unit = self.order[position]
+            if listed < MAX_LISTED:
+                for weight, cost in list(sums.items()):
+                    total, price = weight + state.weight[unit], cost + state.bytes_of[unit]
+                    if total not in sums or price < sums[total]:
+                        sums[total] = price
+                weights = sorted(sums)
+                costs = [0] * len(weights)
+                least = None
+                for number in range(len(weights) - 1, -1, -1):
+                    price = sums[weights[number]]
+                    least = price if least is None else min(least, price)
+                    costs[number] = least
+                found[position] = (weights, costs)
+            else:
+                found[position] = None
+        return found
+
+    def search(self) -> bool:
+        """Whether all of the tree was seen."""
+        return self._visit(0)
+
+    def _visit(self, position: int) -> bool:
+        state = self.state
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            return False
+        more = self._rest(position)
+        if more is None or (state.bytes + more, state.moves + (more > 0)) >= self.bound:
+            return True
+        if position == len(self.order):
+            if state.is_in_order() and not state.soft:
+                self.bound = (state.bytes, state.moves)
+                self.best = list(state.where)
+            return True
+        unit = self.order[position]
+        here = state.where[unit]
+        whole = True
+        if not state.problem.units[unit].must_leave:
+            whole &= self._visit(position + 1)
+        if state.bytes + state.bytes_of[unit] > self.bound[0]:
+            return whole
+        targets = [target for target in state.problem.units[unit].targets if self._may_come(unit, target)]
+        targets.sort(
+            key=lambda target: (state.load[target] * 10**6 // max(1, state.capacity[target]), target)
+        )
+        for target in targets:
+            state.relocate(unit, target)
+            whole &= self._visit(position + 1)
+            state.relocate(unit, here)
+            if self.nodes > MAX_NODES:
+                return False
+        return whole
+
+    def _may_come(self, unit: int, target: int) -> bool:
+        """Whether the target has room for it at last: what is there may still leave."""
+        state = self.state
+        if (unit, target) in state.forbidden:
+            return False
+        if state.moves + state.moves_of[unit] > state.max_moves:
+            return False
+        if state.bytes + state.bytes_of[unit] > state.max_bytes:
+            return False
+        return state.io[target] + state.io_of[unit] <= state.problem.places[target].io_limit
+
+    def _rest(self, position: int) -> int | None:
+        """The least bytes that have to follow; None where nothing can bring this in order."""
+        state = self.state
+        total = 0
+        for place, judged in enumerate(state.judged):
+            need = state.load[place] - state.limit[place]
+            if not judged or need <= 0:
+                continue
+            left = self.positions.get(place, [])
+            number = bisect_left(left, position)
+            if number == len(left):
+                return None
+            cover = self.covers[place][left[number]]
+            if cover is None:
+                total += int(need * min(1.0, self.cheapest[place]) * EXACTLY)
+                continue
+            weights, costs = cover
+            number = bisect_left(weights, need)
+            if number == len(weights):
+                return None
+            total += costs[number]
+        return max(total, self._band_rest()) if self.levels and self.alike else total
+
+    def _band_rest(self) -> int:
+        """A byte less above the band and a byte more below it may be the same byte."""
+        state = self.state
+        total = 0
+        spread = (state.max_spread or 0) / FINE
+        for group in state.groups.values():
+            used = [state.load[p] / state.capacity[p] for p in group]
+            if max(used) - min(used) <= spread:
+                continue
+            low, high = min(used), max(used)
+            for _step in range(20):
+                middle = (low + high) / 2
+                # Where more has to leave than has to come, the band lies higher.
+                leave = sum(
+                    max(0.0, state.load[p] - middle * state.capacity[p])
+                    for p in group
+                    if state.problem.places[p].gives
+                )
+                come = sum(
+                    max(0.0, (middle - spread) * state.capacity[p] - state.load[p])
+                    for p in group
+                    if state.problem.places[p].takes
+                )
+                if leave > come:
+                    low = middle
+                else:
+                    high = middle
+            total += int(min(leave, come) * EXACTLY)
+        return total
