@@ -340,8 +340,12 @@ def test_what_speaks_against_a_move_is_said_before_it_starts(begin: Begin) -> No
         objection(source="gold2", target="gold1") == "the disks of guest one are on datastore gold1 already"
     )
     assert objection(host="host-b") == "guest one is on host a.example now"
+    # vCenter shows the space of a while ago, until it is asked to look.
+    served.switches(stale_space=True)
     served.change_storage("gold2", free=GIB)
+    assert platform.look_at_storage([]).datastores["gold2"].free == 60 * GIB
     full = objection()
+    assert platform.look_at_storage([]).datastores["gold2"].free == GIB
     assert "InsufficientStorageSpace" in full
     assert full.endswith("Free space on the datastore, or choose another one")
     shared = replace(ONE, guest="vm-three", host="host-b", disks=("2003",), source="gold2", target="gold1")

@@ -14,7 +14,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// browser tells which files are on a datastore.
+// browser tells which files are on a datastore, and how much is free.
 type browser struct {
 	service
 	*state
@@ -55,6 +55,17 @@ func (b *browser) SearchDatastoreTask(ctx *simulator.Context, req *types.SearchD
 	fault := &types.InvalidDatastorePath{DatastorePath: req.DatastorePath}
 	body.Fault_ = simulator.Fault("Invalid datastore path '"+req.DatastorePath+"'.", fault)
 	return body
+}
+
+// RefreshDatastore shows what is free now.
+func (b *browser) RefreshDatastore(req *types.RefreshDatastore) soap.HasFault {
+	b.world.Lock()
+	defer b.world.Unlock()
+	if s := b.inventory.stores[req.This]; s != nil {
+		b.inventory.showStore(s)
+		return &methods.RefreshDatastoreBody{Res: new(types.RefreshDatastoreResponse)}
+	}
+	return &methods.RefreshDatastoreBody{Fault_: notFound(req.This)}
 }
 
 // filesIn are the names of the files in a folder. The world's lock is held.

@@ -35,6 +35,7 @@ type inventory struct {
 
 	stores map[types.ManagedObjectReference]*store // held with the world's lock
 	pods   map[string]*simulator.StoragePod
+	stale  func() bool             // whether changes of free space are not shown before someone asks vCenter to look
 	sdrs   func(pod string) string // how Storage DRS is set for a cluster of datastores
 }
 
@@ -44,7 +45,7 @@ func newInventory(ctx *simulator.Context) *inventory {
 		datastores: map[string]*simulator.Datastore{}, networks: map[string]*mo.Network{}, clock: time.Now,
 		refusals: func(string, string) []refusedMigration { return nil },
 		stores:   map[types.ManagedObjectReference]*store{}, pods: map[string]*simulator.StoragePod{},
-		sdrs: func(string) string { return "" },
+		sdrs: func(string) string { return "" }, stale: func() bool { return false },
 	}
 }
 

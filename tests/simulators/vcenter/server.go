@@ -62,6 +62,7 @@ func newVcenter(o options) (*vcenter, error) {
 		calls: &counter{counts: map[string]int{}},
 	}
 	s.inventory.clock, s.inventory.refusals = switches.clock, switches.refusalsOf
+	s.inventory.stale = func() bool { return switches.now().StaleSpace }
 	s.inventory.sdrs = func(pod string) string { return switches.now().StorageDRS[pod] }
 	for _, file := range o.snapshots {
 		snapshot, err := readSnapshot(file)

@@ -68,6 +68,7 @@ type settings struct {
 	DropConnections  []dropConnection  `json:"drop_connection"`
 
 	FailDeletions    []failDeletion      `json:"fail_deletions"`
+	StaleSpace       bool                `json:"stale_space"`
 	StorageDRS       map[string]string   `json:"storage_drs"`
 	RefuseMigrations []refusedMigration  `json:"refuse_migrations"`
 	NoStatistics     []string            `json:"no_statistics"`
@@ -114,6 +115,8 @@ func (s *settings) replace(name string, value json.RawMessage) error {
 		return decodeNew(value, &s.FailCalls)
 	case "fail_migrations":
 		return decodeNew(value, &s.FailMigrations)
+	case "stale_space":
+		return decodeNew(value, &s.StaleSpace)
 	case "fail_deletions":
 		return decodeNew(value, &s.FailDeletions)
 	case "storage_drs":

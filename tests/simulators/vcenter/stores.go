@@ -37,7 +37,14 @@ func (inv *inventory) take(ref types.ManagedObjectReference, bytes int64) {
 	}
 	s.free -= bytes
 	s.lowest = min(s.lowest, s.free)
-	inv.update(ref, change("summary.freeSpace", s.free))
+	if !inv.stale() {
+		inv.showStore(s)
+	}
+}
+
+// showStore is called when vCenter has looked how much is free.
+func (inv *inventory) showStore(s *store) {
+	inv.update(s.ref, change("summary.freeSpace", s.free))
 }
 
 // file is one of a VM's files, below its datastore.

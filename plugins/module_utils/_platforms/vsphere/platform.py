@@ -50,7 +50,7 @@ from .read.live_state import read_live_state
 from .read.loads import Loads, read_loads, read_offer
 from .read.recent_tasks import Moves, migrations
 from .read.snapshot import snapshot_of
-from .read.storage_now import DISK_PATHS, Stores, read_storage
+from .read.storage_now import DISK_PATHS, Stores, read_storage, refresh
 from .read.tags import Tags, read_tags
 
 T = TypeVar("T")
@@ -249,6 +249,7 @@ class VSpherePlatform:
         return self._stores
 
     def _prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
+        refresh(self._session, self._known_stores(), request.target)
         _now, self._stores = read_storage(self._session, self._place(), ())
         move = disk_move(self._session, self._stores, request)
         if move.objections:

@@ -183,6 +183,8 @@ def _storage_blockers(found: Found, around: Surroundings) -> set[str]:
         blockers.add("vsphere_pod")
     if found.id in around.storage_disabled:
         blockers.add("balancing_disabled")
+    if found.id in around.moving:
+        blockers.add("being_migrated")
     if power(found) == "running":
         devices = found.values.get("config.hardware.device")
         blockers |= device_blockers(devices, around.inventory.shared) & _BLOCKING_STORAGE

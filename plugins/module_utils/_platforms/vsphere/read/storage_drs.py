@@ -10,6 +10,7 @@ from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from ...._model.snapshot import StorageRule
+from ...._model.text.wording import counted
 from ..api.collector import Found
 from ..api.values import find, find_all, flag, plain, text, texts, type_of
 from .inventory import POD_CONFIG, POD_VM_CONFIG, Inventory
@@ -49,7 +50,7 @@ def balanced_by(datastore: Found, inventory: Inventory) -> str | None:
         text(override, "behavior") == _AUTOMATED and flag(override, "enabled") is not False
         for override in _overrides(pod)
     )
-    return f"Storage DRS (automated for {automated} guests)" if automated else None
+    return f"Storage DRS (automated for {counted(automated, 'guest')})" if automated else None
 
 
 def unbalanced(inventory: Inventory) -> frozenset[str]:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ...._model.datastores import datastore_id
-from ...errors import NotFound
+from ...errors import NotFound, PermissionMissing, Refused
 from ...storage_protocol import DatastoreNow, DisksNow, StorageNow
 from ..api.collector import Found, properties, retrieve, step
+from ..api.errors import Gone
 from ..api.library import vim
 from ..api.session import Session
 from ..api.values import plain
@@ -98,6 +100,16 @@ def read_storage(session: Session, place: ClusterPlace, guests: Collection[str])
         },
     )
     return now, stores
+
+
+def refresh(session: Session, stores: Stores, datastore: str) -> None:
+    """Let vCenter look how much of the datastore is free: what it shows may be half an hour old."""
+    reference = stores.reference(datastore)
+    if reference is None:
+        return
+    # Where it can't, its own check, which comes next, says what is the matter.
+    with suppress(PermissionMissing, Refused, Gone):
+        session.call(vim.Datastore(reference), "RefreshDatastore")
 
 
 def _stores(hosts: Mapping[str, Found], found: Mapping[str, Found]) -> Stores:
