@@ -8,7 +8,7 @@ Proxmox VE measures neither the latency nor the traffic of storages, and has no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...._model.datastores import datastore_id
@@ -16,7 +16,7 @@ from ...._model.snapshot import Datastore, Disk, Guest
 from ...values import Row
 from ..api.notices import ReadFailures, with_names
 from ..api.values import whole
-from .cluster_facts import ClusterFacts
+from .cluster import Resources
 from .same_place import same_places, sharing_space
 from .storages import RAW_TYPES, Storage
 
@@ -36,13 +36,13 @@ class _Seen:
     used: int | None
 
 
-def datastores_of(facts: ClusterFacts, gaps: ReadFailures) -> tuple[Datastore, ...]:
+def datastores_of(storages: Mapping[str, Storage], resources: Resources) -> tuple[Datastore, ...]:
     """In the order of their names. Those that hold no disks of guests, such as backups, are left out."""
-    online = {str(entry.get("node")): entry.get("status") == "online" for entry in facts.resources.nodes}
-    rows = {(str(row.get("storage")), str(row.get("node"))): row for row in facts.resources.storages}
-    aliases = same_places(facts.listed_storages)
+    online = {str(entry.get("node")): entry.get("status") == "online" for entry in resources.nodes}
+    rows = {(str(row.get("storage")), str(row.get("node"))): row for row in resources.storages}
+    aliases = same_places(storages)
     found = []
-    for name, storage in sorted(facts.listed_storages.items()):
+    for name, storage in sorted(storages.items()):
         if not storage.holds_disks:
             continue
         seen = [
@@ -55,7 +55,6 @@ def datastores_of(facts: ClusterFacts, gaps: ReadFailures) -> tuple[Datastore, .
             datastore = _datastore(storage, place, aliases.get(name))
             if datastore is not None:
                 found.append(datastore)
-    _note(found, facts, gaps)
     return tuple(found)
 
 
@@ -106,14 +105,15 @@ def _closed_because(
     return None
 
 
-def _note(found: Sequence[Datastore], facts: ClusterFacts, gaps: ReadFailures) -> None:
+def note_doubts(found: Sequence[Datastore], storages: Mapping[str, Storage], gaps: ReadFailures) -> None:
+    """What is strange about storages, beyond what each says of itself."""
     differ = [place.name for place in found if "differs from node to node" in (place.closed_because or "")]
     if differ:
         gaps.add(
             f"nodes see {with_names('storage', differ)} with different sizes, though marked as shared: no "
             "disk is moved there. Remove the mark, or mount the same storage on all nodes"
         )
-    for names in sharing_space(facts.listed_storages):
+    for names in sharing_space(storages):
         gaps.add(
             f"{with_names('storage', names)} are pools of one Ceph cluster: what is free there is counted for"
             " each of them"

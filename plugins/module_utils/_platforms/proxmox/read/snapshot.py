@@ -28,7 +28,7 @@ from ..api.session import Session
 from ..api.values import amount, moment, names, row
 from .cluster import Membership, Resources, instance, native_balancer, other_balancers
 from .cluster_facts import ClusterFacts
-from .datastores import datastores_of, with_provisioned
+from .datastores import datastores_of, note_doubts, with_provisioned
 from .disks import with_disks
 from .guest_config import GuestConfig, container_config, vm_config
 from .guests import (
@@ -72,7 +72,8 @@ def read_snapshot(session: Session, connection: ProxmoxConnection, now: float) -
     cluster = _without_strays(cluster, gaps)
     reader = _Reader(session, answered, connection, cluster, gaps)
     hosts, guests = reader.read()
-    stores = datastores_of(cluster, gaps)
+    stores = datastores_of(cluster.listed_storages, resources)
+    note_doubts(stores, cluster.listed_storages, gaps)
     if connection.storage:
         guests = with_disks(session, guests, reader.configs, cluster, privileges, gaps)
         stores = with_provisioned(stores, guests)
