@@ -8,10 +8,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from .problem import NO_LIMIT
 from .state import FINE, State
 
 MAX_UNITS = 80
 MAX_NODES = 60_000
+# Where nothing in order was found yet.
+MAX_NODES_TO_ORDER = 30_000
 # Units of one datastore whose subsets are all listed.
 MAX_LISTED = 12
 # Part of a bound that was reckoned with fractions which is certain.
@@ -19,12 +22,10 @@ EXACTLY = 1 - 1e-9
 
 
 def improve_exactly(state: State, movable: Sequence[int]) -> bool:
-    """Bring the state to an end with fewer bytes, or as many and fewer moves, where there is one. Returns
-    whether it is proven that there is none left. Only for a state in which nothing is out of order.
+    """Bring the state to an end with fewer bytes, or as many and fewer moves, where there is one; or to one in
+    order, where something is not. Returns whether it is proven that there is no better one in order.
     """
-    if not state.is_in_order() or state.soft:
-        return False
-    if len(movable) > MAX_UNITS:
+    if len(movable) > MAX_UNITS or state.soft:
         return False
     tree = _Tree(state, movable)
     found = tree.search()
@@ -39,8 +40,10 @@ class _Tree:
         self.state = state
         problem = state.problem
         self.best = list(state.where)
-        self.bound = (state.bytes, state.moves)
+        in_order = state.is_in_order()
+        self.bound = (state.bytes, state.moves) if in_order else (NO_LIMIT, NO_LIMIT)
         self.nodes = 0
+        self.max_nodes = MAX_NODES if in_order else MAX_NODES_TO_ORDER
         state.restore([unit.home for unit in problem.units])
         excess = {
             place: state.load[place] - state.limit[place] if state.judged[place] else 0
@@ -50,12 +53,14 @@ class _Tree:
             movable,
             key=lambda unit: (
                 not problem.units[unit].must_leave,
+                not problem.units[unit].restoring,
                 -excess[problem.units[unit].home],
                 problem.units[unit].home,
                 -state.bytes_of[unit],
                 unit,
             ),
         )
+        self.rank = {unit: position for position, unit in enumerate(self.order)}
         self.homes = [problem.units[unit].home for unit in self.order]
         self.positions: dict[int, list[int]] = {}
         for position, home in enumerate(self.homes):
@@ -102,7 +107,7 @@ class _Tree:
     def _visit(self, position: int) -> bool:
         state = self.state
         self.nodes += 1
-        if self.nodes > MAX_NODES:
+        if self.nodes > self.max_nodes:
             return False
         more = self._rest(position)
         if more is None or (state.bytes + more, state.moves + (more > 0)) >= self.bound:
@@ -115,7 +120,7 @@ class _Tree:
         unit = self.order[position]
         here = state.where[unit]
         whole = True
-        if not state.problem.units[unit].must_leave:
+        if not state.problem.units[unit].must_leave and not self._meets(unit, position):
             whole &= self._visit(position + 1)
         if state.bytes + state.bytes_of[unit] > self.bound[0]:
             return whole
@@ -125,11 +130,27 @@ class _Tree:
         )
         for target in targets:
             state.relocate(unit, target)
-            whole &= self._visit(position + 1)
+            if not self._meets(unit, position):
+                whole &= self._visit(position + 1)
             state.relocate(unit, here)
-            if self.nodes > MAX_NODES:
+            if self.nodes > self.max_nodes:
                 return False
         return whole
+
+    def _meets(self, unit: int, position: int) -> bool:
+        """Whether another one that may not be beside it is there for good."""
+        state = self.state
+        for rule in state.problem.rules_of.get(unit, ()):
+            members = state.problem.rules[rule]
+            if not members.rule.strict or members.rule.kind != "anti_affinity":
+                continue
+            own = members.units[unit]
+            for other, owners in members.units.items():
+                if state.where[other] != state.where[unit] or self.rank.get(other, -1) >= position:
+                    continue
+                if other != unit and owners != own:
+                    return True
+        return False
 
     def _may_come(self, unit: int, target: int) -> bool:
         """Whether the target has room for it at last: what is there may still leave."""
