@@ -74,6 +74,7 @@ def stored() -> Snapshot:
             shared="@" not in name,
             hosts=("host-a", "host-b"),
             type="VMFS",
+            thin=True,
             capacity=capacity * GIB,
             free=free * GIB,
             provisioned=(capacity - free) * GIB,
@@ -122,7 +123,13 @@ def stored() -> Snapshot:
 
 def _guests() -> Iterator[Guest]:
     yield clusters.guest(
-        "one", "a", disks=(disk(2000, "gold1"), disk(2001, "gold1", thin=False), home("gold1"))
+        "one",
+        "a",
+        disks=(
+            disk(2000, "gold1", disk_io=64.0 * 1024),
+            disk(2001, "gold1", thin=False, disk_io=0.0),
+            home("gold1"),
+        ),
     )
     yield clusters.guest(
         "three",

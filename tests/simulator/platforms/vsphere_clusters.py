@@ -173,7 +173,7 @@ def as_read(snapshot: Snapshot) -> Snapshot:
 def _datastore_as_read(datastore: Datastore) -> Datastore:
     assert datastore.capacity is not None
     assert datastore.free is not None
-    return replace(datastore, type="VMFS", provisioned=datastore.capacity - datastore.free)
+    return replace(datastore, type="VMFS", thin=True, provisioned=datastore.capacity - datastore.free)
 
 
 def _disks_as_read(guest: Guest, paired: Collection[str]) -> tuple[Disk, ...]:

@@ -39,7 +39,7 @@ func (inv *inventory) devices(dc *simulator.Datacenter, vm *simulator.VirtualMac
 		}
 		i := len(g.disks)
 		ds := inv.datastore(dc, g.host, spec.Datastore)
-		d := disk{key: keyOf(spec.ID, i), datastore: ds.Self, blockers: spec.Blockers}
+		d := disk{key: keyOf(spec.ID, i), datastore: ds.Self, blockers: spec.Blockers, io: spec.DiskIO}
 		if spec.Size != nil {
 			d.size = *spec.Size
 		}

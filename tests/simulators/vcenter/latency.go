@@ -4,6 +4,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // storeSeries are statistics of datastores: of one itself, which vCenter has no newest samples of, or of each
-// as a host sees it, which it keeps for an hour at the usual level.
+// as a host sees it, which it keeps for an hour at the usual level; and of the disks of a VM.
 type storeSeries struct {
 	counter, instance string
 	level             int64
@@ -39,6 +40,20 @@ func (p *performance) storeSeries(entity types.ManagedObjectReference, interval 
 			return nil
 		}
 		return s.series("", "datastore.throughput.contention.average", "datastore.throughput.contention.average", 1)
+	case "VirtualMachine":
+		g := p.world.guests[entity.Value]
+		if g == nil || !g.running() || !g.host.connected() || interval != realtime {
+			return nil
+		}
+		var all []storeSeries
+		for index, d := range g.disks {
+			if d.io != nil {
+				half, instance := int64(math.Round(*d.io/1024/2)), fmt.Sprintf("scsi0:%d", index)
+				all = append(all, storeSeries{"virtualDisk.read.average", instance, half, false},
+					storeSeries{"virtualDisk.write.average", instance, half, false})
+			}
+		}
+		return all
 	case "HostSystem":
 		h := p.world.hosts[entity.Value]
 		if h == nil || !h.connected() || interval != realtime {

@@ -80,6 +80,7 @@ type snapshotDisk struct {
 	Size      *int64   `json:"size"`
 	Used      *int64   `json:"used"`
 	Thin      *bool    `json:"thin"`
+	DiskIO    *float64 `json:"disk_io"`
 	Blockers  []string `json:"blockers"`
 }
 

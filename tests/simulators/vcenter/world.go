@@ -56,6 +56,7 @@ type disk struct {
 	size      int64
 	used      int64 // what it takes on its datastore
 	thick     bool
+	io        *float64 // bytes per second
 	blockers  []string
 }
 

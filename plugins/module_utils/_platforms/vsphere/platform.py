@@ -43,6 +43,7 @@ from .migrate.shutdown import shut_down
 from .migrate.start import cancel, relocate, start, under_way
 from .read.clusters import ClusterPlace, clusters, find_cluster
 from .read.datastore_loads import StoreLoads, read_store_loads
+from .read.disk_loads import DiskLoads, read_disk_loads
 from .read.features import Features, read_features
 from .read.history import MigrationHistory, read_history
 from .read.inventory import Inventory, read_inventory
@@ -85,12 +86,24 @@ class VSpherePlatform:
     def read(self) -> Snapshot:
         # Events and samples carry vCenter's time: a controller whose clock is wrong must not matter.
         taken_at = self._asking(self._session.server_time)
-        inventory, loads, store_loads, features, moves = self._asking(lambda: self._read(taken_at))
+        inventory, loads, store_loads, disk_loads, features, moves = self._asking(
+            lambda: self._read(taken_at)
+        )
         tags, no_tags = self._tags(inventory)
         past, no_past = self._past(taken_at)
         window = self._connection.window_seconds
         snapshot = snapshot_of(
-            self._place(), inventory, loads, store_loads, features, moves, tags, past, taken_at, window
+            self._place(),
+            inventory,
+            loads,
+            store_loads,
+            disk_loads,
+            features,
+            moves,
+            tags,
+            past,
+            taken_at,
+            window,
         )
         notices = (*snapshot.notices, *no_tags, *no_past)
         said = tuple(replace(notice, text=sentence(notice.text)) for notice in notices)
@@ -198,7 +211,7 @@ class VSpherePlatform:
                 lacking.privilege, lacking.kind, lacking.id, where=lacking.where, name=name
             ) from None
 
-    def _read(self, now: datetime) -> tuple[Inventory, Loads, StoreLoads, Features, Moves]:
+    def _read(self, now: datetime) -> tuple[Inventory, Loads, StoreLoads, DiskLoads, Features, Moves]:
         inventory = read_inventory(self._session, self._place())
         hosts = {identity: vim.HostSystem(identity) for identity, found in inventory.hosts.items()}
         kinds = {"HostSystem": vim.HostSystem, "VirtualMachine": vim.VirtualMachine}
@@ -219,9 +232,10 @@ class VSpherePlatform:
         window = self._connection.window_seconds
         loads = read_loads(self._session, measured, window, now, offer)
         store_loads = read_store_loads(self._session, inventory, window, now, offer, loads.refused)
+        disk_loads = read_disk_loads(self._session, inventory, store_loads.latency, offer)
         features = read_features(self._session, inventory)
         moves = migrations(self._session, self._place(), inventory.guests, inventory.tasks)
-        return inventory, loads, store_loads, features, moves
+        return inventory, loads, store_loads, disk_loads, features, moves
 
     def _tags(self, inventory: Inventory) -> tuple[Tags, tuple[Notice, ...]]:
         """The tags, or none and a notice: a cluster can be balanced without them."""

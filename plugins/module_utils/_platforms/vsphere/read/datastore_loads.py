@@ -83,14 +83,14 @@ def read_store_loads(
     covered = seconds or _DAY
     kept, interval = next((rollup for rollup in offer.rollups if covered <= rollup[0]), (_DAY, 300))
     numbers = {name: offer.numbers[name] for name in _WHOLE if name in offer.numbers}
-    whole = _Samples(session, numbers, "", interval, since=now - timedelta(seconds=min(covered, kept)))
+    whole = Samples(session, numbers, "", interval, since=now - timedelta(seconds=min(covered, kept)))
     usable = [
         vim.Datastore(identity)
         for identity, found in inventory.datastores.items()
         if found.flag("summary.accessible") is not False
     ]
     if numbers:
-        for few in _batches(usable, max(1, _SERIES // len(numbers))):
+        for few in batches(usable, max(1, _SERIES // len(numbers))):
             whole.ask(few)
     made = _of_wholes(whole)
     lacking = {store._GetMoId() for store in usable} - made.latency.keys()
@@ -101,16 +101,16 @@ def read_store_loads(
 
 def _by_hosts(
     session: Session, inventory: Inventory, lacking: Collection[str], offer: Offer, willing: Sequence[str]
-) -> _Samples:
+) -> Samples:
     numbers = {name: offer.numbers[name] for name in _BY_HOST if name in offer.numbers}
-    samples = _Samples(session, numbers, "*", _RECENT_SECONDS, count=_HOUR // _RECENT_SECONDS)
+    samples = Samples(session, numbers, "*", _RECENT_SECONDS, count=_HOUR // _RECENT_SECONDS)
     hosts = [
         vim.HostSystem(host)
         for host in willing
         if any(identity in lacking for identity in inventory.hosts[host].items("datastore"))
     ]
     if numbers:
-        for few in _batches(hosts, _HOSTS):
+        for few in batches(hosts, _HOSTS):
             samples.ask(few)
     samples.volumes = {
         _volume(found.text("summary.url") or ""): identity
@@ -125,12 +125,12 @@ def _volume(url: str) -> str:
     return url.rstrip("/").rpartition("/")[2]
 
 
-def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
-class _Samples(Query):
+class Samples(Query):
     """By object, instance and counter the samples by their time."""
 
     def __init__(
@@ -186,16 +186,16 @@ def percentile(values: Collection[float]) -> float:
     return sorted(values)[math.ceil(_PERCENTILE * len(values)) - 1]
 
 
-def _mean(samples: Mapping[str, int]) -> float:
+def mean(samples: Mapping[str, int]) -> float:
     return sum(samples.values()) / len(samples)
 
 
 def _sum(of: Mapping[str, Mapping[str, int]], *counters: str) -> float | None:
     known = [of[counter] for counter in counters if counter in of]
-    return sum(map(_mean, known)) if known else None
+    return sum(map(mean, known)) if known else None
 
 
-def _of_wholes(samples: _Samples) -> StoreLoads:
+def _of_wholes(samples: Samples) -> StoreLoads:
     latency: dict[str, float] = {}
     iops: dict[str, float] = {}
     disk_io: dict[str, float] = {}
@@ -213,7 +213,7 @@ def _note(amounts: dict[str, float], identity: str, amount: float | None, unit: 
 
 
 def _with_hosts(
-    made: StoreLoads, lacking: Collection[str], hosts: _Samples, refused: Mapping[str, str]
+    made: StoreLoads, lacking: Collection[str], hosts: Samples, refused: Mapping[str, str]
 ) -> StoreLoads:
     """What the hosts measured, put together, for the datastores of which there is nothing as a whole."""
     seen: dict[str, list[Mapping[str, Mapping[str, int]]]] = {}

@@ -62,6 +62,8 @@ def _datastore(
         latency=loads.latency.get(found.id),
         iops=loads.iops.get(found.id),
         disk_io=loads.disk_io.get(found.id),
+        # A disk that is moved keeps its format, where the target can have it.
+        thin=found.flag("capability.perFileThinProvisioningSupported"),
         cluster=pod_name(found, inventory),
         tags=tags.datastores.get(found.id, ()),
         maintenance=closed_to_new_disks(found) is not None,

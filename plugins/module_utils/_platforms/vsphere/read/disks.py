@@ -92,12 +92,16 @@ def places(guest: Found, names: Mapping[str, str]) -> dict[str, str]:
 
 
 def disks(
-    guest: Found, datastores: Mapping[str, str], names: Mapping[str, str], blockers: Collection[str]
+    guest: Found,
+    datastores: Mapping[str, str],
+    names: Mapping[str, str],
+    blockers: Collection[str],
+    disk_io: Mapping[str, float],
 ) -> tuple[Disk, ...]:
     """The virtual disks, and last the guest's other files.
 
     `datastores` are the names by which the snapshot knows datastores, by reference; `names` as in `home_of`;
-    `blockers` are those of all disks of the guest.
+    `blockers` are those of all disks of the guest, `disk_io` bytes per second by key.
     """
     devices = guest.values.get("config.hardware.device")
     if devices is None:
@@ -125,6 +129,7 @@ def disks(
                 datastore=datastores.get(place, place),
                 size=_size(device),
                 used=_used(device, files),
+                disk_io=disk_io.get(text(device, "key") or ""),
                 thin=flag(device, "backing/thinProvisioned"),
                 blockers=tuple(sorted({*blockers, *own})),
             )

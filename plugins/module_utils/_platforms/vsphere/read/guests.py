@@ -12,6 +12,7 @@ from typing import Final, Literal
 from ...._model.snapshot import Guest
 from ..api.collector import Found
 from ..api.values import items, plain, text
+from .disk_loads import DiskLoads
 from .disks import disks
 from .evc import fitting_models
 from .features import Features
@@ -51,7 +52,7 @@ _UNPROTECTED = frozenset({"starting", "needSecondary"})
 class Surroundings:
     """The facts by which a guest is judged. `cpu_models` are those of the cluster's hosts, `disabled` the
     guests that DRS is set to leave alone, `storage_disabled` those that Storage DRS is, `moving` those under
-    migration with their targets, where known.
+    migration with their targets, where known, `disk_io` bytes per second by guest and disk.
     """
 
     inventory: Inventory
@@ -63,6 +64,7 @@ class Surroundings:
     free: Unreserved
     moving: Mapping[str, str | None]
     storage_disabled: frozenset[str]
+    disk_io: DiskLoads
 
 
 def guest_of(found: Found, around: Surroundings) -> Guest:
@@ -92,7 +94,11 @@ def guest_of(found: Found, around: Surroundings) -> Guest:
         sources=sources,
         pressure=pressure(averages),
         disks=disks(
-            found, inventory.datastore_names, inventory.plain_names(host), _storage_blockers(found, around)
+            found,
+            inventory.datastore_names,
+            inventory.plain_names(host),
+            _storage_blockers(found, around),
+            around.disk_io.get(found.id, {}),
         ),
         networks=networks(found, inventory),
         tags=around.tags.guests.get(found.id, ()),

@@ -83,6 +83,7 @@ DATASTORE_PATHS = (
     "summary.accessible",
     "summary.multipleHostAccess",
     "summary.maintenanceMode",
+    "capability.perFileThinProvisioningSupported",
     "host",
 )
 POD_CONFIG = "podStorageDrsEntry.storageDrsConfig.podConfig"

@@ -16,6 +16,7 @@ from ..api.values import plain
 from .clusters import ClusterPlace
 from .datastore_loads import StoreLoads
 from .datastores import datastores
+from .disk_loads import DiskLoads
 from .features import Features
 from .guests import Surroundings, guest_of
 from .history import MigrationHistory
@@ -34,6 +35,7 @@ def snapshot_of(
     inventory: Inventory,
     loads: Loads,
     store_loads: StoreLoads,
+    disk_loads: DiskLoads,
     features: Features,
     moves: Moves,
     tags: Tags,
@@ -52,6 +54,7 @@ def snapshot_of(
         free=unreserved(inventory),
         moving=moves.targets,
         storage_disabled=unbalanced(inventory),
+        disk_io=disk_loads,
     )
     hosts = [
         replace(host_of(found, inventory, loads, tags), cpu_features=features.hosts.get(identity))
