@@ -110,6 +110,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     f"{UTILS}/_execution": (
         f"{UTILS}/_model",
         f"{UTILS}/_platforms/protocol.py",
+        f"{UTILS}/_platforms/storage_protocol.py",
         f"{UTILS}/_platforms/errors.py",
     ),
     f"{UTILS}/_state": (f"{UTILS}/_model",),

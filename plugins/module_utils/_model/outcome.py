@@ -73,9 +73,9 @@ class DiskMoveOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The result of running a plan. `done`: every guest is where the plan wants it; `partial`: some are not;
-    `planned`: check mode; `stopped`: nothing new was started from some moment on; `rolled_back`: what was
-    done is undone.
+    """The result of running a plan. `done`: every guest and disk is where the plan wants it; `partial`:
+    some are not; `planned`: check mode; `stopped`: nothing new was started from some moment on;
+    `rolled_back`: what was done is undone.
     """
 
     schema: Literal["evenkeel.cluster/outcome/1"] = OUTCOME_SCHEMA
@@ -104,20 +104,35 @@ class Outcome:
             else migration
             for migration in self.migrations
         )
+        disk_moves = tuple(
+            replace(move, result="planned", moved=(), tasks=(), started_at=None, ended_at=None, seconds=None)
+            if move.result == "migrated"
+            else move
+            for move in self.disk_moves
+        )
         return replace(
-            self, status="planned" if self.status == "done" else self.status, migrations=migrations
+            self,
+            status="planned" if self.status == "done" else self.status,
+            migrations=migrations,
+            disk_moves=disk_moves,
         )
 
     def counts(self) -> dict[str, int]:
         """How many migrations ended in each way."""
         return {result: self.count(result) for result in get_args(Result)}
 
+    def disk_counts(self) -> dict[str, int]:
+        """How many moves of disks ended in each way."""
+        return {result: sum(move.result == result for move in self.disk_moves) for result in get_args(Result)}
+
     @property
     def moved_anything(self) -> bool:
-        """Whether any guest was migrated, or would be: also when the platform only moved it along."""
+        """Whether any guest was migrated or any disk was moved, or would be: also when the platform only
+        moved a guest along.
+        """
         return any(
             migration.result in ("migrated", "planned") or migration.along for migration in self.migrations
-        )
+        ) or any(move.result in ("migrated", "planned") or move.moved for move in self.disk_moves)
 
     def count(self, result: Result) -> int:
         return sum(1 for migration in self.migrations if migration.result == result)

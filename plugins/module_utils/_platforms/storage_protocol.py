@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from .protocol import Objection
 
@@ -77,6 +77,7 @@ class DiskMoveState:
     left_behind: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class StoragePlatform(Protocol):
     """Moves disks of one cluster. A platform that can't has no such part."""
 
