@@ -97,11 +97,12 @@ class _Reader:
         elif record.event == "disks_home":
             self._moving_disks_back = True
         elif record.event == "begin" and record.step is not None and record.at is not None:
+            if record.unused and record.step not in self._begun:
+                # What was there before the first try counts.
+                self._unused[record.step] = record.unused
             self._begun[record.step] = record.at
             if record.along:
                 self._along[record.step] = record.along
-            # What was there before the first try counts.
-            self._unused.setdefault(record.step, record.unused)
         elif record.event == "started" and record.step is not None and record.task is not None:
             self._tasks[record.step] = record.task
 

@@ -52,7 +52,8 @@ class DiskMoveTracker:
         self._clock = clock
         self._heard = ended
         self._left: list[tuple[float, DiskMove]] = []
-        self._unused = dict(journal.past.unused)
+        past = journal.past
+        self._unused = {step: past.unused.get(step, ()) for step in past.begun}
         self.running: dict[str, RunningDiskMove] = {}
         self.later_targets: Mapping[int, frozenset[str]] = _later_targets(moves)
 
