@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.storage import StoragePolicy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     Datastore,
     Disk,
@@ -17,6 +19,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
     Snapshot,
     StorageRule,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.errors import (
     NotFound,
     PermissionMissing,
@@ -34,6 +37,10 @@ from ansible_collections.evenkeel.cluster.tests.simulator.platforms import vsphe
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.conftest import Simulate
 from ansible_collections.evenkeel.cluster.tests.simulator.platforms.following import wait_until
 from ansible_collections.evenkeel.cluster.tests.simulators import launch
+from ansible_collections.evenkeel.cluster.tests.support.generate_storage import (
+    StorageShape,
+    generate_storage,
+)
 
 GIB = clusters.GIB
 MEMORY = 8 * GIB
@@ -268,6 +275,35 @@ def test_copies_that_fail_are_cancelled_or_find_the_datastore_full_leave_the_dis
     assert disks_of(served, "vm-one")["2001"] == "gold1"
     assert free(served, "gold1") == 40
     assert served.state()["datastores"]["gold2"]["lowest_free"] >= 0
+    platform.close()
+
+
+def test_a_planned_cluster_is_in_order_when_its_moves_are_done(simulator: Simulate) -> None:
+    """A datastore is emptied, the slow ones get faster, the full ones emptier; the second plan is empty."""
+    shape = StorageShape(
+        datastores=6, disks=80, hosts=3, fill=0.6, skew=5, local=1, rules=4, maintenance=1, busy=0.2, seed=4
+    )
+    served = simulator("vcenter", generate_storage(shape), migration_seconds=0)
+    platform = clusters.connect(served)
+    policy = Policy(goal="storage", storage=StoragePolicy(latency=15, max_spread=20))
+    before = platform.read()
+    first = plan(before, policy).storage
+    assert first is not None
+    assert first.status == "balanced"
+    for move in first.moves:
+        request = DiskMoveRequest(
+            guest=move.guest.id, host=move.host, disks=move.disks, source=move.source, target=move.target
+        )
+        state = follow(platform, start(platform, request), request)
+        assert (state.state, state.moved, state.left_behind) == ("migrated", move.disks, ())
+    after = platform.read()
+    second = plan(after, policy).storage
+    assert second is not None
+    assert (second.status, second.moves) == ("balanced", ())
+    emptied = next(datastore for datastore in after.datastores if datastore.maintenance)
+    assert not any(disk.datastore == emptied.name for guest in after.guests for disk in guest.disks)
+    assert [len(guest.disks) for guest in after.guests] == [len(guest.disks) for guest in before.guests]
+    assert all(store["lowest_free"] >= 0 for store in served.state()["datastores"].values())
     platform.close()
 
 

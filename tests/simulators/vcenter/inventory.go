@@ -92,6 +92,11 @@ func (inv *inventory) add(w *world, s *snapshot, datacenter string) error {
 	w.clusters = append(w.clusters, c)
 	inv.putCluster(dc, w, c, s)
 	inv.putStorageRules(w, s)
+	for _, spec := range s.Guests {
+		for ref, bytes := range w.guests[spec.ID].io() {
+			inv.stores[ref].firstIO += bytes
+		}
+	}
 	guests := make([]*guest, len(s.Guests))
 	for i, spec := range s.Guests {
 		guests[i] = w.guests[spec.ID]

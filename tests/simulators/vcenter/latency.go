@@ -39,7 +39,7 @@ func (p *performance) storeSeries(entity types.ManagedObjectReference, interval 
 		if s == nil || interval == realtime || p.switches.withoutStatistics(s.id) {
 			return nil
 		}
-		return s.series("", "datastore.throughput.contention.average", "datastore.throughput.contention.average", 1)
+		return s.series(p.share(s), "", "datastore.throughput.contention.average", "datastore.throughput.contention.average")
 	case "VirtualMachine":
 		g := p.world.guests[entity.Value]
 		if g == nil || !g.running() || !g.host.connected() || interval != realtime {
@@ -68,7 +68,9 @@ func (p *performance) storeSeries(entity types.ManagedObjectReference, interval 
 					sharers++
 				}
 			}
-			all = append(all, s.series(s.volume, "datastore.totalReadLatency.average", "datastore.totalWriteLatency.average", sharers)...)
+			part := p.share(s)
+			part.hosts = float64(sharers)
+			all = append(all, s.series(part, s.volume, "datastore.totalReadLatency.average", "datastore.totalWriteLatency.average")...)
 		}
 		slices.SortFunc(all, func(a, b storeSeries) int { return slices.Compare([]byte(a.instance), []byte(b.instance)) })
 		return all
@@ -76,11 +78,40 @@ func (p *performance) storeSeries(entity types.ManagedObjectReference, interval 
 	return nil
 }
 
-// series are those of what is known; each of so many hosts has the same part of it.
-func (s *store) series(instance, read, write string, hosts int) []storeSeries {
+// io is what the guest's disks read and write, by datastore.
+func (g *guest) io() map[types.ManagedObjectReference]float64 {
+	total := map[types.ManagedObjectReference]float64{}
+	for _, d := range g.disks {
+		if d.io != nil && g.running() {
+			total[d.datastore] += *d.io
+		}
+	}
+	return total
+}
+
+// share is how busy a datastore is, 1 as it was at the start; and between how many hosts that is divided.
+type share struct{ busy, hosts float64 }
+
+// share follows the disks: a datastore that they leave gets faster in the same proportion.
+func (p *performance) share(s *store) share {
+	other, now := 0.0, 0.0
+	if s.diskIO != nil {
+		other = max(0, *s.diskIO-s.firstIO)
+	}
+	if other+s.firstIO == 0 {
+		return share{1, 1}
+	}
+	for _, g := range p.world.guests {
+		now += g.io()[s.ref]
+	}
+	return share{(other + now) / (other + s.firstIO), 1}
+}
+
+// series are those of what is known.
+func (s *store) series(part share, instance, read, write string) []storeSeries {
 	var all []storeSeries
 	put := func(counter string, value float64, peaks bool) {
-		all = append(all, storeSeries{counter, instance, int64(math.Round(value)), peaks})
+		all = append(all, storeSeries{counter, instance, int64(math.Round(value * part.busy)), peaks})
 	}
 	if s.latency != nil {
 		put(read, *s.latency, true)
@@ -89,12 +120,12 @@ func (s *store) series(instance, read, write string, hosts int) []storeSeries {
 		}
 	}
 	if s.iops != nil {
-		put("datastore.numberReadAveraged.average", *s.iops/2/float64(hosts), false)
-		put("datastore.numberWriteAveraged.average", *s.iops/2/float64(hosts), false)
+		put("datastore.numberReadAveraged.average", *s.iops/2/part.hosts, false)
+		put("datastore.numberWriteAveraged.average", *s.iops/2/part.hosts, false)
 	}
 	if s.diskIO != nil {
-		put("datastore.read.average", *s.diskIO/1024/2/float64(hosts), false)
-		put("datastore.write.average", *s.diskIO/1024/2/float64(hosts), false)
+		put("datastore.read.average", *s.diskIO/1024/2/part.hosts, false)
+		put("datastore.write.average", *s.diskIO/1024/2/part.hosts, false)
 	}
 	return all
 }

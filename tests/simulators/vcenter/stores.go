@@ -26,7 +26,9 @@ type store struct {
 	tags             []string
 	leftovers        map[string]int64 // files that no VM uses, by path below the datastore
 
+	// As they were when the disks of the snapshot, which read and write so much, were on it.
 	latency, iops, diskIO *float64
+	firstIO               float64
 }
 
 // take is called when space is used up, or given back by a negative amount. The world's lock is held.
