@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from .cover import cover, fractional_cost
-from .problem import Problem
+from .problem import NO_LIMIT, Problem
 from .state import FINE, State
 
 STEPS = 200
@@ -32,7 +33,7 @@ def _must_leave(state: State, place: int) -> int:
     units = [
         (unit, state.weight[unit], state.bytes_of[unit])
         for unit in state.at[place]
-        if problem.units[unit].targets
+        if problem.units[unit].targets or problem.units[unit].later
     ]
     forced = [item for item in units if problem.units[item[0]].must_leave]
     rest = [item for item in units if not problem.units[item[0]].must_leave]
@@ -67,10 +68,10 @@ def _for_rule(state: State, rule: int, place: int) -> int:
         if problem.units[unit].must_leave:
             return 0
         costs[owners[0]] = costs.get(owners[0], 0) + (
-            state.bytes_of[unit] if problem.units[unit].targets else 1 << 80
+            state.bytes_of[unit] if problem.units[unit].targets else NO_LIMIT
         )
     # The dearest one stays.
-    return sum(cost for cost in sorted(costs.values())[:-1] if cost < 1 << 80)
+    return sum(cost for cost in sorted(costs.values())[:-1] if cost < NO_LIMIT)
 
 
 def best_band(state: State, group: Sequence[int]) -> int:
@@ -88,49 +89,79 @@ def _band(state: State, group: Sequence[int]) -> tuple[int, int]:
     step, so that no band between two steps is cheaper.
     """
     spread = state.max_spread or 0
-    places = state.problem.places
-    used = [state.used(place) for place in group]
+    used = [state.use[place] for place in group]
     least, most = min(used) - spread, max(used)
     if most - min(used) <= spread:
         return 0, max(0, most - spread)
-    cheap = _cheapest(state, group)
-    givers = [place for place in group if places[place].gives]
-    takers = [place for place in group if places[place].takes]
+    prices = _Prices(state, group)
     bound: int | None = None
     low = least
     for _zoom in range(2):
         width = max(1, -(-(most - least) // STEPS))
         best: int | None = None
         for start in range(least, most + 1, width):
-            come = _below(state, takers, start, cheap)
+            come = prices.below(start)
             if _zoom == 0:
-                step = max(_above(state, givers, start + width + spread, cheap), come)
+                step = max(prices.above(start + width + spread), come)
                 bound = step if bound is None else min(bound, step)
-            cost = max(_above(state, givers, start + spread, cheap), come)
+            cost = max(prices.above(start + spread), come)
             if best is None or cost < best:
                 best, low = cost, start
         least, most = low - width, low + width
     return bound or 0, max(0, low)
 
 
-def _cheapest(state: State, group: Sequence[int]) -> tuple[int, int]:
-    """The fewest bytes to copy for a byte that arrives, as a fraction."""
-    best = (1, 1)
-    for place in group:
-        for unit in state.at[place]:
-            room = max(state.room_full[unit], state.weight[unit])
-            if state.problem.units[unit].targets and room and state.bytes_of[unit] * best[1] < best[0] * room:
-                best = (state.bytes_of[unit], room)
-    return best
+class _Prices:
+    """The least bytes that have to be copied for so much to leave datastores of a group, or to come to
+    them.
+    """
+
+    def __init__(self, state: State, group: Sequence[int]) -> None:
+        self.state = state
+        places = state.problem.places
+        self.givers = [place for place in group if places[place].gives]
+        self.takers = [place for place in group if places[place].takes]
+        units = [
+            unit
+            for place in group
+            for unit in state.at[place]
+            if state.problem.units[unit].targets or state.problem.units[unit].later
+        ]
+        self.leaving = _Curve([(state.weight[unit], state.bytes_of[unit]) for unit in units])
+        self.to_thin = _Curve([(state.room_thin[unit], state.bytes_of[unit]) for unit in units])
+        self.to_full = _Curve([(state.room_full[unit], state.bytes_of[unit]) for unit in units])
+
+    def above(self, top: int) -> int:
+        state = self.state
+        return self.leaving.cost(
+            sum(
+                max(0, state.load[p] - min(state.limit[p], top * state.capacity[p] // FINE + 1))
+                for p in self.givers
+            )
+        )
+
+    def below(self, low: int) -> int:
+        state = self.state
+        missing = {p: max(0, low * state.capacity[p] // FINE - state.load[p]) for p in self.takers}
+        thin = sum(size for p, size in missing.items() if state.thin[p])
+        return self.to_thin.cost(thin) + self.to_full.cost(sum(missing.values()) - thin)
 
 
-def _above(state: State, group: Sequence[int], top: int, cheap: tuple[int, int]) -> int:
-    total = sum(
-        max(0, state.load[p] - min(state.limit[p], top * state.capacity[p] // FINE + 1)) for p in group
-    )
-    return total * cheap[0] // cheap[1]
+class _Curve:
+    """The least cost of any total size of units that could be cut."""
 
+    def __init__(self, items: Sequence[tuple[int, int]]) -> None:
+        ordered = sorted((item for item in items if item[0] > 0), key=lambda item: item[1] / item[0])
+        self.sizes, self.costs = [0], [0]
+        for size, cost in ordered:
+            self.sizes.append(self.sizes[-1] + size)
+            self.costs.append(self.costs[-1] + cost)
 
-def _below(state: State, group: Sequence[int], low: int, cheap: tuple[int, int]) -> int:
-    total = sum(max(0, low * state.capacity[p] // FINE - state.load[p]) for p in group)
-    return total * cheap[0] // cheap[1]
+    def cost(self, size: int) -> int:
+        """Rounded down; of more than there is, the cost of all."""
+        number = bisect_right(self.sizes, size) - 1
+        if number + 1 >= len(self.sizes):
+            return self.costs[-1]
+        step = self.sizes[number + 1] - self.sizes[number]
+        more = self.costs[number + 1] - self.costs[number]
+        return self.costs[number] + more * (size - self.sizes[number]) // step

@@ -22,8 +22,8 @@ EXACTLY = 1 - 1e-9
 
 
 def improve_exactly(state: State, movable: Sequence[int]) -> bool:
-    """Bring the state to an end with fewer bytes, or as many and fewer moves, where there is one; or to one in
-    order, where something is not. Returns whether it is proven that there is no better one in order.
+    """Bring the state to an end with fewer bytes, or as many and fewer moves, where there is one; or to one
+    in order, where something is not. Returns whether it is proven that there is no better one in order.
     """
     if len(movable) > MAX_UNITS or state.soft:
         return False

@@ -42,7 +42,7 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
     plan = _told(problem, state, order, dropped, first_step)
     if not plan.unresolved and not state.soft:
         if proven:
-            bound, method = least[0], "all ends that could have fewer bytes were looked at"
+            bound, method = least[0], "all ends that moves of the minimum difference can reach were looked at"
         else:
             bound, method = bytes_lower_bound(problem)
         plan = _with_proof(plan, bound, method)

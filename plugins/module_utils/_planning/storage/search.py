@@ -20,7 +20,7 @@ from .state import FINE, Key, State
 # Rounds of putting a part of the solution back and solving it again, and the units that there may be for
 # each of them.
 RUINS = 40
-RUIN_WORK = 40_000
+RUIN_WORK = 12_000
 ROUNDS = 4
 # Single moves that are tried for what is still out of order.
 FINISH_WORK = 200_000
@@ -28,6 +28,9 @@ FINISH_WORK = 200_000
 RETRIES = 30
 # Sources looked at for a unit that could make room, and units there.
 MAX_GIVERS = 60
+# Units that are tried between two datastores, those of the best size first; and instead of a moved unit.
+MAX_SIZED = 20
+MAX_OTHERS = 24
 
 
 class Search:
@@ -379,7 +382,7 @@ class Search:
     def _fill(self, group: Sequence[int], low: int, top: Sequence[int]) -> None:
         """Bring units to datastores below the band, from the fullest ones first."""
         state = self.state
-        for place in sorted(group, key=lambda place: (state.used(place), place)):
+        for place in sorted(group, key=lambda place: (state.use[place], place)):
             if not self.problem.places[place].takes:
                 continue
             for _attempt in range(RETRIES):
@@ -414,27 +417,27 @@ class Search:
                 before = state.key()
                 if not before[4]:
                     return
-                givers = sorted(group, key=lambda place: (-state.used(place), place))[:3]
-                takers = sorted(group, key=lambda place: (state.used(place), place))[:3]
-                options = [
+                givers = sorted(group, key=lambda place: (-state.use[place], place))[:3]
+                takers = sorted(group, key=lambda place: (state.use[place], place))[:3]
+                options = {
                     (unit, target)
-                    for source in givers
-                    for unit in list(state.at[source])[:400]
-                    for target in takers
-                    if target != source and target in self.problem.units[unit].targets
-                ]
-                options += [
-                    (unit, target)
-                    for target in takers
-                    for source in group
-                    if source != target
-                    for unit in list(state.at[source])[:50]
-                    if target in self.problem.units[unit].targets
-                ]
-                found = self._best(options, before)
+                    for number, source in enumerate(givers)
+                    for target in (takers if number == 0 else takers[:1])
+                    if target != source
+                    for unit in self._sized_between(source, target)
+                }
+                found = self._best(sorted(options), before)
                 if found is None:
                     break
                 state.relocate(*found)
+
+    def _sized_between(self, source: int, target: int) -> list[int]:
+        """Units that would make two datastores equally full, or nearly."""
+        state = self.state
+        wanted = (state.use[source] - state.use[target]) * state.capacity[source] // (2 * FINE)
+        units = [unit for unit in list(state.at[source]) if target in self.problem.units[unit].targets]
+        units.sort(key=lambda unit: (abs(state.size(unit, source) - wanted), unit))
+        return units[:MAX_SIZED]
 
     # -- the same with less --------------------------------------------------------------------------------
 
@@ -476,6 +479,7 @@ class Search:
             others.sort(key=lambda other: (state.bytes_of[other], other))
             if not self._may_return(unit):
                 continue
+            others = others[:: 1 + len(others) // MAX_OTHERS]
             spare = state.limit[source] - state.load[source] - state.weight[unit]
             for other in others:
                 if state.judged[source] and not state.over and state.weight[other] + spare < 0:

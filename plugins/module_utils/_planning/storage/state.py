@@ -50,6 +50,11 @@ class State:
         self.stuck = sum(bool(places[unit.home].leaves) for unit in units)
         self.over = sum(self._over(place) for place in range(len(places)))
         self.io_over = sum(self._io_over(place) for place in range(len(places)))
+        self.use = [
+            load * FINE // capacity if capacity else 0
+            for load, capacity in zip(self.load, self.capacity, strict=True)
+        ]
+        """By datastore, what is in use in fine parts of its capacity."""
         self.flat = sum(self._flat(place) for place in range(len(places)))
         self.groups: dict[int, list[int]] = {}
         for number, place in enumerate(places):
@@ -126,6 +131,8 @@ class State:
         self.load[place] += load
         self.over += self._over(place)
         self.flat += self._flat(place)
+        if self.capacity[place]:
+            self.use[place] = self.load[place] * FINE // self.capacity[place]
         if io:
             self.io_over -= self._io_over(place)
             self.io[place] += io
@@ -196,10 +203,6 @@ class State:
         """From now on no rule may be broken more than it is now."""
         self.tolerated = [min(pair) for pair in zip(self.tolerated, self.broken, strict=True)]
 
-    def used(self, place: int) -> int:
-        """The use of a datastore, in fine parts of its capacity."""
-        return self.load[place] * FINE // self.capacity[place]
-
     def band(self) -> int:
         """By how much the spread of each group is larger than it may be, summed up."""
         if self.max_spread is None:
@@ -210,10 +213,11 @@ class State:
         return total
 
     def spread(self, group: list[int]) -> int:
-        places = self.problem.places
-        full = [self.used(place) for place in group if places[place].gives]
-        free = [self.used(place) for place in group if places[place].takes]
-        return max(0, max(full) - min(free)) if full and free else 0
+        """Between the fullest datastore that disks may leave and the emptiest that may take some."""
+        places, use = self.problem.places, self.use
+        most = max((use[place] for place in group if places[place].gives), default=None)
+        least = min((use[place] for place in group if places[place].takes), default=None)
+        return max(0, most - least) if most is not None and least is not None else 0
 
     def key(self) -> Key:
         """How bad it is, the worst first: broken strict rules, bytes above limits, units on datastores that
