@@ -301,6 +301,48 @@ summary:
       description: Number of hosts that the plan empties, with O(goal=consolidate).
       type: int
       sample: 0
+    storage:
+      description: The disk moves of the plan in a few numbers.
+      returned: when the policy says anything about datastores
+      type: dict
+      version_added: 1.2.0
+      contains:
+        status:
+          description: As RV(summary.status), of the datastores alone.
+          type: str
+          sample: balanced
+        moves:
+          description: Number of disk moves.
+          type: int
+          sample: 4
+        waves:
+          description: Number of waves of disk moves.
+          type: int
+          sample: 1
+        bytes:
+          description: Bytes to copy.
+          type: int
+          sample: 343597383680
+        bytes_lower_bound:
+          description: Lower bound of the bytes. No allowed plan achieves the same with fewer.
+          type: int
+          sample: 343597383680
+        optimal:
+          description: Whether it is proven that no plan achieves the same with fewer bytes.
+          type: bool
+          sample: true
+        violations_before:
+          description: Number of violated rules for datastores before the plan.
+          type: int
+          sample: 1
+        violations_after:
+          description: The same after the plan.
+          type: int
+          sample: 0
+        unresolved:
+          description: Number of findings about datastores that the plan does not resolve.
+          type: int
+          sample: 0
 error:
   description: Kind of the error, C(InputError), C(PlanningError), C(FileError) or C(UnsafePlan).
   returned: failure
