@@ -165,10 +165,12 @@ def read(
     history: float | str = 3600,
     sustained: int = 1,
     sustained_for: float | str = 0,
+    storage: bool = False,
 ) -> Snapshot:
     """The cluster as it is. Loads are averages over the `window`, in seconds or with a unit such as 1h; 0 for
     present values. `history`: how far back the platform's own record of migrations is read. `sustained` and
-    `sustained_for`: as in the policy that is to be planned by.
+    `sustained_for`: as in the policy that is to be planned by. `storage`: also what only a policy with
+    storage requires.
 
     Raises PlatformError and StateError.
     """
@@ -179,6 +181,7 @@ def read(
         history=history,
         sustained=sustained,
         sustained_for=sustained_for,
+        storage=storage,
     )
     snapshot, notices = read_cluster(options)
     _warn(notices)

@@ -57,6 +57,15 @@ options:
     type: str
     default: "0"
     version_added: 1.1.0
+  storage:
+    description:
+      - Also reads what only a policy with O(evenkeel.cluster.balance_plan#module:storage) requires.
+      - On Proxmox VE, the disks of guests that do not run, which takes one call for each such guest; and the id of each disk, the
+        reasons why it is not moved, and the space that it takes, which takes one call for each disk on thin storage.
+      - On vSphere all of it is read in any case.
+    type: bool
+    default: false
+    version_added: 1.2.0
   snapshot_path:
     description:
       - File to write the snapshot to. Only a summary is returned then, which saves a lot of time with large clusters.

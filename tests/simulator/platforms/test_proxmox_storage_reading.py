@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils import evenkeel
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.datastores import disk_places
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import (
     Datastore,
@@ -197,3 +199,22 @@ def test_a_storage_that_hangs_leaves_out_only_what_its_disks_take(call: str, sim
     found = read(served)
     assert disks_of(found, 100)["scsi1"].used is None
     assert disks_of(found, 100)["scsi0"].used == 8 * GIB
+
+
+def test_the_option_of_the_python_module_reaches_the_platform(
+    simulator: Simulate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    served = simulator("proxmox", stores.cluster())
+    connection = evenkeel.Connection(
+        platform="proxmox",
+        api_host=[f"{served.host}:{served.port}"],
+        api_user=served.user,
+        api_password=served.password,
+        ca_path=served.ca_path,
+    )
+    plain = evenkeel.read(connection)
+    whole = evenkeel.read(connection, storage=True)
+    assert plain.guests[0].disks[0].id is None
+    assert (whole.guests[0].disks[0].id, len(whole.datastores)) == ("scsi0", len(plain.datastores))
