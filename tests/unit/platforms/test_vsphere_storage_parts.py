@@ -21,6 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.datastores import (
     closed_because,
     identities,
+    mounting,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.disks import disks
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.inventory import (
@@ -80,7 +81,8 @@ def test_datastores_of_one_name_are_told_apart() -> None:
     named = {item: found("Datastore", item, name="san") for item in ("ds-1", "ds-2", "ds-3", "ds-4")}
     seen = inventory((host("a", "ds-1", "ds-2", "ds-3"), host("b", "ds-1", "ds-2"), host("c", "ds-4")), named)
     assert seen.namesakes == {"ds-1", "ds-2", "ds-3"}
-    assert identities(seen) == {
+    hosts = mounting(seen.hosts, seen.datastores)
+    assert identities(seen.datastore_names, hosts, seen.shared) == {
         "ds-1": "san (ds-1)",
         "ds-2": "san (ds-2)",
         "ds-3": "san (ds-3)@a",

@@ -263,9 +263,9 @@ class VSpherePlatform:
         return self._stores
 
     def _prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
-        refresh(self._session, self._known_stores(), request.target)
-        _now, self._stores = read_storage(self._session, self._place(), ())
-        move = disk_move(self._session, self._stores, request)
+        stores = self._known_stores()
+        refresh(self._session, stores, request.target)
+        move = disk_move(self._session, stores, request)
         if move.objections:
             return PreparedDiskMove(request=request, objection=all_of(move.objections), details=move)
         runs = move.guest.text("runtime.powerState") == "poweredOn"

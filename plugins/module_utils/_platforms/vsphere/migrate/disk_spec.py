@@ -20,6 +20,7 @@ from ..read.disks import HOME
 from ..read.mounts import closed_to_new_disks, unusable
 from ..read.storage_now import DISK_PATHS, Stores
 
+_STORE_PATHS = ("summary.accessible", "summary.maintenanceMode", "host")
 _PATHS = (*DISK_PATHS, "runtime.powerState", "layoutEx.file", "layoutEx.disk")
 
 
@@ -37,14 +38,16 @@ def disk_move(session: Session, stores: Stores, request: DiskMoveRequest) -> Dis
     """Only the disks of the request move. All others have the place where they are in the specification, as
     they would follow the guest's other files. Storage policy and format stay as they are.
     """
-    found = retrieve(session, [vim.VirtualMachine(request.guest)], [properties(vim.VirtualMachine, *_PATHS)])
-    if not found:
-        raise NotFound(f"{request.guest} does not exist (any more)", where=session.where)
-    guest = found[0]
     target = stores.reference(request.target)
-    objections = tuple(_objections(guest, stores, request, target))
+    starts = [vim.VirtualMachine(request.guest), *([vim.Datastore(target)] if target is not None else [])]
+    wanted = [properties(vim.VirtualMachine, *_PATHS), properties(vim.Datastore, *_STORE_PATHS)]
+    found = {item.id: item for item in retrieve(session, starts, wanted)}
+    guest, store = found.get(request.guest), found.get(target or "")
+    if guest is None:
+        raise NotFound(f"{request.guest} does not exist (any more)", where=session.where)
+    objections = tuple(_objections(guest, stores, request, store))
     spec = vim.vm.RelocateSpec()
-    if target is None:
+    if target is None or store is None:
         return DiskMove(guest, spec, "", objections)
     goal = vim.Datastore(target)
     spec.disk = [
@@ -61,7 +64,7 @@ def disk_move(session: Session, stores: Stores, request: DiskMoveRequest) -> Dis
 
 
 def _objections(
-    guest: Found, stores: Stores, request: DiskMoveRequest, target: str | None
+    guest: Found, stores: Stores, request: DiskMoveRequest, target: Found | None
 ) -> Iterator[Objection]:
     name = plain(guest.text("name")) or guest.id
     host = guest.text("runtime.host") or ""
@@ -69,11 +72,10 @@ def _objections(
         yield Objection(f"guest {name} is on host {_name(stores, host)} now", passing=True)
     if target is None:
         yield Objection(f"datastore {request.target} does not exist (any more)", passing=True)
-    elif target not in stores.on(host):
+    elif target.id not in stores.on(host):
         yield Objection(f"host {_name(stores, host)} has no datastore {request.target}")
     else:
-        store = stores.found[target]
-        closed = closed_to_new_disks(store) or unusable(store, [host]).get(host)
+        closed = closed_to_new_disks(target) or unusable(target, [host]).get(host)
         if closed is not None:
             yield Objection(f"datastore {request.target} is closed: {closed}", passing=True)
     places = stores.places(guest)

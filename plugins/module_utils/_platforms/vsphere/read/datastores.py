@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ...._model.datastores import datastore_id
 from ...._model.snapshot import Datastore
@@ -17,29 +17,31 @@ from .storage_drs import balanced_by, pod_name
 from .tags import Tags
 
 
-def mounting(inventory: Inventory) -> dict[str, tuple[str, ...]]:
+def mounting(hosts: Mapping[str, Found], datastores: Collection[str]) -> dict[str, tuple[str, ...]]:
     """By reference of a datastore the hosts that have it."""
-    hosts: dict[str, list[str]] = {identity: [] for identity in inventory.datastores}
-    for host in sorted(inventory.hosts):
-        for identity in inventory.hosts[host].items("datastore"):
-            hosts.setdefault(identity, []).append(host)
-    return {identity: tuple(having) for identity, having in hosts.items()}
+    having: dict[str, list[str]] = {identity: [] for identity in datastores}
+    for host in sorted(hosts):
+        for identity in hosts[host].items("datastore"):
+            having.setdefault(identity, []).append(host)
+    return {identity: tuple(found) for identity, found in having.items()}
 
 
-def identities(inventory: Inventory) -> dict[str, str]:
+def identities(
+    names: Mapping[str, str], hosts: Mapping[str, tuple[str, ...]], shared: Collection[str]
+) -> dict[str, str]:
     """The ids of datastores by reference: the name, with the host where only one has it."""
-    hosts = mounting(inventory)
     return {
         identity: datastore_id(
-            name, (hosts[identity] or ("",))[0], shared=identity in inventory.shared or not hosts[identity]
+            name, (hosts[identity] or ("",))[0], shared=identity in shared or not hosts[identity]
         )
-        for identity, name in inventory.datastore_names.items()
+        for identity, name in names.items()
     }
 
 
 def datastores(inventory: Inventory, loads: StoreLoads, tags: Tags) -> tuple[Datastore, ...]:
     """All of them, in order of id."""
-    hosts, ids = mounting(inventory), identities(inventory)
+    hosts = mounting(inventory.hosts, inventory.datastores)
+    ids = identities(inventory.datastore_names, hosts, inventory.shared)
     made = [
         _datastore(found, ids[identity], hosts[identity], inventory, loads, tags)
         for identity, found in inventory.datastores.items()

@@ -208,7 +208,9 @@ def _blockers(found: Found, around: Surroundings) -> set[str]:
         if _MOVES & set(found.items("disabledMethod")):
             # Backup software does so while it works, and when it broke down.
             blockers.add("locked")
-        if "config.hardware.device" not in found.values or found.failed:
+        if "config.hardware.device" not in found.values or any(
+            not path.startswith("layoutEx") for path in found.failed
+        ):
             blockers.add("not_readable")
     if found.id in around.disabled:
         blockers.add("balancing_disabled")

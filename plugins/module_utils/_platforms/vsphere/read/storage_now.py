@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ...._model.datastores import datastore_id
 from ...errors import NotFound, PermissionMissing, Refused
 from ...storage_protocol import DatastoreNow, DisksNow, StorageNow
 from ..api.collector import Found, properties, retrieve, step
@@ -18,13 +17,14 @@ from ..api.library import vim
 from ..api.session import Session
 from ..api.values import plain
 from .clusters import ClusterPlace
-from .datastores import closed_because
+from .datastores import identities, mounting
 from .disks import places
 from .inventory import datastore_names, shared_datastores
 from .live_state import busy
-from .mounts import unusable
+from .mounts import closed_to_new_disks
 from .recent_tasks import TASK_PATHS
 
+# How each host mounts them is large: the check of a move looks at its target.
 _STORE_PATHS = (
     "name",
     "browser",
@@ -33,7 +33,6 @@ _STORE_PATHS = (
     "summary.accessible",
     "summary.multipleHostAccess",
     "summary.maintenanceMode",
-    "host",
 )
 DISK_PATHS = ("name", "runtime.host", "config.hardware.device", "config.files.vmPathName")
 
@@ -96,7 +95,7 @@ def read_storage(session: Session, place: ClusterPlace, guests: Collection[str])
             for identity, guest in kinds.get("VirtualMachine", {}).items()
         },
         datastores={
-            stores.ids[reference]: _datastore_now(store, stores) for reference, store in stores.found.items()
+            stores.ids[reference]: _datastore_now(store) for reference, store in stores.found.items()
         },
     )
     return now, stores
@@ -115,23 +114,15 @@ def refresh(session: Session, stores: Stores, datastore: str) -> None:
 def _stores(hosts: Mapping[str, Found], found: Mapping[str, Found]) -> Stores:
     shared = shared_datastores(hosts.values(), found)
     _namesakes, names = datastore_names(hosts.values(), found, shared)
-    having = {
-        reference: min(
-            (host for host, item in hosts.items() if reference in item.items("datastore")), default=""
-        )
-        for reference in found
-    }
-    ids = {
-        reference: datastore_id(name, having[reference], shared=reference in shared or not having[reference])
-        for reference, name in names.items()
-    }
-    return Stores(found, ids, hosts)
+    return Stores(found, identities(names, mounting(hosts, found), shared), hosts)
 
 
-def _datastore_now(store: Found, stores: Stores) -> DatastoreNow:
-    hosts = tuple(host for host, item in stores.hosts.items() if store.id in item.items("datastore"))
+def _datastore_now(store: Found) -> DatastoreNow:
+    closed = closed_to_new_disks(store)
+    if store.flag("summary.accessible") is False:
+        closed = "not accessible from any host"
     return DatastoreNow(
         capacity=store.whole("summary.capacity") or None,
         free=store.whole("summary.freeSpace"),
-        closed_because=closed_because(store, unusable(store, stores.hosts.keys()), hosts),
+        closed_because=closed,
     )
