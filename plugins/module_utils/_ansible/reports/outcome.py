@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from ..._model.outcome import MigrationOutcome, Outcome
+from ..._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
 from ..._model.plan import ClusterState
 from .plan import GIB, host_name, hosts_table, readable, table
 
@@ -22,6 +23,13 @@ def memory_moved(outcome: Outcome, memory: Mapping[str, int]) -> int:
         if migration.result in ("migrated", "planned")
     )
     return own + sum(moved.memory for migration in outcome.migrations for moved in migration.along)
+
+
+def bytes_copied(outcome: Outcome, sizes: Mapping[int, int]) -> int:
+    """Bytes of the disks that were moved, or would be; `sizes` by step of the plan."""
+    return sum(
+        sizes.get(move.step, 0) for move in outcome.disk_moves if move.result in ("migrated", "planned")
+    )
 
 
 def results_by_kind(outcome: Outcome, kinds: Mapping[int, str]) -> dict[str, dict[str, int]]:
@@ -43,9 +51,10 @@ def outcome_report(
     *,
     briefly: bool = False,
     left: Sequence[str] = (),
+    copied: Mapping[int, int] = MappingProxyType({}),
 ) -> list[str]:
     """The lines of the report; `briefly` leaves out the migrations that ended well, and `left` is what the
-    cluster does not meet.
+    cluster does not meet. `copied` are the bytes of moves of disks, by step.
     """
     migrations = outcome.migrations
     done = sum(migration.result in _WELL for migration in migrations)
@@ -54,15 +63,38 @@ def outcome_report(
         f"cluster {outcome.cluster.name}: {outcome.status.replace('_', ' ')} in {outcome.seconds:.0f} s,"
         f" {done} of {len(migrations)} migrations, {moved / GIB:.1f} GiB of memory"
     )
+    disks = outcome.disk_moves
+    if disks:
+        well = sum(move.result in _WELL for move in disks)
+        gib = bytes_copied(outcome, copied) / GIB
+        head += f"; {well} of {len(disks)} moves of disks, {gib:.1f} GiB"
     shown = [migration for migration in migrations if not briefly or migration.result not in _WELL]
     lines = [head]
     if before.spread and outcome.status != "planned":
         lines += ["", "measured before and after", *hosts_table(before, after)]
     if shown:
         lines += ["", "migrations", *table([_row(migration, before) for migration in shown])]
+    shown_disks = [
+        move for move in disks if not briefly or move.result not in _WELL or move.left_behind or move.why
+    ]
+    if shown_disks:
+        lines += ["", "moves of disks", *table([_disk_row(move) for move in shown_disks])]
     if left:
         lines += ["", "not done", *(f"  {entry}" for entry in left)]
     return [readable(line) for line in lines]
+
+
+def _disk_row(move: DiskMoveOutcome) -> Sequence[str]:
+    left = f"left behind: {', '.join(move.left_behind)}" if move.left_behind else ""
+    return (
+        f"{move.step}",
+        f"{move.guest.name} ({move.guest.id})",
+        ", ".join(move.disks),
+        f"{move.source} → {move.target}",
+        move.result.replace("_", " "),
+        "" if move.seconds is None else f"{move.seconds:.1f} s",
+        "; ".join(text for text in (move.why, left) if text),
+    )
 
 
 def _row(migration: MigrationOutcome, hosts: ClusterState) -> Sequence[str]:
