@@ -62,7 +62,8 @@ options:
       - Also reads what only a policy with O(evenkeel.cluster.balance_plan#module:storage) requires.
       - On Proxmox VE, the disks of guests that do not run, which takes one call for each such guest; and the id of each disk, the
         reasons why it is not moved, and the space that it takes, which takes one call for each disk on thin storage.
-      - On vSphere all of it is read in any case.
+      - On vSphere, the latency of datastores, what disks on slow ones read and write, the space that each disk takes, and the files of
+        guests that are no disk.
     type: bool
     default: false
     version_added: 1.2.0

@@ -41,7 +41,7 @@ def open_platform(
     Raises InputError for options that do not fit together and PlatformError when it can't be reached.
     """
     if options.platform == "vsphere":
-        return _vsphere(options, window, history)
+        return _vsphere(options, window, history, storage=storage)
     if options.platform == "proxmox":
         return _proxmox(options, moving, window, storage=storage)
     if options.platform == "vmmanager":
@@ -71,7 +71,9 @@ def _verifies(options: PlatformOptions) -> bool:
     return verify
 
 
-def _vsphere(options: PlatformOptions, window: int, history: int) -> PlatformWithMaintenance:
+def _vsphere(
+    options: PlatformOptions, window: int, history: int, *, storage: bool
+) -> PlatformWithMaintenance:
     from .._platforms.vsphere.api.connection import VSphereConnection
     from .._platforms.vsphere.platform import VSpherePlatform
 
@@ -95,6 +97,7 @@ def _vsphere(options: PlatformOptions, window: int, history: int) -> PlatformWit
             window_seconds=window,
             history_seconds=history,
             timeout=options.api_timeout,
+            storage=storage,
         )
     )
 

@@ -182,6 +182,23 @@ def test_where_vcenter_keeps_no_statistics_of_datastores_the_last_hour_of_the_ho
     assert "The latency of 1 datastore is that of the last hour" in notice.text
 
 
+def test_only_where_disks_are_moved_their_files_and_latencies_are_read(simulator: Simulate) -> None:
+    served = simulator("vcenter", stored())
+    platform = clusters.connect(served, storage=False)
+    found = platform.read()
+    platform.close()
+    assert [datastore.id for datastore in found.datastores] == [
+        datastore.id for datastore in stored().datastores
+    ]
+    assert {datastore.latency for datastore in found.datastores} == {None}
+    assert [(disk.id, disk.datastore, disk.used) for disk in found.guests[0].disks] == [
+        ("2000", "gold1", None),
+        ("2001", "gold1", None),
+    ]
+    # Of hosts and of guests.
+    assert clusters.calls(served)["QueryPerf"] == 1
+
+
 ONE = DiskMoveRequest(guest="vm-one", host="host-a", disks=("2001",), source="gold1", target="gold2")
 
 

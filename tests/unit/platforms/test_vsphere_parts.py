@@ -265,10 +265,10 @@ def test_the_size_of_a_disk_is_told_in_either_unit_or_not_at_all() -> None:
         ("<capacityInKB>8</capacityInKB>", 8192),
         ("", None),
     ):
-        assert disks(guest(place(size)), {"ds-1": "san"}, {"ds-1": "san"}, (), {}) == (
+        assert disks(guest(place(size)), {"ds-1": "san"}, {"ds-1": "san"}, (), {}, with_files=False) == (
             Disk(id="1", datastore="san", size=wanted),
         )
-    assert disks(Found("VirtualMachine", "vm-1", {}), {}, {}, (), {}) == ()
+    assert disks(Found("VirtualMachine", "vm-1", {}), {}, {}, (), {}, with_files=False) == ()
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def inventory(
         hidden_pools=frozenset(),
         pods=pods or {},
         namesakes=namesakes,
+        with_files=True,
     )
 
 
@@ -244,16 +245,16 @@ CHAIN = (
 
 def test_a_disk_takes_its_own_files_and_home_the_rest_with_room_for_all_memory() -> None:
     names = {"ds-1": "san"}
-    (disk, home) = disks(machine(CLONE + BUS, FILES, CHAIN), names, names, (), {})
+    (disk, home) = disks(machine(CLONE + BUS, FILES, CHAIN), names, names, (), {}, with_files=True)
     assert (disk.used, disk.size, disk.thin) == (35, 1000, True)
     assert disk.blockers == ("linked_clone", "shared_disk", "snapshot_chain")
     assert (home.id, home.used, home.size) == ("home", 30 + 3000 * MIB, 30 + 3072 * MIB)
-    (_disk, larger) = disks(machine(CLONE, FILES, CHAIN, 2048), names, names, (), {})
+    (_disk, larger) = disks(machine(CLONE, FILES, CHAIN, 2048), names, names, (), {}, with_files=True)
     # The swap file is there: it does not shrink before the next start.
     assert larger.size == larger.used
     unknown = machine(CLONE, FILES, CHAIN)
     silent = replace(unknown, values={k: v for k, v in unknown.values.items() if "layoutEx" not in k})
-    assert [(one.used, one.size) for one in disks(silent, names, names, (), {})] == [
+    assert [(one.used, one.size) for one in disks(silent, names, names, (), {}, with_files=True)] == [
         (None, 1000),
         (None, None),
     ]

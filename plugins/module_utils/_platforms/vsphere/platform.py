@@ -212,7 +212,8 @@ class VSpherePlatform:
             ) from None
 
     def _read(self, now: datetime) -> tuple[Inventory, Loads, StoreLoads, DiskLoads, Features, Moves]:
-        inventory = read_inventory(self._session, self._place())
+        storage = self._connection.storage
+        inventory = read_inventory(self._session, self._place(), with_files=storage)
         hosts = {identity: vim.HostSystem(identity) for identity, found in inventory.hosts.items()}
         kinds = {"HostSystem": vim.HostSystem, "VirtualMachine": vim.VirtualMachine}
         unseen = [kinds[kind](identity) for kind, identity in inventory.unseen]
@@ -231,8 +232,10 @@ class VSpherePlatform:
         offer = read_offer(self._session)
         window = self._connection.window_seconds
         loads = read_loads(self._session, measured, window, now, offer)
-        store_loads = read_store_loads(self._session, inventory, window, now, offer, loads.refused)
-        disk_loads = read_disk_loads(self._session, inventory, store_loads.latency, offer)
+        store_loads, disk_loads = StoreLoads(), {}
+        if storage:
+            store_loads = read_store_loads(self._session, inventory, window, now, offer, loads.refused)
+            disk_loads = read_disk_loads(self._session, inventory, store_loads.latency, offer)
         features = read_features(self._session, inventory)
         moves = migrations(self._session, self._place(), inventory.guests, inventory.tasks)
         return inventory, loads, store_loads, disk_loads, features, moves

@@ -97,11 +97,14 @@ def disks(
     names: Mapping[str, str],
     blockers: Collection[str],
     disk_io: Mapping[str, float],
+    *,
+    with_files: bool,
 ) -> tuple[Disk, ...]:
     """The virtual disks, and last the guest's other files.
 
     `datastores` are the names by which the snapshot knows datastores, by reference; `names` as in `home_of`;
-    `blockers` are those of all disks of the guest, `disk_io` bytes per second by key.
+    `blockers` are those of all disks of the guest, `disk_io` bytes per second by key. The
+    other files are left out where files were not read, as nothing is known of them.
     """
     devices = guest.values.get("config.hardware.device")
     if devices is None:
@@ -135,7 +138,7 @@ def disks(
             )
         )
     home = home_of(guest, names)
-    if home is not None:
+    if home is not None and with_files:
         found.append(
             Disk(
                 id=HOME,

@@ -99,6 +99,7 @@ def guest_of(found: Found, around: Surroundings) -> Guest:
             inventory.plain_names(host),
             _storage_blockers(found, around),
             around.disk_io.get(found.id, {}),
+            with_files=inventory.with_files,
         ),
         networks=networks(found, inventory),
         tags=around.tags.guests.get(found.id, ()),
