@@ -5,9 +5,8 @@
     .venv/bin/python -m ansible_collections.evenkeel.cluster.benchmarks.read_vsphere --hosts 64 --guests 3000
 
 "full" is VSpherePlatform.read(): inventory, privileges, loads and tags, converted to a snapshot; with
-"storage" also latencies and files. "bare" is
-the property collector with unmodified pyvmomi, one view and the same page size, of the same leaf paths;
-"bare, slim" omits the devices. Each time is the best of several; the simulator runs on the same machine.
+"storage" also latencies and files. "bare" is the property collector with unmodified pyvmomi, one view and the
+same page size, of the same leaf paths; "bare, slim" omits the devices. Each time is the best of several; the simulator runs on the same machine.
 """
 
 from __future__ import annotations
@@ -85,8 +84,9 @@ def measure(served: launch.Simulator, repeat: int) -> None:
         )
         full = timed(served, repeat, platform.read)
         platform.close()
+        more = ", storage" if storage else ""
         print(
-            f"full, {window:>4} s{', storage' if storage else ''}   {line(full)}, {full[0] / bare[0]:.2f} x bare,"
+            f"full, {window:>4} s{more}   {line(full)}, {full[0] / bare[0]:.2f} x bare,"
             f" {full[0] / bare_slim[0]:.2f} x bare slim"
         )
 

@@ -107,7 +107,9 @@ class Simulator:
         self._control("POST", "host", {"id": host, **changes})
 
     def change_storage(self, storage: str, **changes: object) -> None:
-        """Change a storage (Proxmox VE): disabled, inactive (nodes), content, free (bytes that are left)."""
+        """Change a datastore by its id: free (bytes that are left); on Proxmox VE also disabled, inactive
+        (nodes) and content, on a vCenter also maintenance and latency.
+        """
         self._control("POST", "storage", {"id": storage, **changes})
 
     def add_task(self, **task: object) -> str:
