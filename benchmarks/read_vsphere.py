@@ -6,7 +6,8 @@
 
 "full" is VSpherePlatform.read(): inventory, privileges, loads and tags, converted to a snapshot; with
 "storage" also latencies and files. "bare" is the property collector with unmodified pyvmomi, one view and the
-same page size, of the same leaf paths; "bare, slim" omits the devices. Each time is the best of several; the simulator runs on the same machine.
+same page size, of the same leaf paths; "bare, slim" omits the devices. Each time is the best of several; the
+simulator runs on the same machine.
 """
 
 from __future__ import annotations

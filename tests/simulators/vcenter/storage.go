@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -67,6 +68,15 @@ func (inv *inventory) datastore(dc *simulator.Datacenter, h *host, name string) 
 	ds.Info = &types.VmfsDatastoreInfo{
 		DatastoreInfo:          types.DatastoreInfo{Name: name, Url: ds.Summary.Url, FreeSpace: free},
 		MaxPhysicalRDMFileSize: capacity,
+	}
+	if strings.HasPrefix(kind, "NFS") {
+		ds.Info = &types.NasDatastoreInfo{
+			DatastoreInfo: ds.Info.(*types.VmfsDatastoreInfo).DatastoreInfo,
+			Nas: &types.HostNasVolume{
+				HostFileSystemVolume: types.HostFileSystemVolume{Type: kind, Name: name, Capacity: capacity},
+				RemoteHost:           "filer.example", RemotePath: "/export/" + name,
+			},
+		}
 	}
 	inv.datastores[key] = ds
 	inv.stores[ds.Self] = &store{

@@ -20,8 +20,10 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.datastores import (
     closed_because,
+    datastores,
     identities,
     mounting,
+    same_places,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.disks import disks
 from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.inventory import (
@@ -31,6 +33,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vspher
     datastore_names,
     shared_datastores,
 )
+from ansible_collections.evenkeel.cluster.plugins.module_utils._platforms.vsphere.read.tags import Tags
 
 MIB = 1024**2
 
@@ -89,6 +92,28 @@ def test_datastores_of_one_name_are_told_apart() -> None:
         "ds-3": "san (ds-3)@a",
         # Another host's own datastore may have any name.
         "ds-4": "san@c",
+    }
+
+
+def test_an_export_that_is_mounted_twice_is_one_place() -> None:
+    def export(identity: str, server: str, path: str) -> Found:
+        nas = f"<nas><remoteHost>{server}</remoteHost><remotePath>{path}</remotePath></nas>"
+        return found("Datastore", identity, name=identity, info=nas, summary__url=f"ds:///{identity}/")
+
+    stores = {
+        "ds-1": export("ds-1", "Filer.example", "/vol1/"),
+        "ds-2": export("ds-2", "filer.example", "/vol1"),
+        "ds-3": export("ds-3", "filer.example", "/vol2"),
+        "ds-4": found("Datastore", "ds-4", name="ds-4", summary__url="ds:///vmfs/volumes/1/"),
+    }
+    seen = inventory((host("a", *stores), host("b", *stores)), stores)
+    assert same_places(seen) == [("ds-1", "ds-2")]
+    closed = {one.id: one.closed_because for one in datastores(seen, loads.StoreLoads(), Tags())}
+    assert closed == {
+        "ds-1": "it is the same place as ds-2",
+        "ds-2": "it is the same place as ds-1",
+        "ds-3": None,
+        "ds-4": None,
     }
 
 

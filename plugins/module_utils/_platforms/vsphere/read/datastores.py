@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from ...._model.datastores import datastore_id
 from ...._model.snapshot import Datastore
 from ..api.collector import Found
+from ..api.values import find, text
 from .datastore_loads import StoreLoads
 from .inventory import Inventory
 from .mounts import closed_to_new_disks
@@ -46,6 +48,10 @@ def datastores(inventory: Inventory, loads: StoreLoads, tags: Tags) -> tuple[Dat
         _datastore(found, ids[identity], hosts[identity], inventory, loads, tags)
         for identity, found in inventory.datastores.items()
     ]
+    doubled = _doubled(inventory)
+    for number, found in enumerate(inventory.datastores):
+        if found in doubled and made[number].closed_because is None:
+            made[number] = replace(made[number], closed_because=doubled[found])
     return tuple(sorted(made, key=lambda datastore: datastore.id))
 
 
@@ -80,6 +86,38 @@ def closed_because(found: Found, unusable: Mapping[str, str], hosts: tuple[str, 
     if closed is None and hosts and all(host in unusable for host in hosts):
         closed = "; ".join(dict.fromkeys(unusable[host] for host in hosts))
     return closed
+
+
+def same_places(inventory: Inventory) -> list[tuple[str, ...]]:
+    """The references of datastores that are one place under several names, such as an export that is mounted
+    twice.
+    """
+    places: dict[tuple[str, ...], list[str]] = {}
+    for identity in sorted(inventory.datastores):
+        place = _place(inventory.datastores[identity])
+        if place is not None:
+            places.setdefault(place, []).append(identity)
+    return [tuple(alike) for alike in places.values() if len(alike) > 1]
+
+
+def _place(found: Found) -> tuple[str, ...] | None:
+    """What says that it is the same place: the server and the path of an export, or the volume."""
+    nas = find(found.values.get("info"), "nas")
+    server, path = text(nas, "remoteHost"), text(nas, "remotePath")
+    if server and path:
+        return server.lower(), path.rstrip("/")
+    url = found.text("summary.url")
+    return (url,) if url else None
+
+
+def _doubled(inventory: Inventory) -> dict[str, str]:
+    """Why such a datastore takes no disk, by reference: its space would count twice."""
+    names = inventory.datastore_names
+    return {
+        identity: f"it is the same place as {', '.join(names[other] for other in alike if other != identity)}"
+        for alike in same_places(inventory)
+        for identity in alike
+    }
 
 
 def _provisioned(found: Found) -> int | None:

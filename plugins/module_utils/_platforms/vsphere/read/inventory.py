@@ -75,6 +75,7 @@ FILE_PATHS = ("layoutEx.file", "layoutEx.disk")
 DATASTORE_PATHS = (
     "name",
     "parent",
+    "info",
     "summary.type",
     "summary.url",
     "summary.capacity",

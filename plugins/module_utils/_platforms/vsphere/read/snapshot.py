@@ -15,7 +15,7 @@ from ...._model.text.wording import counted
 from ..api.values import plain
 from .clusters import ClusterPlace
 from .datastore_loads import StoreLoads
-from .datastores import datastores
+from .datastores import datastores, same_places
 from .disk_loads import DiskLoads
 from .features import Features
 from .guests import Surroundings, guest_of
@@ -149,6 +149,12 @@ def _store_notices(inventory: Inventory, loads: StoreLoads) -> Iterator[Notice]:
             text=f"the latency of {counted(len(loads.recent), 'datastore')} is that of the last hour, "
             "because vCenter keeps no statistics of datastores for longer. Raise its statistics level to "
             "keep them"
+        )
+    for alike in same_places(inventory):
+        called = ", ".join(sorted(inventory.datastore_names[identity] for identity in alike))
+        yield Notice(
+            text=f"datastores {called} are one place under several names: no disk is moved to them. Mount it "
+            "once"
         )
     if inventory.namesakes:
         called = ", ".join(sorted(inventory.datastore_names[identity] for identity in inventory.namesakes))
