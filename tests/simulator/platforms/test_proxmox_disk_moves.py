@@ -411,3 +411,93 @@ def test_a_migration_is_held_meanwhile(simulator: Simulate) -> None:
     assert platform.look(["100"]).guests["100"].busy == "a task is under way (qmmove)"
     again = platform.prepare_disk_move(move(100, "scsi1"))
     assert again.objection == Objection("a task is under way (qmmove)", passing=True)
+
+
+def test_a_running_container_is_shut_down_for_it_only_where_that_is_allowed(simulator: Simulate) -> None:
+    served = two_on_ceph(simulator)
+    wanted = move(103, "rootfs")
+    refused = clusters.connect(served).prepare_disk_move(wanted).objection
+    assert refused is not None
+    assert refused.why.endswith("restart_containers allows to shut it down meanwhile")
+    platform = clusters.connect(served, restart_containers=True)
+    assert carry_out(platform, wanted) == DiskMoveState(
+        state="migrated", percent=100, copied=32 * GIB, moved=("rootfs",)
+    )
+    assert served.state()["guests"]["103"]["power"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("switches", "why", "power"),
+    [
+        ({"fail_disk_moves": [{"at_percent": 50}]}, "storage migration failed: aborting at 50 %", "running"),
+        (
+            {"ignore_start": ["103"]},
+            "the container was shut down for the move and did not start again: startup for container '103' "
+            "failed; start it by hand",
+            "stopped",
+        ),
+    ],
+    ids=["copy", "start"],
+)
+def test_a_container_is_started_again_whatever_became_of_its_volumes(
+    switches: dict[str, Any], why: str, power: str, simulator: Simulate
+) -> None:
+    served = two_on_ceph(simulator, **switches)
+    end = carry_out(clusters.connect(served, restart_containers=True), move(103, "rootfs"))
+    assert (end.state, end.why) == ("failed", why)
+    assert served.state()["guests"]["103"]["power"] == power
+
+
+def test_a_container_that_does_not_shut_down_keeps_its_volumes_where_they_are(simulator: Simulate) -> None:
+    served = two_on_ceph(simulator, ignore_shutdown=["103"], disk_move_seconds=300)
+    platform = clusters.connect(served, restart_containers=True)
+    wanted = move(103, "rootfs")
+    task = platform.start_disk_move(platform.prepare_disk_move(wanted))
+    assert platform.poll_disk_moves({task: wanted})[task].state == "running"
+    served.switches(ignore_shutdown=[])
+    served.change_guest("103", power="stopped")
+    served.change_guest("103", power="running")
+    rights = clusters.connect(served, restart_containers=True).prepare_disk_move(wanted).objection
+    assert rights == Objection("a task is under way (vzshutdown)", passing=True)
+
+
+def test_a_run_that_was_killed_while_a_container_was_off_goes_on_and_starts_it(simulator: Simulate) -> None:
+    served = two_on_ceph(simulator)
+    first = clusters.connect(served, restart_containers=True)
+    wanted = move(103, "rootfs")
+    task = first.start_disk_move(first.prepare_disk_move(wanted))
+    wait_until(lambda: served.state()["guests"]["103"]["power"] == "stopped")
+    second = clusters.connect(served, restart_containers=True)
+    assert follow(second, {task: wanted})[task].state == "migrated"
+    assert served.state()["guests"]["103"]["power"] == "running"
+    # Killed once more, after the volumes had been moved.
+    served.change_guest("103", power="stopped")
+    third = clusters.connect(served, restart_containers=True)
+    assert follow(third, {task: wanted})[task].state == "migrated"
+    assert served.state()["guests"]["103"]["power"] == "running"
+
+
+def test_a_move_that_is_stopped_while_its_container_goes_down_starts_it_again(simulator: Simulate) -> None:
+    served = two_on_ceph(simulator, shutdown_seconds=0.5)
+    platform = clusters.connect(served, restart_containers=True)
+    wanted = move(103, "rootfs")
+    task = platform.start_disk_move(platform.prepare_disk_move(wanted))
+    platform.cancel_disk_move(task)
+    end = follow(platform, {task: wanted})[task]
+    assert (end.state, end.why) == ("cancelled", "it was stopped")
+    assert served.state()["guests"]["103"]["power"] == "running"
+    assert served.state()["disk_moves"] == []
+
+
+def test_of_a_container_that_ha_manages_or_may_not_be_shut_down_nothing_is_moved(simulator: Simulate) -> None:
+    rights = ["Sys.Audit", "VM.Audit", "Datastore.Audit", "Datastore.AllocateSpace", "VM.Config.Disk"]
+    cluster = stores.cluster()
+    served = simulator("proxmox", cluster, options=("--ha-guest", "103"), grants={"root@pam": {"/": rights}})
+    platform = clusters.connect(served, restart_containers=True)
+    with pytest.raises(PermissionMissing, match=r"VM\.PowerMgmt on /vms/103"):
+        platform.prepare_disk_move(move(103, "rootfs"))
+    served.switches(grants={})
+    objection = (
+        clusters.connect(served, restart_containers=True).prepare_disk_move(move(103, "rootfs")).objection
+    )
+    assert objection == Objection("HA manages it, and would start it again while its volumes are moved")

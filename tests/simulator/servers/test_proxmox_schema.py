@@ -140,8 +140,7 @@ def test_results_are_of_the_published_types(route: Route) -> None:
         given["vmid"] = "900"
     if "/lxc/" in route.path and route.path.endswith("/migrate") and route.method == "POST":
         given["restart"] = "1"
-    if route.path.endswith("/move_volume"):
-        # Only a stopped container's volumes are moved.
+    if route.path.endswith(("/move_volume", "/lxc/{vmid}/status/start")):
         world.guests[112].power = "stopped"
     if route.path == "/nodes/{node}/qemu/{vmid}/status/shutdown":
         names["vmid"] = "110"

@@ -160,8 +160,12 @@ class ProxmoxPlatform:
 
     def prepare_disk_move(self, request: DiskMoveRequest) -> PreparedDiskMove:
         """With the DiskFacts as details."""
-        self._known_privileges().require_disk_move(request.guest, storage_name(request.target))
-        return self._mover.prepare(request)
+        privileges = self._known_privileges()
+        privileges.require_disk_move(request.guest, storage_name(request.target))
+        prepared = self._mover.prepare(request)
+        if prepared.details.shut_down:
+            privileges.require_power(request.guest)
+        return prepared
 
     def start_disk_move(self, prepared: PreparedDiskMove) -> str:
         return self._mover.start(prepared)
@@ -304,4 +308,9 @@ class ProxmoxPlatform:
         if self._listed is None:
             entries = rows(self._session.get("storage"), "storage")
             self._listed = all_storages(entries, self._present().storages)
-        return Storages(self._session, self._listed, self._known_replicas)
+        return Storages(
+            self._session,
+            self._listed,
+            self._known_replicas,
+            restart_containers=self._connection.restart_containers,
+        )

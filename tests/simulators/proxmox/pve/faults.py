@@ -83,6 +83,8 @@ class Switches(Faults):
         """For how long it waits."""
         self.ignore_shutdown: list[str] = []
         """Guests that do not shut down when they are asked to."""
+        self.ignore_start: list[str] = []
+        """Containers that do not start."""
         self.shutdown_seconds = 0.1
         self.ha_start_seconds = 0.1
         """How long HA takes to start a container that it has moved."""

@@ -24,6 +24,7 @@ TO_READ = (
 TO_MIGRATE = "VM.Migrate"
 DISKS = "VM.Config.Disk"
 SPACE = "Datastore.AllocateSpace"
+POWER = "VM.PowerMgmt"
 POOLS = ("/pool", "Pool.Audit")
 # The answer names these whatever is granted where, and leaves out one on which nothing is.
 _ALWAYS_NAMED = frozenset({"/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"})
@@ -70,6 +71,10 @@ class Privileges:
         """Raises PermissionMissing for what a move of its disks to this storage lacks."""
         self._require(f"/vms/{guest}", DISKS)
         self._require(f"/storage/{storage}", SPACE)
+
+    def require_power(self, guest: str) -> None:
+        """Raises PermissionMissing where it may not be shut down and started."""
+        self._require(f"/vms/{guest}", POWER)
 
     def _below(self, path: str) -> list[str]:
         return sorted(below for below in self._paths if below.startswith(f"{path}/"))

@@ -5,12 +5,15 @@
 
 A move goes by the name of its first task. What ended is judged by what is there: on which storage each disk
 is, and which volumes nothing uses any more.
+
+A running container is shut down for it, where that is allowed: then the first task is its shutdown, and a
+move of that name ends only when the container has been started again, whatever became of its volumes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ...errors import NotFound, Refused, StartRefused
@@ -24,8 +27,16 @@ from ..api.task_log import last_lines, was_cancelled
 from ..api.values import Upid, row, rows, size
 from ..read.guest_config import Volume, volumes
 from ..read.guests import id_of, path_of
-from .disk_precheck import DiskFacts, Storages, disk_facts, storage_name
-from .disk_start import moved_disk, running_move, start_disk
+from .disk_precheck import DiskFacts, Storages, disk_facts, is_running, storage_name
+from .disk_start import (
+    MOVES,
+    SHUTDOWN,
+    moved_disk,
+    running_move,
+    shut_down_container,
+    start_container,
+    start_disk,
+)
 from .left_behind import left_behind
 from .progress import TransferProgress
 from .task_ends import End, TaskEnds, with_reason
@@ -38,7 +49,8 @@ NEXT_SECONDS = 30.0
 class _Followed:
     """A move under way. `current` is the task of the disk that is copied now, `disk` which one that is, None
     where it was found and is not known; `unused` are the volumes that the guest did not use before, None
-    where nobody has looked. `waiting_since`: the next disk could not be started yet.
+    where nobody has looked. `waiting_since`: the next disk could not be started yet. `result` is how it has
+    ended, as soon as the container runs again.
     """
 
     current: str
@@ -48,6 +60,7 @@ class _Followed:
     tried: frozenset[str] = frozenset()
     cancelled: bool = False
     waiting_since: float | None = None
+    result: DiskMoveState | None = None
     ended: DiskMoveState | None = None
 
 
@@ -99,6 +112,10 @@ class DiskMover:
         if prepared.objection is not None:
             where = f"guest {request.guest}"
             raise StartRefused(prepared.objection.why, where=where, passing=prepared.objection.passing)
+        if found.shut_down:
+            task = shut_down_container(self._session, self._entry(request.guest))
+            self._followed[task] = _Followed(current=task, unused=found.unused, sizes=found.sizes or {})
+            return task
         task = self._start(request, found)
         self._followed[task] = _Followed(
             current=task,
@@ -113,11 +130,14 @@ class DiskMover:
         return running_move(self._session, self._entry(request.guest), request.disks)
 
     def cancel(self, task: str) -> None:
-        """No further disk is started; the task of the present one is stopped."""
+        """No further disk is started; the task of the present one is stopped. A container that is going down
+        or coming up does so, and is started again.
+        """
         followed = self._of(task)
         followed.cancelled = True
-        upid = followed.current
-        self._session.delete(f"nodes/{Upid.parse(upid).node}/tasks/{upid}")
+        upid = Upid.parse(followed.current)
+        if upid.type in MOVES:
+            self._session.delete(f"nodes/{upid.node}/tasks/{followed.current}")
 
     def poll(self, tasks: Mapping[str, DiskMoveRequest]) -> dict[str, DiskMoveState]:
         """One call for all that are under way, a few more for each that has ended, and now and then one for
@@ -170,34 +190,39 @@ class DiskMover:
         return DiskMoveState(state="running", percent=percent, copied=None if done is None else round(done))
 
     def _after(self, task: str, request: DiskMoveRequest, end: End, entry: Row | None) -> DiskMoveState:
-        """Of a task that has ended: the next disk is started, or the whole has ended."""
+        """Of a task that has ended: the next one is started, or the whole has ended."""
         followed = self._of(task)
         if entry is None:
             return self._ended(followed, DiskMoveState(state="failed", why="the guest no longer exists"))
         try:
+            if followed.result is not None:
+                return self._started_again(followed, followed.result, end, entry)
             place = self._place(entry)
+            return self._judge(task, request, end, place)
         except NotFound:
-            return (
-                self._running(task, request)
-                if not self._waited(followed)
-                else self._ended(
-                    followed,
-                    DiskMoveState(state="failed", why=f"its configuration is not on {entry.get('node')}"),
-                )
-            )
+            if not self._waited(followed):
+                return self._running(task, request)
+            why = f"its configuration is not on {entry.get('node')}"
+            return self._ended(followed, DiskMoveState(state="failed", why=why))
         except ONE_CALL as error:
             why = f"{self._said(followed, end)}; where its disks are could not be read: {error.what}"
             return self._ended(followed, DiskMoveState(state="failed", why=why))
+
+    def _judge(self, task: str, request: DiskMoveRequest, end: End, place: _Place) -> DiskMoveState:
+        followed = self._of(task)
         moved = place.on(request)
         remaining = [disk for disk in request.disks if disk not in moved]
         if end.good and remaining and not followed.cancelled:
-            if followed.disk is None:
+            shut_down = Upid.parse(followed.current).type == SHUTDOWN
+            if followed.disk is None and not shut_down:
                 # It was found, and not started by us.
                 followed.disk = moved_disk(self._session, followed.current)
             stuck = followed.disk is not None and followed.disk in remaining
-            if not stuck:
+            if shut_down and is_running(self._session, place.entry):
+                end = End("the container runs, though it was shut down")
+            elif not stuck:
                 return self._next(task, request, end, place)
-        return self._judged(followed, request, end, place)
+        return self._judged(task, request, end, place)
 
     def _next(self, task: str, request: DiskMoveRequest, end: End, place: _Place) -> DiskMoveState:
         """Start the next disk; what passes is waited for."""
@@ -213,7 +238,7 @@ class DiskMover:
             found = prepared.details
             if found.remaining[0] in followed.tried:
                 why = f"the task says {end.text}, but {found.remaining[0]} is still on {request.source}"
-                return self._judged(followed, request, End(why), place)
+                return self._judged(task, request, End(why), place)
             try:
                 followed.current = self._start(request, found)
             except StartRefused as refused:
@@ -228,7 +253,7 @@ class DiskMover:
                 return self._running(task, request)
         if objection.passing and not self._waited(followed):
             return self._running(task, request)
-        return self._judged(followed, request, End(f"the next disk was not started: {objection.why}"), place)
+        return self._judged(task, request, End(f"the next disk was not started: {objection.why}"), place)
 
     def _waited(self, followed: _Followed) -> bool:
         now = self._monotonic()
@@ -242,10 +267,9 @@ class DiskMover:
         found = volumes(config, container=entry.get("type") == "lxc")
         return _Place(entry, config, {volume.key: volume for volume in found})
 
-    def _judged(
-        self, followed: _Followed, request: DiskMoveRequest, end: End, place: _Place
-    ) -> DiskMoveState:
+    def _judged(self, task: str, request: DiskMoveRequest, end: End, place: _Place) -> DiskMoveState:
         """The end of the whole move, by where the disks are."""
+        followed = self._of(task)
         moved = place.on(request)
         remaining = [disk for disk in request.disks if disk not in moved]
         sizes = {key: size(volume.parts.get("size")) or 0 for key, volume in place.found.items()}
@@ -275,17 +299,33 @@ class DiskMover:
             if end.good and remaining and not followed.cancelled:
                 said = f"the task says {end.text}, but {_places(remaining, place.found)}"
             remarks.insert(0, said)
-        return self._ended(
-            followed,
-            DiskMoveState(
-                state=state,
-                percent=None if remaining else 100,
-                copied=sum(sizes.get(disk, 0) for disk in moved),
-                why="; ".join(remarks),
-                moved=moved,
-                left_behind=left,
-            ),
+        result = DiskMoveState(
+            state=state,
+            percent=None if remaining else 100,
+            copied=sum(sizes.get(disk, 0) for disk in moved),
+            why="; ".join(remarks),
+            moved=moved,
+            left_behind=left,
         )
+        if Upid.parse(task).type == SHUTDOWN and not is_running(self._session, place.entry):
+            return self._start_again(followed, result, place.entry)
+        return self._ended(followed, result)
+
+    def _start_again(self, followed: _Followed, result: DiskMoveState, entry: Row) -> DiskMoveState:
+        """Start a container that was shut down for the move, also after one that failed."""
+        try:
+            followed.current = start_container(self._session, entry)
+        except Refused as refused:
+            return self._ended(followed, _off(result, refused.what))
+        followed.result = result
+        return DiskMoveState(state="running", copied=result.copied, moved=result.moved)
+
+    def _started_again(
+        self, followed: _Followed, result: DiskMoveState, end: End, entry: Row
+    ) -> DiskMoveState:
+        if is_running(self._session, entry):
+            return self._ended(followed, result)
+        return self._ended(followed, _off(result, with_reason(end, self._log(followed))))
 
     def _ended(self, followed: _Followed, state: DiskMoveState) -> DiskMoveState:
         followed.ended = state
@@ -303,6 +343,12 @@ class DiskMover:
         _task, lines = self._transferred.has_log(followed.current)
         rest = last_lines(self._session, followed.current, start=lines)
         return (*self._transferred.log(followed.current), *rest)
+
+
+def _off(result: DiskMoveState, why: str) -> DiskMoveState:
+    """Of a container that did not start again."""
+    text = f"the container was shut down for the move and did not start again: {why}; start it by hand"
+    return replace(result, state="failed", why="; ".join(part for part in (result.why, text) if part))
 
 
 def _places(disks: Sequence[str], found: Mapping[str, Volume]) -> str:

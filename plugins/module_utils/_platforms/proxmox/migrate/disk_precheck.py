@@ -33,7 +33,8 @@ CONTENT = {"qemu": "images", "lxc": "rootdir"}
 @dataclass(frozen=True, slots=True)
 class DiskFacts:
     """What the start needs: the disks that are not on the target yet, of what size, and the configuration
-    that was checked. `unused` are the volumes that the guest does not use.
+    that was checked. `unused` are the volumes that the guest does not use. `shut_down`: a running container,
+    which has to be shut down for it.
     """
 
     objection: Objection | None = None
@@ -41,15 +42,19 @@ class DiskFacts:
     sizes: Mapping[str, int] | None = None
     digest: str = ""
     unused: frozenset[str] = frozenset()
+    shut_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Storages:
-    """The storages as a check needs them: by name, and whom jobs replicate (None where that is not known)."""
+    """The storages as a check needs them: by name, whom jobs replicate (None where that is not known), and
+    whether containers may be shut down for a while.
+    """
 
     session: Session
     known: Mapping[str, Storage]
     replicas: Callable[[], Mapping[str, frozenset[str]] | None]
+    restart_containers: bool = False
 
 
 def storage_name(datastore: str) -> str:
@@ -70,11 +75,13 @@ def disk_facts(storages: Storages, request: DiskMoveRequest, entry: Row) -> Disk
     try:
         config = row(storages.session.get(path, current=1), path)
         found = {volume.key: volume for volume in volumes(config, container=container)}
+        running = _runs(storages.session, entry)
+        shut_down = container and running and storages.restart_containers
         remaining = tuple(key for key in request.disks if not _is_on(found.get(key), request.target))
         moving = [found[key] for key in remaining if key in found]
         objections = [
-            *_state_objections(storages.session, config, entry),
-            *_disk_objections(request, found, config, entry, storages),
+            *_state_objections(storages.session, config, entry, shut_down=shut_down),
+            *_disk_objections(request, found, config, storages, container, running and not shut_down),
             *_target_objections(storages, request, moving, entry),
         ]
     except (NotFound, Refused) as refused:
@@ -88,6 +95,7 @@ def disk_facts(storages: Storages, request: DiskMoveRequest, entry: Row) -> Disk
         sizes={key: size(volume.parts.get("size")) or 0 for key, volume in found.items()},
         digest=str(config.get("digest") or ""),
         unused=frozenset(volume.volid for volume in found.values() if volume.is_unused),
+        shut_down=shut_down,
     )
 
 
@@ -99,8 +107,10 @@ def _is_on(volume: Volume | None, datastore: str) -> bool:
     return volume is not None and volume.storage == storage_name(datastore)
 
 
-def _state_objections(session: Session, config: Row, entry: Row) -> Iterator[Objection]:
+def _state_objections(session: Session, config: Row, entry: Row, *, shut_down: bool) -> Iterator[Objection]:
     """The lock of the configuration, which is newer than that of the list, and tasks that hold it."""
+    if shut_down and entry.get("hastate") not in (None, "", "ignored"):
+        yield Objection("HA manages it, and would start it again while its volumes are moved")
     if config.get("lock"):
         yield Objection(f"it is locked ({config['lock']})", passing=True)
     for task in running_tasks(session, entry):
@@ -118,10 +128,25 @@ def running_tasks(session: Session, entry: Row) -> list[Row]:
     ]
 
 
+def _runs(session: Session, entry: Row) -> bool:
+    """Of a container as its node says it: the list is up to ten seconds old."""
+    return is_running(session, entry) if entry.get("type") == "lxc" else power_of(entry) != "stopped"
+
+
+def is_running(session: Session, entry: Row) -> bool:
+    """Whether it runs at this moment."""
+    path = f"{path_of(entry)}/status/current"
+    return row(session.get(path), path).get("status") != "stopped"
+
+
 def _disk_objections(
-    request: DiskMoveRequest, found: Mapping[str, Volume], config: Row, entry: Row, storages: Storages
+    request: DiskMoveRequest,
+    found: Mapping[str, Volume],
+    config: Row,
+    storages: Storages,
+    container: bool,
+    running: bool,
 ) -> Iterator[Objection]:
-    container, running = entry.get("type") == "lxc", power_of(entry) in ("running", "unknown")
     source = storage_name(request.source)
     replicas = storages.replicas() or {}
     for key in request.disks:
@@ -143,6 +168,8 @@ def _disk_objections(
             blockers.append("replicated")
         if blockers:
             yield Objection(f"{key}: {in_words(blockers)}")
+        if "running_container" in blockers:
+            yield Objection("restart_containers allows to shut it down meanwhile")
 
 
 def _named_twice(volume: Volume, found: Mapping[str, Volume]) -> bool:

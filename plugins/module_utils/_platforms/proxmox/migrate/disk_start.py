@@ -21,6 +21,9 @@ from ..read.guests import path_of
 from .disk_precheck import running_tasks, storage_name
 
 MOVES = frozenset({"qmmove", "move_volume"})
+SHUTDOWN = "vzshutdown"
+# How long a container has for that; it goes on running otherwise. No longer than a run waits for what it stops.
+SHUTDOWN_SECONDS = 50
 # What may be over in a moment, and what the next look at the guest shows.
 _PASSES = re.compile(r"is locked|can't lock file|got timeout|detected modified configuration|is not online")
 _OBJECTS = re.compile(
@@ -53,13 +56,13 @@ def start_disk(
         parameters["bwlimit"] = connection.bandwidth_limit
     before = session.platform_time
     try:
-        return _asked(session, path, parameters)
+        return named_task(session, path, parameters)
     except NoResponse as unanswered:
         try:
             task = _began(session, entry, request, disk, before)
         except PlatformError:
             raise unanswered from None
-    return task or _asked(session, path, parameters)
+    return task or named_task(session, path, parameters)
 
 
 def running_move(session: Session, entry: Row, disks: tuple[str, ...]) -> str | None:
@@ -104,7 +107,18 @@ def _began(
     return newest if there or recent else None
 
 
-def _asked(session: Session, path: str, parameters: Mapping[str, object]) -> str:
+def shut_down_container(session: Session, entry: Row) -> str:
+    """The UPID of the task. Its power is never cut."""
+    return named_task(session, f"{path_of(entry)}/status/shutdown", {"timeout": SHUTDOWN_SECONDS})
+
+
+def start_container(session: Session, entry: Row) -> str:
+    """The UPID of the task."""
+    return named_task(session, f"{path_of(entry)}/status/start", {})
+
+
+def named_task(session: Session, path: str, parameters: Mapping[str, object]) -> str:
+    """Ask for a task once; StartRefused where the node objects."""
     try:
         answer = session.post(path, parameters)
     except Refused as refused:

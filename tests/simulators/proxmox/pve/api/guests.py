@@ -148,6 +148,38 @@ def _shut_down(call: Call, kind: str) -> object:
     return task.upid
 
 
+@method(
+    "POST",
+    "/nodes/{node}/lxc/{vmid}/status/start",
+    Need("/vms/{vmid}", ("VM.PowerMgmt",)),
+    {"debug": BOOL, "skiplock": BOOL},
+)
+def start_container(call: Call) -> object:
+    """A lock is found in the task."""
+    world, guest, now = call.world, call.guest("lxc"), call.now
+    if guest.running:
+        raise died(f"CT {guest.vmid} already running")
+    world.demand_quorum()
+    task = world.tasks.start(guest.node, "vzstart", str(guest.vmid), call.user, now)
+
+    def on(moment: float) -> None:
+        if guest.lock:
+            task.end(moment, f"CT is locked ({guest.lock})")
+            return
+        if str(guest.vmid) in map(str, world.switches.ignore_start):
+            task.end(moment, f"startup for container '{guest.vmid}' failed")
+            return
+        guest.power = "running"
+        guest.started = moment
+        guest.restart_counters(moment)
+        world.note_peak(guest.node)
+        world.remember(moment)
+        task.end(moment, "OK")
+
+    world.at(now + world.switches.shutdown_seconds, on)
+    return task.upid
+
+
 def _declare(kind: str) -> None:
     base = f"/nodes/{{node}}/{kind}/{{vmid}}"
 
