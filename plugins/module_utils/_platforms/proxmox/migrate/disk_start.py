@@ -22,7 +22,8 @@ from .disk_precheck import running_tasks, storage_name
 
 MOVES = frozenset({"qmmove", "move_volume"})
 SHUTDOWN = "vzshutdown"
-# How long a container has for that; it goes on running otherwise. No longer than a run waits for what it stops.
+# How long a container has for that, and goes on running otherwise: no longer than a run waits for what it
+# stops.
 SHUTDOWN_SECONDS = 50
 # What may be over in a moment, and what the next look at the guest shows.
 _PASSES = re.compile(r"is locked|can't lock file|got timeout|detected modified configuration|is not online")
