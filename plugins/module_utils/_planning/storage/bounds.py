@@ -93,7 +93,7 @@ def _band(state: State, group: Sequence[int]) -> tuple[int, int]:
     least, most = min(used) - spread, max(used)
     if most - min(used) <= spread:
         return 0, max(0, most - spread)
-    prices = _Prices(state, group)
+    prices = Prices(state, group)
     bound: int | None = None
     low = least
     for _zoom in range(2):
@@ -111,7 +111,7 @@ def _band(state: State, group: Sequence[int]) -> tuple[int, int]:
     return bound or 0, max(0, low)
 
 
-class _Prices:
+class Prices:
     """The least bytes that have to be copied for so much to leave datastores of a group, or to come to
     them.
     """

@@ -8,8 +8,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from .bounds import Prices
 from .problem import NO_LIMIT
-from .state import FINE, State
+from .state import State
 
 MAX_UNITS = 80
 MAX_NODES = 60_000
@@ -17,6 +18,8 @@ MAX_NODES = 60_000
 MAX_NODES_TO_ORDER = 30_000
 # Units of one datastore whose subsets are all listed.
 MAX_LISTED = 12
+# Halvings in the search of the cheapest band.
+ZOOMS = 14
 # Part of a bound that was reckoned with fractions which is certain.
 EXACTLY = 1 - 1e-9
 
@@ -71,8 +74,9 @@ class _Tree:
             for home, positions in self.positions.items()
         }
         self.levels = state.max_spread is not None and bool(state.groups)
-        room = state.room_thin if all(state.thin) else state.room_full
-        self.alike = all(state.bytes_of[unit] >= max(state.weight[unit], room[unit]) for unit in self.order)
+        self.prices = (
+            [(group, Prices(state, group)) for group in state.groups.values()] if self.levels else []
+        )
 
     def _covers(self, home: int) -> dict[int, tuple[list[int], list[int]] | None]:
         """By position, the weights that the units of a datastore from there on can have together, and the
@@ -184,34 +188,29 @@ class _Tree:
             if number == len(weights):
                 return None
             total += costs[number]
-        return max(total, self._band_rest()) if self.levels and self.alike else total
+        return max(total, self._band_rest()) if self.levels else total
 
     def _band_rest(self) -> int:
-        """A byte less above the band and a byte more below it may be the same byte."""
+        """What leaves datastores above the band and what comes to those below it may be the same bytes."""
         state = self.state
+        spread = state.max_spread or 0
         total = 0
-        spread = (state.max_spread or 0) / FINE
-        for group in state.groups.values():
-            used = [state.load[p] / state.capacity[p] for p in group]
-            if max(used) - min(used) <= spread:
+        for group, prices in self.prices:
+            low, high = min(state.use[place] for place in group), max(state.use[place] for place in group)
+            if high - low <= spread:
                 continue
-            low, high = min(used), max(used)
-            for _step in range(20):
-                middle = (low + high) / 2
-                # Where more has to leave than has to come, the band lies higher.
-                leave = sum(
-                    max(0.0, state.load[p] - middle * state.capacity[p])
-                    for p in group
-                    if state.problem.places[p].gives
-                )
-                come = sum(
-                    max(0.0, (middle - spread) * state.capacity[p] - state.load[p])
-                    for p in group
-                    if state.problem.places[p].takes
-                )
-                if leave > come:
+            # A higher band asks for less to leave and for more to come.
+            low -= spread
+            for _step in range(ZOOMS):
+                middle = (low + high) // 2
+                if prices.above(middle + spread) > prices.below(middle):
                     low = middle
                 else:
                     high = middle
-            total += int(min(leave, come) * EXACTLY)
+            least = min(
+                prices.above(low + spread),
+                prices.below(high),
+                max(prices.above(high + spread), prices.below(low)),
+            )
+            total += least
         return total

@@ -19,7 +19,7 @@ from .state import FINE, Key, State
 
 # Rounds of putting a part of the solution back and solving it again, and the units that there may be for
 # each of them.
-RUINS = 40
+RUINS = 150
 RUIN_WORK = 12_000
 ROUNDS = 4
 # Single moves that are tried for what is still out of order.
@@ -367,6 +367,15 @@ class Search:
             for shift in (0, step, -step)
         ]
 
+    def _shifted_bands(self) -> dict[int, tuple[int, int]] | None:
+        """The most promising bands, a little higher or lower."""
+        bands = self._bands()
+        most = (self.state.max_spread or 0) // 2
+        if not bands or not most:
+            return None
+        shift = self.rng.randint(-most, most)
+        return {group: (low + shift, high + shift) for group, (low, high) in bands[0].items()}
+
     def _level(self, bands: dict[int, tuple[int, int]]) -> None:
         state = self.state
         top = list(state.limit)
@@ -560,7 +569,7 @@ class Search:
             if not moved:
                 return
             sources = sorted({self.problem.units[unit].home for unit in moved})
-            chosen = set(self.rng.sample(sources, min(len(sources), self.rng.randint(1, 2))))
+            chosen = set(self.rng.sample(sources, min(len(sources), self.rng.randint(1, 3))))
             back = [unit for unit in moved if self.problem.units[unit].home in chosen]
             for unit in back:
                 state.relocate(unit, self.problem.units[unit].home)
@@ -568,7 +577,7 @@ class Search:
             pairs = {(unit, target) for unit in barred for target in self.problem.units[unit].targets}
             pairs -= state.forbidden
             state.forbidden |= pairs
-            self._solve()
+            self._solve(self._shifted_bands())
             state.forbidden -= pairs
             if state.key()[:7] <= best[:7]:
                 self.reduce()
