@@ -20,7 +20,7 @@ from .order import Order, order_moves
 from .problem import Problem
 from .report import Reasons, immovable, kind_of, ref, storage_state, unresolved
 from .search import Search
-from .state import Key, State
+from .state import State
 
 # How often units that have no safe order are sent elsewhere.
 MAX_DETOURS = 4
@@ -54,19 +54,23 @@ def _ordered(problem: Problem, search: Search) -> tuple[State, Order, frozenset[
     """The best end that there is a safe order to, that order, and the units that had none."""
     forbidden: set[tuple[int, int]] = set()
     dropped: set[int] = set()
-    best: tuple[tuple[Key, int], State, Order] | None = None
+    best: tuple[tuple[object, ...], State, Order] | None = None
     for _detour in range(MAX_DETOURS):
         state = search.state
         order = order_moves(state)
+        # What waits on the way is copied twice: another end may be as good without that.
+        again = {(step.unit, state.where[step.unit]) for step in order.steps if step.parking}
         if order.left:
             dropped.update(order.left)
-            forbidden |= {(unit, state.where[unit]) for unit in order.left}
+            again |= {(unit, state.where[unit]) for unit in order.left}
             state, order = _without(search, order)
-        rated = (state.key(), sum(step.part.bytes for step in order.steps))
+        key = state.key()
+        rated = (key[:6], sum(step.part.bytes for step in order.steps), len(order.steps), key[8])
         if best is None or rated < best[0]:
             best = (rated, state, order)
-        if not forbidden or not dropped or state.is_in_order():
+        if not again - forbidden:
             break
+        forbidden |= again
         search = Search(problem, forbidden)
         search.run()
     if best is None:
