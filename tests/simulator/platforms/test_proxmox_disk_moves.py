@@ -386,15 +386,32 @@ def test_a_node_that_goes_meanwhile_is_named_and_what_it_left_too(simulator: Sim
     served.change_guest("102", snapshots=[])
     task = platform.start_disk_move(platform.prepare_disk_move(wanted))
     served.change_host("pve2", status="offline")
-    clock.seconds += 60
-    end = follow(platform, {task: wanted})[task]
+
+    def later(_states: Mapping[str, DiskMoveState]) -> bool:
+        clock.seconds += 20
+        return False
+
+    end = follow(platform, {task: wanted}, later)[task]
     assert end.state == "failed"
     assert end.why.startswith("the node that ran it (pve2) does not answer; where its disks are could not")
     served.change_host("pve2", status="online")
     again = ProxmoxPlatform(clusters.connection(served), monotonic=clock)
-    back = follow(again, {task: wanted})[task]
+    back = follow(again, {task: wanted}, later)[task]
     assert (back.state, back.moved) == ("failed", ())
     assert back.left_behind == ("nfs:102/vm-102-disk-0.raw",)
+
+
+def test_a_call_that_fails_once_ends_no_move_and_leaves_no_container_off(simulator: Simulate) -> None:
+    served = two_on_ceph(simulator)
+    platform = clusters.connect(served, restart_containers=True)
+    wanted = move(103, "rootfs")
+    task = platform.start_disk_move(platform.prepare_disk_move(wanted))
+    broken = {"error": 500, "message": "got timeout", "count": 2}
+    paths = ("GET /nodes/{node}/lxc/{vmid}/config", "GET /nodes/{node}/lxc/{vmid}/status/current")
+    served.switches(fail_calls=[{"call": path, **broken} for path in paths])
+    end = follow(platform, {task: wanted})[task]
+    assert (end.state, end.moved) == ("migrated", ("rootfs",))
+    assert served.state()["guests"]["103"]["power"] == "running"
 
 
 def test_a_task_list_that_is_late_delays_nothing_but_the_end(simulator: Simulate) -> None:

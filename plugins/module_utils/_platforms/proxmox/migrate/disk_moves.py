@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ...errors import NotFound, Refused, StartRefused
+from ...errors import Refused, StartRefused
 from ...protocol import Objection
 from ...storage_protocol import DiskMoveRequest, DiskMoveState, PreparedDiskMove
 from ...values import Row
@@ -41,7 +41,7 @@ from .left_behind import left_behind
 from .progress import TransferProgress
 from .task_ends import End, TaskEnds, with_reason
 
-# For how long what passes may keep the next disk of a guest from being started.
+# For how long what passes may keep the next disk of a guest from being started, or the end from being judged.
 NEXT_SECONDS = 30.0
 
 
@@ -197,15 +197,13 @@ class DiskMover:
         try:
             if followed.result is not None:
                 return self._started_again(followed, followed.result, end, entry)
-            place = self._place(entry)
-            return self._judge(task, request, end, place)
-        except NotFound:
+            return self._judge(task, request, end, self._place(entry))
+        except ONE_CALL as error:
             if not self._waited(followed):
                 return self._running(task, request)
-            why = f"its configuration is not on {entry.get('node')}"
-            return self._ended(followed, DiskMoveState(state="failed", why=why))
-        except ONE_CALL as error:
             why = f"{self._said(followed, end)}; where its disks are could not be read: {error.what}"
+            if Upid.parse(task).type == SHUTDOWN:
+                why += "; it was shut down for the move: check that it runs"
             return self._ended(followed, DiskMoveState(state="failed", why=why))
 
     def _judge(self, task: str, request: DiskMoveRequest, end: End, place: _Place) -> DiskMoveState:
@@ -278,15 +276,15 @@ class DiskMover:
             self._session, place.entry, place.config, place.found.values(), storages, followed.unused or ()
         )
         remarks = [unread] if unread else []
-        lock = place.config.get("lock")
-        if lock == "disk":
+        locked = place.config.get("lock") == "disk"
+        if locked:
             remarks.append(
                 f"it is still locked (disk): check it, then unlock it (`pct unlock {request.guest}`)"
             )
         log = () if end.good or not end.known else self._log(followed)
         said = self._said(followed, end, log)
         state: Literal["migrated", "failed", "cancelled"]
-        if not remaining and not lock:
+        if not remaining and not locked:
             state = "migrated"
             if not end.good:
                 said = (
