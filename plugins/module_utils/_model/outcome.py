@@ -132,7 +132,10 @@ class Outcome:
         """
         return any(
             migration.result in ("migrated", "planned") or migration.along for migration in self.migrations
-        ) or any(move.result in ("migrated", "planned") or move.moved for move in self.disk_moves)
+        ) or any(
+            move.result in ("migrated", "planned") or (move.result in ("failed", "cancelled") and move.moved)
+            for move in self.disk_moves
+        )
 
     def count(self, result: Result) -> int:
         return sum(1 for migration in self.migrations if migration.result == result)

@@ -154,7 +154,7 @@ def migrate(
                 None if check_mode else journal_path(options.journal_path, options, work.cluster, os.environ),
                 work.digest(),
             )
-            disks = _disk_job(plan, before, options, work)
+            disks = _disk_job(plan, before, options, work, platform.capacities.settling_seconds)
             kept.begin(options, work.cluster, plan, work.migrations, work.names, os.environ, work.disk_moves)
             events.begin(work, plan, who_started(options.started_by, os.environ))
             events.lock(kept.lock_waited, kept.lock_taken_over)
@@ -429,11 +429,18 @@ def _storage_part(platform: object, plan: Plan | None) -> StoragePlatform | None
 
 
 def _disk_job(
-    plan: Plan | None, before: Snapshot, options: MigrateOptions, work: MigrationJob
+    plan: Plan | None, before: Snapshot, options: MigrateOptions, work: MigrationJob, settling: float
 ) -> DiskMoveJob | None:
     if plan is None:
         return None
-    return disk_move_job(plan, before, work.names, timeout=options.disk_timeout, last_step=work.last_step)
+    return disk_move_job(
+        plan,
+        before,
+        work.names,
+        timeout=options.disk_timeout,
+        last_step=work.last_step,
+        settling_seconds=settling,
+    )
 
 
 def _bytes(work: MigrationJob) -> Mapping[int, int]:

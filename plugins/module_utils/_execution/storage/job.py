@@ -15,6 +15,8 @@ from ..._platforms.storage_protocol import DiskMoveRequest
 
 # How many times its estimated duration a move may take, where no time limit is set.
 _PATIENCE = 4.0
+# The space of datastores is measured more often than the memory of hosts.
+MAX_SETTLING_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,7 @@ class DiskMoveJob:
     """Moves of disks of one cluster in a safe order, and how full a datastore may get. `reach` are the hosts
     that have a datastore, by its id, `sizes` the sizes of disks by guest and disk, and `names` say how people
     know hosts, by id. `timeout` is the time limit of one move, None for one that its estimate suggests.
+    `settling_seconds`: for how long after a move the platform may show the space of before it.
     """
 
     cluster: ClusterRef
@@ -33,6 +36,7 @@ class DiskMoveJob:
     names: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     last_step: int = 0
+    settling_seconds: float = MAX_SETTLING_SECONDS
 
     def name(self, host: str) -> str:
         return self.names.get(host, host)
@@ -88,7 +92,13 @@ def request_for(move: DiskMove, host: str) -> DiskMoveRequest:
 
 
 def disk_move_job(
-    plan: Plan, snapshot: Snapshot, names: Mapping[str, str], *, timeout: float | None, last_step: int
+    plan: Plan,
+    snapshot: Snapshot,
+    names: Mapping[str, str],
+    *,
+    timeout: float | None,
+    last_step: int,
+    settling_seconds: float,
 ) -> DiskMoveJob | None:
     """The moves of disks of a plan, for the cluster as it is; None when it has none."""
     if plan.storage is None or not plan.storage.moves:
@@ -109,4 +119,5 @@ def disk_move_job(
         names=names,
         timeout=timeout,
         last_step=last_step,
+        settling_seconds=min(settling_seconds, MAX_SETTLING_SECONDS),
     )

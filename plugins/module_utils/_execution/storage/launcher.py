@@ -22,8 +22,6 @@ from .tracker import DiskMoveTracker
 
 # Errors that leave open whether the platform has heard of a start.
 _UNCERTAIN = (Unreachable, SessionLost, UnexpectedAnswer)
-# For how long after a move the platform may show the space of before it.
-_SETTLING_SECONDS = 15.0
 
 
 class DiskLauncher:
@@ -86,7 +84,7 @@ class DiskLauncher:
 
     def _consider(self, move: DiskMove, now: StorageNow) -> None:
         tracker = self._tracker
-        taking_room = [*tracker.underway, *tracker.recently_ended(_SETTLING_SECONDS)]
+        taking_room = [*tracker.underway, *tracker.recently_ended(self._job.settling_seconds)]
         later = tracker.later_targets[move.step]
         judged = disk_preflight(move, now, self._job, taking_room, later)
         if judged.answer == "there":
