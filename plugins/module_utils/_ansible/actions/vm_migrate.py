@@ -28,7 +28,7 @@ from ..._model.errors import InputError
 from ..._model.lookup import find_one
 from ..._model.moves import snapshot_after_moves
 from ..._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
-from ..._model.plan import ClusterState, Cost, GuestRef, Migration, Plan
+from ..._model.plan import ClusterState, Cost, GuestRef, Migration, Plan, StorageState
 from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Snapshot
 from ..._planning.external_balancer import active_balancer, defers
@@ -56,7 +56,13 @@ from ..options.execution import (
 from ..options.platform import MovingOptions
 from ..options.storage_map import local_datastores, redirected
 from ..platforms import open_platform
-from ..reports.outcome import bytes_copied, memory_moved, outcome_report, results_by_kind
+from ..reports.outcome import (
+    bytes_copied,
+    memory_moved,
+    outcome_report,
+    results_by_kind,
+    storage_state,
+)
 from ..reports.plan import host_name, plan_report, readable
 from ..reports.progress_file import ProgressFile
 from ..started_by import who_started
@@ -104,14 +110,15 @@ def _run(options: MigrateOptions, log: Log, *, check_mode: bool) -> dict[str, An
 
 @dataclass(frozen=True, kw_only=True)
 class MigrationRun:
-    """A run that has ended. `states`: the cluster before and after. `left`: what the policy still wants, None
-    when that is not known. `stale`: nothing was started, because the plan was out of date. `lock`: how long
-    it waited for the lock, and from whom it took it over.
+    """A run that has ended. `states`: the cluster before and after, and `datastores` where disks were to be
+    moved. `left`: what the policy still wants, None when that is not known. `stale`: nothing was started,
+    because the plan was out of date. `lock`: how long it waited for the lock, and from whom it took it over.
     """
 
     work: MigrationJob
     outcome: Outcome
     states: tuple[ClusterState, ClusterState]
+    datastores: tuple[StorageState, StorageState] | None
     numbers: Mapping[str, Any]
     left: Sequence[str] | None
     stale: bool
@@ -199,6 +206,9 @@ def migrate(
         work=work,
         outcome=outcome,
         states=(state, state_after),
+        datastores=(
+            (storage_state(before), storage_state(after)) if work.disk_moves and after is not None else None
+        ),
         numbers=numbers,
         left=left,
         stale=was_stale,
@@ -598,7 +608,14 @@ def _result(run: MigrationRun, kept_at: str | None, lines: list[str]) -> dict[st
         "changed": changed,
         "summary": dict(run.numbers),
         "report": outcome_report(
-            outcome, memory, before, after, briefly=kept_at is not None, left=left, copied=_bytes(run.work)
+            outcome,
+            memory,
+            before,
+            after,
+            briefly=kept_at is not None,
+            left=left,
+            copied=_bytes(run.work),
+            datastores=run.datastores,
         ),
     }
     if kept_at is not None:

@@ -54,6 +54,7 @@ class DiskMoveTracker:
         self._left: list[tuple[float, DiskMove]] = []
         past = journal.past
         self._unused = {step: past.unused.get(step, ()) for step in past.begun}
+        self._left_earlier = {step: one.left_behind for step, one in past.disks_ended.items()}
         self.running: dict[str, RunningDiskMove] = {}
         self.later_targets: Mapping[int, frozenset[str]] = _later_targets(moves)
 
@@ -165,6 +166,12 @@ class DiskMoveTracker:
             self._record(outcome)
 
     def _record(self, outcome: DiskMoveOutcome) -> None:
+        # What an earlier part of the run has left is there all the same.
+        earlier = [
+            text for text in self._left_earlier.get(outcome.step, ()) if text not in outcome.left_behind
+        ]
+        if earlier:
+            outcome = replace(outcome, left_behind=(*earlier, *outcome.left_behind))
         self._ended[outcome.step] = outcome
         self._journal.disks_ended(outcome)
         self._heard(outcome)
