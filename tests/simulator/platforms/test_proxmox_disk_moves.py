@@ -206,6 +206,26 @@ def test_what_would_be_refused_is_named_before(
     assert served.state()["disk_moves"] == []
 
 
+@pytest.mark.parametrize(("release", "aio"), [("8.4", ""), ("9.2", ",aio=io_uring")])
+def test_a_disk_whose_requests_the_target_does_not_go_with_is_not_moved_while_it_runs(
+    release: str, aio: str, simulator: Simulate
+) -> None:
+    """Without the check the task would fail."""
+    served = two_on_ceph(simulator, options=("--version", release))
+    served.change_guest("100", config={"scsi0": f"ceph:vm-100-disk-0,size=32G{aio}"})
+    platform = clusters.connect(served)
+    to_lvm = move(100, "scsi0", target="thick@pve1")
+    prepared = platform.prepare_disk_move(to_lvm)
+    assert prepared.objection is not None
+    assert prepared.objection.why.startswith("scsi0 uses io_uring, which thick (lvm) does not go with")
+    task = platform.start_disk_move(replace(prepared, objection=None))
+    assert "known to cause issues with aio=io_uring" in follow(platform, {task: to_lvm})[task].why
+    assert carry_out(platform, move(100, "scsi0")).state == "migrated"
+    served.change_guest("100", power="stopped")
+    stopped = clusters.connect(served)
+    assert carry_out(stopped, move(100, "scsi0", source="nfs", target="thick@pve1")).state == "migrated"
+
+
 def test_rights_are_asked_for_before_anything_is_started(simulator: Simulate) -> None:
     rights = ["Sys.Audit", "VM.Audit", "Datastore.Audit", "SDN.Audit", "Pool.Audit"]
     served = two_on_ceph(simulator, grants={"root@pam": {"/": rights}})

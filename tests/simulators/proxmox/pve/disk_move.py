@@ -92,6 +92,30 @@ def _bytes(text: str) -> int | None:
     return int(text) if text.isdigit() else None
 
 
+def qemu_version(world: World) -> str:
+    """Of the machines that run."""
+    return "10.1" if world.major >= 9 else "9.2"
+
+
+def _io_uring_refused(world: World, guest: Guest, disk: Disk, target: Storage) -> bool:
+    """Whether a drive that uses io_uring would be mirrored to where that hangs: machines before 10.0 keep it,
+    newer ones only where their configuration says so.
+    """
+    value = str(guest_config(guest).get(disk.slot))
+    options = dict(part.partition("=")[::2] for part in value.split(",")[1:])
+    direct = options.get("cache", "none") in ("off", "none", "directsync")
+    if _takes_io_uring(target, direct):
+        return False
+    if "aio" in options:
+        return options["aio"] == "io_uring"
+    return world.major < 9 and _takes_io_uring(world.storages[disk.storage], direct)
+
+
+def _takes_io_uring(storage: Storage, direct: bool) -> bool:
+    krbd = storage.type == "rbd" and storage.settings.get("krbd") == 1
+    return storage.type not in ("cifs", "lvm") and not (krbd and not direct)
+
+
 def is_moving(world: World, guest: Guest) -> bool:
     """Whether the configuration is held by a move of a disk."""
     return guest.vmid in world.disk_moves
@@ -215,10 +239,11 @@ class _Worker:
         if source is None:
             self.fail(now, f"unable to parse volume ID of '{request.slot}'")
             return
-        if source.slot == "tpmstate0" and self.live:
-            self.fail(now, "storage migration failed: cannot move TPM state while VM is running")
-            return
         target = world.storages[request.target]
+        why = self._cannot_mirror(source, target) if self.live else None
+        if why is not None:
+            self.fail(now, f"storage migration failed: {why}")
+            return
         kind = request.format or _format(source)
         name = self._free_name(target, kind)
         self.source = source
@@ -247,6 +272,13 @@ class _Worker:
             if fault.error != "OK":
                 return
         world.at(now + seconds, partial(self.finish, whole=whole))
+
+    def _cannot_mirror(self, source: Disk, target: Storage) -> str | None:
+        if source.slot == "tpmstate0":
+            return "cannot move TPM state while VM is running"
+        if _io_uring_refused(self.world, self.guest, source, target):
+            return "target storage is known to cause issues with aio=io_uring (used by current drive)"
+        return None
 
     def _trouble(self) -> tuple[str, bool] | None:
         """What a container's task finds of its target (fact 43)."""

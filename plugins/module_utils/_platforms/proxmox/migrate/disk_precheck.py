@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -26,6 +27,10 @@ from ..read.same_place import same_places
 from ..read.storages import RAW_TYPES, Storage
 
 GIB = 1024**3
+# The first version of a machine that can change the way of its requests while it runs.
+_CHANGES_AIO = (10, 0)
+_DIRECT = ("off", "none", "directsync")
+_MACHINE = re.compile(r"-(\d+)\.(\d+)")
 # What a target must hold, by type of the guest.
 CONTENT = {"qemu": "images", "lxc": "rootdir"}
 
@@ -84,6 +89,8 @@ def disk_facts(storages: Storages, request: DiskMoveRequest, entry: Row) -> Disk
             *_disk_objections(request, found, config, storages, container, running and not shut_down),
             *_target_objections(storages, request, moving, entry),
         ]
+        if running and not container:
+            objections += _aio_objections(storages, request, moving, entry)
     except (NotFound, Refused) as refused:
         # A reading that fails is no opinion about these disks.
         return _no(refused.what, passing=True)
@@ -201,6 +208,43 @@ def _target_objections(
         yield Objection(f"the content types of {name} do not include {content}")
     else:
         yield from _space_objection(storages, target, request, moving, whole(status.get("avail")))
+
+
+def _aio_objections(
+    storages: Storages, request: DiskMoveRequest, moving: Sequence[Volume], entry: Row
+) -> Iterator[Objection]:
+    """Some storages do not go with io_uring, which an older machine that runs keeps for its disks. Proxmox VE
+    finds that out in the task.
+    """
+    target, source = (storages.known.get(storage_name(place)) for place in (request.target, request.source))
+    if target is None or source is None:
+        return
+    machine: tuple[int, int] | None = None
+    for volume in moving:
+        direct = volume.parts.get("cache", "none") in _DIRECT
+        aio = volume.parts.get("aio")
+        if _takes_io_uring(target, direct=direct) or aio not in (None, "io_uring"):
+            continue
+        if aio is None:
+            machine = machine or _machine(storages.session, entry)
+            if machine >= _CHANGES_AIO or not _takes_io_uring(source, direct=direct):
+                continue
+        yield Objection(
+            f"{volume.key} uses io_uring, which {target.name} ({target.kind}) does not go with: set "
+            "aio=threads for it and restart the guest, or shut the guest down to move it"
+        )
+
+
+def _takes_io_uring(storage: Storage, *, direct: bool) -> bool:
+    kernel = storage.kind == "rbd" and flag(storage.settings.get("krbd"))
+    return storage.kind not in ("cifs", "lvm") and (direct or not kernel)
+
+
+def _machine(session: Session, entry: Row) -> tuple[int, int]:
+    """The version of the machine that runs, such as 9.2 of pc-i440fx-9.2+pve1."""
+    path = f"{path_of(entry)}/status/current"
+    found = _MACHINE.search(str(row(session.get(path), path).get("running-machine") or ""))
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _space_objection(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ..config import guest_config
 from ..crm import manages, state_of
+from ..disk_move import qemu_version
 from ..errors import died
 from ..params import BOOL, COUNT, Param
 from ..routes import Call, Need, method
@@ -81,7 +82,8 @@ def _current(call: Call, kind: str) -> object:
             ha["group"] = resource.group
     row["ha"] = ha
     if kind == "qemu" and guest.running:
-        row.update({"running-machine": "pc-i440fx-9.2+pve1", "running-qemu": "9.2.0", "agent": 1})
+        qemu = qemu_version(call.world)
+        row.update({"running-machine": f"pc-i440fx-{qemu}+pve1", "running-qemu": f"{qemu}.0", "agent": 1})
         row.update({"balloon": guest.maxmem, "freemem": max(guest.maxmem - (guest.load.memory or 0), 0)})
     return row
 
