@@ -139,7 +139,9 @@ options:
     type: str
     default: "2"
   restart_containers:
-    description: Whether running containers on Proxmox VE or VMmanager may be migrated, which restarts them.
+    description:
+      - Whether running containers on Proxmox VE or VMmanager may be migrated, which restarts them.
+      - On Proxmox VE also whether a running container may be shut down while its volumes are moved to another storage.
     type: bool
     default: false
   with_local_disks:
@@ -154,7 +156,7 @@ options:
     type: str
   bandwidth_limit:
     description:
-      - Bandwidth limit of one migration on Proxmox VE, in KiB per second as Proxmox VE counts it, or as V(100M), which is 100 MiB per second.
+      - Bandwidth limit of one migration, or one move of a disk, on Proxmox VE, in KiB per second as Proxmox VE counts it, or as V(100M), which is 100 MiB per second.
       - HA does not apply it to the guests that it manages; the outcome of such a migration reports this.
     type: str
   outcome_path:
