@@ -176,6 +176,20 @@ def test_facts_42_and_43_an_old_volume_that_cannot_be_removed_is_no_error(
     )
 
 
+def test_fact_16_the_lists_show_what_was_measured_last(start_proxmox: StartProxmox) -> None:
+    simulator = start_proxmox(cluster=stores(), sample_seconds=100_000_000)
+    api = log_in(simulator)
+
+    def used() -> int:
+        rows = api.cluster.resources.get(type="storage")
+        return int(next(row["disk"] for row in rows if row["id"] == "storage/pve1/nfs"))
+
+    assert used() == 900 * GIB
+    assert finished(api, move(api))["exitstatus"] == "OK"
+    assert used() == 900 * GIB
+    assert api.nodes("pve1").storage("nfs").status.get()["used"] == 908 * GIB
+
+
 def test_fact_42_a_migration_waits_for_the_configuration_and_gives_up(start_proxmox: StartProxmox) -> None:
     simulator = start_proxmox(cluster=stores(), disk_move_seconds=300, held_seconds=0.2)
     api = log_in(simulator)

@@ -140,14 +140,26 @@ class Node:
 
 @dataclass(slots=True)
 class Space:
-    """A storage's size on one node, in bytes; None is not known. `least` is the least that was ever free."""
+    """A storage's size on one node, in bytes; None is not known. `least` is the least that was ever free,
+    `measured` what the node's status daemon has measured last, in which of its rounds.
+    """
 
     total: int | None
     free: int | None
     least: int | None = None
+    measured: tuple[int, int | None] | None = None
 
     def __post_init__(self) -> None:
         self.least = self.free
+
+    def shown(self, now: float, interval: float) -> int | None:
+        """What the lists show as free: it is measured once in each interval."""
+        if interval <= 0:
+            return self.free
+        current = int(now // interval)
+        if self.measured is None or self.measured[0] != current:
+            self.measured = current, self.free
+        return self.measured[1]
 
     def change(self, free: int) -> None:
         self.free = free

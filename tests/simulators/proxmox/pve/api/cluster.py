@@ -154,7 +154,7 @@ def _storages(call: Call) -> list[Row]:
                 "shared": int(storage.shared),
                 "content": storage.content,
             }
-            rows.append({**row, **(storage_figures(storage, node) if known else {})})
+            rows.append({**row, **(storage_figures(call.world, storage, node, call.now) if known else {})})
     return rows
 
 
