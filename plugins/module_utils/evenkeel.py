@@ -35,19 +35,20 @@ from ._ansible.options.platform import MovingOptions
 from ._ansible.options.policy import policy_in_plain_numbers
 from ._ansible.state_session import ClusterStateOptions, LockOptions
 from ._execution.clock import SystemClock
-from ._execution.progress import Moving, Progress
+from ._execution.progress import DiskProgress, Moving, MovingDisks, Progress
 from ._execution.stopping import StopSignal
 from ._model.codec import hints_of
 from ._model.errors import EvenKeelError, InputError
-from ._model.outcome import MigrationOutcome, Outcome
+from ._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
 from ._model.placement import Placed, Placement, Unplaced
 from ._model.placement_request import PlacementRequest
-from ._model.plan import ClusterState, Migration, Plan, Proof, Unresolved, Violation
+from ._model.plan import ClusterState, DiskMove, Migration, Plan, Proof, StoragePlan, Unresolved, Violation
 from ._model.policy.choices import Choices, LeftOut, Pinned
 from ._model.policy.policy import Policy
+from ._model.policy.storage import StoragePolicy
 from ._model.quantities import in_plain_numbers, quantity_of
 from ._model.selector import Selector
-from ._model.snapshot import ClusterRef, Disk, Guest, Host, Notice, Rule, Snapshot
+from ._model.snapshot import ClusterRef, Datastore, Disk, Guest, Host, Notice, Rule, Snapshot
 from ._planning.by_hand import moved_by
 from ._planning.by_hand import plan_back as _plan_back
 from ._planning.by_hand import plan_move as _plan_move
@@ -64,7 +65,11 @@ __all__ = (
     "ClusterRef",
     "ClusterState",
     "Connection",
+    "Datastore",
     "Disk",
+    "DiskMove",
+    "DiskMoveOutcome",
+    "DiskProgress",
     "EvenKeelError",
     "Execution",
     "Guest",
@@ -75,6 +80,7 @@ __all__ = (
     "Migration",
     "MigrationOutcome",
     "Moving",
+    "MovingDisks",
     "Notice",
     "Outcome",
     "Pinned",
@@ -94,6 +100,8 @@ __all__ = (
     "Snapshot",
     "StateError",
     "Stop",
+    "StoragePlan",
+    "StoragePolicy",
     "Unplaced",
     "Unresolved",
     "Violation",
