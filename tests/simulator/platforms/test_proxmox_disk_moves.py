@@ -306,12 +306,29 @@ def test_an_old_volume_that_is_not_removed_is_named(simulator: Simulate) -> None
     )
 
 
-def test_without_a_look_at_the_content_it_is_said_that_copies_may_be_left(simulator: Simulate) -> None:
-    listing = {"call": "GET /nodes/{node}/storage/{storage}/content", "object": "ceph", "error": 596}
+@pytest.mark.parametrize("count", [1, None], ids=["once", "always"])
+def test_without_a_look_at_the_content_it_is_said_that_copies_may_be_left(
+    count: int | None, simulator: Simulate
+) -> None:
+    clock = Hands()
+    call = "GET /nodes/{node}/storage/{storage}/content"
+    listing = {"call": call, "object": "ceph", "error": 596, "count": count}
     served = two_on_ceph(simulator, fail_calls=[listing], keep_sources=["*"])
-    end = carry_out(clusters.connect(served), move(100, "scsi0"))
-    assert (end.state, end.left_behind) == ("migrated", ())
-    assert end.why == "the content of ceph could not be read, so that copies there may be left"
+    platform = ProxmoxPlatform(clusters.connection(served), monotonic=clock)
+    wanted = move(100, "scsi0")
+    task = platform.start_disk_move(platform.prepare_disk_move(wanted))
+
+    def later(_states: Mapping[str, DiskMoveState]) -> bool:
+        clock.seconds += 6
+        return False
+
+    end = follow(platform, {task: wanted}, later)[task]
+    assert end.state == "migrated"
+    if count is None:
+        assert end.left_behind == ()
+        assert end.why == "the content of ceph could not be read, so that copies there may be left"
+    else:
+        assert (end.left_behind, end.why) == (("ceph:vm-100-disk-0",), "")
 
 
 def test_a_task_that_says_ok_is_not_believed(simulator: Simulate) -> None:

@@ -275,6 +275,8 @@ class DiskMover:
         left, unread = left_behind(
             self._session, place.entry, place.config, place.found.values(), storages, followed.unused or ()
         )
+        if unread and not self._waited(followed):
+            return self._running(task, request)
         remarks = [unread] if unread else []
         locked = place.config.get("lock") == "disk"
         if locked:
