@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal
 
@@ -329,21 +329,12 @@ class Plan:
         demand_schema(value, PLAN_SCHEMA, "plan")
         plan = decode(cls, value, "plan")
         plan = replace(plan, unresolved=tuple(_with_code(item) for item in plan.unresolved))
-        waves: dict[int, int] = {}
-        for index, migration in enumerate(plan.migrations):
-            path = f"plan.migrations[{index}]"
-            if migration.step in waves:
-                raise InputError(f"{path}.step", migration.step, "unique among plan.migrations")
-            for step in migration.after:
-                if step not in waves:
-                    raise InputError(f"{path}.after", step, "a step that stands earlier in plan.migrations")
-                if waves[step] >= migration.wave:
-                    raise InputError(
-                        f"{path}.wave",
-                        migration.wave,
-                        f"later than the wave of step {step}, which it comes after",
-                    )
-            waves[migration.step] = migration.wave
+        _check_order("plan.migrations", plan.migrations)
+        moves = () if plan.storage is None else plan.storage.moves
+        _check_order("plan.storage.moves", moves, {migration.step for migration in plan.migrations})
+        for index, move in enumerate(moves):
+            if not move.disks:
+                raise InputError.required(f"plan.storage.moves[{index}].disks", expected="at least one disk")
         return plan
 
     def to_json(self) -> dict[str, object]:
@@ -353,6 +344,30 @@ class Plan:
     def waiting(self) -> int:
         """How many of its unresolved entries only wait for further readings."""
         return sum(item.code == "not_sustained" for item in self.unresolved)
+
+
+def _check_order(
+    path: str, steps: Sequence[Migration | DiskMove], before: Collection[int] = frozenset()
+) -> None:
+    """Raises InputError where a step is there twice, or comes after one that does not stand earlier. All of
+    `before` end before the first of these.
+    """
+    waves: dict[int, int] = {}
+    for index, one in enumerate(steps):
+        if one.step in waves or one.step in before:
+            raise InputError(f"{path}[{index}].step", one.step, f"unique among {path}")
+        for step in one.after:
+            if step in before:
+                continue
+            if step not in waves:
+                raise InputError(f"{path}[{index}].after", step, f"a step that stands earlier in {path}")
+            if waves[step] >= one.wave:
+                raise InputError(
+                    f"{path}[{index}].wave",
+                    one.wave,
+                    f"later than the wave of step {step}, which it comes after",
+                )
+        waves[one.step] = one.wave
 
 
 def _with_code(item: Unresolved) -> Unresolved:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -237,3 +238,22 @@ def test_wrong_options(
     world = World(tmp_path, monkeypatch)
     options = {**world.options, "plan": world.plan()["plan"], option: value}
     assert message in str(ended("vm_migrate", options, monkeypatch, {}))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda moves: moves[1].update(step=moves[0]["step"]),
+     r"plan\.storage\.moves\[1\]\.step: 1 is not unique among plan\.storage\.moves"),
+    (lambda moves: moves[0].update(after=[99]),
+     r"plan\.storage\.moves\[0\]\.after: 99 is not a step that stands earlier"),
+    (lambda moves: moves[1].update(after=[moves[0]["step"]]),
+     r"plan\.storage\.moves\[1\]\.wave: 1 is not later than the wave of step 1"),
+    (lambda moves: moves[0].update(disks=[]), r"plan\.storage\.moves\[0\]\.disks .*at least one disk"),
+])  # fmt: skip
+def test_a_plan_whose_moves_contradict_each_other_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, message: str
+) -> None:
+    world = World(tmp_path, monkeypatch)
+    plan = json.loads(json.dumps(world.plan()["plan"]))
+    change(plan["storage"]["moves"])
+    options = {**world.options, "plan": plan}
+    assert re.search(message, str(ended("vm_migrate", options, monkeypatch, {})))
