@@ -112,7 +112,7 @@ def test_the_places_of_the_disks_decide(
         identity: Found("Datastore", identity, {"name": value(name)}) for identity, name in names.items()
     }
     limits = WaitLimits(sleep=lambda _seconds: None, monotonic=lambda: 0.0, seconds=1)
-    around = module.Surroundings(Stores(found, names, {}), {}, limits)
+    around = module.Surroundings(Stores(found, names, names, {}), {}, limits)
     session: Any = None
     result = module.poll(session, {"task-1": REQUEST}, around)["task-1"]
     assert (result.state, result.why, result.moved) == (state, why, moved)

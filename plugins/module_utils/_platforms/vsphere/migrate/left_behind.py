@@ -45,7 +45,7 @@ def left_behind(
     for guest in guests:
         for folder, pattern in _patterns(guest, disks):
             wanted.setdefault(folder, set()).add(pattern)
-    name = stores.name(datastore)
+    name = stores.names[datastore]
     # What the guest uses, no matter how long ago vCenter looked at its files.
     used = {path for guest in list(guests)[-1:] for path in _used(guest)}
     left = []

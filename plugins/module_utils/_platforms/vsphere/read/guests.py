@@ -52,7 +52,8 @@ _UNPROTECTED = frozenset({"starting", "needSecondary"})
 class Surroundings:
     """The facts by which a guest is judged. `cpu_models` are those of the cluster's hosts, `disabled` the
     guests that DRS is set to leave alone, `storage_disabled` those that Storage DRS is, `moving` those under
-    migration with their targets, where known, `disk_io` bytes per second by guest and disk.
+    migration with their targets, where known, `disk_io` bytes per second by guest and disk,
+    `store_names` by host its datastores as paths name them.
     """
 
     inventory: Inventory
@@ -65,6 +66,7 @@ class Surroundings:
     moving: Mapping[str, str | None]
     storage_disabled: frozenset[str]
     disk_io: DiskLoads
+    store_names: Mapping[str, Mapping[str, str]]
 
 
 def guest_of(found: Found, around: Surroundings) -> Guest:
@@ -96,7 +98,7 @@ def guest_of(found: Found, around: Surroundings) -> Guest:
         disks=disks(
             found,
             inventory.datastore_names,
-            inventory.plain_names(host),
+            around.store_names[host.id],
             _storage_blockers(found, around),
             around.disk_io.get(found.id, {}),
             with_files=inventory.with_files,

@@ -128,12 +128,12 @@ class Inventory:
     namesakes: frozenset[str]
     with_files: bool
 
-    def plain_names(self, host: Found) -> dict[str, str]:
-        """The datastores of a host by reference, as paths on them name them."""
+    def names_in_paths(self) -> dict[str, dict[str, str]]:
+        """By host its datastores by reference, as paths on them name them."""
+        names = _names(self.datastores)
         return {
-            identity: plain(self.datastores[identity].text("name")) or identity
-            for identity in host.items("datastore")
-            if identity in self.datastores
+            host: {identity: names[identity] for identity in found.items("datastore") if identity in names}
+            for host, found in self.hosts.items()
         }
 
     def name(self, host: str) -> str:

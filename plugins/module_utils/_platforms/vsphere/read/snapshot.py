@@ -55,6 +55,7 @@ def snapshot_of(
         moving=moves.targets,
         storage_disabled=unbalanced(inventory),
         disk_io=disk_loads,
+        store_names=inventory.names_in_paths(),
     )
     hosts = [
         replace(host_of(found, inventory, loads, tags), cpu_features=features.hosts.get(identity))

@@ -39,9 +39,10 @@ DISK_PATHS = ("name", "runtime.host", "config.hardware.device", "config.files.vm
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The datastores of the cluster by reference, and their ids in snapshots by reference."""
+    """The datastores of the cluster by reference, with their names in paths and their ids in snapshots."""
 
     found: Mapping[str, Found]
+    names: Mapping[str, str]
     ids: Mapping[str, str]
     hosts: Mapping[str, Found]
 
@@ -52,10 +53,7 @@ class Stores:
     def on(self, host: str) -> dict[str, str]:
         """The datastores of a host by reference, as paths on them name them."""
         having = self.hosts[host].items("datastore") if host in self.hosts else ()
-        return {reference: self.name(reference) for reference in having if reference in self.found}
-
-    def name(self, reference: str) -> str:
-        return plain(self.found[reference].text("name")) or reference
+        return {reference: self.names[reference] for reference in having if reference in self.names}
 
     def places(self, guest: Found) -> dict[str, str]:
         """By id of each disk of the guest the id of its datastore."""
@@ -114,7 +112,8 @@ def refresh(session: Session, stores: Stores, datastore: str) -> None:
 def _stores(hosts: Mapping[str, Found], found: Mapping[str, Found]) -> Stores:
     shared = shared_datastores(hosts.values(), found)
     _namesakes, names = datastore_names(hosts.values(), found, shared)
-    return Stores(found, identities(names, mounting(hosts, found), shared), hosts)
+    in_paths = {reference: plain(store.text("name")) or reference for reference, store in found.items()}
+    return Stores(found, in_paths, identities(names, mounting(hosts, found), shared), hosts)
 
 
 def _datastore_now(store: Found) -> DatastoreNow:
