@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._model.outcome import DiskMoveOutcome, Result
@@ -17,6 +18,31 @@ from .tables import DISK_HISTORY
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastDiskMove:
+    """A move of disks that was tried."""
+
+    cluster: str
+    guest: str
+    guest_name: str
+    disks: tuple[str, ...]
+    source: str
+    target: str
+    result: str
+    why: str
+    moved: tuple[str, ...]
+    left_behind: tuple[str, ...]
+    kind: str | None
+    reason: str | None
+    started_at: str | None
+    ended_at: str
+    recorded_at: float
+    seconds: float | None
+    bytes: int | None
+    run: str | None
+
 
 # What was tried on the platform, or what its own check refused; the rest was never begun.
 _TRIED: frozenset[Result] = frozenset({"migrated", "failed", "cancelled", "refused"})
@@ -46,6 +72,32 @@ def record(
 
     if rows:
         database.transaction(write)
+
+
+def past_disk_moves(
+    database: Database, clusters: Sequence[str], since: float, until: float, guest: str | None = None
+) -> Sequence[PastDiskMove]:
+    """The moves of clusters that were recorded in a period, the newest first; `guest` is an id or a name."""
+    wanted = (
+        sa.select(DISK_HISTORY)
+        .where(DISK_HISTORY.c.cluster.in_(clusters))
+        .where((DISK_HISTORY.c.recorded_at >= since) & (DISK_HISTORY.c.recorded_at <= until))
+    )
+    if guest is not None:
+        wanted = wanted.where((DISK_HISTORY.c.guest == guest) | (DISK_HISTORY.c.guest_name == guest))
+    rows = database.read(lambda connection: connection.execute(wanted).all())
+    return sorted(map(_past, rows), key=lambda one: (-one.recorded_at, one.ended_at, one.guest, one.disks))
+
+
+def _past(row: Any) -> PastDiskMove:
+    lists: dict[str, Any] = {
+        name: tuple(json.loads(getattr(row, name))) for name in ("disks", "moved", "left_behind")
+    }
+    plain = (
+        "cluster", "guest", "guest_name", "source", "target", "result", "why", "kind", "reason",
+        "started_at", "ended_at", "recorded_at", "seconds", "bytes", "run",
+    )  # fmt: skip
+    return PastDiskMove(**lists, **{name: getattr(row, name) for name in plain})
 
 
 def forget_old(database: Database, cluster: str, days: float) -> None:

@@ -137,6 +137,26 @@ def test_history_log_and_progress_know_the_moves(tmp_path: Path, monkeypatch: py
     assert last["disks"]["left"] == 0
 
 
+def test_the_history_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path, monkeypatch)
+    plan = world.plan()["plan"]
+    world.run(plan)
+    moves = plan["storage"]["moves"]
+    guest = moves[0]["guest"]
+    kept = result("history_info", {"state_url": world.options["state_url"]}, monkeypatch, check_mode=False)
+    assert len(kept["disk_moves"]) == len(moves)
+    assert kept["runs"][0]["result"]["disk_moves"]["migrated"] == len(moves)
+    assert "moves of disks" in kept["report"]
+    asked = {"state_url": world.options["state_url"], "guest": guest["name"]}
+    own = result("history_info", asked, monkeypatch, check_mode=False)
+    assert {one["guest"]["id"] for one in own["disk_moves"]} == {guest["id"]}
+    (first,) = (one for one in own["disk_moves"] if one["disks"] == moves[0]["disks"])
+    assert (first["from"], first["to"], first["result"], first["moved"], first["bytes"], first["kind"]) == (
+        moves[0]["from"], moves[0]["to"], "migrated", moves[0]["disks"], moves[0]["bytes"], moves[0]["kind"],
+    )  # fmt: skip
+    assert first["run"] == own["runs"][0]["id"]
+
+
 def test_what_is_left_behind_is_named_in_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path, monkeypatch)
     plan = world.plan()["plan"]
