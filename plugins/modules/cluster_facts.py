@@ -103,6 +103,15 @@ EXAMPLES = r"""
     ca_path: /etc/pve/pve-root-ca.pem
     snapshot_path: /var/lib/evenkeel/production.snapshot.json
 
+- name: Read a Proxmox VE cluster for a plan that moves disks between storages
+  evenkeel.cluster.cluster_facts:
+    platform: proxmox
+    api_host: pve1.example.com
+    api_user: balancer@pve
+    api_token_id: evenkeel
+    api_token_secret: "{{ vault_pve_token }}"
+    storage: true
+
 - name: Read a cluster of a VMmanager 6
   evenkeel.cluster.cluster_facts:
     platform: vmmanager
@@ -189,7 +198,7 @@ ansible_facts:
         schema:
           description: Name and version of this shape.
           type: str
-          sample: evenkeel.cluster/snapshot/1
+          sample: evenkeel.cluster/snapshot/2
         platform:
           description: Platform of the cluster.
           type: str
@@ -220,6 +229,22 @@ ansible_facts:
           type: list
           elements: dict
           sample: [{"id": "vm-42", "name": "web01", "kind": "vm", "host": "host-12", "power": "running", "migratable": true}]
+        datastores:
+          description:
+            - Datastores, each of them once, with type, size, free space, the hosts that have it, and why it receives no disk.
+            - A datastore of a single host on Proxmox VE and VMmanager has the id V(NAME@HOST).
+          returned: when there is any
+          type: list
+          elements: dict
+          sample: [{"id": "ceph", "name": "ceph", "shared": true, "hosts": ["pve1", "pve2"], "type": "rbd", "free": 549755813888}]
+          version_added: 1.2.0
+        storage_rules:
+          description: Rules of the platform for datastores, such as those of Storage DRS.
+          returned: when there is any
+          type: list
+          elements: dict
+          sample: [{"name": "web", "kind": "anti_affinity", "guests": ["vm-42", "vm-43"], "source": "storage-drs-rule:web"}]
+          version_added: 1.2.0
         rules:
           description: Affinity, anti-affinity and host rules of the platform.
           type: list
