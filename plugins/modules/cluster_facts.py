@@ -232,7 +232,7 @@ ansible_facts:
         datastores:
           description:
             - Datastores, each of them once, with type, size, free space, the hosts that have it, and why it receives no disk.
-            - A datastore of a single host on Proxmox VE and VMmanager has the id V(NAME@HOST).
+            - On Proxmox VE, a storage that only one node has is named with that node, such as V(local-lvm@pve1).
           returned: when there is any
           type: list
           elements: dict
