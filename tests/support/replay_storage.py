@@ -119,7 +119,8 @@ def random_defects(
 ) -> list[str]:
     """What goes wrong in one random execution."""
     run = Replay(snapshot, storage, rules, plan)
-    waiting, running, ended = list(plan.moves), [], set[int]()
+    running: list[DiskMove] = []
+    waiting, ended = list(plan.moves), set[int]()
     while waiting or running:
         ready = [move for move in waiting if set(move.after) <= ended]
         if ready and (not running or rng.random() < 0.7):

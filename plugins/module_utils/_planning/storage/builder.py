@@ -42,12 +42,12 @@ OF_DISKS = frozenset(
 
 
 def build_problem(
-    snapshot: Snapshot, storage: StoragePolicy, seed: int = 1, *, strict: bool = False
+    snapshot: Snapshot, storage: StoragePolicy, seed: int = 1, *, effort: int = 40, strict: bool = False
 ) -> Problem:
     """Raises PlanningError for a datastore that the policy names and that does not exist. strict: also for a
     selector that matches nothing.
     """
-    builder = _Builder(snapshot, storage, seed)
+    builder = _Builder(snapshot, storage, seed, effort)
     unmatched = builder.unmatched()
     if unmatched and strict:
         field, text = unmatched[0]
@@ -100,8 +100,9 @@ class _Sizes:
 
 
 class _Builder:
-    def __init__(self, snapshot: Snapshot, storage: StoragePolicy, seed: int) -> None:
-        self.snapshot, self.storage, self.seed = snapshot, storage, seed
+    def __init__(self, snapshot: Snapshot, storage: StoragePolicy, seed: int, effort: int) -> None:
+        self.snapshot, self.storage = snapshot, storage
+        self.seed, self.effort = seed, effort
         self.datastores = datastores_of(snapshot)
         self.index = {place.id: number for number, place in enumerate(self.datastores)}
         self.at = {key: self.index[name] for key, name in datastore_ids(snapshot).items()}
@@ -174,6 +175,7 @@ class _Builder:
             snapshot=self.snapshot,
             policy=storage,
             seed=self.seed,
+            effort=self.effort,
             places=self.places,
             guests=self.guests,
             units=units,
@@ -452,7 +454,7 @@ class _Builder:
             f"{disk.datastore} of {guest.name}"
             for guest, homes in zip(self.guests, self.homes, strict=True)
             for disk, home in zip(guest.disks, homes, strict=True)
-            if home is None
+            if home is None and counts_for_rules(disk)
         ]
         if lost:
             self.notices.append(

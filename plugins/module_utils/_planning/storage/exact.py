@@ -9,31 +9,36 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from .bounds import Prices
+from .order import order_moves
 from .problem import NO_LIMIT
 from .state import State
 
 MAX_UNITS = 80
-MAX_NODES = 60_000
-# Where nothing in order was found yet.
-MAX_NODES_TO_ORDER = 30_000
+# By effort. Each of them costs several times as much where datastores are levelled.
+NODES = 10_000
+LEVELLING = 10
+# Bytes of the ends that are looked at first, by the bound for them.
+BUDGETS = (1.03, 1.15, 1.5)
 # Units of one datastore whose subsets are all listed.
 MAX_LISTED = 12
 # Halvings in the search of the cheapest band.
-ZOOMS = 14
+ZOOMS = 9
 # Part of a bound that was reckoned with fractions which is certain.
 EXACTLY = 1 - 1e-9
 
 
-def improve_exactly(state: State, movable: Sequence[int]) -> bool:
-    """Bring the state to an end with fewer bytes, or as many and fewer moves, where there is one; or to one
-    in order, where something is not. Returns whether it is proven that there is no better one in order.
+def improve_exactly(state: State, movable: Sequence[int]) -> tuple[int | None, bool]:
+    """Bring the state to the end in order that has a safe order and the fewest bytes, detours among them, if
+    it is better than the present one. Returns the fewest bytes of any end in order, with a safe order or
+    not, if all of them were looked at; and whether there are some, but none with a safe order.
     """
     if len(movable) > MAX_UNITS or state.soft:
-        return False
+        return None, False
     tree = _Tree(state, movable)
-    found = tree.search()
+    whole = tree.search()
     state.restore(tree.best)
-    return found
+    least = min(tree.least, tree.bound[0]) if whole and tree.found else None
+    return least, not tree.found and tree.least < NO_LIMIT
 
 
 class _Tree:
@@ -44,9 +49,12 @@ class _Tree:
         problem = state.problem
         self.best = list(state.where)
         in_order = state.is_in_order()
-        self.bound = (state.bytes, state.moves) if in_order else (NO_LIMIT, NO_LIMIT)
+        self.bound = (NO_LIMIT, NO_LIMIT)
+        self.least = NO_LIMIT
+        self.found = False
+        if in_order:
+            self._judge()
         self.nodes = 0
-        self.max_nodes = MAX_NODES if in_order else MAX_NODES_TO_ORDER
         state.restore([unit.home for unit in problem.units])
         excess = {
             place: state.load[place] - state.limit[place] if state.judged[place] else 0
@@ -73,7 +81,15 @@ class _Tree:
             home: min(state.bytes_of[self.order[p]] / max(1, state.weight[self.order[p]]) for p in positions)
             for home, positions in self.positions.items()
         }
+        self.forced = [0]
+        for unit in reversed(self.order):
+            leaves = state.bytes_of[unit] if problem.units[unit].must_leave else 0
+            self.forced.insert(0, self.forced[0] + leaves)
+        """By position, the bytes of the units from there on that have to leave."""
+        self.max_nodes = NODES * problem.effort
         self.levels = state.max_spread is not None and bool(state.groups)
+        if self.levels:
+            self.max_nodes //= LEVELLING
         self.prices = (
             [(group, Prices(state, group)) for group in state.groups.values()] if self.levels else []
         )
@@ -105,8 +121,21 @@ class _Tree:
         return found
 
     def search(self) -> bool:
-        """Whether all of the tree was seen."""
-        return self._visit(0)
+        """Whether all ends were seen that could be better: first those with few bytes, then others."""
+        least = self._rest(0)
+        if least is None:
+            return True
+        if self.levels:
+            least = max(least, self._band_rest())
+        known = self.bound
+        whole = False
+        for budget in (*((round(least * factor), NO_LIMIT) for factor in BUDGETS), known):
+            self.nodes, self.bound = 0, min(known, budget)
+            whole = self._visit(0)
+            if self.bound < min(known, budget) or known <= budget:
+                return whole
+        self.bound = known
+        return whole
 
     def _visit(self, position: int) -> bool:
         state = self.state
@@ -116,16 +145,31 @@ class _Tree:
         more = self._rest(position)
         if more is None or (state.bytes + more, state.moves + (more > 0)) >= self.bound:
             return True
+        if self.levels:
+            more = max(more, self._band_rest())
+            if (state.bytes + more, state.moves + (more > 0)) >= self.bound:
+                return True
         if position == len(self.order):
             if state.is_in_order() and not state.soft:
-                self.bound = (state.bytes, state.moves)
-                self.best = list(state.where)
+                self._judge()
             return True
         unit = self.order[position]
         here = state.where[unit]
+        # What is on a datastore that is too full leaves it at first, anything else stays.
+        leaves = state.judged[here] and state.load[here] > state.limit[here]
+        whole = leaves or self._stay(unit, position)
+        whole &= self._leave(unit, position)
+        return (not leaves or self._stay(unit, position)) and whole
+
+    def _stay(self, unit: int, position: int) -> bool:
+        if self.state.problem.units[unit].must_leave or self._meets(unit, position):
+            return True
+        return self._visit(position + 1)
+
+    def _leave(self, unit: int, position: int) -> bool:
+        state = self.state
+        here = state.where[unit]
         whole = True
-        if not state.problem.units[unit].must_leave and not self._meets(unit, position):
-            whole &= self._visit(position + 1)
         if state.bytes + state.bytes_of[unit] > self.bound[0]:
             return whole
         targets = [target for target in state.problem.units[unit].targets if self._may_come(unit, target)]
@@ -140,6 +184,17 @@ class _Tree:
             if self.nodes > self.max_nodes:
                 return False
         return whole
+
+    def _judge(self) -> None:
+        """Take an end in order for the best one, if it has a safe order and fewer bytes with its detours."""
+        state = self.state
+        self.least = min(self.least, state.bytes)
+        order = order_moves(state)
+        cost = (sum(step.part.bytes for step in order.steps), len(order.steps))
+        if not order.left and cost < self.bound:
+            self.bound = cost
+            self.found = True
+            self.best = list(state.where)
 
     def _meets(self, unit: int, position: int) -> bool:
         """Whether another one that may not be beside it is there for good."""
@@ -171,6 +226,7 @@ class _Tree:
         """The least bytes that have to follow; None where nothing can bring this in order."""
         state = self.state
         total = 0
+        forced = self.forced[position]
         for place, judged in enumerate(state.judged):
             need = state.load[place] - state.limit[place]
             if not judged or need <= 0:
@@ -188,7 +244,7 @@ class _Tree:
             if number == len(weights):
                 return None
             total += costs[number]
-        return max(total, self._band_rest()) if self.levels else total
+        return max(total, forced)
 
     def _band_rest(self) -> int:
         """What leaves datastores above the band and what comes to those below it may be the same bytes."""

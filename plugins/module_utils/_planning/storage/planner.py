@@ -18,7 +18,7 @@ from .bounds import bytes_lower_bound
 from .builder import build_problem
 from .order import Order, order_moves
 from .problem import Problem
-from .report import Reasons, immovable, kind_of, ref, storage_state, unresolved
+from .report import NoOrder, Reasons, immovable, kind_of, ref, storage_state, unresolved
 from .search import Search
 from .state import State
 
@@ -33,19 +33,21 @@ def plan_storage(snapshot: Snapshot, policy: Policy, first_step: int = 1) -> Sto
     fault.
     """
     storage = policy.storage or StoragePolicy()
-    problem = build_problem(snapshot, storage, policy.seed, strict=policy.strict_selectors)
+    problem = build_problem(
+        snapshot, storage, policy.seed, effort=policy.effort, strict=policy.strict_selectors
+    )
     search = Search(problem)
     search.run()
-    proven = search.proven and search.state.is_in_order()
-    least = (search.state.bytes, search.state.moves)
+    least = search.least
+    has_no_way = search.has_no_way
     state, order, dropped = _ordered(problem, search)
-    plan = _told(problem, state, order, dropped, first_step)
+    plan = _told(problem, state, order, NoOrder(dropped, has_no_way), first_step)
     if not plan.unresolved and not state.soft:
-        if proven:
-            bound, method = least[0], "all ends that moves of the minimum difference can reach were looked at"
+        if least is not None:
+            bound, method = least, "all ends that moves of the minimum difference can reach were looked at"
         else:
             bound, method = bytes_lower_bound(problem)
-        plan = _with_proof(plan, bound, method)
+        plan = _with_proof(plan, min(bound, plan.proof.bytes), method)
     _check(snapshot, storage, problem, plan)
     return plan
 
@@ -99,9 +101,7 @@ def _without(search: Search, order: Order) -> tuple[State, Order]:
     return state, order
 
 
-def _told(
-    problem: Problem, state: State, order: Order, dropped: frozenset[int], first_step: int
-) -> StoragePlan:
+def _told(problem: Problem, state: State, order: Order, no_order: NoOrder, first_step: int) -> StoragePlan:
     first = State(problem)
     traffic = {place for step in order.steps for place in (step.source, step.target)}
     before, after = storage_state(first), storage_state(state, traffic)
@@ -129,7 +129,7 @@ def _told(
                 seconds=round(step.part.bytes / problem.policy.bandwidth, 1),
             )
         )
-    left = unresolved(state, dropped)
+    left = unresolved(state, no_order)
     return StoragePlan(
         status=_status(problem, moves, left),
         moves=tuple(moves),

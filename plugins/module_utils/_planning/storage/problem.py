@@ -104,6 +104,7 @@ class Problem:
     snapshot: Snapshot
     policy: StoragePolicy
     seed: int
+    effort: int
     places: Sequence[Place]
     guests: Sequence[Guest]
     units: Sequence[Unit]

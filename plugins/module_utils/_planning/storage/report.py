@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from ..._model.plan import (
     DatastoreState,
@@ -144,8 +145,16 @@ class Reasons:
         return f"from {now:.1f} % to {then:.1f} %"
 
 
-def unresolved(state: State, dropped: Collection[int]) -> list[Unresolved]:
-    """What is out of order with the units where the state has them. dropped: units without a safe order."""
+@dataclass(frozen=True)
+class NoOrder:
+    """Units without a safe order; and whether there are ends in order, but no safe way to any of them."""
+
+    dropped: Collection[int] = ()
+    has_no_way: bool = False
+
+
+def unresolved(state: State, no_order: NoOrder) -> list[Unresolved]:
+    """What is out of order with the units where the state has them."""
     problem = state.problem
     return [
         *problem.unresolved,
@@ -156,7 +165,7 @@ def unresolved(state: State, dropped: Collection[int]) -> list[Unresolved]:
         *_slow(state),
         *_uneven(state),
         *_balanced_by_others(state),
-        *_no_order(state, dropped),
+        *_without_order(state, no_order),
     ]
 
 
@@ -303,9 +312,15 @@ def _balanced_by_others(state: State) -> Iterator[Unresolved]:
         )
 
 
-def _no_order(state: State, dropped: Collection[int]) -> Iterator[Unresolved]:
-    units = [unit for unit in sorted(dropped) if _stays(state, unit)]
-    if units:
+def _without_order(state: State, no_order: NoOrder) -> Iterator[Unresolved]:
+    units = [unit for unit in sorted(no_order.dropped) if _stays(state, unit)]
+    if not units and no_order.has_no_way and not state.is_in_order():
+        yield Unresolved(
+            what="order of disk moves",
+            why="they could be in order, but there is no moment with room for all the moves that it takes",
+            code="no_safe_order",
+        )
+    elif units:
         names = listed((_disks(state.problem, state.problem.units[unit]) for unit in units), MAX_NAMES)
         yield Unresolved(
             what="order of disk moves",

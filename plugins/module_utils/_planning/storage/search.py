@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
+from .annealing import anneal
 from .bounds import best_band
 from .cover import Item, cover
 from .exact import improve_exactly
@@ -34,7 +35,9 @@ MAX_OTHERS = 24
 
 
 class Search:
-    """One search; `proven` says whether no end has fewer bytes, as far as all ends were looked at."""
+    """One search. `least` are the fewest bytes of any end in order, where all of them were looked at;
+    `has_no_way`: there are such ends, but none with a safe order.
+    """
 
     def __init__(self, problem: Problem, forbidden: Iterable[tuple[int, int]] = ()) -> None:
         self.problem = problem
@@ -43,12 +46,13 @@ class Search:
         self.initially = list(self.state.broken)
         self.rng = Random(problem.seed)
         self.movable = [number for number, unit in enumerate(problem.units) if unit.targets]
-        self.proven = False
+        self.least: int | None = None
+        self.has_no_way = False
 
     def run(self) -> State:
         state = self.state
         if not self.movable or not (any(state.key()[:6])):
-            self.proven = True
+            self.least = 0
             return state
         self._solve()
         best, where = state.key(), list(state.where)
@@ -60,11 +64,12 @@ class Search:
         self.reduce()
         self._ruin_and_recreate()
         self._finish()
+        for weight in (30.0, 6.0):
+            anneal(state, self.movable, self.rng, weight)
+        self.reduce()
         self._look_further()
         self._spread_out()
-        self.proven = improve_exactly(state, self.movable)
-        if self.proven:
-            self._spread_out()
+        self.least, self.has_no_way = improve_exactly(state, self.movable)
         return state
 
     def _better(self, best: Key, where: list[int]) -> tuple[Key, list[int]]:
@@ -563,7 +568,7 @@ class Search:
         """Put what left one or two datastores back, and solve that again without some of it."""
         state = self.state
         best, where = state.key(), list(state.where)
-        rounds = min(RUINS, RUIN_WORK // max(1, len(self.movable)))
+        rounds = min(RUINS * self.problem.effort // 40, RUIN_WORK // max(1, len(self.movable)))
         for _round in range(rounds):
             moved = state.moved()
             if not moved:
@@ -638,6 +643,7 @@ class Search:
                 return
             self._solve()
             self._improve_by_one()
+            self._improve_by_two()
             if state.key()[:6] < before[:6]:
                 self.reduce()
             else:
@@ -653,6 +659,40 @@ class Search:
             if found is None:
                 return
             state.relocate(*found)
+
+    def _improve_by_two(self) -> None:
+        """Two moves at once, one of which may make things worse: in small clusters."""
+        state = self.state
+        work = FINISH_WORK
+        while any(state.key()[:6]):
+            options = [(unit, target) for unit in self.movable for target in self._ways(unit)]
+            work -= len(options) ** 2 // 2
+            if work < 0 or not self._move_two(options):
+                return
+            self._improve_by_one()
+
+    def _move_two(self, options: Sequence[tuple[int, int]]) -> bool:
+        """Make the best two moves, if they are better than none."""
+        state = self.state
+        limit = state.key()
+        best: tuple[Key, tuple[int, int], tuple[int, int]] | None = None
+        for number, (unit, target) in enumerate(options):
+            if self._key_with(unit, target) is None:
+                continue
+            source = state.where[unit]
+            state.relocate(unit, target)
+            others = [option for option in options[:number] if option[0] != unit]
+            found = self._best(others, limit if best is None else best[0])
+            if found is not None:
+                key = self._key_with(*found)
+                if key is not None:
+                    best = (key, (unit, target), found)
+            state.relocate(unit, source)
+        if best is None:
+            return False
+        state.relocate(*best[1])
+        state.relocate(*best[2])
+        return True
 
     def _spread_out(self) -> None:
         """Other targets for what moves anyway, for flatter datastores."""

@@ -170,6 +170,14 @@ class State:
             if self.problem.rules[rule].rule.strict
         )
 
+    def keeps_all_rules(self) -> bool:
+        """The same of all rules."""
+        rules = self.problem.rules
+        return all(
+            now <= most or not rules[rule].rule.strict
+            for rule, (now, most) in enumerate(zip(self.broken, self.tolerated, strict=True))
+        )
+
     def fits(self, unit: int, target: int) -> bool:
         """Whether a unit may go to a datastore as things are."""
         if not self.has_room(unit, target):

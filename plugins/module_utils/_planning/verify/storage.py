@@ -195,7 +195,7 @@ class _Replay:
         loads = dict(self.loads)
         for key, end in self.ends.items():
             home = self.home[key]
-            if home is None or end is None or home == end:
+            if home is None or home == end or end not in self.places:
                 continue
             disk = self.guests[key[0]].disks[key[1]]
             for place, change in ((home, -self._counts(disk, home)), (end, self._room(disk, end))):

@@ -112,7 +112,7 @@ def cluster(places: list[Datastore], guests: list[Guest], **more: Any) -> Snapsh
 
 def planned(snapshot: Snapshot, **storage: Any) -> StoragePlan:
     """The plan, which is safe in every interleaving."""
-    policy = Policy.from_json({"goal": "storage", "storage": storage})
+    policy = Policy.from_json({"goal": "storage", "effort": 4, "storage": storage})
     plan = plan_storage(snapshot, policy)
     assert policy.storage is not None
     if len(plan.moves) <= 5:

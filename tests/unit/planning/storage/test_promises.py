@@ -55,7 +55,7 @@ shapes = st.builds(
 @settings(max_examples=40, deadline=None)
 def test_every_interleaving_is_safe(shape: StorageShape, storage: dict[str, object], seed: int) -> None:
     snapshot = generate_storage(shape)
-    policy = Policy.from_json({"goal": "storage", "storage": storage})
+    policy = Policy.from_json({"goal": "storage", "effort": 4, "storage": storage})
     plan = plan_storage(snapshot, policy)
     assert policy.storage is not None
     rules = [members.rule for members in build_problem(snapshot, policy.storage).rules]
@@ -72,7 +72,7 @@ def test_there_is_nothing_to_do_after_a_plan(seed: int) -> None:
         datastores=3 + seed % 4, disks=10 + seed, seed=seed, rules=seed % 3, maintenance=seed % 5 == 0
     )
     snapshot = generate_storage(shape)
-    policy = Policy.from_json({"goal": "storage", "storage": POLICIES[seed % 6]})
+    policy = Policy.from_json({"goal": "storage", "effort": 4, "storage": POLICIES[seed % 6]})
     plan = plan_storage(snapshot, policy)
     again = plan_storage(paper_end(snapshot, plan), policy)
     if plan.status == "balanced":
@@ -81,5 +81,5 @@ def test_there_is_nothing_to_do_after_a_plan(seed: int) -> None:
 
 def test_the_same_snapshot_gives_the_same_plan() -> None:
     snapshot = generate_storage(StorageShape(datastores=5, disks=60, seed=8, rules=3))
-    policy = Policy.from_json({"goal": "storage", "storage": {"max_spread": 10}})
+    policy = Policy.from_json({"goal": "storage", "effort": 4, "storage": {"max_spread": 10}})
     assert plan_storage(snapshot, policy) == plan_storage(snapshot, policy)
