@@ -139,7 +139,7 @@ def _told(problem: Problem, state: State, order: Order, no_order: NoOrder, first
             bytes=sum(move.bytes for move in moves),
             bytes_lower_bound=0,
             optimal=False,
-            method="nothing is proven, because something stays out of order",
+            method="nothing is proven, because something, or a preference, stays out of order",
         ),
         unresolved=tuple(left),
         immovable=immovable(state) if left else (),

@@ -61,9 +61,8 @@ def verify_storage_plan(
         defects.append(f"{copied} bytes are more than max_bytes, {storage.max_bytes}")
     if plan.proof.bytes != copied:
         defects.append(f"the proof counts {plan.proof.bytes} bytes, and the moves copy {copied}")
-    if plan.proof.bytes_lower_bound > copied or plan.proof.optimal != (
-        plan.proof.bytes_lower_bound == copied and not plan.unresolved
-    ):
+    proven = plan.proof.bytes_lower_bound == copied and not plan.unresolved
+    if plan.proof.bytes_lower_bound > copied or (plan.proof.optimal and not proven):
         defects.append(
             f"the proof of {plan.proof.bytes_lower_bound} bytes at least does not go with {copied} bytes"
         )
