@@ -110,7 +110,7 @@ PASSED = (
     Passed(
         "evacuate",
         "vm_migrate",
-        ["platform", *_STATE, *_LOG, "journal_path", "stop_file", "pause_file"],
+        ["platform", *_STATE, *_LOG, "journal_path", "stop_file", "pause_file", "run_timeout"],
         "balance_",
     ),
     Passed("service", "capacity_lease", ["state_url"], "service_"),

@@ -55,7 +55,19 @@ def build_install_run(shell: Shell) -> str:
     """Pass when the installed playbook levels the example cluster and then finds nothing to do."""
     with installed(shell) as collection, tempfile.TemporaryDirectory(prefix="evenkeel-run-") as workplace:
         balance_twice(shell, Path(workplace), collection, {})
+        _check_console(shell, Path(workplace), collection)
         return counted([file for file in collection.rglob("*") if file.is_file()], "file") + " installed"
+
+
+def _check_console(shell: Shell, workplace: Path, collection: Path) -> None:
+    """The console finds the installed collection, whatever Ansible would find elsewhere."""
+    console = collection / "extensions" / "console" / "evenkeel-console"
+    inventory = workplace / "inventory.yml"
+    printed = shell.run(
+        sys.executable, console, "-i", inventory, "--check", cwd=workplace, env=only_from(workplace)
+    )
+    if "example: ok" not in printed:
+        raise StepFailed(f"the console does not take the inventory: {printed}")
 
 
 def balance_twice(

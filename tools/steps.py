@@ -95,7 +95,11 @@ def _test_steps() -> list[Step]:
         return Step(name, does, partial(_tests, (f"tests/{folder}", *count, *options)), waits)
 
     return [
-        suite("system", "playbooks, sshd, databases and brokers", "system", 2),
+        suite(
+            "system", "playbooks, sshd, databases and brokers", "system", 2,
+            # Neighbours stay with one worker: they need the same servers.
+            "--dist", "worksteal",
+        ),
         suite("units", "tests without sockets, processes and sleep", "unit", 1),
         suite("simulator", "adapters and modules against the simulators", "simulator", 2),
         suite(

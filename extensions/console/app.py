@@ -103,6 +103,7 @@ class ConsoleApp(App[None]):
             not session.is_usable
             or session.interrupted is None
             or self.read_only
+            or session.read_only
             or session.name in self._told
         ):
             return

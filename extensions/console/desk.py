@@ -17,6 +17,9 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.options.policy import (
+    POLICY_ARGUMENTS,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError, InputError
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.overrides import Overrides
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef, Migration, Plan
@@ -27,6 +30,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.cho
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.nearest import nearest
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.by_hand import (
     Moved,
     plan_back,
@@ -87,6 +91,16 @@ def wished_policy(given: Mapping[str, Any], wish: Wish) -> Policy:
         options["goal"] = wish.goal
     if wish.preset is not None:
         options["preset"] = wish.preset
+    for name in wish.options:
+        if name not in POLICY_ARGUMENTS:
+            near = nearest(name, list(POLICY_ARGUMENTS))
+            raise InputError(
+                "options",
+                name,
+                "an option of the policy",
+                statement=f": {name} is not an option of the policy",
+                hint=f"Did you mean {near}?" if near else "See the options of balance_plan",
+            )
     options |= wish.options
     return policy_with(options)
 
@@ -355,6 +369,8 @@ def moving(guest: str, host: str, policy: Policy) -> Callable[[Snapshot], Plan]:
     return lambda snapshot: plan_move(snapshot, guest, host, policy)
 
 
-def undoing(moved: Sequence[Moved], policy: Policy) -> Callable[[Snapshot], Plan]:
-    """Plans the way back."""
-    return lambda snapshot: plan_back(snapshot, moved, policy)
+def undoing(
+    moved: Sequence[Moved], policy: Policy, before: Snapshot | None = None
+) -> Callable[[Snapshot], Plan]:
+    """Plans the way back. `before`: the cluster before the run."""
+    return lambda snapshot: plan_back(snapshot, moved, policy, before)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -46,7 +47,14 @@ def main(arguments: Sequence[str], environment: MutableMapping[str, str]) -> int
 def sessions_of(clusters: Sequence[FoundCluster], refresh: float) -> list[Session]:
     """A session for each cluster."""
     return [
-        Session(cluster.name, cluster.settings, error=cluster.error, refresh=refresh) for cluster in clusters
+        Session(
+            cluster.name,
+            cluster.settings,
+            error=cluster.error,
+            read_only=cluster.read_only,
+            refresh=refresh,
+        )
+        for cluster in clusters
     ]
 
 
@@ -66,11 +74,17 @@ def _show(start: Start, clusters: Sequence[FoundCluster]) -> int:
     app = ConsoleApp(
         sessions_of(clusters, start.options.refresh),
         start,
-        read_only=start.options.read_only or any(cluster.read_only for cluster in clusters),
+        read_only=start.options.read_only,
     )
     app.run()
     wait_for(app.runs.under_way(), app.playbooks.values())
-    return app.return_code or 0
+    code = app.return_code or 0
+    if any(session.status.reading for session in app.sessions):
+        # Python would wait for the threads that ask a platform, however long that does not answer.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def wait_for(runs: Sequence[LiveRun], playbooks: Iterable[PlaybookRun]) -> None:

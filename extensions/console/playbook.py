@@ -50,7 +50,7 @@ class PlaybookRun:
         self.stop_asked = False
         self.changed: Callable[[], None] = lambda: None
         self._start = start
-        self._variables = dict(variables)
+        self.variables = dict(variables)
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
         self._over = threading.Event()
@@ -124,7 +124,7 @@ class PlaybookRun:
             str(COLLECTION / "playbooks" / f"{self.name}.yml"),
             *given,
             *self._vault(folder),
-            *("-e", json.dumps({**self._variables, **files})),
+            *("-e", json.dumps({**self.variables, **files})),
             *(("--check", "--diff") if self.check else ()),
         ]
 

@@ -29,8 +29,8 @@ class LiveRun:
     """A plan that is being applied, or checked with `dry_run`. `changed` is called from its thread, and is
     replaced by whoever watches.
 
-    `locked_by` says which other run is waited for. `run` is there when it has ended well or not, unless
-    `error` says why it did not come so far.
+    `before` is the cluster as it was read last when the run began. `locked_by` says which other run is waited
+    for. `run` is there when it has ended well or not, unless `error` says why it did not come so far.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class LiveRun:
         self.session = session
         self.plan = plan
         self.dry_run = dry_run
+        self.before = session.status.snapshot
         self.state: State = "starting"
         self.progress: Progress | None = None
         self.outcomes: dict[int, MigrationOutcome] = {}

@@ -56,6 +56,7 @@ _PAGE = Template(
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="static/css/xterm.css">
 <script src="static/js/textual.js"></script>
+<script src="console.js"></script>
 <style>
 body { margin: 0; background: #121212; color: #e0e0e0; font-family: monospace; }
 .message { display: none; padding: 2em; }
@@ -73,16 +74,25 @@ body.-closed .textual-terminal { display: none; }
 </html>
 """
 )
+# Keys reach the console without a click into it first.
+_SCRIPT = """
+addEventListener("DOMContentLoaded", () => {
+  const focus = () => document.querySelector("#terminal textarea")?.focus();
+  new MutationObserver(focus).observe(document.body, {attributeFilter: ["class"]});
+  addEventListener("focus", focus);
+});
+"""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def serve(start: Start) -> int:
     """Serve browsers until the process is told to end. Returns the exit code."""
-    token = _token()
+    given = os.environ.pop(TOKEN_VARIABLE, "")
+    token = _token(given)
     os.environ[HANDED_ON] = handed_on(start)
     options = start.options
     try:
-        asyncio.run(_serve(options.bind, options.port, options.public_url, token))
+        asyncio.run(_serve(options.bind, options.port, options.public_url, token, shown=not given))
     except OSError as error:
         raise EvenKeelError(
             f"{options.bind}:{options.port} can't be used: {error.strerror or error}",
@@ -92,9 +102,8 @@ def serve(start: Start) -> int:
     return 0
 
 
-def _token() -> str:
-    """The token that the user has set, or a new one. Consoles of browsers do not get it."""
-    given = os.environ.pop(TOKEN_VARIABLE, "")
+def _token(given: str) -> str:
+    """The token that the user has set, or a new one."""
     if given and len(given) < _SHORTEST_TOKEN:
         raise InputError(
             TOKEN_VARIABLE,
@@ -105,7 +114,7 @@ def _token() -> str:
     return given or secrets.token_urlsafe(32)
 
 
-async def _serve(bind: str, port: int, public_url: str | None, token: str) -> None:
+async def _serve(bind: str, port: int, public_url: str | None, token: str, *, shown: bool) -> None:
     server = ConsoleServer(bind, port, public_url, token)
     runner = web.AppRunner(await server._make_app(), access_log=None, handle_signals=False)
     await runner.setup()
@@ -116,19 +125,21 @@ async def _serve(bind: str, port: int, public_url: str | None, token: str) -> No
         await web.TCPSite(runner, bind, port, shutdown_timeout=5).start()
         real_port = runner.addresses[0][1]
         server.take_port(real_port)
-        _announce(bind, server.public_address, token)
+        _announce(bind, server.public_address, token if shown else "")
         await stop.wait()
     finally:
         await runner.cleanup()
 
 
 def _announce(bind: str, address: str, token: str) -> None:
+    """A token that the user has set is a secret of theirs, and does not belong into a log."""
     if not _is_loopback(bind):
         sys.stderr.write(
             f"{NAME}: warning: --bind {bind} lets other machines reach the console, without encryption. Put a"
             " reverse proxy with TLS in front of it, and bind it to 127.0.0.1.\n"
         )
-    sys.stdout.write(f"Open {address}/?{_PARAMETER}={token}\nEnd with Ctrl+C.\n")
+    query = f"?{_PARAMETER}={token}" if token else f" with the token of {TOKEN_VARIABLE}"
+    sys.stdout.write(f"Open {address}/{query}\nEnd with Ctrl+C.\n")
     sys.stdout.flush()
 
 
@@ -165,6 +176,7 @@ class ConsoleServer(Server):
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
+        app.router.add_get("/console.js", self._script)
         app.middlewares.append(self._guard())
         return app
 
@@ -178,6 +190,9 @@ class ConsoleServer(Server):
             size=size if size.isdecimal() and 4 <= int(size) <= 60 else "16",
         )
         return web.Response(text=page, content_type="text/html", headers=_HEADERS)
+
+    async def _script(self, _request: web.Request) -> web.Response:
+        return web.Response(text=_SCRIPT, content_type="text/javascript", headers=_HEADERS)
 
     def _socket_address(self, request: web.Request) -> str:
         if self._behind_proxy:

@@ -83,11 +83,13 @@ HISTORY_DAYS = 30
 class Status:
     """What is known of a cluster now. `wrong`: what its policy wants and the cluster does not meet; None when
     that is not known, and `problem` says why. `error`: why the last reading failed; the snapshot is then that
-    of an earlier one. `read_at` and `next_at` are moments of the session's steady clock.
+    of an earlier one. `outdated`: a run of this console has changed the cluster since. `read_at` and
+    `next_at` are moments of the session's steady clock.
     """
 
     reading: bool = False
     acting: str = ""
+    outdated: bool = False
     snapshot: Snapshot | None = None
     state: ClusterState | None = None
     wrong: tuple[Unresolved, ...] | None = None
@@ -128,7 +130,9 @@ class _Heard(RunEvents):
 
 
 class Session:
-    """A cluster of the inventory. One whose variables are wrong has no settings, only the error."""
+    """A cluster of the inventory. One whose variables are wrong has no settings, only the error. `read_only`:
+    nothing that changes it is offered.
+    """
 
     def __init__(
         self,
@@ -136,14 +140,17 @@ class Session:
         settings: ClusterSettings | None,
         *,
         error: str = "",
+        read_only: bool = False,
         refresh: float = 60.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
+        self.read_only = read_only
         self._settings = settings
         self._refresh = refresh
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._acted = 0
         notices = settings.notices if settings is not None else ()
         never = None if settings is None else 0.0
         self._status = Status(error=error, next_at=never, notices=notices)
@@ -210,7 +217,7 @@ class Session:
 
     def read(self) -> Status:
         """Read the cluster and what is recorded of it. An error is part of the status."""
-        started = self._monotonic()
+        started, acted = self._monotonic(), self._acted
         self._set(reading=True)
         try:
             snapshot, notices = self._snapshot()
@@ -223,6 +230,7 @@ class Session:
         last_run, locked_by, silent = self._recorded(snapshot)
         return self._ended(
             snapshot=snapshot,
+            outdated=self._acted != acted,
             error="",
             **judged,
             read_at=self._monotonic(),
@@ -293,7 +301,9 @@ class Session:
         try:
             yield
         finally:
-            self._set(acting="", next_at=0.0)
+            with self._lock:
+                self._acted += 1
+                self._status = replace(self._status, acting="", outdated=True, next_at=0.0)
 
     @property
     def interrupted(self) -> PastRun | None:

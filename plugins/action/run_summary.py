@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.audience import (
     lines_are_read,
 )
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import readable
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import readable
 
 ARGUMENTS = {
     "report": {"type": "list", "elements": "str", "default": []},

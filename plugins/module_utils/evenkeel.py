@@ -39,6 +39,7 @@ from ._execution.progress import DiskProgress, Moving, MovingDisks, Progress
 from ._execution.stopping import StopSignal
 from ._model.codec import hints_of
 from ._model.errors import EvenKeelError, InputError
+from ._model.headroom import Headroom, HostFailure, LargestGuest, LostGuest, SizeClass
 from ._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
 from ._model.placement import Placed, Placement, Unplaced
 from ._model.placement_request import PlacementRequest
@@ -53,6 +54,7 @@ from ._planning.by_hand import moved_by
 from ._planning.by_hand import plan_back as _plan_back
 from ._planning.by_hand import plan_move as _plan_move
 from ._planning.errors import PlanningError
+from ._planning.headroom.headroom import headroom as _headroom
 from ._planning.placement.placer import place as _place
 from ._planning.planner import plan as _plan
 from ._planning.ranking import RankedHost, Ranking
@@ -73,10 +75,14 @@ __all__ = (
     "EvenKeelError",
     "Execution",
     "Guest",
+    "Headroom",
     "Host",
+    "HostFailure",
     "InputError",
+    "LargestGuest",
     "LeftOut",
     "LockHeld",
+    "LostGuest",
     "Migration",
     "MigrationOutcome",
     "Moving",
@@ -97,6 +103,7 @@ __all__ = (
     "Ranking",
     "Rule",
     "Selector",
+    "SizeClass",
     "Snapshot",
     "StateError",
     "Stop",
@@ -106,6 +113,7 @@ __all__ = (
     "Unresolved",
     "Violation",
     "apply",
+    "headroom",
     "hosts_for",
     "place",
     "plan",
@@ -211,6 +219,15 @@ def plan(
     return _plan(snapshot, policy if choices is None else replace(policy, choices=choices))
 
 
+def headroom(snapshot: Snapshot, policy: Policy | Mapping[str, Any] | None = None) -> Headroom:
+    """Which hosts may fail, how many more guests of the sizes that occur fit, and the largest that does, by
+    the limits, rules and exclusions of the policy. Nothing is read or changed.
+
+    Raises InputError and PlanningError.
+    """
+    return _headroom(snapshot, _policy(policy))
+
+
 def hosts_for(
     snapshot: Snapshot, guest: str, policy: Policy | Mapping[str, Any] | None = None
 ) -> Ranking:
@@ -237,15 +254,20 @@ def plan_move(
 
 
 def plan_back(
-    snapshot: Snapshot, outcome: Outcome, policy: Policy | Mapping[str, Any] | None = None
+    snapshot: Snapshot,
+    outcome: Outcome,
+    policy: Policy | Mapping[str, Any] | None = None,
+    *,
+    before: Snapshot | None = None,
 ) -> Plan:
     """The plan that brings the guests which a run has moved back to where they were, and does nothing else.
-    `snapshot` is of after the run. A guest that was moved since, or whose return would break a rule that
-    holds, stays, and is in `unresolved`.
+    `snapshot` is of after the run, and `before` of before it: guests that have just arrived and are not
+    measured yet then count with their loads of before. A guest that was moved since, or whose return would
+    break a rule that holds, stays, and is in `unresolved`.
 
     Raises InputError and PlanningError.
     """
-    return _plan_back(snapshot, moved_by(outcome), _policy(policy))
+    return _plan_back(snapshot, moved_by(outcome), _policy(policy), before)
 
 
 def apply(

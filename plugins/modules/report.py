@@ -39,6 +39,12 @@ options:
       - Metric that is shown first, such as V(memory). It must be a metric of O(plan), or V(cpu) or V(memory) without a plan.
       - Without a value it is the first one of the policy of the plan.
     type: str
+  max_parallel:
+    description:
+      - O(evenkeel.cluster.vm_migrate#module:max_parallel) of the run, for the estimated times.
+      - Without a value the times are those of O(evenkeel.cluster.balance_plan#module:max_per_host) alone, so that a run with a limit for
+        the whole cluster takes longer.
+    type: int
   snapshot:
     description:
       - Snapshot, as M(evenkeel.cluster.cluster_facts) returns it.

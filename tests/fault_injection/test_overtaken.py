@@ -48,7 +48,7 @@ def under_way(simulator: Simulator, process: subprocess.Popen[str]) -> None:
 
 
 def test_a_plan_that_another_run_has_overtaken_is_refused(cluster: Path, tmp_path: Path) -> None:
-    with start("proxmox", [cluster], tmp_path / "sim", options=["--migration-seconds", "5"]) as simulator:
+    with start("proxmox", [cluster], tmp_path / "sim", options=["--migration-seconds", "20"]) as simulator:
         connection = connection_options(simulator.connection)
         one = planned(tmp_path, connection)
         other = planned(tmp_path, connection, exclude={"guests": {"names": guests_of(one)}})
@@ -58,7 +58,9 @@ def test_a_plan_that_another_run_has_overtaken_is_refused(cluster: Path, tmp_pat
         first = begin_module("vm_migrate", tmp_path, {**connection, "plan": one, "poll_interval": 0.2})
         under_way(simulator, first)
         # One that does not say when it was made is at least older than the wait.
-        second = begin_module("vm_migrate", tmp_path, {**connection, "plan": unaware, "lock_wait": 60})
+        second = begin_module(
+            "vm_migrate", tmp_path, {**connection, "plan": unaware, "lock_wait": int(PATIENCE_SECONDS)}
+        )
         ends = result_of(first), result_of(second)
         assert ends[0]["summary"]["status"] == "done"
         assert ends[0]["stale"] is False
@@ -84,11 +86,11 @@ def test_a_plan_that_another_run_has_overtaken_is_refused(cluster: Path, tmp_pat
 
 
 def test_the_role_plans_again(cluster: Path, tmp_path: Path) -> None:
-    with start("proxmox", [cluster], tmp_path / "sim", options=["--migration-seconds", "10"]) as simulator:
+    with start("proxmox", [cluster], tmp_path / "sim", options=["--migration-seconds", "20"]) as simulator:
         plan = planned(tmp_path, connection_options(simulator.connection))
         options: dict[str, object] = {
             "balance_state_url": f"sqlite:///{tmp_path}/shared.db",
-            "balance_lock_wait": 90,
+            "balance_lock_wait": int(PATIENCE_SECONDS),
             "balance_effort": 5,
             "balance_max_parallel": 1,
         }

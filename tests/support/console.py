@@ -86,6 +86,7 @@ def drive(app: ConsoleApp, body: Body, size: tuple[int, int] = NORMAL) -> None:
     """Run the console without a terminal, and `body` with it."""
 
     async def run() -> None:
+        app.animation_level = "none"
         async with app.run_test(size=size) as pilot:
             await body(pilot)
 

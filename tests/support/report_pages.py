@@ -13,14 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._execution.job import FailurePolicy
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import Outcome
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import CoMigrated, Outcome
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement import Placement
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.placement_request import (
     PlacementRequest,
@@ -57,9 +57,16 @@ def _planned(shape: Shape, policy: str) -> tuple[Snapshot, Plan]:
     return snapshot, plan(snapshot, Policy.from_json(json.loads(policy)))
 
 
-def run(snapshot: Snapshot, wanted: Plan, *, fails: int = 0) -> Outcome:
+def run(
+    snapshot: Snapshot,
+    wanted: Plan,
+    *,
+    fails: int = 0,
+    on_failure: Literal["continue", "stop", "rollback"] = "continue",
+    along: Mapping[str, Sequence[CoMigrated]] | None = None,
+) -> Outcome:
     """The outcome of a plan on a rehearsal in which each migration takes a little longer than estimated, and
-    so many fail.
+    so many fail. `along`: what the platform takes along, by guest.
     """
     guests = [migration.guest.id for migration in wanted.migrations]
     with tempfile.TemporaryDirectory() as folder:
@@ -73,14 +80,10 @@ def run(snapshot: Snapshot, wanted: Plan, *, fails: int = 0) -> Outcome:
                 for migration in wanted.migrations
             },
             fails=guests[2 : 2 + 3 * fails : 3],
+            along=along or {},
         )
-        outcome = Run(
-            platform,
-            wanted.migrations,
-            FailurePolicy(poll_interval=2),
-            limits_of(wanted),
-            rules=snapshot.rules,
-        ).run()
+        policy = FailurePolicy(poll_interval=2, on_failure=on_failure)
+        outcome = Run(platform, wanted.migrations, policy, limits_of(wanted), rules=snapshot.rules).run()
     return replace(outcome, cluster=snapshot.cluster)
 
 

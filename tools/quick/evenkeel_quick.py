@@ -1,8 +1,10 @@
 # Copyright (c) 2026 The Even Keel Authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every Python of .venv loads this at its start, by a .pth file: tests run thousands of modules of Ansible,
-each packed anew from the same files and compiled anew from the same source. What came of it the first time
-is kept in .venv/quick, by the content of all that went in. What runs is the same; users have none of it.
+"""Every Python of .venv loads this at its start, by a .pth file: tests run thousands of processes of Ansible.
+Each would pack modules anew from the same files, and compile and parse anew the same sources, data classes,
+patterns, templates and settings. What came of it the first time is kept in .venv/quick, by the content of all
+that went in. What runs is the same, but that Ansible looks less often whether a task has ended; users have
+none of it.
 """
 
 from __future__ import annotations
@@ -363,5 +365,7 @@ class Finder:
         return spec
 
 
-zipimport._compile_source = compiled_once(zipimport._compile_source)  # type: ignore[attr-defined]
-sys.meta_path.insert(0, Finder())
+# Of a benchmark, which measures what users have.
+if os.environ.get("EVENKEEL_QUICK") != "no":
+    zipimport._compile_source = compiled_once(zipimport._compile_source)  # type: ignore[attr-defined]
+    sys.meta_path.insert(0, Finder())

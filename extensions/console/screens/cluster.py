@@ -8,7 +8,7 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import DataTable, TabbedContent, TabPane
+from textual.widgets import DataTable, Input, TabbedContent, TabPane
 
 from ..session import Session
 from ..widgets.base import ConsoleScreen
@@ -22,7 +22,15 @@ from .rules import RulesView
 from .view import View
 
 TABS = ("hosts", "guests", "rules", "headroom", "history")
-_DECIDING = frozenset({"plan", "evacuate", "migrate"})
+_DECIDING = frozenset({"plan", "evacuate", "migrate", "roll_back"})
+
+
+class _Tabs(TabbedContent):
+    """Tabs that a person chooses: the focus that comes back to a tab does not bring it to the front."""
+
+    def _on_tab_pane_focused(self, event: TabPane.Focused) -> None:
+        event.prevent_default()
+        event.stop()
 
 
 class ClusterScreen(ConsoleScreen):
@@ -43,6 +51,7 @@ class ClusterScreen(ConsoleScreen):
 
     History: runs and migrations; type / and a guest to see why it was moved.
     """
+    AUTO_FOCUS = "#hosts-table"
     BINDINGS = [
         Binding("escape", "back", "Clusters"),
         Binding("1", "tab('hosts')", "Hosts", show=False),
@@ -50,12 +59,14 @@ class ClusterScreen(ConsoleScreen):
         Binding("3", "tab('rules')", "Rules", show=False),
         Binding("4", "tab('headroom')", "Headroom", show=False),
         Binding("5", "tab('history')", "History", show=False),
-        Binding("slash", "filter", "Filter", key_display="/"),
+        # Before keys that are typed after it are taken for keys of the screen.
+        Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("o", "sort", "Sort"),
         Binding("O", "reverse", "Reverse", show=False),
         Binding("p", "plan", "Plan"),
         Binding("e", "evacuate", "Evacuate"),
         Binding("m", "migrate", "Migrate"),
+        Binding("b", "roll_back", "Roll back"),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -63,7 +74,7 @@ class ClusterScreen(ConsoleScreen):
         self.session = session
 
     def compose_content(self) -> ComposeResult:
-        with TabbedContent(initial="hosts"):
+        with _Tabs(initial="hosts"):
             for number, (name, view) in enumerate(self._views().items(), start=1):
                 with TabPane(f"{number} {name.capitalize()}", id=name):
                     yield view
@@ -106,7 +117,7 @@ class ClusterScreen(ConsoleScreen):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in _DECIDING and (self.console.read_only or not self.session.is_usable):
+        if action in _DECIDING and (self._is_read_only or not self.session.is_usable):
             return False
         if action in _DECIDING and self.session.status.snapshot is None:
             return None
@@ -116,10 +127,12 @@ class ClusterScreen(ConsoleScreen):
             return self.view.host is not None
         if action == "migrate":
             return self.view.guest is not None
+        if action == "roll_back":
+            return self.view.past_run is not None
         if action in ("sort", "reverse"):
             return self.view.sorts
         if action == "filter":
-            return self.view.filters
+            return self.view.filters and not isinstance(self.focused, Input)
         return True
 
     def action_back(self) -> None:
@@ -150,6 +163,15 @@ class ClusterScreen(ConsoleScreen):
         if self.view.guest is not None:
             deciding.open_migrate(self.console, self.session, self.view.guest)
 
+    def action_roll_back(self) -> None:
+        view = self.view
+        if isinstance(view, HistoryView) and view.past_run is not None:
+            deciding.open_back(self.console, self.session, view.moved_by(view.past_run))
+
+    @property
+    def _is_read_only(self) -> bool:
+        return self.console.read_only or self.session.read_only
+
     def _views(self) -> dict[str, View]:
         kinds = {
             "hosts": HostsView,
@@ -171,6 +193,8 @@ class ClusterScreen(ConsoleScreen):
             parts.append("reading …")
         elif status.error and when is not None:
             parts.append(f"next try in {when:.0f} s")
-        if self.console.read_only:
+        if self._is_read_only:
             parts.append("read-only")
+        if status.locked_by and not status.acting:
+            parts.append("another run is working on it")
         self.set_title("  ".join(parts))

@@ -8,14 +8,14 @@ from __future__ import annotations
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.widgets import DataTable, Static
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.moments import written_at
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
 
 from ..session import Session
 from ..widgets.base import ConsoleScreen
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import UNKNOWN, ago, number, plain
 
 COLUMNS = (
@@ -25,7 +25,7 @@ COLUMNS = (
     Column("guests", "Guests", 6),
     Column("spread", "Spread, points", 23, grows=True),
     Column("broken", "Broken", 6),
-    Column("run", "Last run", 31, leaves=2),
+    Column("run", "Last run", 30, leaves=2),
     Column("read", "Read", 12, leaves=3),
     Column("platform", "Platform", 10, leaves=4),
 )
@@ -43,10 +43,9 @@ class ClustersScreen(ConsoleScreen):
 
     Enter opens a cluster. One that can't be read shows its error below the table, and is tried again.
     """
-    BINDINGS = [Binding("enter", "open", "Open", show=True, priority=False)]
 
     def compose_content(self) -> ComposeResult:
-        yield Table("clusters", COLUMNS)
+        yield OpenTable("clusters", COLUMNS)
         yield Static(id="cluster-detail", classes="detail", markup=False)
 
     def on_mount(self) -> None:
@@ -58,14 +57,11 @@ class ClustersScreen(ConsoleScreen):
     def tick(self) -> None:
         self._show()
 
-    def action_open(self) -> None:
+    @on(DataTable.RowSelected)
+    def _open(self, _event: DataTable.RowSelected) -> None:
         session = self._session()
         if session is not None:
             self.console.open(session)
-
-    @on(DataTable.RowSelected)
-    def _open(self, _event: DataTable.RowSelected) -> None:
-        self.action_open()
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self, _event: DataTable.RowHighlighted) -> None:
@@ -79,7 +75,7 @@ class ClustersScreen(ConsoleScreen):
         sessions = self.console.sessions
         wrong = sum(session.status.word in ("failed", "out of band") for session in sessions)
         readonly = "  read-only" if self.console.read_only else ""
-        self.set_title(f"Even Keel  {len(sessions)} clusters, {wrong} not in order{readonly}")
+        self.set_title(f"Even Keel  {counted(len(sessions), 'cluster')}, {wrong} not in order{readonly}")
         self.query_one(Table).fill({session.name: _row(session) for session in sessions})
         self._show_detail()
 
@@ -105,7 +101,7 @@ def _row(session: Session) -> list[Text]:
         number(None if state is None else len(state.violations), 0),
         plain(last_run(session)),
         plain(ago(session.age())),
-        plain(UNKNOWN if snapshot is None else snapshot.platform),
+        plain(session.settings.facts.platform if session.is_usable else UNKNOWN),
     ]
 
 

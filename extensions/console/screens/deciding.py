@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.by_hand import Moved
 
+from ..desk import undoing
 from ..session import Session
 from . import running
 from .dialogs import Answer, QuestionScreen
@@ -45,6 +48,11 @@ def open_evacuate(app: ConsoleApp, session: Session, host: str) -> None:
 def open_migrate(app: ConsoleApp, session: Session, guest: str) -> None:
     """Migrate one guest, by id, by hand."""
     app.push_screen(MoveScreen(session, guest))
+
+
+def open_back(app: ConsoleApp, session: Session, moved: Sequence[Moved]) -> None:
+    """Plan the way back of a run of the past."""
+    app.push_screen(PlanScreen(session, undoing(moved, session.policy), "roll back"))
 
 
 def may_close(app: ConsoleApp) -> bool:

@@ -16,7 +16,7 @@ from textual.widgets import Footer, Static
 from ..widgets.text import plain
 
 Entry = tuple[str, str]
-_WIDTH = 16
+_WIDTH = 18
 
 
 class DetailScreen(ModalScreen[None]):

@@ -59,6 +59,7 @@ class EvacuateScreen(ConsoleScreen):
         self._state: State = state
         self.playbook: PlaybookRun | None = None
         self._shown = 0
+        self._keys: tuple[bool, int | None] | None = None
 
     def compose_content(self) -> ComposeResult:
         yield Static(id="evacuate-summary", classes="summary", markup=False)
@@ -69,6 +70,8 @@ class EvacuateScreen(ConsoleScreen):
         if running is not None and not running.ended:
             # Left and come back to.
             self.playbook = running
+            self._host = running.variables["evacuate_hosts"][0]
+            self._state = running.variables["evacuate_state"]
             running.changed = self.tell
             self.show()
         else:
@@ -158,11 +161,12 @@ class EvacuateScreen(ConsoleScreen):
         self.playbook = playbook
         if not check:
             self.console.playbooks[self.session.name] = playbook
+            self.console.background.run(lambda: _wait(self.session, playbook), "evacuating")
         self.show()
 
     def show(self) -> None:
         """Add what was printed since."""
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query("#evacuate-log"):
             return
         playbook = self.playbook
         verb = "evacuate" if self._state == "present" else "bring back"
@@ -174,9 +178,10 @@ class EvacuateScreen(ConsoleScreen):
             for line in lines[min(self._shown, len(lines)) :]:
                 log.write(plain(line))
             self._shown = len(lines)
-            if playbook.ended:
-                self.console.read_again(self.session)
-        self.refresh_bindings()
+        keys = None if playbook is None else (playbook.check, playbook.code)
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh_bindings()
 
     def _word(self) -> str:
         playbook = self.playbook
@@ -204,3 +209,9 @@ class EvacuateScreen(ConsoleScreen):
         if playbook.check:
             return "The check has failed; the lines below say why. Nothing was changed."
         return "Done." if playbook.code == 0 else "The run has failed; the lines below say why."
+
+
+def _wait(session: Session, playbook: PlaybookRun) -> None:
+    """The cluster is not read while it is changed, and is read afterwards."""
+    with session.acting("evacuating"):
+        playbook.wait()

@@ -16,7 +16,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors imp
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Guest
 
 from ..filtering import guests_matching
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import gib, number, plain
 from .guest import GuestScreen
 from .view import View
@@ -63,7 +63,7 @@ class GuestsView(View):
             classes="filter",
         )
         yield Static(id="guests-complaint", classes="complaint", markup=False)
-        yield Table("guests-table")
+        yield OpenTable("guests-table")
         yield Static(id="guests-count", classes="detail", markup=False)
 
     def on_mount(self) -> None:
@@ -85,7 +85,8 @@ class GuestsView(View):
         self.query_one(Table).focus()
 
     def focus_filter(self) -> None:
-        self.query_one(Input).focus()
+        # At once: what is typed next is not to be taken for a key of the screen.
+        self.screen.set_focus(self.query_one(Input))
 
     def leave(self) -> bool:
         box = self.query_one(Input)
@@ -125,7 +126,10 @@ class GuestsView(View):
 
     def refresh_content(self) -> None:
         snapshot = self.snapshot
-        if snapshot is None or not self.is_on_screen:
+        if snapshot is None:
+            self.query_one("#guests-count", Static).update(plain(self.not_read))
+            return
+        if not self.is_on_screen:
             return
         hosts = {host.id: host.name for host in snapshot.hosts}
         complaint = ""

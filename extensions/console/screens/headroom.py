@@ -21,7 +21,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.headroom i
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import listed
 
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import UNKNOWN, number, paragraphs, plain
 from .details import DetailScreen, Entry
 from .view import View
@@ -54,7 +54,7 @@ class HeadroomView(View):
 
     def compose(self) -> ComposeResult:
         yield Static(id="headroom-says", classes="detail", markup=False)
-        yield Table("failures-table", FAILURES)
+        yield OpenTable("failures-table", FAILURES)
         yield Table("sizes-table", SIZES)
 
     def on_mount(self) -> None:
@@ -100,7 +100,7 @@ class HeadroomView(View):
         if self._error:
             says.update(paragraphs([f"The headroom is not available: {self._error}"]))
         elif self._found is None:
-            says.update("The headroom is being worked out …")
+            says.update(paragraphs([self.not_read or "The headroom is being worked out …"]))
         else:
             largest = "; ".join(
                 f"{one.memory / GIB:.0f} GiB with {_cores(one.cpu)}, on {one.name}"
@@ -108,7 +108,8 @@ class HeadroomView(View):
                 if one.memory is not None
             )
             largest = f"largest guest that fits: {largest}" if largest else "no further guest fits"
-            says.update(paragraphs([*self._found.says, largest, *self._found.notes]))
+            first, others = self._found.says[:1], self._found.says[1:]
+            says.update(paragraphs([*first, largest, *others, *self._found.notes]))
             failures = {one.host: _failure(one) for one in self._found.failures}
             self.query_one("#failures-table", Table).fill(failures)
             sizes = {f"{one.cpu}:{one.memory}": _size(one) for one in self._found.sizes}

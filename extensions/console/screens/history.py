@@ -14,9 +14,12 @@ from textual.app import ComposeResult
 from textual.widgets import DataTable, Input, Static
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.by_hand import Moved, joined_ways
 
 from ..session import HISTORY_DAYS
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import number, plain
 from .details import DetailScreen
 from .past import migration_entries, moment, reason_of, who_started
@@ -54,8 +57,8 @@ class HistoryView(View):
         yield Input(
             placeholder="Guest: why was it moved?", id="history-filter", compact=True, classes="filter"
         )
-        yield Table("runs-table", RUNS)
-        yield Table("migrations-table", MIGRATIONS)
+        yield OpenTable("runs-table", RUNS)
+        yield OpenTable("migrations-table", MIGRATIONS)
         yield Static(id="history-note", classes="detail", markup=False)
 
     def on_mount(self) -> None:
@@ -68,8 +71,29 @@ class HistoryView(View):
         super().activated()
         self.query_one("#migrations-table", Table).focus()
 
+    @property
+    def past_run(self) -> str | None:
+        table = self.query_one("#runs-table", Table)
+        run = table.cursor_key() if table.has_focus else None
+        return run if run is not None and self.moved_by(run) else None
+
+    def moved_by(self, run: str) -> tuple[Moved, ...]:
+        """The guests that a run has moved, each once: from where it was first to where it came last."""
+        steps = [
+            Moved(
+                guest=GuestRef(id=one["guest"]["id"], name=one["guest"]["name"]),
+                source=one["from"]["id"],
+                target=one["to"]["id"],
+            )
+            # The newest is the first.
+            for one in reversed(self._found["migrations"] if self._found else ())
+            if one["run"] == run and one["result"] == "migrated"
+        ]
+        return joined_ways(steps)
+
     def focus_filter(self) -> None:
-        self.query_one(Input).focus()
+        # At once: what is typed next is not to be taken for a key of the screen.
+        self.screen.set_focus(self.query_one(Input))
 
     def filter_by(self, text: str) -> None:
         self.query_one(Input).value = text
@@ -145,14 +169,15 @@ class HistoryView(View):
         if self._error:
             note.update(plain(f"The history is not available: {self._error}"))
         elif self._found is None:
-            note.update("The history is being read …")
+            note.update(plain(self.not_read or "The history is being read …"))
         else:
             matching = self._matching()
             runs = {run["id"]: _run_row(run) for run in self._found["runs"][:_MOST_ROWS]}
             self.query_one("#runs-table", Table).fill(runs)
             self.query_one("#migrations-table", Table).fill({key: _row(one) for key, one in matching.items()})
             note.update(
-                f"{len(self._found['runs'])} runs and {len(matching)} migrations in {HISTORY_DAYS} days."
+                f"{counted(len(self._found['runs']), 'run')} and {counted(len(matching), 'migration')}"
+                f" in {HISTORY_DAYS} days."
                 " Enter shows all of one."
             )
 

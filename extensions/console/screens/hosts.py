@@ -17,8 +17,8 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 
 from ..bands import Band, bands_of, measured_metrics
 from ..session import Session
-from ..widgets.table import Column, Table
-from ..widgets.text import bar, mark, number, paragraphs, plain
+from ..widgets.table import Column, OpenTable, Table
+from ..widgets.text import level_bar, mark, number, paragraphs, plain
 from .view import View
 
 if TYPE_CHECKING:
@@ -33,8 +33,12 @@ class HostsView(View):
     """A line for each host, with a bar for each metric of the policy."""
 
     def compose(self) -> ComposeResult:
-        yield Table("hosts-table")
+        yield OpenTable("hosts-table")
         yield Static(id="hosts-legend", classes="detail", markup=False)
+
+    def activated(self) -> None:
+        super().activated()
+        self.query_one(Table).focus()
 
     @property
     def host(self) -> str | None:
@@ -55,7 +59,7 @@ class HostsView(View):
         status = self.session.status
         table, legend = self.query_one(Table), self.query_one("#hosts-legend", Static)
         if status.snapshot is None:
-            legend.update(plain(status.error or "The cluster is being read …"))
+            legend.update(paragraphs([self.not_read], "bold red" if status.error else ""))
             return
         state = status.state
         metrics = [] if state is None else measured_metrics(state)
@@ -86,10 +90,11 @@ class HostsView(View):
 
 def _cell(percent: float | None, width: int, band: Band | None) -> Text:
     ends = None if band is None else (band.low, band.high)
-    text = bar(percent, width, ends)
-    if percent is not None:
-        text.append(f" {percent:5.1f}{mark(percent, ends)}")
-    return text
+    text = level_bar(percent, width, ends)
+    if percent is None:
+        return text
+    # The number in the colour of texts, which can be read on every background.
+    return Text.assemble(text, f" {percent:5.1f}", (mark(percent, ends), text.style), no_wrap=True)
 
 
 def state_of(host: Host) -> str:
@@ -110,5 +115,6 @@ def _legend(spread: Mapping[str, float | None], bands: Mapping[str, Band], sessi
         parts.append(f"{metric}: spread {'not known' if points is None else f'{points:.1f}'} points{limit}")
     lines = ["; ".join(parts)] if parts else []
     lines += [f"{item.what}: {item.why}" for item in session.status.wrong or ()]
-    lines += [session.status.error, session.status.problem]
-    return paragraphs(lines)
+    lines += [session.status.problem]
+    failed = paragraphs([session.status.error], "bold red")
+    return Text("\n").join(text for text in (failed, paragraphs(lines)) if text.plain)

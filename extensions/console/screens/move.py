@@ -24,7 +24,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.ranking
 from ..desk import moving
 from ..session import Session
 from ..widgets.base import ConsoleScreen
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import ago, number, paragraphs, plain
 from .plan import PlanScreen
 
@@ -57,7 +57,7 @@ class MoveScreen(ConsoleScreen):
 
     def compose_content(self) -> ComposeResult:
         yield Static(id="move-summary", classes="summary", markup=False)
-        yield Table("move-table")
+        yield OpenTable("move-table")
         yield Static(id="move-detail", classes="detail", markup=False)
 
     def on_mount(self) -> None:
@@ -112,7 +112,7 @@ class MoveScreen(ConsoleScreen):
         return next((one for one in hosts if one.id == key), None)
 
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query("#move-table"):
             return
         ranking = self._ranking
         name = self._guest if ranking is None else ranking.guest.name

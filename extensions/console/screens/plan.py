@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from rich.text import Text
 from textual import on
@@ -21,15 +22,18 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.
     plan_report,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import duration
-from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import Plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import ClusterState, Plan
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.snapshots.what_if import (
+    apply_overrides,
+)
 
 from ..bands import Band, bands_of, measured_metrics
 from ..desk import OLD_SECONDS, Desk, Line, Wish
 from ..session import Session
 from ..widgets.base import ConsoleScreen
 from ..widgets.table import Column, Table
-from ..widgets.text import UNKNOWN, ago, bar, number, paragraphs, plain
+from ..widgets.text import UNKNOWN, ago, level_bar, number, paragraphs, plain
 from . import running
 from .details import DetailScreen, Entry
 from .dialogs import Answer, GoalForm, QuestionScreen, WhatIfForm
@@ -103,7 +107,7 @@ class PlanScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         snapshot = self.session.status.snapshot
-        if snapshot is not None:
+        if snapshot is not None and not self.session.status.outdated:
             self._open_desk(snapshot)
         self._show()
 
@@ -128,14 +132,15 @@ class PlanScreen(ConsoleScreen):
         if session is not self.session:
             return
         snapshot = session.status.snapshot
-        if self.desk is None and snapshot is not None:
+        if self.desk is None and snapshot is not None and not session.status.outdated:
             self._open_desk(snapshot)
         elif self.desk is not None and snapshot is not None:
             self._stale = self.desk.stale(snapshot)
         self._show()
 
     def tick(self) -> None:
-        self._show_title()
+        if self.query("#title"):
+            self._show_title()
 
     def on_resize(self, event: object) -> None:
         super().on_resize(event)  # type: ignore[arg-type]
@@ -272,7 +277,7 @@ class PlanScreen(ConsoleScreen):
         self._show_detail()
 
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query("#plan-hosts"):
             return
         self._show_title()
         desk = self.desk
@@ -327,6 +332,20 @@ class PlanScreen(ConsoleScreen):
         else:
             detail.update(paragraphs(_detail(line)))
 
+    def _open_hosts(self, plan: Plan) -> ClusterState:
+        """The state after the plan of the hosts that take part: the band is about these."""
+        desk = self.desk
+        snapshot = None if desk is None else desk.snapshot
+        if desk is not None and snapshot is not None and desk.wish.overrides is not None:
+            snapshot = apply_overrides(snapshot, desk.wish.overrides)
+        closed = {host.id for host in snapshot.hosts if not host.active} if snapshot is not None else set()
+        hosts = {
+            host: state
+            for host, state in plan.after.hosts.items()
+            if host not in closed and host not in plan.emptied
+        }
+        return replace(plan.after, hosts=hosts or plan.after.hosts)
+
     def _show_hosts(self, plan: Plan) -> None:
         table = self.query_one("#plan-hosts", Table)
         metrics = measured_metrics(plan.before)
@@ -339,7 +358,7 @@ class PlanScreen(ConsoleScreen):
                 Column("guests", "Guests", 8, leaves=1),
             ]
         )
-        bands = bands_of(plan.before, plan.policy)
+        bands = bands_of(self._open_hosts(plan), plan.policy)
         table.fill(
             {
                 host: [
@@ -426,7 +445,7 @@ def _after(plan: Plan, host: str, metric: str) -> float | None:
 
 
 def _change(before: float | None, after: float | None, width: int, band: Band | None) -> Text:
-    text = bar(after, width, None if band is None else (band.low, band.high))
+    text = level_bar(after, width, None if band is None else (band.low, band.high))
     if before is not None and after is not None:
         same = f"{before:.1f}" == f"{after:.1f}"
         text.append(f" {before:5.1f}" if same else f" {before:5.1f} → {after:.1f}")

@@ -13,8 +13,9 @@ from textual.app import ComposeResult
 from textual.widgets import DataTable, Static
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot import Rule, Snapshot
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import counted
 
-from ..widgets.table import Column, Table
+from ..widgets.table import Column, OpenTable, Table
 from ..widgets.text import number, paragraphs, plain
 from .details import DetailScreen, Entry
 from .view import View
@@ -32,7 +33,7 @@ class RulesView(View):
     """A line for each rule, those that are broken first."""
 
     def compose(self) -> ComposeResult:
-        yield Table("rules-table", COLUMNS)
+        yield OpenTable("rules-table", COLUMNS)
         yield Static(id="rules-note", classes="detail", markup=False)
 
     def activated(self) -> None:
@@ -51,7 +52,7 @@ class RulesView(View):
         rules = sorted(status.rules, key=lambda rule: (rule.name not in broken, not rule.strict, rule.name))
         table = self.query_one(Table)
         table.fill({rule.name: _row(rule, broken) for rule in rules})
-        notes = [f"{len(rules)} rules, {len(broken)} broken"]
+        notes = [self.not_read] if self.not_read else [f"{counted(len(rules), 'rule')}, {len(broken)} broken"]
         notes += [f"{item.what}: {item.why}" for item in status.wrong or ()]
         notes += [status.problem] if status.problem else []
         notes += list(status.notices)

@@ -28,7 +28,7 @@ from ..runs import LiveRun
 from ..session import Session
 from ..widgets.base import ConsoleScreen
 from ..widgets.table import Column, Table
-from ..widgets.text import bar, number, paragraphs, plain
+from ..widgets.text import level_bar, number, paragraphs, plain
 from .dialogs import Answer, QuestionScreen
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class RunScreen(ConsoleScreen):
         self.run = run
         self.session = run.session
         self._wants_back = False
+        self._keys: tuple[bool, bool] | None = None
 
     def compose_content(self) -> ComposeResult:
         yield Static(id="run-summary", classes="summary", markup=False)
@@ -138,7 +139,7 @@ class RunScreen(ConsoleScreen):
 
     def session_changed(self, session: Session) -> None:
         if session is self.session and self.run.ended:
-            if self._wants_back and session.status.snapshot is not None and not session.status.reading:
+            if self._wants_back and not session.status.outdated and not session.status.reading:
                 self._wants_back = False
                 self._show_way_back()
             self._show()
@@ -194,7 +195,7 @@ class RunScreen(ConsoleScreen):
         from .plan import PlanScreen
 
         if self.run.run is not None:
-            make = undoing(moved_by(self.run.run.outcome), self.run.plan.policy)
+            make = undoing(moved_by(self.run.run.outcome), self.run.plan.policy, self.run.before)
             self.app.push_screen(PlanScreen(self.session, make, "roll back"))
 
     @on(DataTable.RowHighlighted, "#run-table")
@@ -202,7 +203,7 @@ class RunScreen(ConsoleScreen):
         self._show_detail()
 
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query("#run-table"):
             return
         run = self.run
         what = "check" if run.dry_run else "run"
@@ -222,7 +223,11 @@ class RunScreen(ConsoleScreen):
         }
         self.query_one("#run-table", Table).fill(rows)
         self._show_detail()
-        self.refresh_bindings()
+        keys = (run.ended, run.run is not None)
+        if keys != self._keys:
+            # Not at every change: while the line of keys is drawn anew, there is none.
+            self._keys = keys
+            self.refresh_bindings()
 
     def _ended(self) -> Mapping[int, MigrationOutcome]:
         run = self.run
@@ -323,7 +328,7 @@ def _row(plan: Plan, step: Migration, moving: Moving | None, ended: MigrationOut
         seconds = "" if ended.seconds is None else f" in {duration(ended.seconds)}"
         state, why = plain(f"{ended.result.replace('_', ' ')}{seconds}", style), ended.why
     elif moving is not None and moving.percent is not None:
-        state = bar(moving.percent, _BAR)
+        state = level_bar(moving.percent, _BAR)
         state.append(f" {moving.percent:3.0f} %")
     elif moving is not None:
         state = plain(f"under way for {duration(moving.seconds)}", "cyan")

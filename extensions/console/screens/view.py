@@ -29,6 +29,14 @@ class View(Vertical):
         return self.session.status.snapshot
 
     @property
+    def not_read(self) -> str:
+        """Why there is nothing to show yet; empty when there is."""
+        status = self.session.status
+        if status.snapshot is not None:
+            return ""
+        return status.error or "The cluster is being read …"
+
+    @property
     def host(self) -> str | None:
         """The id of the host that the cursor is on."""
         return None
@@ -36,6 +44,11 @@ class View(Vertical):
     @property
     def guest(self) -> str | None:
         """The id of the guest that the cursor is on."""
+        return None
+
+    @property
+    def past_run(self) -> str | None:
+        """The id of the run of the past that the cursor is on."""
         return None
 
     def on_mount(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from rich.text import Text
 from textual import events
+from textual.binding import Binding
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
@@ -55,10 +56,16 @@ class Table(DataTable[Text]):
     """
 
     def __init__(self, table_id: str, columns: Sequence[Column] = ()) -> None:
-        super().__init__(id=table_id, cursor_type="row", zebra_stripes=True)
+        super().__init__(
+            id=table_id, cursor_type="row", zebra_stripes=True, cursor_foreground_priority="renderable"
+        )
         self._all: Sequence[Column] = columns
         self._shown: list[Column] = []
         self._contents: Mapping[str, Sequence[Text]] = {}
+
+    def keys(self) -> list[str]:
+        """The keys of the rows, in their order."""
+        return list(self._contents)
 
     def on_resize(self, _event: events.Resize) -> None:
         self._arrange()
@@ -139,3 +146,9 @@ class Table(DataTable[Text]):
         row = self.get_row_index(key) if key is not None and key in self.rows else otherwise
         self.move_cursor(row=min(row, self.row_count - 1), animate=False)
         self.scroll_to(y=top, animate=False)
+
+
+class OpenTable(Table):
+    """A table whose rows can be opened."""
+
+    BINDINGS = [Binding("enter", "select_cursor", "Open")]

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import GIB, readable
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import GIB
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.progress import duration
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import readable
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 UNKNOWN = "–"
@@ -20,7 +21,13 @@ UNKNOWN = "–"
 
 def plain(text: object, style: str = "", *, right: bool = False) -> Text:
     """A text as it is, without markup."""
-    return Text(readable(str(text)), style=style, justify="right" if right else None, no_wrap=True)
+    return Text(
+        readable(str(text)),
+        style=style,
+        justify="right" if right else None,
+        no_wrap=True,
+        overflow="ellipsis",
+    )
 
 
 def number(value: float | None, digits: int = 1, unit: str = "", style: str = "") -> Text:
@@ -41,13 +48,13 @@ def ago(seconds: float | None) -> str:
     return "just now" if seconds < 2 else f"{duration(seconds)} ago"
 
 
-def bar(percent: float | None, width: int, band: tuple[float, float] | None = None) -> Text:
+def level_bar(percent: float | None, width: int, band: tuple[float, float] | None = None) -> Text:
     """A bar of this width for 0 to 100 %, with the two ends of a band drawn into it as lines."""
     if percent is None:
         return Text(f"{'not reported':<{width}}"[:width], style="dim")
     eighths = round(width * 8 * min(max(percent, 0.0), 100.0) / 100)
     cells = [_BLOCKS[min(8, max(0, eighths - 8 * index))] for index in range(width)]
-    text = Text("".join(cells), style="bar.below", no_wrap=True)
+    text = Text("".join(cells), no_wrap=True)
     text.style = _colour(percent, band)
     for end in band or ():
         at = min(width - 1, max(0, int(width * end / 100)))

@@ -181,6 +181,7 @@ INTERNAL = frozenset(
         "place_why",
         "place_would_create",
         "report_error",
+        "report_failure",
         "report_lines",
         "schedule_done",
         "service_setup_done",

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from .._model.loads import is_unmeasured
 from .._model.lookup import find_one
 from .._model.outcome import Outcome
 from .._model.plan import GuestRef, Migration, Plan, Unresolved
-from .._model.policy.choices import Choices, Pinned
+from .._model.policy.choices import Choices, LeftOut, Pinned
 from .._model.policy.policy import Policy
 from .._model.selector import Selector
 from .._model.snapshot import Snapshot
+from .model.eligibility import pinned_with_partners
+from .model.rules import resolve_rules
 from .planner import plan
 
 
@@ -40,12 +43,17 @@ def plan_move(snapshot: Snapshot, guest: str, host: str, policy: Policy) -> Plan
     return plan(snapshot, _nothing_else(policy, (pinned,)))
 
 
-def plan_back(snapshot: Snapshot, moved: Iterable[Moved], policy: Policy) -> Plan:
-    """The plan that brings guests back to the hosts which they came from, and does nothing else.
+def plan_back(
+    snapshot: Snapshot, moved: Iterable[Moved], policy: Policy, before: Snapshot | None = None
+) -> Plan:
+    """The plan that brings guests back to the hosts which they came from, and does nothing else. `before`:
+    the cluster before they were moved, for the loads of guests that are not measured again yet.
 
     A guest that is not any more where it was moved to stays where it is, and so does one whose return would
     break a rule that holds or fill a host above its limits: both are unresolved, with the reason.
     """
+    if before is not None:
+        snapshot = _with_loads_of(before, snapshot)
     hosts = {host.id: host.name for host in snapshot.hosts}
     present = {guest.id: guest for guest in snapshot.guests}
     pinned, left = [], []
@@ -62,7 +70,12 @@ def plan_back(snapshot: Snapshot, moved: Iterable[Moved], policy: Policy) -> Pla
             left.append(_left(one, f"there is no host {one.source} any more"))
         else:
             pinned.append(Pinned(guest=guest.id, host=one.source))
-    found = plan(snapshot, _nothing_else(policy, tuple(pinned)))
+    wanted = _nothing_else(policy, tuple(pinned))
+    # Not even a guest that a rule keeps beside one of these.
+    rules, _unknown = resolve_rules(snapshot, wanted)
+    beside = pinned_with_partners(rules) - {one.guest for one in pinned}
+    left_out = tuple(LeftOut(guest=guest) for guest in sorted(beside))
+    found = plan(snapshot, replace(wanted, choices=replace(wanted.choices, left_out=left_out)))
     origins = {one.guest: one.host for one in pinned}
     migrations = tuple(_as_rollback(step, origins) for step in found.migrations)
     status = found.status if pinned else "unchanged"
@@ -110,6 +123,24 @@ def _nothing_else(policy: Policy, pinned: tuple[Pinned, ...]) -> Policy:
         max_migrations=None,
         choices=Choices(pinned=pinned),
     )
+
+
+def _with_loads_of(before: Snapshot, snapshot: Snapshot) -> Snapshot:
+    """The snapshot in which guests that have just arrived use what they used before."""
+    known = {guest.id: guest for guest in before.guests}
+    guests = []
+    for guest in snapshot.guests:
+        old = known.get(guest.id)
+        found = {
+            name: value
+            for name, value in (old.used if old is not None else {}).items()
+            if value is not None and is_unmeasured(guest, name)
+        }
+        if found:
+            sources = {name: source for name, source in guest.sources.items() if name not in found}
+            guest = replace(guest, used={**guest.used, **found}, sources=sources)
+        guests.append(guest)
+    return replace(snapshot, guests=tuple(guests))
 
 
 def _left(one: Moved, why: str) -> Unresolved:

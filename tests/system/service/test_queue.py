@@ -201,6 +201,9 @@ def test_an_error_of_ours_goes_to_the_dead_letters(site: Site) -> None:
                 else:
                     found.append(dict(letter.headers))
             task.cancel()
+            # As the service does. The end of the loop would cancel it once more, and with it what the library
+            # waits for while it closes the connection.
+            await asyncio.wait({task})
             return found
 
     for headers in asyncio.run(asyncio.wait_for(serve(), PATIENCE_SECONDS)):

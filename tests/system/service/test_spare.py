@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,9 @@ class Site:
             assert time.monotonic() < alarm, self.said()
             time.sleep(0.05)
         for victim in [process.pid, *descendants(process.pid)]:
-            os.kill(victim, signal.SIGKILL)
+            # One may end by itself meanwhile, as those that Ansible starts for a moment.
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
         process.wait()
         (self.folder / "reached").unlink()
         (self.folder / "closed").unlink()

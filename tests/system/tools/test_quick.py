@@ -76,6 +76,16 @@ print(constants.DEFAULT_INTERNAL_POLL_INTERVAL)
     assert asked.stdout.split() == ["evenkeel_quick", "evenkeel_quick", "0.01"]
 
 
+def test_a_benchmark_has_none_of_it() -> None:
+    ask = "import dataclasses; print(hasattr(dataclasses, 'exec'))"
+    for said, setting in (("True", "yes"), ("False", "no")):
+        env = {**os.environ, "EVENKEEL_QUICK": setting}
+        asked = subprocess.run(
+            [sys.executable, "-c", ask], check=True, capture_output=True, text=True, env=env
+        )
+        assert asked.stdout.strip() == said
+
+
 def test_a_pack_is_of_one_program_and_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evenkeel_quick, "KEPT", str(tmp_path / "kept"))
     asked: list[str] = []

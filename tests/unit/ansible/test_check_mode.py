@@ -65,8 +65,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "schedules",
     ),
 }
-# Writes as host_load_merge does, but needs a Prometheus, or systemd-analyze; report is an action plugin,
-# which test_report.py tries; the others have no files.
+# Writes as host_load_merge does, but needs a Prometheus, or systemd-analyze; test_report.py tries report,
+# which is an action plugin; the others have no files.
 OTHERS = {
     "service_setup",
     "prometheus_load",

@@ -31,7 +31,7 @@ def balance(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: object) ->
     cluster = folder / "cluster.json"
     cluster.write_text(json.dumps(CLUSTER), encoding="utf-8")
     log = {"log": str(file), **options}
-    planned = result("balance_plan", {"snapshot": CLUSTER, **log}, monkeypatch, check_mode=False)
+    planned = result("balance_plan", {"snapshot": CLUSTER, "effort": 2, **log}, monkeypatch, check_mode=False)
     run = {
         "platform": "rehearsal",
         "rehearsal_path": str(cluster),
@@ -155,7 +155,7 @@ def test_no_line_has_a_secret_or_a_second_line(tmp_path: Path) -> None:
 
 
 def test_check_mode_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"snapshot": CLUSTER, "log": str(tmp_path / "new/log")}
+    options = {"snapshot": CLUSTER, "effort": 2, "log": str(tmp_path / "new/log")}
     result("balance_plan", options, monkeypatch, check_mode=True)
     assert list(tmp_path.iterdir()) == []
 

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import (
-    plan_report,
-    readable,
-    table,
-)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.reports.plan import plan_report, table
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.text.wording import readable
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 

@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.balance_plan import (
+    BALANCE_PLAN_ARGUMENTS,
+    run_balance_plan,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._ansible.actions.report import (
     REPORT_ARGUMENTS,
     run_report,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import EvenKeelError
+from ansible_collections.evenkeel.cluster.plugins.modules import report
 from ansible_collections.evenkeel.cluster.tests.support.report_pages import SMALL, planned
 
 SNAPSHOT, PLAN = (document.to_json() for document in planned(SMALL, {"max_spread": 12}))
@@ -58,6 +64,20 @@ def test_a_page_is_written_once(tmp_path: Path) -> None:
     assert [path.name for path in page.parent.iterdir()] == ["page.html"]
 
 
+def test_the_documentation_has_every_option_as_it_is() -> None:
+    documented = yaml.safe_load(report.DOCUMENTATION)["options"]
+    keys = ("type", "elements", "default", "choices", "required")
+
+    assert {
+        name: {key: option[key] for key in keys if option.get(key)} for name, option in documented.items()
+    } == {
+        name: {key: option[key] for key in keys if option.get(key)}
+        for name, option in REPORT_ARGUMENTS.items()
+    }
+    for name in REPORT_ARGUMENTS:
+        assert documented[name]["description"], name
+
+
 def test_documents_may_be_files(tmp_path: Path) -> None:
     for name, document in (("snapshot", SNAPSHOT), ("plan", PLAN)):
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
@@ -84,6 +104,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"plan": PLAN, "dest": "FOLDER/empty.json/x"},
         "dest: FOLDER/empty.json/x can't be written: a folder of its path is a file",
     ),
+    ({"plan": PLAN, "max_parallel": 0}, "max_parallel: 0 is not a number of at least 1"),
     (
         {"plan": PLAN, "metric": "storage"},
         "metric: 'storage' is not one of the metrics of the page (cpu, memory)",
@@ -107,3 +128,30 @@ def test_wrong_options(options: dict[str, Any], says: str, tmp_path: Path) -> No
     assert refused(tmp_path, **filled) == says
     assert refused(tmp_path, check_mode=True, **filled).partition(":")[0] == says.partition(":")[0]
     assert [path.name for path in tmp_path.iterdir()] == ["empty.json"]
+
+
+def test_a_plan_with_refusals_and_one_of_a_changed_cluster_go_with_the_snapshot_before(
+    tmp_path: Path,
+) -> None:
+    first = PLAN["migrations"][0]
+    refusals = [{"guest": first["guest"]["id"], "host": first["to"], "why": "no space", "at": None}]
+    what_if = {"hosts_removed": [first["from"]], "rules_added": None}
+    defaults = {name: option.get("default") for name, option in BALANCE_PLAN_ARGUMENTS.items()}
+    given = {"snapshot": SNAPSHOT, "max_spread": 12, "refusals": refusals, "what_if": what_if}
+    plan = run_balance_plan({**defaults, **given}, False, given)["plan"]
+
+    page = written(tmp_path, snapshot=SNAPSHOT, plan=plan, refusals=refusals, what_if=what_if)
+    assert "picture" in page["sections"]
+    # One host is in maintenance, and its guests are on the others, but for those that can't be migrated.
+    left = next(one for one in page["headroom"]["failures"] if one["host"] == first["from"])
+    assert left["guests"] == len(left["tied"]) < 3
+    assert "the plan was not made from this snapshot" in refused(tmp_path, snapshot=SNAPSHOT, plan=plan)
+
+
+def test_an_error_and_notes_need_no_document(tmp_path: Path) -> None:
+    page = written(tmp_path, error="pve1 did not answer", notes=["The run ended at noon."], cluster="prod")
+    assert page["sections"] == ["summary"]
+    assert "headroom" not in page
+    text = (tmp_path / "new" / "page.html").read_text(encoding="utf-8")
+    assert "pve1 did not answer" in text
+    assert "The run ended at noon." in text

@@ -8,7 +8,13 @@ import pytest
 
 from ansible_collections.evenkeel.cluster.extensions.console.bands import bands_of, measured_metrics
 from ansible_collections.evenkeel.cluster.extensions.console.widgets.table import Column, fitted
-from ansible_collections.evenkeel.cluster.extensions.console.widgets.text import ago, bar, mark, number, plain
+from ansible_collections.evenkeel.cluster.extensions.console.widgets.text import (
+    ago,
+    level_bar,
+    mark,
+    number,
+    plain,
+)
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import ClusterState, HostState
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 
@@ -25,18 +31,18 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.pol
     ],
 )
 def test_a_bar_is_as_long_as_its_percent(percent: float, drawn: str) -> None:
-    assert bar(percent, 8).plain == drawn
+    assert level_bar(percent, 8).plain == drawn
 
 
 def test_the_ends_of_the_band_are_drawn_into_a_bar() -> None:
-    assert bar(50, 10, (20, 90)).plain == "██│██    │"
-    assert bar(50, 10, (0, 100)).plain == "│████    │"
-    assert bar(None, 14).plain == "not reported  "
+    assert level_bar(50, 10, (20, 90)).plain == "██│██    │"
+    assert level_bar(50, 10, (0, 100)).plain == "│████    │"
+    assert level_bar(None, 14).plain == "not reported  "
 
 
 def test_a_sign_says_what_the_colour_says() -> None:
     assert [mark(percent, (20, 40)) for percent in (10, 20, 40, 41, None)] == ["▼", " ", " ", "▲", " "]
-    colours = {str(bar(percent, 8, (20, 40)).style) for percent in (10, 30, 50)}
+    colours = {str(level_bar(percent, 8, (20, 40)).style) for percent in (10, 30, 50)}
     assert len(colours) == 3
 
 

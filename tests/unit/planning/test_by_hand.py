@@ -226,3 +226,48 @@ def test_a_run_that_was_done_can_be_undone_or_says_what_stays(snapshot: Any, pol
     away = [guest for guest, host in last.items() if home[guest] != host]
     assert len(back.unresolved) >= bool(away)
     assert back.status != "balanced" or not away
+
+
+def test_a_guest_that_is_not_measured_again_yet_counts_with_its_load_of_before() -> None:
+    before = cluster(
+        {
+            "hosts": {"h1": {"memory": 60}, "h2": {"memory": 60}},
+            "guests": {"a": {"host": "h2", "memory": 10}, "b": {"host": "h1", "memory": 30}},
+        }
+    )
+    arrived = replace(
+        before.guests[0],
+        used={**before.guests[0].used, "memory": None},
+        sources={"memory": "not_yet_measured"},
+        assigned={**before.guests[0].assigned, "memory": 40 * 2**30},
+    )
+    now = replace(before, guests=(arrived, before.guests[1]))
+    moved = [Moved(guest=GuestRef(id="a", name="a"), source="h1", target="h2")]
+    # Its assigned memory would be too much for the host that it came from.
+    assert not plan_back(now, moved, Policy()).migrations
+    assert len(plan_back(now, moved, Policy(), before).migrations) == 1
+
+
+def test_a_partner_moves_along_with_a_guest_that_is_migrated_by_hand() -> None:
+    snapshot = cluster(
+        {
+            "hosts": {"h1": {}, "h2": {}},
+            "guests": {"a": {"host": "h1"}, "b": {"host": "h1"}, "c": {"host": "h1"}},
+            "rules": {"pair": {"kind": "affinity", "guests": ["a", "b"]}},
+        }
+    )
+    assert {step.guest.id for step in plan_move(snapshot, "a", "h2", Policy()).migrations} == {"a", "b"}
+    assert rank_hosts(snapshot, "a", Policy()).hosts[0].along == ("b",)
+
+
+def test_a_partner_elsewhere_stays_where_a_guest_cannot_go_where_it_is_wanted() -> None:
+    snapshot = cluster(
+        {
+            "hosts": {"h1": {}, "h2": {}, "h3": {"datastores": {}}},
+            "guests": {"a": {"host": "h1"}, "b": {"host": "h2"}},
+            "rules": {"pair": {"kind": "affinity", "guests": ["a", "b"]}},
+        }
+    )
+    result = plan_move(snapshot, "a", "h3", Policy())
+    assert not result.migrations
+    assert "rule a on h3 by choice" in [item.what for item in result.unresolved]

@@ -15,7 +15,7 @@ from ansible_collections.evenkeel.cluster.plugins.module_utils._model.snapshot i
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape, generate
 
-POLICY = Policy(aggressiveness=4)
+POLICY = Policy(aggressiveness=4, effort=12)
 
 
 def after_some(snapshot: Snapshot, found: Plan, many: int, *, at: str) -> tuple[Snapshot, set[str]]:

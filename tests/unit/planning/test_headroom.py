@@ -74,6 +74,11 @@ def test_a_guest_that_fits_nowhere_alone_is_told_from_one_for_which_nothing_is_l
     assert (found.verdict, found.guests) == ("not_enough", 4)
     assert {one.name: one.cause for one in found.lost} == {"large": "nowhere", "three": "no_room_left"}
     assert found.lost[0].why == "0 of 2 other hosts can take it: 2 memory"
+    alone = cluster({"hosts": {"h1": reserved(0)}, "guests": {"a": {"host": "h1"}}})
+    assert headroom(alone, POLICY).says == (
+        "of 1 host none may fail without guests that have no place then",
+        "if h1 fails, 1 of 1 guest has no place: a (there is no other host)",
+    )
 
 
 def test_full_hosts_first_where_level_ones_leave_no_room() -> None:

@@ -300,7 +300,7 @@ def test_a_plan_that_was_rehearsed_leaves_nothing_to_do(
     snapshot: Snapshot, aggressiveness: int, storage: bool
 ) -> None:
     metrics = ("cpu", "memory", "storage") if storage else ("cpu", "memory")
-    policy = Policy(aggressiveness=aggressiveness, metrics=metrics)
+    policy = Policy(aggressiveness=aggressiveness, metrics=metrics, effort=4)
     first = plan(snapshot, policy)
     event(f"{min(len(first.migrations), 5)} migrations or more")
     with tempfile.TemporaryDirectory() as folder:

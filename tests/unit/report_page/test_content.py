@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.errors import InputError
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.outcome import CoMigrated
+from ansible_collections.evenkeel.cluster.plugins.module_utils._model.plan import GuestRef
 from ansible_collections.evenkeel.cluster.plugins.module_utils._model.policy.policy import Policy
 from ansible_collections.evenkeel.cluster.plugins.module_utils._planning.planner import plan
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.cards import Card
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.content import (
     NOT_ASKED,
-    ClusterView,
     view_of,
 )
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.page import render
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.rules import rules
-from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.summary import (
-    Card,
-    Summary,
-    summary,
-)
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.summary import Summary, summary
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.view import ClusterView
 from ansible_collections.evenkeel.cluster.tests.support.generate_cluster import Shape
 from ansible_collections.evenkeel.cluster.tests.support.report_pages import SMALL, documents, planned, run
 
@@ -230,6 +230,43 @@ def test_a_whole_run_ends_as_planned() -> None:
             assert host.used[1][name] == pytest.approx(value, abs=0.01)
 
 
+def test_a_run_that_was_rolled_back_ends_where_the_guests_are() -> None:
+    snapshot, wanted = planned(SMALL, GOALS["spread"])
+    outcome = run(snapshot, wanted, fails=1, on_failure="rollback")
+    given = Given(snapshot=snapshot, plan=wanted, outcome=outcome)
+    view = the_view(given)
+
+    # Rules that hold now keep three guests from going back.
+    away = {guest.name for guest in view.guests if guest.host != guest.target}
+    assert away == {"mail-web-2", "mail-cache-1", "mail-cache-2"}
+    assert said(given).headline == "1 migration failed, and 3 of 6 others were undone."
+    assert card(given, "What was done?").answer == "6 of 17 migrations"
+    text = render(given)
+    assert "Undone, the last one first" in text
+    assert "it would break rule mail-web: guest 124 is on host03" in text
+
+
+def test_what_the_platform_moved_along_is_a_step_of_the_run() -> None:
+    snapshot, wanted = planned(SMALL, GOALS["spread"])
+    first = wanted.migrations[0]
+    moved = {migration.guest.id for migration in wanted.migrations}
+    other = next(
+        guest
+        for guest in snapshot.guests
+        if guest.id not in moved and guest.host == first.source and guest.migratable
+    )
+    along = CoMigrated(guest=GuestRef(id=other.id, name=other.name), source=other.host, memory=1)
+    outcome = run(snapshot, wanted, along={first.guest.id: [along]})
+    given = Given(snapshot=snapshot, plan=wanted, outcome=outcome)
+    view = the_view(given)
+
+    guest = next(found for found in view.guests if found.id == other.id)
+    assert view.hosts[guest.target].id == first.target
+    why = [step.why for step in view.steps if view.guests[step.guest].id == other.id]
+    assert why == [f"the platform moved it along with {first.guest.name}"]
+    assert f"the platform moved along {other.name} from {other.host}" in render(given)
+
+
 def test_new_guests_are_steps_and_take_what_they_are_assigned() -> None:
     given = documents("placement")
     assert given.placement is not None
@@ -260,16 +297,38 @@ def test_headlines() -> None:
     assert said(Given(plan=nothing)).headline == "The cluster is in order. Nothing has to be migrated."
 
 
+def test_headlines_of_plans_that_wait_or_defer() -> None:
+    snapshot = planned(SMALL, {})[0]
+    other = plan(replace(snapshot, other_balancers=("DRS",)), Policy.from_json({}))
+    assert said(Given(plan=other)).headline == (
+        "Another balancer moves the guests of this cluster, so nothing was planned."
+    )
+    waits = plan(snapshot, Policy.from_json({"sustained": 3, "sustained_except": []}))
+    assert said(Given(plan=waits)).headline == (
+        "Nothing is migrated yet: what is out of its band has to last longer."
+    )
+
+
 def test_the_proof_in_words() -> None:
     best = card(documents("plan"), "Is it the best?")
     assert [(line.figure, line.text) for line in best.lines] == [
         ("17 migrations", "are the fewest found"),
         ("6", "at least are needed by any plan: this is proven"),
+        ("Proof:", "fewest departures and arrivals that bring every host into the band, rules included"),
     ]
     snapshot, wanted = planned(replace(SMALL, seed=2, fixed=0.03), {"max_spread": 15})
     assert wanted.proof.optimal
     proven = card(Given(snapshot=snapshot, plan=wanted), "Is it the best?")
     assert (proven.answer, proven.lines[0].text) == ("Yes, this is proven", "no plan can do it with fewer")
+
+
+def test_what_stays_undone_is_said_where_the_gain_is() -> None:
+    snapshot, wanted = planned(replace(SMALL, seed=2, maintenance=1), {"max_spread": 40})
+    assert wanted.status == "improved"
+    found = card(Given(snapshot=snapshot, plan=wanted), "What does it bring?")
+
+    assert found.mood == "warn"
+    assert found.lines[-1].text.startswith("left undone: host host01")
 
 
 def test_rules_before_and_after() -> None:

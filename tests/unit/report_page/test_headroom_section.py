@@ -95,9 +95,9 @@ def test_guests_without_a_place_are_listed_with_the_reason() -> None:
         }
     )
     found = data(Given(snapshot=snapshot))
-    assert found.lead == "1 of 2 hosts may fail: the others have room for its guests."
+    assert found.lead == "1 of 2 hosts may fail, one at a time: the others have room for its guests."
     assert found.others == (
-        "If h1 fails, 1 of 3 guests has no place: large.",
+        "If h1 fails, 1 of 3 guests has no place: large (0 of 1 other host can take it: 1 memory).",
         "1 guest can be started on no other host if its host fails: card (h1: it uses a device of its host).",
     )
     assert found.lost == (

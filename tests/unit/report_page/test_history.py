@@ -178,3 +178,20 @@ def test_what_is_no_history_is_refused_with_its_path(change: dict[str, Any], mes
 def test_a_key_that_is_missing_is_named() -> None:
     with pytest.raises(InputError, match=r"history\.since is required: as history_info returns it"):
         data({"until": "2026-10-01T00:00:00Z"})
+
+
+def test_a_run_every_few_minutes_keeps_the_page_small() -> None:
+    runs = [
+        run(f"2026-11-{day:02}T{hour:02}:{minute:02}:00Z", "failed" if hour == 7 and not minute else "done")
+        for day in range(28, 0, -1)
+        for hour in range(23, -1, -1)
+        for minute in (30, 0)
+    ][:1000]
+    moved = [migration(f"web{number % 90}", "2026-11-20T08:00:00Z") for number in range(1000)]
+    page = render(Given(history=history(runs, moved, cut=["runs", "migrations"]), cluster="prod"))
+    assert len(page) < 560_000
+    assert page.count('href="#dot-0"') == 1000 + 1
+    assert "the newest 250 of 1000" in page
+    assert "Only the newest entries of the runs and the migrations are shown." in page
+    # Those that failed have words, each of them.
+    assert page.count("<title>failed, 2 migrated") == sum(one["status"] == "failed" for one in runs)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.content import view_of
+from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.given import Given
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.hosts import vessels
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.slots import host_slots
 from ansible_collections.evenkeel.cluster.plugins.module_utils._report_page.pictures.ticks import time_ticks
@@ -102,6 +103,19 @@ def test_estimated_times_obey_the_order_and_the_slots(name: str) -> None:
         assert limits.allows(row.planned, at_once)
     assert timeline.estimated is not None
     assert timeline.estimated >= documents_.plan.proof.seconds_lower_bound - 1e-6
+
+
+def test_the_limit_of_the_cluster_makes_it_longer() -> None:
+    given_ = documents("plan")
+    free = timeline_of(given_)
+    bound = timeline_of(Given(plan=given_.plan, max_parallel=1))
+    assert free is not None
+    assert bound is not None
+    assert given_.plan is not None
+
+    assert bound.estimated == pytest.approx(sum(step.cost.seconds for step in given_.plan.migrations))
+    assert free.estimated is not None
+    assert free.estimated < bound.estimated  # type: ignore[operator]
 
 
 def test_real_times_are_those_of_the_outcome() -> None:

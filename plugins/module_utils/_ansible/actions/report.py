@@ -26,6 +26,7 @@ from ..._report_page.headroom import headroom_of
 from ..._report_page.page import render, section_ids
 from ..json_files import read_json, require_writable, write_text
 from ..options.argument_spec import Path, Spec, argument_spec, options_of
+from ..options.values import at_least
 from .balance_plan import what_if_of, with_refusals
 
 _DOCUMENTS: Final = ("snapshot", "plan", "outcome", "placement")
@@ -39,6 +40,7 @@ class ReportOptions:
     title: str = ""
     cluster: str = ""
     metric: str | None = None
+    max_parallel: int | None = None
     snapshot: Mapping[str, Any] | None = None
     snapshot_path: Path | None = None
     plan: Mapping[str, Any] | None = None
@@ -63,6 +65,7 @@ REQUIRED_ONE_OF: Final = [[*_DOCUMENTS, *(f"{name}_path" for name in _DOCUMENTS)
 def run_report(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Writes the page, where it differs from the file that is there; in check mode all but that."""
     options = options_of(ReportOptions, params)
+    at_least(options, 1, "max_parallel")
     given = _given(options)
     _check_metric(given)
     text = render(given)
@@ -133,6 +136,7 @@ def _given(options: ReportOptions) -> Given:
         title=options.title,
         cluster=options.cluster,
         metric=options.metric or "",
+        max_parallel=options.max_parallel,
     )
 
 

@@ -31,6 +31,7 @@ from ..._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
 from ..._model.plan import ClusterState, Cost, GuestRef, Migration, Plan, StorageState
 from ..._model.policy.policy import Limits, Policy
 from ..._model.snapshot import Snapshot
+from ..._model.text.wording import readable
 from ..._planning.external_balancer import active_balancer, defers
 from ..._planning.model.rules import resolve_rules
 from ..._planning.report.cluster_state import present_state
@@ -63,7 +64,7 @@ from ..reports.outcome import (
     results_by_kind,
     storage_state,
 )
-from ..reports.plan import host_name, plan_report, readable
+from ..reports.plan import host_name, plan_report
 from ..reports.progress_file import ProgressFile
 from ..started_by import who_started
 from ..state_session import RunOptions, RunState, journal_path, run_state

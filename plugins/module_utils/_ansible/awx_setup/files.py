@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 CHECK, RUN = "check", "balance"
-_ORDER = (CHECK, RUN, "evacuate", "place", "lease", "reap", "create_vms")
+_ORDER = (CHECK, RUN, "evacuate", "place", "lease", "reap", "create_vms", "report")
 # A survey that belongs to another template as well.
 _SURVEYS = {CHECK: RUN}
 # Questions that set a variable of a role.

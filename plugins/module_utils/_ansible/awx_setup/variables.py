@@ -15,7 +15,16 @@ from ..._model.errors import InputError
 from ..role_variables import OF_PLAYBOOKS
 from .section import unknown
 
-_PREFIXES = ("balance_", "evacuate_", "place_", "lease_", "reap_", "pipeline_", "host_load_")
+_PREFIXES = (
+    "balance_",
+    "evacuate_",
+    "host_load_",
+    "lease_",
+    "pipeline_",
+    "place_",
+    "reap_",
+    "report_",
+)
 
 
 def variable_checker(

@@ -9,8 +9,7 @@ import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..._model.text.wording import counted
-from ..reports.plan import readable
+from ..._model.text.wording import counted, readable
 from .events import EVENTS, Event, Run
 
 _MAX_UNRESOLVED = 10

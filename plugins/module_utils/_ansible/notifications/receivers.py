@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from ..._model.errors import InputError
 from ..._model.text.nearest import nearest
-from ..reports.plan import readable
+from ..._model.text.wording import readable
 from .events import Event
 from .library import apprise, require
 from .message import Message, as_html, as_markdown, as_text

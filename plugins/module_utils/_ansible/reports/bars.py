@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from .plan import readable, table
+from ..._model.text.wording import readable
+from .plan import table
 from .progress import BADLY, GIB, duration, of_disks
 
 _BAR = 24

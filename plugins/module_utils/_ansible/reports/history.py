@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .plan import GIB, readable, table
+from ..._model.text.wording import readable
+from .plan import GIB, table
 
 _MAX_LINES = 31
 _MAX_GUESTS = 10

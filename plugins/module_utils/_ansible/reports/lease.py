@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._model.text.wording import counted
-from .plan import GIB, readable
+from ..._model.text.wording import counted, readable
+from .plan import GIB
 
 
 def lease_report(name: str, lease: Mapping[str, Any] | None) -> list[str]:

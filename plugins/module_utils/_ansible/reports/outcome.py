@@ -12,7 +12,8 @@ from ..._model.datastores import datastore_ids, datastores_of
 from ..._model.outcome import DiskMoveOutcome, MigrationOutcome, Outcome
 from ..._model.plan import ClusterState, DatastoreState, StorageState
 from ..._model.snapshot import Snapshot
-from .plan import GIB, datastores_table, host_name, hosts_table, readable, table
+from ..._model.text.wording import readable
+from .plan import GIB, datastores_table, host_name, hosts_table, table
 
 _WELL = ("migrated", "already_there", "planned")
 

@@ -8,23 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..._model.plan import ClusterState, DiskMove, Migration, Plan, StoragePlan, StorageState, Violation
-from ..._model.text.wording import counted
+from ..._model.text.wording import counted, readable
 
 GIB = 1024**3
 # A name of hundreds of characters would push every other column of its table off the screen.
 MAX_WIDTH = 64
-
-
-def readable(text: str) -> str:
-    """A text without what would end its line, colour a terminal or turn the order of letters: names come from
-    outside.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode()
-        for char in text
-    )
 
 
 def plan_report(plan: Plan) -> list[str]:

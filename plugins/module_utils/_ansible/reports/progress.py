@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ..._model.text.wording import listed
-from .plan import readable
+from ..._model.text.wording import listed, readable
 
 # A line of progress for each change would flood the log of a long run.
 SECONDS_BETWEEN_LINES = 10.0

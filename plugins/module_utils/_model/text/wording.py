@@ -24,6 +24,18 @@ def is_storable(text: str) -> bool:
     return True
 
 
+def readable(text: str) -> str:
+    """A text without what would end its line, colour a terminal or turn the order of letters: names come from
+    outside.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode()
+        for char in text
+    )
+
+
 def parsed_json(text: str | bytes, path: str) -> object:
     """Parsed JSON of any text whatever. `path` names it in the InputError that is raised for what is none.
 

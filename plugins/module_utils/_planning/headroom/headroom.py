@@ -75,7 +75,12 @@ def _about_places(failures: Sequence[HostFailure]) -> list[str]:
         return ["the only host runs no guests that other hosts would have to take"]
     if fine == len(failures):
         return [f"any one of the {fine} hosts may fail: the others have room for its guests"]
-    lines = [f"{fine} of {counted(len(failures), 'host')} may fail: the others have room for its guests"]
+    total = counted(len(failures), "host")
+    lines = [
+        f"{fine} of {total} may fail, one at a time: the others have room for its guests"
+        if fine
+        else f"of {total} none may fail without guests that have no place then"
+    ]
     lines += [_lost(one) for one in lacking[:MAX_NAMES]]
     if len(lacking) > MAX_NAMES:
         more = counted(len(lacking) - MAX_NAMES, "more host")
@@ -89,4 +94,7 @@ def _about_places(failures: Sequence[HostFailure]) -> list[str]:
 def _lost(one: HostFailure) -> str:
     verb = "has" if len(one.lost) == 1 else "have"
     names = listed((guest.name for guest in one.lost), MAX_NAMES)
-    return f"if {one.name} fails, {len(one.lost)} of {counted(one.guests, 'guest')} {verb} no place: {names}"
+    reasons = {guest.why for guest in one.lost}
+    why = f" ({reasons.pop()})" if len(reasons) == 1 else ""
+    many = f"{len(one.lost)} of {counted(one.guests, 'guest')}"
+    return f"if {one.name} fails, {many} {verb} no place: {names}{why}"

@@ -15,7 +15,13 @@ from ..._model.policy.policy import Policy
 from ..._model.snapshot import Rule, Snapshot
 from .capacity import MEMORY, ResourceNeeds, host_roles, require_hosts, resource_needs
 from .choices import CHOICE
-from .eligibility import HostRequirements, immovable_reason, left_out_reason
+from .eligibility import (
+    OTHERS_EMPTIED,
+    HostRequirements,
+    immovable_reason,
+    left_out_reason,
+    pinned_with_partners,
+)
 from .goal_traits import traits_of
 from .metrics import build_metrics
 from .minimal_conflicts import HostSharing, NoFeasibleHost, excludes_every_host, minimal_conflict
@@ -67,6 +73,7 @@ class _Builder:
         self.metrics = build_metrics(self.index, policy, self.roles, self.unresolved)
         self.requirements = HostRequirements(self.index, policy, self.roles)
         self.nowhere = NoFeasibleHost(self.requirements, self.roles)
+        self.along = pinned_with_partners(self.rules)
         self.runs_on: list[Mask] = []
         self.mask = self._masks()
         # What is chosen changes no rule: not what it is about, and not whether it holds.
@@ -264,6 +271,7 @@ class _Builder:
                 mask &= self.mask[guest] if self.stays[guest] is None else 1 << self.home[guest]
             together = len({self.home[guest] for guest in guests}) == 1
             why = next((held[guest] for guest in guests if guest in held), None)
+            why = why or self._moves_without_choice(guests, mask)
             if moving and why is None and together and mask & ~(1 << self.home[guests[0]]) == 0:
                 why = self.nowhere.other_host(guests, self.stays, pins)
             if why is not None:
@@ -273,6 +281,21 @@ class _Builder:
                 members.append(moving)
                 masks.append(mask)
         return self._assemble(members, masks)
+
+    def _moves_without_choice(self, guests: Sequence[int], mask: Mask) -> str | None:
+        """Why guests that a rule keeps beside a pinned one stay all the same: they do not move with it, or it
+        can't go where it is pinned. mask: the hosts where all of them may be.
+        """
+        ids = {self.guests[guest].id for guest in guests}
+        if self.makes_room or not traits_of(self.policy).names_hosts or not ids & self.along:
+            return None
+        pinned = any(
+            ids & set(rule.guests) and self.index.broken_pin(rule) and mask & self.index.allowed_hosts(rule)
+            for rule in self.rules
+            if rule.source == CHOICE
+        )
+        leaves = any(self.roles.leaving[self.home[guest]] for guest in guests)
+        return None if pinned or leaves else OTHERS_EMPTIED
 
     def _held_by_broken_affinity(self, given_up: frozenset[str]) -> dict[int, str]:
         """Guests that have at least one partner beside them, of a rule that can't bring all partners

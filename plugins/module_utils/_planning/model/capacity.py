@@ -59,6 +59,10 @@ class HostRoles:
     closed: tuple[tuple[str, str] | None, ...]
 
 
+class NoHosts(Selector):
+    """Of goal evacuate: no host is to be emptied, and no guest moves but by choice."""
+
+
 def require_hosts(snapshot: Snapshot) -> None:
     """Raises PlanningError for a cluster without hosts."""
     if not snapshot.hosts:
@@ -138,7 +142,8 @@ def hosts_to_empty(snapshot: Snapshot, policy: Policy) -> frozenset[str] | None:
     if policy.evacuate is None:
         return None
     emptied = select_hosts(snapshot.hosts, policy.evacuate, "policy.evacuate.names")
-    if not emptied and policy.choices.pinned and policy.evacuate == Selector():
+    nothing = policy.choices.pinned and policy.evacuate == Selector()
+    if not emptied and (nothing or isinstance(policy.evacuate, NoHosts)):
         # Nothing but what is chosen.
         return frozenset()
     if not emptied:

@@ -18,6 +18,7 @@ from .capacity import HostRoles
 from .choices import CHOICE, LEFT_OUT, left_out_of
 from .cooldown import cooldown_reason
 from .goal_traits import traits_of
+from .move_units import joined
 from .selectors import select_guests
 from .snapshot_index import Mask, SnapshotIndex, mask_of
 from .stayers import Stayers, stayers_of
@@ -25,6 +26,7 @@ from .stayers import Stayers, stayers_of
 # By guest and host.
 Refused = Mapping[str, Mapping[str, Refusal]]
 VENDOR = "vendor:"
+OTHERS_EMPTIED = "only other hosts are being emptied"
 NUMBERS = re.compile(r"[0-9]+")
 
 
@@ -53,11 +55,20 @@ def immovable_reason(
         for guest, rests in zip(snapshot.guests, cooldown_reason(index, policy, roles, rules), strict=True)
     ]
     if traits_of(policy).names_hosts and others_stay:
-        pinned = {guest for rule in rules if rule.source == CHOICE for guest in rule.guests}
+        pinned = pinned_with_partners(rules)
         for number, guest in enumerate(snapshot.guests):
             if stays[number] is None and not roles.leaving[at[guest.host]] and guest.id not in pinned:
-                stays[number] = "only other hosts are being emptied"
+                stays[number] = OTHERS_EMPTIED
     return stays
+
+
+def pinned_with_partners(rules: Sequence[Rule]) -> frozenset[str]:
+    """The guests that are pinned by choice, and those that strict rules keep beside them."""
+    pinned = frozenset(guest for rule in rules if rule.source == CHOICE for guest in rule.guests)
+    if not pinned:
+        return pinned
+    kept = joined(frozenset(rule.guests) for rule in rules if rule.strict and rule.kind == "affinity")
+    return pinned.union(*(together for together in kept if together & pinned))
 
 
 def left_out_reason(index: SnapshotIndex, policy: Policy) -> list[str | None]:

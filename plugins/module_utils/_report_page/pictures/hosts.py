@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..content import ClusterView, GuestView, HostView, MetricView
+from ..view import ClusterView, GuestView, HostView, MetricView
 from .treemap import Rectangle, squarified
 
 WIDTH: Final = 100.0

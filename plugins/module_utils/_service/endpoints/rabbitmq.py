@@ -26,7 +26,7 @@ from ..config import RabbitMq
 from ..errors import RequestDiffers, SecretMissing
 from ..intake import Intake
 from ..library import aio_pika, require
-from ..queue.task_group import run_all
+from ..queue.task_group import heed_cancellation, run_all
 from ..tls import advice, trusting
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class RabbitMqEndpoint:
             try:
                 await self._serve_once()
             except _lost() as error:
+                heed_cancellation()
                 said = self._url.hidden(str(error))
                 todo = advice(said, "rabbitmq.ca_path")
                 log.error("RabbitMQ at %s: %s: %s%s", self._url, type(error).__name__, said, todo)

@@ -10,6 +10,15 @@ from collections.abc import Coroutine
 from typing import Any
 
 
+def heed_cancellation() -> None:
+    """Raise CancelledError where the running task was cancelled: an error of the same moment may have taken
+    the place of the cancellation, and what tries again after errors would go on for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def run_all(*works: Coroutine[Any, Any, None]) -> None:
     """Run all until they have ended. The first error cancels the others, and is raised as it is."""
     tasks = [asyncio.ensure_future(work) for work in works]
@@ -19,6 +28,7 @@ async def run_all(*works: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        heed_cancellation()
 
 
 async def run_beside(main: Coroutine[Any, Any, None], *others: Coroutine[Any, Any, None]) -> None:
@@ -34,3 +44,4 @@ async def run_beside(main: Coroutine[Any, Any, None], *others: Coroutine[Any, An
         for task in (leading, beside):
             task.cancel()
         await asyncio.gather(leading, beside, return_exceptions=True)
+        heed_cancellation()
