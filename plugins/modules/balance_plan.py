@@ -305,7 +305,7 @@ summary:
       description: The disk moves of the plan in a few numbers.
       returned: when the policy says anything about datastores
       type: dict
-      version_added: 1.2.0
+      version_added: 1.3.0
       contains:
         status:
           description: As RV(summary.status), of the datastores alone.
@@ -678,7 +678,7 @@ plan:
       sample: [host-15]
     storage:
       description: The moves of disks between datastores, which come after the migrations.
-      version_added: 1.2.0
+      version_added: 1.3.0
       returned: with O(storage), or with O(goal=storage)
       type: dict
       contains:

@@ -66,7 +66,7 @@ options:
         guests that are no disk.
     type: bool
     default: false
-    version_added: 1.2.0
+    version_added: 1.3.0
   snapshot_path:
     description:
       - File to write the snapshot to. Only a summary is returned then, which saves a lot of time with large clusters.
@@ -237,14 +237,14 @@ ansible_facts:
           type: list
           elements: dict
           sample: [{"id": "ceph", "name": "ceph", "shared": true, "hosts": ["pve1", "pve2"], "type": "rbd", "free": 549755813888}]
-          version_added: 1.2.0
+          version_added: 1.3.0
         storage_rules:
           description: Rules of the platform for datastores, such as those of Storage DRS.
           returned: when there is any
           type: list
           elements: dict
           sample: [{"name": "web", "kind": "anti_affinity", "guests": ["vm-42", "vm-43"], "source": "storage-drs-rule:web"}]
-          version_added: 1.2.0
+          version_added: 1.3.0
         rules:
           description: Affinity, anti-affinity and host rules of the platform.
           type: list

@@ -462,7 +462,7 @@ failures:
       sample: "2026-01-31T02:00:22Z"
 disk_moves:
   description: Moves of disks between datastores that were run in the period, the newest first.
-  version_added: 1.2.0
+  version_added: 1.3.0
   returned: when O(what) contains it
   type: list
   elements: dict

@@ -16,7 +16,7 @@ description:
   - Runs the migrations of a plan in their order, several at a time, and reports the result of each.
   - Checks the cluster again right before every migration and skips migrations that no longer make sense.
   - A guest that is on its target already is not migrated, so a second run of the same plan changes nothing.
-  - Since version 1.2.0 also runs the moves of disks between datastores that a plan has, after all its migrations. Every disk is
+  - Since version 1.3.0 also runs the moves of disks between datastores that a plan has, after all its migrations. Every disk is
     looked at again before its move, and afterwards it is checked that each is where it should be. Copies that no guest uses any more are
     reported and never deleted. VMmanager does not move disks between datastores, so that a plan with such moves is not started there.
   - When the database of O(state_url) shows that another run has moved guests elsewhere since the cluster was read for the plan, nothing
@@ -79,7 +79,7 @@ options:
         disk is moved alone.
       - Without a value only O(max_per_datastore) and O(max_parallel) limit the moves of disks.
     type: str
-    version_added: 1.2.0
+    version_added: 1.3.0
   timeout:
     description: Time after which a migration is cancelled, in seconds or as V(30m) or V(2h). It counts as failed.
     type: str
@@ -89,7 +89,7 @@ options:
       - Time after which a move of disks is cancelled, in seconds or as V(12h). It counts as failed.
       - Without a value it is O(timeout), or four times the duration that the plan estimates where that is longer.
     type: str
-    version_added: 1.2.0
+    version_added: 1.3.0
   on_failure:
     description:
       - Action when more migrations than O(max_failures) have failed.
@@ -310,19 +310,19 @@ summary:
       sample: 77309411328
     disk_moves:
       description: Number of moves of disks by result, such as C(migrated) or C(failed).
-      version_added: 1.2.0
+      version_added: 1.3.0
       returned: when the plan moves disks
       type: dict
       sample: {"migrated": 3, "already_there": 0, "planned": 0, "skipped": 0, "refused": 0, "failed": 0, "cancelled": 0}
     bytes_copied:
       description: Bytes of the disks that were moved, or would be.
-      version_added: 1.2.0
+      version_added: 1.3.0
       returned: when the plan moves disks
       type: int
       sample: 343597383680
     left_behind:
       description: Number of copies of disks that no guest uses any more, as RV(outcome.disk_moves[].left_behind) names them.
-      version_added: 1.2.0
+      version_added: 1.3.0
       returned: when the plan moves disks
       type: int
       sample: 0
@@ -519,7 +519,7 @@ outcome:
               sample: 3475301093
     disk_moves:
       description: Every move of disks of the plan, in its order. They are run after the migrations.
-      version_added: 1.2.0
+      version_added: 1.3.0
       returned: when the plan moves disks
       type: list
       elements: dict

@@ -20,7 +20,7 @@ from .errors import InputError
 from .native_balancer import NativeBalancer
 
 SNAPSHOT_SCHEMA: Final = "evenkeel.cluster/snapshot/2"
-# The versions before 1.2 know datastores only as hosts see them. A snapshot keeps the schema that it was read
+# The versions before 1.3 know datastores only as hosts see them. A snapshot keeps the schema that it was read
 # with, and so its digest.
 READABLE_SCHEMAS: Final = ("evenkeel.cluster/snapshot/1", SNAPSHOT_SCHEMA)
 
@@ -389,7 +389,7 @@ class Snapshot:
     guests: tuple[Guest, ...]
     rules: tuple[Rule, ...]
     datastores: Annotated[
-        tuple[Datastore, ...], "each of them once; empty in snapshots of versions before 1.2"
+        tuple[Datastore, ...], "each of them once; empty in snapshots of versions before 1.3"
     ] = field(default=(), metadata={"omit": True})
     storage_rules: Annotated[
         tuple[StorageRule, ...], "rules of the platform for datastores, such as those of Storage DRS"
