@@ -67,7 +67,7 @@ class ConsoleApp(App[None]):
     def on_session_changed(self, message: SessionChanged) -> None:
         self._tell_of_interrupted(message.session)
         for screen in self.screen_stack:
-            if isinstance(screen, ConsoleScreen) and screen.is_mounted:
+            if isinstance(screen, ConsoleScreen) and screen.is_drawn:
                 screen.session_changed(message.session)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -118,7 +118,7 @@ class ConsoleApp(App[None]):
     def _tick(self) -> None:
         self._read_what_is_due()
         screen = self.screen
-        if isinstance(screen, ConsoleScreen) and screen.is_mounted:
+        if isinstance(screen, ConsoleScreen) and screen.is_drawn:
             screen.tick()
 
     def _read_what_is_due(self) -> None:

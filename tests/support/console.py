@@ -125,7 +125,10 @@ def inventory_file(folder: Path, clusters: Mapping[str, Mapping[str, Any]]) -> P
 def environment_of(folder: Path, **more: str) -> dict[str, str]:
     """The environment of the console in tests: nothing of the user's, its state in the folder."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "EVENKEEL_"))
+        name: value
+        for name, value in os.environ.items()
+        # A size in the environment would count more than that of the terminal.
+        if not name.startswith(("ANSIBLE_", "EVENKEEL_")) and name not in ("COLUMNS", "LINES")
     }
     programs = Path(sys.executable).parent
     return {

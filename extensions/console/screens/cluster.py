@@ -86,7 +86,8 @@ class ClusterScreen(ConsoleScreen):
         if session is self.session:
             self._show_title()
             for view in self.query(View):
-                view.refresh_content()
+                if view.is_mounted and view.children:
+                    view.refresh_content()
             self.refresh_bindings()
 
     def tick(self) -> None:

@@ -56,8 +56,14 @@ class ConsoleScreen(Screen[None]):
     def tick(self) -> None:
         """Called every second, for ages and times left."""
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether its widgets are there: they come later than the screen, and go earlier."""
+        return self.is_mounted and bool(self.query("#title"))
+
     def set_title(self, text: str) -> None:
-        self.query_one("#title", Static).update(text)
+        for title in self.query("#title").results(Static):
+            title.update(text)
 
     def on_resize(self, event: events.Resize) -> None:
         self._fit(event.size.width, event.size.height)
